@@ -129,12 +129,14 @@ def pull_back(
 
 
 def grad(func: Function, argnums: ArgNums = 0, has_aux: bool = False) -> Function:
-    """The function that computes the gradient of `func`, which returns a scalar, in the argument, or the arguments, `argnums`.
+    """The function that computes the gradient of `func`, which returns a scalar: ``out[i] = diff(func(x), x[i])``
 
-    With `has_aux`, `func` returns a pair, of which only the first is differentiated, and the result is ``(gradient, second)``.
-    Arguments may be trees of tensors. RuntimeError unless `func` returns a scalar tensor, and for `argnums` out of range.
+    It is that in the argument, or the arguments, `argnums`, which may be trees of tensors. With `has_aux`, `func` returns a
+    pair, of which only the first is differentiated, and the result is ``(gradient, second)``.
 
-    >>> import mini_dl as torch
+    Shapes: arguments (*in) -> (*in).
+    Raises: RuntimeError unless `func` returns a scalar tensor, and for `argnums` out of range.
+
     >>> torch.func.grad(torch.sin)(torch.tensor(0.0))
     tensor(1.)
     >>> torch.func.grad(torch.func.grad(lambda x: x**3))(torch.tensor(2.0))
@@ -151,9 +153,11 @@ def grad(func: Function, argnums: ArgNums = 0, has_aux: bool = False) -> Functio
 
 
 def grad_and_value(func: Function, argnums: ArgNums = 0, has_aux: bool = False) -> Function:
-    """Like `grad`, for ``(gradient, value)``; with `has_aux`, ``(gradient, (value, second))``.
+    """`grad` together with the value: ``out = (grad(func)(x), func(x))``; with `has_aux`, ``(gradient, (value, second))``.
 
-    >>> import mini_dl as torch
+    Shapes: arguments (*in) -> (*in), ().
+    Raises: RuntimeError unless `func` returns a scalar tensor, and for `argnums` out of range.
+
     >>> torch.func.grad_and_value(lambda x: (x * x).sum())(torch.tensor([1.0, 2.0]))
     (tensor([2., 4.]), tensor(5.))
     """
@@ -185,12 +189,14 @@ def grad_and_value(func: Function, argnums: ArgNums = 0, has_aux: bool = False) 
 
 
 def vjp(func: Function, *primals: object, has_aux: bool = False) -> Any:
-    """``(func(*primals), vjp_fn)``; ``vjp_fn(cotangents)`` is the tuple of the products of cotangents, shaped as the output, with
-    the Jacobians in the arguments.
+    """The output, and a function of cotangents: ``vjp_fn(v)[j] = sum(v[i] * J[i, j], i)`` with the Jacobian
+    ``J[i, j] = diff(func(x)[i], x[j])``
 
-    With `has_aux` a third: what `func` returned beside its output. RuntimeError unless all outputs are floating point tensors.
+    With `has_aux` a third: what `func` returned beside its output.
 
-    >>> import mini_dl as torch
+    Shapes: primals (*in) -> the output (*out), and a function (*out) -> (*in).
+    Raises: RuntimeError unless all outputs are floating point tensors.
+
     >>> output, vjp_fn = torch.func.vjp(torch.square, torch.tensor([1.0, 2.0]))
     >>> vjp_fn(torch.tensor([1.0, 10.0]))
     (tensor([ 2., 40.]),)
@@ -249,12 +255,15 @@ JVP = "jvp(f, primals, tangents)"
 
 
 def jvp(func: Function, primals: object, tangents: object, *, strict: bool = False, has_aux: bool = False) -> Any:
-    """``(func(*primals), J @ tangents)``: the output, and its derivative in the direction `tangents`, by forward mode.
+    """The output, and its derivative in a direction, by forward mode: ``out[i] = sum(J[i, j] * tangents[j], j)``,
+    ``J[i, j] = diff(func(x)[i], x[j])``
 
-    `primals` is a tuple, `tangents` another of the same structure and shapes. With `has_aux` a third: what `func` returned beside
-    its output. With `strict`, RuntimeError where an output does not depend on the primals.
+    `primals` is a tuple, `tangents` another of the same structure. With `has_aux` a third: what `func` returned beside its
+    output.
 
-    >>> import mini_dl as torch
+    Shapes: primals (*in), tangents (*in) -> (*out), (*out).
+    Raises: RuntimeError for other structures or shapes, and with `strict` where an output does not depend on the primals.
+
     >>> torch.func.jvp(torch.sin, (torch.tensor(0.0),), (torch.tensor(2.0),))
     (tensor(0.), tensor(2.))
     """
@@ -308,12 +317,14 @@ def product_of(level: Lifted, out: Tensor, strict: bool) -> Tensor:
 
 
 def linearize(func: Function, *primals: object) -> tuple[Any, Function]:
-    """``(func(*primals), jvp_fn)``: ``jvp_fn(*tangents)`` is the derivative at the primals in this direction.
+    """The output, and the linear map that is the derivative: ``jvp_fn(t)[i] = sum(J[i, j] * t[j], j)``,
+    ``J[i, j] = diff(func(x)[i], x[j])``
 
-    The function is run once: what it recorded is a linear map, whose transpose is taken at each call. RuntimeError where the
-    tangents do not have the structure, shapes and types of the primals.
+    The function is run once: what it recorded is a linear map, whose transpose is taken at each call.
 
-    >>> import mini_dl as torch
+    Shapes: primals (*in) -> the output (*out), and a function (*in) -> (*out).
+    Raises: RuntimeError where the tangents do not have the structure, shapes and dtypes of the primals.
+
     >>> output, jvp_fn = torch.func.linearize(torch.square, torch.tensor([1.0, 2.0]))
     >>> jvp_fn(torch.tensor([1.0, 10.0]))
     tensor([ 2., 40.])
@@ -357,13 +368,13 @@ def jacrev(
     chunk_size: int | None = None,
     _preallocate_and_copy: bool = False,
 ) -> Function:
-    """The function that computes the Jacobian of `func` in the arguments `argnums`, by reverse mode: one row for each element of
-    the output, of shape (*output, *input), in the structure of the output and, within it, of `argnums`.
+    """The function that computes the Jacobian of `func`, by reverse mode, row by row: ``out[i, j] = diff(func(x)[i], x[j])``
 
-    The rows are computed together, or `chunk_size` at a time. With `has_aux`, the result is ``(Jacobian, second)``. RuntimeError
-    for complex inputs or outputs; ValueError unless `chunk_size` is positive.
+    The rows are computed together, or `chunk_size` at a time. With `has_aux`, the result is ``(Jacobian, second)``.
 
-    >>> import mini_dl as torch
+    Shapes: arguments (*in) -> (*out, *in), in the structure of the output and, within it, of `argnums`.
+    Raises: RuntimeError for complex inputs or outputs; ValueError unless `chunk_size` is positive.
+
     >>> torch.func.jacrev(torch.sin)(torch.tensor([0.0, 0.0]))
     tensor([[1., 0.],
             [0., 1.]])
@@ -402,11 +413,14 @@ def split_rows(matrix: Tensor, sizes: Sequence[int]) -> list[Tensor]:
 
 
 def jacfwd(func: Function, argnums: ArgNums = 0, has_aux: bool = False, *, randomness: str = "error") -> Function:
-    """Like `jacrev`, by forward mode: one column for each element of the input.
+    """The function that computes the Jacobian of `func`, by forward mode, column by column:
+    ``out[i, j] = diff(func(x)[i], x[j])``
 
-    `randomness` says what random functions do in the columns, which are computed together: see ``vmap``.
+    `randomness` says what random functions do in the columns, which are computed together: see `vmap`.
 
-    >>> import mini_dl as torch
+    Shapes: arguments (*in) -> (*out, *in), in the structure of the output and, within it, of `argnums`.
+    Raises: RuntimeError for complex inputs or outputs.
+
     >>> torch.func.jacfwd(torch.sin)(torch.tensor([0.0, 0.0]))
     tensor([[1., 0.],
             [0., 1.]])
@@ -442,9 +456,12 @@ def jacfwd(func: Function, argnums: ArgNums = 0, has_aux: bool = False, *, rando
 
 
 def hessian(func: Function, argnums: ArgNums = 0) -> Function:
-    """The function that computes the second derivatives of `func`: ``jacfwd(jacrev(func))``, forward mode over reverse mode.
+    """The function that computes the second derivatives, forward mode over reverse mode:
+    ``out[i, j] = diff(diff(func(x), x[i]), x[j])``
 
-    >>> import mini_dl as torch
+    Shapes: arguments (*in) -> (*out, *in, *in).
+    Raises: RuntimeError for complex inputs or outputs.
+
     >>> torch.func.hessian(lambda x: x[0] ** 2 * x[1])(torch.tensor([1.0, 2.0]))
     tensor([[4., 2.],
             [2., 0.]])
@@ -456,9 +473,13 @@ def hessian(func: Function, argnums: ArgNums = 0) -> Function:
 
 
 def functionalize(func: Function, *, remove: str = "mutations") -> Function:
-    """`func`, whose writes in place torch would replace for its compilers: here it stays as it is.
+    """`func`, whose writes in place torch would replace for its compilers: here it stays as it is, ``out = func``
 
-    RuntimeError unless `remove` is "mutations" or "mutations_and_views".
+    Shapes: those of `func`.
+    Raises: RuntimeError unless `remove` is "mutations" or "mutations_and_views".
+
+    >>> torch.func.functionalize(torch.neg)(torch.ones(1))
+    tensor([-1.])
     """
     if remove not in ("mutations", "mutations_and_views"):
         raise RuntimeError(
@@ -477,7 +498,17 @@ def functionalize(func: Function, *, remove: str = "mutations") -> Function:
 
 
 def debug_unwrap(tensor: Tensor, *, recurse: bool = True) -> Tensor:
-    """What a tensor within a transform stands for: a tensor outside of all of them, or one level below unless `recurse`."""
+    """What a tensor within a transform stands for, outside of all of them, or one level below unless `recurse`: ``out[b]`` for
+    each b.
+
+    Shapes: (*in) -> (*batches, *in).
+    Raises: AttributeError unless it is a tensor.
+
+    >>> seen = []
+    >>> _ = torch.vmap(lambda x: seen.append(torch.func.debug_unwrap(x)) or x)(torch.tensor([1.0, 2.0]))
+    >>> seen
+    [tensor([1., 2.])]
+    """
     while tensor._value is not None:
         tensor = tensor._value
         if not recurse:

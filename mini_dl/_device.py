@@ -9,7 +9,13 @@ KNOWN = ("cpu", "cuda", "mps", "xpu", "meta", "xla", "hpu", "mtia", "vulkan", "i
 
 
 class device:
-    """Where a tensor lives: on the CPU, or, without values, on ``device("meta")``. torch's other names are refused on use."""
+    """Where a tensor is: the CPU, or "meta", of shapes without values.
+
+    Raises: RuntimeError for an unknown kind of device.
+
+    >>> torch.device("cpu"), torch.device("meta").type
+    (device(type='cpu'), 'meta')
+    """
 
     __slots__ = ("index", "type")
     type: str
@@ -76,7 +82,11 @@ DeviceLike = device | str | int | None
 
 
 class layout:
-    """How elements are stored: ``strided`` (dense). Sparse layouts exist only as names."""
+    """How the elements of a tensor are stored: dense, with strides, or one of the sparse layouts.
+
+    >>> torch.ones(1).layout, torch.eye(2).to_sparse().layout
+    (torch.strided, torch.sparse_coo)
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -89,7 +99,11 @@ class layout:
 
 
 class memory_format(layout):
-    """The order of dimensions in memory."""
+    """The order of a tensor's dimensions in memory.
+
+    >>> torch.ones(1, 2, 3, 4).to(memory_format=torch.channels_last).stride()
+    (24, 1, 8, 2)
+    """
 
 
 Layout = layout | None

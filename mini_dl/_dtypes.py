@@ -38,7 +38,11 @@ CATEGORY = {"b": 0, "u": 1, "i": 1, "f": 2, "V": 2, "c": 3}
 
 
 class dtype:
-    """An element type, such as ``mini_dl.float32``. One object per type: compare with ``is`` or ``==``."""
+    """The type of the elements of a tensor, by its name.
+
+    >>> torch.float32, torch.float32.itemsize, torch.int64.is_floating_point
+    (torch.float32, 4, False)
+    """
 
     __slots__ = ("name", "numpy")
     name: str
@@ -184,12 +188,26 @@ _default_numpy = float32.numpy
 
 
 def get_default_dtype() -> dtype:
-    """The floating point type that Python floats become."""
+    """The type that Python floats become.
+
+    Raises: TypeError for an argument.
+
+    >>> torch.get_default_dtype()
+    torch.float32
+    """
     return _default
 
 
 def set_default_dtype(d: dtype) -> None:
-    """Make `d` the type that Python floats become. TypeError unless it is a floating point type."""
+    """Make `d` the type that Python floats become.
+
+    Raises: TypeError unless it is a floating point type.
+
+    >>> torch.set_default_dtype(torch.float64)
+    >>> torch.tensor(0.5).dtype
+    torch.float64
+    >>> torch.set_default_dtype(torch.float32)
+    """
     global _default, _default_numpy
     if not isinstance(d, dtype):
         raise TypeError("invalid dtype object: only floating-point types are supported as the default type")
@@ -231,7 +249,13 @@ def promote_numpy(a: np.dtype[Any], b: np.dtype[Any]) -> np.dtype[Any]:
 
 
 def promote_types(type1: dtype, type2: dtype) -> dtype:
-    """The type of the sum of two tensors with dimensions: ``promote_types(int64, float32)`` is float32."""
+    """The type of the sum of two tensors with dimensions.
+
+    Raises: TypeError unless both are dtypes.
+
+    >>> torch.promote_types(torch.int64, torch.float16), torch.promote_types(torch.uint8, torch.int8)
+    (torch.float16, torch.int16)
+    """
     return of_numpy(promote_numpy(type1.numpy, type2.numpy))
 
 
@@ -394,7 +418,13 @@ def _fits(number: builtins.int, target: np.dtype[Any]) -> builtins.bool:
 
 
 def can_cast(from_: dtype, to: dtype) -> builtins.bool:
-    """Whether a result of type `from_` may be written into a tensor of type `to`: never to a lower category."""
+    """Whether a result of type `from_` may be written into a tensor of type `to`: never to a lower category.
+
+    Raises: TypeError unless both are dtypes.
+
+    >>> torch.can_cast(torch.float64, torch.float32), torch.can_cast(torch.float32, torch.int64)
+    (True, False)
+    """
     return castable(from_.numpy, to.numpy)
 
 
@@ -462,7 +492,13 @@ def limits_of(numpy_dtype: np.dtype[Any]) -> Any:
 
 
 class finfo:
-    """The limits of a floating point type: bits, eps, max, min, tiny, smallest_normal, resolution."""
+    """The limits of a floating point type: `max`, `min`, `eps`, `tiny`, `bits`, and others.
+
+    Raises: TypeError unless it is a floating point type.
+
+    >>> torch.finfo(torch.float32).eps
+    1.1920928955078125e-07
+    """
 
     def __init__(self, type: dtype | None = None) -> None:
         known = getattr(type, "limits", None)  # of a type that is a name only
@@ -487,7 +523,13 @@ class finfo:
 
 
 class iinfo:
-    """The limits of an integer type: bits, max, min."""
+    """The limits of an integer type: `max`, `min`, `bits`.
+
+    Raises: TypeError unless it is an integer type.
+
+    >>> torch.iinfo(torch.int8).max
+    127
+    """
 
     def __init__(self, type: dtype) -> None:
         if type.is_floating_point or type.is_complex:

@@ -142,17 +142,20 @@ def lobpcg(
     method: str | None = None, tracker: Any = None, ortho_iparams: dict[str, int] | None = None,
     ortho_fparams: dict[str, float] | None = None, ortho_bparams: dict[str, bool] | None = None,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
-    """The `k` largest (or, with ``largest=False``, smallest) eigenvalues of ``A x = e B x`` and their vectors: (*, k), (*, m, k).
+    """The `k` largest (or, with ``largest=False``, smallest) eigenvalues and their vectors: ``A @ x = e * B @ x``
 
-    `A` and `B` are symmetric and positive definite, dense or sparse; without `B` it is the identity. `X` (m, n) is where the
-    search begins, `n` random vectors without it; `iK` approximates the inverse of `A`. It ends after `niter` steps (1000), or
-    when the relative residual of the pairs is below `tol`. Both methods run the same iteration here.
+    `A` and `B` are symmetric and positive definite, dense or sparse; without `B` it is the identity. `X` is where the search
+    begins, `n` random vectors without it; `iK` preconditions. `method` is "ortho" or "basic"; `tracker` is called in each
+    iteration.
 
-    ValueError if the matrix has fewer than ``3 * n`` rows.
+    Shapes: `A` and `B` (*, m, m), `X` (*, m, n) -> (*, k), (*, m, k).
+    Raises: ValueError for an `m` below 3 k; RuntimeError for other shapes, and where a gradient is asked for that is not
+    defined.
+    Source: Knyazev, Toward the optimal preconditioned eigensolver, 2001; Stathopoulos and Wu, A block orthogonalization
+    procedure, 2002.
 
-    >>> import mini_dl as torch
-    >>> values, vectors = torch.lobpcg(torch.diag(torch.arange(1.0, 10.0)), 2)
-    >>> values
+    >>> A = torch.diag(torch.arange(1.0, 10.0))
+    >>> torch.lobpcg(A, k=2)[0]
     tensor([9.0000, 8.0000])
     """
     if method not in (None, "basic", "ortho"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 
@@ -30,3 +31,6 @@ for _error in (DistError, DistBackendError, DistNetworkError, DistStoreError, Qu
 
 default_pg_timeout = timedelta(seconds=1800)
 """How long processes wait for each other."""
+
+processes: Callable[[], tuple[int, int]] | None = None
+"""The number of processes and the rank of this one; set where several can work together."""

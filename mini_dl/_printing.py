@@ -46,9 +46,17 @@ def set_printoptions(
     profile: str | None = None,
     sci_mode: bool | None = None,
 ) -> None:
-    """Digits after the point; elements above which only `edgeitems` at each end are shown; line width; scientific or not.
+    """Digits after the point; elements above which only `edgeitems` at each end are shown; line width; scientific notation; or a
+    `profile`.
 
-    `profile` "default", "short" or "full" sets all. None leaves an option as it is; `sci_mode` None lets the values decide.
+    The profiles are "default", "short" and "full".
+
+    Raises: ValueError for an unknown `profile`.
+
+    >>> torch.set_printoptions(precision=2)
+    >>> torch.tensor([torch.pi])
+    tensor([3.14])
+    >>> torch.set_printoptions(profile="default")
     """
     given = {"precision": precision, "threshold": threshold, "edgeitems": edgeitems, "linewidth": linewidth}
     chosen = {**PROFILES.get(profile or "", {}), **{name: value for name, value in given.items() if value is not None}}
@@ -191,7 +199,7 @@ def suffixes(self: Tensor) -> Iterator[str]:
     except RuntimeError:  # a view that may not be looked at because its base was modified
         yield "grad_fn=<Invalid>"
     if self._tangent is not None and mode.forward:
-        yield f"tangent={self._tangent!r}"
+        yield f"tangent={self._tangent}"
 
 
 def _of_level(tensor: Tensor) -> str:

@@ -31,12 +31,25 @@ def context_decorator(ctx: Any, func: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def set_anomaly_enabled(mode: bool, check_nan: bool = True) -> None:
-    """Check, or do not check, each gradient for NaN during backward."""
+    """Let an error in backward show the line of the forward, or not; with `check_nan`, check each gradient for NaN.
+
+    Raises: TypeError unless `mode` is given.
+
+    >>> torch.set_anomaly_enabled(False)
+    >>> torch.is_anomaly_enabled()
+    False
+    """
     anomaly.setting = _Setting(mode, check_nan)
 
 
 def is_anomaly_check_nan_enabled() -> bool:
-    """Whether anomaly detection looks for NaN."""
+    """Whether each gradient is checked for NaN.
+
+    Raises: TypeError for an argument.
+
+    >>> torch.is_anomaly_check_nan_enabled()
+    True
+    """
     return anomaly.setting.check_nan
 
 

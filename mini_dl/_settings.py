@@ -164,7 +164,14 @@ def _type(where: object) -> str:
 
 
 def set_default_tensor_type(t: object) -> None:
-    """The older spelling of `set_default_dtype`: by the name or the class of a tensor type, such as ``torch.DoubleTensor``."""
+    """The older spelling of `set_default_dtype`: by the name or the class of a tensor type, such as ``torch.DoubleTensor``.
+
+    Raises: TypeError for what is not a floating point type; ValueError for an unknown name.
+
+    >>> torch.set_default_tensor_type(torch.FloatTensor)
+    >>> torch.get_default_dtype()
+    torch.float32
+    """
     name = t if isinstance(t, str) else getattr(t, "__name__", "")
     if isinstance(t, str) and t.startswith("torch.cuda."):
         raise TypeError(f"type {t} not available. Torch not compiled with CUDA enabled.")

@@ -197,7 +197,8 @@ def public(private: inspect.Signature, function: Any, method: bool) -> inspect.S
     positional = [p for p in listed if p.kind is Parameter.POSITIONAL_OR_KEYWORD]
     spread = getattr(function, "spread", False)
     for position, parameter in enumerate(listed):
-        shown = parameter.replace(annotation=public_annotation(parameter, position, function))
+        default = Text("...") if type(parameter.default) is object else parameter.default  # a private mark of "not given"
+        shown = parameter.replace(annotation=public_annotation(parameter, position, function), default=default)
         if method and position == 0 and parameter.kind is not Parameter.VAR_POSITIONAL:
             shown = Parameter("self", Parameter.POSITIONAL_OR_KEYWORD)
         elif spread and parameter is positional[-1]:

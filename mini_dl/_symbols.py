@@ -93,59 +93,126 @@ def _check_tensor_all(cond: object, message: Callable[[], Any] | None = None) ->
 
 
 def sym_int(a: Any) -> int:
-    """``int(a)``"""
+    """`a` as an int.
+
+    Raises: TypeError or ValueError for what is not a number.
+
+    >>> torch.sym_int(2.7)
+    2
+    """
     return int(a)
 
 
 def sym_float(a: Any) -> float:
-    """``float(a)``"""
+    """`a` as a float.
+
+    Raises: TypeError or ValueError for what is not a number.
+
+    >>> torch.sym_float(2)
+    2.0
+    """
     return float(a)
 
 
 def sym_not(a: object) -> bool:
-    """``not a``"""
+    """The contrary of the truth value of `a`.
+
+    Raises: TypeError unless there is one argument.
+
+    >>> torch.sym_not(True)
+    False
+    """
     return not a
 
 
 def sym_max(a: Any, b: Any) -> Any:
-    """The larger number; a float if one of them is."""
+    """The larger number; a float if one of them is.
+
+    Raises: TypeError for what cannot be compared.
+
+    >>> torch.sym_max(2, 1.5)
+    2.0
+    """
     return max(float(a), float(b)) if isinstance(a, float) or isinstance(b, float) else max(a, b)
 
 
 def sym_min(a: Any, b: Any) -> Any:
-    """The smaller number; a float if one of them is."""
+    """The smaller number; a float if one of them is.
+
+    Raises: TypeError for what cannot be compared.
+
+    >>> torch.sym_min(2, 1.5)
+    1.5
+    """
     return min(float(a), float(b)) if isinstance(a, float) or isinstance(b, float) else min(a, b)
 
 
 def sym_ite(b: object, t: object, f: object) -> Any:
-    """``t if b else f``"""
+    """`t` if `b` holds, else `f`.
+
+    Raises: TypeError unless there are three arguments.
+
+    >>> torch.sym_ite(2 > 1, "yes", "no")
+    'yes'
+    """
     return t if b else f
 
 
 def sym_sqrt(a: Any) -> float:
-    """``math.sqrt(a)``"""
+    """The square root of a number, as a float.
+
+    Raises: ValueError for a negative number.
+
+    >>> torch.sym_sqrt(9)
+    3.0
+    """
     return math.sqrt(a)
 
 
 def sym_sum(args: Any) -> Any:
-    """``sum(args)``"""
+    """The sum of numbers.
+
+    Raises: TypeError for what cannot be added.
+
+    >>> torch.sym_sum([1, 2, 3])
+    6
+    """
     return sum(args)
 
 
 def sym_fresh_size(expr: object) -> Any:
-    """`expr` itself."""
+    """`expr` itself: sizes are numbers here.
+
+    Raises: TypeError unless there is one argument.
+
+    >>> torch.sym_fresh_size(3)
+    3
+    """
     return expr
 
 
 def sym_constrain_range(size: int, *, min: int | None = None, max: int | None = None) -> None:
-    """RuntimeError unless the number lies in the range."""
+    """A number, which has to lie in the range.
+
+    Raises: RuntimeError if it does not.
+
+    >>> torch.sym_constrain_range(5, min=0, max=3)
+    Traceback (most recent call last):
+        ...
+    RuntimeError: Invalid value range for 5 between [0, 3].
+    """
     low, high = -(2**63) if min is None else min, 2**63 - 1 if max is None else max
     if not low <= size <= high:
         raise RuntimeError(f"Invalid value range for {size} between [{low}, {high}].")
 
 
 def sym_constrain_range_for_size(size: int, *, min: int | None = None, max: int | None = None) -> None:
-    """RuntimeError unless the number lies in the range, which begins at 0."""
+    """A number, which has to lie in the range, which begins at 0.
+
+    Raises: RuntimeError if it does not.
+
+    >>> torch.sym_constrain_range_for_size(2, max=3)
+    """
     sym_constrain_range(size, min=0 if min is None else min, max=max)
 
 
@@ -153,9 +220,11 @@ def sym_constrain_range_for_size(size: int, *, min: int | None = None, max: int 
 
 
 def cond(pred: Any, true_fn: Callable[..., Any], false_fn: Callable[..., Any], operands: Any = ()) -> Any:
-    """``true_fn(*operands)`` if `pred` holds, else ``false_fn(*operands)``.
+    """One of two functions, as `pred` says: ``out = true_fn(*operands) if pred else false_fn(*operands)``
 
-    >>> import mini_dl as torch
+    Shapes: those of the functions; `pred` is a bool or a tensor of one element.
+    Raises: RuntimeError for another `pred`, and unless both are functions.
+
     >>> torch.cond(torch.tensor(True), lambda x: x + 1, lambda x: x - 1, (torch.ones(1),))
     tensor([2.])
     """
@@ -171,7 +240,14 @@ def cond(pred: Any, true_fn: Callable[..., Any], false_fn: Callable[..., Any], o
 def while_loop(
     cond_fn: Callable[..., Any], body_fn: Callable[..., Any], carried_inputs: tuple[Any, ...], *, hints: object = None
 ) -> tuple[Any, ...]:
-    """Apply `body_fn` to the values while `cond_fn` holds for them, and return them."""
+    """A function applied while a condition holds: ``x[t + 1] = body_fn(*x[t])`` while ``cond_fn(*x[t])``
+
+    Shapes: those of `carried_inputs`, a tuple -> the same.
+    Raises: TypeError unless both are functions.
+
+    >>> torch.while_loop(lambda x: x < 100, lambda x: (2 * x,), (torch.tensor(3),))
+    (tensor(192),)
+    """
     carried = tuple(carried_inputs)
     while cond_fn(*carried):
         result = body_fn(*carried)
@@ -183,7 +259,15 @@ def while_loop(
 
 
 class classproperty:
-    """A property of a class: ``C.name`` is ``function(C)``."""
+    """A property of a class: ``C.name`` is that of the function, called with C.
+
+    Raises: TypeError unless there is one argument.
+
+    >>> class Model:
+    ...     title = torch.classproperty(lambda cls: cls.__name__.lower())
+    >>> Model.title
+    'model'
+    """
 
     def __init__(self, function: Callable[[Any], Any]) -> None:
         self.function = function

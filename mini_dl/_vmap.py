@@ -27,21 +27,21 @@ def vmap(
     *,
     chunk_size: int | None = None,
 ) -> Callable[..., Any]:
-    """A function that calls `func` on every element along a dimension of its arguments at once, and stacks the results.
+    """A function that calls `func` on every element along a dimension of its arguments at once: ``out[b] = func(args[b])``
 
-    `func` sees tensors without that dimension, and need not know of it. `in_dims` says which dimension of each argument is the
-    batch, None for an argument that is the same for all elements: a number for all, or a tuple in the structure of the arguments
-    (their lists, tuples and dictionaries). `out_dims` says likewise where it goes in the results. Keyword arguments are passed
-    on.
+    `func` sees tensors without that dimension, and need not know of it. `in_dims` says which dimension of each argument is
+    the batch, None for an argument that is the same for all elements: a number for all, or a tuple in the structure of the
+    arguments (their lists, tuples and dictionaries). `out_dims` says likewise where it goes in the results. Keyword arguments
+    are passed on.
 
-    Random draws in `func` are refused, unless `randomness` is "different" (for each element) or "same" (for all).
-    With `chunk_size` the batch is taken in parts of at most that size, which needs less memory.
+    Random draws in `func` are refused, unless `randomness` is "different" (for each element) or "same" (for all). With
+    `chunk_size` the batch is taken in parts of at most that size, which needs less memory. May be nested, and meet `grad`,
+    `jvp` and the others in any order.
 
-    ValueError where dimensions do not fit; RuntimeError where `func` reads the value of a batched tensor (``item()``, ``if``), or
-    writes one into a tensor that is the same for all elements. May be nested, and meet ``grad``, ``jvp`` and the others in any
-    order.
+    Shapes: (B, *in) -> (B, *out), where `func` maps (*in) to (*out).
+    Raises: ValueError where dimensions do not fit; RuntimeError where `func` reads the value of a batched tensor (``item()``,
+    ``if``), or writes one into a tensor that is the same for all elements.
 
-    >>> import mini_dl as torch
     >>> rows, columns = torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([[1.0, 1.0], [0.0, 2.0]])
     >>> torch.vmap(torch.dot)(rows, columns)
     tensor([3., 8.])
@@ -231,13 +231,13 @@ def unbatched(level: Batched, out: Tensor, dim: int) -> Tensor:
 
 
 def replace_all_batch_norm_modules_(root: Module) -> Module:
-    """Give all batch normalizations in `root` statistics of the batch alone, in place: running ones cannot be updated in
-    ``vmap``.
+    """Let every batch norm of a module use the statistics of the batch only, in place: `vmap` cannot write running ones.
 
-    >>> import mini_dl as torch
-    >>> net = torch.func.replace_all_batch_norm_modules_(torch.nn.Sequential(torch.nn.BatchNorm1d(2)))
-    >>> net[0].running_mean is None, net[0].track_running_stats
-    (True, False)
+    Raises: AttributeError for what is not a module.
+
+    >>> net = torch.func.replace_all_batch_norm_modules_(nn.Sequential(nn.BatchNorm1d(2)))
+    >>> net[0].running_mean is None
+    True
     """
     for module in root.modules():
         if isinstance(module, _BatchNorm):

@@ -24,10 +24,12 @@ def functional_call(
 ) -> Any:
     """``module(*args, **kwargs)`` with these tensors in place of its parameters and buffers.
 
-    Several dictionaries may not share a name (ValueError). With `tie_weights`, a tensor that the module has under two names is
-    replaced under both; with `strict` every parameter and buffer must be given, and nothing else (RuntimeError).
+    With `tie_weights`, a tensor that the module has under two names is replaced under both; with `strict` every parameter and
+    buffer must be given, and nothing else.
 
-    >>> import mini_dl as torch
+    Shapes: those of the module.
+    Raises: ValueError for dictionaries that share a name; RuntimeError with `strict` for another set of names.
+
     >>> layer = torch.nn.Linear(2, 1)
     >>> torch.func.functional_call(layer, {"weight": torch.ones(1, 2), "bias": torch.zeros(1)}, torch.tensor([3.0, 4.0]))
     tensor([7.])
@@ -48,9 +50,15 @@ def functional_call(
 
 
 def stack_module_state(models: Any) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """The parameters of several modules of one class, stacked by name into new leaves, and their buffers likewise.
+    """The parameters and the buffers of several modules of one architecture, stacked:
+    ``out[name][k] = models[k].state_dict()[name]``
 
-    RuntimeError if there are none, or if they differ in class or mode.
+    Shapes: each (*in) -> (number of models, *in).
+    Raises: RuntimeError for no models, or of different types or modes.
+
+    >>> params, buffers = torch.func.stack_module_state([nn.Linear(2, 1), nn.Linear(2, 1)])
+    >>> params["weight"].shape
+    torch.Size([2, 1, 2])
     """
     if len(models) == 0:
         raise RuntimeError("stack_module_state: Expected at least one model, got 0.")

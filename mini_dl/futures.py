@@ -12,7 +12,14 @@ T = TypeVar("T")
 
 
 class Future(Generic[T]):
-    """A result that another thread, or a later line, sets."""
+    """A result that another thread, or a later line, sets.
+
+    >>> future = torch.futures.Future()
+    >>> after = future.then(lambda done: done.value() + 1)
+    >>> future.set_result(1)
+    >>> after.wait()
+    2
+    """
 
     def __init__(self, *, devices: object = None) -> None:
         self._done = threading.Event()

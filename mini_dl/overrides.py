@@ -68,7 +68,15 @@ state = _State()
 
 
 class DisableTorchFunctionSubclass:
-    """No argument is asked within it: subclasses count as plain tensors."""
+    """No argument is asked within it: subclasses count as plain tensors.
+
+    Raises: TypeError for arguments.
+
+    >>> class Named(torch.Tensor): pass
+    >>> with torch._C.DisableTorchFunctionSubclass():
+    ...     print(type(torch.ones(1).as_subclass(Named) + 1).__name__)
+    Tensor
+    """
 
     def __enter__(self) -> None:
         self.before, state.off = state.off, True
@@ -118,9 +126,16 @@ def has_torch_function(relevant_args: Iterable[Any]) -> bool:
 
 
 def handle_torch_function(public_api: Function, relevant_args: Iterable[Any], *args: object, **kwargs: object) -> Any:
-    """The answer of the first of `relevant_args` that does not decline to ``public_api(*args, **kwargs)``.
+    """The answer of the first argument whose class answers for a function:
+    ``out = type(x).__torch_function__(public_api, types, args, kwargs)``
 
-    TypeError if all of them return NotImplemented.
+    Shapes: those of the arguments.
+    Raises: TypeError if all of them decline.
+
+    >>> class Logged(torch.Tensor): pass
+    >>> x = torch.ones(2).as_subclass(Logged)
+    >>> type(torch.overrides.handle_torch_function(torch.neg, (x,), x)).__name__
+    'Logged'
     """
     found: list[Any] = []
     for value in relevant_args:  # plain tensors among them are named, and decline
@@ -167,7 +182,14 @@ def wrap_torch_function(dispatcher: Function) -> Callable[[Function], Function]:
 
 
 def is_tensor_like(inp: object) -> bool:
-    """Whether `inp` is a tensor or answers for functions."""
+    """Whether an object is a tensor, or answers as one: ``out = hasattr(type(inp), "__torch_function__")``
+
+    Shapes: any object -> a bool.
+    Raises: TypeError unless there is one argument.
+
+    >>> torch.overrides.is_tensor_like(torch.ones(1)), torch.overrides.is_tensor_like([1.0])
+    (True, False)
+    """
     return isinstance(inp, Tensor) or hasattr(inp, "__torch_function__")
 
 

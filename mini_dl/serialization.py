@@ -89,7 +89,14 @@ def save(
 
     A file is replaced as a whole or not at all: after an error, a full disk or a kill, the old one is still there.
 
-    RuntimeError for tensors that see one memory as different types. AttributeError if `f` is not a name and has no ``write``.
+    Raises: RuntimeError for tensors that see one memory as different types; AttributeError if `f` is not a name and has no
+    ``write``.
+
+    >>> import io
+    >>> file = io.BytesIO()
+    >>> torch.save({"weight": torch.ones(2)}, file)
+    >>> _ = file.seek(0); torch.load(file)
+    {'weight': tensor([1., 1.])}
     """
     name = os.path.splitext(os.path.basename(os.fspath(f)))[0] if isinstance(f, (str, os.PathLike)) else ""
     with replaced(f) as file:
@@ -116,12 +123,18 @@ def load(
     """Read what `save`, or torch, wrote to a .pt file. All tensors are placed on the CPU, wherever they were.
 
     Unless `weights_only` is False, or a `pickle_module` is given, a file may name nothing but tensors, their types and plain
-    containers (`add_safe_globals` adds names): a pickle can run any code, so trust whoever wrote a file before you allow more.
-    `mmap` reads the tensors of a file, given by its name, when they are accessed. `encoding` is that of Python 2's byte strings.
-    Without its package, bfloat16 becomes float32, with a warning.
+    containers (`add_safe_globals` adds names): a pickle can run any code, so trust whoever wrote a file before you allow
+    more. `mmap` reads the tensors of a file, given by its name, when they are accessed. `encoding` is that of Python 2's byte
+    strings. Without its package, bfloat16 becomes float32, with a warning.
 
-    FileError, an UnpicklingError, for a name that is not allowed and for any file that is damaged or of another kind. Where torch
-    raises a RuntimeError or an EOFError for such a file, it is one of these as well.
+    Raises: FileError, an UnpicklingError, for a name that is not allowed and for any file that is damaged or of another kind.
+    Where torch raises a RuntimeError or an EOFError for such a file, it is one of these as well.
+
+    >>> import io
+    >>> file = io.BytesIO()
+    >>> torch.save([torch.ones(2), "notes"], file)
+    >>> _ = file.seek(0); torch.load(file)
+    [tensor([1., 1.]), 'notes']
     """
     weights_only = _weights_only(weights_only, pickle_module)
     if weights_only and pickle_module is not None:

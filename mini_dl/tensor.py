@@ -30,7 +30,11 @@ Edge: TypeAlias = Any
 
 
 class Size(tuple[int, ...]):
-    """A shape: a tuple of sizes that prints as ``torch.Size([2, 3])``."""
+    """A shape: a tuple of sizes that prints as ``torch.Size([2, 3])``; its `numel` is the product.
+
+    >>> torch.Size([2, 3]).numel(), torch.ones(2, 3).shape == (2, 3)
+    (6, True)
+    """
 
     __slots__ = ()
 
@@ -87,7 +91,12 @@ else:
 class Tensor(Methods):
     """An n-dimensional array that can remember how it was computed, so that gradients can be computed.
 
-    Make one with ``tensor``, ``zeros``, ``randn``, ``from_numpy`` and the like.
+    Make one with `tensor`, `zeros`, `randn`, `from_numpy` and the like.
+
+    >>> x = torch.tensor([1.0, 2.0], requires_grad=True)
+    >>> (x * x).sum().backward()
+    >>> x.grad
+    tensor([2., 4.])
     """
 
     _array: Array
@@ -115,26 +124,56 @@ class Tensor(Methods):
 
     @property
     def shape(self) -> Size:
+        """The number of elements in each dimension.
+
+        >>> torch.ones(2, 3).shape
+        torch.Size([2, 3])
+        """
         return Size(self._array.shape)
 
     @property
     def ndim(self) -> int:
+        """The number of dimensions.
+
+        >>> torch.ones(2, 3).ndim
+        2
+        """
         return self._array.ndim
 
     @property
     def dtype(self) -> _dtypes.dtype:
+        """The type of the elements.
+
+        >>> torch.ones(2).dtype
+        torch.float32
+        """
         return _dtypes.of_numpy(self._array.dtype)
 
     @property
     def device(self) -> device:
+        """Where the elements are: the CPU, or "meta" if there are none.
+
+        >>> torch.ones(2).device
+        device(type='cpu')
+        """
         return META if self._array.__class__ is Hollow else CPU
 
     @property
     def itemsize(self) -> int:
+        """Bytes per element.
+
+        >>> torch.ones(2).itemsize
+        4
+        """
         return self._array.itemsize
 
     @property
     def nbytes(self) -> int:
+        """Bytes of all elements.
+
+        >>> torch.ones(2, 3).nbytes
+        24
+        """
         return self._array.nbytes
 
     def __len__(self) -> int:
@@ -264,9 +303,10 @@ def in_class(kind: type[Tensor], tensor: Tensor) -> Any:
 def typename(o: object) -> str:
     """The qualified name of a type: ``torch.FloatTensor``, ``int``, ``torch.nn.modules.linear.Linear``.
 
-    >>> import mini_dl as torch
-    >>> torch.typename(3)
-    'int'
+    Raises: TypeError unless there is one argument.
+
+    >>> torch.typename(torch.ones(1)), torch.typename(nn.Linear(1, 1))
+    ('torch.FloatTensor', 'torch.nn.modules.linear.Linear')
     """
     if isinstance(o, Tensor):
         return f"torch.{_dtypes.scalar_name(o.dtype.numpy)}Tensor"

@@ -630,3 +630,18 @@ def test_states_of_several_modules_stacked(torch, rng):
         lambda: stack([nn.Linear(1, 1), frozen]),
     ]
     return params, buffers, [p.is_leaf for p in params.values()], [message(one) for one in bad]
+
+
+@twin
+def test_what_is_not_a_packed_sequence_a_permutation_or_a_kind_of_device_is_refused_alike(torch, rng):
+    from_rnn = torch.nn.utils.rnn
+    bad = [
+        lambda: from_rnn.PackedSequence(rng(2)),
+        lambda: from_rnn.PackedSequence([rng(2)]),
+        lambda: from_rnn.invert_permutation(3),
+        lambda: from_rnn.unpad_sequence(rng(2, 1), torch.tensor([1, 1])),
+        lambda: from_rnn.unpad_sequence(rng(2, 3), torch.tensor([1, 1])),
+        lambda: torch.amp.is_autocast_available(3),
+        lambda: torch.is_autocast_enabled(3),
+    ]
+    return [raised(one) for one in bad]

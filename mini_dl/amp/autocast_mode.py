@@ -22,23 +22,48 @@ SMALL = (bfloat16, float16)
 
 
 def is_autocast_available(device_type: str) -> bool:
-    """Whether torch has autocast for this kind of device. Here, it computes on the CPU only."""
+    """Whether torch has autocast for this kind of device. Here, it computes on the CPU only.
+
+    Raises: TypeError unless it is a str; RuntimeError for an unknown kind.
+
+    >>> torch.amp.is_autocast_available("cpu")
+    True
+    """
     return kind_of(device_type) in AVAILABLE
 
 
 def is_autocast_enabled(device_type: str = "cuda") -> bool:
-    """Whether autocast is on for this kind of device, in this thread."""
+    """Whether autocast is on for this kind of device, in this thread.
+
+    Raises: RuntimeError for an unknown kind of device.
+
+    >>> torch.is_autocast_enabled("cpu")
+    False
+    """
     return state.on.get(supported(device_type), False)
 
 
 def set_autocast_enabled(device_type: str | bool, enabled: bool | None = None) -> None:
-    """Turn autocast on or off for this kind of device, in this thread."""
+    """Turn autocast on or off for this kind of device, in this thread; `autocast` does it for a block.
+
+    Raises: RuntimeError for an unknown kind of device.
+
+    >>> torch.set_autocast_enabled("cpu", False)
+    >>> torch.is_autocast_enabled("cpu")
+    False
+    """
     kind, on = ("cuda", device_type) if isinstance(device_type, bool) else (device_type, enabled)
     turn(supported(kind), bool(on))
 
 
 def get_autocast_dtype(device_type: str) -> DType:
-    """The type that autocast uses for this kind of device."""
+    """The type that autocast uses for this kind of device.
+
+    Raises: RuntimeError for an unknown kind of device.
+
+    >>> torch.get_autocast_dtype("cpu")
+    torch.bfloat16
+    """
     kind = kind_of(device_type)
     if kind not in AVAILABLE:
         raise RuntimeError("unsupported scalarType")
@@ -46,35 +71,68 @@ def get_autocast_dtype(device_type: str) -> DType:
 
 
 def set_autocast_dtype(device_type: str, dtype: DType) -> None:
-    """Set the type that autocast uses for this kind of device, in this thread."""
+    """Set the type that autocast uses for this kind of device, in this thread.
+
+    Raises: TypeError unless it is a dtype; RuntimeError for an unknown kind of device.
+
+    >>> torch.set_autocast_dtype("cpu", torch.bfloat16)
+    """
     if not isinstance(dtype, DType):
         raise TypeError(f"set_autocast_dtype(): argument 'dtype' (position 2) must be torch.dtype, not {type_name(dtype)}")
     state.dtypes[supported(device_type)] = dtype
 
 
 def is_autocast_cache_enabled() -> bool:
-    """Whether the casts of parameters are kept until the outermost block ends."""
+    """Whether the casts of parameters are kept until the outermost block ends.
+
+    Raises: TypeError for an argument.
+
+    >>> torch.is_autocast_cache_enabled()
+    True
+    """
     return state.keeps
 
 
 def set_autocast_cache_enabled(enabled: bool) -> None:
-    """Keep the casts of parameters until the outermost block ends, or do not."""
+    """Keep the casts of parameters until the outermost block ends, or do not.
+
+    Raises: TypeError unless `enabled` is given.
+
+    >>> torch.set_autocast_cache_enabled(True)
+    """
     state.keeps = bool(enabled)
 
 
 def clear_autocast_cache() -> None:
-    """Forget the casts of parameters."""
+    """Forget the casts of parameters.
+
+    Raises: TypeError for an argument.
+
+    >>> torch.clear_autocast_cache()
+    """
     state.casts.clear()
 
 
 def autocast_increment_nesting() -> int:
-    """Count one more block; return the count."""
+    """Count one more block; return the count.
+
+    Raises: TypeError for an argument.
+
+    >>> torch.autocast_increment_nesting(), torch.autocast_decrement_nesting()
+    (1, 0)
+    """
     state.nesting += 1
     return state.nesting
 
 
 def autocast_decrement_nesting() -> int:
-    """Count one block less; return the count."""
+    """Count one block less; return the count. At 0, the casts of parameters are to be forgotten.
+
+    Raises: TypeError for an argument.
+
+    >>> torch.autocast_increment_nesting(), torch.autocast_decrement_nesting()
+    (1, 0)
+    """
     state.nesting -= 1
     return state.nesting
 
@@ -129,10 +187,12 @@ class autocast:
     """A block, or a decorator, in which matrix products and convolutions compute in `dtype`, and functions for which that loses
     too much in float32.
 
-    `dtype` is bfloat16 (the default on the CPU) or float16; for any other, and for a GPU, a warning says that it stays off. With
-    `cache_enabled`, parameters are cast once for the outermost block.
+    `dtype` is bfloat16 (the default on the CPU) or float16; for any other, and for a GPU, a warning says that it stays off.
+    With `cache_enabled`, parameters are cast once for the outermost block.
 
-    >>> import mini_dl as torch
+    Raises: ValueError unless `device_type` is a str; RuntimeError for an unknown kind of device.
+    Source: Micikevicius et al., Mixed precision training, 2018, section 3.
+
     >>> x = torch.ones(2, 2)
     >>> with torch.autocast("cpu", dtype=torch.float16):
     ...     (x @ x).dtype, (x + x).dtype
@@ -218,7 +278,22 @@ def _checked(device_type: object) -> None:
 def custom_fwd(fwd: Callable[..., Any] | None = None, *, device_type: str, cast_inputs: DType | None = None) -> Any:
     """A decorator for ``forward`` of an ``autograd.Function``: it remembers whether autocast was on, for `custom_bwd`.
 
-    With `cast_inputs`, where autocast is on, the arguments are cast to that type and autocast is off within.
+    With `cast_inputs`, where autocast is on, floating point arguments are cast to that type and autocast is off within.
+
+    Raises: ValueError unless `device_type` is a str.
+
+    >>> class Double(torch.autograd.Function):
+    ...     @staticmethod
+    ...     @torch.amp.custom_fwd(device_type="cpu", cast_inputs=torch.float32)
+    ...     def forward(ctx, input):
+    ...         return 2 * input
+    ...     @staticmethod
+    ...     @torch.amp.custom_bwd(device_type="cpu")
+    ...     def backward(ctx, grad):
+    ...         return 2 * grad
+    >>> with torch.autocast("cpu"):
+    ...     Double.apply(torch.ones(2, dtype=torch.bfloat16))
+    tensor([2., 2.])
     """
     _checked(device_type)
     if fwd is None:
@@ -238,7 +313,28 @@ def custom_fwd(fwd: Callable[..., Any] | None = None, *, device_type: str, cast_
 
 
 def custom_bwd(bwd: Callable[..., Any] | None = None, *, device_type: str) -> Any:
-    """A decorator for ``backward`` of an ``autograd.Function`` with `custom_fwd`: it runs with autocast as ``forward`` did."""
+    """A decorator for ``backward`` of an ``autograd.Function`` with `custom_fwd`: it runs with autocast as ``forward`` did.
+
+    Raises: ValueError unless `device_type` is a str.
+
+    >>> class Product(torch.autograd.Function):
+    ...     @staticmethod
+    ...     @torch.amp.custom_fwd(device_type="cpu")
+    ...     def forward(ctx, a, b):
+    ...         ctx.save_for_backward(a, b)
+    ...         return a @ b
+    ...     @staticmethod
+    ...     @torch.amp.custom_bwd(device_type="cpu")
+    ...     def backward(ctx, grad):
+    ...         a, b = ctx.saved_tensors
+    ...         return grad @ b.T, a.T @ grad
+    >>> a = torch.eye(2, requires_grad=True)
+    >>> with torch.autocast("cpu"):
+    ...     out = Product.apply(a, torch.ones(2, 2))
+    >>> out.sum().backward()
+    >>> out.dtype, a.grad.dtype
+    (torch.bfloat16, torch.float32)
+    """
     _checked(device_type)
     if bwd is None:
         return functools.partial(custom_bwd, device_type=device_type)

@@ -70,6 +70,8 @@ AVAILABLE = {
 
 def kind_of(device_type: str) -> str:
     """The kind of device that a name says. RuntimeError for a name that torch does not know."""
+    if not isinstance(device_type, str):
+        raise TypeError(f"argument 'device_type' (position 1) must be str, not {type(device_type).__name__}")
     kind = device_type.partition(":")[0]
     if kind not in (*KNOWN, *AVAILABLE):
         raise RuntimeError(f"Expected one of {', '.join(KNOWN)} device type at start of device string: {device_type}")

@@ -35,10 +35,12 @@ def _fresh() -> dict[str, Any]:
 class GradScaler:
     """Multiplies losses by a factor, and divides the gradients by it before a step, which is left out if they are not finite.
 
-    The factor shrinks by `backoff_factor` where a step was left out, and grows by `growth_factor` after `growth_interval` steps
-    in a row. With ``"cuda"``, the default, a warning says that it stays disabled, since there is no GPU.
+    The factor shrinks by `backoff_factor` where a step was left out, and grows by `growth_factor` after `growth_interval`
+    steps in a row. With ``"cuda"``, the default, a warning says that it stays disabled, since there is no GPU.
 
-    >>> import mini_dl as torch
+    Raises: AssertionError unless ``growth_factor > 1`` and ``backoff_factor < 1``, and before the first `scale`.
+    Source: Micikevicius et al., Mixed precision training, 2018, section 3.2.
+
     >>> scaler = torch.amp.GradScaler("cpu", init_scale=4.0)
     >>> scaler.scale(torch.tensor(1.5))
     tensor(6.)

@@ -25,7 +25,11 @@ anomaly = _Anomaly()
 class set_detect_anomaly(Block):
     """Check each gradient for NaN during backward, from now on and until the block ends, in all threads.
 
-    A backward that meets NaN then raises RuntimeError with the name of the node that made it.
+    Raises: RuntimeError, in a backward that meets NaN, with the name of the node that made it.
+
+    >>> with torch.autograd.set_detect_anomaly(True):
+    ...     print(torch.is_anomaly_enabled())
+    True
     """
 
     def __init__(self, mode: bool, check_nan: bool = True) -> None:
@@ -43,7 +47,15 @@ class set_detect_anomaly(Block):
 
 
 class detect_anomaly(set_detect_anomaly):
-    """``set_detect_anomaly(True)`` for a block, with a warning that it is slow."""
+    """``set_detect_anomaly(True)`` for a block, with a warning that it is slow.
+
+    Raises: RuntimeError, in a backward that meets NaN, with the name of the node that made it.
+
+    >>> import warnings; warnings.simplefilter("ignore")
+    >>> with torch.autograd.detect_anomaly():
+    ...     print(torch.is_anomaly_enabled())
+    True
+    """
 
     def __init__(self, check_nan: bool = True) -> None:
         self.check_nan, self.before = check_nan, anomaly.setting
@@ -57,4 +69,11 @@ class detect_anomaly(set_detect_anomaly):
 
 
 def is_anomaly_enabled() -> bool:
+    """Whether an error in backward shows the line that computed the tensor.
+
+    Raises: TypeError for an argument.
+
+    >>> torch.is_anomaly_enabled()
+    False
+    """
     return anomaly.setting.on

@@ -41,7 +41,7 @@ def _starting_gradients(outputs: Sequence[Tensor], gradients: Sequence[Any]) -> 
 
 
 def check_gradient(i: int, out: Tensor, grad: object) -> None:
-    """RuntimeError if `grad` does not fit output number `i`; TypeError if it is no tensor."""
+    """RuntimeError if `grad` does not fit output number `i`; TypeError unless it is a tensor."""
     if not isinstance(grad, Tensor):
         raise TypeError(f"gradients can be either Tensors or None, but got {type(grad).__name__}")
     if grad._array.shape != out._array.shape:
@@ -62,16 +62,24 @@ def _as_tuple(value: Any) -> tuple[Any, ...]:
 
 
 def backward(
-    tensors: Any,
-    grad_tensors: Any = None,
+    tensors: object,
+    grad_tensors: object = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
-    inputs: Any = None,
+    inputs: object = None,
 ) -> None:
-    """Add to ``.grad`` of each leaf the gradient of the sum of ``tensor * grad_tensor``.
+    """The gradients of tensors added to ``.grad`` of each leaf: ``x.grad += sum(grad_tensors[k] * diff(tensors[k], x), k)``
 
-    With `inputs`, to those tensors only. RuntimeError if a tensor needs no gradient, if a non-scalar comes without its
-    gradient, or if the graph was freed by an earlier backward (`retain_graph` keeps it).
+    With `inputs`, to those tensors only. `retain_graph` keeps the graph for another backward.
+
+    Shapes: each of `grad_tensors` has the shape of its tensor, and may be None for one element.
+    Raises: RuntimeError if a tensor needs no gradient, if one of several elements comes without its gradient, or if the graph
+    was freed.
+
+    >>> x = torch.tensor(3.0, requires_grad=True)
+    >>> torch.autograd.backward([x**2, 5 * x])
+    >>> x.grad
+    tensor(11.)
     """
     if mode.stack:
         raise RuntimeError(
@@ -102,9 +110,9 @@ def backward(
 
 
 def batched_grads(
-    outs: Sequence[Any], targets: Sequence[Any], gradients: Sequence[Any], create_graph: bool, allow_unused: bool
+    outs: Sequence[object], targets: Sequence[object], gradients: Sequence[Any], create_graph: bool, allow_unused: bool
 ) -> tuple[Any, ...]:
-    """`grad` for each of a batch of gradients, which their first dimension counts."""
+    """`grad` for a batch of gradients, along their first dimension."""
     for i, (out, one) in enumerate(zip(outs, gradients)):
         if isinstance(out, Tensor) and isinstance(one, Tensor) and one._array.shape[1:] != out._array.shape:
             raise RuntimeError(
@@ -134,11 +142,13 @@ def grad(
     is_grads_batched: bool = False,
     materialize_grads: bool = False,
 ) -> tuple[Tensor, ...]:
-    """The gradients of the sum of ``output * grad_output`` with respect to `inputs`; ``.grad`` stays as it is.
+    """The gradients of outputs with respect to `inputs`: ``out[j] = sum(grad_outputs[k] * diff(outputs[k], inputs[j]), k)``
 
-    RuntimeError if one of `inputs` was not used and `allow_unused` is not set. `only_inputs` is accepted, and has no effect.
+    ``.grad`` stays as it is. `only_inputs` is accepted, and has no effect.
 
-    >>> import mini_dl as torch
+    Shapes: each gradient has the shape of its input; each of `grad_outputs` that of its output.
+    Raises: RuntimeError if one of `inputs` was not used and `allow_unused` is not set, and as `backward`.
+
     >>> x = torch.tensor(3.0, requires_grad=True)
     >>> (dx,) = torch.autograd.grad(x**3, x, create_graph=True)
     >>> torch.autograd.grad(dx, x)

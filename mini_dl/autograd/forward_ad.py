@@ -30,14 +30,27 @@ _current_level = -1
 
 
 class UnpackedDualTensor(NamedTuple):
-    """What `unpack_dual` returns: the tensor without its tangent, and the tangent, None if there is none."""
+    """What `unpack_dual` returns: the tensor without its tangent, and the tangent, None if there is none.
+
+    >>> from mini_dl.autograd import forward_ad
+    >>> forward_ad.unpack_dual(torch.tensor(3.0)).tangent is None
+    True
+    """
 
     primal: Tensor
     tangent: Tensor | None
 
 
 def enter_dual_level() -> int:
-    """Begin forward mode; returns the number of the level, 0. RuntimeError if it has begun already: levels do not nest."""
+    """Begin forward mode; returns the number of the level, 0.
+
+    Raises: RuntimeError if it has begun already: levels do not nest.
+
+    >>> from mini_dl.autograd import forward_ad
+    >>> forward_ad.enter_dual_level()
+    0
+    >>> forward_ad.exit_dual_level()
+    """
     global _current_level
     if _current_level >= 0:
         raise RuntimeError("Nested forward mode AD is not supported at the moment")
@@ -47,7 +60,16 @@ def enter_dual_level() -> int:
 
 
 def exit_dual_level(*, level: int | None = None) -> None:
-    """End forward mode: all tensors lose their tangents. RuntimeError if it has not begun, or for another `level`."""
+    """End forward mode: all tensors lose their tangents.
+
+    Raises: RuntimeError if it has not begun, or for another `level`.
+
+    >>> from mini_dl.autograd import forward_ad
+    >>> forward_ad.exit_dual_level()
+    Traceback (most recent call last):
+        ...
+    RuntimeError: Dual level must be a positive number.
+    """
     global _current_level
     if level is not None and level != _current_level:
         raise RuntimeError("Trying to exit a forward AD level that was not the last one that was created. This is not supported.")
@@ -59,14 +81,15 @@ def exit_dual_level(*, level: int | None = None) -> None:
 
 
 class dual_level(Block):
-    """Forward mode within a block: `make_dual` and `unpack_dual` belong in it. RuntimeError if it is nested.
+    """Forward mode within a block: `make_dual` and `unpack_dual` belong in it.
 
-    >>> import mini_dl as torch
+    Raises: RuntimeError if it is nested.
+
     >>> from mini_dl.autograd import forward_ad
     >>> with forward_ad.dual_level():
     ...     y = forward_ad.make_dual(torch.tensor(3.0), torch.tensor(1.0)).square()
     ...     print(y)
-    tensor(9., tangent=tensor(6.))
+    tensor(9., tangent=6.0)
     >>> y
     tensor(9.)
     """
@@ -89,9 +112,19 @@ def _view(input: Any) -> Any:
 
 
 def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> Tensor:
-    """A view of `tensor` that carries `tangent`, which must have its shape: the tensor itself, where the layouts agree.
+    """A view of a tensor that carries a tangent, a direction of change: ``out = tensor + eps * tangent``
 
-    RuntimeError outside of a level, or if it has a tangent already; ValueError unless both are floating point or complex.
+    The tangent is the given tensor itself, where the layouts agree.
+
+    Shapes: `tensor` (*in), `tangent` (*in) -> (*in).
+    Raises: RuntimeError outside of a level, or if it has a tangent already; ValueError unless both are floating point or
+    complex.
+
+    >>> from mini_dl.autograd import forward_ad
+    >>> with forward_ad.dual_level():
+    ...     x = forward_ad.make_dual(torch.tensor(3.0), torch.tensor(1.0))
+    ...     print(forward_ad.unpack_dual(x**2).tangent)
+    tensor(6.)
     """
     if (_current_level if level is None else level) < 0:
         raise RuntimeError(
@@ -108,7 +141,18 @@ def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> T
 
 
 def unpack_dual(tensor: Tensor, *, level: int | None = None) -> UnpackedDualTensor:
-    """The tensor without its tangent, as a view, and the tangent; outside of a level, the tensor itself and None."""
+    """The tensor without its tangent, as a view, and the tangent: ``tensor = primal + eps * tangent``
+
+    Outside of a level, the tensor itself and None.
+
+    Shapes: (*in) -> (*in), (*in).
+    Raises: TypeError unless it is a tensor.
+
+    >>> from mini_dl.autograd import forward_ad
+    >>> with forward_ad.dual_level():
+    ...     print(forward_ad.unpack_dual(forward_ad.make_dual(torch.tensor(3.0), torch.tensor(1.0))))
+    UnpackedDualTensor(primal=tensor(3.), tangent=tensor(1.))
+    """
     if (_current_level if level is None else level) < 0:
         return UnpackedDualTensor(tensor, None)
     if not mode.forward:

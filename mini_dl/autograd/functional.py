@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._dtypes import Array, Function
+from mini_dl._families import tell
 from mini_dl.autograd import backwards, forward_ad
 from mini_dl.autograd.graph import edge_of
 from mini_dl.autograd.mode import enable_grad
@@ -25,7 +26,17 @@ Tensors = Tensor | Sequence[Tensor]
 def vjp(
     func: Function, inputs: Tensors, v: Tensors | None = None, create_graph: bool = False, strict: bool = False
 ) -> tuple[Tensors, Tensors]:
-    """The outputs of `func` and the vector-Jacobian product v^T J, one tensor per input. `v` may be left out for a scalar."""
+    """The outputs, and the product of a vector with the Jacobian: ``out[j] = sum(v[i] * J[i, j], i)`` with
+    ``J[i, j] = diff(func(x)[i], x[j])``
+
+    `v` may be left out for a scalar.
+
+    Family: functional
+    Shapes: `inputs` (*in), `v` (*out) -> (*out), (*in).
+
+    >>> torch.autograd.functional.vjp(torch.square, torch.tensor([1.0, 2.0]), torch.tensor([1.0, 10.0]))
+    (tensor([1., 4.]), tensor([ 2., 40.]))
+    """
     with enable_grad():
         given, args = _prepared(inputs, "inputs", "vjp", create_graph)
         outs, several = _outputs(func(*args), "vjp", strict)
@@ -37,7 +48,15 @@ def vjp(
 def jvp(
     func: Function, inputs: Tensors, v: Tensors | None = None, create_graph: bool = False, strict: bool = False
 ) -> tuple[Tensors, Tensors]:
-    """The outputs of `func` and the Jacobian-vector product J v, one tensor per output."""
+    """The outputs, and the product of the Jacobian with a vector: ``out[i] = sum(J[i, j] * v[j], j)`` with
+    ``J[i, j] = diff(func(x)[i], x[j])``
+
+    Family: functional
+    Shapes: `inputs` (*in), `v` (*in) -> (*out), (*out).
+
+    >>> torch.autograd.functional.jvp(torch.square, torch.tensor([1.0, 2.0]), torch.tensor([1.0, 10.0]))
+    (tensor([1., 4.]), tensor([ 2., 40.]))
+    """
     with enable_grad():
         given, args = _prepared(inputs, "inputs", "jvp", create_graph)
         vectors = _vectors(v, args, given, "jvp", "input")
@@ -52,12 +71,15 @@ def jacobian(
     func: Function, inputs: Tensors, create_graph: bool = False, strict: bool = False, vectorize: bool = False,
     strategy: str = "reverse-mode",
 ) -> Any:  # fmt: skip
-    """dy/dx of shape (*y, *x) for each output y and input x: a tensor, or tuples of them where there are several.
+    """The Jacobian, a tensor, or tuples of them where there are several inputs or outputs:
+    ``out[i, j] = diff(func(x)[i], x[j])``
 
     With `vectorize` the rows are computed together; the `strategy` "forward-mode" computes columns instead, and needs it.
-    RuntimeError where `strict` is given with either, NotImplementedError for forward mode with `create_graph`.
 
-    >>> import mini_dl as torch
+    Family: functional
+    Shapes: `inputs` (*in) -> (*out, *in).
+    Raises: RuntimeError where `strict` is given with either; NotImplementedError for forward mode with `create_graph`.
+
     >>> torch.autograd.functional.jacobian(lambda x: x * x, torch.tensor([1.0, 2.0]))
     tensor([[2., 0.],
             [0., 4.]])
@@ -148,9 +170,17 @@ def hessian(
     func: Function, inputs: Tensors, create_graph: bool = False, strict: bool = False, vectorize: bool = False,
     outer_jacobian_strategy: str = "reverse-mode",
 ) -> Any:  # fmt: skip
-    """The second derivatives of a scalar function, of shape (*x, *x): a tensor, or a tuple of tuples for several inputs.
+    """The second derivatives of a scalar function: ``out[i, j] = diff(diff(func(x), x[i]), x[j])``; a tuple of tuples for
+    several inputs.
 
     The gradient is found by reverse mode, its Jacobian by the `outer_jacobian_strategy`, which may be "forward-mode".
+
+    Family: functional
+    Shapes: `inputs` (*in) -> (*in, *in).
+
+    >>> torch.autograd.functional.hessian(lambda x: x[0] ** 2 * x[1], torch.tensor([1.0, 2.0]))
+    tensor([[4., 2.],
+            [2., 0.]])
     """
     if outer_jacobian_strategy not in ("reverse-mode", "forward-mode"):
         raise AssertionError('Expected strategy to be either "forward-mode" or "reverse-mode".')
@@ -169,7 +199,14 @@ def hessian(
 def vhp(
     func: Function, inputs: Tensors, v: Tensors | None = None, create_graph: bool = False, strict: bool = False
 ) -> tuple[Tensors, Tensors]:
-    """The value of a scalar function and the product v^T H with its Hessian."""
+    """The value of a scalar function, and the product with its Hessian: ``out[j] = sum(v[i] * H[i, j], i)``
+
+    Family: functional
+    Shapes: `inputs` (*in), `v` (*in) -> (), (*in).
+
+    >>> torch.autograd.functional.vhp(lambda x: (x**3).sum(), torch.tensor([1.0, 2.0]), torch.tensor([1.0, 1.0]))
+    (tensor(9.), tensor([ 6., 12.]))
+    """
     with enable_grad():
         given, args, vectors, out, first = _first_order(func, inputs, v, "vhp", create_graph, strict)
         products = _grads(first, args, vectors, create_graph, strict)
@@ -179,7 +216,14 @@ def vhp(
 def hvp(
     func: Function, inputs: Tensors, v: Tensors | None = None, create_graph: bool = False, strict: bool = False
 ) -> tuple[Tensors, Tensors]:
-    """The value of a scalar function and the product H v with its Hessian, which is symmetric: the same numbers as `vhp`."""
+    """The value of a scalar function, and the product of its Hessian, which is symmetric: ``out[i] = sum(H[i, j] * v[j], j)``
+
+    Family: functional
+    Shapes: `inputs` (*in), `v` (*in) -> (), (*in).
+
+    >>> torch.autograd.functional.hvp(lambda x: (x**3).sum(), torch.tensor([1.0, 2.0]), torch.tensor([1.0, 1.0]))
+    (tensor(9.), tensor([ 6., 12.]))
+    """
     with enable_grad():
         given, args, vectors, out, first = _first_order(func, inputs, v, "hvp", create_graph, strict)
         u = [_leaf(np.zeros_like(x._array)) for x in args]
@@ -304,3 +348,6 @@ def _leaf(array: Array) -> Tensor:
 def _packed(tensors: Sequence[Tensor], several: bool, create_graph: bool) -> Tensors:
     kept = tuple(tensors) if create_graph else tuple([t.detach() for t in tensors])
     return kept if several else kept[0]
+
+
+tell(globals())

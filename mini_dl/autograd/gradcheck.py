@@ -30,15 +30,18 @@ def gradcheck(
     check_batched_grad: bool = False, check_batched_forward_grad: bool = False, check_forward_ad: bool = False,
     check_backward_ad: bool = True, fast_mode: bool = False, masked: bool | None = None,
 ) -> bool:  # fmt: skip
-    """Whether the gradients of `func` at `inputs` (double precision) equal central differences within `atol` and `rtol`.
+    """Whether gradients equal central differences:
+    ``abs(J[i, j] - (func(x + eps)[i] - func(x - eps)[i]) / (2 * eps)) <= atol + rtol * abs(J[i, j])``
 
-    Every input that requires grad is perturbed by `eps`, element by element; with `fast_mode` along one random direction.
-    `nondet_tol` bounds how far two runs may differ. With `check_undefined_grad`, outputs that get no gradient must act like
-    outputs with a gradient of zeros. `masked` concerns only sparse tensors. `check_forward_ad` compares the derivatives of
-    forward mode as well; `check_batched_grad` and `check_batched_forward_grad` compare products for two random vectors at once
-    with one by one. Raises GradcheckError if the Jacobians differ, or returns False if `raise_exception` is False.
+    Every input that requires grad, of double precision, is perturbed by `eps`, element by element; with `fast_mode` along one
+    random direction. `nondet_tol` bounds how far two runs may differ. With `check_undefined_grad`, outputs that get no
+    gradient must act like outputs with a gradient of zeros. `masked` concerns only sparse tensors. `check_forward_ad`
+    compares the derivatives of forward mode as well; `check_batched_grad` and `check_batched_forward_grad` compare products
+    for two random vectors at once with one by one.
 
-    >>> import mini_dl as torch
+    Shapes: `inputs` of any shapes -> a bool.
+    Raises: GradcheckError if the Jacobians differ, unless `raise_exception` is False; ValueError if no input requires grad.
+
     >>> x = torch.tensor([0.5, 2.0], dtype=torch.float64, requires_grad=True)
     >>> torch.autograd.gradcheck(torch.exp, (x,))
     True
@@ -72,10 +75,18 @@ def gradgradcheck(
     check_undefined_grad: bool = True, check_grad_dtypes: bool = False, check_batched_grad: bool = False,
     check_fwd_over_rev: bool = False, check_rev_over_rev: bool = True, fast_mode: bool = False, masked: bool = False,
 ) -> bool:  # fmt: skip
-    """Like `gradcheck`, for the gradient of `func` as a function of its inputs and of `grad_outputs` (random if None).
+    """`gradcheck` for the gradient of `func`, as a function of its inputs and of `grad_outputs`, random if None:
+    ``func(x, v) = v @ J(x)``
 
-    With `gen_non_contig_grad_outputs`, the random ones are not contiguous. `check_fwd_over_rev` and
-    `check_rev_over_rev` are the `check_forward_ad` and `check_backward_ad` of this check.
+    With `gen_non_contig_grad_outputs`, the random ones are not contiguous. `check_fwd_over_rev` and `check_rev_over_rev` are
+    the `check_forward_ad` and `check_backward_ad` of this check.
+
+    Shapes: `inputs` of any shapes, `grad_outputs` those of the outputs -> a bool.
+    Raises: GradcheckError if the second derivatives differ, unless `raise_exception` is False.
+
+    >>> x = torch.tensor([0.5, 2.0], dtype=torch.float64, requires_grad=True)
+    >>> torch.autograd.gradgradcheck(torch.exp, (x,))
+    True
     """
     inputs = _as_tuple(inputs)
     if grad_outputs is None:
@@ -172,7 +183,7 @@ def _wanted(inputs: tuple[object, ...]) -> list[tuple[int, Tensor]]:
     return [(i, t) for i, t in enumerate(inputs) if isinstance(t, Tensor) and edge_of(t) is not None]
 
 
-def _products(func: Function, inputs: tuple[Any, ...], tangents: dict[int, Tensor]) -> list[Any]:
+def _products(func: Function, inputs: tuple[object, ...], tangents: dict[int, Tensor]) -> list[Any]:
     """The tangents of the outputs, None where there is none, for these tangents of inputs."""
     with forward_ad.dual_level():
         given: list[Any] = [t.detach() if isinstance(t, Tensor) else t for t in inputs]
@@ -183,7 +194,7 @@ def _products(func: Function, inputs: tuple[Any, ...], tangents: dict[int, Tenso
 
 
 def _check_forwards(
-    func: Function, inputs: tuple[Any, ...], eps: float, atol: float, rtol: float, undefined: bool, dtypes: bool, fast: bool
+    func: Function, inputs: tuple[object, ...], eps: float, atol: float, rtol: float, undefined: bool, dtypes: bool, fast: bool
 ) -> None:
     """The Jacobians of forward mode, one row for each element of an input; in fast mode, along one random direction."""
     rng = np.random.default_rng(0)
@@ -224,7 +235,7 @@ def _units(array: Array) -> Iterator[Array]:
             yield tangent
 
 
-def _check_batched(func: Function, inputs: tuple[Any, ...]) -> None:
+def _check_batched(func: Function, inputs: tuple[object, ...]) -> None:
     """Gradients for two random vectors at once must equal those one by one."""
     rng, targets = np.random.default_rng(1), [t for _, t in _wanted(inputs)]
     for out in _differentiable_outputs(func(*inputs)):
@@ -236,7 +247,7 @@ def _check_batched(func: Function, inputs: tuple[Any, ...]) -> None:
         _compare_batched(products, out._array, rng, "batched gradients")
 
 
-def _check_batched_forwards(func: Function, inputs: tuple[Any, ...]) -> None:
+def _check_batched_forwards(func: Function, inputs: tuple[object, ...]) -> None:
     rng = np.random.default_rng(1)
     for i, t in _wanted(inputs):
 

@@ -8,12 +8,14 @@ from typing import Any
 
 from mini_dl._checks import type_name
 from mini_dl._dtypes import INEXACT
+from mini_dl._families import told
 from mini_dl._meta import is_hollow
 from mini_dl._unseen import is_unseen
 from mini_dl.autograd import backwards
 from mini_dl.autograd.former import given_array
 from mini_dl.autograd.graph import (
     Handle,
+    Hooks,
     edge_of,
     grad_fn_and_number,
     hooks_of,
@@ -60,7 +62,14 @@ def _assign_requires_grad(self: Tensor, flag: bool) -> None:
 
 
 def requires_grad_(self: Tensor, requires_grad: bool = True) -> Tensor:
-    """Ask for (or give up) the gradient of a leaf. RuntimeError if it is not a leaf, or not floating point."""
+    """Ask for, or give up, the gradient of a leaf: ``self.requires_grad = requires_grad``
+
+    Family: attribute
+    Raises: RuntimeError if it is not a leaf, or not floating point or complex.
+
+    >>> torch.ones(2).requires_grad_()
+    tensor([1., 1.], requires_grad=True)
+    """
     if mode.stack:
         raise RuntimeError(
             NOT_WITHIN.format(call="requires_grad_() (or perhaps using torch.autograd.functional.* APIs)", name="requires_grad_")
@@ -72,7 +81,12 @@ def requires_grad_(self: Tensor, requires_grad: bool = True) -> Tensor:
 
 
 def _get_grad(self: Tensor) -> Tensor | None:
-    """The gradient accumulated so far; None before the first backward."""
+    """The gradient accumulated so far; None before the first backward.
+
+    >>> x = torch.tensor([3.0], requires_grad=True)
+    >>> (x**2).backward(); x.grad
+    tensor([6.])
+    """
     if self._grad is None and not is_end(self) and not self._retains:
         warnings.warn(
             "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute won't be "
@@ -107,22 +121,42 @@ def _set_grad(self: Tensor, grad: Tensor | None) -> None:
 
 
 def _grad_fn(self: Tensor) -> Any:
-    """The node that computed this tensor; None for a leaf."""
+    """The node that computed this tensor; None for a leaf.
+
+    >>> (2 * torch.ones(1, requires_grad=True)).grad_fn.name()
+    'MulBackward0'
+    """
     edge = edge_of(self)
     return None if isinstance(edge, Tensor) else shown(grad_fn_and_number(edge)[0])
 
 
 def _is_leaf(self: Tensor) -> bool:
-    """Whether no operation made this tensor."""
+    """Whether no operation made this tensor.
+
+    >>> x = torch.ones(1, requires_grad=True)
+    >>> x.is_leaf, (2 * x).is_leaf
+    (True, False)
+    """
     return is_end(self) if self._base is None else _grad_fn(self) is None
 
 
 def _output_nr(self: Tensor) -> int:
+    """Which of the results of its node this tensor is.
+
+    >>> x = torch.ones(2, requires_grad=True)
+    >>> [part.output_nr for part in x.unbind()]
+    [0, 1]
+    """
     return grad_fn_and_number(None if is_end(self) else self._edge)[1]
 
 
 def _get_data(self: Tensor) -> Tensor:
-    """The same memory without its history and its version: autograd does not notice writes to it."""
+    """The same memory without its history and its version: autograd does not notice writes to it.
+
+    >>> x = torch.ones(1, requires_grad=True)
+    >>> x.data.requires_grad
+    False
+    """
     if self._level is not None:
         if is_unseen(self):
             raise RuntimeError("accessing `data` under vmap transform is not allowed")
@@ -149,13 +183,16 @@ def backward(
     create_graph: bool = False,
     inputs: Tensor | Sequence[Tensor] | None = None,
 ) -> None:
-    """Add the gradient of this tensor to ``.grad`` of each leaf it was computed from; `gradient` weighs its elements.
+    """The gradient of this tensor added to ``.grad`` of each leaf: ``x.grad += sum(gradient[i] * diff(self[i], x), i)``
 
-    RuntimeError if it needs no gradient, if it is not a scalar and `gradient` is missing, or if the graph was already freed.
+    `gradient` weighs it, and may be left out for one element. The graph is freed unless `retain_graph`; with `create_graph`
+    the gradients can be differentiated too. `inputs` are the leaves to reach, by default all.
 
-    >>> import mini_dl as torch
+    Shapes: (*in), `gradient` of the same shape.
+    Raises: RuntimeError without `gradient` for more than one element, if nothing requires grad, or if the graph is freed.
+
     >>> x = torch.tensor([1.0, 2.0], requires_grad=True)
-    >>> (x * x).sum().backward()
+    >>> (x**2).sum().backward()
     >>> x.grad
     tensor([2., 4.])
     """
@@ -163,7 +200,15 @@ def backward(
 
 
 def detach(self: Tensor) -> Tensor:
-    """The same memory without history."""
+    """The same memory without history: ``out = input``
+
+    Shapes: (*in) -> (*in); a view.
+    Raises: TypeError unless `input` is a tensor.
+
+    >>> x = torch.ones(2, requires_grad=True)
+    >>> (2 * x).detach().requires_grad
+    False
+    """
     if self._level is not None:
         return at_work.detached(self)
     out = alias(self)
@@ -175,7 +220,14 @@ def detach(self: Tensor) -> Tensor:
 
 
 def detach_(self: Tensor) -> Tensor:
-    """Forget the history. RuntimeError on a view, whose history is its base's."""
+    """The history forgotten, in place: ``out = self``
+
+    Shapes: (*in) -> (*in).
+    Raises: RuntimeError on a view, whose history is that of its base.
+
+    >>> (2 * torch.ones(2, requires_grad=True)).detach_().requires_grad
+    False
+    """
     if inference.here:
         return self
     if self._base is not None:
@@ -191,7 +243,16 @@ def detach_(self: Tensor) -> Tensor:
 
 
 def retain_grad(self: Tensor) -> None:
-    """Keep ``.grad`` for this non-leaf tensor."""
+    """The gradient of a tensor that is not a leaf kept too: ``self.grad += diff(out, self)`` in the next backward.
+
+    Family: attribute
+    Raises: RuntimeError if it does not require grad.
+
+    >>> x = torch.ones(1, requires_grad=True)
+    >>> y = 2 * x; y.retain_grad(); (3 * y).backward()
+    >>> y.grad
+    tensor([3.])
+    """
     if mode.stack:
         raise RuntimeError(NOT_WITHIN.format(call="retain_grad()", name="retain_grad"))
     if not needs_grad(self):
@@ -208,9 +269,16 @@ def _version(self: Tensor) -> int:
 
 
 def register_hook(self: Tensor, hook: Callable[[Tensor], Tensor | None]) -> Handle:
-    """Call ``hook(grad)`` when the gradient of this tensor is complete; a tensor it returns replaces it.
+    """A function called when the gradient of this tensor is complete: ``grad = hook(grad)``, unless it returns None.
 
-    RuntimeError if this tensor needs no gradient. Returns a handle with ``remove()``.
+    Family: attribute
+    Raises: RuntimeError if the tensor does not require grad.
+
+    >>> x = torch.ones(1, requires_grad=True)
+    >>> handle = x.register_hook(lambda grad: 10 * grad)
+    >>> (3 * x).backward()
+    >>> x.grad
+    tensor([30.])
     """
     if not needs_grad(self):
         raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
@@ -222,12 +290,45 @@ def register_hook(self: Tensor, hook: Callable[[Tensor], Tensor | None]) -> Hand
 
 
 def register_post_accumulate_grad_hook(self: Tensor, hook: Callable[[Tensor], None]) -> Handle:
-    """Call ``hook(leaf)`` after a gradient is added to ``.grad`` of this leaf."""
+    """A function called after a gradient is added to ``.grad`` of this leaf: ``hook(self)``
+
+    Family: attribute
+    Raises: RuntimeError unless this tensor is a leaf that requires grad.
+
+    >>> x = torch.ones(1, requires_grad=True)
+    >>> handle = x.register_post_accumulate_grad_hook(lambda leaf: print("grad", leaf.grad))
+    >>> (3 * x).backward()
+    grad tensor([3.])
+    """
     if not needs_grad(self):
         raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
     if _grad_fn(self) is not None:
         raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
+    Hooks.of_leaves = True
     return Handle(own_hooks(self).after, hook)
+
+
+def is_inference(self: Tensor) -> bool:
+    """Whether this tensor was made in `inference_mode`, ``out = False`` for others: it has no history, ever.
+
+    Family: attribute
+
+    >>> with torch.inference_mode():
+    ...     x = torch.ones(1)
+    >>> x.is_inference()
+    True
+    """
+    return bool(self._inference)
+
+
+def _retains_grad(self: Tensor) -> bool:
+    """Whether this tensor, which is not a leaf, keeps its gradient.
+
+    >>> x = 2 * torch.ones(1, requires_grad=True)
+    >>> x.retain_grad(); x.retains_grad
+    True
+    """
+    return self._retains
 
 
 def _attach() -> None:
@@ -239,8 +340,10 @@ def _attach() -> None:
         register_hook,
         register_post_accumulate_grad_hook,
         requires_grad_,
+        is_inference,
     )
     for method in methods:
+        method.__doc__ = told(method.__doc__)
         setattr(Tensor, method.__name__, method)
     properties: dict[str, tuple[Any, ...]] = {
         "requires_grad": (needs_grad, _assign_requires_grad),
@@ -249,13 +352,12 @@ def _attach() -> None:
         "is_leaf": (_is_leaf,),
         "data": (_get_data, _set_data),
         "output_nr": (_output_nr,),
-        "retains_grad": (lambda self: self._retains,),
+        "retains_grad": (_retains_grad,),
         "_version": (_version,),
     }
     for name, accessors in properties.items():
         setattr(Tensor, name, property(*accessors))
     setattr(Tensor, "_is_view", lambda self: self._base is not None)  # noqa: B010
-    setattr(Tensor, "is_inference", lambda self: bool(self._inference))  # noqa: B010
 
 
 _attach()

@@ -21,7 +21,7 @@ class _Mode(threading.local):
     casting: bool = False  # autocast is on
     spare: Any = None  # the array that a kernel may write into instead of copying it first
     run_under_way: Any = None  # the backward that calls the hooks
-    run = staticmethod(run)  # runs a kernel in the quiet context of this thread
+    run = staticmethod(run)  # runs a kernel under this thread's NumPy settings
     enter: Function  # the same, but it raises if the context is in use
     stack: tuple[Any, ...] = ()  # the levels of transforms that are at work here, the innermost last
     forward: bool = True  # tangents are computed
@@ -34,12 +34,12 @@ mode = _Mode()
 
 
 class _AtWork:
-    """Whether a transform of functions is at work in any thread, and what it then has to say: `transforms` puts in its own."""
+    """Whether a transform of functions is at work in any thread, and what it then does: `transforms` puts in its own."""
 
     anywhere = 0
     """How many levels are open, in all threads."""
 
-    def take(self, primitive: object, args: tuple[Any, ...]) -> Any:
+    def take(self, primitive: object, args: tuple[object, ...]) -> Any:
         """What a call gives, NotImplemented where no transform takes it."""
         return NotImplemented
 
@@ -55,10 +55,10 @@ class _AtWork:
         """Give another tensor over the same memory the tangent as well."""
 
     def put(self, target: Tensor, result: Tensor) -> bool:
-        """Write into memory as the transforms want it; whether they do."""
+        """Write into memory as the transforms require; returns whether they do."""
         return False
 
-    def apply(self, function: object, args: tuple[Any, ...]) -> Any:
+    def apply(self, function: object, args: tuple[object, ...]) -> Any:
         """What a call of an ``autograd.Function`` gives, NotImplemented where no transform takes it."""
         return NotImplemented
 
@@ -141,12 +141,14 @@ class _Plain(_Switch):
 
 
 class no_grad(_Plain):
-    """Nothing is recorded within it: results require no gradient.
+    """Nothing is recorded within the block, or the function that it decorates.
 
-    >>> import mini_dl as torch
-    >>> x = torch.ones(2, requires_grad=True)
+    Raises: RuntimeError if a tensor that it made is differentiated, which has no history.
+
+    >>> x = torch.ones(1, requires_grad=True)
     >>> with torch.no_grad():
-    ...     (x * 2).requires_grad
+    ...     y = 2 * x
+    >>> y.requires_grad
     False
     """
 
@@ -155,7 +157,16 @@ class no_grad(_Plain):
 
 
 class enable_grad(_Plain):
-    """Operations are recorded within it, even inside ``no_grad``, but not inside ``inference_mode``."""
+    """Operations are recorded within the block, or the function that it decorates, also inside of `no_grad`.
+
+    Raises: TypeError for what is not a function.
+
+    >>> x = torch.ones(1, requires_grad=True)
+    >>> with torch.no_grad(), torch.enable_grad():
+    ...     y = 2 * x
+    >>> y.requires_grad
+    True
+    """
 
     def _change(self, before: object) -> None:
         mode.enabled = IN_VAIN if inference.here else True
@@ -180,7 +191,15 @@ class _SetAtOnce(_Switch):
 
 
 class set_grad_enabled(_SetAtOnce):
-    """Turn recording on or off: at once when called, and until the block ends when used as a context manager."""
+    """Turn recording on or off: at once when called, and until the block ends when used as a context manager.
+
+    Raises: TypeError unless `mode` is given.
+
+    >>> x = torch.ones(1, requires_grad=True)
+    >>> with torch.set_grad_enabled(False):
+    ...     print((2 * x).requires_grad)
+    False
+    """
 
     def _change(self, before: object) -> None:
         mode.enabled = IN_VAIN if self.flag and inference.here else self.flag
@@ -191,7 +210,15 @@ class set_grad_enabled(_SetAtOnce):
 
 
 class inference_mode(_Switch):
-    """Like ``no_grad``, and tensors made within it can never take part in recording."""
+    """As `no_grad`, and what is made within has no history, ever: it may not be used in computing what is recorded.
+
+    Raises: RuntimeError if such a tensor is saved for a backward, or made to require grad outside of it.
+
+    >>> with torch.inference_mode():
+    ...     x = torch.ones(1)
+    >>> x.is_inference()
+    True
+    """
 
     if not TYPE_CHECKING:
 
@@ -219,9 +246,24 @@ class inference_mode(_Switch):
 
 
 def is_grad_enabled() -> bool:
-    """Whether operations are recorded in this thread."""
+    """Whether operations are recorded.
+
+    Raises: TypeError for an argument.
+
+    >>> with torch.no_grad():
+    ...     print(torch.is_grad_enabled())
+    False
+    """
     return mode.enabled is not False
 
 
 def is_inference_mode_enabled() -> bool:
+    """Whether the code runs within `inference_mode`.
+
+    Raises: TypeError for an argument.
+
+    >>> with torch.inference_mode():
+    ...     print(torch.is_inference_mode_enabled())
+    True
+    """
     return inference.here

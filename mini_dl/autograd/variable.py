@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from types import SimpleNamespace
 
 import numpy as np
 
 from mini_dl._checks import type_name
 from mini_dl._dtypes import default_numpy
+from mini_dl.autograd.engine import queue_callback
 from mini_dl.tensor import Tensor, wrap
 
 __all__ = ["Variable", "VariableMeta"]
@@ -22,20 +23,29 @@ class VariableMeta(type):
 
 
 class Variable(metaclass=VariableMeta):
-    """``Variable(data, requires_grad=False)`` is a tensor that shares the memory of `data`, without its history.
+    """A tensor that shares the memory of another, without its history: ``out = data``
 
-    >>> import mini_dl as torch
+    `volatile` warns that it does nothing.
+
+    Shapes: (*in) -> (*in).
+    Raises: TypeError unless `data` is a tensor or None.
+
     >>> from mini_dl.autograd import Variable
     >>> Variable(torch.ones(2), requires_grad=True)
     tensor([1., 1.], requires_grad=True)
     >>> isinstance(torch.ones(2), Variable)
     True
-
-    TypeError unless `data` is a tensor or None. `volatile` warns that it does nothing.
     """
 
+    _execution_engine = SimpleNamespace(queue_callback=queue_callback)
+
     def __new__(  # type: ignore[misc]
-        cls, data: object = None, requires_grad: bool = False, volatile: bool = False, _grad_fn: object = None, name: Any = None
+        cls,
+        data: object = None,
+        requires_grad: bool = False,
+        volatile: bool = False,
+        _grad_fn: object = None,
+        name: object = None,
     ) -> Tensor:
         if volatile:
             warnings.warn(

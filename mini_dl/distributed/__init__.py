@@ -68,6 +68,8 @@ from mini_dl.distributed.rendezvous import rendezvous  # the function, not the f
 from mini_dl.distributed.stores import FileStore, HashStore, PrefixStore, Store, TCPStore
 from mini_dl.distributed.work import Work
 
+import mini_dl.distributed.batchnorm  # isort: skip  # what SyncBatchNorm does among several processes
+
 
 def is_mpi_available() -> bool:
     """Whether MPI can be used: whether mpi4py is installed."""

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import ClassVar, TypeAlias
 from zlib import crc32
 
+from mini_dl import _parallel_names
 from mini_dl._parallel_names import default_pg_timeout
 from mini_dl.distributed.backends import Backend, checked_backend
 from mini_dl.distributed.launching import set_environment, stop_all_on_error
@@ -149,6 +150,7 @@ def init_process_group(
     comm = all_of_them.Split(0, all_of_them.rank if rank < 0 else rank)
     groups.default = ProcessGroup(comm, list(range(comm.size)), name, waiting, _next_name(), "default_pg")
     stop_all_on_error()
+    _parallel_names.processes = lambda: (get_world_size(), get_rank())
 
 
 def _checked_timeout(timeout: timedelta | None) -> timedelta:

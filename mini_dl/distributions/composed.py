@@ -22,9 +22,12 @@ def of_base(name: str) -> Any:
 
 
 class Independent(Distribution):
-    """`base_distribution` with its last batch dimensions as dimensions of an event.
+    """``log(p(x)) = sum(log(q(x[i])), i)`` of the base distribution's q, over the last batch dimensions, which become dimensions
+    of an event.
 
-    >>> import mini_dl as torch
+    Shapes: batch (*B, *E) and event (*F) -> batch (*B), event (*E, *F), with `reinterpreted_batch_ndims` dimensions E.
+    Raises: ValueError if there are not so many batch dimensions.
+
     >>> normal = torch.distributions.Normal(torch.zeros(3), torch.ones(3))
     >>> torch.distributions.Independent(normal, 1).log_prob(torch.zeros(3))
     tensor(-2.7568)
@@ -77,9 +80,12 @@ class Independent(Distribution):
 
 
 class TransformedDistribution(Distribution):
-    """The numbers of `base_distribution`, transformed: ``log p(y) = log p(x) - log |dy/dx|``.
+    """``log(p(y)) = log(q(x)) - log(abs(diff(y, x)))`` for ``y = transform(x)``, with the density q of `base_distribution`.
 
-    >>> import mini_dl as torch
+    Shapes: the batch and event shapes of the base, as the transforms change them.
+    Raises: ValueError for transforms that are not `Transform`, or of more event dimensions than there are; and for values
+    outside the support.
+
     >>> from mini_dl.distributions import AffineTransform, SigmoidTransform, Uniform
     >>> logistic = torch.distributions.TransformedDistribution(Uniform(0, 1), [SigmoidTransform().inv, AffineTransform(1, 2)])
     >>> logistic.log_prob(torch.tensor(1.0))
@@ -177,10 +183,13 @@ def _listed(transforms: object) -> list[Transform]:
 
 
 class MixtureSameFamily(Distribution):
-    """Of the components, the last dimension of the batch of `component_distribution`, each sample comes from one, which
-    `mixture_distribution`, a Categorical, chooses.
+    """Density ``sum(probs[k] * p_k(x), k)`` of the components, the last batch dimension of `component_distribution`.
 
-    >>> import mini_dl as torch
+    `mixture_distribution` is a `Categorical` of the probabilities.
+
+    Shapes: mixture batch (*B) of K classes, component batch (*B, K) -> batch (*B), and the event of a component.
+    Raises: ValueError unless the first is a `Categorical`, the second a distribution, and the batches fit.
+
     >>> D = torch.distributions
     >>> two = D.MixtureSameFamily(D.Categorical(torch.tensor([0.3, 0.7])), D.Normal(torch.tensor([-1.0, 1.0]), 0.5))
     >>> two.mean, two.log_prob(torch.tensor(1.0))

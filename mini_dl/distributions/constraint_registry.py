@@ -21,7 +21,21 @@ __all__ = ["ConstraintRegistry", "biject_to", "transform_to"]
 
 
 class ConstraintRegistry:
-    """Which function makes a transform of a constraint, by the class of the constraint."""
+    """``transform = registry(constraint)``, a map of all real numbers onto what satisfies the constraint: `biject_to` one to one,
+    `transform_to` perhaps not.
+
+    ``register(constraint, factory)`` adds a class of constraints.
+
+    Shapes: those of the transform.
+    Raises: NotImplementedError for a constraint that is not registered; TypeError where something else is registered.
+
+    >>> D = torch.distributions
+    >>> D.biject_to(D.constraints.positive), D.transform_to(D.constraints.simplex)
+    (ComposeTransform(
+        ExpTransform(),
+        AffineTransform()
+    ), SoftmaxTransform())
+    """
 
     def __init__(self) -> None:
         self._registry: dict[type, Callable[[Any], Any]] = {}

@@ -17,7 +17,8 @@ from mini_dl.distributions.utils import Value, broadcast_all, given_by, lazy_pro
 from mini_dl.ops.choice import where
 from mini_dl.ops.comparison import isclose
 from mini_dl.ops.creation import empty, full, ones_like, zeros_like
-from mini_dl.ops.random import normal, rand
+from mini_dl.ops.random import rand
+from mini_dl.ops.sampling import normal
 from mini_dl.tensor import Size, Tensor
 
 __all__ = ["Cauchy", "GeneralizedPareto", "Laplace", "Normal", "StudentT", "Uniform", "VonMises"]
@@ -42,9 +43,12 @@ class LocScale(Distribution):
 
 
 class Normal(LocScale, ExponentialFamily):
-    """Density ``exp(-(x - loc)^2 / (2 scale^2)) / (scale sqrt(2 pi))``.
+    """Density ``exp(-(x - loc) ** 2 / (2 * scale ** 2)) / (scale * sqrt(2 * pi))``, over the real numbers.
 
-    >>> import mini_dl as torch
+    Shapes: `loc` and `scale` broadcast to the batch (*B); an event is (), samples of (*S) are (*S, *B).
+    Raises: ValueError unless `scale` is positive, and for NaN.
+    Source: Johnson, Kotz and Balakrishnan, Continuous univariate distributions, 1994, chapter 13.
+
     >>> torch.distributions.Normal(0.0, 1.0).log_prob(torch.tensor(0.0))
     tensor(-0.9189)
     """
@@ -85,7 +89,15 @@ class Normal(LocScale, ExponentialFamily):
 
 
 class Laplace(LocScale):
-    """Density ``exp(-|x - loc| / scale) / (2 scale)``."""
+    """Density ``exp(-abs(x - loc) / scale) / (2 * scale)``, over the real numbers.
+
+    Shapes: `loc` and `scale` broadcast to the batch (*B); an event is (), samples of (*S) are (*S, *B).
+    Raises: ValueError unless `scale` is positive, and for NaN.
+    Source: Johnson, Kotz and Balakrishnan, Continuous univariate distributions, 1995, chapter 24.
+
+    >>> torch.distributions.Laplace(0.0, 1.0).cdf(torch.tensor(1.0))
+    tensor(0.8161)
+    """
 
     mean = tensor_given_by(lambda self: self.loc)
     variance = tensor_given_by(lambda self: 2 * self.scale.pow(2))
@@ -111,7 +123,16 @@ class Laplace(LocScale):
 
 
 class Cauchy(LocScale):
-    """Density ``1 / (pi scale (1 + ((x - loc) / scale)^2))``, so heavy in the tails that there is no mean."""
+    """Density ``1 / (pi * scale * (1 + ((x - loc) / scale) ** 2))``, so heavy in the tails that there is no mean.
+
+    Shapes: `loc` and `scale` broadcast to the batch (*B); an event is (), samples of (*S) are (*S, *B).
+    Raises: ValueError unless `scale` is positive, and for NaN.
+    Source: Johnson, Kotz and Balakrishnan, Continuous univariate distributions, 1994, chapter 16.
+
+    >>> cauchy = torch.distributions.Cauchy(0.0, 1.0)
+    >>> cauchy.cdf(torch.tensor(1.0)), cauchy.mean
+    (tensor(0.7500), tensor(nan))
+    """
 
     mean = tensor_given_by(lambda self: full(self._extended_shape(), math.nan, dtype=self.loc.dtype))
     variance = tensor_given_by(lambda self: full(self._extended_shape(), math.inf, dtype=self.loc.dtype))
@@ -133,9 +154,16 @@ class Cauchy(LocScale):
 
 
 class StudentT(Distribution):
-    """``loc + scale * x / sqrt(z / df)``, with `x` standard normal and `z` of the chi-squared distribution with `df`.
+    """Density proportional to ``(1 + ((x - loc) / scale) ** 2 / df) ** (-(df + 1) / 2)``, over the real numbers.
 
-    Density proportional to ``(1 + ((x - loc) / scale)^2 / df) ^ (-(df + 1) / 2)``.
+    That of ``loc + scale * x / sqrt(z / df)`` with `x` standard normal and `z` chi-squared with `df` degrees of freedom.
+
+    Shapes: `df`, `loc` and `scale` broadcast to the batch (*B); an event is (), samples of (*S) are (*S, *B).
+    Raises: ValueError unless `df` and `scale` are positive, and for NaN.
+    Source: Johnson, Kotz and Balakrishnan, Continuous univariate distributions, 1995, chapter 28.
+
+    >>> torch.distributions.StudentT(1.0).log_prob(torch.tensor(0.0))  # the Cauchy distribution
+    tensor(-1.1447)
     """
 
     arg_constraints = constrained(df=constraints.positive, **LOC_SCALE)
@@ -174,7 +202,16 @@ class StudentT(Distribution):
 
 
 class Uniform(Distribution):
-    """Density ``1 / (high - low)`` in [low, high)."""
+    """Density ``1 / (high - low)`` in [low, high), else 0.
+
+    Shapes: `low` and `high` broadcast to the batch (*B); an event is (), samples of (*S) are (*S, *B).
+    Raises: ValueError unless ``low < high``, and for values outside the support.
+    Source: Johnson, Kotz and Balakrishnan, Continuous univariate distributions, 1995, chapter 26.
+
+    >>> uniform = torch.distributions.Uniform(2.0, 6.0)
+    >>> uniform.mean, uniform.cdf(torch.tensor(3.0))
+    (tensor(4.), tensor(0.2500))
+    """
 
     has_rsample = True
     mean = tensor_given_by(lambda self: (self.high + self.low) / 2)
@@ -213,8 +250,17 @@ class Uniform(Distribution):
 
 
 class GeneralizedPareto(Distribution):
-    """What exceeds a high threshold: with ``z = (x - loc) / scale``, density ``(1 + c z) ^ (-1 / c - 1) / scale``, `c` the
-    `concentration`; ``exp(-z) / scale`` where it is 0.
+    """Density ``(1 + c * z) ** (-1 / c - 1) / scale`` with ``z = (x - loc) / scale`` and `c` the `concentration`; ``exp(-z) /
+    scale`` for c of 0.
+
+    What exceeds a high threshold `loc` is distributed so.
+
+    Shapes: `loc`, `scale` and `concentration` broadcast to the batch (*B); an event is (), samples of (*S) are (*S, *B).
+    Raises: ValueError unless `scale` is positive, and for values outside the support.
+    Source: Pickands, Statistical inference using extreme order statistics, 1975.
+
+    >>> torch.distributions.GeneralizedPareto(0.0, 1.0, 0.0).cdf(torch.tensor(1.0))
+    tensor(0.6321)
     """
 
     arg_constraints = constrained(**LOC_SCALE, concentration=constraints.real)
@@ -314,9 +360,16 @@ def _log_modified_bessel_fn(x: Tensor, order: int = 0) -> Tensor:
 
 
 class VonMises(Distribution):
-    """Angles about `loc`: density ``exp(concentration cos(x - loc)) / (2 pi I_0(concentration))``.
+    """Angles about `loc`: density ``exp(concentration * cos(x - loc)) / (2 * pi * I_0(concentration))``.
 
-    Source: rejection from wrapped Cauchy numbers, Best and Fisher (1979), https://doi.org/10.2307/2346732.
+    Samples by rejection from a wrapped Cauchy distribution.
+
+    Shapes: `loc` and `concentration` broadcast to the batch (*B); an event is (), samples of (*S) are (*S, *B).
+    Raises: ValueError unless `concentration` is positive, and for NaN.
+    Source: Best and Fisher, Efficient simulation of the von Mises distribution, 1979.
+
+    >>> torch.distributions.VonMises(0.0, 1.0).log_prob(torch.tensor(0.0))
+    tensor(-1.0738)
     """
 
     arg_constraints = constrained(loc=constraints.real, concentration=constraints.positive)

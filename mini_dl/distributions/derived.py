@@ -48,7 +48,15 @@ __all__ = [
 
 
 class LogNormal(TransformedDistribution):
-    """``exp`` of normal numbers."""
+    """Density ``exp(-(log(x) - loc) ** 2 / (2 * scale ** 2)) / (x * scale * sqrt(2 * pi))``: ``exp`` of normal numbers.
+
+    Shapes: `loc` and `scale` broadcast to the batch (*B); an event is (), samples of (*S) are (*S, *B).
+    Raises: ValueError unless `scale` is positive, and for values outside the support.
+    Source: Johnson, Kotz and Balakrishnan, Continuous univariate distributions, 1994, chapter 14.
+
+    >>> torch.distributions.LogNormal(0.0, 1.0).mean
+    tensor(1.6487)
+    """
 
     arg_constraints = LOC_SCALE
     support: Any = constraints.positive
@@ -66,7 +74,17 @@ class LogNormal(TransformedDistribution):
 
 
 class LogisticNormal(TransformedDistribution):
-    """Points of the simplex: a stick broken by normal numbers."""
+    """Points of the simplex: ``x = StickBreakingTransform(z)`` of normal numbers `z`.
+
+    Shapes: `loc` and `scale` broadcast to (*B, K); an event is (K + 1), samples of (*S) are (*S, *B, K + 1).
+    Raises: ValueError unless `scale` is positive, and for values outside the support.
+    Source: Aitchison and Shen, Logistic-normal distributions, 1980.
+
+    >>> _ = torch.manual_seed(0)
+    >>> x = torch.distributions.LogisticNormal(torch.zeros(2), torch.ones(2)).sample()
+    >>> x.shape, x.sum()
+    (torch.Size([3]), tensor(1.))
+    """
 
     arg_constraints = LOC_SCALE
     support: Any = constraints.simplex
@@ -105,7 +123,15 @@ class Half(TransformedDistribution):
 
 
 class HalfNormal(Half):
-    """The absolute value of normal numbers."""
+    """Density ``sqrt(2 / pi) / scale * exp(-x ** 2 / (2 * scale ** 2))``: the absolute value of normal numbers about 0.
+
+    Shapes: `scale` (*B) is the batch; an event is (), samples of (*S) are (*S, *B).
+    Raises: ValueError unless `scale` is positive, and for values outside the support.
+    Source: Johnson, Kotz and Balakrishnan, Continuous univariate distributions, 1994, chapter 13.
+
+    >>> torch.distributions.HalfNormal(1.0).mean
+    tensor(0.7979)
+    """
 
     mean = tensor_given_by(lambda self: self.scale * math.sqrt(2 / math.pi))
     variance = tensor_given_by(lambda self: self.scale.pow(2) * (1 - 2 / math.pi))
@@ -115,7 +141,14 @@ class HalfNormal(Half):
 
 
 class HalfCauchy(Half):
-    """The absolute value of Cauchy numbers."""
+    """Density ``2 / (pi * scale * (1 + (x / scale) ** 2))``: the absolute value of Cauchy numbers about 0.
+
+    Shapes: `scale` (*B) is the batch; an event is (), samples of (*S) are (*S, *B).
+    Raises: ValueError unless `scale` is positive, and for values outside the support.
+
+    >>> torch.distributions.HalfCauchy(1.0).cdf(torch.tensor(1.0))
+    tensor(0.5000)
+    """
 
     mean = tensor_given_by(lambda self: full(self._extended_shape(), math.inf, dtype=self.scale.dtype))
     variance = of_base("variance")
@@ -133,7 +166,10 @@ class HalfCauchy(Half):
 class Gumbel(TransformedDistribution):
     """The greatest of many numbers: distribution function ``exp(-exp(-(x - loc) / scale))``.
 
-    >>> import mini_dl as torch
+    Shapes: `loc` and `scale` broadcast to the batch (*B); an event is (), samples of (*S) are (*S, *B).
+    Raises: ValueError unless `scale` is positive, and for NaN.
+    Source: Johnson, Kotz and Balakrishnan, Continuous univariate distributions, 1995, chapter 22.
+
     >>> torch.distributions.Gumbel(0.0, 1.0).cdf(torch.tensor(0.0))
     tensor(0.3679)
     """
@@ -166,7 +202,15 @@ class Gumbel(TransformedDistribution):
 
 
 class Kumaraswamy(TransformedDistribution):
-    """Almost a Beta distribution: distribution function ``1 - (1 - x^a)^b``; a is `concentration1`, b `concentration0`."""
+    """Almost a Beta distribution: distribution function ``1 - (1 - x ** concentration1) ** concentration0``.
+
+    Shapes: `concentration1` and `concentration0` broadcast to the batch (*B); an event is (), samples of (*S) are (*S, *B).
+    Raises: ValueError unless both are positive, and for values outside the support.
+    Source: Kumaraswamy, A generalized probability density function for double-bounded random processes, 1980.
+
+    >>> torch.distributions.Kumaraswamy(2.0, 1.0).mean
+    tensor(0.6667)
+    """
 
     arg_constraints = constrained(concentration1=constraints.positive, concentration0=constraints.positive)
     support: Any = constraints.unit_interval
@@ -205,7 +249,16 @@ class Kumaraswamy(TransformedDistribution):
 
 
 class Pareto(TransformedDistribution):
-    """Density ``alpha scale^alpha / x^(alpha + 1)`` from `scale` on: ``scale * exp`` of exponential numbers."""
+    """Density ``alpha * scale ** alpha / x ** (alpha + 1)`` for x of at least `scale`.
+
+    Shapes: `scale` and `alpha` broadcast to the batch (*B); an event is (), samples of (*S) are (*S, *B).
+    Raises: ValueError unless both are positive, and for values outside the support.
+    Source: Johnson, Kotz and Balakrishnan, Continuous univariate distributions, 1994, chapter 20.
+
+    >>> pareto = torch.distributions.Pareto(1.0, 3.0)
+    >>> pareto.mean, pareto.cdf(torch.tensor(2.0))
+    (tensor(1.5000), tensor(0.8750))
+    """
 
     arg_constraints = constrained(alpha=constraints.positive, scale=constraints.positive)
     mode = tensor_given_by(lambda self: self.scale)
@@ -234,7 +287,15 @@ class Pareto(TransformedDistribution):
 
 
 class Weibull(TransformedDistribution):
-    """Distribution function ``1 - exp(-(x / scale)^concentration)``: a power of exponential numbers."""
+    """Distribution function ``1 - exp(-(x / scale) ** concentration)``: a power of exponential numbers.
+
+    Shapes: `scale` and `concentration` broadcast to the batch (*B); an event is (), samples of (*S) are (*S, *B).
+    Raises: ValueError unless both are positive, and for values outside the support.
+    Source: Johnson, Kotz and Balakrishnan, Continuous univariate distributions, 1994, chapter 21.
+
+    >>> torch.distributions.Weibull(2.0, 1.0).mean  # the exponential distribution of rate 1/2
+    tensor(2.)
+    """
 
     arg_constraints = constrained(scale=constraints.positive, concentration=constraints.positive)
     support: Any = constraints.positive
@@ -266,7 +327,15 @@ class Weibull(TransformedDistribution):
 
 
 class InverseGamma(TransformedDistribution):
-    """The reciprocal of gamma numbers."""
+    """Density ``rate ** a * x ** (-a - 1) * exp(-rate / x) / gamma(a)``, with `a` the `concentration`: ``1 / z`` of gamma numbers
+    `z`.
+
+    Shapes: `concentration` and `rate` broadcast to the batch (*B); an event is (), samples of (*S) are (*S, *B).
+    Raises: ValueError unless both are positive, and for values outside the support.
+
+    >>> torch.distributions.InverseGamma(3.0, 4.0).mean
+    tensor(2.)
+    """
 
     arg_constraints = constrained(concentration=constraints.positive, rate=constraints.positive)
     support: Any = constraints.positive
@@ -327,13 +396,28 @@ class LogitRelaxedBernoulli(ProbsOrLogits):
         return self.temperature.log() + difference - 2 * difference.exp().log1p()
 
 
-class RelaxedBernoulli(TransformedDistribution):
-    """Numbers near 0 and 1 with the gradients of `probs`, the nearer the lower the `temperature`."""
+class _Relaxed(TransformedDistribution):
+    has_rsample = True
+    temperature, logits, probs = of_base("temperature"), of_base("logits"), of_base("probs")
+
+
+class RelaxedBernoulli(_Relaxed):
+    """``x = sigmoid((logits + log(u / (1 - u))) / temperature)`` with `u` uniform: near 0 and 1, the nearer the lower the
+    `temperature`.
+
+    Samples have the gradients of `probs`.
+
+    Shapes: `probs` (*B); an event is (), samples of (*S) are (*S, *B).
+    Raises: ValueError unless one of `probs`, in [0, 1], and `logits` is given, and for values outside the support.
+    Source: Maddison, Mnih and Teh, The concrete distribution, 2017; Jang, Gu and Poole, 2017.
+
+    >>> _ = torch.manual_seed(0)
+    >>> torch.distributions.RelaxedBernoulli(torch.tensor(0.1), torch.tensor([0.1, 0.9])).sample()
+    tensor([2.4691e-10, 1.0000e+00])
+    """
 
     arg_constraints = BINARY
     support: Any = constraints.unit_interval
-    has_rsample = True
-    temperature, logits, probs = of_base("temperature"), of_base("logits"), of_base("probs")
 
     def __init__(
         self,
@@ -372,13 +456,23 @@ class ExpRelaxedCategorical(OverClasses):
         return (score - score.logsumexp(-1, keepdim=True)).sum(-1) + normalizer
 
 
-class RelaxedOneHotCategorical(TransformedDistribution):
-    """Points near the corners of the simplex with the gradients of `probs`, the nearer the lower the `temperature`."""
+class RelaxedOneHotCategorical(_Relaxed):
+    """``x = softmax((logits + g) / temperature)`` with `g` of the Gumbel distribution: near the corners of the simplex.
+
+    The nearer the lower the `temperature`; samples have the gradients of `probs`.
+
+    Shapes: `probs` (*B, K); an event is (K), samples of (*S) are (*S, *B, K).
+    Raises: ValueError unless one of `probs`, of at least 0, and `logits` is given, with a dimension; also for values outside the
+    support.
+    Source: Maddison, Mnih and Teh, The concrete distribution, 2017; Jang, Gu and Poole, 2017.
+
+    >>> _ = torch.manual_seed(0)
+    >>> torch.distributions.RelaxedOneHotCategorical(torch.tensor(0.1), torch.tensor([0.2, 0.8])).sample().sum()
+    tensor(1.)
+    """
 
     arg_constraints = CLASSES
     support: Any = constraints.simplex
-    has_rsample = True
-    temperature, logits, probs = of_base("temperature"), of_base("logits"), of_base("probs")
 
     def __init__(
         self, temperature: Tensor, probs: Tensor | None = None, logits: Tensor | None = None, validate_args: bool | None = None

@@ -21,8 +21,8 @@ from mini_dl.ops.from_data import tensor
 from mini_dl.ops.loss import binary_cross_entropy_with_logits
 from mini_dl.ops.masks import one_hot
 from mini_dl.ops.powers import xlogy
-from mini_dl.ops.random import bernoulli, binomial, multinomial, poisson
 from mini_dl.ops.ranges import arange, eye
+from mini_dl.ops.sampling import bernoulli, binomial, multinomial, poisson
 from mini_dl.tensor import Size, Tensor
 
 __all__ = [
@@ -48,9 +48,12 @@ def _along(values: Tensor, batch_shape: Size, expand: bool) -> Tensor:
 
 
 class Bernoulli(ProbsOrLogits, ExponentialFamily):
-    """1 with probability `probs`, else 0.
+    """Probability ``probs if x == 1 else 1 - probs`` of 0 and 1. `logits` is ``log(probs / (1 - probs))``.
 
-    >>> import mini_dl as torch
+    Shapes: `probs` (*B) is the batch; an event is (), samples of (*S) are (*S, *B).
+    Raises: ValueError unless one of `probs`, in [0, 1], and `logits` is given, and for values outside the support.
+    Source: Johnson, Kemp and Kotz, Univariate discrete distributions, 2005, chapter 3.
+
     >>> torch.distributions.Bernoulli(0.25).log_prob(torch.tensor(1.0))
     tensor(-1.3863)
     """
@@ -92,7 +95,16 @@ class Bernoulli(ProbsOrLogits, ExponentialFamily):
 
 
 class Geometric(ProbsOrLogits):
-    """The number of failures before the first success: probability ``(1 - probs)^k probs``."""
+    """Probability ``(1 - probs) ** k * probs`` of `k` failures before the first success. `logits` is ``log(probs / (1 -
+    probs))``.
+
+    Shapes: `probs` (*B) is the batch; an event is (), samples of (*S) are (*S, *B).
+    Raises: ValueError unless one of `probs`, in (0, 1], and `logits` is given, and for values outside the support.
+    Source: Johnson, Kemp and Kotz, Univariate discrete distributions, 2005, chapter 5.
+
+    >>> torch.distributions.Geometric(0.25).mean
+    tensor(3.)
+    """
 
     arg_constraints = BINARY
     support = constraints.nonnegative_integer
@@ -135,7 +147,17 @@ class _OfTrials(ProbsOrLogits):
 
 
 class Binomial(_OfTrials):
-    """The number of successes of `total_count` trials: probability ``n! / (k! (n - k)!) probs^k (1 - probs)^(n - k)``."""
+    """Probability ``binomial(n, k) * probs ** k * (1 - probs) ** (n - k)`` of `k` successes in n trials, the `total_count`.
+    `logits` is ``log(probs / (1 - probs))``.
+
+    Shapes: `total_count` and `probs` broadcast to the batch (*B); an event is (), samples of (*S) are (*S, *B).
+    Raises: ValueError unless one of `probs`, in [0, 1], and `logits` is given, and for values outside the support.
+    Source: Johnson, Kemp and Kotz, Univariate discrete distributions, 2005, chapter 3.
+
+    >>> two = torch.distributions.Binomial(2, torch.tensor([0.0, 0.5, 1.0]))
+    >>> two.mean, two.log_prob(torch.tensor(2.0)).exp()
+    (tensor([0., 1., 2.]), tensor([1.4211e-14, 2.5000e-01, 1.0000e+00]))
+    """
 
     arg_constraints = constrained(total_count=constraints.nonnegative_integer, **BINARY)
     has_enumerate_support = True
@@ -184,8 +206,17 @@ class Binomial(_OfTrials):
 
 
 class NegativeBinomial(_OfTrials):
-    """The number of successes before `total_count` failures, which need not be an integer: a Poisson distribution whose rate is
-    gamma distributed.
+    """Probability ``gamma(k + r) / (factorial(k) * gamma(r)) * probs ** k * (1 - probs) ** r`` of `k` successes before r
+    failures, the `total_count`.
+
+    r need not be an integer: a Poisson distribution whose rate is gamma distributed. `logits` is ``log(probs / (1 - probs))``.
+
+    Shapes: `total_count` and `probs` broadcast to the batch (*B); an event is (), samples of (*S) are (*S, *B).
+    Raises: ValueError unless one of `probs`, in [0, 1), and `logits` is given, and for values outside the support.
+    Source: Johnson, Kemp and Kotz, Univariate discrete distributions, 2005, chapter 5.
+
+    >>> torch.distributions.NegativeBinomial(3.0, 0.5).mean
+    tensor(3.)
     """
 
     arg_constraints = constrained(
@@ -223,9 +254,12 @@ class NegativeBinomial(_OfTrials):
 
 
 class Poisson(ExponentialFamily):
-    """The number of events of a process with `rate` events on average: probability ``rate^k exp(-rate) / k!``.
+    """Probability ``rate ** k * exp(-rate) / factorial(k)`` of `k` events where there are `rate` on average.
 
-    >>> import mini_dl as torch
+    Shapes: `rate` (*B) is the batch; an event is (), samples of (*S) are (*S, *B).
+    Raises: ValueError if `rate` is negative, and for values outside the support.
+    Source: Johnson, Kemp and Kotz, Univariate discrete distributions, 2005, chapter 4.
+
     >>> torch.distributions.Poisson(2.0).log_prob(torch.tensor(0.0))
     tensor(-2.)
     """
@@ -257,9 +291,12 @@ class Poisson(ExponentialFamily):
 
 
 class Categorical(ProbsOrLogits):
-    """One of the classes 0, 1, ..., with probabilities proportional to `probs`, or to the exponentials of `logits`.
+    """Probability ``probs[k] / sum(probs[j], j)`` of the class `k`, or of ``exp(logits[k])`` in place of ``probs[k]``.
 
-    >>> import mini_dl as torch
+    Shapes: `probs` (*B, K); an event is (), samples of (*S) are (*S, *B) of int64.
+    Raises: ValueError unless one of `probs`, of at least 0, and `logits` is given, with a dimension; also for values outside the
+    support.
+
     >>> torch.distributions.Categorical(torch.tensor([1.0, 3.0])).log_prob(torch.tensor(1))
     tensor(-0.2877)
     """
@@ -321,7 +358,16 @@ class OverClasses(Distribution):
 
 
 class OneHotCategorical(OverClasses):
-    """A class, as the vector with 1 there and 0 elsewhere."""
+    """Probability ``probs[k] / sum(probs[j], j)`` of the vector with 1 at `k` and 0 elsewhere.
+
+    Shapes: `probs` (*B, K); an event is (K), samples of (*S) are (*S, *B, K).
+    Raises: ValueError unless one of `probs`, of at least 0, and `logits` is given, with a dimension; also for values outside the
+    support.
+
+    >>> one = torch.distributions.OneHotCategorical(torch.tensor([1.0, 3.0]))
+    >>> one.log_prob(torch.tensor([0.0, 1.0])).exp(), one.entropy()
+    (tensor(0.7500), tensor(0.5623))
+    """
 
     support = constraints.one_hot
     has_enumerate_support = True
@@ -348,7 +394,18 @@ class OneHotCategorical(OverClasses):
 
 
 class OneHotCategoricalStraightThrough(OneHotCategorical):
-    """Its samples have the gradients of the probabilities. Source: Bengio et al. (2013), https://arxiv.org/abs/1308.3432."""
+    """``x + probs - probs``, the last without gradient: one-hot samples that have the gradients of the probabilities.
+
+    Shapes: `probs` (*B, K); an event is (K), samples of (*S) are (*S, *B, K).
+    Raises: ValueError unless one of `probs`, of at least 0, and `logits` is given, with a dimension; also for values outside the
+    support.
+    Source: Bengio, Léonard and Courville, Estimating or propagating gradients through stochastic neurons, 2013.
+
+    >>> logits = torch.zeros(2, requires_grad=True)
+    >>> torch.distributions.OneHotCategoricalStraightThrough(logits=logits).rsample()[0].backward()
+    >>> logits.grad
+    tensor([ 0.2500, -0.2500])
+    """
 
     has_rsample = True
 
@@ -357,7 +414,18 @@ class OneHotCategoricalStraightThrough(OneHotCategorical):
 
 
 class Multinomial(OverClasses):
-    """How often each class was drawn in `total_count` draws."""
+    """Probability ``factorial(n) * prod(probs[i] ** x[i] / factorial(x[i]), i)`` of the counts `x` of each class in n draws, the
+    `total_count`.
+
+    Shapes: `probs` (*B, K); an event is (K), samples of (*S) are (*S, *B, K).
+    Raises: ValueError unless one of `probs`, of at least 0, and `logits` is given, with a dimension; also for values outside the
+    support. NotImplementedError for a `total_count` that varies.
+    Source: Johnson, Kotz and Balakrishnan, Discrete multivariate distributions, 1997, chapter 35.
+
+    >>> counts = torch.distributions.Multinomial(2, torch.tensor([0.5, 0.5]))
+    >>> counts.log_prob(torch.tensor([1.0, 1.0])).exp()
+    tensor(0.5000)
+    """
 
     total_count: int
     mean = tensor_given_by(lambda self: self.probs * self.total_count)

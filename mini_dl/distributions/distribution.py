@@ -39,10 +39,19 @@ def constrained(**parameters: object) -> Any:
 
 
 class Distribution:
-    """Distributions of the same kind, one for each element of `batch_shape`, whose samples have the shape `event_shape`.
+    """``log_prob(x)``, `sample`, `rsample`, `mean`, `variance`, `entropy`, `cdf` and `icdf`, where there are formulas for them.
 
-    A class states the constraints of its parameters, `arg_constraints`, and of its samples, `support`. Parameters, and other
-    distributions it is made of, begin with the dimensions of the batch: so `expand` need not be told anything more.
+    A class states the constraints of its parameters, `arg_constraints`, and of its samples, `support`; they are checked unless
+    `validate_args` is False. Parameters, and other distributions it is made of, begin with the dimensions of the batch: so
+    `expand` need not be told anything more.
+
+    Shapes: batch (*B), one distribution for each element, and event (*E): samples of (*S) are (*S, *B, *E), a `log_prob` is (*S,
+    *B).
+    Raises: ValueError for parameters and values outside their constraints; NotImplementedError where there is no formula.
+
+    >>> normal = torch.distributions.Normal(torch.zeros(3), 1.0)
+    >>> normal.batch_shape, normal.event_shape, normal.sample((2,)).shape
+    (torch.Size([3]), torch.Size([]), torch.Size([2, 3]))
     """
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

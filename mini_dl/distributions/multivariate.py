@@ -77,11 +77,14 @@ def _precision_to_scale_tril(P: Tensor) -> Tensor:
 
 
 class MultivariateNormal(Distribution):
-    """Normal vectors: density ``exp(-(x - loc)^T C^-1 (x - loc) / 2) / sqrt(det(2 pi C))``.
+    """Density ``exp(-(x - loc).T @ inv(C) @ (x - loc) / 2) / sqrt(det(2 * pi * C))``, C the covariance.
 
-    One of the covariance matrix C, its inverse and its Cholesky factor `scale_tril` is given.
+    One of `covariance_matrix` C, `precision_matrix` ``inv(C)`` and the Cholesky factor `scale_tril` is given.
 
-    >>> import mini_dl as torch
+    Shapes: `loc` (*B, K), the matrix (*B, K, K); an event is (K), samples of (*S) are (*S, *B, K).
+    Raises: ValueError unless one matrix is given, positive definite, and of at least two dimensions; and for NaN.
+    Source: Kotz, Balakrishnan and Johnson, Continuous multivariate distributions, 2000, chapter 45.
+
     >>> torch.distributions.MultivariateNormal(torch.zeros(2), torch.eye(2)).log_prob(torch.zeros(2))
     tensor(-1.8379)
     """
@@ -186,9 +189,18 @@ def _batch_lowrank_mahalanobis(W: Tensor, D: Tensor, x: Tensor, capacitance_tril
 
 
 class LowRankMultivariateNormal(Distribution):
-    """Normal vectors with the covariance ``W W^T + D``: `cov_factor` W has few columns, `cov_diag` D is diagonal.
+    """Normal vectors of the covariance ``W @ W.T + diag(D)``, with W the `cov_factor` of few columns and D the `cov_diag`.
 
-    Only matrices as small as W is wide are factored: that of ``I + W^T D^-1 W``, the capacitance.
+    Only matrices as small as W is wide are factored: ``I + W.T @ diag(1 / D) @ W``, the capacitance.
+
+    Shapes: `loc` (*B, K), `cov_factor` (*B, K, R), `cov_diag` (*B, K); an event is (K), samples of (*S) are (*S, *B, K).
+    Raises: ValueError for sizes that do not fit, and for NaN; LinAlgError unless `cov_diag` is positive.
+    Source: Kotz, Balakrishnan and Johnson, Continuous multivariate distributions, 2000, chapter 45.
+
+    >>> low = torch.distributions.LowRankMultivariateNormal(torch.zeros(2), torch.ones(2, 1), torch.ones(2))
+    >>> low.covariance_matrix
+    tensor([[2., 1.],
+            [1., 2.]])
     """
 
     arg_constraints = constrained(
@@ -270,9 +282,18 @@ class LowRankMultivariateNormal(Distribution):
 
 
 class Wishart(ExponentialFamily):
-    """Positive definite matrices: the sum of ``x x^T`` over `df` normal vectors of the covariance matrix given.
+    """Positive definite matrices ``sum(x[i] @ x[i].T, i)`` of `df` normal vectors x, of the covariance matrix given.
 
-    Source: triangular factors by Bartlett's decomposition; their degrees of freedom need not be an integer.
+    One of `covariance_matrix`, `precision_matrix` and `scale_tril` is given; `df` need not be an integer (Bartlett's
+    decomposition).
+
+    Shapes: `df` (*B), the matrix (*B, K, K); an event is (K, K), samples of (*S) are (*S, *B, K, K).
+    Raises: AssertionError unless one matrix is given; ValueError unless it is positive definite and ``df > K - 1``.
+    Source: Wishart, The generalised product moment distribution in samples from a normal multivariate population, 1928.
+
+    >>> torch.distributions.Wishart(3.0, torch.eye(2)).mean
+    tensor([[3., 0.],
+            [0., 3.]])
     """
 
     support = constraints.positive_definite
@@ -400,9 +421,19 @@ def _mvdigamma(x: Tensor, p: int) -> Tensor:
 
 
 class LKJCholesky(Distribution):
-    """Cholesky factors of correlation matrices, uniform where `concentration` is 1.
+    """Cholesky factors L of correlation matrices: density of ``L @ L.T`` proportional to ``det(L @ L.T) ** (concentration - 1)``.
 
-    Source: the onion method of Lewandowski, Kurowicka and Joe (2009), https://doi.org/10.1016/j.jmva.2009.04.008.
+    Uniform where `concentration` is 1. Samples by the onion method.
+
+    Shapes: `concentration` (*B), `dim` K; an event is (K, K), samples of (*S) are (*S, *B, K, K).
+    Raises: ValueError unless `concentration` is positive and `dim` at least 2, and for values outside the support.
+    Source: Lewandowski, Kurowicka and Joe, Generating random correlation matrices based on vines and extended onion method,
+    2009.
+
+    >>> _ = torch.manual_seed(0)
+    >>> factor = torch.distributions.LKJCholesky(3).sample()
+    >>> factor.shape, factor[0]
+    (torch.Size([3, 3]), tensor([1., 0., 0.]))
     """
 
     arg_constraints = constrained(concentration=constraints.positive)

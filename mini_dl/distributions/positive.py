@@ -14,7 +14,7 @@ from mini_dl.distributions.utils import Value, broadcast_all, given_by, tensor_g
 from mini_dl.ops.creation import empty, zeros_like
 from mini_dl.ops.from_data import as_tensor
 from mini_dl.ops.powers import xlogy
-from mini_dl.ops.random import _standard_gamma
+from mini_dl.ops.sampling import _standard_gamma
 from mini_dl.ops.special import igamma
 from mini_dl.tensor import Tensor
 
@@ -22,9 +22,12 @@ __all__ = ["Chi2", "Exponential", "FisherSnedecor", "Gamma"]
 
 
 class Exponential(ExponentialFamily):
-    """Density ``rate exp(-rate x)``.
+    """Density ``rate * exp(-rate * x)`` for x of at least 0.
 
-    >>> import mini_dl as torch
+    Shapes: `rate` (*B) is the batch; an event is (), samples of (*S) are (*S, *B).
+    Raises: ValueError unless `rate` is positive, and for values outside the support.
+    Source: Johnson, Kotz and Balakrishnan, Continuous univariate distributions, 1994, chapter 19.
+
     >>> torch.distributions.Exponential(2.0).cdf(torch.tensor(1.0))
     tensor(0.8647)
     """
@@ -62,9 +65,13 @@ class Exponential(ExponentialFamily):
 
 
 class Gamma(ExponentialFamily):
-    """Density ``rate^a x^(a - 1) exp(-rate x) / gamma(a)``, with `a` the `concentration`.
+    """Density ``rate ** a * x ** (a - 1) * exp(-rate * x) / gamma(a)`` for positive x, with `a` the `concentration`.
 
-    >>> import mini_dl as torch
+    Shapes: `concentration` and `rate` broadcast to the batch (*B); an event is (), samples of (*S) are (*S, *B).
+    Raises: ValueError unless both are positive, and for values outside the support.
+    Source: Johnson, Kotz and Balakrishnan, Continuous univariate distributions, 1994, chapter 17. Samples: Marsaglia and Tsang,
+    A simple method for generating gamma variables, 2000.
+
     >>> torch.distributions.Gamma(2.0, 1.0).log_prob(torch.tensor(1.0))
     tensor(-1.)
     """
@@ -105,7 +112,17 @@ class Gamma(ExponentialFamily):
 
 
 class Chi2(Gamma):
-    """The sum of the squares of `df` standard normal numbers: a gamma distribution of ``df / 2`` and rate 1/2."""
+    """Density ``x ** (df / 2 - 1) * exp(-x / 2) / (2 ** (df / 2) * gamma(df / 2))``: the sum of the squares of `df` standard
+    normal numbers.
+
+    Shapes: `df` (*B) is the batch; an event is (), samples of (*S) are (*S, *B).
+    Raises: ValueError unless `df` is positive, and for values outside the support.
+    Source: Johnson, Kotz and Balakrishnan, Continuous univariate distributions, 1994, chapter 18.
+
+    >>> chi = torch.distributions.Chi2(3.0)
+    >>> chi.mean, chi.variance
+    (tensor(3.), tensor(6.))
+    """
 
     arg_constraints = constrained(df=constraints.positive)
     df = given_by(lambda self: self.concentration * 2)
@@ -118,7 +135,15 @@ class Chi2(Gamma):
 
 
 class FisherSnedecor(Distribution):
-    """The ratio of two numbers of chi-squared distributions, each divided by its degrees of freedom, `df1` and `df2`."""
+    """The distribution of ``(x1 / df1) / (x2 / df2)``, with `x1` and `x2` chi-squared with `df1` and `df2` degrees of freedom.
+
+    Shapes: `df1` and `df2` broadcast to the batch (*B); an event is (), samples of (*S) are (*S, *B).
+    Raises: ValueError unless both are positive, and for values outside the support.
+    Source: Johnson, Kotz and Balakrishnan, Continuous univariate distributions, 1995, chapter 27.
+
+    >>> torch.distributions.FisherSnedecor(2.0, 4.0).mean
+    tensor(2.)
+    """
 
     arg_constraints = constrained(df1=constraints.positive, df2=constraints.positive)
     support = constraints.positive

@@ -28,7 +28,8 @@ from mini_dl.ops.joining import stack
 from mini_dl.ops.loss import binary_cross_entropy_with_logits
 from mini_dl.ops.masks import one_hot
 from mini_dl.ops.powers import xlogy
-from mini_dl.ops.random import _dirichlet_grad, _sample_dirichlet, rand
+from mini_dl.ops.random import rand
+from mini_dl.ops.sampling import _dirichlet_grad, _sample_dirichlet
 from mini_dl.tensor import Tensor
 
 __all__ = ["Beta", "ContinuousBernoulli", "Dirichlet"]
@@ -57,9 +58,12 @@ class _Dirichlet(Function):
 
 
 class Dirichlet(ExponentialFamily):
-    """Points of the simplex: density proportional to the product of ``x_i ^ (concentration_i - 1)``.
+    """Density proportional to ``prod(x[i] ** (concentration[i] - 1), i)`` on the simplex: x of at least 0 that sum to 1.
 
-    >>> import mini_dl as torch
+    Shapes: `concentration` (*B, K); an event is (K), samples of (*S) are (*S, *B, K).
+    Raises: ValueError unless `concentration` is positive and has a dimension, and for values outside the support.
+    Source: Kotz, Balakrishnan and Johnson, Continuous multivariate distributions, 2000, chapter 49.
+
     >>> torch.distributions.Dirichlet(torch.tensor([1.0, 1.0, 2.0])).mean
     tensor([0.2500, 0.2500, 0.5000])
     """
@@ -106,10 +110,12 @@ class Dirichlet(ExponentialFamily):
 
 
 class Beta(ExponentialFamily):
-    """The first coordinate of a Dirichlet distribution of two: density proportional to
-    ``x ^ (concentration1 - 1) * (1 - x) ^ (concentration0 - 1)``.
+    """Density proportional to ``x ** (concentration1 - 1) * (1 - x) ** (concentration0 - 1)`` on [0, 1].
 
-    >>> import mini_dl as torch
+    Shapes: `concentration1` and `concentration0` broadcast to the batch (*B); an event is (), samples of (*S) are (*S, *B).
+    Raises: ValueError unless both are positive, and for values outside the support.
+    Source: Johnson, Kotz and Balakrishnan, Continuous univariate distributions, 1995, chapter 25.
+
     >>> torch.distributions.Beta(2.0, 3.0).mean
     tensor(0.4000)
     """
@@ -151,10 +157,16 @@ class Beta(ExponentialFamily):
 
 
 class ContinuousBernoulli(ProbsOrLogits, ExponentialFamily):
-    """Density proportional to ``probs^x (1 - probs)^(1 - x)`` on [0, 1].
+    """Density proportional to ``probs ** x * (1 - probs) ** (1 - x)`` on [0, 1].
 
-    Near 1/2, within `lims`, where the formulas are 0 / 0, Taylor series replace them. Source: Loaiza-Ganem and Cunningham (2019),
-    https://arxiv.org/abs/1907.06845.
+    Near 1/2, within `lims`, where the formulas are 0 / 0, Taylor series replace them. `logits` is ``log(probs / (1 - probs))``.
+
+    Shapes: `probs` (*B) is the batch; an event is (), samples of (*S) are (*S, *B).
+    Raises: ValueError unless one of `probs` and `logits` is given, and for values outside the support.
+    Source: Loaiza-Ganem and Cunningham, The continuous Bernoulli, 2019.
+
+    >>> torch.distributions.ContinuousBernoulli(0.9).mean
+    tensor(0.6699)
     """
 
     arg_constraints = constrained(probs=constraints.unit_interval, logits=constraints.real)

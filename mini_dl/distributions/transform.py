@@ -9,17 +9,25 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from mini_dl.distributions import constraints
-from mini_dl.distributions.utils import given_by, lazy_property, sum_rightmost
+from mini_dl.distributions.utils import consecutive, given_by, lazy_property, sum_rightmost
 from mini_dl.ops.creation import zeros_like
 from mini_dl.ops.joining import cat, stack
 from mini_dl.tensor import Tensor
 
 
 class Transform:
-    """A map from `domain` to `codomain`, which is invertible if it is `bijective`, with the logarithm of its Jacobian.
+    """A map ``y = t(x)`` from `domain` to `codomain`, invertible if it is `bijective`, with ``log(abs(det(diff(y, x))))``.
 
-    A subclass defines `_call`, `_inverse` and `log_abs_det_jacobian`. With ``cache_size=1`` it remembers its last pair of values:
-    the inverse of a result is the very tensor it came from. Two transforms are equal if their classes and arguments are.
+    A subclass defines `_call`, `_inverse` and `log_abs_det_jacobian`. With ``cache_size=1`` it remembers its last pair of
+    values: the inverse of a result is the very tensor it came from. Two transforms are equal if their classes and arguments are.
+
+    Shapes: as `forward_shape` and `inverse_shape` say; by default unchanged.
+    Raises: NotImplementedError in what a subclass does not define; ValueError for a `cache_size` other than 0 and 1.
+
+    >>> exp = torch.distributions.ExpTransform()
+    >>> x = torch.tensor(2.0)
+    >>> exp(x), exp.inv(exp(x)), exp.log_abs_det_jacobian(x, exp(x))
+    (tensor(7.3891), tensor(2.), tensor(2.))
     """
 
     bijective: Any = False
@@ -179,7 +187,15 @@ def wider(constraint: Any, event_dim: int) -> Any:
 
 
 class ComposeTransform(Transform):
-    """One transform after the other, the first one first. The parts have the caches."""
+    """``y = parts[n - 1](... parts[0](x))``: one transform after the other. The parts have the caches.
+
+    Shapes: as the parts change them, one after the other.
+    Raises: ValueError for a `cache_size` other than 0 and 1.
+
+    >>> D = torch.distributions
+    >>> D.ComposeTransform([D.ExpTransform(), D.AffineTransform(1.0, 2.0)])(torch.tensor(0.0))
+    tensor(3.)
+    """
 
     _arguments = ("parts",)
 
@@ -256,7 +272,16 @@ identity_transform = ComposeTransform([])
 
 
 class IndependentTransform(Transform):
-    """`base_transform`, over whose last `reinterpreted_batch_ndims` dimensions more the Jacobian is summed."""
+    """``log(abs(det(diff(y, x)))) = sum(log_abs_det_jacobian, i)`` over `reinterpreted_batch_ndims` more dimensions:
+    `base_transform` of events.
+
+    Shapes: those of `base_transform`; the Jacobian lacks the last dimensions.
+    Raises: ValueError if there are fewer dimensions, and for a `cache_size` other than 0 and 1.
+
+    >>> t = torch.distributions.IndependentTransform(torch.distributions.ExpTransform(), 1)
+    >>> t.log_abs_det_jacobian(torch.ones(3), torch.ones(3).exp())
+    tensor(3.)
+    """
 
     _arguments = ("base_transform", "reinterpreted_batch_ndims")
     bijective = given_by(lambda self: self.base_transform.bijective)
@@ -339,7 +364,16 @@ class _Several(Transform):
 
 
 class CatTransform(_Several):
-    """Transforms of consecutive parts along `dim`, of the given `lengths` (1 each if there are none)."""
+    """``y = cat([t(x[part]) for t, part in zip(tseq, parts)], dim)``: transforms of consecutive parts, of `lengths` (1 each if
+    there are none).
+
+    Shapes: (*, n, *) -> (*, n, *) along `dim`, n the sum of `lengths`.
+    Raises: AssertionError for what is not a transform, or a size other than the sum of `lengths`.
+
+    >>> D = torch.distributions
+    >>> D.CatTransform([D.ExpTransform(), D.AffineTransform(1.0, 2.0)], lengths=[1, 2])(torch.tensor([0.0, 0.0, 3.0]))
+    tensor([1., 1., 7.])
+    """
 
     _arguments = ("transforms", "dim", "lengths")
     _called = "length"
@@ -357,10 +391,7 @@ class CatTransform(_Several):
         return self.length
 
     def _parts(self, tensor: Tensor) -> Iterator[Tensor]:
-        start = 0
-        for length in self.lengths:
-            yield tensor.narrow(self.dim, start, length)
-            start += length
+        return consecutive(tensor, self.dim, self.lengths)
 
     def _call(self, x: Tensor) -> Tensor:
         return cat(self._each(x, self.transforms, ""), self.dim)
@@ -383,7 +414,15 @@ class CatTransform(_Several):
 
 
 class StackTransform(_Several):
-    """Transforms of the slices along `dim`."""
+    """``y = stack([t(x[i]) for i, t in enumerate(tseq)], dim)``: transforms of the slices along `dim`.
+
+    Shapes: (*, n, *) -> (*, n, *) along `dim`, n the number of transforms.
+    Raises: AssertionError for what is not a transform, or another number of slices.
+
+    >>> D = torch.distributions
+    >>> D.StackTransform([D.ExpTransform(), D.AffineTransform(1.0, 2.0)])(torch.tensor([0.0, 3.0]))
+    tensor([1., 7.])
+    """
 
     _arguments = ("transforms", "dim")
     _called = "len(transforms)"

@@ -82,7 +82,14 @@ class _Increasing(_Plain):
 
 
 class ExpTransform(_Increasing):
-    """``exp(x)``"""
+    """``y = exp(x)``
+
+    Shapes: (*) -> (*), element by element; the Jacobian too.
+    Raises: ValueError for a `cache_size` other than 0 and 1.
+
+    >>> torch.distributions.ExpTransform().inv(torch.tensor(1.0))
+    tensor(0.)
+    """
 
     codomain = constraints.positive
 
@@ -102,7 +109,14 @@ def _clipped_sigmoid(x: Tensor) -> Tensor:
 
 
 class SigmoidTransform(_Increasing):
-    """``1 / (1 + exp(-x))``, never quite 0 or 1"""
+    """``y = 1 / (1 + exp(-x))``, never quite 0 or 1.
+
+    Shapes: (*) -> (*), element by element; the Jacobian too.
+    Raises: ValueError for a `cache_size` other than 0 and 1.
+
+    >>> torch.distributions.SigmoidTransform()(torch.tensor([-200.0, 0.0]))
+    tensor([1.1755e-38, 5.0000e-01])
+    """
 
     codomain = constraints.unit_interval
 
@@ -119,7 +133,15 @@ class SigmoidTransform(_Increasing):
 
 
 class SoftplusTransform(_Increasing):
-    """``log(1 + exp(x))``"""
+    """``y = log(1 + exp(x))``
+
+    Shapes: (*) -> (*), element by element; the Jacobian too.
+    Raises: ValueError for a `cache_size` other than 0 and 1.
+
+    >>> t = torch.distributions.SoftplusTransform()
+    >>> t(torch.tensor(0.0)), t.inv(t(torch.tensor(0.0)))
+    (tensor(0.6931), tensor(0.))
+    """
 
     codomain = constraints.positive
 
@@ -134,7 +156,15 @@ class SoftplusTransform(_Increasing):
 
 
 class TanhTransform(_Increasing):
-    """``tanh(x)``, whose Jacobian is computed from `x`: ``2 (log 2 - x - softplus(-2 x))``"""
+    """``y = tanh(x)``, with the Jacobian from `x`: ``2 * (log(2) - x - softplus(-2 * x))``.
+
+    Shapes: (*) -> (*), element by element; the Jacobian too.
+    Raises: ValueError for a `cache_size` other than 0 and 1.
+
+    >>> t = torch.distributions.TanhTransform()
+    >>> t.log_abs_det_jacobian(torch.tensor(20.0), torch.tensor(1.0))
+    tensor(-38.6137)
+    """
 
     codomain: Any = constraints.interval(-1.0, 1.0)
 
@@ -149,7 +179,15 @@ class TanhTransform(_Increasing):
 
 
 class AbsTransform(_Plain):
-    """``|x|``, of which the inverse is the positive one"""
+    """``y = abs(x)``: not a bijection, and the inverse is the positive one.
+
+    Shapes: (*) -> (*), element by element; the Jacobian too.
+    Raises: ValueError for a `cache_size` other than 0 and 1.
+
+    >>> t = torch.distributions.AbsTransform()
+    >>> t(torch.tensor([-2.0, 3.0])), t.inv(torch.tensor(2.0))
+    (tensor([2., 3.]), tensor(2.))
+    """
 
     domain, codomain = constraints.real, constraints.positive
 
@@ -161,7 +199,14 @@ class AbsTransform(_Plain):
 
 
 class PowerTransform(Transform):
-    """``x ** exponent``"""
+    """``y = x ** exponent`` for positive x.
+
+    Shapes: (*) -> (*), element by element; the Jacobian too.
+    Raises: ValueError for a `cache_size` other than 0 and 1.
+
+    >>> torch.distributions.PowerTransform(2.0)(torch.tensor([1.0, 3.0]))
+    tensor([1., 9.])
+    """
 
     domain = codomain = constraints.positive
     bijective = True
@@ -198,7 +243,14 @@ def _same(one: Any, other: Any) -> bool:
 
 
 class AffineTransform(Transform):
-    """``loc + scale * x``, of events of `event_dim` dimensions"""
+    """``y = loc + scale * x``, of events of `event_dim` dimensions.
+
+    Shapes: (*), with `loc` and `scale` broadcast; the Jacobian is summed over an event.
+    Raises: ValueError for a `cache_size` other than 0 and 1.
+
+    >>> torch.distributions.AffineTransform(1.0, 2.0)(torch.tensor([0.0, 3.0]))
+    tensor([1., 7.])
+    """
 
     bijective = True
     _arguments = ("loc", "scale", "event_dim")
@@ -245,7 +297,15 @@ class AffineTransform(Transform):
 
 
 class CumulativeDistributionTransform(Transform):
-    """The distribution function of a distribution, whose Jacobian is the density."""
+    """``y = cdf(x)`` of a distribution, whose density is the Jacobian.
+
+    Shapes: (*) -> (*), element by element; the Jacobian too.
+    Raises: ValueError for a `cache_size` other than 0 and 1.
+
+    >>> normal = torch.distributions.Normal(0.0, 1.0)
+    >>> torch.distributions.CumulativeDistributionTransform(normal)(torch.tensor(0.0))
+    tensor(0.5000)
+    """
 
     bijective, sign = True, +1
     codomain = constraints.unit_interval
@@ -270,7 +330,15 @@ class CumulativeDistributionTransform(Transform):
 
 
 class ReshapeTransform(Transform):
-    """The last dimensions, of `in_shape`, in another shape of as many elements."""
+    """``y = x.reshape(*batch, *out_shape)``: the last dimensions, of `in_shape`, in another shape of as many elements.
+
+    Shapes: (*, *in_shape) -> (*, *out_shape); the Jacobian, zeros, is (*).
+    Raises: ValueError unless both shapes have as many elements, and the input ends with `in_shape`.
+
+    >>> torch.distributions.ReshapeTransform((4,), (2, 2))(torch.arange(4.0))
+    tensor([[0., 1.],
+            [2., 3.]])
+    """
 
     bijective = True
     _arguments = ("in_shape", "out_shape")
@@ -314,7 +382,14 @@ def _replaced(shape: Any, last: Size, by: Size) -> Any:
 
 
 class SoftmaxTransform(_Plain):
-    """``exp(x)`` divided by its sum: not a bijection, of which ``log(y)`` is one inverse"""
+    """``y[i] = exp(x[i]) / sum(exp(x[j]), j)``: not a bijection, of which ``log(y)`` is one inverse.
+
+    Shapes: (*, K) -> (*, K).
+    Raises: ValueError for a `cache_size` other than 0 and 1.
+
+    >>> torch.distributions.SoftmaxTransform()(torch.zeros(2))
+    tensor([0.5000, 0.5000])
+    """
 
     domain, codomain = constraints.real_vector, constraints.simplex
 
@@ -333,7 +408,16 @@ class SoftmaxTransform(_Plain):
 
 
 class StickBreakingTransform(_Plain):
-    """n numbers to n + 1 parts of a stick: each, by its sigmoid, takes a share of what the ones before left."""
+    """``y[i] = s[i] * prod(1 - s[j], j)`` over ``j < i`` with ``s[i] = sigmoid(x[i] - log(K - i))``: parts of a stick, the last
+    what is left.
+
+    Shapes: (*, K) -> (*, K + 1) that sum to 1; the Jacobian (*).
+    Raises: ValueError for a `cache_size` other than 0 and 1.
+    Source: Stan reference manual, section on the unit simplex.
+
+    >>> torch.distributions.StickBreakingTransform()(torch.zeros(3))
+    tensor([0.2500, 0.2500, 0.2500, 0.2500])
+    """
 
     domain, codomain, bijective = constraints.real_vector, constraints.simplex, True
 
@@ -369,9 +453,17 @@ def _remaining(x: Tensor) -> Tensor:
 
 
 class CorrCholeskyTransform(Transform):
-    """n (n - 1) / 2 numbers to the Cholesky factor of a correlation matrix.
+    """``L[i, j] = tanh(x[k]) * sqrt(1 - sum(L[i, m] ** 2, m))`` over ``m < j``: the Cholesky factor of a correlation matrix.
 
-    Their tanh are the shares of each row, from the left, of the length that is left of 1.
+    The numbers fill the lower triangle row by row; the diagonal is what is left of 1.
+
+    Shapes: (*, n * (n - 1) / 2) -> (*, n, n); the Jacobian (*).
+    Raises: ValueError for another number of numbers, and for a `cache_size` other than 0 and 1.
+    Source: Stan reference manual, section on Cholesky factors of correlation matrices.
+
+    >>> torch.distributions.CorrCholeskyTransform()(torch.zeros(1))
+    tensor([[1., 0.],
+            [0., 1.]])
     """
 
     domain, codomain, bijective = constraints.real_vector, constraints.corr_cholesky, True
@@ -407,7 +499,15 @@ class CorrCholeskyTransform(Transform):
 
 
 class LowerCholeskyTransform(_Plain):
-    """The lower triangle, with ``exp`` of the diagonal"""
+    """``y = tril(x, -1) + diag(exp(diag(x)))``
+
+    Shapes: (*, n, n) -> (*, n, n).
+    Raises: ValueError for a `cache_size` other than 0 and 1.
+
+    >>> torch.distributions.LowerCholeskyTransform()(torch.zeros(2, 2))
+    tensor([[1., 0.],
+            [0., 1.]])
+    """
 
     domain, codomain = constraints.independent(constraints.real, 2), constraints.lower_cholesky
 
@@ -419,7 +519,15 @@ class LowerCholeskyTransform(_Plain):
 
 
 class PositiveDefiniteTransform(_Plain):
-    """``L L^T``, where L is what `LowerCholeskyTransform` makes of the matrix"""
+    """``y = L @ L.T``, where L is what `LowerCholeskyTransform` makes of the matrix.
+
+    Shapes: (*, n, n) -> (*, n, n).
+    Raises: ValueError for a `cache_size` other than 0 and 1.
+
+    >>> torch.distributions.PositiveDefiniteTransform()(torch.tensor([[0.0, 0.0], [1.0, 0.0]]))
+    tensor([[1., 1.],
+            [1., 2.]])
+    """
 
     domain, codomain = constraints.independent(constraints.real, 2), constraints.positive_definite
 

@@ -57,9 +57,9 @@ if hasattr(os, "register_at_fork"):
 class Generator:
     """A source of random numbers: the stream of torch's generator with the same seed.
 
-    >>> import mini_dl as torch
-    >>> generator = torch.Generator().manual_seed(0)
-    >>> torch.rand(2, generator=generator)
+    Raises: RuntimeError for a device other than the CPU.
+
+    >>> torch.rand(2, generator=torch.Generator().manual_seed(0))
     tensor([0.4963, 0.7682])
     """
 
@@ -133,7 +133,7 @@ class Generator:
     def __reduce__(self) -> tuple[Function, tuple[Array]]:
         return _at, (self.dump(),)
 
-    def __setstate__(self, state: Sequence[Any]) -> None:  # as pickles of torch have it: the seed, an offset and the state
+    def __setstate__(self, state: Sequence[object]) -> None:  # as pickles of torch have it: the seed, an offset and the state
         self.load(np.asarray(state[2]))
 
     # -------------------------------------------------------------------------------------------- draws

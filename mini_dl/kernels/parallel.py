@@ -56,21 +56,25 @@ def worth_sharing(size: int) -> bool:
 
 
 def get_num_threads() -> int:
-    """The number of threads that share the work of one operation: OMP_NUM_THREADS, or the number of cores."""
+    """How many threads share the work of one operation.
+
+    Raises: TypeError for an argument.
+
+    >>> torch.get_num_threads() >= 1
+    True
+    """
     return _crew.threads
 
 
 def set_num_threads(num: int) -> None:
-    """Let `num` threads share the work of one operation. RuntimeError unless it is a positive int.
+    """Let `num` threads share the work of one operation.
 
-    They share matrix products too: NumPy's OpenBLAS is limited to one thread.
+    Raises: RuntimeError unless it is positive; TypeError unless it is an int.
 
-    >>> import mini_dl as torch
-    >>> before = torch.get_num_threads()
-    >>> torch.set_num_threads(1)
-    >>> torch.get_num_threads()
+    >>> threads = torch.get_num_threads()
+    >>> torch.set_num_threads(1); torch.get_num_threads()
     1
-    >>> torch.set_num_threads(before)
+    >>> torch.set_num_threads(threads)
     """
     if isinstance(num, bool) or not isinstance(num, int):
         raise RuntimeError(f"set_num_threads expects an int, but got {type(num).__name__}")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 import numpy as np
 
 from mini_dl import overrides
+from mini_dl._families import said_first
 from mini_dl.autograd.mode import no_grad
 from mini_dl.ops.random import randperm
 from mini_dl.tensor import Tensor, wrap, written
@@ -26,11 +27,14 @@ _LINEAR = ("linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_tra
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
-    """The factor by which weights before `nonlinearity` are scaled to keep the variance: sqrt(2) for "relu".
+    """The factor that keeps the variance of signals before `nonlinearity`: 1 for "linear", convolutions and "sigmoid", ``5 / 3``
+    for "tanh", ``sqrt(2)`` for "relu", ``sqrt(2 / (1 + param ** 2))`` for "leaky_relu" (`param`, its slope, is 0.01), ``3 / 4``
+    for "selu".
 
-    `param` is the negative slope of "leaky_relu". ValueError for a name that is not known.
+    Shapes: no tensors.
+    Raises: ValueError for an unknown name, or a `param` that is not a number.
+    Source: He et al., Delving deep into rectifiers, 2015, section 2.2.
 
-    >>> import mini_dl as torch
     >>> torch.nn.init.calculate_gain("tanh")
     1.6666666666666667
     """
@@ -77,9 +81,11 @@ def _answered(function: Callable[_P, Tensor]) -> Callable[_P, Tensor]:
 
 @_answered
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None) -> Tensor:
-    """Fill with draws from U(a, b).
+    """``tensor = u`` with draws `u` from U(a, b), in place.
 
-    >>> import mini_dl as torch
+    Shapes: (*) -> the same tensor.
+    Raises: RuntimeError if ``a > b``; NotImplementedError for integers.
+
     >>> _ = torch.manual_seed(0)
     >>> torch.nn.init.uniform_(torch.empty(3), -1.0, 1.0)
     tensor([-0.0075,  0.5364, -0.8230])
@@ -90,9 +96,11 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generato
 
 @_answered
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> Tensor:
-    """Fill with draws from N(mean, std^2).
+    """``tensor = mean + std * z`` with standard normal draws `z`, in place.
 
-    >>> import mini_dl as torch
+    Shapes: (*) -> the same tensor.
+    Raises: RuntimeError for a negative `std`; NotImplementedError for integers.
+
     >>> _ = torch.manual_seed(0)
     >>> torch.nn.init.normal_(torch.empty(3), std=0.1)
     tensor([ 0.1541, -0.0293, -0.2179])
@@ -104,12 +112,14 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Gene
 def trunc_normal_(
     tensor: Tensor, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0, generator: Generator | None = None
 ) -> Tensor:
-    """Fill with draws from N(mean, std^2) restricted to [a, b].
+    """``tensor = mean + std * z`` with standard normal draws `z`, those outside [a, b] drawn again, in place.
 
-    >>> import mini_dl as torch
-    >>> w = torch.nn.init.trunc_normal_(torch.empty(1000), a=-1.0, b=1.0)
-    >>> bool((w.abs() <= 1).all())
-    True
+    Shapes: (*) -> the same tensor.
+    Raises: RuntimeError if ``a > b``.
+
+    >>> _ = torch.manual_seed(0)
+    >>> torch.nn.init.trunc_normal_(torch.empty(3), a=-1.0, b=1.0)
+    tensor([ 0.5684, -0.2934, -0.7193])
     """
 
     def cdf(x: float) -> float:
@@ -154,9 +164,11 @@ def _reject_from_uniform(tensor: Tensor, mean: float, std: float, a: float, b: f
 
 @_answered
 def constant_(tensor: Tensor, val: float) -> Tensor:
-    """Fill with `val`.
+    """``tensor = val``, in place.
 
-    >>> import mini_dl as torch
+    Shapes: (*) -> the same tensor.
+    Raises: AttributeError for what is not a tensor.
+
     >>> torch.nn.init.constant_(torch.empty(2), 0.5)
     tensor([0.5000, 0.5000])
     """
@@ -165,9 +177,11 @@ def constant_(tensor: Tensor, val: float) -> Tensor:
 
 
 def ones_(tensor: Tensor) -> Tensor:
-    """Fill with 1.
+    """``tensor = 1``, in place.
 
-    >>> import mini_dl as torch
+    Shapes: (*) -> the same tensor.
+    Raises: AttributeError for what is not a tensor.
+
     >>> torch.nn.init.ones_(torch.empty(2))
     tensor([1., 1.])
     """
@@ -175,9 +189,11 @@ def ones_(tensor: Tensor) -> Tensor:
 
 
 def zeros_(tensor: Tensor) -> Tensor:
-    """Fill with 0.
+    """``tensor = 0``, in place.
 
-    >>> import mini_dl as torch
+    Shapes: (*) -> the same tensor.
+    Raises: AttributeError for what is not a tensor.
+
     >>> torch.nn.init.zeros_(torch.empty(2))
     tensor([0., 0.])
     """
@@ -185,9 +201,11 @@ def zeros_(tensor: Tensor) -> Tensor:
 
 
 def eye_(tensor: Tensor) -> Tensor:
-    """The identity of a matrix: ones on the diagonal. ValueError unless it has two dimensions.
+    """``tensor[i, j] = 1 if i == j else 0``, in place: the identity of a linear map.
 
-    >>> import mini_dl as torch
+    Shapes: (m, n) -> the same tensor.
+    Raises: ValueError unless it has two dimensions.
+
     >>> torch.nn.init.eye_(torch.empty(2, 3))
     tensor([[1., 0., 0.],
             [0., 1., 0.]])
@@ -198,9 +216,12 @@ def eye_(tensor: Tensor) -> Tensor:
 
 
 def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
-    """The identity of a convolution: channel i of each group passes to output i. ValueError unless it has 3 to 5 dimensions.
+    """``tensor[o, c] = 1 if o == c else 0`` at the middle of the kernel, else 0, in place: the identity of a convolution, in each
+    group.
 
-    >>> import mini_dl as torch
+    Shapes: (O, C, *kernel) of 3 to 5 dimensions -> the same tensor.
+    Raises: ValueError for other numbers of dimensions, and unless `groups` divides O.
+
     >>> weight = torch.nn.init.dirac_(torch.empty(2, 2, 3))
     >>> torch.nn.functional.conv1d(torch.ones(1, 2, 4), weight, padding=1)
     tensor([[[1., 1., 1., 1.],
@@ -250,9 +271,14 @@ def _xavier_std(tensor: Tensor, gain: float) -> float:
 
 
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
-    """Fill from U(-a, a), a = gain * sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010).
+    """``tensor = u`` with draws `u` from U(-a, a), ``a = gain * sqrt(6 / (fan_in + fan_out))``, in place.
 
-    >>> import mini_dl as torch
+    The fans are the numbers of inputs and outputs that one element of the output, or input, sees.
+
+    Shapes: (fan_out, fan_in), or (O, C, *kernel) -> the same tensor.
+    Raises: ValueError for fewer than two dimensions.
+    Source: Glorot and Bengio, Understanding the difficulty of training deep feedforward neural networks, 2010, section 4.2.
+
     >>> _ = torch.manual_seed(0)
     >>> torch.nn.init.xavier_uniform_(torch.empty(2, 2))
     tensor([[-0.0092,  0.6570],
@@ -263,12 +289,16 @@ def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Generator | No
 
 
 def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
-    """Fill from N(0, std^2), std = gain * sqrt(2 / (fan_in + fan_out)) (Glorot and Bengio 2010).
+    """``tensor = std * z`` with standard normal draws `z`, ``std = gain * sqrt(2 / (fan_in + fan_out))``, in place.
 
-    >>> import mini_dl as torch
-    >>> w = torch.nn.init.xavier_normal_(torch.empty(200, 100))
-    >>> round(w.std().item(), 2), round((2 / 300) ** 0.5, 2)
-    (0.08, 0.08)
+    Shapes: (fan_out, fan_in), or (O, C, *kernel) -> the same tensor.
+    Raises: ValueError for fewer than two dimensions.
+    Source: Glorot and Bengio, Understanding the difficulty of training deep feedforward neural networks, 2010, section 4.2.
+
+    >>> _ = torch.manual_seed(0)
+    >>> torch.nn.init.xavier_normal_(torch.empty(2, 2))
+    tensor([[ 1.0896, -0.2075],
+            [-1.5406,  0.4019]])
     """
     return normal_(tensor, 0.0, _xavier_std(tensor, gain), generator)
 
@@ -290,12 +320,17 @@ def _without_elements(tensor: Tensor) -> bool:
 def kaiming_uniform_(
     tensor: Tensor, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", generator: Generator | None = None
 ) -> Tensor:
-    """Fill from U(-b, b), b = gain * sqrt(3 / fan) (He et al. 2015). `a` is the slope of a leaky ReLU.
+    """``tensor = u`` with draws `u` from U(-b, b), ``b = gain * sqrt(3 / fan)``, in place.
 
-    >>> import mini_dl as torch
-    >>> w = torch.nn.init.kaiming_uniform_(torch.empty(200, 96), nonlinearity="relu")
-    >>> round(w.max().item(), 2), (6 / 96) ** 0.5
-    (0.25, 0.25)
+    `mode` says which fan; the gain is that of `nonlinearity`, with `a` as the slope of "leaky_relu".
+
+    Shapes: (fan_out, fan_in), or (O, C, *kernel) -> the same tensor.
+    Raises: ValueError for fewer than two dimensions, an unknown `mode` or an unknown `nonlinearity`.
+    Source: He et al., Delving deep into rectifiers, 2015, section 2.2.
+
+    >>> _ = torch.manual_seed(0)
+    >>> torch.nn.init.kaiming_uniform_(torch.empty(1, 3), nonlinearity="relu")
+    tensor([[-0.0106,  0.7586, -1.1640]])
     """
     if _without_elements(tensor):
         return tensor
@@ -306,9 +341,14 @@ def kaiming_uniform_(
 def kaiming_normal_(
     tensor: Tensor, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", generator: Generator | None = None
 ) -> Tensor:
-    """Fill from N(0, std^2), std = gain / sqrt(fan) (He et al. 2015). `a` is the slope of a leaky ReLU.
+    """``tensor = std * z`` with standard normal draws `z`, ``std = gain / sqrt(fan)``, in place.
 
-    >>> import mini_dl as torch
+    `mode` says which fan; the gain is that of `nonlinearity`, with `a` as the slope of "leaky_relu".
+
+    Shapes: (fan_out, fan_in), or (O, C, *kernel) -> the same tensor.
+    Raises: ValueError for fewer than two dimensions, an unknown `mode` or an unknown `nonlinearity`.
+    Source: He et al., Delving deep into rectifiers, 2015, section 2.2.
+
     >>> _ = torch.manual_seed(0)
     >>> torch.nn.init.kaiming_normal_(torch.empty(1, 3), nonlinearity="relu")
     tensor([[ 1.2582, -0.2396, -1.7790]])
@@ -319,10 +359,15 @@ def kaiming_normal_(
 
 
 def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = None) -> Tensor:
-    """A (semi-)orthogonal matrix, the Q of normal draws with R's diagonal made positive (Saxe et al. 2013), times `gain`.
-    ValueError for fewer than two dimensions.
+    """``tensor @ tensor.T = gain ** 2 * I`` for a wide matrix, ``tensor.T @ tensor`` for a tall one, in place.
 
-    >>> import mini_dl as torch
+    The Q of normal draws, with the diagonal of R made positive, times `gain`.
+
+    Shapes: (m, *), taken as a matrix of m rows -> the same tensor.
+    Raises: ValueError for fewer than two dimensions.
+    Source: Saxe, McClelland and Ganguli, Exact solutions to the nonlinear dynamics of learning in deep linear neural networks,
+    2014.
+
     >>> w = torch.nn.init.orthogonal_(torch.empty(2, 5))
     >>> bool((w @ w.T).allclose(torch.eye(2), atol=1e-6))
     True
@@ -342,9 +387,12 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = N
 
 
 def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Generator | None = None) -> Tensor:
-    """N(0, std^2) with a fraction `sparsity` of each column set to zero (Martens 2010). ValueError unless it is a matrix.
+    """``tensor = std * z`` with standard normal draws `z`, and a fraction `sparsity` of each column 0, in place.
 
-    >>> import mini_dl as torch
+    Shapes: (m, n) -> the same tensor.
+    Raises: ValueError unless it has two dimensions.
+    Source: Martens, Deep learning via Hessian-free optimization, 2010.
+
     >>> torch.nn.init.sparse_(torch.empty(10, 3), sparsity=0.4).eq(0).sum(0)
     tensor([4, 4, 4])
     """
@@ -362,15 +410,16 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Gener
 
 
 def random_walk_(module: _M, nonlinearity: str = "relu", generator: Generator | None = None) -> _M:
-    """Draw the weight of every dense and convolutional layer so that the log of a gradient's length drifts neither up nor down.
+    """``W = g / sqrt(n) * z`` with standard normal draws `z` and n the fan in, so that the log of a gradient's length drifts
+    neither up nor down: ``g = exp(1 / (2 * n))`` for "linear", ``g = sqrt(2) * exp(1.2 / (max(n, 6) - 2.4))`` for "relu".
 
-    W ~ N(0, g^2 / n), n the fan in, g = exp(1 / (2 n)) for "linear", g = sqrt(2) exp(1.2 / (max(n, 6) - 2.4)) for "relu"
+    Not in torch. Every dense and convolutional layer below `module` is drawn, in the order of `module.modules()`; biases and
+    other parameters are left alone. Returns `module`.
 
-    Not in torch. Layers are drawn in the order of `module.modules()`; biases and other parameters are left alone.
-    Returns `module`. ValueError for another nonlinearity.
-    (Sussillo and Abbott 2014, "Random walk initialization for training very deep feedforward networks".)
+    Shapes: no tensors but the weights.
+    Raises: ValueError for another `nonlinearity`.
+    Source: Sussillo and Abbott, Random walk initialization for training very deep feedforward networks, 2014.
 
-    >>> import mini_dl as torch
     >>> model = torch.nn.init.random_walk_(torch.nn.Sequential(torch.nn.Linear(100, 1000), torch.nn.ReLU()))
     >>> round(model[0].weight.std().item(), 2)
     0.14
@@ -385,18 +434,18 @@ def random_walk_(module: _M, nonlinearity: str = "relu", generator: Generator | 
 
 
 def lsuv_(module: _M, input: Tensor | Args, tol: float = 0.1, max_trials: int = 10, generator: Generator | None = None) -> _M:
-    """Layer-sequential unit variance: orthogonal weights, then each layer scaled until its output on `input` has variance 1.
+    """``W = W / sqrt(var(output))`` while ``abs(var(output) - 1) >= tol``, at most `max_trials` times, layer by layer in forward
+    order, after orthogonal draws: each output on `input` has variance 1.
 
-    W <- W / sqrt(var(output)) while |var(output) - 1| >= tol, at most `max_trials` times, layer by layer in forward order
+    Not in torch. Every dense and convolutional layer takes part. One that is called again, or shares its weight, is scaled at
+    its first call; one that is never called keeps its orthogonal weight. Biases and other parameters are left alone. The module
+    runs once on `input` (a tuple is passed as several arguments), in evaluation mode and without gradients; afterwards every
+    part of it is back in its former mode. Returns `module`.
 
-    Not in torch. Every dense and convolutional layer takes part. One that is called again, or shares its weight, is scaled at its
-    first call; one that is never called keeps its orthogonal weight. Biases and other parameters are left alone. The module runs
-    once on `input` (a tuple is passed as several arguments), in evaluation mode and without gradients; afterwards every part of
-    it is back in its former mode. Returns `module`. ValueError, naming the layer, if an output does not vary or is
-    not finite.
-    (Mishkin and Matas 2016, "All you need is a good init", algorithm 1.)
+    Shapes: `input` is what `module` takes.
+    Raises: ValueError, naming the layer, if an output does not vary or is not finite.
+    Source: Mishkin and Matas, All you need is a good init, 2016, algorithm 1.
 
-    >>> import mini_dl as torch
     >>> model = torch.nn.Sequential(torch.nn.Linear(20, 50), torch.nn.Tanh(), torch.nn.Linear(50, 10))
     >>> batch = 3 * torch.randn(200, 20)
     >>> bool(abs(torch.nn.init.lsuv_(model, batch)(batch).var() - 1) < 0.1)
@@ -456,6 +505,7 @@ def _deprecated(function: Callable[_P, Tensor]) -> Callable[_P, Tensor]:
         return function(*args, **kwargs)
 
     call.__name__ = call.__qualname__ = name
+    call.__doc__ = said_first(f"The old name of `{name}_`, with a warning.", function.__doc__)
     return call
 
 

@@ -63,14 +63,18 @@ class _Marked(type):
 
 
 class Parameter(Tensor, metaclass=_Marked):
-    """A tensor that a module registers as its parameter when it is assigned as an attribute.
-
-    >>> import mini_dl as torch
-    >>> torch.nn.Parameter(torch.ones(2))
-    Parameter containing:
-    tensor([1., 1.], requires_grad=True)
+    """A tensor that a module registers as its parameter when it is assigned as an attribute; leaf, and requiring grad unless told
+    not to.
 
     A tensor of another subclass keeps its class and is marked instead.
+
+    Raises: RuntimeError for a tensor of integers that is to require grad; AttributeError for what is not a tensor.
+
+    >>> module = nn.Module()
+    >>> module.scale = nn.Parameter(torch.ones(2))
+    >>> list(module.named_parameters())
+    [('scale', Parameter containing:
+    tensor([1., 1.], requires_grad=True))]
     """
 
     _mark = "_is_param"
@@ -88,7 +92,7 @@ class Parameter(Tensor, metaclass=_Marked):
             memo[id(self)] = _owned(type(self), wrap(self._array.copy("K")), self._edge is not None)
         return memo[id(self)]
 
-    def __repr__(self, **kwargs: Any) -> str:
+    def __repr__(self, **kwargs: object) -> str:
         return "Parameter containing:\n" + super().__repr__(**kwargs)
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[object, ...]:
@@ -102,7 +106,8 @@ def _rebuild_parameter(data: Tensor, requires_grad: bool, state: object) -> Tens
 class Buffer(Tensor, metaclass=_Marked):
     """A tensor that a module registers as its buffer when it is assigned; saved with it if `persistent`.
 
-    >>> import mini_dl as torch
+    Raises: AttributeError for what is not a tensor.
+
     >>> net = torch.nn.Module()
     >>> net.mean = torch.nn.Buffer(torch.zeros(2))
     >>> net.state_dict()
@@ -193,10 +198,10 @@ class UninitializedTensorMixin(Tensor):
             "calling `module.share_memory()`."
         )
 
-    def __repr__(self, **kwargs: Any) -> str:
+    def __repr__(self, **kwargs: object) -> str:
         return f"<{type(self).__name__}>"
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+    def __deepcopy__(self, memo: dict[int, object]) -> Any:
         if id(self) not in memo:
             memo[id(self)] = _unshaped(type(self), self._edge is not None, None, self.dtype)
         return memo[id(self)]
@@ -219,9 +224,10 @@ def _unshaped(kind: type[Any], requires_grad: bool, device: Device, dtype: DType
 
 
 class UninitializedParameter(UninitializedTensorMixin, Parameter):
-    """A parameter of a lazy module before the first forward.
+    """A parameter of a lazy module before the first forward: `materialize` gives it a shape.
 
-    >>> import mini_dl as torch
+    Raises: RuntimeError where its shape is asked for; ValueError where it is computed with.
+
     >>> weight = torch.nn.UninitializedParameter()
     >>> weight.materialize((2, 3))
     >>> type(weight).__name__, weight.shape
@@ -235,9 +241,10 @@ class UninitializedParameter(UninitializedTensorMixin, Parameter):
 
 
 class UninitializedBuffer(UninitializedTensorMixin):
-    """A buffer of a lazy module before the first forward.
+    """A buffer of a lazy module before the first forward: `materialize` gives it a shape.
 
-    >>> import mini_dl as torch
+    Raises: RuntimeError where its shape is asked for; ValueError where it is computed with.
+
     >>> torch.nn.UninitializedBuffer()
     <UninitializedBuffer>
     """

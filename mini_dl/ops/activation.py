@@ -1,276 +1,32 @@
-"""Activation functions of ``nn.functional``, and softmax.
+"""Smooth activation functions of ``nn.functional``, and softmax.
 
-Piecewise linear ones keep or scale the gradient by a mask (`masked`, `_leaky_slope`); smooth ones have a fused first derivative
-whose own derivative is composed.
+They have a fused first derivative whose own derivative is composed.
 """
 
 from __future__ import annotations
 
-import functools
 import math
 import warnings
-from collections.abc import Callable
 
 import numpy as np
 
 from mini_dl._checks import type_name, wrap_dim
-from mini_dl._dtypes import FLOATING, HALVES, Array, Number, dtype, dtype as DType, exact, limits_of, number_as, scalar_name
+from mini_dl._dtypes import Array, dtype, dtype as DType
 from mini_dl._surface import method, namespace, public
-from mini_dl.autograd.formal import piecewise
 from mini_dl.autograd.inplace import inplace as in_place
-from mini_dl.autograd.primitive import linear_in, not_a_tensor, number_of, op, recorded_as, symmetric_in, unary
+from mini_dl.autograd.primitive import linear_in, op, recorded_as, symmetric_in
 from mini_dl.kernels import gelu as gelu_kernel, softmax as softmax_kernel
 from mini_dl.kernels.blocks import (
-    LARGE,
     choose,
-    computed_in,
     elementwise,
-    keep,
     one_and_exp_of_negative,
     real_floating,
     sigmoid_of,
-    spread,
 )
 from mini_dl.kernels.gelu import gelu_and_cdf, gelu_backward, gelu_tanh, gelu_tanh_backward
 from mini_dl.ops.operands import masked
+from mini_dl.ops.piecewise_linear import applied, in_range
 from mini_dl.tensor import Grads, Tensor
-
-_in_place = functools.cache(in_place)
-
-
-def in_range(input: Array | Tensor, *numbers: object, opmath: bool = True) -> None:
-    """RuntimeError if one of the numbers is beyond the type in which the kernel takes it: that of `input` or, if it is `opmath`,
-    of the computation."""
-    if isinstance(input, Tensor) and (kind := input._array.dtype).kind in FLOATING:
-        for number in numbers:
-            if isinstance(number, (int, float)) and -60000 < number < 60000:  # fits every type
-                continue
-            plain = number._array.item() if isinstance(number, Tensor) else number
-            number_as(plain, computed_in(kind) if opmath else kind)
-
-
-def _apply(primitive: Callable[..., Tensor], inplace: bool, input: Tensor, *args: object) -> Tensor:
-    """``primitive(input, *args)``, written into `input` if `inplace`."""
-    if not isinstance(input, Tensor):
-        name = primitive.__name__.strip("_")
-        raise not_a_tensor(name, "input", 1, input)
-    return (_in_place(primitive) if inplace else primitive)(input, *args)
-
-
-# ------------------------------------------------------------------------------------------------ piecewise linear
-
-
-@public("torch:relu", "Tensor:relu", inplace=True)
-@piecewise("input")
-@unary(input=lambda grad, result: masked(grad, result))
-def _relu(input: Array) -> Array:
-    zero = _ZERO.get(input.dtype)
-    if zero is None:
-        if input.dtype.kind == "b":
-            raise RuntimeError("Boolean inputs not supported for relu")
-        if input.dtype.kind == "c":
-            raise NotImplementedError("clamp is not supported for complex types")
-        return np.maximum(input, input.dtype.type(0))
-    return np.maximum(input, zero) if input.size < LARGE else spread(np.maximum, input, zero)
-
-
-_ZERO = {kind: np.zeros((), kind) for kind in (np.dtype(np.float32), np.dtype(np.float64))}
-"""As an array: NumPy converts a number at each call."""
-
-
-@public("nn.functional")
-def relu(input: Tensor, inplace: bool = False) -> Tensor:
-    """``max(input, 0)``
-
-    >>> import mini_dl as torch
-    >>> torch.nn.functional.relu(torch.tensor([-1.0, 2.0]))
-    tensor([0., 2.])
-    """
-    return _in_place(_relu)(input) if inplace else _relu(input)
-
-
-@piecewise("input")
-@symmetric_in("input")
-@op(input=lambda grad, input, threshold: masked(grad, ~(input <= threshold)))
-def _threshold(input: Array, threshold: float, value: float) -> Array:
-    if input.dtype.kind in "bc":
-        raise NotImplementedError(f"\"threshold_cpu\" not implemented for '{scalar_name(input.dtype)}'")
-    limit = number_as(threshold, computed_in(input.dtype))
-    return choose(np.asarray(input <= limit), number_as(value, input.dtype), input)
-
-
-@public("nn.functional", "torch")
-def threshold(input: Tensor, threshold: Number, value: Number, inplace: bool = False) -> Tensor:
-    """`input` where it exceeds `threshold`, else `value`"""
-    value = number_of("threshold", "value", value)
-    in_range(input, value, opmath=False)
-    return _apply(_threshold, inplace, input, threshold, value)
-
-
-@piecewise("input")
-@symmetric_in("input")
-@op(input=lambda grad, input, min_val, max_val: masked(grad, ~((input <= min_val) | (input >= max_val))))
-def _hardtanh(input: Array, min_val: int | float, max_val: int | float) -> Array:
-    if input.dtype.kind == "b":
-        raise RuntimeError("Bool inputs not supported for hardtanh")
-    if input.dtype.kind == "c":
-        raise NotImplementedError("clamp is not supported for complex types")
-    if input.dtype.kind == "u" and (min_val < 0 or max_val < 0):
-        raise RuntimeError("cannot do hardtanh on an unsigned type with negative limits")
-    return np.minimum(np.maximum(input, number_as(min_val, input.dtype)), number_as(max_val, input.dtype))
-
-
-@public("nn.functional")
-def hardtanh(input: Tensor, min_val: int | float = -1.0, max_val: int | float = 1.0, inplace: bool = False) -> Tensor:
-    """`input` clipped to ``[min_val, max_val]``. ValueError if `min_val` exceeds `max_val`."""
-    if min_val > max_val:
-        raise ValueError("min_val cannot be greater than max_val")
-    in_range(input, min_val, max_val, opmath=False)
-    return _apply(_hardtanh, inplace, input, min_val, max_val)
-
-
-@public("nn.functional")
-def relu6(input: Tensor, inplace: bool = False) -> Tensor:
-    """``min(max(input, 0), 6)``"""
-    return _apply(_hardtanh, inplace, input, 0, 6)
-
-
-@linear_in("upstream")
-@op(upstream=lambda grad, input, slope: _leaky_slope(grad, input, slope))
-@elementwise
-def _leaky_slope(upstream: Array, input: Array, slope: float) -> Array:
-    return choose(np.asarray(input > 0), upstream, upstream * upstream.dtype.type(slope))
-
-
-@piecewise("input")
-@symmetric_in("input")
-@op(input=lambda grad, input, negative_slope: _leaky_slope(grad, input, negative_slope))
-def _leaky_relu(input: Array, negative_slope: float) -> Array:
-    kind = real_floating(input, "leaky_relu_cpu").dtype
-    slope = number_as(negative_slope, computed_in(kind))
-    if kind.char in HALVES:
-        slope = exact(slope)
-    scaled = input * slope
-    if 0 < slope <= 1:
-        return np.maximum(input, scaled, out=scaled if scaled.ndim else None)
-    return choose(np.asarray(input > 0), input, scaled)
-
-
-@public("nn.functional")
-def leaky_relu(input: Tensor, negative_slope: Number = 0.01, inplace: bool = False) -> Tensor:
-    """`input` where it is positive, else ``negative_slope * input``"""
-    negative_slope = number_of("leaky_relu", "negative_slope", negative_slope)
-    return _apply(_leaky_relu, inplace, input, negative_slope)
-
-
-@op(
-    upstream=lambda grad, input, weight: _prelu_slope(grad, input, weight),
-    weight=lambda grad, upstream, input: masked(grad * upstream, ~(input > 0)),
-)
-def _prelu_slope(upstream: Array, input: Array, weight: Array) -> Array:
-    return choose(np.asarray(input > 0), upstream, upstream * weight)
-
-
-@recorded_as("PreluKernelBackward0")
-@piecewise("input", "weight")
-@op(
-    input=lambda grad, input, weight: _prelu_slope(grad, input, weight),
-    weight=lambda grad, input: masked(grad * input, ~(input > 0)),
-)
-def _prelu(input: Array, weight: Array) -> Array:
-    return choose(np.asarray(real_floating(input, "prelu_cpu") > 0), input, input * weight)
-
-
-@public("nn.functional", "torch", "Tensor")
-def prelu(input: Tensor, weight: Tensor) -> Tensor:
-    """`input` where it is positive, else ``weight * input``; `weight` has one element or one per channel (dimension 1)."""
-    if input._array.dtype != weight._array.dtype:
-        raise RuntimeError(
-            f"prelu: Type promoting not supported. Got {scalar_name(input._array.dtype)} and {scalar_name(weight._array.dtype)}"
-        )
-    shape, size = input._array.shape, weight._array.size
-    if size != 1:
-        if not shape:
-            raise RuntimeError("Not allow zero-dim input tensor.")
-        channels = shape[1] if len(shape) > 1 else 1
-        if channels != size:
-            raise RuntimeError(
-                f"Mismatch of parameter numbers and input channel size. Found parameter numbers = {size} and channel size = "
-                f"{channels}."
-            )
-    if weight.ndim > 1:
-        raise RuntimeError(f"prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = {weight.ndim}")
-    if weight.ndim and len(shape) != 1:
-        weight = weight.reshape((1, size, *(1,) * (len(shape) - 2)) if len(shape) > 1 else ())
-    return _prelu(input, weight)
-
-
-@public("nn.functional", "torch", "Tensor", out=True)
-@piecewise("input")
-@symmetric_in("input")
-@op(input=lambda grad, input, lambd: masked(grad, ~(input.abs() <= lambd)))
-def hardshrink(input: Array, lambd: float = 0.5) -> Array:
-    """`input` where ``|input| > lambd``, else 0"""
-    return keep(input, np.asarray(~(np.abs(real_floating(input, "hardshrink_cpu")) <= number_as(lambd, input.dtype))))
-
-
-@piecewise("input")
-@symmetric_in("input")
-@op(input=lambda grad, input, lambd: masked(grad, ~(input.abs() <= lambd)))
-def _softshrink(input: Array, lambd: float) -> Array:
-    limit = real_floating(input, "softshrink_check").dtype.type(lambd)
-    return input - np.minimum(np.maximum(input, -limit), limit)
-
-
-@public("nn.functional", out=True)
-def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
-    """`input` moved towards 0 by `lambd`, at most to 0. RuntimeError if `lambd` is negative."""
-    real_floating(np.empty(0, computed_in(input._array.dtype)), "softshrink_check")
-    maximum = limits_of(input._array.dtype).max
-    if not 0 <= lambd <= maximum:
-        raise RuntimeError(
-            f"lambda must be in range [0, {maximum:g}] for input dtype {scalar_name(input._array.dtype)}, but found {lambd}"
-        )
-    return _softshrink(input, lambd)
-
-
-@piecewise("input")
-@symmetric_in("input")
-@op(input=lambda grad, input: masked(grad / 6, (input > -3) & (input < 3)))
-@elementwise
-def _hardsigmoid(input: Array) -> Array:
-    return np.minimum(np.maximum(real_floating(input, "hardsigmoid_cpu") + 3, 0), 6) / 6
-
-
-@public("nn.functional")
-def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
-    """``min(max(input + 3, 0), 6) / 6``"""
-    return _apply(_hardsigmoid, inplace, input)
-
-
-@linear_in("upstream")
-@op(
-    upstream=lambda grad, input: _hardswish_backward(grad, input),
-    input=lambda grad, upstream, input: masked(grad * upstream / 3, (input > -3) & (input < 3)),
-)
-@elementwise
-def _hardswish_backward(upstream: Array, input: Array) -> Array:
-    inner = keep(upstream * (input / 3 + input.dtype.type(0.5)), np.asarray(input > -3))
-    return choose(np.asarray(input < 3), inner, upstream)
-
-
-@symmetric_in("input")
-@op(input=lambda grad, input: _hardswish_backward(grad, input))
-@elementwise
-def _hardswish(input: Array) -> Array:
-    return input * np.minimum(np.maximum(real_floating(input, "hardswish_cpu") + 3, 0), 6) / 6
-
-
-@public("nn.functional")
-def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
-    """``input * min(max(input + 3, 0), 6) / 6``"""
-    return _apply(_hardswish, inplace, input)
-
 
 # ------------------------------------------------------------------------------------------------ exponential
 
@@ -309,24 +65,51 @@ def _elu(input: Array, alpha: float, scale: float, input_scale: float) -> Array:
 
 @public("nn.functional")
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
-    """`input` where it is positive, else ``alpha * (exp(input) - 1)`` (Clevert et al., 2016)"""
+    """``out = input if input > 0 else alpha * (exp(input) - 1)``
+
+    Shapes: (*) -> (*).
+    Raises: NotImplementedError for integers.
+    Source: Clevert, Unterthiner and Hochreiter, Fast and accurate deep network learning by exponential linear units, 2016,
+    section 3.
+
+    >>> F.elu(torch.tensor([-1.0, 0.0, 2.0]))
+    tensor([-0.6321,  0.0000,  2.0000])
+    """
     in_range(input, alpha)
-    return _apply(_elu, inplace, input, alpha, 1.0, 1.0)
+    return applied(_elu, inplace, input, alpha, 1.0, 1.0)
 
 
 @public("nn.functional")
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
-    """``scale * elu(input, alpha)`` with the constants that keep mean 0 and variance 1 (Klambauer et al., 2017)"""
-    return _apply(_elu, inplace, input, 1.6732632423543772848170429916717, 1.0507009873554804934193349852946, 1.0)
+    """``out = scale * (input if input > 0 else alpha * (exp(input) - 1))`` with `scale` 1.0507 and `alpha` 1.6733.
+
+    With these constants normal inputs of mean 0 and variance 1 give outputs of mean 0 and variance 1.
+
+    Shapes: (*) -> (*).
+    Raises: NotImplementedError for integers.
+    Source: Klambauer et al., Self-normalizing neural networks, 2017.
+
+    >>> F.selu(torch.tensor([-1.0, 0.0, 2.0]))
+    tensor([-1.1113,  0.0000,  2.1014])
+    """
+    return applied(_elu, inplace, input, 1.6732632423543772848170429916717, 1.0507009873554804934193349852946, 1.0)
 
 
 @public("nn.functional")
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
-    """``max(input, 0) + min(0, alpha * (exp(input / alpha) - 1))`` (Barron, 2017). RuntimeError if `alpha` is 0."""
+    """``out = max(input, 0) + min(0, alpha * (exp(input / alpha) - 1))``: an `elu` whose slope is continuous for every `alpha`.
+
+    Shapes: (*) -> (*).
+    Raises: RuntimeError if `alpha` is 0; NotImplementedError for integers.
+    Source: Barron, Continuously differentiable exponential linear units, 2017.
+
+    >>> F.celu(torch.tensor([-1.0, 0.0, 2.0]), alpha=2.0)
+    tensor([-0.7869,  0.0000,  2.0000])
+    """
     if alpha == 0:
         raise RuntimeError("ZeroDivisionError: alpha cannot be 0 for CELU")
     in_range(input, alpha)
-    return _apply(_elu, inplace, input, alpha, 1.0, 1.0 / alpha)
+    return applied(_elu, inplace, input, alpha, 1.0, 1.0 / alpha)
 
 
 @linear_in("upstream")
@@ -355,7 +138,15 @@ def _softplus(input: Array, beta: float, threshold: float) -> Array:
 
 @public("nn.functional", out=True)
 def softplus(input: Tensor, beta: float = 1, threshold: float = 20) -> Tensor:
-    """``log(1 + exp(beta * input)) / beta``; `input` itself where ``beta * input > threshold``"""
+    """``out = log(1 + exp(beta * input)) / beta``; `input` itself where ``beta * input > threshold``.
+
+    Shapes: (*) -> (*).
+    Raises: NotImplementedError for integers.
+    Source: Dugas et al., Incorporating second-order functional knowledge for better option pricing, 2001.
+
+    >>> F.softplus(torch.tensor([-1.0, 0.0, 30.0]))
+    tensor([ 0.3133,  0.6931, 30.0000])
+    """
     in_range(input, beta, threshold)
     return _softplus(input, beta, threshold)
 
@@ -380,19 +171,41 @@ def _logsigmoid_backward(upstream: Array, input: Array) -> Array:
 @op(input=lambda grad, input: _logsigmoid_backward(grad, input))
 @elementwise
 def logsigmoid(input: Array) -> Array:
-    """``log(1 / (1 + exp(-input)))``"""
+    """``out = log(1 / (1 + exp(-input)))``, without overflow.
+
+    Shapes: (*) -> (*).
+    Raises: NotImplementedError for integers.
+
+    >>> F.logsigmoid(torch.tensor([-200.0, 0.0, 2.0]))
+    tensor([-2.0000e+02, -6.9315e-01, -1.2693e-01])
+    """
     return np.minimum(real_floating(input, "log_sigmoid_cpu"), 0) - np.log1p(np.exp(-np.abs(input)))
 
 
 @public("nn.functional")
 def tanhshrink(input: Tensor) -> Tensor:
-    """``input - tanh(input)``"""
+    """``out = input - tanh(input)``
+
+    Shapes: (*) -> (*).
+    Raises: RuntimeError for bool tensors.
+
+    >>> F.tanhshrink(torch.tensor([-1.0, 0.0, 2.0]))
+    tensor([-0.2384,  0.0000,  1.0360])
+    """
     return input - input.tanh()
 
 
 @public("nn.functional")
 def softsign(input: Tensor) -> Tensor:
-    """``input / (1 + |input|)``"""
+    """``out = input / (1 + abs(input))``
+
+    Shapes: (*) -> (*).
+    Raises: NotImplementedError for bool tensors.
+    Source: Bergstra et al., Quadratic polynomials learn better image features, 2009.
+
+    >>> F.softsign(torch.tensor([-1.0, 0.0, 2.0]))
+    tensor([-0.5000,  0.0000,  0.6667])
+    """
     return input / (input.abs() + 1)
 
 
@@ -431,10 +244,19 @@ def _silu_of(x: Array, out: Array | None = None) -> Array:
 
 @public("nn.functional")
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
-    """``input * sigmoid(input)`` (Elfwing et al., 2017)"""
+    """``out = input / (1 + exp(-input))``, that is ``input * sigmoid(input)``; also called swish.
+
+    Shapes: (*) -> (*).
+    Raises: NotImplementedError for integers.
+    Source: Elfwing, Uchibe and Doya, Sigmoid-weighted linear units for neural network function approximation in reinforcement
+    learning, 2018.
+
+    >>> F.silu(torch.tensor([-1.0, 0.0, 2.0]))
+    tensor([-0.2689,  0.0000,  1.7616])
+    """
     if isinstance(input, Tensor) and input._array.dtype.kind == "c":
         return input.mul_(input.sigmoid()) if inplace else input * input.sigmoid()
-    return _apply(_silu, inplace, input)
+    return applied(_silu, inplace, input)
 
 
 @linear_in("upstream")
@@ -469,8 +291,16 @@ def _mish(input: Array) -> Array:
 
 @public("nn.functional")
 def mish(input: Tensor, inplace: bool = False) -> Tensor:
-    """``input * tanh(softplus(input))`` (Misra, 2019)"""
-    return _apply(_mish, inplace, input)
+    """``out = input * tanh(log(1 + exp(input)))``
+
+    Shapes: (*) -> (*).
+    Raises: NotImplementedError for integers.
+    Source: Misra, Mish: a self regularized non-monotonic activation function, 2019.
+
+    >>> F.mish(torch.tensor([-1.0, 0.0, 2.0]))
+    tensor([-0.3034,  0.0000,  1.9440])
+    """
+    return applied(_mish, inplace, input)
 
 
 # ------------------------------------------------------------------------------------------------ gelu
@@ -525,10 +355,19 @@ def _gelu(input: Array) -> tuple[Array, Array]:
 
 @public("nn.functional", out=True)
 def gelu(input: Tensor, *, approximate: str = "none") -> Tensor:
-    """``input * Phi(input)`` with the normal distribution's Phi (Hendrycks & Gimpel, 2016).
+    """``out = input * Phi(input)``, with the distribution function of the standard normal ``Phi(x) = (1 + erf(x / sqrt(2))) /
+    2``.
 
-    `approximate` "tanh": ``0.5 * input * (1 + tanh(sqrt(2 / pi) * (input + 0.044715 * input**3)))``. RuntimeError if it is
-    neither "none" nor "tanh".
+    `approximate` "tanh": ``out = input / 2 * (1 + tanh(sqrt(2 / pi) * (input + 0.044715 * input ** 3)))``.
+
+    Shapes: (*) -> (*).
+    Raises: RuntimeError if `approximate` is neither "none" nor "tanh"; NotImplementedError for integers.
+    Source: Hendrycks and Gimpel, Gaussian error linear units, 2016, section 2.
+
+    >>> F.gelu(torch.tensor([-1.0, 0.0, 2.0]))
+    tensor([-0.1587,  0.0000,  1.9545])
+    >>> F.gelu(torch.tensor([-1.0, 0.0, 2.0]), approximate="tanh")
+    tensor([-0.1588,  0.0000,  1.9546])
     """
     if approximate not in ("none", "tanh"):
         raise RuntimeError("approximate argument must be either none or tanh.")
@@ -537,7 +376,15 @@ def gelu(input: Tensor, *, approximate: str = "none") -> Tensor:
 
 @public("nn.functional")
 def glu(input: Tensor, dim: int = -1) -> Tensor:
-    """``a * sigmoid(b)`` of the two halves along `dim`. RuntimeError if its size is odd."""
+    """``out = a * sigmoid(b)`` with the halves `a` and `b` of `input` along `dim`.
+
+    Shapes: (*, 2 K, *) -> (*, K, *), along `dim`.
+    Raises: RuntimeError if the size along `dim` is odd, or `input` has no dimensions.
+    Source: Dauphin et al., Language modeling with gated convolutional networks, 2017, section 2.
+
+    >>> F.glu(torch.tensor([1.0, 2.0, 0.0, 100.0]))
+    tensor([0.5000, 2.0000])
+    """
     if not input.ndim:
         raise RuntimeError("glu does not support scalars because halving size must be even")
     at = wrap_dim(dim, input.ndim)
@@ -591,12 +438,15 @@ def _log_softmax(input: Array, dim: int) -> Array:
 
 @method("special", out=True)
 def softmax(input: Tensor, dim: int, dtype: dtype | None = None) -> Tensor:
-    """``exp(input) / sum(exp(input))`` along `dim`, computed in `dtype` if that is given.
+    """``out[i] = exp(input[i]) / sum(exp(input[j]), j)`` along `dim`, computed in `dtype` if that is given.
 
-    >>> import mini_dl as torch
-    >>> torch.softmax(torch.zeros(2, 2), 1)
+    Shapes: (*) -> (*).
+    Raises: IndexError if there is no dimension `dim`; NotImplementedError for integers without `dtype`.
+    Source: Bridle, Probabilistic interpretation of feedforward classification network outputs, 1990.
+
+    >>> torch.softmax(torch.tensor([[0.0, 0.0], [0.0, 1.0]]), dim=1)
     tensor([[0.5000, 0.5000],
-            [0.5000, 0.5000]])
+            [0.2689, 0.7311]])
     """
     if dtype is not None:
         input = input.to(dtype)
@@ -605,7 +455,14 @@ def softmax(input: Tensor, dim: int, dtype: dtype | None = None) -> Tensor:
 
 @method("special", out=True)
 def log_softmax(input: Tensor, dim: int, dtype: dtype | None = None) -> Tensor:
-    """``input - log(sum(exp(input)))`` along `dim`, computed in `dtype` if that is given."""
+    """``out[i] = input[i] - log(sum(exp(input[j]), j))`` along `dim`, computed in `dtype` if that is given.
+
+    Shapes: (*) -> (*).
+    Raises: IndexError if there is no dimension `dim`; NotImplementedError for integers without `dtype`.
+
+    >>> torch.log_softmax(torch.tensor([0.0, 1000.0]), dim=0)
+    tensor([-1000.,     0.])
+    """
     if dtype is not None:
         input = input.to(dtype)
     return _log_softmax(input, wrap_dim(dim, input.ndim))
@@ -620,12 +477,32 @@ def _implicit_dim(name: str, ndim: int, stacklevel: int) -> int:
 
 
 def _functional_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: dtype | None = None) -> Tensor:
-    """``torch.softmax``; without `dim` it warns, and takes dimension 0 of 0-d, 1-d and 3-d tensors and 1 of others."""
+    """``out[i] = exp(input[i]) / sum(exp(input[j]), j)`` along `dim`.
+
+    Without `dim` it warns, and takes dimension 0 of tensors of 0, 1 or 3 dimensions and 1 of others.
+
+    Shapes: (*) -> (*).
+    Raises: IndexError if there is no dimension `dim`; NotImplementedError for integers.
+    Source: Bridle, Probabilistic interpretation of feedforward classification network outputs, 1990.
+
+    >>> F.softmax(torch.tensor([[0.0, 0.0], [0.0, 1.0]]), dim=1)
+    tensor([[0.5000, 0.5000],
+            [0.2689, 0.7311]])
+    """
     return softmax(input, _implicit_dim("softmax", input.ndim, _stacklevel) if dim is None else dim, dtype)
 
 
 def _functional_log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: dtype | None = None) -> Tensor:
-    """``torch.log_softmax``; without `dim` it warns, and takes dimension 0 of 0-d, 1-d and 3-d tensors and 1 of others."""
+    """``out[i] = input[i] - log(sum(exp(input[j]), j))`` along `dim`.
+
+    Without `dim` it warns, and takes dimension 0 of tensors of 0, 1 or 3 dimensions and 1 of others.
+
+    Shapes: (*) -> (*).
+    Raises: IndexError if there is no dimension `dim`; NotImplementedError for integers.
+
+    >>> F.log_softmax(torch.tensor([0.0, 1000.0]), dim=0)
+    tensor([-1000.,     0.])
+    """
     return log_softmax(input, _implicit_dim("log_softmax", input.ndim, _stacklevel) if dim is None else dim, dtype)
 
 
@@ -635,7 +512,14 @@ public("nn.functional:log_softmax")(_functional_log_softmax)
 
 @public("nn.functional")
 def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: dtype | None = None) -> Tensor:
-    """``softmax(-input)``"""
+    """``out[i] = exp(-input[i]) / sum(exp(-input[j]), j)`` along `dim`, as `softmax` of the negated input.
+
+    Shapes: (*) -> (*).
+    Raises: IndexError if there is no dimension `dim`; NotImplementedError for integers.
+
+    >>> F.softmin(torch.tensor([0.0, 1.0, 2.0]), dim=0)
+    tensor([0.6652, 0.2447, 0.0900])
+    """
     if dtype is not None and not isinstance(dtype, DType):
         raise TypeError(f"softmin(): argument 'dtype' must be torch.dtype, not {type_name(dtype)}")
     return softmax(-input, _implicit_dim("softmin", input.ndim, _stacklevel) if dim is None else dim, dtype)
@@ -643,9 +527,20 @@ def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: 
 
 @public("nn.functional")
 def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1) -> Tensor:
-    """A draw from the Gumbel-softmax distribution (Jang et al., 2017): ``softmax((logits + gumbels) / tau)``.
+    """``out = softmax((logits + g) / tau)`` along `dim`, with noise ``g = -log(-log(u))`` of uniform `u`: nearly one-hot for a
+    small `tau`.
 
-    `hard`: one-hot, with the gradient of the soft draw.
+    `hard`: one-hot, with the gradient of the soft draw. `eps` has no effect.
+
+    Shapes: (*) -> (*).
+    Raises: IndexError if there is no dimension `dim`; RuntimeError for integers.
+    Source: Jang, Gu and Poole, Categorical reparameterization with Gumbel-softmax, 2017, section 2.
+
+    >>> _ = torch.manual_seed(0)
+    >>> F.gumbel_softmax(torch.tensor([0.0, 1.0, 2.0]), tau=0.5)
+    tensor([5.4419e-04, 3.2694e-02, 9.6676e-01])
+    >>> F.gumbel_softmax(torch.tensor([0.0, 1.0, 2.0]), hard=True)
+    tensor([0., 0., 1.])
     """
     if eps != 1e-10:
         warnings.warn("`eps` parameter is deprecated and has no effect.", stacklevel=2)
@@ -661,9 +556,8 @@ def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: floa
 # ------------------------------------------------------------------------------------------------ names in place
 
 
-for _function in (relu, elu, selu, celu, leaky_relu, hardtanh, threshold):
+for _function in (elu, selu, celu):
     namespace("nn.functional")[_function.__name__ + "_"] = in_place(_function)
 for _function in (selu, celu):
     namespace("torch")[_function.__name__] = _function
-for _function in (selu, celu, threshold):
     namespace("torch")[_function.__name__ + "_"] = in_place(_function)

@@ -38,11 +38,15 @@ def _add(input: Array, other: Array) -> Array:
 @method(inplace=True, out=True)
 @written_by(np.add, _add)
 def add(input: Tensor | Number, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
-    """``input + alpha * other``
+    """``out = input + alpha * other``
 
-    >>> import mini_dl as torch
-    >>> torch.add(torch.tensor([1.0, 2.0]), torch.tensor([10.0, 20.0]), alpha=2)
-    tensor([21., 42.])
+    Family: binary
+
+    >>> torch.add(torch.tensor([1.0, 2.0]), torch.tensor([[10.0], [20.0]]))
+    tensor([[11., 12.],
+            [21., 22.]])
+    >>> torch.add(torch.tensor([1.0, 2.0]), 10, alpha=0.5)
+    tensor([6., 7.])
     """
     return _add(input, other) if alpha.__class__ is int and alpha == 1 else _with_scaled(_add, input, other, alpha)
 
@@ -58,7 +62,7 @@ def _with_scaled(function: Any, input: object, other: object, alpha: object) -> 
     return function(wide[0], wide[1] * factor).to(kind)
 
 
-def _alpha_of(common: NumpyType, alpha: Any) -> Any:
+def _alpha_of(common: NumpyType, alpha: object) -> Any:
     """`alpha` as a number. RuntimeError if it is of a higher category than the type of the result."""
     alpha = number_of("add", "alpha", alpha)
     kind = kind_of(alpha)
@@ -71,7 +75,7 @@ def _alpha_of(common: NumpyType, alpha: Any) -> Any:
     return alpha
 
 
-def _scaled(common: NumpyType, other: Any, alpha: Any) -> Any:
+def _scaled(common: NumpyType, other: object, alpha: object) -> Any:
     """``alpha * other`` in the type of the result. RuntimeError if `alpha` is of a higher category."""
     factor = number_as(_alpha_of(common, alpha), common)
     if isinstance(other, Tensor):  # cast first: the product could wrap around in its own type
@@ -106,7 +110,14 @@ def _sub(input: Array, other: Array) -> Array:
 @method(alias="subtract", inplace=True, out=True)
 @written_by(np.subtract, _sub)
 def sub(input: Tensor | Number, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
-    """``input - alpha * other``"""
+    """``out = input - alpha * other``
+
+    Family: binary
+    Raises: RuntimeError for two bools (`^` is their difference), and if the shapes do not broadcast.
+
+    >>> torch.sub(torch.tensor([1.0, 2.0]), torch.tensor([10.0, 10.0]), alpha=0.1)
+    tensor([0., 1.])
+    """
     if alpha.__class__ is int and alpha == 1:
         return _sub(input, other)
     refuse_bools(input, other)
@@ -115,7 +126,14 @@ def sub(input: Tensor | Number, other: Tensor | Number, *, alpha: Number = 1) ->
 
 @method()
 def rsub(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
-    """``other - alpha * input``"""
+    """Subtraction with its operands the other way around: ``out = other - alpha * input``
+
+    Family: binary
+    Raises: RuntimeError for bools; TypeError unless `input` is a tensor.
+
+    >>> torch.rsub(torch.tensor([1.0, 2.0]), 10, alpha=2)
+    tensor([8., 6.])
+    """
     if not isinstance(input, Tensor):
         raise not_a_tensor("rsub", "input", 1, input)
     refuse_bools(input, other)
@@ -135,7 +153,14 @@ def rsub(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     exact="input other",
 )
 def mul(input: Array, other: Array) -> Array:
-    """``input * other``"""
+    """``out = input * other``
+
+    Family: binary
+
+    >>> torch.mul(torch.tensor([[1], [2]]), torch.tensor([10, 20]))
+    tensor([[10, 20],
+            [20, 40]])
+    """
     return np.multiply(input, other)
 
 
@@ -158,9 +183,15 @@ def _div(input: Array, other: Array) -> Array:
 @method(alias="divide", inplace=True, out=True)
 @written_by(np.divide)
 def div(input: Tensor | Number, other: Tensor | Number, *, rounding_mode: str | None = None) -> Tensor:
-    """``input / other``, rounded towards zero (`rounding_mode` "trunc"), down ("floor") or not at all.
+    """``out = input / other``, rounded toward zero (`rounding_mode` "trunc"), down ("floor"), or not at all.
 
-    RuntimeError for another `rounding_mode`, and for an integer division by zero.
+    Family: binary
+    Raises: RuntimeError for another `rounding_mode`, and for an integer division by zero.
+
+    >>> torch.div(torch.tensor([7, -7]), 2)
+    tensor([ 3.5000, -3.5000])
+    >>> torch.div(torch.tensor([7, -7]), 2, rounding_mode="floor")
+    tensor([ 3, -4])
     """
     if rounding_mode is None:
         return _div(input, other)
@@ -173,7 +204,13 @@ def div(input: Tensor | Number, other: Tensor | Number, *, rounding_mode: str | 
 
 @method(inplace=True, out=True)
 def true_divide(input: Tensor | Number, other: Tensor | Number) -> Tensor:
-    """``input / other``"""
+    """The quotient as a floating point number: ``out = input / other``
+
+    Family: binary
+
+    >>> torch.true_divide(torch.tensor([1, 2]), 2)
+    tensor([0.5000, 1.0000])
+    """
     return _div(input, other)
 
 
@@ -206,20 +243,34 @@ def _trunc_div(input: Array, other: Array) -> Array:
 
 
 def underivable(name: str) -> Any:
-    raise NotImplementedError(f"derivative for aten::{name} is not implemented")
+    raise RuntimeError(f"derivative for aten::{name} is not implemented")
 
 
 @method(inplace=True, out=True)
 @binary(input=lambda grad: underivable("floor_divide"), other=lambda grad: underivable("floor_divide"), exact="other")
 def floor_divide(input: Array, other: Array) -> Array:
-    """``floor(input / other)``, without a derivative. RuntimeError for an integer division by zero."""
+    """The quotient rounded down, without a derivative: ``out = floor(input / other)``
+
+    Family: binary
+    Raises: RuntimeError for an integer division by zero.
+
+    >>> torch.floor_divide(torch.tensor([7, -7]), 2)
+    tensor([ 3, -4])
+    """
     return _floored(input, other)
 
 
 @method(inplace=True, out=tensor_first)
 @binary(input=lambda grad: grad, other=lambda grad, input, other: -grad * _floor_div(input, other))
 def remainder(input: Array, other: Array) -> Array:
-    """``input - other * floor(input / other)``: the sign is that of `other`. RuntimeError for an integer division by zero."""
+    """What a division leaves, with the sign of `other`, as Python's `%`: ``out = input - other * floor(input / other)``
+
+    Family: binary
+    Raises: RuntimeError for an integer division by zero.
+
+    >>> torch.remainder(torch.tensor([7.0, -7.0]), 3)
+    tensor([1., 2.])
+    """
     accept("remainder_cpu", "iuf", input, other)
     _divisible(input, other)
     result = np.remainder(input, other)
@@ -231,7 +282,14 @@ def remainder(input: Array, other: Array) -> Array:
 @method(inplace=True, out=True)
 @binary(input=lambda grad: grad, other=lambda grad, input, other: -grad * _trunc_div(input, other), numbers="other")
 def fmod(input: Array, other: Array) -> Array:
-    """``input - other * trunc(input / other)``: the sign is that of `input`. RuntimeError for an integer division by zero."""
+    """What a division leaves, with the sign of `input`, as C's `fmod`: ``out = input - other * trunc(input / other)``
+
+    Family: binary
+    Raises: RuntimeError for an integer division by zero.
+
+    >>> torch.fmod(torch.tensor([7.0, -7.0]), 3)
+    tensor([ 1., -1.])
+    """
     accept("fmod_cpu", "iuf", input, other)
     _divisible(input, other)
     return np.fmod(input, other)
@@ -241,7 +299,13 @@ def fmod(input: Array, other: Array) -> Array:
 @written_by(np.negative)
 @unary(input=lambda grad: -grad)
 def neg(input: Array) -> Array:
-    """``-input``. RuntimeError for bool."""
+    """``out = -input``
+
+    Raises: RuntimeError for bools (`~` inverts those).
+
+    >>> torch.neg(torch.tensor([1.0, -2.0]))
+    tensor([-1.,  2.])
+    """
     if input.dtype.kind == "b":
         raise RuntimeError(
             "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, "
@@ -252,7 +316,14 @@ def neg(input: Array) -> Array:
 
 @method()
 def positive(input: Tensor) -> Tensor:
-    """`input` itself. RuntimeError for bool."""
+    """`input` itself: ``out = +input``
+
+    Family: elementwise
+    Raises: RuntimeError for bools.
+
+    >>> torch.positive(torch.tensor([1.0, -2.0]))
+    tensor([ 1., -2.])
+    """
     if input._array.dtype.kind == "b":
         raise RuntimeError("The `+` operator, on a bool tensor is not supported.")
     return input
@@ -262,7 +333,11 @@ def positive(input: Tensor) -> Tensor:
 @written_by(np.reciprocal)
 @unary(input=lambda grad, result: -grad * conjugate(result * result))
 def reciprocal(input: Array) -> Array:
-    """``1 / input``"""
+    """``out = 1 / input``
+
+    >>> torch.reciprocal(torch.tensor([4.0, -0.5, 0.0]))
+    tensor([ 0.2500, -2.0000,     inf])
+    """
     return np.reciprocal(floating(input))
 
 
@@ -270,7 +345,13 @@ def reciprocal(input: Array) -> Array:
 @written_by(np.square)
 @unary(input=lambda grad, input: grad * 2 * conjugate(input))
 def square(input: Array) -> Array:
-    """``input ** 2``"""
+    """``out = input ** 2``
+
+    Family: elementwise
+
+    >>> torch.square(torch.tensor([-3.0, 0.5]))
+    tensor([9.0000, 0.2500])
+    """
     if input.dtype.kind == "b":
         input = input.astype(np.int64)
     return np.multiply(input, input)
@@ -280,14 +361,22 @@ def square(input: Array) -> Array:
 @written_by(np.sqrt)
 @unary(input=lambda grad, result: grad / (2 * conjugate(result)))
 def sqrt(input: Array) -> Array:
-    """The square root; NaN for negative numbers."""
+    """The number that is not negative with ``out ** 2 = input``; NaN for negative real numbers.
+
+    >>> torch.sqrt(torch.tensor([9.0, 2.0, -1.0]))
+    tensor([3.0000, 1.4142,    nan])
+    """
     return np.sqrt(floating(input))
 
 
 @method(inplace=True, out=True)
 @unary(input=lambda grad, result: grad * -0.5 * conjugate(result**3))
 def rsqrt(input: Array) -> Array:
-    """``1 / sqrt(input)``"""
+    """``out = 1 / sqrt(input)``
+
+    >>> torch.rsqrt(torch.tensor([4.0, 0.25]))
+    tensor([0.5000, 2.0000])
+    """
     y = np.sqrt(floating(input))
     return np.reciprocal(y, own_copy(y))
 
@@ -322,7 +411,14 @@ def _half(*tensors: Tensor) -> bool:
 
 @method(inplace=True, out=True)
 def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 1) -> Tensor:
-    """``input + value * tensor1 * tensor2``"""
+    """A scaled product added: ``out = input + value * tensor1 * tensor2``
+
+    Shapes: all three are broadcast, and the result has their common shape.
+    Raises: RuntimeError if the shapes do not broadcast; TypeError for what is not a tensor.
+
+    >>> torch.addcmul(torch.ones(2), torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0]), value=0.5)
+    tensor([2.5000, 5.0000])
+    """
     number_of("addcmul", "value", value)
     input, tensor1, tensor2 = in_one_type("addcmul", input, tensor1, tensor2)
     if _half(input, tensor1, tensor2):
@@ -335,7 +431,14 @@ def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 
 
 @method(inplace=True, out=True)
 def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 1) -> Tensor:
-    """``input + value * tensor1 / tensor2``. RuntimeError for integer `tensor1` and `tensor2`."""
+    """A scaled quotient added: ``out = input + value * tensor1 / tensor2``
+
+    Shapes: all three are broadcast, and the result has their common shape.
+    Raises: RuntimeError for integer `tensor1` and `tensor2`, and if the shapes do not broadcast.
+
+    >>> torch.addcdiv(torch.ones(2), torch.tensor([1.0, 2.0]), torch.tensor([4.0, 4.0]), value=2)
+    tensor([1.5000, 2.0000])
+    """
     as_tensors("addcdiv", input=input, tensor1=tensor1, tensor2=tensor2)
     number_of("addcdiv", "value", value)
     if tensor1._array.dtype.kind in "biu" and tensor2._array.dtype.kind in "biu":

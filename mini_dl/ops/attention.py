@@ -135,17 +135,20 @@ def scaled_dot_product_attention(
     query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None, dropout_p: float = 0.0, is_causal: bool = False,
     scale: float | None = None, enable_gqa: bool = False,
 ) -> Tensor:  # fmt: skip
-    """``softmax(scale * query @ key.T + mask) @ value`` (Vaswani et al., 2017): (N, *, L, E), (N, *, S, E), (N, *, S, V) ->
-    (N, *, L, V).
+    """``out = softmax(scale * query @ key.T + mask) @ value``, by default with ``scale = 1 / sqrt(E)``.
 
-    `scale` is by default ``1 / sqrt(E)``. A bool `attn_mask` says which keys take part; a query without any gives zeros.
-    `is_causal`: query i sees the keys up to i; with a mask only in four dimensions. `enable_gqa`: groups of query heads share a
-    head of key and value.
+    A bool `attn_mask` says which keys take part; a query without any gives zeros. `is_causal`: query i sees the keys up to i.
+    `enable_gqa`: groups of query heads share a head of key and value.
 
-    >>> import mini_dl as torch
-    >>> q = torch.ones(1, 2, 4)
-    >>> torch.nn.functional.scaled_dot_product_attention(q, q, q, is_causal=True).shape
-    torch.Size([1, 2, 4])
+    Shapes: `query` (*, L, E), `key` (*, S, E), `value` (*, S, V), `attn_mask` broadcast to (*, L, S) -> (*, L, V).
+    Raises: RuntimeError if the sizes do not fit, for fewer than two dimensions, and for `is_causal` with a mask in three.
+    Source: Vaswani et al., Attention is all you need, 2017, section 3.2.1.
+
+    >>> query = torch.zeros(1, 3, 2)
+    >>> F.scaled_dot_product_attention(query, query, torch.tensor([[[1.0], [2.0], [6.0]]]), is_causal=True)
+    tensor([[[1.0000],
+             [1.5000],
+             [3.0000]]])
     """
     if is_unseen(attn_mask):
         given = (query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa)
@@ -203,7 +206,7 @@ def _shown(mask: Array, dtype: NumpyType) -> Array:
 
 
 def _hidden(mask: Array, dtype: NumpyType) -> Array:
-    """What to add to the scores for a bool mask that is true for the keys that take no part."""
+    """What to add to the scores for a bool mask that is true for the keys that do not take part."""
     return np.where(mask, -np.inf, 0).astype(dtype)
 
 
@@ -439,11 +442,23 @@ def multi_head_attention_forward(
     q_proj_weight: Tensor | None = None, k_proj_weight: Tensor | None = None, v_proj_weight: Tensor | None = None,
     static_k: Tensor | None = None, static_v: Tensor | None = None, average_attn_weights: bool = True, is_causal: bool = False,
 ) -> tuple[Tensor, Tensor | None]:  # fmt: skip
-    """Projections, attention in `num_heads` heads of E / num_heads numbers, and an output projection (Vaswani et al., 2017).
+    """``out = concat(heads) @ out_proj_weight.T + out_proj_bias`` of `num_heads` heads ``softmax(q @ k.T / sqrt(E / num_heads)) @
+    v``, where `q`, `k` and `v` are thirds of the projections of query, key and value.
 
-    (L, N, E), (S, N, E), (S, N, E) -> (L, N, E) and, with `need_weights`, the weights (N, L, S), averaged over the heads or
-    (N, heads, L, S); without the batch dimension (L, E). `key_padding_mask` (N, S) and `attn_mask` (L, S) or (N * heads, L, S)
-    are added to the scores, or hide where they are true. AssertionError or RuntimeError if something does not fit.
+    `key_padding_mask` (N, S) and `attn_mask` (L, S) or (N * num_heads, L, S) are added to the scores, or hide keys where they
+    are true.
+
+    Shapes: `query` (L, N, E), `key` and `value` (S, N, E), also without N -> (L, N, E), and with `need_weights` (N, L, S), or
+    for each head.
+    Raises: AssertionError or RuntimeError if something does not fit.
+    Source: Vaswani et al., Attention is all you need, 2017, section 3.2.2.
+
+    >>> x = torch.ones(3, 1, 4)
+    >>> out, weights = F.multi_head_attention_forward(
+    ...     x, x, x, 4, 2, torch.ones(12, 4), None, None, None, False, 0.0, torch.eye(4), None
+    ... )
+    >>> out.shape, weights[0, 0]
+    (torch.Size([3, 1, 4]), tensor([0.3333, 0.3333, 0.3333]))
     """
     batched = _check_dimensions(query, key, value, key_padding_mask, attn_mask, num_heads)
     if not batched:

@@ -25,7 +25,14 @@ from mini_dl.tensor import Size, Tensor
 
 @tensor_method()
 def size(self: Tensor, dim: int | None = None) -> Any:
-    """The shape, or its entry `dim`."""
+    """The shape, ``out = self.shape``, or its entry `dim`.
+
+    Family: attribute
+    Raises: IndexError for a dimension that this tensor lacks.
+
+    >>> torch.ones(2, 3).size(), torch.ones(2, 3).size(1)
+    (torch.Size([2, 3]), 3)
+    """
     if dim is None:
         return Size(self._array.shape)
     if not self._array.ndim:
@@ -35,13 +42,25 @@ def size(self: Tensor, dim: int | None = None) -> Any:
 
 @method()
 def numel(input: Tensor) -> int:
-    """The number of elements."""
+    """The number of elements: ``out = prod(input.shape[d], d)``
+
+    Family: attribute
+
+    >>> torch.numel(torch.ones(2, 3))
+    6
+    """
     return input._array.size
 
 
 @tensor_method()
 def dim(self: Tensor) -> int:
-    """The number of dimensions."""
+    """The number of dimensions: ``out = len(self.shape)``
+
+    Family: attribute
+
+    >>> torch.ones(2, 3).dim()
+    2
+    """
     return self._array.ndim
 
 
@@ -51,7 +70,14 @@ for _name, _function in {"nelement": numel, "ndimension": dim}.items():
 
 @tensor_method()
 def stride(self: Tensor, dim: int | None = None) -> Any:
-    """How many elements apart neighbors lie in memory, in each dimension or in `dim`."""
+    """How many elements apart neighbors lie in memory: ``place[i, j] = i * out[0] + j * out[1]``
+
+    Family: attribute
+    Raises: IndexError for a dimension that this tensor lacks.
+
+    >>> torch.ones(2, 3).stride(), torch.ones(2, 3).t().stride()
+    ((3, 1), (1, 3))
+    """
     strides = strides_of(self._array)
     if dim is None:
         return strides
@@ -62,24 +88,60 @@ def stride(self: Tensor, dim: int | None = None) -> Any:
 
 @tensor_method()
 def storage_offset(self: Tensor) -> int:
-    """How many elements of the memory lie before the first element of this tensor."""
+    """How many elements of the memory lie before the first of this tensor: ``place[i] = out + i * stride``
+
+    Family: attribute
+
+    >>> torch.arange(5)[2:].storage_offset()
+    2
+    """
     return offset_of(self._array)
 
 
 @tensor_method()
 def data_ptr(self: Tensor) -> int:
-    """The address of the first element."""
+    """The address of the first element: ``out + self.element_size() * i`` is that of the next ones.
+
+    Family: attribute
+
+    >>> x = torch.arange(5)
+    >>> x[2:].data_ptr() - x.data_ptr()
+    16
+    """
     if is_unseen(self):
         raise RuntimeError(NO_STORAGE)
     return self._array.__array_interface__["data"][0] if self._array.size and not is_hollow(self._array) else 0
 
 
-setattr(Tensor, "is_meta", property(lambda self: is_hollow(self._array), doc="Whether it has no values."))  # noqa: B010
-setattr(Tensor, "is_cpu", property(lambda self: not is_hollow(self._array), doc="Whether its values are on the CPU."))  # noqa: B010
+def _is_meta(self: Tensor) -> bool:
+    """Whether it has no values.
+
+    >>> torch.ones(2, device="meta").is_meta
+    True
+    """
+    return is_hollow(self._array)
+
+
+def _is_cpu(self: Tensor) -> bool:
+    """Whether its values are on the CPU.
+
+    >>> torch.ones(2).is_cpu
+    True
+    """
+    return not is_hollow(self._array)
+
+
+setattr(Tensor, "is_meta", property(_is_meta))  # noqa: B010
+setattr(Tensor, "is_cpu", property(_is_cpu))  # noqa: B010
 
 
 def _volatile(self: Tensor) -> bool:
-    """False: nothing is volatile since ``torch.no_grad``."""
+    """False: nothing is volatile since ``torch.no_grad``.
+
+    >>> import warnings; warnings.simplefilter("ignore")
+    >>> torch.ones(2).volatile
+    False
+    """
     warnings.warn("volatile was removed (Variable.volatile is always False)", stacklevel=2)
     return False
 
@@ -93,20 +155,41 @@ setattr(Tensor, "volatile", property(_volatile, _set_volatile))  # noqa: B010
 
 @tensor_method()
 def is_set_to(self: Tensor, tensor: Tensor) -> bool:
-    """Whether both have the same memory, shape and strides."""
+    """Whether both have the same memory, shape and strides: ``place[i] = other_place[i]``
+
+    Shapes: any two.
+    Raises: TypeError unless both are tensors.
+
+    >>> x = torch.ones(2)
+    >>> x.is_set_to(x.view(2)), x.is_set_to(x.clone())
+    (True, False)
+    """
     a, b = self._array, tensor._array
     return bool(a.__array_interface__["data"] == b.__array_interface__["data"] and a.shape == b.shape and a.strides == b.strides)
 
 
 @method()
 def is_same_size(input: Tensor, other: Tensor) -> bool:
-    """Whether both have the same shape."""
+    """Whether both have the same shape: ``out = input.shape == other.shape``
+
+    Shapes: any two.
+    Raises: TypeError unless both are tensors.
+
+    >>> torch.is_same_size(torch.ones(2), torch.ones(1, 2))
+    False
+    """
     return input._array.shape == other._array.shape
 
 
 @method()
 def get_device(input: Tensor) -> int:
-    """-1: the CPU."""
+    """The number of the device, ``out = -1`` for the CPU.
+
+    Family: attribute
+
+    >>> torch.get_device(torch.ones(2))
+    -1
+    """
     return -1
 
 
@@ -116,7 +199,13 @@ for _name in ("detach", "detach_", "is_inference"):
 
 @function()
 def get_default_device() -> device:
-    """Where tensors are created."""
+    """Where tensors are created unless a function is told otherwise.
+
+    Raises: TypeError for an argument.
+
+    >>> torch.get_default_device()
+    device(type='cpu')
+    """
     return creation.here()
 
 
@@ -135,7 +224,11 @@ def new_memory(values: object) -> Array:
 
 
 class UntypedStorage:
-    """The memory of a tensor as bytes; views of one tensor share it. ``UntypedStorage(n)`` is new memory of n bytes."""
+    """The memory of a tensor as bytes; views of one tensor share it. ``UntypedStorage(n)`` is new memory of n bytes.
+
+    >>> torch.tensor([1, 2], dtype=torch.uint8).untyped_storage().tolist()
+    [1, 2]
+    """
 
     is_cuda = is_hpu = is_sparse = False
 
@@ -210,5 +303,11 @@ namespace("torch")["UntypedStorage"] = UntypedStorage
 
 @tensor_method()
 def untyped_storage(self: Tensor) -> UntypedStorage:
-    """The memory of this tensor."""
+    """The memory of this tensor as bytes: ``out.nbytes() = n * self.element_size()`` for n elements in memory.
+
+    Family: attribute
+
+    >>> torch.ones(3).untyped_storage().nbytes()
+    12
+    """
     return UntypedStorage(memory_of(self._array))

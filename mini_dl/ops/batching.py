@@ -1,7 +1,7 @@
 """How primitives are called on a batch, by family: element by element, along dimensions, on the last dimensions; else a loop.
 
 The physical tensors of a batch have it in front (see `autograd.batching`). The rules of products, of indices and of whole
-batches of images stand in `batching_products`, `batching_indexing` and `batching_layers`.
+batches of images are in `batching_products`, `batching_indexing` and `batching_layers`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ from mini_dl.ops import (
     operands,
     padding,
     parts,
+    piecewise_linear,
     pooling,
+    pooling_to_size,
     powers,
     qr,
     ranges,
@@ -165,7 +167,7 @@ MOVED: dict[str, Callable[[Call, Any], Any]] = {
 batch, and an index of a view takes all of it."""
 
 
-def moved(call: Call, params: tuple[str, ...], args: list[Any]) -> list[Any]:
+def moved(call: Call, params: tuple[str, ...], args: list[object]) -> list[Any]:
     return [
         MOVED[name](call, value) if name in MOVED and not isinstance(value, Tensor) else value
         for name, value in zip(params, args)
@@ -182,7 +184,7 @@ def along(call: Call) -> Any:
     return call.run(*moved(call, params, args))
 
 
-def _along_nothing(call: Call, args: list[Any]) -> Any:
+def _along_nothing(call: Call, args: list[object]) -> Any:
     """`along` the one dimension that an element without any counts as having."""
     args = [value.unsqueeze(1) if isinstance(value, Tensor) and value._array.ndim == 1 else value for value in args]
     found = call.run(*moved(call, call.primitive.params, args))
@@ -279,8 +281,9 @@ FAMILIES: list[tuple[Rule, dict[ModuleType, str]]] = [
         elementwise,
         {
             operands: "masked",
-            activation: "_threshold _hardtanh _leaky_relu _prelu_slope _prelu hardshrink _softshrink _hardsigmoid _hardswish "
-            "_elu _softplus logsigmoid _silu _mish _gelu_tanh _gelu",
+            piecewise_linear: "_threshold _hardtanh _leaky_relu _prelu_slope _prelu hardshrink _softshrink _hardsigmoid "
+            "_hardswish",
+            activation: "_elu _softplus logsigmoid _silu _mish _gelu_tanh _gelu",
             choice: "_clamp _clamp_to _where _nan_to_num _lerp",
             rounding: "_sgn _frexp _round",
             powers: "_pow_number _ldexp _logit",
@@ -319,9 +322,11 @@ FAMILIES: list[tuple[Rule, dict[ModuleType, str]]] = [
     (
         all_alike,
         {
-            activation: "_leaky_slope _hardswish_backward _elu_backward _softplus_backward _logsigmoid_backward _silu_backward "
-            "_mish_backward _gelu_tanh_backward _gelu_backward",
-            pooling: "_to_maxima _at_maxima _values_at _places _unpool",
+            piecewise_linear: "_leaky_slope _hardswish_backward",
+            activation: "_elu_backward _softplus_backward _logsigmoid_backward _silu_backward _mish_backward _gelu_tanh_backward "
+            "_gelu_backward",
+            pooling: "_to_maxima _at_maxima _values_at _places",
+            pooling_to_size: "_unpool",
         },
     ),
     (

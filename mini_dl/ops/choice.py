@@ -14,11 +14,13 @@ from mini_dl._dtypes import (
     FLOATING,
     HALVES,
     INEXACT,
+    NARROW,
     Array,
     Number,
     as_type,
     c_name,
     is_number,
+    limits_of,
     number_as,
     number_cast,
     result_numpy,
@@ -42,7 +44,7 @@ def _ordered(name: str, *operands: object) -> None:
         raise RuntimeError(f"{name} not implemented for complex tensors.")
 
 
-def _extreme_gradients(chosen: Any, rejected: Any, grad: Tensor) -> Tensor:
+def _extreme_gradients(chosen: object, rejected: Any, grad: Tensor) -> Tensor:
     """All of `grad` where an argument was chosen, half of it at a tie. `rejected` is false for NaN."""
     return filled_in(where(chosen, grad / 2, masked(grad, ~rejected)))
 
@@ -60,7 +62,11 @@ def _to_the_extreme(
 @method(out=True)
 @binary(**_to_the_extreme(operator.lt, operator.gt), numbers="")
 def maximum(input: Array, other: Array) -> Array:
-    """The greater of the two, NaN if either is; at a tie each gets half of the gradient."""
+    """The greater of the two: ``out = max(input, other)``; NaN if either is; at a tie each gets half of the gradient.
+
+    >>> torch.maximum(torch.tensor([1.0, 5.0, 2.0]), torch.tensor([3.0, 4.0, torch.nan]))
+    tensor([3., 5., nan])
+    """
     _ordered("maximum", input, other)
     return np.maximum(input, other)
 
@@ -68,7 +74,11 @@ def maximum(input: Array, other: Array) -> Array:
 @method(out=True)
 @binary(**_to_the_extreme(operator.gt, operator.lt), numbers="")
 def minimum(input: Array, other: Array) -> Array:
-    """The smaller of the two, NaN if either is; at a tie each gets half of the gradient."""
+    """The smaller of the two: ``out = min(input, other)``; NaN if either is; at a tie each gets half of the gradient.
+
+    >>> torch.minimum(torch.tensor([1.0, 5.0, 2.0]), torch.tensor([3.0, 4.0, torch.nan]))
+    tensor([1., 4., nan])
+    """
     _ordered("minimum", input, other)
     return np.minimum(input, other)
 
@@ -84,7 +94,11 @@ def _to_the_number(chosen: Callable[[Tensor, Tensor], Tensor]) -> dict[str, Form
 @method(out=True)
 @binary(**_to_the_number(operator.ge), numbers="")
 def fmax(input: Array, other: Array) -> Array:
-    """The greater of the two; of a number and NaN, the number."""
+    """The greater of the two: ``out = max(input, other)``; of a number and NaN, the number.
+
+    >>> torch.fmax(torch.tensor([1.0, 2.0]), torch.tensor([3.0, torch.nan]))
+    tensor([3., 2.])
+    """
     _ordered("fmax", input, other)
     return np.fmax(input, other)
 
@@ -92,7 +106,11 @@ def fmax(input: Array, other: Array) -> Array:
 @method(out=True)
 @binary(**_to_the_number(operator.le), numbers="")
 def fmin(input: Array, other: Array) -> Array:
-    """The smaller of the two; of a number and NaN, the number."""
+    """The smaller of the two: ``out = min(input, other)``; of a number and NaN, the number.
+
+    >>> torch.fmin(torch.tensor([1.0, 2.0]), torch.tensor([3.0, torch.nan]))
+    tensor([1., 2.])
+    """
     _ordered("fmin", input, other)
     return np.fmin(input, other)
 
@@ -140,11 +158,13 @@ def _clamp_to(input: Array, min: float | None, max: float | None) -> Array:
 
 @method(alias="clip", inplace=True, out=True)
 def clamp(input: Tensor, min: Tensor | float | None = None, max: Tensor | float | None = None) -> Tensor:
-    """``minimum(maximum(input, min), max)``; a bound that is None has no effect. RuntimeError if both are None.
+    """Limited to an interval: ``out = minimum(maximum(input, min), max)``; a bound that is None has no effect.
 
-    >>> import mini_dl as torch
-    >>> torch.clamp(torch.tensor([-2.0, 0.5, 3.0]), -1, 1)
-    tensor([-1.0000,  0.5000,  1.0000])
+    Family: elementwise
+    Raises: RuntimeError if both bounds are None.
+
+    >>> torch.clamp(torch.tensor([-2.0, 0.3, 5.0]), 0, 1)
+    tensor([0.0000, 0.3000, 1.0000])
     """
     if (
         type(min) in PLAIN
@@ -184,7 +204,13 @@ def _type_of_clamped(result: Tensor, out: Tensor, args: Sequence[object]) -> Non
 @method(inplace=True, out=_type_of_clamped)
 @written_by(np.maximum)
 def clamp_min(input: Tensor, min: Tensor | float) -> Tensor:
-    """``maximum(input, min)``"""
+    """``out = maximum(input, min)``
+
+    Family: elementwise
+
+    >>> torch.clamp_min(torch.tensor([-2.0, 0.3]), 0)
+    tensor([0.0000, 0.3000])
+    """
     _checked_bounds("clamp_min", input, min)
     return _clamp(input, min, None)
 
@@ -192,7 +218,13 @@ def clamp_min(input: Tensor, min: Tensor | float) -> Tensor:
 @method(inplace=True, out=_type_of_clamped)
 @written_by(np.minimum)
 def clamp_max(input: Tensor, max: Tensor | float) -> Tensor:
-    """``minimum(input, max)``"""
+    """``out = minimum(input, max)``
+
+    Family: elementwise
+
+    >>> torch.clamp_max(torch.tensor([5.0, 0.3]), 1)
+    tensor([1.0000, 0.3000])
+    """
     _checked_bounds("clamp_max", input, max)
     return _clamp(input, None, max)
 
@@ -214,11 +246,16 @@ def _where(condition: Array, input: object, other: object) -> Array:
 
 @function(out=True)
 def where(condition: Tensor, input: object = None, other: object = None) -> Any:
-    """`input` where `condition` holds, else `other`; with `condition` alone, the indices where it holds.
+    """``out = input if condition else other``, element by element; with `condition` alone, the indices where it holds.
 
-    >>> import mini_dl as torch
-    >>> torch.where(torch.tensor([True, False]), torch.tensor([1.0, 2.0]), 0.0)
-    tensor([1., 0.])
+    Shapes: all three are broadcast, and the result has their common shape; of the indices, one vector for each dimension.
+    Raises: RuntimeError if the shapes do not broadcast, or if `condition` is not of bools.
+
+    >>> x = torch.tensor([-1.0, 2.0, -3.0])
+    >>> torch.where(x > 0, x, 0.1 * x)
+    tensor([-0.1000,  2.0000, -0.3000])
+    >>> torch.where(x < 0)
+    (tensor([0, 2]),)
     """
     if input is None and other is None:
         return condition.nonzero(as_tuple=True)
@@ -242,7 +279,14 @@ def where(condition: Tensor, input: object = None, other: object = None) -> Any:
 
 
 def _where_method(self: Tensor, condition: Tensor, other: object) -> Tensor:
-    """``torch.where(condition, self, other)``"""
+    """``out = self if condition else other``, element by element.
+
+    Shapes: all three are broadcast, and the result has their common shape.
+    Raises: RuntimeError if the shapes do not broadcast, or if `condition` is not of bools.
+
+    >>> torch.tensor([1, 2, 3]).where(torch.tensor([True, False, True]), 0)
+    tensor([1, 0, 3])
+    """
     return where(condition, self, other)
 
 
@@ -252,9 +296,21 @@ public("Tensor")(_where_method)
 
 @method(inplace=True, out=True)
 def nan_to_num(input: Tensor, nan: float | None = None, posinf: float | None = None, neginf: float | None = None) -> Tensor:
-    """`input` with NaN replaced by `nan` (0), inf and -inf by `posinf` and `neginf` (the greatest and least finite)."""
+    """NaN and infinities replaced:
+    ``out = nan if isnan(input) else posinf if input == inf else neginf if input == -inf else input``
+
+    By default NaN becomes 0, and the infinities become the greatest and the least finite number.
+
+    Family: elementwise
+
+    >>> torch.nan_to_num(torch.tensor([torch.nan, torch.inf, 1.0]), posinf=9.0)
+    tensor([0., 9., 1.])
+    """
     as_tensors("nan_to_num", input=input)
     numbers = [v if v is None else real_number_of("nan_to_num", "nan", v) for v in (nan, posinf, neginf)]
+    if input._array.dtype.char in NARROW:  # whose limits NumPy does not know
+        top = limits_of(input._array.dtype).max
+        numbers[1:] = [limit if v is None else v for v, limit in zip(numbers[1:], (top, -top))]
     return _nan_to_num(input, *numbers)
 
 
@@ -268,7 +324,14 @@ def _nan_to_num(input: Array, nan: float | None, posinf: float | None, neginf: f
 
 @method(inplace=True, out=True)
 def lerp(input: Tensor, end: Tensor, weight: Tensor | Number) -> Tensor:
-    """``input + weight * (end - input)``. RuntimeError unless all tensors have the same type."""
+    """Linear interpolation: ``out = input + weight * (end - input)``
+
+    Shapes: all are broadcast, and the result has their common shape.
+    Raises: RuntimeError unless all tensors have the same dtype, and if the shapes do not broadcast.
+
+    >>> torch.lerp(torch.tensor([0.0, 10.0]), torch.tensor([10.0, 20.0]), 0.25)
+    tensor([ 2.5000, 12.5000])
+    """
     as_tensors("lerp", input=input, end=end)
     if not isinstance(weight, Tensor):
         if input._array.dtype.kind in INEXACT and not (type(weight) is float and builtins.abs(weight) < 60000):
@@ -311,7 +374,13 @@ def _between(input: Array, end: Array, weight: Any) -> Array:
 @method(inplace=True, out=True)
 @binary(numbers="")
 def gcd(input: Array, other: Array) -> Array:
-    """The greatest common divisor. NotImplementedError unless both are integers."""
+    """The greatest common divisor: ``out = max(d, input % d == 0 and other % d == 0)``
+
+    Raises: NotImplementedError unless both are integers; RuntimeError if the shapes do not broadcast.
+
+    >>> torch.gcd(torch.tensor([12, 7]), torch.tensor([18, 0]))
+    tensor([6, 7])
+    """
     accept("gcd_cpu", "iu", input, other)
     return np.gcd(input, other)
 
@@ -319,6 +388,12 @@ def gcd(input: Array, other: Array) -> Array:
 @method(inplace=True, out=True)
 @binary(numbers="")
 def lcm(input: Array, other: Array) -> Array:
-    """The least common multiple. NotImplementedError unless both are integers."""
+    """The least common multiple: ``out = abs(input * other) / gcd(input, other)``
+
+    Raises: NotImplementedError unless both are integers; RuntimeError if the shapes do not broadcast.
+
+    >>> torch.lcm(torch.tensor([4, 7]), torch.tensor([6, 0]))
+    tensor([12,  0])
+    """
     accept("lcm_cpu", "iu", input, other)
     return np.absolute(np.lcm(input, other))

@@ -58,20 +58,44 @@ _CholeskyEx = return_type("linalg_cholesky_ex", "L info")
 
 @public("linalg:cholesky", out=True)
 def _linalg_cholesky(A: Tensor, *, upper: bool = False) -> Tensor:
-    """The lower triangular L with ``A = L @ L.H`` for positive definite matrices (`upper`: ``L.H``). LinAlgError for others."""
+    """The lower triangular factor of positive definite matrices: ``A = L @ L.H``, or with `upper` ``A = U.H @ U``
+
+    Shapes: (*, n, n) -> (*, n, n), where * are batch dimensions.
+    Raises: LinAlgError, a RuntimeError, for matrices that are not positive definite.
+
+    >>> torch.linalg.cholesky(torch.tensor([[4.0, 2.0], [2.0, 5.0]]))
+    tensor([[2., 0.],
+            [1., 2.]])
+    """
     return _cholesky_of("linalg.cholesky", A, upper)
 
 
 @method(out=True)
 @deprecated("torch.cholesky", "`torch.linalg.cholesky(A)`, or `torch.linalg.cholesky(A).mH` for upper=True,")
 def cholesky(input: Tensor, upper: bool = False) -> Tensor:
-    """``linalg.cholesky``"""
+    """`linalg.cholesky`, the lower triangular factor: ``input = out @ out.H``, or with `upper` ``input = out.H @ out``
+
+    Shapes: (*, n, n) -> (*, n, n), where * are batch dimensions.
+    Raises: LinAlgError, a RuntimeError, for matrices that are not positive definite.
+
+    >>> torch.cholesky(torch.tensor([[4.0, 2.0], [2.0, 5.0]]), upper=True)
+    tensor([[2., 1.],
+            [0., 2.]])
+    """
     return _cholesky_of("cholesky", input, upper)
 
 
 @public("linalg", out=True)
 def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -> NamedTensors:
-    """``(L, info)``: info is the order of the first leading minor that is not positive, 0 for a positive definite matrix."""
+    """`cholesky` without an error: ``A = L @ L.H`` where ``info = 0``, else the order of the first leading minor that is not
+    positive.
+
+    Shapes: (*, n, n) -> (*, n, n), (*).
+    Raises: LinAlgError only if `check_errors`; RuntimeError for matrices that are not square.
+
+    >>> torch.linalg.cholesky_ex(torch.tensor([[1.0, 2.0], [2.0, 1.0]])).info
+    tensor(2, dtype=torch.int32)
+    """
     refuse_hollow("cholesky_ex", A)
     try:
         L = _cholesky_of("linalg.cholesky_ex" if check_errors else "linalg.cholesky", A, upper)
@@ -87,7 +111,17 @@ def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -
 
 @method(out=True)
 def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False) -> Tensor:
-    """The solution of ``A @ X = B`` where ``A = L @ L.H`` (`upper`: ``L.H @ L``)."""
+    """The solution of a linear system from the Cholesky factor of its matrix: ``L @ L.H @ out = B``, or with `upper`
+    ``L.H @ L @ out = B``
+
+    Shapes: `B` (*, n, k), `L` (*, n, n) -> (*, n, k).
+    Raises: RuntimeError unless `L` is square and both have n rows.
+
+    >>> L = torch.linalg.cholesky(torch.tensor([[4.0, 2.0], [2.0, 3.0]]))
+    >>> torch.cholesky_solve(torch.tensor([[8.0], [7.0]]), L)
+    tensor([[1.2500],
+            [1.5000]])
+    """
     for label, M in (("b", B), ("u", L)):
         if M._array.ndim < 2:
             raise RuntimeError(f"{label} should have at least 2 dimensions, but has {M._array.ndim} dimensions instead")
@@ -128,7 +162,15 @@ def _cholesky_solve(B: Array, L: Array, upper: bool) -> Array:
 
 @method(out=True)
 def cholesky_inverse(L: Tensor, upper: bool = False) -> Tensor:
-    """The inverse of ``A = L @ L.H`` (`upper`: ``L.H @ L``)."""
+    """The inverse of a matrix from its Cholesky factor: ``out @ (L @ L.H) = I``, or with `upper` ``out @ (L.H @ L) = I``
+
+    Family: square
+
+    >>> L = torch.linalg.cholesky(torch.tensor([[4.0, 2.0], [2.0, 3.0]]))
+    >>> torch.cholesky_inverse(L)
+    tensor([[ 0.3750, -0.2500],
+            [-0.2500,  0.5000]])
+    """
     square("cholesky_inverse", L)
     n = L._array.shape[-1]
     return cholesky_solve(eye_like(L, n).expand(L._array.shape), L, upper)

@@ -135,8 +135,17 @@ def nll_loss(
     input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: bool | None = None, ignore_index: int = -100,
     reduce: bool | None = None, reduction: str = "mean",
 ) -> Tensor:  # fmt: skip
-    """``-weight[target] * input[target]`` for log-probabilities (C), (N, C) or (N, C, *); the mean divides by the sum of the
-    weights, without the targets `ignore_index`. IndexError if a target is not a class.
+    """``loss[n] = -weight[target[n]] * input[n, target[n]]`` for log-probabilities; the mean divides by the sum of the weights.
+
+    Targets that are `ignore_index` do not count.
+
+    Shapes: `input` (C), (N, C) or (N, C, *), `target` (), (N) or (N, *) -> (), or the shape of `target` if `reduction` is
+    "none".
+    Raises: IndexError for a target that is not a class; ValueError if the batches differ; RuntimeError for other shapes and
+    types.
+
+    >>> F.nll_loss(torch.tensor([[0.2, 0.8], [0.6, 0.4]]).log(), torch.tensor([1, 0]))
+    tensor(0.3670)
     """
     reduction = checked_reduction(reduction, size_average, reduce)
     without_gradient("nll_loss_forward", weight=weight)
@@ -212,16 +221,22 @@ def cross_entropy(
     input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: bool | None = None, ignore_index: int = -100,
     reduce: bool | None = None, reduction: str = "mean", label_smoothing: float = 0.0,
 ) -> Tensor:  # fmt: skip
-    """``-log_softmax(input)[target]`` for logits (C), (N, C) or (N, C, *), times ``weight[target]``; the mean divides by the sum
-    of the weights, without the targets `ignore_index`.
+    """``loss[n] = -weight[target[n]] * log(p[n, target[n]])`` with ``p[n, c] = exp(input[n, c]) / sum(exp(input[n, k]), k)`` of
+    logits.
 
-    A `target` of the shape of `input` holds probabilities: ``-sum(weight * target * log_softmax(input))`` over the classes.
-    `label_smoothing` mixes the target with the uniform distribution (Szegedy et al., 2016).
-    IndexError if a target is not a class.
+    The mean divides by the sum of the weights; targets that are `ignore_index` do not count. A `target` of probabilities:
+    ``loss[n] = -sum(weight[c] * target[n, c] * log(p[n, c]), c)``. `label_smoothing` mixes the target with ``1 / C``.
 
-    >>> import mini_dl as torch
-    >>> torch.nn.functional.cross_entropy(torch.zeros(2, 4), torch.tensor([0, 3]))
+    Shapes: `input` (C), (N, C) or (N, C, *), `target` classes (), (N) or (N, *), or probabilities of the shape of `input` -> (),
+    or the shape of the classes if `reduction` is "none".
+    Raises: IndexError for a target that is not a class; ValueError if the batches differ; RuntimeError for other shapes and
+    types.
+    Source: Szegedy et al., Rethinking the inception architecture for computer vision, 2016, section 7 (label smoothing).
+
+    >>> F.cross_entropy(torch.zeros(2, 4), torch.tensor([0, 3]))
     tensor(1.3863)
+    >>> F.cross_entropy(torch.tensor([[0.0, 100.0]]), torch.tensor([1]), label_smoothing=0.1)
+    tensor(5.)
     """
     reduction = checked_reduction(reduction, size_average, reduce)
     if not 0 <= label_smoothing <= 1:
@@ -298,7 +313,16 @@ def multi_margin_loss(
     input: Tensor, target: Tensor, p: int = 1, margin: float = 1.0, weight: Tensor | None = None,
     size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
 ) -> Tensor:  # fmt: skip
-    """``sum over j != target of max(0, margin - input[target] + input[j]) ** p / C``, times ``weight[target]``; (N, C) or (C)."""
+    """``loss[n] = weight[y] * sum(max(0, margin - input[n, y] + input[n, c]) ** p, c) / C`` over the classes `c` other than ``y =
+    target[n]``.
+
+    Shapes: `input` (N, C) or (C), `target` (N) or () -> (), or the shape of `target` if `reduction` is "none".
+    Raises: ValueError unless `p` is 1 or 2, and for an unknown `reduction`; RuntimeError for a target that is not a class.
+    Source: Crammer and Singer, On the algorithmic implementation of multiclass kernel-based vector machines, 2001.
+
+    >>> F.multi_margin_loss(torch.tensor([[0.1, 0.2, 0.8]]), torch.tensor([2]))
+    tensor(0.2333)
+    """
     reduction = checked_reduction(reduction, size_average, reduce)
     if p not in (1, 2):
         raise ValueError("only p == 1 and p == 2 supported")
@@ -344,9 +368,16 @@ def _nonempty_matrix(shape: tuple[int, ...]) -> None:
 def multilabel_margin_loss(
     input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
 ) -> Tensor:
-    """``sum over labels k and classes j that are not labels of max(0, 1 - input[k] + input[j]) / C``; (N, C) or (C).
+    """``loss[n] = sum(max(0, 1 - input[n, y] + input[n, c]), (y, c)) / C`` over labels `y` and classes `c` that are not labels.
 
-    The labels of a row are those of `target`, of the same shape, before the first -1.
+    The labels of a row are those of `target` before the first -1.
+
+    Shapes: `input` and `target` (N, C) or (C) -> (), or (N) or () if `reduction` is "none".
+    Raises: RuntimeError for a `target` of another shape, type, or with a number that is not a class; ValueError for an unknown
+    `reduction`.
+
+    >>> F.multilabel_margin_loss(torch.tensor([[0.1, 0.2, 0.8]]), torch.tensor([[2, -1, 0]]))
+    tensor(0.2333)
     """
     reduction = checked_reduction(reduction, size_average, reduce)
     shape, labels = input._array.shape, target._array
@@ -400,9 +431,18 @@ def linear_cross_entropy(
     input: Tensor, linear_weight: Tensor, target: Tensor, *, linear_bias: Tensor | None = None, weight: Tensor | None = None,
     reduction: str = "mean", ignore_index: int | None = None, label_smoothing: float = 0.0, options: object | None = None,
 ) -> Tensor:  # fmt: skip
-    """`cross_entropy` of ``linear(input, linear_weight, linear_bias)``: (E) or (N, E), (C, *, E) -> logits (N, C, *).
+    """``cross_entropy(input @ linear_weight.T + linear_bias, target)``, with the arguments of `cross_entropy`.
 
     `options`, which tell torch how to save memory, are accepted and change nothing.
+
+    Shapes: `input` (E) or (N, E), `linear_weight` (C, *, E), `linear_bias` (C, *), `target` (*) or (N, *) -> (), or the shape of
+    `target`.
+    Raises: IndexError for a target that is not a class; RuntimeError for shapes that do not fit; ValueError for an unknown
+    `reduction`.
+    Source: Wijmans et al., Cut your losses in large-vocabulary language models, 2024.
+
+    >>> F.linear_cross_entropy(torch.ones(2, 3), torch.zeros(4, 3), torch.tensor([0, 3]))
+    tensor(1.3863)
     """
     batch, classes = _shapes_of_logits(input, linear_weight, linear_bias)
     shape = (*batch, *classes)

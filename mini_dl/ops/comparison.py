@@ -23,30 +23,52 @@ def _ordered(name: str, input: object, other: object) -> None:
 @method(inplace=True, out=True)
 @binary(numbers="other")
 def eq(input: Array, other: Array) -> Array:
-    """``input == other``"""
+    """``out = input == other``
+
+    Family: comparison
+
+    >>> torch.eq(torch.tensor([[1, 2], [3, 4]]), torch.tensor([1, 4]))
+    tensor([[ True, False],
+            [False,  True]])
+    """
     return np.equal(input, other)
 
 
 @method(alias="not_equal", inplace=True, out=True)
 @binary(numbers="other")
 def ne(input: Array, other: Array) -> Array:
-    """``input != other``"""
+    """``out = input != other``
+
+    Family: comparison
+
+    >>> torch.ne(torch.tensor([1, 2, 3]), 2)
+    tensor([ True, False,  True])
+    """
     return np.not_equal(input, other)
 
 
-def _in_order(name: str, ufunc: np.ufunc, sign: str) -> Binary:
+def _in_order(name: str, ufunc: np.ufunc, sign: str, shown: str) -> Binary:
     """A comparison that needs an order, published: also under the name that NumPy gives its `ufunc`"""
 
     def forward(input: Array, other: Array) -> Array:
         _ordered(name, input, other)
         return ufunc(input, other)
 
-    primitive = binary(numbers="other")(named(forward, name, f"``input {sign} other``. NotImplementedError for complex."))
+    doc = f"""``out = input {sign} other``
+
+Family: comparison
+Raises: NotImplementedError for complex numbers; RuntimeError if the shapes do not broadcast.
+
+>>> torch.{name}(torch.tensor([1, 2, 3]), 2)
+tensor([{shown}])"""
+    primitive = binary(numbers="other")(named(forward, name, doc))
     return method(alias=ufunc.__name__, inplace=True, out=True)(primitive)
 
 
-lt, le = _in_order("lt", np.less, "<"), _in_order("le", np.less_equal, "<=")
-gt, ge = _in_order("gt", np.greater, ">"), _in_order("ge", np.greater_equal, ">=")
+lt = _in_order("lt", np.less, "<", " True, False, False")
+le = _in_order("le", np.less_equal, "<=", " True,  True, False")
+gt = _in_order("gt", np.greater, ">", "False, False,  True")
+ge = _in_order("ge", np.greater_equal, ">=", "False,  True,  True")
 
 for _name, _primitive in {"eq": eq, "ne": ne, "lt": lt, "le": le, "gt": gt, "ge": ge}.items():
     setattr(Tensor, f"__{_name}__", _primitive.operator)
@@ -58,28 +80,46 @@ for _name, _primitive in {"eq": eq, "ne": ne, "lt": lt, "le": le, "gt": gt, "ge"
 @method()
 @unary()
 def isnan(input: Array) -> Array:
-    """Whether each element is NaN."""
+    """Whether each element is NaN, the only number with ``input != input``
+
+    >>> torch.isnan(torch.tensor([1.0, torch.nan, torch.inf]))
+    tensor([False,  True, False])
+    """
     return np.not_equal(input, input)
 
 
 @method()
 @unary()
 def isfinite(input: Array) -> Array:
-    """Whether each element is neither infinite nor NaN."""
+    """Whether each element is neither infinite nor NaN: ``abs(input) < inf``
+
+    >>> torch.isfinite(torch.tensor([1.0, torch.nan, torch.inf]))
+    tensor([ True, False, False])
+    """
     return np.isfinite(input)
 
 
 @method()
 @unary()
 def isinf(input: Array) -> Array:
-    """Whether each element is infinite."""
+    """Whether each element is infinite: ``abs(input) == inf``
+
+    >>> torch.isinf(torch.tensor([1.0, torch.nan, -torch.inf]))
+    tensor([False, False,  True])
+    """
     return np.isinf(input)
 
 
 @method(out=True)
 @unary()
 def isposinf(input: Array) -> Array:
-    """Whether each element is positive infinity. RuntimeError for complex."""
+    """Whether each element is positive infinity: ``input == inf``
+
+    Raises: RuntimeError for complex numbers.
+
+    >>> torch.isposinf(torch.tensor([1.0, torch.inf, -torch.inf]))
+    tensor([False,  True, False])
+    """
     if input.dtype.kind == "c":
         raise RuntimeError("isposinf does not support complex inputs.")
     return np.equal(input, np.inf)
@@ -88,7 +128,13 @@ def isposinf(input: Array) -> Array:
 @method(out=True)
 @unary()
 def isneginf(input: Array) -> Array:
-    """Whether each element is negative infinity. RuntimeError for complex."""
+    """Whether each element is negative infinity: ``input == -inf``
+
+    Raises: RuntimeError for complex numbers.
+
+    >>> torch.isneginf(torch.tensor([1.0, torch.inf, -torch.inf]))
+    tensor([False, False,  True])
+    """
     if input.dtype.kind == "c":
         raise RuntimeError("isneginf does not support complex inputs.")
     return np.equal(input, -np.inf)
@@ -97,7 +143,11 @@ def isneginf(input: Array) -> Array:
 @method()
 @unary()
 def isreal(input: Array) -> Array:
-    """Whether the imaginary part of each element is zero."""
+    """Whether each element is a real number: ``imag(input) == 0``
+
+    >>> torch.isreal(torch.tensor([1 + 0j, 1 + 1j]))
+    tensor([ True, False])
+    """
     return np.equal(input.imag, 0) if input.dtype.kind == "c" else np.ones(input.shape, bool)
 
 
@@ -125,9 +175,13 @@ def _isclose(input: Array, other: Array, rtol: float, atol: float, equal_nan: bo
 
 @method()
 def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Tensor:
-    """``|input - other| <= atol + rtol * |other|``, element by element.
+    """Whether each pair is equal within a tolerance: ``out = abs(input - other) <= atol + rtol * abs(other)``
 
-    RuntimeError for different types, or for a negative tolerance.
+    Family: comparison
+    Raises: RuntimeError for different dtypes, or for a negative tolerance.
+
+    >>> torch.isclose(torch.tensor([1.0, 1000.0, torch.nan]), torch.tensor([1.0001, 1000.001, torch.nan]), equal_nan=True)
+    tensor([False,  True,  True])
     """
     _both_tensors("isclose", input, other)
     if input._array.dtype != other._array.dtype:
@@ -141,9 +195,11 @@ def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-
 
 @method()
 def allclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> bool:
-    """Whether all elements are close in the sense of ``isclose``.
+    """Whether all pairs are equal within a tolerance, a bool: ``out = all(abs(input - other) <= atol + rtol * abs(other))``
 
-    >>> import mini_dl as torch
+    Shapes: `input` and `other` are broadcast.
+    Raises: RuntimeError for different dtypes, or for a negative tolerance.
+
     >>> torch.allclose(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 2.0 + 1e-6]))
     True
     """
@@ -158,7 +214,14 @@ def allclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e
 
 @method()
 def equal(input: Tensor, other: Tensor) -> bool:
-    """Whether both have the same shape and the same elements."""
+    """Whether both have the same shape and the same elements, a bool: ``out = all(input == other)``
+
+    Shapes: any two; tensors of different shapes are not equal.
+    Raises: RuntimeError for different dtypes; TypeError unless both are tensors.
+
+    >>> torch.equal(torch.tensor([1, 2]), torch.tensor([1, 2])), torch.equal(torch.ones(2), torch.ones(1, 2))
+    (True, False)
+    """
     refuse_hollow("equal", input)
     _both_tensors("equal", input, other)
     if is_unseen(input) or is_unseen(other):

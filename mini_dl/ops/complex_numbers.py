@@ -16,13 +16,25 @@ from mini_dl.tensor import Operand, Tensor
 
 @method()
 def conj(input: Tensor) -> Tensor:
-    """The complex conjugate; for a real tensor, itself."""
+    """The complex conjugate: ``out = real(input) - i * imag(input)``; a real tensor is returned itself.
+
+    Family: elementwise
+
+    >>> torch.conj(torch.tensor([1 + 2j, 3j]))
+    tensor([1.-2.j, 0.-3.j])
+    """
     return _conjugate(input) if input._array.dtype.kind == "c" else input
 
 
 @method(inplace=True, out=True)
 def conj_physical(input: Tensor) -> Tensor:
-    """The complex conjugate, in memory of its own; for a real tensor, itself."""
+    """The complex conjugate, in memory of its own: ``out = real(input) - i * imag(input)``
+
+    Family: elementwise
+
+    >>> torch.conj_physical(torch.tensor([1 + 2j, 3j]))
+    tensor([1.-2.j, 0.-3.j])
+    """
     return _conjugate(input) if input._array.dtype.kind == "c" else input
 
 
@@ -44,13 +56,26 @@ def _imag(input: Array) -> Array:
 
 @function()
 def real(input: Tensor) -> Tensor:
-    """The real part, a view; for a real tensor, itself."""
+    """The real part, a view: ``input = out + i * imag(input)``; a real tensor is returned itself.
+
+    Family: elementwise
+
+    >>> torch.real(torch.tensor([1 + 2j, 3j]))
+    tensor([1., 0.])
+    """
     return _real(input) if input._array.dtype.kind == "c" else input
 
 
 @function()
 def imag(input: Tensor) -> Tensor:
-    """The imaginary part, a view. RuntimeError for a real tensor."""
+    """The imaginary part, a view: ``input = real(input) + i * out``
+
+    Family: elementwise
+    Raises: RuntimeError for a real tensor.
+
+    >>> torch.imag(torch.tensor([1 + 2j, 3j]))
+    tensor([2., 3.])
+    """
     if input._array.dtype.kind != "c":
         raise RuntimeError("imag is not implemented for tensors with non-complex dtypes.")
     return _imag(input)
@@ -80,7 +105,15 @@ def _joined(grad: Tensor) -> Tensor:
 
 @function()
 def view_as_real(input: Tensor) -> Tensor:
-    """``(*) complex -> (*, 2)``: real and imaginary part side by side, a view. RuntimeError for a real tensor."""
+    """Real and imaginary part side by side, a view: ``input = out[..., 0] + i * out[..., 1]``
+
+    Shapes: (*in) complex -> (*in, 2) real.
+    Raises: RuntimeError for a real tensor.
+
+    >>> torch.view_as_real(torch.tensor([1 + 2j, 3j]))
+    tensor([[1., 2.],
+            [0., 3.]])
+    """
     if input._array.dtype.kind != "c":
         raise RuntimeError("view_as_real is only supported for complex tensors")
     return _view_as_real(input)
@@ -94,7 +127,14 @@ def _view_as_complex(input: Array) -> Array:
 
 @function()
 def view_as_complex(input: Tensor) -> Tensor:
-    """``(*, 2) -> (*) complex``, a view. RuntimeError unless the last dimension holds two adjacent numbers."""
+    """Pairs of adjacent numbers as complex numbers, a view: ``out = input[..., 0] + i * input[..., 1]``
+
+    Shapes: (*in, 2) real -> (*in) complex.
+    Raises: RuntimeError unless the last dimension holds two adjacent numbers.
+
+    >>> torch.view_as_complex(torch.tensor([[1.0, 2.0], [0.0, 3.0]]))
+    tensor([1.+2.j, 0.+3.j])
+    """
     array = input._array
     if array.dtype.char not in "fd":
         raise RuntimeError(
@@ -125,7 +165,14 @@ def _complex(real: Array, imag: Array) -> Array:
 
 @function()
 def complex(real: Tensor, imag: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """``real + i imag``. RuntimeError unless both have the same floating point type, and `out` that of the result."""
+    """A complex tensor from its parts: ``out = real + i * imag``
+
+    Shapes: `real` and `imag` are broadcast, and the result has their common shape.
+    Raises: RuntimeError unless both have the same floating point type, and `out` that of the result.
+
+    >>> torch.complex(torch.tensor([1.0, 2.0]), torch.tensor([0.0, -3.0]))
+    tensor([1.+0.j, 2.-3.j])
+    """
     _two_floats(real, imag)
     result: Tensor = _complex(real, imag)
     if out is None:
@@ -140,7 +187,14 @@ def complex(real: Tensor, imag: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 @function(out=True)
 def polar(abs: Tensor, angle: Tensor) -> Tensor:
-    """``abs * (cos(angle) + i sin(angle))``. RuntimeError unless both have the same floating point type."""
+    """A complex tensor from absolute value and angle: ``out = abs * (cos(angle) + i * sin(angle))``
+
+    Shapes: `abs` and `angle` are broadcast, and the result has their common shape.
+    Raises: RuntimeError unless both have the same floating point type.
+
+    >>> torch.polar(torch.tensor([1.0, 2.0]), torch.tensor([torch.pi, torch.pi / 2]))
+    tensor([-1.0000e+00-8.7423e-08j, -8.7423e-08+2.0000e+00j])
+    """
     _two_floats(abs, angle)
     return _complex(abs * cos(angle), abs * sin(angle))
 

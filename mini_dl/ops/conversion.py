@@ -53,19 +53,41 @@ _CHANNELS_LAST_NDIM = {channels_last: 4, channels_last_3d: 5}
 
 @method()
 def clone(input: Tensor, *, memory_format: MemoryFormat = None) -> Tensor:
-    """A copy, through which gradients flow."""
+    """A copy, through which gradients flow: ``out = input``
+
+    Shapes: (*in) -> (*in), in the order of `memory_format`.
+    Raises: RuntimeError for a `memory_format` that needs other dimensions.
+
+    >>> x = torch.tensor([1.0, 2.0])
+    >>> y = x.clone(); y[0] = 9
+    >>> x, y
+    (tensor([1., 2.]), tensor([9., 2.]))
+    """
     return _copy(input, memory_format)
 
 
 @tensor_method()
 def contiguous(self: Tensor, *, memory_format: MemoryFormat = contiguous_format) -> Tensor:
-    """This tensor, or a contiguous copy."""
+    """This tensor, or a copy whose elements lie in memory in order: ``out = self``
+
+    Shapes: (*in) -> (*in).
+    Raises: RuntimeError for a `memory_format` that needs other dimensions.
+
+    >>> torch.ones(2, 3).t().contiguous().stride()
+    (2, 1)
+    """
     return self if is_contiguous(self, memory_format=memory_format) else _copy(self, memory_format)
 
 
 @tensor_method()
 def is_contiguous(self: Tensor, *, memory_format: MemoryFormat = contiguous_format) -> bool:
-    """Whether the elements lie in memory in order."""
+    """Whether the elements lie in memory in order: ``self.stride()[d] = prod(self.shape[e], e)`` over ``e > d``
+
+    Family: attribute
+
+    >>> torch.ones(2, 3).is_contiguous(), torch.ones(2, 3).t().is_contiguous()
+    (True, False)
+    """
     array = self._array
     if is_hollow(array):
         return memory_format not in _CHANNELS_LAST_NDIM
@@ -93,9 +115,15 @@ def cast(input: Tensor, target: NumpyType) -> Tensor:
 
 @tensor_method()
 def to(self: Tensor, *args: object, **kwargs: object) -> Tensor:
-    """``to(dtype)``, ``to(device, dtype)`` or ``to(other)``: this tensor in another type; itself if it has it, unless `copy`.
+    """This tensor in another dtype, ``to(dtype)``, ``to(device, dtype)`` or ``to(other)``; itself if it has it, unless `copy`.
 
-    Keywords: `device`, `dtype`, `non_blocking`, `copy`, `memory_format`. RuntimeError for a device other than the CPU.
+    Keywords: `device`, `dtype`, `non_blocking`, `copy`, `memory_format`.
+
+    Shapes: (*in) -> (*in).
+    Raises: RuntimeError for a device that is not here; TypeError for other arguments.
+
+    >>> torch.tensor([1.7, -1.7]).to(torch.int64)
+    tensor([ 1, -1])
     """
     where, target, _, copy, order = asked_of_to(*args, **kwargs)
     if where is not None and (meta := is_meta(where)) != is_hollow(self._array):
@@ -176,7 +204,18 @@ def _shorthand(name: str, target: dtype) -> None:
     def convert(self: Tensor, *, memory_format: MemoryFormat = None) -> Tensor:
         return _converted(self, target.numpy, False, memory_format)
 
-    named(convert, name, f"This tensor as {target.name}.")
+    real = "[0.0000, 1.5000]"
+    values = {"bool": "[False,  True]", "float": real, "bfloat": real, "complex": "[0.0000+0.j, 1.5000+0.j]"}
+    shown = values.get(target.name.rstrip("0123456789"), "[0, 1]")
+    said = "" if target.name in ("bool", "int64", "float32", "complex64") else f", dtype=torch.{target.name}"
+    doc = f"""This tensor as {target.name}, itself if it is that already: ``out = self.to(torch.{target.name})``
+
+Shapes: (*in) -> (*in).
+Raises: TypeError for another `memory_format` than one of torch's.
+
+>>> torch.tensor([0.0, 1.5]).{name}()
+tensor({shown}{said})"""
+    named(convert, name, doc)
     tensor_method()(convert)
 
 
@@ -187,19 +226,42 @@ for _name, _type in {**_dtypes.NAMES, "char": _dtypes.int8, "byte": _dtypes.uint
 
 @tensor_method()
 def type_as(self: Tensor, other: Tensor) -> Tensor:
-    """This tensor in the type of `other`."""
+    """This tensor in the dtype of another: ``out = self.to(other.dtype)``
+
+    Shapes: (*in), `other` any -> (*in).
+    Raises: TypeError unless `other` is a tensor.
+
+    >>> torch.tensor([1, 2]).type_as(torch.ones(1))
+    tensor([1., 2.])
+    """
     return cast(self, other._array.dtype)
 
 
 @tensor_method()
 def cuda(self: Tensor, device: DeviceLike = None, non_blocking: bool = False, memory_format: MemoryFormat = None) -> Tensor:
-    """AssertionError: there is no GPU here."""
+    """AssertionError: there is no GPU here, and no ``out = self`` on it.
+
+    Shapes: a tensor of any shape.
+    Raises: AssertionError.
+
+    >>> torch.ones(2).cuda()
+    Traceback (most recent call last):
+        ...
+    AssertionError: Torch not compiled with CUDA enabled
+    """
     compiled_without("CUDA")
 
 
 @tensor_method()
 def cpu(self: Tensor, *, memory_format: MemoryFormat = None) -> Tensor:
-    """This tensor, if it is on the CPU. NotImplementedError for one without values."""
+    """This tensor, if it is on the CPU: ``out = self``
+
+    Shapes: (*in) -> (*in).
+    Raises: NotImplementedError for one without values, on the device "meta".
+
+    >>> torch.tensor([1.0]).cpu()
+    tensor([1.])
+    """
     return _moved(self, False) if is_hollow(self._array) else self
 
 
@@ -208,31 +270,63 @@ def cpu(self: Tensor, *, memory_format: MemoryFormat = None) -> Tensor:
 
 @method()
 def is_floating_point(input: Tensor) -> bool:
-    """Whether the elements are floating point numbers."""
+    """Whether the elements are floating point numbers: ``out = input.dtype in (float16, bfloat16, float32, float64)``
+
+    Family: attribute
+
+    >>> torch.is_floating_point(torch.ones(2)), torch.is_floating_point(torch.tensor([1]))
+    (True, False)
+    """
     return input._array.dtype.kind in FLOATING
 
 
 @method()
 def is_complex(input: Tensor) -> bool:
-    """Whether the elements are complex numbers."""
+    """Whether the elements are complex numbers: ``out = input.dtype in (complex64, complex128)``
+
+    Family: attribute
+
+    >>> torch.is_complex(torch.tensor([1j])), torch.is_complex(torch.ones(2))
+    (True, False)
+    """
     return input._array.dtype.kind == "c"
 
 
 @method()
 def is_signed(input: Tensor) -> bool:
-    """Whether the elements can be negative."""
+    """Whether the elements can be negative: ``out = input.dtype not in (bool, uint8, uint16, uint32, uint64)``
+
+    Family: attribute
+
+    >>> torch.is_signed(torch.tensor([1])), torch.is_signed(torch.tensor([True]))
+    (True, False)
+    """
     return input._array.dtype.kind in "ifVc"
 
 
 @tensor_method()
 def element_size(self: Tensor) -> int:
-    """Bytes per element."""
+    """Bytes per element: ``self.nbytes = self.numel() * out``
+
+    Family: attribute
+
+    >>> torch.ones(2).element_size()
+    4
+    """
     return self._array.itemsize
 
 
 @function()
 def result_type(tensor1: Tensor | Number, tensor2: Tensor | Number) -> dtype:
-    """The type of an operation on the two: tensors with dimensions take precedence over 0-d ones, those over numbers."""
+    """The dtype of an operation on the two: ``out = (tensor1 + tensor2).dtype``; those with dimensions go before 0-d ones and
+    numbers.
+
+    Shapes: any two tensors or numbers -> a dtype.
+    Raises: TypeError for anything else.
+
+    >>> torch.result_type(torch.tensor([1, 2]), 1.5), torch.result_type(torch.ones(2), torch.tensor(1, dtype=torch.float64))
+    (torch.float32, torch.float32)
+    """
     return of_numpy(result_numpy(*[v._array if isinstance(v, Tensor) else v for v in (tensor1, tensor2)]))
 
 
@@ -241,8 +335,14 @@ def result_type(tensor1: Tensor | Number, tensor2: Tensor | Number) -> dtype:
 
 @public("Tensor:numpy")
 def _numpy(self: Tensor, *, force: bool = False) -> Array:
-    """The array of this tensor, over the same memory. RuntimeError if it requires grad, unless `force` or
-    gradients are off."""
+    """The array of this tensor, over the same memory: ``out[i] = self[i]``
+
+    Shapes: (*in) -> an array (*in).
+    Raises: RuntimeError if it requires grad, unless `force` or gradients are off; TypeError for bfloat16, which NumPy lacks.
+
+    >>> torch.tensor([1.0, 2.0]).numpy()
+    array([1., 2.], dtype=float32)
+    """
     if is_unseen(self):
         raise RuntimeError(NO_STORAGE)
     if mode.enabled and needs_grad(self) and not force:
@@ -270,7 +370,14 @@ def __array__(self: Tensor, dtype: TypeLike = None, copy: bool | None = None) ->
 
 @tensor_method()
 def item(self: Tensor) -> Any:
-    """The one element as a Python number. RuntimeError if there is not exactly one."""
+    """The one element as a Python number: ``out = self.flatten()[0]``
+
+    Shapes: one element, of any number of dimensions -> a number.
+    Raises: RuntimeError if there is not exactly one.
+
+    >>> torch.tensor([[2.5]]).item()
+    2.5
+    """
     array = self._array
     if array.size != 1:
         raise RuntimeError(f"a Tensor with {array.size} elements cannot be converted to Scalar")
@@ -280,7 +387,13 @@ def item(self: Tensor) -> Any:
 
 @tensor_method()
 def tolist(self: Tensor) -> Any:
-    """The elements as nested lists of Python numbers; a number for a 0-d tensor."""
+    """The elements as nested lists of Python numbers, ``out[i][j] = self[i, j]``; a number for a 0-d tensor.
+
+    Family: attribute
+
+    >>> torch.tensor([[1, 2], [3, 4]]).tolist()
+    [[1, 2], [3, 4]]
+    """
     if is_hollow(self._array):
         raise NotImplementedError(NO_DATA)
     return self._array.tolist()
@@ -343,7 +456,14 @@ def __index__(self: Tensor) -> int:
 
 @method()
 def is_nonzero(input: Tensor) -> bool:
-    """Whether the one element is not 0. RuntimeError if there is not exactly one."""
+    """Whether the one element is not 0: ``out = input.item() != 0``
+
+    Shapes: one element, of any number of dimensions -> a bool.
+    Raises: RuntimeError if there is not exactly one.
+
+    >>> torch.is_nonzero(torch.tensor([0.0])), torch.is_nonzero(torch.tensor(2))
+    (False, True)
+    """
     if input._array.size != 1:
         raise RuntimeError(
             "Boolean value of Tensor with more than one value is ambiguous"
@@ -356,12 +476,22 @@ def is_nonzero(input: Tensor) -> bool:
 
 @function()
 def is_tensor(obj: object) -> bool:
-    """Whether `obj` is a tensor."""
+    """Whether an object is a tensor: ``out = isinstance(obj, Tensor)``
+
+    Shapes: any object -> a bool.
+    Raises: TypeError unless there is one argument.
+
+    >>> torch.is_tensor(torch.ones(1)), torch.is_tensor([1.0])
+    (True, False)
+    """
     return isinstance(obj, Tensor)
 
 
 def _never_marked(name: str, what: str) -> None:
     """Publish ``is_{name}`` and ``resolve_{name}``."""
+
+    ends = "Shapes: a tensor of any shape.\nRaises: TypeError unless `input` is a tensor.\n\n"
+    ends += f">>> torch.{{}}_{name}(torch.tensor([1]))\n{{}}"
 
     def is_marked(input: Tensor) -> bool:
         return False
@@ -369,8 +499,9 @@ def _never_marked(name: str, what: str) -> None:
     def resolved(input: Tensor) -> Tensor:
         return input
 
-    method()(named(is_marked, f"is_{name}", f"False: {what} are computed at once, not marked."))
-    method()(named(resolved, f"resolve_{name}", "This tensor."))
+    for call, verb, value, shown in ((is_marked, "is", "False", "False"), (resolved, "resolve", "input", "tensor([1])")):
+        sentence = f"``out = {value}``: {what} are computed at once, not marked."
+        method()(named(call, f"{verb}_{name}", f"{sentence}\n\n{ends.format(verb, shown)}"))
 
 
 _never_marked("conj", "conjugates")

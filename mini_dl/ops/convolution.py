@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mini_dl._dtypes import HALVES, Array, Ints, Shape, c_name, scalar_name, tensor_name
+from mini_dl._spaces import INDICES
 from mini_dl._surface import function, named, public
 from mini_dl.autograd.mode import differentiates
 from mini_dl.autograd.primitive import linear_in, not_a_tensor, op, op_together, recorded_as
@@ -329,7 +330,7 @@ def _transposed(
 # ------------------------------------------------------------------------------------------------ public
 
 
-def _cross_correlation(n: int, doc: str) -> Callable[..., Tensor]:
+def _cross_correlation(n: int, example: str) -> Callable[..., Tensor]:
     """``conv{n}d``, published"""
     name = f"conv{n}d"
 
@@ -339,26 +340,38 @@ def _cross_correlation(n: int, doc: str) -> Callable[..., Tensor]:
     ) -> Tensor:  # fmt: skip
         return _forward(name, n, input, weight, bias, stride, padding, dilation, groups)
 
+    doc = f"""``out[n, o, i] = bias[o] + sum(weight[o, c, k] * input[n, c, i * stride - padding + k * dilation], (c, k))``
+
+    Positions `i` and taps `k` are {INDICES[n]}. With `groups`, outputs see the channels of their group alone. `padding`,
+    with zeros, may be "valid" (none) or "same" (as many outputs as inputs).
+
+    Family: convolution {n}d
+
+    {example}
+    """
     return public("nn.functional", "torch")(named(conv, name, doc))
 
 
-conv1d = _cross_correlation(1, "Cross-correlation, (N, C, L), (O, C/groups, K), (O) -> (N, O, L').")
+conv1d = _cross_correlation(
+    1,
+    """>>> F.conv1d(torch.tensor([[1.0, 2.0, 4.0]]), torch.tensor([[[1.0, -1.0]]]))
+    tensor([[-1., -2.]])""",
+)
 conv2d = _cross_correlation(
     2,
-    """Cross-correlation, (N, C, H, W), (O, C/groups, K1, K2), (O) -> (N, O, H', W'), also without N:
-    ``out[n, o, y, x] = bias[o] + sum(weight[o, c, i, j] * input[n, c, y * stride + i * dilation - padding, ...])``
-    with H' = (H + 2 padding - dilation (K1 - 1) - 1) // stride + 1. `padding` may be "valid" (none) or "same".
-
-    >>> import mini_dl as torch
-    >>> torch.nn.functional.conv2d(torch.ones(1, 1, 3, 3), torch.ones(1, 1, 2, 2))
-    tensor([[[[4., 4.],
-              [4., 4.]]]])
-    """,
+    """>>> F.conv2d(torch.ones(1, 3, 3), torch.ones(1, 1, 2, 2), padding="same")
+    tensor([[[4., 4., 2.],
+             [4., 4., 2.],
+             [2., 2., 1.]]])""",
 )
-conv3d = _cross_correlation(3, "Cross-correlation, (N, C, D, H, W), (O, C/groups, K1, K2, K3), (O) -> (N, O, D', H', W').")
+conv3d = _cross_correlation(
+    3,
+    """>>> F.conv3d(torch.ones(1, 4, 5, 6), torch.ones(2, 1, 3, 3, 3)).shape
+    torch.Size([2, 2, 3, 4])""",
+)
 
 
-def _transposed_of(n: int, doc: str) -> Callable[..., Tensor]:
+def _transposed_of(n: int, example: str) -> Callable[..., Tensor]:
     """``conv_transpose{n}d``, published"""
     name = f"conv_transpose{n}d"
 
@@ -368,24 +381,35 @@ def _transposed_of(n: int, doc: str) -> Callable[..., Tensor]:
     ) -> Tensor:  # fmt: skip
         return _transposed(name, n, input, weight, bias, stride, padding, output_padding, groups, dilation)
 
+    doc = f"""``out[n, o, j] = bias[o] + sum(weight[c, o, k] * input[n, c, i], (c, k))`` over the taps `k` that reach `j`,
+    ``j = i * stride - padding + k * dilation``.
+
+    The transpose of ``conv{n}d`` in its input: each input adds a multiple of the kernel to the output. `i`, `j` and `k` are
+    {INDICES[n]}. `output_padding` makes the result longer at the end.
+
+    Family: transposed convolution {n}d
+
+    {example}
+    """
     return public("nn.functional", "torch")(named(conv_transpose, name, doc))
 
 
-conv_transpose1d = _transposed_of(1, "The transpose of conv1d in its input, (N, C, L), (C, O/groups, K), (O) -> (N, O, L').")
+conv_transpose1d = _transposed_of(
+    1,
+    """>>> F.conv_transpose1d(torch.tensor([[1.0, 2.0]]), torch.tensor([[[1.0, 1.0]]]), stride=2)
+    tensor([[1., 1., 2., 2.]])""",
+)
 conv_transpose2d = _transposed_of(
     2,
-    """The transpose of conv2d in its input, (N, C, H, W), (C, O/groups, K1, K2), (O) -> (N, O, H', W')
-    with H' = (H - 1) stride - 2 padding + dilation (K1 - 1) + output_padding + 1.
-
-    >>> import mini_dl as torch
-    >>> torch.nn.functional.conv_transpose2d(torch.ones(1, 1, 2, 2), torch.ones(1, 1, 2, 2))
-    tensor([[[[1., 2., 1.],
-              [2., 4., 2.],
-              [1., 2., 1.]]]])
-    """,
+    """>>> F.conv_transpose2d(torch.ones(1, 2, 2), torch.ones(1, 1, 2, 2))
+    tensor([[[1., 2., 1.],
+             [2., 4., 2.],
+             [1., 2., 1.]]])""",
 )
 conv_transpose3d = _transposed_of(
-    3, "The transpose of conv3d in its input, (N, C, D, H, W), (C, O/groups, K1, K2, K3), (O) -> (N, O, D', H', W')."
+    3,
+    """>>> F.conv_transpose3d(torch.ones(1, 2, 3, 4), torch.ones(1, 2, 3, 3, 3), stride=2).shape
+    torch.Size([2, 5, 7, 9])""",
 )
 
 
@@ -394,7 +418,16 @@ def convolution(
     input: Tensor, weight: Tensor, bias: Tensor | None, stride: Ints, padding: Ints, dilation: Ints, transposed: bool,
     output_padding: Ints, groups: int,
 ) -> Tensor:  # fmt: skip
-    """Any of the convolutions above: the number of dimensions is that of the weight."""
+    """``out[n, o, i] = bias[o] + sum(weight[o, c, k] * input[n, c, i * stride - padding + k * dilation], (c, k))``, or its
+    transpose if `transposed`: of as many dimensions as the weight says.
+
+    Shapes: `input` (N, C, *in), `weight` (O, C / groups, *kernel), `bias` (O) -> (N, O, *out); (C, O / groups, *kernel) if
+    `transposed`.
+    Raises: RuntimeError for channels, groups or sizes that do not fit together.
+
+    >>> torch.convolution(torch.ones(1, 1, 3), torch.ones(1, 1, 2), None, [1], [0], [1], False, [0], 1)
+    tensor([[[2., 2.]]])
+    """
     n = weight.ndim - 2
     if transposed:
         return _transposed(f"conv_transpose{n}d", n, input, weight, bias, stride, padding, output_padding, groups, dilation)
@@ -403,7 +436,15 @@ def convolution(
 
 @public("torch", "nn.functional")
 def conv_tbc(input: Tensor, weight: Tensor, bias: Tensor, pad: int = 0) -> Tensor:
-    """conv1d of sequences laid out (time, batch, channels), (T, N, C), (K, C, O), (O) -> (T + 2 pad - K + 1, N, O)."""
+    """``out[t, n, o] = bias[o] + sum(weight[k, c, o] * input[t + k - pad, n, c], (c, k))``: `conv1d` of sequences laid out (time,
+    batch, channels).
+
+    Shapes: `input` (T, N, C), `weight` (K, C, O), `bias` (O) -> (T + 2 * pad - K + 1, N, O).
+    Raises: RuntimeError for channels or a number of dimensions that do not fit.
+
+    >>> F.conv_tbc(torch.tensor([[[1.0]], [[2.0]], [[4.0]]]), torch.tensor([[[1.0]], [[-1.0]]]), torch.zeros(1)).flatten()
+    tensor([-1., -2.])
+    """
     if input.ndim != 3:
         raise RuntimeError("Input must have 3 dims: time, batch, in_channel")
     if input.shape[2] != weight.shape[1]:

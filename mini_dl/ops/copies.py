@@ -11,6 +11,7 @@ import numpy as np
 from mini_dl._checks import broadcast_shapes, sizes, spread_out, type_name, wrap_dim
 from mini_dl._device import DeviceLike, contiguous_format
 from mini_dl._dtypes import Array, dtype as DType
+from mini_dl._families import said_first
 from mini_dl._surface import function, method, named, public, store, tensor_method
 from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.primitive import linear_in, not_a_tensor, op, recorded_as
@@ -49,7 +50,7 @@ def replaced(input: Array, src: Array, look: Callable[..., Any], args: tuple[Any
     return out
 
 
-def _replace(input: Tensor, src: Tensor, seen: Tensor, look: Callable[..., Any], args: tuple[Any, ...]) -> Tensor:
+def _replace(input: Tensor, src: Tensor, seen: Tensor, look: Callable[..., object], args: tuple[object, ...]) -> Tensor:
     if src._array.shape != seen._array.shape:
         raise RuntimeError(
             "expected src to have a size equal to the slice of self. "
@@ -60,7 +61,15 @@ def _replace(input: Tensor, src: Tensor, seen: Tensor, look: Callable[..., Any],
 
 @method(out=True)
 def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
-    """A copy of `input` with `src` in place of ``input.select(dim, index)``."""
+    """A copy of `input` with one slice replaced: ``out[i] = src if i == index else input[i]`` along `dim`
+
+    Shapes: `input` (*in), `src` (*in) without `dim` -> (*in).
+    Raises: RuntimeError if the shape of `src` does not fit; IndexError for an `index` out of range.
+
+    >>> torch.select_scatter(torch.zeros(2, 2), torch.tensor([1.0, 2.0]), 0, 1)
+    tensor([[0., 0.],
+            [1., 2.]])
+    """
     seen, dim = select(input, dim, index), wrap_dim(dim, input._array.ndim)
     return _replace(input, src, seen, _select, (dim, index % input._array.shape[dim]))
 
@@ -69,7 +78,14 @@ def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
 def slice_scatter(
     input: Tensor, src: Tensor, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
 ) -> Tensor:
-    """A copy of `input` with `src` in place of its part from `start` to `end` along `dim`."""
+    """A copy of `input` with a part along `dim` replaced: ``out[start + step * i] = src[i]``
+
+    Shapes: `input` (*in), `src` the shape of the part -> (*in).
+    Raises: RuntimeError if the shape of `src` does not fit, or unless `step` is positive.
+
+    >>> torch.slice_scatter(torch.zeros(4), torch.tensor([1.0, 2.0]), start=1, end=3)
+    tensor([0., 1., 2., 0.])
+    """
     if step <= 0:
         raise RuntimeError(f"slice step must be positive, but got {step}")
     index = (slice(None),) * wrap_dim(dim, input._array.ndim) + (slice(start, end, step),)
@@ -78,7 +94,15 @@ def slice_scatter(
 
 @method(out=True)
 def diagonal_scatter(input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
-    """A copy of `input` with `src` in place of ``input.diagonal(offset, dim1, dim2)``."""
+    """A copy of `input` with a diagonal replaced: ``out[i, i + offset] = src[i]``
+
+    Shapes: `input` (*in), `src` the shape of ``input.diagonal(offset, dim1, dim2)`` -> (*in).
+    Raises: RuntimeError if the shape of `src` does not fit.
+
+    >>> torch.diagonal_scatter(torch.zeros(2, 2), torch.tensor([1.0, 2.0]))
+    tensor([[1., 0.],
+            [0., 2.]])
+    """
     ndim = input._array.ndim
     seen = diagonal(input, offset, dim1, dim2)
     return _replace(input, src, seen, _diagonal, (offset, wrap_dim(dim1, ndim), wrap_dim(dim2, ndim)))
@@ -88,7 +112,15 @@ def diagonal_scatter(input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0,
 def as_strided_scatter(
     input: Tensor, src: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None
 ) -> Tensor:
-    """A copy of `input` with `src` in place of ``input.as_strided(size, stride, storage_offset)``."""
+    """A copy of `input` with the elements at strided places replaced: ``out.as_strided(size, stride, storage_offset) = src``
+
+    Shapes: `input` (*in), `src` of shape `size` -> (*in).
+    Raises: RuntimeError if the shape of `src` does not fit, or if a place lies outside the memory of `input`.
+
+    >>> torch.as_strided_scatter(torch.zeros(2, 2), torch.tensor([1.0, 2.0]), (2,), (3,))
+    tensor([[1., 0.],
+            [0., 2.]])
+    """
     compact = input.clone(memory_format=None) if input._array.flags.c_contiguous else input.contiguous()
     seen = as_strided(compact, size, stride, storage_offset)
     where = tuple(size), tuple(stride), storage_offset or 0
@@ -100,7 +132,16 @@ def as_strided_scatter(
 
 @function()
 def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
-    """All tensors expanded to the shape they broadcast to."""
+    """All tensors expanded, as views, to the shape they broadcast to: ``out[k] = tensors[k].expand(broadcast_shapes(...))``
+
+    Shapes: (*in_k) for each -> (*out) for each, where sizes of 1 become those of the others.
+    Raises: RuntimeError if the shapes do not broadcast.
+
+    >>> torch.broadcast_tensors(torch.tensor([1, 2]), torch.tensor([[10], [20]]))
+    (tensor([[1, 2],
+            [1, 2]]), tensor([[10, 10],
+            [20, 20]]))
+    """
     if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
         tensors = tuple(tensors[0])
     for i, one in enumerate(tensors):
@@ -112,7 +153,14 @@ def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
 
 @public("torch:broadcast_shapes")
 def _broadcast_shapes(*shapes: Any) -> Size:
-    """The shape that tensors of these shapes broadcast to. RuntimeError if they do not."""
+    """The shape that tensors of these shapes broadcast to: ``out[d] = max(shape[d], shape)``, aligned at the last dimension.
+
+    Shapes: sequences of sizes -> a `Size`.
+    Raises: RuntimeError if they do not broadcast.
+
+    >>> torch.broadcast_shapes((3, 1), (4,), (2, 1, 1))
+    torch.Size([2, 3, 4])
+    """
     for s in shapes:
         if not isinstance(s, (int, tuple, list)):
             refusal = TypeError if isinstance(s, str) else RuntimeError
@@ -139,7 +187,14 @@ def _broadcast_shapes(*shapes: Any) -> Size:
 
 @method(out=True)
 def narrow_copy(input: Tensor, dim: int, start: int, length: int) -> Tensor:
-    """A copy of ``input.narrow(dim, start, length)``."""
+    """A copy of a part along `dim`: ``out[i] = input[start + i]`` for ``0 <= i < length``
+
+    Shapes: (*in) -> (*in) with size `length` at `dim`.
+    Raises: RuntimeError if the part does not lie within `input`; IndexError for a dimension that it lacks.
+
+    >>> torch.narrow_copy(torch.tensor([1, 2, 3, 4]), 0, 1, 2)
+    tensor([2, 3])
+    """
     shape = input._array.shape
     if not shape:
         raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
@@ -160,7 +215,7 @@ def _copying(function: Callable[..., Any], name: str, several: bool = False) -> 
         return copies if out is None else store(copies, out) and None
 
     call = functools.wraps(function)(many if several else one)
-    named(call, name, f"A copy of ``{function.__name__}``.")
+    named(call, name, said_first(f"What `{name.removesuffix('_copy')}` gives, as a copy.", function.__doc__))
     public("torch", out=not several)(call)
 
 
@@ -171,10 +226,28 @@ for _function in (split_method, split_with_sizes, unbind):
 
 
 def expand_into(input: Tensor, size: Sequence[int]) -> Tensor:
+    """The elements repeated along dimensions of size 1: ``out[i, j] = input[0, j]``
+
+    Shapes: (*in) -> `size`, in which -1 keeps a size.
+    Raises: RuntimeError if a size other than 1 would change.
+
+    >>> torch.expand_copy(torch.tensor([[1], [2]]), (2, 2))
+    tensor([[1, 1],
+            [2, 2]])
+    """
     return expand_to(input, sizes((size,), "expand_copy(): argument 'size' (position 2)"))
 
 
-def view_of(input: Tensor, *shape: Any, size: Any = (), dtype: DType | None = None) -> Tensor:
+def view_of(input: Tensor, *shape: object, size: object = (), dtype: DType | None = None) -> Tensor:
+    """The elements in the same order in another shape: ``out.flatten() = input.flatten()``, or the same bytes as another dtype.
+
+    Shapes: (*in) -> `size`, of which one may be -1.
+    Raises: RuntimeError if the number of elements differs or the memory does not allow it.
+
+    >>> torch.view_copy(torch.arange(4), (2, 2))
+    tensor([[0, 1],
+            [2, 3]])
+    """
     if not isinstance(input, Tensor):
         raise not_a_tensor("view_copy", "input", 1, input)
     return tensor_view(input, *shape, size=size, dtype=dtype)
@@ -192,25 +265,52 @@ def _no_gradient(grad: Tensor) -> Tensor:
 @recorded_as("NotImplemented")
 @op(input=_no_gradient)
 def detach_copy(input: Array) -> Array:
-    """A copy. It is recorded, and its gradient is refused."""
+    """A copy, ``out = input``, that is recorded, and whose gradient is refused.
+
+    Family: elementwise
+
+    >>> torch.detach_copy(torch.tensor([1.0, 2.0]))
+    tensor([1., 2.])
+    """
     return np.array(input, order="C")
 
 
 @function(out=True)
 def view_as_real_copy(input: Tensor) -> Tensor:
-    """A copy of ``view_as_real``."""
+    """A copy of `view_as_real`: ``input = out[..., 0] + i * out[..., 1]``
+
+    Shapes: (*in) complex -> (*in, 2) real.
+    Raises: RuntimeError for a real tensor.
+
+    >>> torch.view_as_real_copy(torch.tensor([1 + 2j]))
+    tensor([[1., 2.]])
+    """
     return view_as_real(input).clone()
 
 
 @function(out=True)
 def view_as_complex_copy(input: Tensor) -> Tensor:
-    """A copy of ``view_as_complex``."""
+    """A copy of `view_as_complex`: ``out = input[..., 0] + i * input[..., 1]``
+
+    Shapes: (*in, 2) real -> (*in) complex.
+    Raises: RuntimeError unless the last dimension has size 2.
+
+    >>> torch.view_as_complex_copy(torch.tensor([[1.0, 2.0]]))
+    tensor([1.+2.j])
+    """
     return view_as_complex(input).clone()
 
 
 @function(out=True)
 def slice_copy(input: Tensor, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1) -> Tensor:
-    """A copy of the elements from `start` to `end` along `dim`, `step` apart."""
+    """A copy of the elements from `start` to `end` along `dim`, `step` apart: ``out[i] = input[start + step * i]``
+
+    Shapes: (*in) -> (*in) with size ``ceil((end - start) / step)`` at `dim`.
+    Raises: RuntimeError unless `step` is positive; IndexError for a dimension that `input` lacks.
+
+    >>> torch.slice_copy(torch.arange(6), 0, 1, 6, 2)
+    tensor([1, 3, 5])
+    """
     if step <= 0:
         raise RuntimeError("slice step must be positive")
     return _slice(input, (slice(None),) * wrap_dim(dim, input.ndim) + (slice(start, end, step),)).clone()
@@ -219,7 +319,14 @@ def slice_copy(input: Tensor, dim: int = 0, start: int | None = None, end: int |
 @tensor_method()
 @spread_out
 def sum_to_size(self: Tensor, size: tuple[int, ...]) -> Tensor:
-    """Summed along the dimensions in which a tensor of this `size` expands to this one. RuntimeError if it cannot expand."""
+    """Summed over the dimensions in which a tensor of this `size` expands to this one: ``out[i] = sum(self[j, i], j)``
+
+    Shapes: (*in) -> `size`.
+    Raises: RuntimeError if `size` cannot expand to the shape of this tensor.
+
+    >>> torch.ones(2, 3).sum_to_size(1, 3)
+    tensor([[2., 2., 2.]])
+    """
     shape = self._array.shape
     extra = len(shape) - len(size)
     if extra < 0 or any([n not in (1, m) for n, m in zip(size, shape[extra:])]):
@@ -232,19 +339,41 @@ def sum_to_size(self: Tensor, size: tuple[int, ...]) -> Tensor:
 
 @tensor_method()
 def is_pinned(self: Tensor, device: DeviceLike = None) -> bool:
-    """Whether the memory is locked: no."""
+    """Whether the memory is locked, which it never is: ``out = False``
+
+    Family: attribute
+
+    >>> torch.ones(2).is_pinned()
+    False
+    """
     return False
 
 
 @tensor_method()
 def pin_memory(self: Tensor, device: DeviceLike = None) -> Tensor:
-    """RuntimeError: without a GPU there is no pinned memory."""
+    """RuntimeError: without a GPU there is no locked memory, and no ``out = self`` in it.
+
+    Shapes: a tensor of any shape.
+    Raises: RuntimeError.
+
+    >>> torch.ones(2).pin_memory()
+    Traceback (most recent call last):
+        ...
+    RuntimeError: Cannot access accelerator device when none is available.
+    """
     raise RuntimeError("Cannot access accelerator device when none is available.")
 
 
 @tensor_method()
 def apply_(self: Tensor, callable: Callable[[Any], Any]) -> Tensor:
-    """``callable(x)`` written in place of each element x. Slow, and not recorded."""
+    """A Python function written in place of each element: ``self = callable(self)``; slow, and not recorded.
+
+    Shapes: (*in) -> (*in), element by element.
+    Raises: RuntimeError for a tensor that requires grad; TypeError if the function does not return a number.
+
+    >>> torch.tensor([1.0, 2.0]).apply_(lambda x: 10 * x)
+    tensor([10., 20.])
+    """
     if needs_grad(self):
         raise TypeError("Can't call apply_() on Variable that requires grad. Use var.detach().apply_() instead.")
     return self.copy_(
@@ -254,7 +383,15 @@ def apply_(self: Tensor, callable: Callable[[Any], Any]) -> Tensor:
 
 @tensor_method()
 def map_(self: Tensor, tensor: Tensor, callable: Callable[[Any, Any], Any]) -> Tensor:
-    """``callable(x, y)`` written in place of each element x, where y is that of `tensor`. Slow, and not recorded."""
+    """A Python function of two numbers written in place of each element: ``self = callable(self, tensor)``; slow, and not
+    recorded.
+
+    Shapes: (*in), and `tensor`, which is expanded to it -> (*in).
+    Raises: RuntimeError for a tensor that requires grad, and if the shapes do not fit.
+
+    >>> torch.tensor([1.0, 2.0]).map_(torch.tensor([3.0, 4.0]), lambda x, y: x * y)
+    tensor([3., 8.])
+    """
     if needs_grad(self) or needs_grad(tensor):
         raise TypeError("Can't call map_() on Variable that requires grad. Use var.detach().map_() instead.")
     pairs = zip(self._array.reshape(-1).tolist(), np.broadcast_to(tensor._array, self._array.shape).reshape(-1).tolist())

@@ -23,6 +23,7 @@ from mini_dl._device import (
     require_cpu,
 )
 from mini_dl._dtypes import Array, NumpyType, TypeLike, buffer_of, dtype as DType, is_number, number_as, number_cast
+from mini_dl._families import said_first, told
 from mini_dl._meta import hollow
 from mini_dl._surface import named, namespace, tensor_method
 from mini_dl._unseen import is_unseen
@@ -50,21 +51,41 @@ def _nonnegative(name: str, size: tuple[int, ...]) -> tuple[int, ...]:
 @factory()
 @spread_out
 def zeros(size: tuple[int, ...], *, dtype: NumpyType | None) -> Array:
-    """Zeros of this shape."""
+    """``out[i] = 0``
+
+    Family: factory
+
+    >>> torch.zeros(2, 3)
+    tensor([[0., 0., 0.],
+            [0., 0., 0.]])
+    """
     return np.zeros(_nonnegative("zeros", size), default_type(dtype))
 
 
 @factory()
 @spread_out
 def ones(size: tuple[int, ...], *, dtype: NumpyType | None) -> Array:
-    """Ones of this shape."""
+    """``out[i] = 1``
+
+    Family: factory
+
+    >>> torch.ones(2, 3, dtype=torch.int64)
+    tensor([[1, 1, 1],
+            [1, 1, 1]])
+    """
     return np.ones(_nonnegative("ones", size), default_type(dtype))
 
 
 @factory()
 @spread_out
 def empty(size: tuple[int, ...], *, dtype: NumpyType | None, memory_format: MemoryFormat = None) -> Array:
-    """A tensor of this shape, in the order of `memory_format`, with whatever values the memory held."""
+    """An uninitialized tensor, in the order of `memory_format`: ``out[i]`` is whatever the memory held.
+
+    Family: factory
+
+    >>> torch.empty(2, 3).shape
+    torch.Size([2, 3])
+    """
     size = nonnegative(size)
     if memory_format is None or memory_format is contiguous_format:
         return np.empty(size, default_type(dtype))
@@ -80,9 +101,10 @@ def empty(size: tuple[int, ...], *, dtype: NumpyType | None, memory_format: Memo
 
 @factory()
 def full(size: Sequence[int], fill_value: Operand, *, dtype: NumpyType | None) -> Array:
-    """`fill_value` in this shape; its type is that of the value.
+    """One value in every place: ``out[i] = fill_value``; the dtype is that of the value unless it is given.
 
-    >>> import mini_dl as torch
+    Family: factory
+
     >>> torch.full((2, 2), 7)
     tensor([[7, 7],
             [7, 7]])
@@ -97,13 +119,28 @@ def full(size: Sequence[int], fill_value: Operand, *, dtype: NumpyType | None) -
 
 @factory(out=False)
 def scalar_tensor(s: Operand, *, dtype: NumpyType | None) -> Array:
-    """A 0-d tensor of the default dtype with this value."""
+    """A number as a 0-d tensor of the default dtype: ``out = s``
+
+    Shapes: a number -> ().
+    Raises: TypeError for what is not a number.
+
+    >>> torch.scalar_tensor(3)
+    tensor(3.)
+    """
     return _filled((), s, default_type(dtype))
 
 
 @factory(out=False)
 def empty_strided(size: Sequence[int], stride: Sequence[int], *, dtype: NumpyType | None) -> Array:
-    """An uninitialized tensor of this shape whose neighbors lie `stride` elements apart in memory."""
+    """An uninitialized tensor whose neighbors lie `stride` elements apart in memory: ``out[i, j]`` at
+    ``i * stride[0] + j * stride[1]``
+
+    Shapes: `size` and `stride`, of one length -> `size`.
+    Raises: RuntimeError for negative sizes or strides, and for different lengths.
+
+    >>> torch.empty_strided((2, 3), (1, 2)).stride()
+    (1, 2)
+    """
     shape, strides = nonnegative(sizes((tuple(size),))), sizes((tuple(stride),))
     if len(shape) != len(strides):
         raise RuntimeError(f"dimensionality of sizes ({len(shape)}) must match dimensionality of strides ({len(strides)})")
@@ -116,7 +153,14 @@ def empty_strided(size: Sequence[int], stride: Sequence[int], *, dtype: NumpyTyp
 
 @factory(out=False)
 def empty_permuted(size: Sequence[int], physical_layout: Sequence[int], *, dtype: NumpyType | None) -> Array:
-    """An uninitialized tensor of this shape whose dimensions lie in memory in the order `physical_layout`."""
+    """An uninitialized tensor whose dimensions lie in memory in the order `physical_layout`, from the outermost: ``out[i, j]``
+
+    Shapes: `size` -> `size`.
+    Raises: RuntimeError unless `physical_layout` names each dimension once.
+
+    >>> torch.empty_permuted((2, 3, 4), (0, 2, 1)).stride()
+    (12, 1, 3)
+    """
     shape, order = nonnegative(tuple(size)), sizes((tuple(physical_layout),), "empty_permuted(): argument 'physical_layout'")
     if len(shape) != len(order):
         raise RuntimeError(
@@ -132,6 +176,9 @@ def empty_permuted(size: Sequence[int], physical_layout: Sequence[int], *, dtype
 
 
 # ------------------------------------------------------------------------------------------------ like another
+
+
+UNINITIALIZED = " is whatever the memory held."
 
 
 def _like(name: str, fill: Operand | None) -> Callable[..., Tensor]:
@@ -169,7 +216,13 @@ def _like(name: str, fill: Operand | None) -> Callable[..., Tensor]:
             array[...] = (number_as if array.ndim else number_cast)(fill_value, np.dtype(kind))
         return finished(array, requires_grad)
 
-    named(make, name, f"A tensor of the shape and type of `input`{'' if fill is None else f', all {fill}'}.")
+    formula = {"full_like": "out[i] = fill_value", "empty_like": "out[i]"}.get(name, f"out[i] = {fill}")
+    doc = f"A tensor of the shape, dtype and memory order of `input`: ``{formula}``"
+    doc += UNINITIALIZED if name == "empty_like" else ""
+    example = f">>> torch.{name}(torch.tensor([1.5, 2.5]){', 7' if name == 'full_like' else ''})"
+    shown = {"full_like": "tensor([7., 7.])", "empty_like": "torch.Size([2])"}.get(name, f"tensor([{fill}., {fill}.])")
+    example += ".shape" if name == "empty_like" else ""
+    named(make, name, told(f"{doc}\n\nFamily: like\n\n{example}\n{shown}") or "")
     parameters = dict(inspect.signature(make).parameters)
     at = {
         "fill_value": parameters.pop("fill_value").replace(kind=inspect.Parameter.POSITIONAL_OR_KEYWORD, default=inspect._empty)
@@ -186,7 +239,7 @@ zeros_like, ones_like = _like("zeros_like", 0), _like("ones_like", 1)
 empty_like, full_like = _like("empty_like", None), _like("full_like", None)
 
 
-def _longer(lead: tuple[int, ...], args: tuple[Any, ...]) -> tuple[Any, ...]:
+def _longer(lead: tuple[int, ...], args: tuple[object, ...]) -> tuple[Any, ...]:
     """The arguments of a factory, with these sizes before those given."""
     if args and isinstance(args[0], (tuple, list)):
         return ((*lead, *args[0]), *args[1:])
@@ -205,7 +258,10 @@ def _new(function: Callable[..., Tensor]) -> None:
             )
         return function(*args, dtype=self.dtype if dtype is None else dtype, **kwargs)
 
-    named(make, "new_" + function.__name__, f"``torch.{function.__name__}(...)`` in the type of this tensor.")
+    name = "new_" + function.__name__
+    sentence = f"``torch.{function.__name__}(...)`` in the dtype of this tensor, on its device."
+    arguments = {"new_full": "(2,), 7", "new_empty_strided": "(2,), (1,)"}.get(name, "2")
+    named(make, name, said_first(f"{sentence}\n\n>>> torch.tensor([1]).{name}({arguments}).dtype\ntorch.int64", function.__doc__))
     setattr(Tensor, make.__name__, make)
 
 
@@ -218,14 +274,21 @@ def new_tensor(
     self: Tensor, data: object, *, dtype: TypeLike = None, device: DeviceLike = None, requires_grad: bool = False,
     layout: Layout = None,
 ) -> Tensor:  # fmt: skip
-    """``torch.tensor(data)`` in the type of this tensor."""
+    """A copy of `data` in the dtype of this tensor: ``out = data``
+
+    Shapes: nested sequences, an array, or a number -> a tensor of that shape.
+    Raises: ValueError for sequences of unequal lengths; TypeError for what is not a number.
+
+    >>> torch.zeros(2, dtype=torch.float64).new_tensor([1, 2])
+    tensor([1., 2.], dtype=torch.float64)
+    """
     return tensor(data, dtype=self.dtype if dtype is None else dtype, device=device, requires_grad=requires_grad)
 
 
 # ------------------------------------------------------------------------------------------------ the old constructors
 
 
-def _legacy(cls: object, args: tuple[Any, ...], dtype: NumpyType) -> Array:
+def _legacy(cls: object, args: tuple[object, ...], dtype: NumpyType) -> Array:
     """``Tensor(2, 3)``: uninitialized; ``Tensor([2, 3])``: these values; ``Tensor()``: nothing."""
     if len(args) == 1 and not isinstance(args[0], Size):
         (data,) = args
@@ -282,12 +345,26 @@ for _dtype in _dtypes.ALL:
 
 @tensor_method()
 def new(self: Tensor, *args: object, device: DeviceLike = None) -> Tensor:
-    """``Tensor(...)`` in the type of this tensor."""
+    """``Tensor(...)`` of the type of this tensor: from sizes, uninitialized, or from a sequence of numbers.
+
+    Shapes: sizes (*out) -> (*out); a sequence -> its shape.
+    Raises: TypeError for what is neither sizes nor numbers.
+
+    >>> torch.tensor([1]).new([1, 2])
+    tensor([1, 2])
+    """
     return wrap(_legacy(Tensor, args, self._array.dtype))
 
 
 def _type_of(self: Tensor, dtype: TypeLike = None, non_blocking: bool = False) -> Any:
-    """The name of the type of this tensor, or this tensor in another type."""
+    """The name of the type of this tensor, or this tensor in another type: ``out = cast(self, dtype)``
+
+    Family: attribute
+    Raises: ValueError for an unknown type.
+
+    >>> torch.tensor([1.5]).type(), torch.tensor([1.5]).type(torch.int64)
+    ('torch.FloatTensor', tensor([1]))
+    """
     if dtype is None:
         return f"torch.{_dtypes.scalar_name(self._array.dtype)}Tensor"
     if getattr(dtype, "__module__", dtype) == "torch.cuda" or str(dtype).startswith("torch.cuda."):

@@ -65,11 +65,20 @@ def ctc_loss(
     log_probs: Tensor, targets: Tensor, input_lengths: Tensor | Sequence[int], target_lengths: Tensor | Sequence[int],
     blank: int = 0, reduction: str = "mean", zero_infinity: bool = False,
 ) -> Tensor:  # fmt: skip
-    """Minus the logarithm of the probability of all alignments of `targets` (N, S), or all in one row, with `log_probs` (T, N, C)
-    or (T, C) (Graves et al., 2006); the mean is over losses divided by the target lengths.
+    """``loss[n] = -log(sum(prod(exp(log_probs[t, n, a[t]]), t), a))`` over all paths `a` that give the n-th target without blanks
+    and repetitions; the mean is over losses divided by the target lengths.
 
-    `zero_infinity` gives 0 where no alignment is possible. As in torch, the gradient is valid for `log_probs` from a log-softmax,
+    `zero_infinity` gives 0 where no path is long enough. As in torch, the gradient is valid for `log_probs` from a log-softmax,
     and has no derivative.
+
+    Shapes: `log_probs` (T, N, C) or (T, C), `targets` (N, S) or all in one row, lengths (N) -> (), or (N) if `reduction` is
+    "none".
+    Raises: RuntimeError for a `blank` that is not a class, or lengths that do not fit; ValueError for an unknown `reduction`.
+    Source: Graves et al., Connectionist temporal classification, 2006, section 4.
+
+    >>> log_probs = torch.full((4, 1, 3), 1 / 3).log()  # 4 steps, 1 sequence, blank and two labels
+    >>> F.ctc_loss(log_probs, torch.tensor([[1, 2]]), (4,), (2,))
+    tensor(0.8432)
     """
     reduction = checked_reduction(reduction)
     batched = log_probs.ndim == 3

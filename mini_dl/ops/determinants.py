@@ -63,18 +63,27 @@ def _minors(A: Tensor) -> Tensor:
 
 @public("linalg", out=True)
 def det(A: Tensor) -> Tensor:
-    """The determinant.
+    """The determinant, from the LU decomposition: ``out = sum(sign(p) * prod(A[i, p[i]], i), p)`` over all permutations p.
 
-    >>> import mini_dl as torch
-    >>> torch.linalg.det(torch.tensor([[3.0, 1.0], [0.0, 2.0]]))
-    tensor(6.)
+    Shapes: (*, n, n) -> (*).
+    Raises: RuntimeError for matrices that are not square, and for integers.
+
+    >>> torch.linalg.det(torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    tensor(-2.)
     """
     return _det(square("linalg.det", A))
 
 
 @public("torch:det", "Tensor:det")
 def _torch_det(input: Tensor) -> Tensor:
-    """``linalg.det``"""
+    """`linalg.det`, the determinant: ``out = sum(sign(p) * prod(input[i, p[i]], i), p)`` over all permutations p.
+
+    Shapes: (*, n, n) -> (*).
+    Raises: RuntimeError for matrices that are not square, and for integers.
+
+    >>> torch.det(torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    tensor(-2.)
+    """
     return _det(square("linalg.det", input))
 
 
@@ -100,18 +109,43 @@ _Slogdet, _LinalgSlogdet = return_type("slogdet", "sign logabsdet"), return_type
 
 @public("linalg:slogdet", out=True)
 def _linalg_slogdet(A: Tensor) -> NamedTensors:
-    """``(sign, logabsdet)`` with ``det = sign * exp(logabsdet)``."""
+    """Sign and logarithm of the determinant, without overflow: ``det(A) = sign * exp(logabsdet)``
+
+    Shapes: (*, n, n) -> (*), (*).
+    Raises: RuntimeError for matrices that are not square, and for integers.
+
+    >>> torch.linalg.slogdet(torch.tensor([[0.0, 2.0], [3.0, 0.0]]))
+    torch.return_types.linalg_slogdet(
+    sign=tensor(-1.),
+    logabsdet=tensor(1.7918))
+    """
     return _LinalgSlogdet(*_slogdet(square("linalg.slogdet", A)))
 
 
 @method(out=True)
 def slogdet(input: Tensor) -> NamedTensors:
-    """``(sign, logabsdet)`` with ``det = sign * exp(logabsdet)``."""
+    """Sign and logarithm of the determinant, without overflow: ``det(input) = sign * exp(logabsdet)``
+
+    Shapes: (*, n, n) -> (*), (*).
+    Raises: RuntimeError for matrices that are not square, and for integers.
+
+    >>> torch.slogdet(torch.tensor([[0.0, 2.0], [3.0, 0.0]]))
+    torch.return_types.slogdet(
+    sign=tensor(-1.),
+    logabsdet=tensor(1.7918))
+    """
     return _Slogdet(*_slogdet(square("linalg.slogdet", input)))
 
 
 @method()
 def logdet(input: Tensor) -> Tensor:
-    """The logarithm of the determinant: NaN where it is negative."""
+    """``out = log(det(input))``; NaN where the determinant is negative.
+
+    Shapes: (*, n, n) -> (*).
+    Raises: RuntimeError for matrices that are not square, and for integers.
+
+    >>> torch.logdet(torch.tensor([[2.0, 0.0], [0.0, 3.0]]))
+    tensor(1.7918)
+    """
     sign, log = _slogdet(square("logdet", input))
     return log + (sign.log() if input._array.dtype.kind == "c" else sign.detach().log())

@@ -15,17 +15,26 @@ from mini_dl.tensor import Tensor, wrap
 
 @public("nn.functional", "torch")
 def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Tensor:
-    """The p-norm of ``x1 - x2 + eps`` along the last dimension"""
+    """``out = sum(abs(x1 - x2 + eps) ** p, D) ** (1 / p)`` along the last dimension.
+
+    Shapes: `x1` and `x2` (*, D), broadcast -> (*), or (*, 1) if `keepdim`.
+    Raises: RuntimeError if the shapes do not broadcast.
+
+    >>> F.pairwise_distance(torch.tensor([[0.0, 0.0]]), torch.tensor([[3.0, 4.0]]))
+    tensor([5.0000])
+    """
     return (x1 - x2 + eps).norm(p, -1, keepdim)
 
 
 @public("nn.functional", "torch")
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
-    """``x1 . x2 / (max(|x1|, eps) * max(|x2|, eps))`` along `dim`. RuntimeError unless one of them is floating point.
+    """``out = sum(x1 * x2, D) / (max(norm(x1), eps) * max(norm(x2), eps))`` along `dim`.
 
-    >>> import mini_dl as torch
-    >>> torch.nn.functional.cosine_similarity(torch.tensor([[1.0, 0.0]]), torch.tensor([[2.0, 0.0]]))
-    tensor([1.])
+    Shapes: `x1` and `x2` (*, D, *), broadcast -> (*, *).
+    Raises: RuntimeError if the shapes do not broadcast, or neither is floating point; IndexError if there is no dimension `dim`.
+
+    >>> F.cosine_similarity(torch.tensor([[1.0, 0.0]]), torch.tensor([[1.0, 1.0]]))
+    tensor([0.7071])
     """
     kinds = x1._array.dtype.kind, x2._array.dtype.kind
     if "c" in kinds or (kinds[0] not in FLOATING and kinds[1] not in FLOATING):
@@ -59,9 +68,16 @@ def _root(input: np.ndarray) -> np.ndarray:
 
 @function()
 def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = "use_mm_for_euclid_dist_if_necessary") -> Tensor:
-    """The p-norm distance of each row of `x1` (B, P, M) from each row of `x2` (B, R, M): (B, P, R).
+    """``out[i, j] = sum(abs(x1[i] - x2[j]) ** p, M) ** (1 / p)`` for each row `i` of `x1` and `j` of `x2`.
 
-    For many rows and p = 2, a matrix product is used unless `compute_mode` forbids it. RuntimeError if the sizes do not fit.
+    For many rows and ``p = 2`` a matrix product is used unless `compute_mode` forbids it.
+
+    Shapes: `x1` (*, P, M), `x2` (*, R, M), broadcast -> (*, P, R).
+    Raises: RuntimeError for rows of different sizes, a negative `p`, or integers; ValueError for an unknown `compute_mode`.
+
+    >>> torch.cdist(torch.tensor([[0.0, 0.0], [3.0, 0.0]]), torch.tensor([[3.0, 4.0]]))
+    tensor([[5.],
+            [4.]])
     """
     if x1._array.dtype != x2._array.dtype:
         raise RuntimeError(f"expected scalar type {scalar_name(x1._array.dtype)} but found {scalar_name(x2._array.dtype)}")
@@ -87,7 +103,14 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = "use_mm_fo
 
 @public("nn.functional", "torch")
 def pdist(input: Tensor, p: float = 2) -> Tensor:
-    """The p-norm distances of the pairs of rows of `input` (N, M), i < j: (N (N - 1) / 2)"""
+    """``out[k] = sum(abs(input[i] - input[j]) ** p, M) ** (1 / p)`` for the k-th of the pairs of rows ``i < j``.
+
+    Shapes: (N, M) -> (N (N - 1) / 2).
+    Raises: RuntimeError for a negative `p`, other numbers of dimensions, or integers.
+
+    >>> F.pdist(torch.tensor([[0.0, 0.0], [3.0, 4.0], [0.0, 1.0]]))
+    tensor([5.0000, 1.0000, 4.2426])
+    """
     if input.ndim != 2:
         raise RuntimeError(f"pdist only supports 2D tensors, got: {input.ndim}D")
     if input._array.dtype.kind not in FLOATING:

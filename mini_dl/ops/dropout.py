@@ -18,7 +18,7 @@ from mini_dl.autograd.mode import mode, no_grad
 from mini_dl.autograd.single import widening
 from mini_dl.kernels import distributions
 from mini_dl.kernels.mersenne import Generator, uniform
-from mini_dl.ops.activation import leaky_relu
+from mini_dl.ops.piecewise_linear import leaky_relu
 from mini_dl.ops.random import drawn, source
 from mini_dl.tensor import Tensor, wrap
 
@@ -27,11 +27,12 @@ from mini_dl.tensor import Tensor, wrap
 
 @public("nn.functional")
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-    """While training: zero each element with probability `p` and scale the others by ``1 / (1 - p)``.
+    """``out = mask * input / (1 - p)`` with a random `mask`, 0 with probability `p` and else 1, while `training`; else `input`.
 
-    ValueError unless 0 <= p <= 1. Source: Hinton et al. (2012), https://arxiv.org/abs/1207.0580.
+    Shapes: (*) -> (*).
+    Raises: ValueError unless 0 <= p <= 1.
+    Source: Srivastava et al., Dropout: a simple way to prevent neural networks from overfitting, 2014, section 4.
 
-    >>> import mini_dl as torch
     >>> _ = torch.manual_seed(0)
     >>> torch.nn.functional.dropout(torch.ones(6), 0.5)
     tensor([0., 0., 2., 0., 0., 0.])
@@ -41,24 +42,48 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
 
 @public("nn.functional")
 def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
-    """While training: set elements to the lower limit of SELU with probability `p`, keeping mean 0 and variance 1.
+    """``out = a * (mask * input + (1 - mask) * low) + b`` while `training`: `mask` is 0 with probability `p`, `low` is the limit
+    of `selu` below 0, and `a` and `b` keep mean 0 and variance 1.
 
-    ValueError unless 0 <= p <= 1. Source: Klambauer et al. (2017), https://arxiv.org/abs/1706.02515.
+    Shapes: (*) -> (*).
+    Raises: ValueError unless 0 <= p <= 1.
+    Source: Klambauer et al., Self-normalizing neural networks, 2017.
+
+    >>> _ = torch.manual_seed(0)
+    >>> F.alpha_dropout(torch.zeros(4), p=0.5, training=True)
+    tensor([-0.7792, -0.7792,  0.7792, -0.7792])
     """
     return _dropped(input, _checked(p), training, inplace, _shifted)
 
 
 @public("nn.functional")
 def feature_alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
-    """Like `alpha_dropout`, for whole channels of ``(N, C, *)``."""
+    """``out[n, c] = a * (mask[n, c] * input[n, c] + (1 - mask[n, c]) * low) + b``: `alpha_dropout` of whole channels.
+
+    Shapes: (N, C, *) -> (N, C, *).
+    Raises: ValueError unless 0 <= p <= 1; RuntimeError for fewer than two dimensions while `training`.
+    Source: Klambauer et al., Self-normalizing neural networks, 2017.
+
+    >>> _ = torch.manual_seed(0)
+    >>> F.feature_alpha_dropout(torch.zeros(1, 2, 3), p=0.5, training=True)
+    tensor([[[-0.7792, -0.7792, -0.7792],
+             [-0.7792, -0.7792, -0.7792]]])
+    """
     return _dropped(input, _checked(p), training, inplace, _shifted, by_channel=True)
 
 
 @public("nn.functional")
 def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-    """Like `dropout`, for whole channels of ``(N, C, L)`` or ``(C, L)``. RuntimeError for other shapes.
+    """``out[n, c] = mask[n, c] * input[n, c] / (1 - p)`` while `training`: `dropout` of whole channels.
 
-    Source: Tompson et al. (2015), https://arxiv.org/abs/1411.4280.
+    Shapes: (N, C, L) -> (N, C, L), also without N.
+    Raises: ValueError unless 0 <= p <= 1; RuntimeError for other numbers of dimensions.
+    Source: Tompson et al., Efficient object localization using convolutional networks, 2015.
+
+    >>> _ = torch.manual_seed(0)
+    >>> F.dropout1d(torch.ones(2, 3), p=0.5)
+    tensor([[0., 0., 0.],
+            [0., 0., 0.]])
     """
     _checked(p)
     if input.ndim not in (2, 3):
@@ -72,7 +97,22 @@ def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
 
 @public("nn.functional")
 def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-    """Like `dropout`, for whole channels of ``(N, C, H, W)``. A tensor of three dimensions is taken as ``(N, C, L)``."""
+    """``out[n, c] = mask[n, c] * input[n, c] / (1 - p)`` while `training`: `dropout` of whole channels.
+
+    Three dimensions are taken as (N, C, L), with a warning.
+
+    Shapes: (N, C, H, W) -> (N, C, H, W).
+    Raises: ValueError unless 0 <= p <= 1.
+    Source: Tompson et al., Efficient object localization using convolutional networks, 2015.
+
+    >>> _ = torch.manual_seed(0)
+    >>> F.dropout2d(torch.ones(1, 3, 1, 2), p=0.5)
+    tensor([[[[0., 0.]],
+    <BLANKLINE>
+             [[0., 0.]],
+    <BLANKLINE>
+             [[2., 2.]]]])
+    """
     _checked(p)
     _warn_of_dimensions("dropout2d", input, 3, 4, 2)
     if input.ndim == 3:
@@ -88,7 +128,22 @@ def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
 
 @public("nn.functional")
 def dropout3d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-    """Like `dropout`, for whole channels of ``(N, C, D, H, W)`` or ``(C, D, H, W)``."""
+    """``out[n, c] = mask[n, c] * input[n, c] / (1 - p)`` while `training`: `dropout` of whole channels.
+
+    Shapes: (N, C, D, H, W) -> (N, C, D, H, W), also without N.
+    Raises: ValueError unless 0 <= p <= 1.
+    Source: Tompson et al., Efficient object localization using convolutional networks, 2015.
+
+    >>> _ = torch.manual_seed(0)
+    >>> F.dropout3d(torch.ones(1, 3, 1, 1, 2), p=0.5)
+    tensor([[[[[0., 0.]]],
+    <BLANKLINE>
+    <BLANKLINE>
+             [[[0., 0.]]],
+    <BLANKLINE>
+    <BLANKLINE>
+             [[[2., 2.]]]]])
+    """
     _checked(p)
     _warn_of_dimensions("dropout3d", input, 4, 5, 3)
     return _channels_dropped(input, p, training, inplace, batched=input.ndim == 5)
@@ -184,7 +239,7 @@ def _shifted(keep: Array, p: float) -> tuple[Array, Array]:
 # ------------------------------------------------------------------------------------------------ torch.dropout and its like
 
 
-def _publish(name: str, parts: Callable[..., Any], by_channel: bool) -> None:
+def _publish(name: str, parts: Callable[..., object], by_channel: bool) -> None:
     """``torch.f(input, p, train)`` and ``torch.f_``: without defaults, and with a RuntimeError for a bad `p`."""
 
     def call(input: Tensor, p: float, train: bool) -> Tensor:
@@ -193,8 +248,18 @@ def _publish(name: str, parts: Callable[..., Any], by_channel: bool) -> None:
     def in_place(input: Tensor, p: float, train: bool) -> Tensor:
         return _dropped(input, p, train, True, parts, by_channel)
 
+    formula = "a * (input * keep + alpha * (1 - keep)) + b" if parts is _shifted else "input * keep / (1 - p)"
     for published, spelling in ((call, name), (in_place, name + "_")):
-        named(published, spelling, f"``nn.functional.{name}`` without defaults.")
+        place = ", in place" if published is in_place else ""
+        doc = f"""`nn.functional.{name}` without defaults{place}: ``{"input" if place else "out"} = {formula}``
+
+Shapes: (*in) -> (*in){", where whole channels, the slices along dimension 1, are chosen" * by_channel}.
+Raises: RuntimeError unless ``0 <= p <= 1``; TypeError unless `input` is a tensor.
+
+>>> torch.{spelling}(torch.ones(2, 2), 0.5, False)
+tensor([[1., 1.],
+        [1., 1.]])"""
+        named(published, spelling, doc)
         namespace("torch")[spelling] = published
 
 
@@ -206,7 +271,15 @@ _publish("feature_alpha_dropout", _shifted, True)
 
 @function(out=True)
 def native_dropout(input: Tensor, p: float, train: bool | None) -> tuple[Tensor, Tensor]:
-    """`dropout`, and the mask of the elements it kept; ``train=None`` means training."""
+    """``out = mask * input / (1 - p)``, and the `mask` of the elements that were kept; ``train=None`` means training.
+
+    Shapes: (*) -> (*), (*).
+    Raises: RuntimeError unless 0 <= p <= 1, and for integers.
+
+    >>> _ = torch.manual_seed(0)
+    >>> torch.native_dropout(torch.ones(4), p=0.5, train=True)
+    (tensor([0., 0., 2., 0.]), tensor([False, False,  True, False]))
+    """
     array = input._array
     if train is False or not array.size:
         return input.clone(), wrap(np.ones(array.shape, bool))
@@ -228,9 +301,16 @@ def native_dropout(input: Tensor, p: float, train: bool | None) -> tuple[Tensor,
 
 @public("nn.functional")
 def rrelu(input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False, inplace: bool = False) -> Tensor:
-    """``x`` where positive, else ``a x`` with `a` uniform on [lower, upper) while training and their mean otherwise.
+    """``out = input if input > 0 else a * input`` with `a` drawn from U(lower, upper) for each element.
 
-    RuntimeError unless lower <= upper. Source: Xu et al. (2015), https://arxiv.org/abs/1505.00853.
+    Unless `training`, `a` is ``(lower + upper) / 2``.
+
+    Shapes: (*) -> (*).
+    Raises: RuntimeError unless lower <= upper; NotImplementedError for integers.
+    Source: Xu et al., Empirical evaluation of rectified activations in convolutional network, 2015, section 2.4.
+
+    >>> F.rrelu(torch.tensor([-1.0, 2.0]))
+    tensor([-0.2292,  2.0000])
     """
     return _rrelu(input, lower, upper, training, None, inplace)
 
@@ -239,7 +319,15 @@ def rrelu(input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, trainin
 def _torch_rrelu(
     input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False, generator: Generator | None = None
 ) -> Tensor:
-    """``nn.functional.rrelu`` with a generator of your own."""
+    """``out = input if input > 0 else a * input`` with `a` drawn from U(lower, upper) by `generator`.
+
+    Shapes: (*) -> (*).
+    Raises: RuntimeError unless lower <= upper; NotImplementedError for integers.
+    Source: Xu et al., Empirical evaluation of rectified activations in convolutional network, 2015, section 2.4.
+
+    >>> torch.rrelu(torch.tensor([-1.0, 2.0]))
+    tensor([-0.2292,  2.0000])
+    """
     return _rrelu(input, lower, upper, training, generator, False)
 
 
@@ -247,7 +335,15 @@ def _torch_rrelu(
 def _rrelu_(
     input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False, generator: Generator | None = None
 ) -> Tensor:
-    """``rrelu`` written into `input`."""
+    """``input = input if input > 0 else a * input`` with `a` drawn from U(lower, upper), in place.
+
+    Shapes: (*) -> (*).
+    Raises: RuntimeError unless lower <= upper; NotImplementedError for integers.
+    Source: Xu et al., Empirical evaluation of rectified activations in convolutional network, 2015, section 2.4.
+
+    >>> F.rrelu_(torch.tensor([-1.0, 2.0]))
+    tensor([-0.2292,  2.0000])
+    """
     return _rrelu(input, lower, upper, training, generator, True)
 
 

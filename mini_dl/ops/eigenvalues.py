@@ -64,13 +64,29 @@ _Eigh, _Eig = return_type("linalg_eigh", "eigenvalues eigenvectors"), return_typ
 
 @public("linalg", out=True)
 def eigh(A: Tensor, UPLO: str = "L") -> NamedTensors:
-    """``(eigenvalues, eigenvectors)`` of symmetric or Hermitian matrices, ascending; only one triangle is read."""
+    """The eigenvalues, ascending, and orthonormal eigenvectors of symmetric or Hermitian matrices: ``A = Q @ diag(L) @ Q.H``
+
+    Only the triangle that `UPLO` names is read.
+
+    Shapes: (*, n, n) -> (*, n), (*, n, n).
+    Raises: RuntimeError for matrices that are not square, integers, and another `UPLO` than "L" or "U".
+
+    >>> torch.linalg.eigh(torch.tensor([[2.0, 1.0], [1.0, 2.0]])).eigenvalues
+    tensor([1., 3.])
+    """
     return _Eigh(*_eigh_of("linalg.eigh", A, UPLO))
 
 
 @public("linalg", out=True)
 def eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor:
-    """The eigenvalues of symmetric or Hermitian matrices, ascending."""
+    """The eigenvalues, ascending, of symmetric or Hermitian matrices: ``det(A - out[i] * I) = 0``
+
+    Shapes: (*, n, n) -> (*, n).
+    Raises: RuntimeError for matrices that are not square, integers, and another `UPLO` than "L" or "U".
+
+    >>> torch.linalg.eigvalsh(torch.tensor([[2.0, 1.0], [1.0, 2.0]]))
+    tensor([1., 3.])
+    """
     return _eigh_of("linalg.eigvalsh", A, UPLO)[0]
 
 
@@ -108,11 +124,25 @@ def _eig_of(name: str, A: Tensor) -> tuple[Tensor, Tensor]:
 
 @public("linalg", out=True)
 def eig(A: Tensor) -> NamedTensors:
-    """``(eigenvalues, eigenvectors)`` of square matrices, always complex: ``A @ V = V @ diag(L)``, columns of length 1."""
+    """The eigenvalues and eigenvectors, columns of length 1, of square matrices, always complex: ``A @ V = V @ diag(L)``
+
+    Shapes: (*, n, n) -> (*, n), (*, n, n).
+    Raises: RuntimeError for matrices that are not square, integers, and NaN or infinity.
+
+    >>> torch.linalg.eig(torch.tensor([[0.0, -1.0], [1.0, 0.0]])).eigenvalues
+    tensor([0.+1.j, 0.-1.j])
+    """
     return _Eig(*_eig_of("linalg.eig", A))
 
 
 @public("linalg", out=True)
 def eigvals(A: Tensor) -> Tensor:
-    """The eigenvalues of square matrices, always complex."""
+    """The eigenvalues of square matrices, always complex: ``det(A - out[i] * I) = 0``
+
+    Shapes: (*, n, n) -> (*, n).
+    Raises: RuntimeError for matrices that are not square, integers, and NaN or infinity.
+
+    >>> torch.linalg.eigvals(torch.tensor([[0.0, -1.0], [1.0, 0.0]]))
+    tensor([0.+1.j, 0.-1.j])
+    """
     return _eig_of("linalg.eigvals", A)[0]

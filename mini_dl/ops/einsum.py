@@ -16,13 +16,20 @@ Labels = list[Any]  # for each dimension: a letter, or a negative number for tho
 
 @function()
 def einsum(*args: object) -> Tensor:
-    """The sum of products that an equation describes: equal letters share an index, letters not in the output are summed over.
+    """The sum of products that an equation describes: for "ij,jk->ik", ``out[i, k] = sum(a[i, j] * b[j, k], j)``
 
-    Also ``einsum(tensor, [0, 1], tensor, [1, 2], [0, 2])``. RuntimeError if the equation does not fit the operands.
+    Equal letters share an index, letters not in the output are summed over, "..." stands for dimensions that broadcast. Also
+    ``einsum(tensor, [0, 1], tensor, [1, 2], [0, 2])``.
 
-    >>> import mini_dl as torch
-    >>> torch.einsum("ij,j->i", torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([1.0, 10.0]))
-    tensor([21., 43.])
+    Shapes: one letter for each dimension of each operand -> the sizes of the letters of the output.
+    Raises: RuntimeError if the equation does not fit the operands.
+
+    >>> a, b = torch.tensor([[1, 2], [3, 4]]), torch.tensor([[5, 6], [7, 8]])
+    >>> torch.einsum("ij,jk->ik", a, b)
+    tensor([[19, 22],
+            [43, 50]])
+    >>> torch.einsum("ii", a)
+    tensor(5)
     """
     terms, output, operands = _parsed(args)
     covered = max([t.ndim - len(term) + 1 if Ellipsis in term else 0 for t, term in zip(operands, terms)])
@@ -70,7 +77,7 @@ def _misfit(label: object, number: int, size: int, seen: int, covered: int) -> s
 # ------------------------------------------------------------------------------------------------ reading the equation
 
 
-def _parsed(args: tuple[Any, ...]) -> tuple[list[Labels], Labels | None, list[Tensor]]:
+def _parsed(args: tuple[object, ...]) -> tuple[list[Labels], Labels | None, list[Tensor]]:
     """The subscripts of each operand, those of the output if given, and the operands."""
     if len(args) < 2:
         raise ValueError(

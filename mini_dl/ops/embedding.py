@@ -116,7 +116,15 @@ def _check_indices(indices: Tensor, name: str) -> None:
 def _torch_embedding(
     weight: Tensor, indices: Tensor, padding_idx: int = -1, scale_grad_by_freq: bool = False, sparse: bool = False
 ) -> Tensor:
-    """The rows `indices` of `weight`: (K, D), (*) -> (*, D). With `sparse` the gradient of a leaf is a sparse tensor."""
+    """``out[i] = weight[indices[i]]``: rows of a table. With `sparse` the gradient of a leaf is a sparse tensor.
+
+    Shapes: `weight` (K, D), `indices` (*) of integers -> (*, D).
+    Raises: IndexError for an index that is not a row; RuntimeError unless indices are integers and `weight` a matrix.
+
+    >>> torch.embedding(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([1, 0]))
+    tensor([[3., 4.],
+            [1., 2.]])
+    """
     if weight.ndim != 2:
         raise RuntimeError("'weight' must be 2-D")
     _check_indices(indices, "embedding")
@@ -131,13 +139,16 @@ def embedding(
     input: Tensor, weight: Tensor, padding_idx: int | None = None, max_norm: float | None = None, norm_type: float = 2.0,
     scale_grad_by_freq: bool = False, sparse: bool = False,
 ) -> Tensor:  # fmt: skip
-    """The rows `input` of `weight`: (*), (K, D) -> (*, D).
+    """``out[i] = weight[input[i]]``: rows of a table.
 
-    Rows at `padding_idx` get no gradient. Rows looked up with a norm above `max_norm` are scaled down to it, in place.
-    `scale_grad_by_freq` divides the gradient of a row by how often it was looked up. With `sparse` the gradient of a leaf is a
-    sparse tensor of the rows that were looked up. IndexError if an index is out of range.
+    Rows at `padding_idx` get no gradient. Rows longer than `max_norm` (in the `norm_type`-norm) are scaled down in place.
+    `scale_grad_by_freq` divides the gradient of a row by how often it was used; `sparse` gives a leaf a sparse gradient.
 
-    >>> import mini_dl as torch
+    Shapes: `input` (*) of integers, `weight` (K, D) -> (*, D).
+    Raises: IndexError for an index that is not a row; AssertionError for such a `padding_idx`; RuntimeError unless indices are
+    integers.
+    Source: Bengio et al., A neural probabilistic language model, 2003, section 2.
+
     >>> torch.nn.functional.embedding(torch.tensor([1, 0]), torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
     tensor([[3., 4.],
             [1., 2.]])
@@ -157,7 +168,15 @@ def embedding(
 
 @function()
 def embedding_renorm_(weight: Tensor, indices: Tensor, max_norm: float, norm_type: float) -> Tensor:
-    """Scale the rows `indices` of `weight` whose norm exceeds `max_norm` down to it, in place."""
+    """``weight[i] *= max_norm / norm(weight[i], norm_type)`` for the rows `indices` that are longer than `max_norm`, in place.
+
+    Shapes: `weight` (K, D), `indices` (*) of integers -> (K, D).
+    Raises: IndexError for an index that is not a row; RuntimeError unless indices are integers.
+
+    >>> torch.embedding_renorm_(torch.tensor([[3.0, 4.0], [0.3, 0.4]]), torch.tensor([0, 1]), 1.0, 2.0)
+    tensor([[0.6000, 0.8000],
+            [0.3000, 0.4000]])
+    """
     _check_indices(indices, "embedding_renorm_")
     array = weight._array
     used = np.unique(indices._array)
@@ -180,10 +199,18 @@ def embedding_bag(
     scale_grad_by_freq: bool = False, mode: str = "mean", sparse: bool = False, per_sample_weights: Tensor | None = None,
     include_last_offset: bool = False, padding_idx: int | None = None,
 ) -> Tensor:  # fmt: skip
-    """Sum, mean or maximum of rows of `weight`, bag by bag: (B, n) or (N) with `offsets` (B), where the bags begin -> (B, D).
+    """``out[b] = sum(weight[input[i]], i)`` over the bag `b`, or the mean or maximum, by `mode`.
 
-    An empty bag gives zeros; rows at `padding_idx` do not count. `include_last_offset`: the last offset ends the last bag.
-    With `sparse` the gradient of a leaf is a sparse tensor. ValueError if the arguments do not fit.
+    A bag is a row of a matrix, or begins at an offset (`include_last_offset`: the last one ends the last bag). An empty bag
+    gives zeros; `padding_idx` does not count. `per_sample_weights` multiply the rows of a sum.
+
+    Shapes: `input` (B, n), or (N) with `offsets` (B) -> (B, D).
+    Raises: ValueError if the arguments do not fit together; RuntimeError for an index that is not a row.
+
+    >>> table = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+    >>> F.embedding_bag(torch.tensor([0, 1, 1]), table, offsets=torch.tensor([0, 2]))
+    tensor([[2., 3.],
+            [3., 4.]])
     """
     if weight._array.dtype == int64.numpy and input.dtype.is_floating_point:
         warnings.warn(
@@ -317,7 +344,16 @@ def _torch_embedding_bag(
     include_last_offset: bool = False,
     padding_idx: int | None = None,
 ) -> Tensor:
-    """The first result of torch's function of this name: ``nn.functional.embedding_bag`` with `mode` 0 sum, 1 mean, 2 max"""
+    """``out[b] = sum(weight[indices[i]], i)`` over the bag `b`: ``nn.functional.embedding_bag`` with `mode` 0 sum, 1 mean, 2 max.
+
+    Shapes: `weight` (K, D), `indices` (N), `offsets` (B) -> (B, D).
+    Raises: RuntimeError for an index that is not a row, or offsets that do not begin with 0.
+
+    >>> table = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+    >>> torch.embedding_bag(table, torch.tensor([0, 1, 1]), torch.tensor([0, 2]))
+    tensor([[4., 6.],
+            [3., 4.]])
+    """
     name = ("sum", "mean", "max")[mode]
     options = per_sample_weights, include_last_offset, padding_idx, sparse
     return _bags(weight, indices, offsets._array, scale_grad_by_freq, name, *options)

@@ -18,7 +18,13 @@ def hinge_embedding_loss(
     input: Tensor, target: Tensor, margin: float = 1.0, size_average: bool | None = None, reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:  # fmt: skip
-    """`input` where `target` is 1, ``max(0, margin - input)`` where it is -1"""
+    """``loss = input if target == 1 else max(0, margin - input)`` for targets 1 and -1, reduced.
+
+    Family: loss
+
+    >>> F.hinge_embedding_loss(torch.tensor([0.3, 0.4]), torch.tensor([1, -1]), reduction="none")
+    tensor([0.3000, 0.6000])
+    """
     reduction = checked_reduction(reduction, size_average, reduce)
     apart, together = (margin - input).clamp(min=0), input  # chosen, not multiplied: either may be infinite
     return reduced_loss(where(target != 1, apart, 0.0) + where(target != -1, together, 0.0), reduction)
@@ -29,7 +35,16 @@ def margin_ranking_loss(
     input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0, size_average: bool | None = None,
     reduce: bool | None = None, reduction: str = "mean",
 ) -> Tensor:  # fmt: skip
-    """``max(0, -target * (input1 - input2) + margin)``. RuntimeError if the numbers of dimensions differ."""
+    """``loss = max(0, margin - target * (input1 - input2))``: 0 where `input1` is larger by `margin` (smaller for a `target` of
+    -1).
+
+    Shapes: `input1`, `input2` and `target` (N) -> (), or (N) if `reduction` is "none".
+    Raises: RuntimeError for different numbers of dimensions or sizes that do not broadcast; ValueError for an unknown
+    `reduction`.
+
+    >>> F.margin_ranking_loss(torch.tensor([1.0, 2.0]), torch.tensor([0.5, 3.0]), torch.tensor([1, 1]), reduction="none")
+    tensor([0., 1.])
+    """
     reduction = checked_reduction(reduction, size_average, reduce)
     if not input1.ndim == input2.ndim == target.ndim:
         raise RuntimeError(
@@ -44,7 +59,15 @@ def cosine_embedding_loss(
     input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0, size_average: bool | None = None,
     reduce: bool | None = None, reduction: str = "mean",
 ) -> Tensor:  # fmt: skip
-    """``1 - cos(input1, input2)`` where `target` is 1, ``max(0, cos(input1, input2) - margin)`` where it is -1; (N, D) or (D)."""
+    """``loss = 1 - c if target == 1 else max(0, c - margin)`` with ``c = input1 @ input2 / (norm(input1) * norm(input2))``,
+    reduced.
+
+    Shapes: `input1` and `input2` (N, D), `target` (N); or (D) and () -> (), or the shape of `target` if `reduction` is "none".
+    Raises: RuntimeError if the shapes do not fit together; ValueError for an unknown `reduction`.
+
+    >>> F.cosine_embedding_loss(torch.tensor([[1.0, 0.0]]), torch.tensor([[1.0, 1.0]]), torch.tensor([1]))
+    tensor(0.2929)
+    """
     reduction = checked_reduction(reduction, size_average, reduce)
     if target.ndim > 1:
         raise RuntimeError("0D or 1D target tensor expected, multi-target not supported")
@@ -82,8 +105,20 @@ def triplet_margin_loss(
     anchor: Tensor, positive: Tensor, negative: Tensor, margin: float = 1.0, p: float = 2, eps: float = 1e-6,
     swap: bool = False, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
 ) -> Tensor:  # fmt: skip
-    """``max(0, margin + d(anchor, positive) - d(anchor, negative))`` with the p-norm distance; `swap` takes the smaller of the
-    distances of the negative from the anchor and from the positive (Balntas et al., 2016)."""
+    """``loss = max(0, margin + d(anchor, positive) - d(anchor, negative))`` with the distance `d` of `pairwise_distance`,
+    reduced.
+
+    `swap`: the negative counts by the smaller of its distances from the anchor and from the positive.
+
+    Shapes: `anchor`, `positive` and `negative` (N, D) or (D) -> (), or (N) or () if `reduction` is "none".
+    Raises: ValueError unless `margin` is positive, and for an unknown `reduction`; RuntimeError for different numbers of
+    dimensions.
+    Source: Balntas et al., Learning local feature descriptors with triplets and shallow convolutional neural networks, 2016.
+
+    >>> anchor, near, far = torch.zeros(1, 2), torch.ones(1, 2), torch.tensor([[1.0, 2.0]])
+    >>> F.triplet_margin_loss(anchor, near, far)
+    tensor(0.1781)
+    """
     reduction = checked_reduction(reduction, size_average, reduce)
     return _triplets(anchor, positive, negative, lambda a, b: pairwise_distance(a, b, p, eps), margin, swap, reduction)
 
@@ -93,6 +128,18 @@ def triplet_margin_with_distance_loss(
     anchor: Tensor, positive: Tensor, negative: Tensor, *, distance_function: Callable[[Tensor, Tensor], Tensor] | None = None,
     margin: float = 1.0, swap: bool = False, reduction: str = "mean",
 ) -> Tensor:  # fmt: skip
-    """Like `triplet_margin_loss`, with any distance of two tensors."""
+    """``loss = max(0, margin + d(anchor, positive) - d(anchor, negative))`` with `distance_function` as `d`, reduced.
+
+    `swap`: the negative counts by the smaller of its distances from the anchor and from the positive.
+
+    Shapes: three tensors of one shape -> (), or what `d` gives if `reduction` is "none".
+    Raises: ValueError unless `margin` is positive, and for an unknown `reduction`; RuntimeError for different numbers of
+    dimensions.
+    Source: Balntas et al., Learning local feature descriptors with triplets and shallow convolutional neural networks, 2016.
+
+    >>> anchor, near, far = torch.zeros(1, 2), torch.ones(1, 2), torch.tensor([[1.0, 1.2]])
+    >>> F.triplet_margin_with_distance_loss(anchor, near, far, distance_function=lambda x, y: (x - y).abs().sum(-1))
+    tensor(0.8000)
+    """
     distance = pairwise_distance if distance_function is None else distance_function
     return _triplets(anchor, positive, negative, distance, margin, swap, checked_reduction(reduction))

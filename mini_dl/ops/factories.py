@@ -14,6 +14,7 @@ from mini_dl import _dtypes
 from mini_dl._checks import nonnegative, sizes, too_large, type_name
 from mini_dl._device import DeviceLike, Layout, is_meta, strided
 from mini_dl._dtypes import INEXACT, Array, NumpyType, TypeLike, dtype as DType
+from mini_dl._families import told
 from mini_dl._guidance import mistyped
 from mini_dl._meta import hollow, is_hollow
 from mini_dl._surface import namespace, store
@@ -70,7 +71,7 @@ def factory(
     def decorate(make: Callable[..., Array]) -> Callable[..., Tensor]:
         @functools.wraps(make)
         def call(
-            *args: object, out: Any = None, dtype: TypeLike = None, layout: Layout = None, device: DeviceLike = None,
+            *args: object, out: object = None, dtype: TypeLike = None, layout: Layout = None, device: DeviceLike = None,
             pin_memory: object = False, requires_grad: bool = False, **kwargs: object,
         ) -> Tensor:  # fmt: skip
             if at_work.anywhere and any([is_unseen(value) for value in (*args, *kwargs.values())]):
@@ -112,6 +113,7 @@ def factory(
             for name, kind in _SHARED.items()
             if out or name != "out"
         ]
+        call.__doc__ = told(make.__doc__)
         call.__signature__ = inspect.Signature([*own, *added], return_annotation="Tensor")  # type: ignore[attr-defined]
         namespace(place)[make.__name__] = call
         return call
@@ -128,7 +130,7 @@ SIZED = frozenset("zeros ones empty rand randn".split())
 """Factories whose arguments are sizes."""
 
 
-def _hollow(make: Callable[..., Array], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Array:
+def _hollow(make: Callable[..., Array], args: tuple[object, ...], kwargs: dict[str, Any]) -> Array:
     """What a factory would make, without values: where a size is given, no tensor of that size, and no random number is drawn."""
     name = make.__name__
     if "size" in kwargs:

@@ -188,8 +188,10 @@ def _single(n: object, dim: Ints, input: Tensor) -> tuple[Any, Any]:
 # ------------------------------------------------------------------------------------------------ the transforms
 
 
-def _family(name: str, transform: Callable[..., Tensor], inverse: bool, one: str, many: str) -> Callable[..., Tensor]:
-    """Publish a transform along one dimension, along two and along several; `one` and `many` are the docstrings."""
+def _family(
+    name: str, transform: Callable[..., Tensor], inverse: bool, what: str, shapes: str, several: str, example: str
+) -> Callable[..., Tensor]:
+    """Publish a transform along one dimension, along two and along several: `what` it computes, and how `several` follow."""
 
     def along_one(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None) -> Tensor:
         return transform(name, input, *_single(n, dim, input), norm, inverse=inverse)
@@ -202,58 +204,75 @@ def _family(name: str, transform: Callable[..., Tensor], inverse: bool, one: str
             raise TypeError(f"fft_{name}2(): argument 'dim' must be tuple of ints, not NoneType")
         return along_many(input, s, dim, norm)
 
-    publish = public("fft", out=True)
-    publish(named(along_many, name + "n", many))
-    publish(named(along_two, name + "2", f"`{name}n` along the last two dimensions."))
-    return publish(named(along_one, name, one))
+    composed = several.format("input").replace("torch.fft.", "")
+    ends = f"""{shapes}
+{ERRORS}
 
+>>> x = torch.arange(6.0).reshape(2, 3)
+>>> torch.allclose(torch.fft.{name}$(x), {several.format("x")})
+True"""
+    publish = public("fft", out=True)
+    many = f"`{name}` along several dimensions, by default all, or the last ``len(s)``, of lengths `s`: ``out = {composed}``"
+    publish(named(along_many, name + "n", f"{many}\n\n{ends.replace('$', 'n')}"))
+    publish(named(along_two, name + "2", f"`{name}n` along two dimensions: ``out = {composed}``\n\n{ends.replace('$', '2')}"))
+    return publish(named(along_one, name, f"{what}\n\n{NORMS}\n\n{shapes}\n{ERRORS}\n\n{example}"))
+
+
+NORMS = """`n` elements are transformed: `input` is cropped, or padded with zeros. `norm` "backward", the default, divides
+the inverse by n, "forward" the transform, and "ortho" both by sqrt(n)."""
+ERRORS = (
+    "Raises: RuntimeError for no elements, an unknown `norm`, and other dtypes; IndexError for a dimension that `input` lacks."
+)
 
 fft = _family(
-    "fft",
-    _complex,
-    False,
-    """The Fourier transform along `dim`, of `n` elements (cropped or padded with zeros).
-
-    >>> import mini_dl as torch
-    >>> torch.fft.fft(torch.tensor([1., 0., 0., 0.]))
-    tensor([1.+0.j, 1.+0.j, 1.+0.j, 1.+0.j])
-    """,
-    "The transform along `dim`, of lengths `s` (-1: as it is); by default along all, or along the last ``len(s)``.",
-)
-ifft = _family("ifft", _complex, True, "The inverse of `fft`.", "The inverse of `fftn`.")
+    "fft", _complex, False,
+    "The Fourier transform along `dim`: ``out[k] = sum(input[j] * exp(-2 * pi * i * j * k / n), j)``",
+    "Shapes: (*in) -> (*in), complex, with `n` elements at `dim`.",
+    "torch.fft.fft(torch.fft.fft({}), dim=0)",
+    """>>> torch.fft.fft(torch.tensor([1.0, 0.0, 0.0, 0.0]))
+tensor([1.+0.j, 1.+0.j, 1.+0.j, 1.+0.j])""",
+)  # fmt: skip
+ifft = _family(
+    "ifft", _complex, True,
+    "The inverse of `fft`: ``out[j] = sum(input[k] * exp(2 * pi * i * j * k / n), k) / n``",
+    "Shapes: (*in) -> (*in), complex, with `n` elements at `dim`.",
+    "torch.fft.ifft(torch.fft.ifft({}), dim=0)",
+    """>>> torch.fft.ifft(torch.tensor([4.0, 0.0, 0.0, 0.0]))
+tensor([1.+0.j, 1.+0.j, 1.+0.j, 1.+0.j])""",
+)  # fmt: skip
 rfft = _family(
-    "rfft",
-    _to_half,
-    False,
-    """The first ``n // 2 + 1`` elements of the transform of a real input; the others are their conjugates.
-
-    >>> import mini_dl as torch
-    >>> torch.fft.rfft(torch.tensor([1., 2., 3., 4.])).real
-    tensor([10., -2., -2.])
-    """,
-    "The transform of a real input, halved along the last of `dim`.",
-)
+    "rfft", _to_half, False,
+    "Half of the transform of a real input: ``out[k] = sum(input[j] * exp(-2 * pi * i * j * k / n), j)`` for ``k <= n // 2``, "
+    "the others are conjugates.",
+    "Shapes: (*in), real -> (*in), complex, with ``n // 2 + 1`` elements at `dim`, the last of several.",
+    "torch.fft.fft(torch.fft.rfft({}), dim=0)",
+    """>>> torch.fft.rfft(torch.tensor([1.0, 2.0, 3.0, 4.0]))
+tensor([10.+0.j, -2.+2.j, -2.+0.j])""",
+)  # fmt: skip
 irfft = _family(
-    "irfft",
-    _from_half,
-    True,
-    "The inverse of `rfft`: `n` real elements, ``2 * (input.size(dim) - 1)`` by default.",
-    "The inverse of `rfftn`.",
-)
+    "irfft", _from_half, True,
+    "The inverse of `rfft`: ``input = rfft(out)``, of `n` real elements, ``2 * (m - 1)`` by default.",
+    "Shapes: (*in), with m elements at `dim`, the last of several -> (*in), real, with `n` there.",
+    "torch.fft.irfft(torch.fft.ifft({}, dim=0))",
+    """>>> torch.fft.irfft(torch.tensor([10.0, -2.0 + 2.0j, -2.0]))
+tensor([1., 2., 3., 4.])""",
+)  # fmt: skip
 hfft = _family(
-    "hfft",
-    _from_half,
-    False,
-    "The real transform of a signal whose first half is given; the rest is its mirrored conjugate.",
-    "The real transform of a signal given by its half along the last of `dim`.",
-)
+    "hfft", _from_half, False,
+    "The real transform of a signal given by its first half, the rest mirrors its conjugate: ``out = n * irfft(conj(input))``",
+    "Shapes: (*in), with m elements at `dim`, the last of several -> (*in), real, with `n`, or ``2 * (m - 1)``, there.",
+    "torch.fft.hfft(torch.fft.fft({}, dim=0))",
+    """>>> torch.fft.hfft(torch.tensor([1.0, 1.0j, 0.0]))
+tensor([ 1.,  3.,  1., -1.])""",
+)  # fmt: skip
 ihfft = _family(
-    "ihfft",
-    _to_half,
-    True,
-    "The inverse of `hfft`: half of the inverse transform of a real input.",
-    "The inverse of `hfftn`.",
-)
+    "ihfft", _to_half, True,
+    "The inverse of `hfft`, half of the inverse transform of a real input: ``out = conj(rfft(input)) / n``",
+    "Shapes: (*in), real -> (*in), complex, with ``n // 2 + 1`` elements at `dim`, the last of several.",
+    "torch.fft.ifft(torch.fft.ihfft({}), dim=0)",
+    """>>> torch.fft.ihfft(torch.tensor([1.0, 3.0, 1.0, -1.0]))
+tensor([1.-0.j, 0.+1.j, 0.-0.j])""",
+)  # fmt: skip
 
 
 # ------------------------------------------------------------------------------------------------ frequencies
@@ -261,11 +280,14 @@ ihfft = _family(
 
 @factory(place="fft")
 def fftfreq(n: int, d: float = 1.0, *, dtype: NumpyType | None) -> Array:
-    """The frequencies of `fft`'s elements for samples `d` apart: ``[0, 1, ..., -2, -1] / (n * d)``.
+    """The frequencies of the elements of `fft` for samples `d` apart:
+    ``out[k] = k / (n * d) if k < n / 2 else (k - n) / (n * d)``
 
-    >>> import mini_dl as torch
-    >>> torch.fft.fftfreq(4)
-    tensor([ 0.0000,  0.2500, -0.5000, -0.2500])
+    Shapes: -> (n,).
+    Raises: RuntimeError for a negative `n`, and for a dtype that is not floating point.
+
+    >>> torch.fft.fftfreq(5)
+    tensor([ 0.0000,  0.2000,  0.4000, -0.4000, -0.2000])
     """
     n, target = _points("fftfreq", n, dtype)
     if n < 0:
@@ -277,7 +299,14 @@ def fftfreq(n: int, d: float = 1.0, *, dtype: NumpyType | None) -> Array:
 
 @factory(place="fft")
 def rfftfreq(n: int, d: float = 1.0, *, dtype: NumpyType | None) -> Array:
-    """The frequencies of `rfft`'s elements for samples `d` apart: ``[0, 1, ..., n // 2] / (n * d)``."""
+    """The frequencies of the elements of `rfft` for samples `d` apart: ``out[k] = k / (n * d)``
+
+    Shapes: -> (n // 2 + 1,).
+    Raises: RuntimeError for a negative `n`, and for a dtype that is not floating point.
+
+    >>> torch.fft.rfftfreq(5)
+    tensor([0.0000, 0.2000, 0.4000])
+    """
     n, target = _points("rfftfreq", n, dtype)
     return np.arange(int(n / 2) + 1).astype(target) * (np.float64(1.0) / np.float64(n * d)).astype(target)
 
@@ -301,11 +330,13 @@ def _shift_dims(input: Tensor, dim: Ints | None) -> list[int]:
 
 @public("fft")
 def fftshift(input: Tensor, dim: Ints | None = None) -> Tensor:
-    """`fft`'s elements in the order of their frequencies, 0 in the middle.
+    """The elements of `fft` in the order of their frequencies, 0 in the middle: ``out[k] = input[(k - n // 2) % n]``
 
-    >>> import mini_dl as torch
-    >>> torch.fft.fftshift(torch.tensor([0, 1, 2, -2, -1]))
-    tensor([-2, -1,  0,  1,  2])
+    Shapes: (*in) -> (*in).
+    Raises: IndexError for a dimension that `input` lacks.
+
+    >>> torch.fft.fftshift(torch.fft.fftfreq(4))
+    tensor([-0.5000, -0.2500,  0.0000,  0.2500])
     """
     dims = _shift_dims(input, dim)
     return input.roll([input.shape[d] // 2 for d in dims], dims)
@@ -313,6 +344,13 @@ def fftshift(input: Tensor, dim: Ints | None = None) -> Tensor:
 
 @public("fft")
 def ifftshift(input: Tensor, dim: Ints | None = None) -> Tensor:
-    """The inverse of `fftshift`."""
+    """The inverse of `fftshift`: ``out[k] = input[(k + n // 2) % n]``
+
+    Shapes: (*in) -> (*in).
+    Raises: IndexError for a dimension that `input` lacks.
+
+    >>> torch.fft.ifftshift(torch.tensor([-2, -1, 0, 1]))
+    tensor([ 0,  1, -2, -1])
+    """
     dims = _shift_dims(input, dim)
     return input.roll([(input.shape[d] + 1) // 2 for d in dims], dims)

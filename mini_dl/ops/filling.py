@@ -10,6 +10,7 @@ from mini_dl._dtypes import INEXACT, Array
 from mini_dl._surface import function, method, tensor_method
 from mini_dl.autograd.inplace import check_memory, count_write, inplace, is_recorded
 from mini_dl.autograd.mode import at_work, mode
+from mini_dl.autograd.overlaps import check_operands
 from mini_dl.autograd.primitive import linear_in, not_a_tensor, op
 from mini_dl.ops.gathering import one_value, zeros_as
 from mini_dl.tensor import Operand, Tensor, wrap
@@ -31,7 +32,15 @@ _recorded_copy_ = inplace(_copied, "copy_")
 
 @tensor_method()
 def copy_(self: Tensor, src: object, non_blocking: bool = False) -> Tensor:
-    """Write `src`, expanded and cast, into this tensor. RuntimeError if its shape does not fit."""
+    """Another tensor's elements written into this one, expanded and cast: ``self[i] = src[i]``
+
+    Shapes: `src` broadcasts to the shape of this tensor, which is returned.
+    Raises: RuntimeError if it does not, and for a leaf that requires grad.
+
+    >>> torch.zeros(2, 2, dtype=torch.int64).copy_(torch.tensor([1.9, 2.1]))
+    tensor([[1, 2],
+            [1, 2]])
+    """
     if not isinstance(src, Tensor):
         if not _dtypes.is_number(src):
             raise not_a_tensor("copy_", "other", 1, src)
@@ -47,6 +56,7 @@ def copy_(self: Tensor, src: object, non_blocking: bool = False) -> Tensor:
             check_memory(self._array)
         return _recorded_copy_(self, src)
     check_memory(self._array)
+    check_operands(self, (src,))
     mode.run(np.copyto, self._array, src._array, "unsafe")
     count_write(self)
     return self
@@ -82,26 +92,54 @@ def _fill_memory(self: Tensor, value: object) -> Tensor:
 
 @function()
 def fill(input: Tensor, value: Operand) -> Tensor:
-    """A tensor like `input`, filled with `value`, a number or a 0-d tensor."""
+    """A tensor like `input` with one value everywhere: ``out[i] = value``
+
+    Shapes: `input` (*in), `value` a number or () -> (*in).
+    Raises: RuntimeError for a `value` with dimensions.
+
+    >>> torch.fill(torch.zeros(3), 2.5)
+    tensor([2.5000, 2.5000, 2.5000])
+    """
     return _fill(input, one_value("fill", input, value, fills=True))
 
 
 @method()
 def fill_(input: Tensor, value: Operand) -> Tensor:
-    """Fill with one value."""
+    """One value written everywhere: ``self[i] = value``
+
+    Family: fill
+
+    >>> torch.zeros(3).fill_(2.5)
+    tensor([2.5000, 2.5000, 2.5000])
+    """
     value = one_value("fill_", input, value, cast=True, fills=True)
     return _recorded_fill_(input, value) if is_recorded(input, value) else _fill_memory(input, value._array)
 
 
 @method()
 def zero_(input: Tensor) -> Tensor:
-    """Fill with zeros."""
+    """Zero written everywhere: ``self[i] = 0``
+
+    Family: fill
+
+    >>> torch.ones(3).zero_()
+    tensor([0., 0., 0.])
+    """
     return _recorded_zero_(input) if is_recorded(input) else _fill_memory(input, 0)
 
 
 @tensor_method()
 def fill_diagonal_(self: Tensor, fill_value: Operand, wrap: bool = False) -> Tensor:
-    """Fill the main diagonal with one value; with `wrap`, repeat after each square of a tall matrix."""
+    """The main diagonal filled with one value: ``self[i, i] = fill_value``; with `wrap`, again below each square of a tall
+    matrix.
+
+    Shapes: (m, n), or more dimensions of one size -> the same tensor.
+    Raises: RuntimeError for fewer than two dimensions, and for more than two of different sizes.
+
+    >>> torch.zeros(2, 3).fill_diagonal_(5)
+    tensor([[5., 0., 0.],
+            [0., 5., 0.]])
+    """
     shape = self._array.shape
     if len(shape) < 2:
         raise RuntimeError("dimensions must larger than 1")

@@ -54,10 +54,13 @@ def _blocks(space: Shape, kernel_size: Ints, dilation: Ints, padding: Ints, stri
 
 @public("nn.functional")
 def unfold(input: Tensor, kernel_size: Ints, dilation: Ints = 1, padding: Ints = 0, stride: Ints = 1) -> Tensor:
-    """The windows of an image as columns, (N, C, H, W) -> (N, C * K1 * K2, L) with L the number of windows.
+    """``out[n, (c, i, j), l] = input[n, c, y[l] + i * dilation, x[l] + j * dilation]``: each window of an image as a column.
 
-    >>> import mini_dl as torch
-    >>> torch.nn.functional.unfold(torch.tensor([[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]]), 2)
+    Shapes: (N, C, H, W) -> (N, C * K1 * K2, L), also without N, with L windows: the product of (H + 2 * padding - dilation * (K1
+    - 1) - 1) // stride + 1 and the same for W.
+    Raises: RuntimeError if no window fits, and for sizes that are not positive.
+
+    >>> F.unfold(torch.tensor([[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]]), 2)
     tensor([[1., 2.],
             [2., 3.],
             [4., 5.],
@@ -95,7 +98,19 @@ def _check_type(input: Tensor, kernel: str) -> None:
 
 @public("nn.functional")
 def fold(input: Tensor, output_size: Ints, kernel_size: Ints, dilation: Ints = 1, padding: Ints = 0, stride: Ints = 1) -> Tensor:
-    """The transpose of `unfold`, (N, C * K1 * K2, L) -> (N, C, *output_size): overlapping windows add up."""
+    """``out[n, c, y[l] + i * dilation, x[l] + j * dilation] += input[n, (c, i, j), l]``: columns put back as windows, added where
+    they overlap.
+
+    The transpose of `unfold`, not its inverse.
+
+    Shapes: (N, C * K1 * K2, L) -> (N, C, *output_size), also without N.
+    Raises: RuntimeError unless `kernel_size` divides the rows and L is the number of windows.
+
+    >>> F.fold(torch.ones(1, 4, 4), output_size=(3, 3), kernel_size=2)
+    tensor([[[[1., 2., 1.],
+              [2., 4., 2.],
+              [1., 2., 1.]]]])
+    """
     if not isinstance(input, Tensor):
         raise not_a_tensor("fold", "input", 1, input)
     shape, space = input._array.shape, _pair("output_size", output_size)
@@ -143,7 +158,17 @@ def _image(name: str, input: object, factor: str, r: int) -> Any:
 
 @public("nn.functional", "torch")
 def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
-    """(*, C r^2, H, W) -> (*, C, H r, W r): channels become r x r blocks of pixels (Shi et al., 2016)."""
+    """``out[c, y * r + i, x * r + j] = input[c * r ** 2 + i * r + j, y, x]`` with r the `upscale_factor`: channels become pixels.
+
+    Shapes: (*, C * r ** 2, H, W) -> (*, C, H * r, W * r).
+    Raises: RuntimeError unless ``r ** 2`` divides the channels, and for fewer than three dimensions.
+    Source: Shi et al., Real-time single image and video super-resolution using an efficient sub-pixel convolutional neural
+    network, 2016, section 3.2.
+
+    >>> F.pixel_shuffle(torch.arange(4.0).reshape(4, 1, 1), 2)
+    tensor([[[0., 1.],
+             [2., 3.]]])
+    """
     r = upscale_factor
     lead, c, h, w = _image("pixel_shuffle", input, "upscale_factor", r)
     if c % (r * r):
@@ -158,7 +183,17 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
 
 @public("nn.functional", "torch")
 def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
-    """(*, C, H r, W r) -> (*, C r^2, H, W): the inverse of `pixel_shuffle`."""
+    """``out[c * r ** 2 + i * r + j, y, x] = input[c, y * r + i, x * r + j]`` with r the `downscale_factor`: pixels become
+    channels.
+
+    Shapes: (*, C, H * r, W * r) -> (*, C * r ** 2, H, W).
+    Raises: RuntimeError unless r divides both sizes, and for fewer than three dimensions.
+    Source: Shi et al., Real-time single image and video super-resolution using an efficient sub-pixel convolutional neural
+    network, 2016, section 3.2.
+
+    >>> F.pixel_unshuffle(torch.arange(4.0).reshape(1, 2, 2), 2).flatten()
+    tensor([0., 1., 2., 3.])
+    """
     r = downscale_factor
     lead, c, h, w = _image("pixel_unshuffle", input, "downscale_factor", r)
     for name, dim, size in (("height", -2, h), ("width", -1, w)):
@@ -174,7 +209,15 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
 
 @public("nn.functional", "nn.functional:native_channel_shuffle", "torch", "torch:native_channel_shuffle")
 def channel_shuffle(input: Tensor, groups: int) -> Tensor:
-    """(N, C, *) -> (N, C, *): channel (g, i) of `groups` groups becomes channel (i, g) (Zhang et al., ShuffleNet, 2018)."""
+    """``out[n, i * groups + g] = input[n, g * C / groups + i]``: the channels as a matrix of `groups` rows, transposed.
+
+    Shapes: (N, C, *) -> (N, C, *).
+    Raises: RuntimeError unless `groups` divides C, and for fewer than three dimensions.
+    Source: Zhang et al., ShuffleNet, 2018, section 3.1.
+
+    >>> F.channel_shuffle(torch.arange(4.0).reshape(1, 4, 1), groups=2).flatten()
+    tensor([0., 2., 1., 3.])
+    """
     if not isinstance(input, Tensor):
         raise not_a_tensor("channel_shuffle", "input", 1, input)
     shape = input._array.shape

@@ -28,14 +28,18 @@ from mini_dl.tensor import Tensor, wrap
 def tensor(
     data: object, *, dtype: TypeLike = None, device: DeviceLike = None, requires_grad: bool = False, pin_memory: bool = False
 ) -> Tensor:
-    """A tensor with a copy of `data`: a number, an array, or nested sequences.
+    """A tensor with a copy of the data: ``out[i, j] = data[i][j]``
 
-    Python floats become the default dtype, ints int64. ValueError if sequences of one level differ in length.
+    `data` is a number, an array, or nested sequences. Python floats become the default dtype, ints int64.
 
-    >>> import mini_dl as torch
+    Shapes: nested sequences, an array, or a number -> a tensor of that shape.
+    Raises: ValueError if sequences of one level differ in length; TypeError for what is not a number.
+
     >>> torch.tensor([[1, 2], [3, 4]])
     tensor([[1, 2],
             [3, 4]])
+    >>> torch.tensor(1.5, requires_grad=True)
+    tensor(1.5000, requires_grad=True)
     """
     meta = is_meta(device)
     if isinstance(data, Tensor):
@@ -121,6 +125,10 @@ def _leaves(data: Any) -> tuple[tuple[builtins.int, ...], list[Any]]:
         if not shape[-1]:
             break
         first = first[0]
+        if isinstance(first, str):
+            raise ValueError("too many dimensions 'str'")
+    if 0 in shape:
+        return tuple(shape), []
     level: list[Any] = [data]
     for dim, n in enumerate(shape):
         below: list[Any] = []
@@ -221,7 +229,15 @@ def over_array(array: object) -> Tensor:
 
 @function()
 def as_tensor(data: object, dtype: TypeLike = None, device: DeviceLike = None) -> Tensor:
-    """`data` as a tensor, without a copy if possible: for a tensor or an array of the requested type."""
+    """`data` as a tensor, ``out = data``, without a copy if possible: for a tensor or an array of the requested dtype.
+
+    Shapes: nested sequences, an array, a tensor, or a number -> a tensor of that shape.
+    Raises: ValueError for sequences of unequal lengths; TypeError for what is not a number.
+
+    >>> a = torch.tensor([1.0, 2.0])
+    >>> torch.as_tensor(a) is a, torch.as_tensor([1, 2], dtype=torch.float32)
+    (True, tensor([1., 2.]))
+    """
     if isinstance(data, Tensor):
         return data.to(device=data.device if device is None else device, dtype=data.dtype if dtype is None else dtype)
     if is_meta(device):
@@ -237,10 +253,17 @@ def asarray(
     obj: Any, *, dtype: TypeLike = None, device: DeviceLike = None, copy: builtins.bool | None = None,
     requires_grad: builtins.bool | None = None,
 ) -> Tensor:  # fmt: skip
-    """`obj` as a tensor that shares its memory if possible, or must share it (`copy` False), or must not (`copy` True).
+    r"""`obj` as a tensor, ``out = obj``, that shares its memory if possible, or must share it (`copy` False), or must not (`copy`
+    True).
 
-    `obj` is a tensor, an array, a buffer, a number or a sequence. A tensor keeps its history; `requires_grad` False cuts it off.
-    ValueError if sharing is requested and impossible.
+    `obj` is a tensor, an array, a buffer, a number or a sequence. A tensor keeps its history; `requires_grad` False cuts it
+    off.
+
+    Shapes: nested sequences, an array, a tensor, or a number -> a tensor of that shape.
+    Raises: ValueError if sharing is requested and impossible.
+
+    >>> torch.asarray([1, 2]), torch.asarray(b"\x01\x02", dtype=torch.uint8)
+    (tensor([1, 2]), tensor([1, 2], dtype=torch.uint8))
     """
     require_cpu(device)
     wanted = numpy_of(dtype)

@@ -43,12 +43,14 @@ def _gather(input: Array, dim: int, index: Array) -> Array:
 
 @tensor_method()
 def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False) -> Tensor:
-    """``result[i][j] = input[index[i][j]][j]`` for `dim` 0, for any number of dimensions. RuntimeError out of range.
+    """The elements that `index` names along `dim`: ``out[i, j] = input[index[i, j], j]`` for `dim` 0
 
-    >>> import mini_dl as torch
-    >>> torch.gather(torch.tensor([[1, 2], [3, 4]]), 1, torch.tensor([[0, 0], [1, 0]]))
-    tensor([[1, 1],
-            [4, 3]])
+    Shapes: `input` (*in), `index` no larger elsewhere than at `dim` -> the shape of `index`.
+    Raises: RuntimeError if an index is out of range or the shapes do not fit.
+
+    >>> torch.gather(torch.tensor([[1, 2], [3, 4]]), 1, torch.tensor([[1], [0]]))
+    tensor([[2],
+            [3]])
     """
     return _gather(input, wrap_dim(dim, input._array.ndim), index)
 
@@ -63,7 +65,7 @@ def _gather_into(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = 
     return _gather_apart(input, dim, index, sparse_grad=sparse_grad, out=out)
 
 
-_gather_apart = with_out(gather, "apart")
+_gather_apart = with_out(gather)
 _gather_into.__signature__ = _gather_apart.__signature__  # type: ignore[attr-defined]
 public("torch")(_gather_into)
 
@@ -85,7 +87,15 @@ def _scatter_add(input: Array, dim: int, index: Array, src: Array) -> Array:
 @method(inplace=True, out=True)
 @spares_copy
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
-    """``result[index[i][j]][j] += src[i][j]`` for `dim` 0, for any number of dimensions. RuntimeError out of range."""
+    """`src` added at the places that `index` names along `dim`, repeats adding up: ``out[index[i, j], j] += src[i, j]`` for
+    `dim` 0
+
+    Shapes: `input` (*in), `index` no larger elsewhere than at `dim`, `src` at least the shape of `index` -> (*in).
+    Raises: RuntimeError if an index is out of range or shapes do not fit.
+
+    >>> torch.zeros(3).scatter_add(0, torch.tensor([0, 2, 2]), torch.tensor([1.0, 2.0, 3.0]))
+    tensor([1., 0., 5.])
+    """
     same_type("scatter", input, src)
     return _scatter_add(input, wrap_dim(dim, input._array.ndim), index, src)
 
@@ -109,9 +119,17 @@ def _scatter(input: Array, dim: int, index: Array, src: Array) -> Array:
 def scatter(
     input: Tensor, dim: int, index: Tensor, src: object = None, *, value: Operand | None = None, reduce: str | None = None
 ) -> Tensor:
-    """``result[index[i][j]][j] = src[i][j]`` for `dim` 0, in any number of dimensions; `src` may be a number.
+    """`src`, which may be a number, written to the places that `index` names along `dim`: ``out[index[i, j], j] = src[i, j]``
+    for `dim` 0
 
-    `reduce` "add" or "multiply" combines instead. RuntimeError if an index is out of range or shapes do not fit.
+    `reduce` "add" or "multiply" combines it with what is there instead.
+
+    Shapes: `input` (*in), `index` no larger elsewhere than at `dim`, `src` at least the shape of `index` -> (*in).
+    Raises: RuntimeError if an index is out of range or shapes do not fit.
+
+    >>> torch.zeros(2, 3).scatter(0, torch.tensor([[0, 1, 1]]), torch.tensor([[1.0, 2.0, 3.0]]))
+    tensor([[1., 0., 0.],
+            [0., 2., 3.]])
     """
     src = value if src is None else src
     if not isinstance(src, Tensor):
@@ -233,9 +251,16 @@ def _scatter_reduce(input: Array, dim: int, index: Array, src: Array, reduce: st
 @method(inplace=True, out=True)
 @spares_copy
 def scatter_reduce(input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True) -> Tensor:
-    """Like ``scatter``, but values for the same element are combined: "sum", "prod", "mean", "amax" or "amin".
+    """As `scatter`, with values for one element combined by `reduce`:
+    ``out[index[i, j], j] = reduce(out[index[i, j], j], src[i, j])``
 
-    Without `include_self`, the previous value is left out.
+    `reduce` is "sum", "prod", "mean", "amax" or "amin". Without `include_self`, the previous value is left out.
+
+    Shapes: `input` (*in), `index` no larger elsewhere than at `dim`, `src` at least the shape of `index` -> (*in).
+    Raises: RuntimeError if an index is out of range, shapes do not fit, or `reduce` is unknown.
+
+    >>> torch.zeros(2).scatter_reduce(0, torch.tensor([0, 1, 1]), torch.tensor([5.0, 2.0, 4.0]), "mean", include_self=False)
+    tensor([5., 3.])
     """
     checked_reduce("scatter_reduce", reduce, ("sum", "prod", "mean", "amax", "amin"))
     same_type("scatter", input, src)
@@ -358,9 +383,17 @@ def _index_select(input: Array, dim: int, index: Array) -> Array:
     return input.take(index.reshape(-1), dim)
 
 
-@method(out="apart")
+@method(out=True)
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
-    """The slices of `input` at the indices in the vector `index` along `dim`. IndexError if one is out of range."""
+    """The slices at these indices along `dim`: ``out[i] = input[index[i]]`` for `dim` 0
+
+    Shapes: `input` (*in), `index` (n,) -> (*in) with size n at `dim`.
+    Raises: IndexError if an index is out of range, or unless `index` is a vector of integers.
+
+    >>> torch.index_select(torch.tensor([[1, 2], [3, 4]]), 1, torch.tensor([1, 0, 1]))
+    tensor([[2, 1, 2],
+            [4, 3, 4]])
+    """
     if isinstance(input, Tensor) and isinstance(index, Tensor) and not input._array.ndim and index._array.size != 1:
         raise RuntimeError("index_select(): Index to scalar can have only 1 value, got " + f"{index._array.size} value(s)")
     dim = checked_rows("index_select", input, dim, index)
@@ -379,7 +412,14 @@ def _index_add(input: Array, dim: int, index: Array, source: Array) -> Array:
 @method(inplace=True, out=True)
 @spares_copy
 def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
-    """``result[index[i]] += alpha * source[i]`` along `dim`, adding up repeats."""
+    """Slices added at these indices along `dim`, repeats adding up: ``out[index[i]] += alpha * source[i]`` for `dim` 0
+
+    Shapes: `input` (*in), `index` (n,), `source` (*in) with size n at `dim` -> (*in).
+    Raises: RuntimeError if the shapes do not fit; IndexError if an index is out of range.
+
+    >>> torch.zeros(3).index_add(0, torch.tensor([0, 2, 2]), torch.tensor([1.0, 2.0, 3.0]))
+    tensor([1., 0., 5.])
+    """
     dim = checked_rows("index_add", input, dim, index, source)
     return _index_add(input, dim, index, source if alpha == 1 else source * alpha)
 
@@ -404,7 +444,14 @@ def _index_copy(input: Array, dim: int, index: Array, source: Array) -> Array:
 @method(inplace=True, out=True)
 @spares_copy
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
-    """``result[index[i]] = source[i]`` along `dim`."""
+    """Slices written at these indices along `dim`: ``out[index[i]] = source[i]`` for `dim` 0
+
+    Shapes: `input` (*in), `index` (n,), `source` (*in) with size n at `dim` -> (*in).
+    Raises: RuntimeError if the shapes or dtypes do not fit; IndexError if an index is out of range.
+
+    >>> torch.zeros(3).index_copy(0, torch.tensor([2, 0]), torch.tensor([1.0, 2.0]))
+    tensor([2., 0., 1.])
+    """
     return _index_copy(input, checked_rows("index_copy", input, dim, index, source), index, source)
 
 
@@ -446,7 +493,14 @@ def one_value(name: str, input: Tensor, value: Operand, cast: bool = False, fill
 @method(inplace=True)
 @spares_copy
 def index_fill(input: Tensor, dim: int, index: Tensor, value: Operand) -> Tensor:
-    """``result[index[i]] = value`` along `dim`."""
+    """One value written at these indices along `dim`: ``out[index[i]] = value`` for `dim` 0
+
+    Shapes: `input` (*in), `index` (n,), `value` a number or () -> (*in).
+    Raises: IndexError if an index is out of range; RuntimeError for a `value` with dimensions.
+
+    >>> torch.zeros(3).index_fill(0, torch.tensor([0, 2]), 7)
+    tensor([7., 0., 7.])
+    """
     kind = (
         value._array.dtype.kind
         if isinstance(value, Tensor)
@@ -469,7 +523,16 @@ def _index_reduce(input: Array, dim: int, index: Array, src: Array, reduce: str,
 @method(inplace=True, out=True)
 @spares_copy
 def index_reduce(input: Tensor, dim: int, index: Tensor, source: Tensor, reduce: str, *, include_self: bool = True) -> Tensor:
-    """Like ``index_add``, but combining by "prod", "mean", "amax" or "amin"."""
+    """Slices combined by `reduce` at these indices along `dim`: ``out[index[i]] = reduce(out[index[i]], source[i])`` for `dim` 0
+
+    `reduce` is "prod", "mean", "amax" or "amin". Without `include_self`, the previous value is left out.
+
+    Shapes: `input` (*in), `index` (n,), `source` (*in) with size n at `dim` -> (*in).
+    Raises: RuntimeError if the shapes do not fit, or `reduce` is unknown; IndexError if an index is out of range.
+
+    >>> torch.ones(2).index_reduce(0, torch.tensor([0, 1, 1]), torch.tensor([5.0, 2.0, 4.0]), "prod")
+    tensor([5., 8.])
+    """
     checked_reduce("index_reduce", reduce, ("prod", "mean", "amax", "amin"))
     dim = checked_rows("index_reduce", input, dim, index, source)
     return _index_reduce(input, dim, index, source, reduce, include_self)
@@ -484,9 +547,16 @@ def _take(input: Array, index: Array) -> Array:
     return input.reshape(-1)[flat_index(index, input.size)].reshape(index.shape)
 
 
-@method(out="apart")
+@method(out=True)
 def take(input: Tensor, index: Tensor) -> Tensor:
-    """The elements at these places of the flattened `input`, in the shape of `index`. IndexError if one is out of range."""
+    """The elements at these places of the flattened input: ``out[i, j] = input.flatten()[index[i, j]]``
+
+    Shapes: `input` (*in), `index` (*out) -> (*out).
+    Raises: IndexError if an index is out of range; RuntimeError unless `index` is int64.
+
+    >>> torch.take(torch.tensor([[10, 20], [30, 40]]), torch.tensor([0, 3]))
+    tensor([10, 40])
+    """
     if index._array.dtype != int64.numpy:
         raise RuntimeError(f"take(): Expected a long tensor for index, but got {scalar_name(index._array.dtype)}")
     return _take(input, index)
@@ -510,7 +580,16 @@ def _put(input: Array, index: Array, source: Array, accumulate: bool) -> Array:
 @method(inplace=True)
 @spares_copy
 def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:
-    """`input` with `source` written (or added) at these places of its flattened elements."""
+    """Values written, or with `accumulate` added, at these places of the flattened input:
+    ``out.flatten()[index[i]] = source[i]``
+
+    Shapes: `input` (*in), `index` and `source` with as many elements -> (*in).
+    Raises: IndexError if an index is out of range; RuntimeError for different dtypes or numbers of elements.
+
+    >>> torch.zeros(2, 2).put(torch.tensor([0, 3]), torch.tensor([1.0, 2.0]))
+    tensor([[1., 0.],
+            [0., 2.]])
+    """
     if index._array.dtype != int64.numpy:
         raise RuntimeError(f"put_(): Expected a long tensor for index, but got {scalar_name(index._array.dtype)}")
     if input._array.dtype != source._array.dtype:
@@ -529,7 +608,16 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
 
 @method(out=True)
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
-    """``gather`` with both broadcast against each other; without `dim`, along the flattened `input`."""
+    """`gather` with both broadcast: ``out[i, j] = input[indices[i, j], j]`` for `dim` 0; without `dim`, along the flattened
+    `input`.
+
+    Shapes: `input` and `indices` are broadcast but for `dim` -> the shape of `indices`.
+    Raises: RuntimeError if the shapes do not broadcast, if an index is out of range, or unless `indices` is int64.
+
+    >>> x = torch.tensor([[30, 10, 20]])
+    >>> torch.take_along_dim(x, x.argsort(), 1)
+    tensor([[10, 20, 30]])
+    """
     if indices._array.dtype not in INDEX_TYPES:
         raise RuntimeError(f"torch.take_along_dim(): dtype of indices should be Long but got {scalar_name(indices._array.dtype)}")
     if dim is None:

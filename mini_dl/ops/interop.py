@@ -18,23 +18,30 @@ from mini_dl.tensor import Tensor, wrap
 
 @function()
 def from_numpy(ndarray: Array) -> Tensor:
-    """A tensor over the memory of a NumPy array: writes to either reach the other.
+    """A tensor over the memory of a NumPy array: ``out[i] = ndarray[i]``, and writes to either reach the other.
 
-    TypeError for a type that torch does not have, ValueError for negative strides or foreign byte order.
+    Shapes: an array (*in) -> (*in).
+    Raises: TypeError for a type that torch does not have; ValueError for negative strides or foreign byte order.
 
     >>> import numpy as np
-    >>> import mini_dl as torch
-    >>> array = np.zeros(2)
-    >>> torch.from_numpy(array)[0] = 1
-    >>> array
-    array([1., 0.])
+    >>> a = np.array([1.0, 2.0])
+    >>> x = torch.from_numpy(a); x[0] = 9
+    >>> a
+    array([9., 2.])
     """
     return over_array(ndarray)
 
 
 @function()
 def frombuffer(buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, requires_grad: bool = False) -> Tensor:
-    """A vector over the memory of a buffer, from byte `offset` on, of `count` elements or all. ValueError if it does not fit."""
+    r"""A vector over the memory of a buffer, from byte `offset` on: ``out[i] = buffer[offset + i * itemsize]``
+
+    Shapes: bytes -> (count,), or all that are left.
+    Raises: ValueError if that many do not fit, for an empty buffer, and for an `offset` beyond it.
+
+    >>> torch.frombuffer(b"\x01\x00\x02\x00", dtype=torch.int16)
+    tensor([1, 2], dtype=torch.int16)
+    """
     kind = np.dtype(numpy_of(dtype))
     try:
         memory = memoryview(buffer)
@@ -114,7 +121,16 @@ class _Writable:
 
 @public("torch", "utils.dlpack")
 def from_dlpack(ext_tensor: object, *, device: DeviceLike = None, copy: bool | None = None) -> Tensor:
-    """A tensor over another library's memory: of an object with ``__dlpack__``, or of a capsule, which is then used up."""
+    """A tensor over another library's memory, of an object with ``__dlpack__``, or of a capsule, which is then used up:
+    ``out[i] = ext_tensor[i]``
+
+    Shapes: an array (*in) -> (*in).
+    Raises: BufferError or RuntimeError for memory of another device, and for a capsule that was used.
+
+    >>> import numpy as np
+    >>> torch.from_dlpack(np.array([1, 2]))
+    tensor([1, 2])
+    """
     require_cpu(device)
     if isinstance(ext_tensor, Tensor):
         if needs_grad(ext_tensor):
@@ -136,5 +152,12 @@ def from_dlpack(ext_tensor: object, *, device: DeviceLike = None, copy: bool | N
 
 @public("torch", "utils.dlpack")
 def to_dlpack(tensor: Tensor) -> Any:
-    """A capsule of the memory of `tensor`, which another library can consume once."""
+    """A capsule of the memory of a tensor, which another library can consume once: ``from_dlpack(out)[i] = tensor[i]``
+
+    Family: attribute
+    Raises: RuntimeError for a tensor that requires grad; BufferError for bfloat16.
+
+    >>> torch.from_dlpack(torch.to_dlpack(torch.tensor([1, 2])))
+    tensor([1, 2])
+    """
     return tensor.__dlpack__()

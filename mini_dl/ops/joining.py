@@ -74,15 +74,17 @@ def checked(name: str, tensors: Sequence[Tensor]) -> list[Tensor]:
     return list(tensors)
 
 
-@public("torch", "torch:concat", "torch:concatenate", out="apart")
+@public("torch", "torch:concat", "torch:concatenate", out=True)
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
-    """`tensors` one after the other along dimension `dim`. RuntimeError unless the other sizes are equal.
+    """Tensors one after the other along `dim`: ``out[n_0 + i] = tensors[1][i]``
 
-    >>> import mini_dl as torch
-    >>> torch.cat([torch.zeros(1, 2), torch.ones(2, 2)])
-    tensor([[0., 0.],
-            [1., 1.],
-            [1., 1.]])
+    Shapes: (*in) for each, of one size but for `dim` -> (*in) with the sum of the sizes at `dim`.
+    Raises: RuntimeError unless the other sizes are equal; IndexError for a dimension that they lack.
+
+    >>> torch.cat([torch.tensor([[1, 2]]), torch.tensor([[3, 4], [5, 6]])])
+    tensor([[1, 2],
+            [3, 4],
+            [5, 6]])
     """
     if isinstance(tensors, (tuple, list)) and not tensors:
         raise ValueError("torch.cat(): expected a non-empty list of Tensors")
@@ -117,12 +119,14 @@ def _stack(tensors: list[Array], dim: int) -> Array:
 
 @function(out=True)
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
-    """`tensors` of one shape along a new dimension `dim`. RuntimeError if shapes differ.
+    """Tensors of one shape along a new dimension: ``out[k, i] = tensors[k][i]`` for `dim` 0
 
-    >>> import mini_dl as torch
-    >>> torch.stack([torch.tensor([1, 2]), torch.tensor([3, 4])], dim=1)
-    tensor([[1, 3],
-            [2, 4]])
+    Shapes: n tensors (*in) -> (*in) with n inserted at `dim`.
+    Raises: RuntimeError if shapes differ, and for no tensors; IndexError for a `dim` beyond the number of dimensions.
+
+    >>> torch.stack([torch.tensor([1, 2]), torch.tensor([3, 4])])
+    tensor([[1, 2],
+            [3, 4]])
     """
     parts = checked("stack", tensors)
     shape = parts[0]._array.shape
@@ -144,7 +148,15 @@ def _atleast(n: int) -> Any:
             tensors = tuple(tensors[0])
         return tuple([_deepened(t, n) for t in checked(at_least.__name__, tensors)]) if tensors else ()
 
-    named(at_least, f"atleast_{n}d", f"Each tensor with at least {n} dimensions, as NumPy adds them.")
+    added, shown = (("[0]", "[1]"), ("[0]", "[1, 1]"), ("[0, :, 0]", "[1, 1, 1]"))[n - 1]
+    doc = f"""Each tensor with at least {n} dimension{"s" * (n > 1)}, with those of size 1 added: ``input = out{added}``
+
+Shapes: (*in) -> (*in), or {("(1)", "(1, n) or (1, 1)", "(m, n, 1), (1, n, 1) or (1, 1, 1)")[n - 1]}; several tensors -> a tuple.
+Raises: TypeError for what is not a tensor.
+
+>>> torch.atleast_{n}d(torch.tensor(5)).shape
+torch.Size({shown})"""
+    named(at_least, f"atleast_{n}d", doc)
     return function()(at_least)
 
 
@@ -164,32 +176,73 @@ atleast_1d, atleast_2d, atleast_3d = _atleast(1), _atleast(2), _atleast(3)
 
 @function(out=True)
 def hstack(tensors: Sequence[Tensor]) -> Tensor:
-    """Side by side: along the second dimension, of vectors along the first."""
+    """Side by side, along the second dimension, of vectors along the first: ``out = cat(tensors, 1)``
+
+    Shapes: (m, n_k, *in) for each -> (m, sum of n_k, *in); vectors (n_k,) -> (sum of n_k,).
+    Raises: RuntimeError unless the other sizes are equal.
+
+    >>> torch.hstack([torch.tensor([[1], [2]]), torch.tensor([[3], [4]])])
+    tensor([[1, 3],
+            [2, 4]])
+    """
     parts = [_deepened(t, 1) for t in checked("hstack", tensors)]
     return cat(parts, 0 if parts[0].ndim == 1 else 1)
 
 
 @public("torch", "torch:row_stack", out=True)
 def vstack(tensors: Sequence[Tensor]) -> Tensor:
-    """One below the other: along the first dimension, vectors as rows."""
+    """One below the other, along the first dimension, vectors as rows: ``out = cat(tensors, 0)``
+
+    Shapes: (m_k, *in) for each -> (sum of m_k, *in); K vectors (n,) -> (K, n).
+    Raises: RuntimeError unless the other sizes are equal.
+
+    >>> torch.vstack([torch.tensor([1, 2]), torch.tensor([3, 4])])
+    tensor([[1, 2],
+            [3, 4]])
+    """
     return cat([_deepened(t, 2) for t in checked("vstack", tensors)], 0)
 
 
 @function(out=True)
 def dstack(tensors: Sequence[Tensor]) -> Tensor:
-    """One behind the other: along the third dimension."""
+    """One behind the other, along the third dimension: ``out = cat(tensors, 2)``
+
+    Shapes: (m, n, d_k, *in) for each -> (m, n, sum of d_k, *in); a missing third dimension has size 1.
+    Raises: RuntimeError unless the other sizes are equal.
+
+    >>> torch.dstack([torch.tensor([1, 2]), torch.tensor([3, 4])])
+    tensor([[[1, 3],
+             [2, 4]]])
+    """
     return cat([_deepened(t, 3) for t in checked("dstack", tensors)], 2)
 
 
 @function(out=True)
 def column_stack(tensors: Sequence[Tensor]) -> Tensor:
-    """Side by side, vectors and numbers as columns."""
+    """Side by side, vectors and numbers as columns: ``out[:, k] = tensors[k]``
+
+    Shapes: vectors (m,) or (m, n_k, *in) for each -> (m, sum of n_k, *in).
+    Raises: RuntimeError unless the other sizes are equal.
+
+    >>> torch.column_stack([torch.tensor([1, 2]), torch.tensor([3, 4])])
+    tensor([[1, 3],
+            [2, 4]])
+    """
     return hstack([t.reshape(t._array.size, 1) if t.ndim <= 1 else t for t in checked("column_stack", tensors)])
 
 
 @function()
 def block_diag(*tensors: Tensor) -> Tensor:
-    """A matrix with the given matrices along its diagonal and zeros elsewhere; vectors are rows."""
+    """The given matrices along the diagonal, zeros elsewhere; vectors are rows: ``out[m_1 + i, n_1 + j] = tensors[1][i, j]``
+
+    Shapes: (m_k, n_k) for each -> (sum of m_k, sum of n_k).
+    Raises: RuntimeError for more than two dimensions.
+
+    >>> torch.block_diag(torch.tensor([[1, 2]]), torch.tensor([[3], [4]]))
+    tensor([[1, 2, 0],
+            [0, 0, 3],
+            [0, 0, 4]])
+    """
     blocks = []
     for i, t in enumerate(tensors):
         if not isinstance(t, Tensor):
@@ -218,7 +271,15 @@ def block_diag(*tensors: Tensor) -> Tensor:
 @tensor_method()
 @spread_out
 def repeat(self: Tensor, repeats: tuple[int, ...]) -> Tensor:
-    """Copies of the tensor side by side, `repeats` of them along each dimension; additional dimensions come first."""
+    """Copies of the tensor side by side, `repeats` of them along each dimension: ``out[i] = self[i % n]``
+
+    Shapes: (*in) -> each size times its number; additional dimensions come first.
+    Raises: RuntimeError for fewer repeats than dimensions, and for negative ones.
+
+    >>> torch.tensor([1, 2]).repeat(2, 3)
+    tensor([[1, 2, 1, 2, 1, 2],
+            [1, 2, 1, 2, 1, 2]])
+    """
     shape = self._array.shape
     if len(repeats) < len(shape):
         raise RuntimeError("Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor")
@@ -242,20 +303,31 @@ def _repeat(input: Array, repeats: tuple[int, ...]) -> Array:
 @method()
 @spread_out
 def tile(input: Tensor, dims: tuple[int, ...]) -> Tensor:
-    """Like ``repeat``, but if there are fewer repeats than dimensions, they apply to the last ones."""
+    """`repeat`, but if there are fewer repeats than dimensions, they apply to the last ones: ``out[i] = input[i % n]``
+
+    Shapes: (*in) -> each size times its number.
+    Raises: RuntimeError for negative repeats.
+
+    >>> torch.tile(torch.tensor([[1, 2], [3, 4]]), (2,))
+    tensor([[1, 2, 1, 2],
+            [3, 4, 3, 4]])
+    """
     return repeat(input, (1,) * (input.ndim - len(dims)) + dims)
 
 
 def repeat_interleave(
     input: Tensor, repeats: Tensor | int | None = None, dim: int | None = None, *, output_size: int | None = None
 ) -> Tensor:
-    """Each element, along `dim` or of the flattened tensor, repeated `repeats` times in a row.
+    """Each element, along `dim` or of the flattened tensor, several times in a row: ``out[k * repeats + j] = input[k]``
 
-    With one argument: the indices that repeat accordingly. RuntimeError if counts are negative or do not fit.
+    With one argument: the indices that repeat accordingly.
 
-    >>> import mini_dl as torch
-    >>> torch.repeat_interleave(torch.tensor([5, 6]), torch.tensor([1, 2]))
-    tensor([5, 6, 6])
+    Shapes: (*in) -> (*in) with the sum of the repeats at `dim`, or that sum alone; `repeats` a number or one for each
+    element.
+    Raises: RuntimeError if counts are negative or do not fit.
+
+    >>> torch.repeat_interleave(torch.tensor([10, 20]), torch.tensor([1, 3]))
+    tensor([10, 20, 20, 20])
     """
     if not isinstance(repeats, Tensor) and (repeats is not None or dim is not None):
         repeats = index_of(repeats, "repeat_interleave(): argument 'repeats' must be Tensor or int")
@@ -308,7 +380,15 @@ def _roll(input: Array, shifts: tuple[int, ...], dims: tuple[int, ...]) -> Array
 
 @method()
 def roll(input: Tensor, shifts: Ints, dims: Ints | None = None) -> Tensor:
-    """The elements shifted along `dims`, wrapping around at the ends; without `dims`, as if flattened."""
+    """The elements shifted along `dims`, wrapping around at the ends; without `dims`, as if flattened:
+    ``out[i] = input[(i - shifts) % n]``
+
+    Shapes: (*in) -> (*in).
+    Raises: RuntimeError unless there are as many `shifts` as `dims`; IndexError for a dimension that `input` lacks.
+
+    >>> torch.roll(torch.tensor([1, 2, 3, 4]), 1)
+    tensor([4, 1, 2, 3])
+    """
     moves = tuple(shifts) if isinstance(shifts, (tuple, list)) else (shifts,)
     along = () if dims is None else tuple(dims) if isinstance(dims, (tuple, list)) else (dims,)
     if not moves:
@@ -331,7 +411,15 @@ def _flip(input: Array, dims: tuple[int, ...]) -> Array:
 @method()
 @spread_out
 def flip(input: Tensor, dims: tuple[int, ...]) -> Tensor:
-    """A copy with the order of the elements along `dims` reversed."""
+    """A copy with the order of the elements along `dims` reversed: ``out[i] = input[n - 1 - i]``
+
+    Shapes: (*in) -> (*in).
+    Raises: RuntimeError for a dimension that is named twice; IndexError for one that `input` lacks.
+
+    >>> torch.flip(torch.tensor([[1, 2], [3, 4]]), (0, 1))
+    tensor([[4, 3],
+            [2, 1]])
+    """
     along = tuple([wrap_dim(d, input.ndim) for d in dims])
     for i, d in enumerate(along):
         if d in along[:i]:
@@ -341,7 +429,15 @@ def flip(input: Tensor, dims: tuple[int, ...]) -> Tensor:
 
 @method()
 def fliplr(input: Tensor) -> Tensor:
-    """``input.flip(1)``"""
+    """Left and right exchanged: ``out[i, j] = input[i, n - 1 - j]``
+
+    Shapes: (m, n, *in) -> (m, n, *in).
+    Raises: RuntimeError for fewer than two dimensions.
+
+    >>> torch.fliplr(torch.tensor([[1, 2], [3, 4]]))
+    tensor([[2, 1],
+            [4, 3]])
+    """
     if input.ndim < 2:
         raise RuntimeError("Input must be >= 2-d.")
     return flip(input, 1)
@@ -349,7 +445,15 @@ def fliplr(input: Tensor) -> Tensor:
 
 @method()
 def flipud(input: Tensor) -> Tensor:
-    """``input.flip(0)``"""
+    """Top and bottom exchanged: ``out[i, j] = input[m - 1 - i, j]``
+
+    Shapes: (m, *in) -> (m, *in).
+    Raises: RuntimeError for a 0-d tensor.
+
+    >>> torch.flipud(torch.tensor([[1, 2], [3, 4]]))
+    tensor([[3, 4],
+            [1, 2]])
+    """
     if input.ndim < 1:
         raise RuntimeError("Input must be >= 1-d.")
     return flip(input, 0)
@@ -357,7 +461,16 @@ def flipud(input: Tensor) -> Tensor:
 
 @method()
 def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
-    """Rotated `k` times by 90 degrees in the plane of `dims`, from the first towards the second."""
+    """Rotated `k` times by 90 degrees in the plane of `dims`, from the first toward the second:
+    ``out[i, j] = input[j, n - 1 - i]``
+
+    Shapes: (m, n) in the plane -> (n, m) for odd `k`, else (m, n).
+    Raises: RuntimeError unless `dims` are two different ones.
+
+    >>> torch.rot90(torch.tensor([[1, 2], [3, 4]]))
+    tensor([[2, 4],
+            [1, 3]])
+    """
     if len(dims) != 2:
         raise RuntimeError(f"expected total rotation dims == 2, but got dims = {len(dims)}")
     if input.ndim < 2:
@@ -379,7 +492,15 @@ def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
 
 @method(out=True)
 def kron(input: Tensor, other: Tensor) -> Tensor:
-    """The Kronecker product: `other` times each element of `input`, laid out as `input` is."""
+    """The Kronecker product, `other` times each element of `input`: ``out[i * p + k, j * q + l] = input[i, j] * other[k, l]``
+
+    Shapes: (m, n), (p, q) -> (m * p, n * q); a missing dimension has size 1.
+    Raises: TypeError unless both are tensors.
+
+    >>> torch.kron(torch.eye(2), torch.tensor([[1.0, 2.0]]))
+    tensor([[1., 2., 0., 0.],
+            [0., 0., 1., 2.]])
+    """
     ndim = max(input.ndim, other.ndim)
     a, b = [(1,) * (ndim - t.ndim) + tuple(t.shape) for t in (input, other)]
     left = input.reshape([n for m in a for n in (m, 1)])
@@ -392,7 +513,17 @@ def kron(input: Tensor, other: Tensor) -> Tensor:
 
 @function()
 def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
-    """The coordinates of a grid: result i is a view with vector i along one dimension. `indexing` is "ij" or "xy"."""
+    """The coordinates of a grid: ``out[k][i_1, ..., i_n] = tensors[k][i_k]``; with `indexing` "xy", the first two dimensions are
+    exchanged.
+
+    Shapes: n vectors (m_k,) -> n views (m_1, ..., m_n).
+    Raises: RuntimeError for another `indexing` than "ij" and "xy", for matrices, and for different dtypes.
+
+    >>> torch.meshgrid(torch.tensor([1, 2]), torch.tensor([3, 4, 5]), indexing="ij")
+    (tensor([[1, 1, 1],
+            [2, 2, 2]]), tensor([[3, 4, 5],
+            [3, 4, 5]]))
+    """
     if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
         tensors = tuple(tensors[0])
     if not tensors:
@@ -417,7 +548,17 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
 
 @function()
 def cartesian_prod(*tensors: Tensor) -> Tensor:
-    """All tuples with one element of each vector, as rows; for a single vector, that vector."""
+    """All tuples with one element of each vector, as rows: ``out[i * n + j] = (tensors[0][i], tensors[1][j])``
+
+    Shapes: K vectors (n_k,) -> (product of n_k, K); a single vector as it is.
+    Raises: RuntimeError for matrices.
+
+    >>> torch.cartesian_prod(torch.tensor([1, 2]), torch.tensor([3, 4]))
+    tensor([[1, 3],
+            [1, 4],
+            [2, 3],
+            [2, 4]])
+    """
     for t in checked("cartesian_prod", tensors):
         if t.ndim != 1:
             raise RuntimeError(f"Expect a 1D vector, but got shape {list(t.shape)}")
@@ -428,7 +569,17 @@ def cartesian_prod(*tensors: Tensor) -> Tensor:
 
 @function()
 def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> Tensor:
-    """All choices of `r` elements of a vector, in order, as rows."""
+    """All choices of `r` elements of a vector, in order, as rows: ``out[k] = (input[i], input[j])`` over ``i < j``, or
+    ``i <= j``.
+
+    Shapes: (n,) -> (binomial(n, r), r); `with_replacement`, (binomial(n + r - 1, r), r).
+    Raises: RuntimeError for a negative `r`, and unless `input` is a vector.
+
+    >>> torch.combinations(torch.tensor([1, 2, 3]))
+    tensor([[1, 2],
+            [1, 3],
+            [2, 3]])
+    """
     if input.ndim != 1:
         raise RuntimeError(f"Expect a 1D vector, but got shape {list(input.shape)}")
     if r < 0:

@@ -22,7 +22,18 @@ _LDL, _LDLEx = return_type("linalg_ldl_factor", "LD pivots"), return_type("linal
 @public("linalg", out=True)
 @by_element
 def ldl_factor_ex(A: Tensor, *, hermitian: bool = False, check_errors: bool = False) -> NamedTensors:
-    """Like `ldl_factor`, with ``info``: the order of the first zero pivot, 0 if there is none."""
+    """`ldl_factor` without an error: ``A = L @ D @ L.T``, and `info`, the order of the first zero pivot, 0 if there is none.
+
+    Shapes: (*, n, n) -> (*, n, n), (*, n), (*).
+    Raises: RuntimeError only if `check_errors`, and for matrices that are not square.
+
+    >>> torch.linalg.ldl_factor_ex(torch.tensor([[2.0, 0.0], [4.0, 3.0]]))
+    torch.return_types.linalg_ldl_factor_ex(
+    LD=tensor([[ 3.0000,  0.0000],
+            [ 1.3333, -3.3333]]),
+    pivots=tensor([2, 2], dtype=torch.int32),
+    info=tensor(0, dtype=torch.int32))
+    """
     square("torch.linalg.ldl_factor_ex", A)
     LD, pivots, info = mode.run(linalg_kernel.factors, A._array, hermitian)
     if check_errors and info.any():
@@ -34,7 +45,19 @@ def ldl_factor_ex(A: Tensor, *, hermitian: bool = False, check_errors: bool = Fa
 @public("linalg", out=True)
 @by_element
 def ldl_factor(A: Tensor, *, hermitian: bool = False) -> NamedTensors:
-    """``(LD, pivots)`` of symmetric (or Hermitian) matrices; only the lower triangle is read."""
+    """A symmetric (or `hermitian`) matrix as a product, in one matrix and the row exchanges: ``A = L @ D @ L.T``
+
+    Only the lower triangle is read.
+
+    Shapes: (*, n, n) -> (*, n, n), (*, n).
+    Raises: RuntimeError where a pivot is zero, and for matrices that are not square.
+
+    >>> torch.linalg.ldl_factor(torch.tensor([[2.0, 0.0], [4.0, 3.0]]))
+    torch.return_types.linalg_ldl_factor(
+    LD=tensor([[ 3.0000,  0.0000],
+            [ 1.3333, -3.3333]]),
+    pivots=tensor([2, 2], dtype=torch.int32))
+    """
     square("torch.linalg.ldl_factor", A)
     LD, pivots, _ = mode.run(linalg_kernel.factors, A._array, hermitian)
     return _LDL(wrap(LD), wrap(pivots))
@@ -43,7 +66,16 @@ def ldl_factor(A: Tensor, *, hermitian: bool = False) -> NamedTensors:
 @public("linalg", out=True)
 @by_element
 def ldl_solve(LD: Tensor, pivots: Tensor, B: Tensor, *, hermitian: bool = False) -> Tensor:
-    """The solution of ``A @ X = B`` from what `ldl_factor` returned."""
+    """The solution of a linear system from what `ldl_factor` returned: ``A @ out = B``
+
+    Shapes: `LD` (*, n, n), `pivots` (*, n), `B` (*, n, k) -> (*, n, k).
+    Raises: RuntimeError unless the shapes fit and the dtypes are equal.
+
+    >>> LD, pivots = torch.linalg.ldl_factor(torch.tensor([[4.0, 2.0], [2.0, 3.0]]))
+    >>> torch.linalg.ldl_solve(LD, pivots, torch.tensor([[8.0], [7.0]]))
+    tensor([[1.2500],
+            [1.5000]])
+    """
     name = "torch.linalg.ldl_solve"
     square(name, LD, "LD")
     if B._array.ndim < 2:

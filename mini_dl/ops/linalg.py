@@ -21,8 +21,8 @@ from mini_dl._checks import type_name, wrap_dim
 from mini_dl._dtypes import INEXACT, NARROW, scalar_name
 from mini_dl._surface import function, method, public
 from mini_dl.autograd.elements import by_element
+from mini_dl.ops.contractions import chain
 from mini_dl.ops.joining import cat, checked
-from mini_dl.ops.matmul import chain
 from mini_dl.ops.matrices import diagonal, eye_like, square, tied
 from mini_dl.ops.operands import accept, in_float32
 from mini_dl.ops.solving import _inverse, _solve, inv, solve
@@ -33,7 +33,15 @@ from mini_dl.tensor import Tensor, wrap
 
 @public("linalg", "torch", "Tensor", out=True)
 def matrix_power(A: Tensor, n: int) -> Tensor:
-    """``A @ A @ ...``, `n` times, by squaring; of the inverse for negative `n`."""
+    """The product of `n` equal matrices, by squaring: ``out = A @ A @ ... @ A``; of the inverse for negative `n`.
+
+    Shapes: (*, m, m) -> (*, m, m).
+    Raises: RuntimeError for matrices that are not square; LinAlgError for a negative power of a singular one.
+
+    >>> torch.linalg.matrix_power(torch.tensor([[1.0, 1.0], [0.0, 1.0]]), 5)
+    tensor([[1., 5.],
+            [0., 1.]])
+    """
     if isinstance(n, bool) or not isinstance(n, int):
         raise TypeError(f"linalg_matrix_power(): argument 'n' (position 2) must be int, not {type_name(n)}")
     square("linalg.matrix_power", A, floating=n < 0)
@@ -54,7 +62,15 @@ def matrix_power(A: Tensor, n: int) -> Tensor:
 
 @public("linalg", out=True)
 def multi_dot(tensors: Sequence[Tensor]) -> Tensor:
-    """The product of matrices in the cheapest order; the first and the last may be vectors."""
+    """The product of matrices in the cheapest order: ``out = tensors[0] @ tensors[1] @ ... @ tensors[n - 1]``
+
+    Shapes: (a, b), (b, c), ..., (y, z) -> (a, z); the first and the last may be vectors.
+    Raises: RuntimeError for fewer than two, and if the sizes do not fit.
+
+    >>> torch.linalg.multi_dot([torch.ones(2, 3), torch.ones(3, 1), torch.ones(1, 2)])
+    tensor([[3., 3.],
+            [3., 3.]])
+    """
     tensors = checked("linalg_multi_dot", tensors)
     n = len(tensors)
     if n < 2:
@@ -87,13 +103,27 @@ def multi_dot(tensors: Sequence[Tensor]) -> Tensor:
 
 @public("linalg:diagonal")
 def _linalg_diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
-    """The diagonal of the matrices in `dim1` and `dim2`, as the last dimension of a view."""
+    """The diagonal of the matrices in `dim1` and `dim2`: ``out[..., i] = A[..., i, i + offset]``
+
+    Shapes: (*, m, n) -> (*, min(m, n - offset)); a view.
+    Raises: RuntimeError if both dimensions are the same; IndexError for one that `A` lacks.
+
+    >>> torch.linalg.diagonal(torch.tensor([[1, 2], [3, 4]]))
+    tensor([1, 4])
+    """
     return A.diagonal(offset, dim1, dim2)
 
 
 @public("linalg", out=True)
 def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
-    """``sum(conj(x) * y)`` along `dim`."""
+    """The inner product of vectors along `dim`: ``out = sum(conj(x[i]) * y[i], i)``
+
+    Shapes: `x` and `y` are broadcast, and `dim` disappears.
+    Raises: RuntimeError if the shapes do not broadcast.
+
+    >>> torch.linalg.vecdot(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([1.0, 10.0]))
+    tensor([21., 43.])
+    """
     if x._array.dtype.kind not in INEXACT:
         raise RuntimeError(f"linalg.vecdot: Expected a floating point or complex tensor. Got {scalar_name(x._array.dtype)}")
     if x._array.dtype != y._array.dtype:
@@ -106,7 +136,14 @@ def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
 
 @method()
 def trace(input: Tensor) -> Tensor:
-    """The sum of the diagonal of a matrix."""
+    """The sum of the diagonal of a matrix: ``out = sum(input[i, i], i)``
+
+    Shapes: (m, n) -> ().
+    Raises: RuntimeError unless `input` is a matrix.
+
+    >>> torch.trace(torch.tensor([[1, 2], [3, 4]]))
+    tensor(5)
+    """
     if input._array.ndim != 2:
         raise RuntimeError(f"trace: expected a matrix, but got tensor with dim {input._array.ndim}")
     accept("trace", "iufc", input._array)
@@ -122,7 +159,15 @@ def _cross_product(input: Tensor, other: Tensor, dim: int) -> Tensor:
 
 @public("linalg:cross", out=True)
 def _linalg_cross(input: Tensor, other: Tensor, *, dim: int = -1) -> Tensor:
-    """The cross product of vectors of length 3 along `dim`."""
+    """The cross product of vectors of length 3 along `dim`: ``out[0] = input[1] * other[2] - input[2] * other[1]``, and so on
+    around.
+
+    Shapes: `input` and `other` are broadcast, with size 3 at `dim`.
+    Raises: RuntimeError unless both have size 3 there.
+
+    >>> torch.linalg.cross(torch.tensor([1.0, 0.0, 0.0]), torch.tensor([0.0, 1.0, 0.0]))
+    tensor([0., 0., 1.])
+    """
     a, b = input._array, other._array
     if a.ndim != b.ndim:
         raise RuntimeError("linalg.cross: inputs must have the same number of dimensions.")
@@ -138,7 +183,16 @@ def _linalg_cross(input: Tensor, other: Tensor, *, dim: int = -1) -> Tensor:
 
 @method(out=True)
 def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
-    """The cross product of vectors of length 3 along `dim`: the first of size 3 by default."""
+    """The cross product of vectors of length 3: ``out[0] = input[1] * other[2] - input[2] * other[1]``, and so on around.
+
+    They lie along `dim`, by default the first dimension of size 3.
+
+    Shapes: `input` and `other` are broadcast, with size 3 at `dim`.
+    Raises: RuntimeError unless both have size 3 there.
+
+    >>> torch.cross(torch.tensor([1.0, 0.0, 0.0]), torch.tensor([0.0, 1.0, 0.0]), dim=0)
+    tensor([0., 0., 1.])
+    """
     if dim is None:
         warnings.warn(
             "Using torch.cross without specifying the dim arg is deprecated.\nPlease either pass the dim explicitly or simply "
@@ -154,7 +208,16 @@ def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
 
 @public("linalg:vander")
 def _linalg_vander(x: Tensor, *, N: int | None = None) -> Tensor:
-    """The powers ``x ** 0, ..., x ** (N - 1)`` along a new last dimension."""
+    """The powers along a new last dimension: ``out[..., i, k] = x[..., i] ** k``
+
+    Shapes: (*, n) -> (*, n, N), where N is n unless it is given.
+    Raises: RuntimeError unless N is greater than 1, and for a 0-d tensor.
+
+    >>> torch.linalg.vander(torch.tensor([1, 2, 3]))
+    tensor([[1, 1, 1],
+            [1, 2, 4],
+            [1, 3, 9]])
+    """
     n = N if N is not None else x._array.shape[-1] if x._array.ndim else 0
     if n <= 1:
         raise RuntimeError("N must be greater than 1.")
@@ -175,7 +238,16 @@ def _powers(x: Tensor, n: int) -> Tensor:
 
 @function()
 def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
-    """The powers of a vector as columns, the highest first unless `increasing`."""
+    """The powers of a vector as columns, the highest first unless `increasing`: ``out[i, k] = x[i] ** (N - 1 - k)``
+
+    Shapes: (n,) -> (n, N), where N is n unless it is given.
+    Raises: RuntimeError unless `x` is a vector and N is not negative.
+
+    >>> torch.vander(torch.tensor([1, 2, 3]))
+    tensor([[1, 1, 1],
+            [4, 2, 1],
+            [9, 3, 1]])
+    """
     if x._array.ndim != 1:
         raise RuntimeError("x must be a one-dimensional tensor.")
     n = x._array.shape[0] if N is None else N
@@ -187,7 +259,14 @@ def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
 
 @public("linalg", out=True)
 def tensorinv(A: Tensor, ind: int = 2) -> Tensor:
-    """The inverse of A as a map between its dimensions before and from `ind`."""
+    """The inverse of a tensor as a map between its dimensions before and from `ind`: ``tensordot(out, A, ind) = I``
+
+    Shapes: (*a, *b), the products of both equal, with `ind` dimensions in a -> (*b, *a).
+    Raises: RuntimeError unless `ind` is positive and the products are equal; LinAlgError where there is no inverse.
+
+    >>> torch.linalg.tensorinv(torch.eye(4).reshape(4, 2, 2), ind=1).shape
+    torch.Size([2, 2, 4])
+    """
     if ind <= 0:
         raise RuntimeError(f"Expected a strictly positive integer for 'ind', but got {ind}")
     shape = A._array.shape
@@ -204,7 +283,14 @@ def tensorinv(A: Tensor, ind: int = 2) -> Tensor:
 
 @public("linalg", out=True)
 def tensorsolve(A: Tensor, B: Tensor, dims: Any = None) -> Tensor:
-    """The X with ``tensordot(A, X, X.ndim) = B``; `dims` of A are moved to the end first."""
+    """The solution of a linear system of tensors: ``tensordot(A, out, out.ndim) = B``; `dims` of A are moved to the end first.
+
+    Shapes: `A` (*b, *x), `B` (*b) -> (*x), the products of both equal.
+    Raises: RuntimeError unless the products are equal; LinAlgError where there is no solution.
+
+    >>> torch.linalg.tensorsolve(torch.eye(4).reshape(2, 2, 4), torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    tensor([1., 2., 3., 4.])
+    """
     if dims is not None:
         moved = [wrap_dim(d, A._array.ndim) for d in dims]
         A = A.permute(*[d for d in range(A._array.ndim) if d not in moved], *moved)
@@ -221,7 +307,18 @@ def tensorsolve(A: Tensor, B: Tensor, dims: Any = None) -> Tensor:
 @public("linalg", "torch", "Tensor")
 @by_element
 def matrix_exp(A: Tensor) -> Tensor:
-    """``1 + A + A @ A / 2 + ...``: the rational approximation of order 13 of A scaled to norm 1, then squared (Higham, 2005)."""
+    """The exponential of square matrices: ``out = sum(matrix_power(A, k) / factorial(k), k)``
+
+    By the rational approximation of order 13 of A scaled to norm 1, then squared.
+
+    Shapes: (*, n, n) -> (*, n, n).
+    Raises: RuntimeError for matrices that are not square, and for integers.
+    Source: Higham, The scaling and squaring method for the matrix exponential revisited, 2005.
+
+    >>> torch.linalg.matrix_exp(torch.tensor([[0.0, torch.pi], [-torch.pi, 0.0]])).round(decimals=4)
+    tensor([[-1., -0.],
+            [ 0., -1.]])
+    """
     if isinstance(A, Tensor) and A._array.dtype.char in NARROW:
         return in_float32(matrix_exp, A)
     square("linalg.matrix_exp", A)

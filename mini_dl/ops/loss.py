@@ -21,11 +21,12 @@ from mini_dl._unseen import is_unseen
 from mini_dl.autograd.mode import mode, no_grad
 from mini_dl.autograd.primitive import op, symmetric_in
 from mini_dl.kernels.blocks import elementwise, real_floating
-from mini_dl.ops.activation import _hardtanh, logsigmoid
+from mini_dl.ops.activation import logsigmoid
 from mini_dl.ops.ctc import ctc_loss
 from mini_dl.ops.embedding_losses import cosine_embedding_loss, hinge_embedding_loss, margin_ranking_loss, triplet_margin_loss
 from mini_dl.ops.loss_reduction import _warn_of_broadcasting, _weighted, checked_reduction, reduced_loss, without_gradient
 from mini_dl.ops.operands import in_float32, masked
+from mini_dl.ops.piecewise_linear import _hardtanh
 from mini_dl.tensor import Tensor, wrap
 
 # ------------------------------------------------------------------------------------------------ regression
@@ -47,10 +48,13 @@ def mse_loss(
     input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
     weight: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
-    """``(input - target) ** 2``, times `weight`, reduced (the mean then by the sum of the weights).
+    """``loss = (input - target) ** 2``, reduced to the mean, the sum, or not at all.
 
-    >>> import mini_dl as torch
-    >>> torch.nn.functional.mse_loss(torch.tensor([1.0, 2.0]), torch.tensor([0.0, 4.0]))
+    With `weight`, times it; the mean then divides by the sum of the weights.
+
+    Family: loss
+
+    >>> F.mse_loss(torch.tensor([1.0, 2.0]), torch.tensor([0.0, 4.0]))
     tensor(2.5000)
     """
     _warn_of_broadcasting(input, target)
@@ -65,7 +69,15 @@ def l1_loss(
     input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
     weight: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
-    """``|input - target|``, times `weight`, reduced (the mean then by the sum of the weights)"""
+    """``loss = abs(input - target)``, reduced to the mean, the sum, or not at all.
+
+    With `weight`, times it; the mean then divides by the sum of the weights.
+
+    Family: loss
+
+    >>> F.l1_loss(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 5.0]))
+    tensor(1.5000)
+    """
     _warn_of_broadcasting(input, target)
     reduction = checked_reduction(reduction, size_average, reduce)
     loss = (input - target).abs()
@@ -93,7 +105,15 @@ def smooth_l1_loss(
     input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
     beta: float = 1.0,
 ) -> Tensor:  # fmt: skip
-    """``d ** 2 / (2 * beta)`` where ``d = |input - target| < beta``, else ``d - beta / 2`` (Girshick, 2015)"""
+    """``loss = d ** 2 / (2 * beta) if d < beta else d - beta / 2`` with ``d = abs(input - target)``, reduced.
+
+    Shapes: `input` and `target` (*in) -> (), or (*in) if `reduction` is "none".
+    Raises: RuntimeError if `beta` is negative or the shapes do not broadcast; ValueError for an unknown `reduction`.
+    Source: Girshick, Fast R-CNN, 2015, section 2.3.
+
+    >>> F.smooth_l1_loss(torch.zeros(2), torch.tensor([1.0, 5.0]), beta=4.0, reduction="none")
+    tensor([0.1250, 3.0000])
+    """
     _warn_of_broadcasting(input, target)
     reduction = checked_reduction(reduction, size_average, reduce)
     if beta == 0:
@@ -108,7 +128,15 @@ def smooth_l1_loss(
 def huber_loss(
     input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0, weight: Tensor | None = None
 ) -> Tensor:
-    """``d ** 2 / 2`` where ``d = |input - target| < delta``, else ``delta * (d - delta / 2)`` (Huber, 1964)"""
+    """``loss = d ** 2 / 2 if d < delta else delta * (d - delta / 2)`` with ``d = abs(input - target)``, times `weight`, reduced.
+
+    Shapes: `input` and `target` (*in) -> (), or (*in) if `reduction` is "none".
+    Raises: RuntimeError unless `delta` is positive, and if the shapes do not broadcast; ValueError for an unknown `reduction`.
+    Source: Huber, Robust estimation of a location parameter, 1964.
+
+    >>> F.huber_loss(torch.zeros(2), torch.tensor([1.0, 5.0]), delta=2.0, reduction="none")
+    tensor([0.5000, 8.0000])
+    """
     _warn_of_broadcasting(input, target)
     if weight is None or reduction not in ("none", "mean", "sum"):
         checked_reduction(reduction)
@@ -131,8 +159,16 @@ def poisson_nll_loss(
     input: Tensor, target: Tensor, log_input: bool = True, full: bool = False, size_average: bool | None = None,
     eps: float = 1e-8, reduce: bool | None = None, reduction: str = "mean",
 ) -> Tensor:  # fmt: skip
-    """``exp(input) - target * input``, without `log_input` ``input - target * log(input + eps)``; `full` adds Stirling's
-    approximation of ``log(target!)`` where the target exceeds 1."""
+    """``loss = exp(input) - target * input``, without `log_input` ``input - target * log(input + eps)``, reduced.
+
+    `full` adds ``target * log(target) - target + log(2 * pi * target) / 2``, near ``log(factorial(target))``, where ``target >
+    1``.
+
+    Family: loss
+
+    >>> F.poisson_nll_loss(torch.tensor([0.0, 1.0]), torch.tensor([1.0, 3.0]), reduction="none")
+    tensor([ 1.0000, -0.2817])
+    """
     reduction = checked_reduction(reduction, size_average, reduce)
     loss = input.exp() - target * input if log_input else input - target * (input + eps).log()
     if full:
@@ -145,10 +181,16 @@ def poisson_nll_loss(
 def gaussian_nll_loss(
     input: Tensor, target: Tensor, var: Tensor | float, full: bool = False, eps: float = 1e-6, reduction: str = "mean"
 ) -> Tensor:
-    """``(log(var) + (input - target) ** 2 / var) / 2`` with `var` at least `eps`; `full` adds ``log(2 pi) / 2``.
+    """``loss = (log(v) + (input - target) ** 2 / v) / 2`` with ``v = max(var, eps)``, reduced; `full` adds ``log(2 * pi) / 2``.
 
-    ValueError if `var` has a negative element, or neither the shape of `input`, nor it without the last dimension, nor it with
-    a 1.
+    `v` takes the gradient of `var` also below `eps`.
+
+    Shapes: `input` and `target` (*, K), `var` (*, K), (*, 1), (*) or a number -> (), or (*, K) if `reduction` is "none".
+    Raises: ValueError for a negative `var` or one of another shape, and for an unknown `reduction`.
+    Source: Nix and Weigend, Estimating the mean and variance of the target probability distribution, 1994.
+
+    >>> F.gaussian_nll_loss(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 5.0]), var=torch.tensor([1.0, 4.0]), reduction="none")
+    tensor([0.0000, 1.8181])
     """
     if not isinstance(var, Tensor) and not is_number(var):
         raise TypeError(f"gaussian_nll_loss(): argument 'var' (position 3) must be Tensor or float, not {type_name(var)}")
@@ -176,8 +218,18 @@ def kl_div(
     input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
     log_target: bool = False,
 ) -> Tensor:  # fmt: skip
-    """``target * (log(target) - input)``, with `log_target` ``exp(target) * (target - input)``; "batchmean" divides the sum by
-    the first size."""
+    """``loss = target * (log(target) - input)`` for log-probabilities `input`; with `log_target` ``exp(target) * (target -
+    input)``.
+
+    "batchmean" divides the sum by the first size: the divergence of each sample; "mean" divides by all.
+
+    Shapes: `input` and `target` (*in) -> (), or (*in) if `reduction` is "none".
+    Raises: RuntimeError if the shapes do not broadcast, and for integers; ValueError for an unknown `reduction`.
+    Source: Kullback and Leibler, On information and sufficiency, 1951.
+
+    >>> F.kl_div(torch.tensor([[0.5, 0.5]]).log(), torch.tensor([[0.25, 0.75]]), reduction="batchmean")
+    tensor(0.1308)
+    """
     batchmean = reduction == "batchmean" and size_average is None and reduce is None
     if reduction == "mean" and size_average is None and reduce is None:
         warnings.warn(
@@ -220,9 +272,15 @@ def binary_cross_entropy(
     input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: bool | None = None, reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:  # fmt: skip
-    """``-(target * log(input) + (1 - target) * log(1 - input))`` with logarithms of at least -100, times `weight`.
+    """``loss = -(target * log(input) + (1 - target) * log(1 - input))`` for probabilities, times `weight`, reduced.
 
-    ValueError if the shapes differ, RuntimeError if an element of `input` lies outside [0, 1].
+    Logarithms are at least -100, so that the loss is finite at 0 and 1.
+
+    Shapes: `input` and `target` (*in) -> (), or (*in) if `reduction` is "none".
+    Raises: ValueError if the shapes differ, and for an unknown `reduction`; RuntimeError for elements outside [0, 1].
+
+    >>> F.binary_cross_entropy(torch.tensor([0.9, 0.0]), torch.tensor([1.0, 1.0]), reduction="none")
+    tensor([  0.1054, 100.0000])
     """
     reduction = checked_reduction(reduction, size_average, reduce)
     if target.shape != input.shape:
@@ -247,8 +305,17 @@ def binary_cross_entropy_with_logits(
     input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: bool | None = None, reduce: bool | None = None,
     reduction: str = "mean", pos_weight: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
-    """``-(pos_weight * target * log(s) + (1 - target) * log(1 - s))`` with ``s = sigmoid(input)``, times `weight`, without
-    overflow. ValueError if the shapes differ."""
+    """``loss = -(pos_weight * target * log(s) + (1 - target) * log(1 - s))`` with ``s = 1 / (1 + exp(-input))``, times `weight`,
+    reduced.
+
+    Computed from ``log(s)`` without overflow; `pos_weight` makes up for rare positives.
+
+    Shapes: `input` and `target` (*in), the weights broadcast -> (), or (*in) if `reduction` is "none".
+    Raises: ValueError if the shapes differ, and for an unknown `reduction`; RuntimeError for a `target` of integers.
+
+    >>> F.binary_cross_entropy_with_logits(torch.tensor([2.0, -1000.0]), torch.tensor([1.0, 1.0]), reduction="none")
+    tensor([1.2693e-01, 1.0000e+03])
+    """
     reduction = checked_reduction(reduction, size_average, reduce)
     if target.shape != input.shape:
         raise ValueError(f"Target size ({target.shape}) must be the same as input size ({input.shape})")
@@ -274,7 +341,14 @@ def binary_cross_entropy_with_logits(
 def soft_margin_loss(
     input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
 ) -> Tensor:
-    """``log(1 + exp(-target * input))``; `target` takes no gradient."""
+    """``loss = log(1 + exp(-target * input))`` for targets 1 and -1, reduced; `target` takes no gradient.
+
+    Shapes: `input` (*in), `target` broadcast to it -> (), or (*in) if `reduction` is "none".
+    Raises: RuntimeError if `target` does not broadcast to the shape of `input`; ValueError for an unknown `reduction`.
+
+    >>> F.soft_margin_loss(torch.tensor([2.0, -1.0]), torch.tensor([1.0, 1.0]), reduction="none")
+    tensor([0.1269, 1.3133])
+    """
     reduction = checked_reduction(reduction, size_average, reduce)
     without_gradient("soft_margin_loss", target=target)
     x, common = input._array, broadcast_shapes(input._array.shape, target._array.shape)
@@ -292,7 +366,17 @@ def multilabel_soft_margin_loss(
     input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: bool | None = None, reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:  # fmt: skip
-    """Binary cross entropy with logits, times `weight`, averaged over the classes (the last dimension), then reduced."""
+    """``loss[n] = -sum(target[n, c] * log(s[n, c]) + (1 - target[n, c]) * log(1 - s[n, c]), c) / C`` with ``s = 1 / (1 +
+    exp(-input))``.
+
+    Each term is multiplied by `weight`; the losses of the samples are reduced.
+
+    Shapes: `input` and `target` (*, C), `weight` (C) -> (), or (*) if `reduction` is "none".
+    Raises: RuntimeError if the shapes do not broadcast; ValueError for an unknown `reduction`.
+
+    >>> F.multilabel_soft_margin_loss(torch.tensor([[2.0, -1.0]]), torch.tensor([[1.0, 0.0]]))
+    tensor(0.2201)
+    """
     if size_average is not None or reduce is not None:
         reduction = checked_reduction(reduction, size_average, reduce)
     loss = -(target * logsigmoid(input) + (1 - target) * logsigmoid(-input))

@@ -15,9 +15,17 @@ from mini_dl.tensor import Tensor
 
 @function()
 def svd_lowrank(A: Tensor, q: int | None = 6, niter: int | None = 2, M: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
-    """The `q` largest singular values of `A`, or of ``A - M``, approximately: ``A = U diag(S) V^H``. Algorithm 5.1 of the source.
+    """The `q` largest singular values, approximately, of `A` or of ``A - M``, and their vectors: ``A = U @ diag(S) @ V.H``
 
-    (*, m, n) -> (*, m, q), (*, q), (*, n, q); `niter` rounds of power iteration sharpen the basis.
+    `niter` rounds of power iteration sharpen the basis, which begins at random.
+
+    Shapes: (*, m, n) -> (*, m, q), (*, q), (*, n, q).
+    Raises: ValueError for a negative `q` or `niter`; RuntimeError for shapes that do not fit.
+    Source: Halko, Martinsson, and Tropp, Finding structure with randomness, 2009, algorithm 5.1.
+
+    >>> _ = torch.manual_seed(0); A = torch.diag(torch.tensor([3.0, 2.0, 1.0]))
+    >>> torch.svd_lowrank(A, q=3)[1]
+    tensor([3.0000, 2.0000, 1.0000])
     """
     q = 6 if q is None else q
     m, n = A.shape[-2:]
@@ -44,9 +52,16 @@ def _approximate_basis(A: Tensor, q: int, niter: int) -> Tensor:
 
 @function()
 def pca_lowrank(A: Tensor, q: int | None = None, center: bool = True, niter: int = 2) -> tuple[Tensor, Tensor, Tensor]:
-    """The principal directions (columns of V) of the rows of `A`: `svd_lowrank` of `A`, with `center` less its mean row.
+    """The principal directions (columns of V) of the rows: ``A - mean = U @ diag(S) @ V.T``; without `center`, of `A` as it is.
 
-    ValueError unless ``0 <= q <= min(m, n)`` (6 at most by default) and ``niter >= 0``.
+    Shapes: (*, m, n) -> (*, m, q), (*, q), (*, n, q).
+    Raises: ValueError unless ``0 <= q <= min(m, n)`` (6 at most by default) and ``niter >= 0``.
+    Source: Halko, Martinsson, and Tropp, Finding structure with randomness, 2009.
+
+    >>> _ = torch.manual_seed(0); x = torch.tensor([[0.0, 0.0], [1.0, 1.0], [2.0, 2.0]])
+    >>> torch.pca_lowrank(x, q=1)[2].abs()
+    tensor([[0.7071],
+            [0.7071]])
     """
     m, n = A.shape[-2:]
     if q is None:

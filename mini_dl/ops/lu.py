@@ -103,7 +103,20 @@ def _permutation_matrix(pivots: Array, m: int, kind: Any) -> Tensor:
 @public("linalg", out=True)
 @by_element
 def lu(A: Tensor, *, pivot: bool = True) -> NamedTensors:
-    """``(P, L, U)`` with ``A = P @ L @ U``: a permutation, unit lower and upper triangular."""
+    """The LU decomposition with partial pivoting, a permutation, a unit lower, and an upper triangular matrix: ``A = P @ L @ U``
+
+    Shapes: (*, m, n) -> (*, m, m), (*, m, k), (*, k, n) with ``k = min(m, n)``.
+    Raises: RuntimeError for fewer than two dimensions, integers, and float16.
+
+    >>> torch.linalg.lu(torch.tensor([[0.0, 2.0], [4.0, 6.0]]))
+    torch.return_types.linalg_lu(
+    P=tensor([[0., 1.],
+            [1., 0.]]),
+    L=tensor([[1., 0.],
+            [0., 1.]]),
+    U=tensor([[4., 6.],
+            [0., 2.]]))
+    """
     refuse_hollow("lu", A)
     _pivoting(pivot)
     L, U, pivots, _ = _lower_upper(matrix("linalg.lu", A))
@@ -121,7 +134,14 @@ def _zero_pivot(name: str, info: Array) -> str:
 @public("linalg", out=True)
 @by_element
 def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False) -> NamedTensors:
-    """Like `lu_factor`, with ``info``: the order of the first zero pivot, 0 if there is none."""
+    """`lu_factor` without an error: ``A = P @ L @ U``, and `info`, the order of the first zero pivot, 0 if there is none.
+
+    Shapes: (*, m, n) -> (*, m, n), (*, min(m, n)), (*).
+    Raises: LinAlgError only if `check_errors`; RuntimeError for integers.
+
+    >>> torch.linalg.lu_factor_ex(torch.zeros(2, 2)).info
+    tensor(1, dtype=torch.int32)
+    """
     refuse_hollow("lu_factor_ex", A)
     _pivoting(pivot)
     A = matrix("torch.linalg.lu_factor_ex", A)
@@ -139,7 +159,17 @@ def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False) -
 @public("linalg", out=True)
 @by_element
 def lu_factor(A: Tensor, *, pivot: bool = True) -> NamedTensors:
-    """``(LU, pivots)``: L without its diagonal and U in one matrix, and the row exchanges, counted from 1."""
+    """The LU decomposition, L without its diagonal and U in one matrix, and the row exchanges, counted from 1: ``A = P @ L @ U``
+
+    Shapes: (*, m, n) -> (*, m, n), (*, min(m, n)).
+    Raises: LinAlgError where a pivot is zero; RuntimeError for integers.
+
+    >>> torch.linalg.lu_factor(torch.tensor([[1.0, 2.0], [4.0, 6.0]]))
+    torch.return_types.linalg_lu_factor(
+    LU=tensor([[4.0000, 6.0000],
+            [0.2500, 0.5000]]),
+    pivots=tensor([2, 2], dtype=torch.int32))
+    """
     LU, pivots, info = lu_factor_ex(A, pivot=pivot)
     if info._array.any():
         raise RuntimeError(_zero_pivot("torch.linalg.lu_factor", info._array))
@@ -149,7 +179,15 @@ def lu_factor(A: Tensor, *, pivot: bool = True) -> NamedTensors:
 @public("torch:lu", "Tensor:lu", out=True)
 @deprecated("torch.lu", "`torch.linalg.lu_factor` or `torch.linalg.lu_factor_ex`")
 def _torch_lu(A: Tensor, pivot: bool = True, get_infos: bool = False) -> Any:
-    """``linalg.lu_factor``, with ``info`` on request."""
+    """`linalg.lu_factor`, with `info` on request: ``A = P @ L @ U``
+
+    Shapes: (*, m, n) -> (*, m, n), (*, min(m, n)), and (*) if `get_infos`.
+    Raises: LinAlgError where a pivot is zero, unless `get_infos`.
+
+    >>> torch.lu(torch.tensor([[1.0, 2.0], [4.0, 6.0]]))
+    (tensor([[4.0000, 6.0000],
+            [0.2500, 0.5000]]), tensor([2, 2], dtype=torch.int32))
+    """
     LU, pivots, info = lu_factor_ex(A, pivot=pivot)
     return (LU, pivots, info) if get_infos else (LU, pivots)
 
@@ -157,7 +195,16 @@ def _torch_lu(A: Tensor, pivot: bool = True, get_infos: bool = False) -> Any:
 @function(out=True)
 @by_element
 def lu_unpack(LU_data: Tensor, LU_pivots: Tensor, unpack_data: bool = True, unpack_pivots: bool = True) -> NamedTensors:
-    """``(P, L, U)`` from what `lu_factor` returned."""
+    """The three matrices from what `lu_factor` returned: ``A = P @ L @ U``
+
+    Shapes: (*, m, n), (*, k) -> (*, m, m), (*, m, k), (*, k, n) with ``k = min(m, n)``; what is not asked for is empty.
+    Raises: RuntimeError unless the pivots are int32 and fit.
+
+    >>> LU, pivots = torch.linalg.lu_factor(torch.tensor([[1.0, 2.0], [4.0, 6.0]]))
+    >>> torch.lu_unpack(LU, pivots).L
+    tensor([[1.0000, 0.0000],
+            [0.2500, 1.0000]])
+    """
     if unpack_pivots and LU_pivots._array.dtype != np.int32:
         raise RuntimeError(
             "torch.lu_unpack: LU_pivots is expected to be a contiguous tensor of torch.int32 dtype.\n"
@@ -179,7 +226,18 @@ def lu_unpack(LU_data: Tensor, LU_pivots: Tensor, unpack_data: bool = True, unpa
 @public("linalg:lu_solve", out=True)
 @by_element
 def _lu_solve(LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoint: bool = False) -> Tensor:
-    """The solution of ``A @ X = B`` (or ``X @ A = B``; of the adjoint of A) from the LU factors of A."""
+    """The solution of a linear system from the LU factors of its matrix: ``A @ out = B``, unless `left` ``out @ A = B``
+
+    With `adjoint`, that of ``A.H``.
+
+    Shapes: `LU` (*, n, n), `pivots` (*, n), `B` (*, n, k) -> (*, n, k).
+    Raises: RuntimeError unless the shapes fit and the dtypes are equal.
+
+    >>> LU, pivots = torch.linalg.lu_factor(torch.tensor([[1.0, 2.0], [4.0, 6.0]]))
+    >>> torch.linalg.lu_solve(LU, pivots, torch.tensor([[5.0], [16.0]]))
+    tensor([[1.],
+            [2.]])
+    """
     square("torch.linalg.lu_solve", LU, "LU")
     matrix("torch.linalg.lu_solve", B, "B")
     if pivots._array.dtype != np.int32:
@@ -213,5 +271,14 @@ def _lu_solve(LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoi
 @method(out=True)
 @deprecated("torch.lu_solve", "`torch.linalg.lu_solve(LU, pivots, B)`")
 def lu_solve(input: Tensor, LU_data: Tensor, LU_pivots: Tensor) -> Tensor:
-    """The solution of ``A @ X = input`` from the LU factors of A."""
+    """The solution of a linear system from the LU factors of its matrix: ``A @ out = input``
+
+    Shapes: `input` (*, n, k), `LU_data` (*, n, n), `LU_pivots` (*, n) -> (*, n, k).
+    Raises: RuntimeError unless the shapes fit and the dtypes are equal.
+
+    >>> LU, pivots = torch.linalg.lu_factor(torch.tensor([[1.0, 2.0], [4.0, 6.0]]))
+    >>> torch.lu_solve(torch.tensor([[5.0], [16.0]]), LU, pivots)
+    tensor([[1.],
+            [2.]])
+    """
     return _lu_solve(LU_data, LU_pivots, input)

@@ -92,7 +92,13 @@ def over(reduce: Callable[..., Tensor], input: Tensor, dim: Ints | None, keepdim
 def sum(
     input: Tensor, dim: Ints | None = None, *, keepdim: bool = False, dtype: dtype | None = None, mask: Tensor | None = None
 ) -> Tensor:
-    """The sum of the elements that `mask` keeps."""
+    """The sum of the elements that `mask` keeps: ``out = sum(input[i] if mask[i] else 0, i)``
+
+    Family: masked
+
+    >>> torch.masked.sum(torch.tensor([[1, 2], [3, 4]]), 1, mask=torch.tensor([[True, False], [True, True]]))
+    tensor([1, 7])
+    """
     return over(reduction.sum, filled(input, mask, 0), dim, keepdim, dtype=total_type(input, dtype))
 
 
@@ -100,11 +106,26 @@ def sum(
 def prod(
     input: Tensor, dim: Ints | None = None, *, keepdim: bool = False, dtype: dtype | None = None, mask: Tensor | None = None
 ) -> Tensor:
-    """The product of the elements that `mask` keeps."""
+    """The product of the elements that `mask` keeps: ``out = prod(input[i] if mask[i] else 1, i)``
+
+    Family: masked
+
+    >>> torch.masked.prod(torch.tensor([2, 3, 4]), 0, mask=torch.tensor([True, False, True]))
+    tensor(8)
+    """
     out = filled(input, mask, 1).to(total_type(input, dtype))
     for d in reversed(all_dims(dim, input._array.ndim)):
         out = scans.prod(out, d, bool(keepdim))
     return out.clone() if out is input and dim not in (None, ()) else out
+
+
+def _said_of(name: str, what: str, shown: str) -> str:
+    return f"""{what}
+
+Family: {"scan" if "soft" in name else "masked"}
+
+>>> torch.masked.{name}(torch.tensor([5, 9, 3]){".float()" * ("soft" in name)}, 0, mask=torch.tensor([True, False, True]))
+tensor({shown})"""
 
 
 def _extreme(reduce: Callable[..., Tensor], fill: Callable[[Tensor, str], Number], doc: str) -> Callable[..., Tensor]:
@@ -128,13 +149,17 @@ def _place(reduce: Callable[..., Tensor], fill: Callable[[Tensor, str], Number],
         out = reduce(filled(input, mask, lambda: fill(input, reduce.__name__)), dim, bool(keepdim))
         return out.to(input.dtype if dtype is None else dtype)
 
-    return public("masked")(named(place, reduce.__name__, f"{doc}, in the type of the input unless `dtype` is given."))
+    return public("masked")(named(place, reduce.__name__, doc))
 
 
-amax = _extreme(reduction.amax, lowest, "The largest of the elements that `mask` keeps.")
-amin = _extreme(reduction.amin, highest, "The smallest of the elements that `mask` keeps.")
-argmax = _place(reduction.argmax, lowest, "The index of the largest element that `mask` keeps")
-argmin = _place(reduction.argmin, highest, "The index of the smallest element that `mask` keeps")
+LARGEST, SMALLEST = "The largest of the elements that `mask` keeps", "The smallest of the elements that `mask` keeps"
+INDEX = "The index, in the dtype of the input unless `dtype` is given, of the"
+KEPT = "element that `mask` keeps"
+
+amax = _extreme(reduction.amax, lowest, _said_of("amax", f"{LARGEST}: ``out = max(input[i], i)``", "5"))
+amin = _extreme(reduction.amin, highest, _said_of("amin", f"{SMALLEST}: ``out = min(input[i], i)``", "3"))
+argmax = _place(reduction.argmax, lowest, _said_of("argmax", f"{INDEX} largest {KEPT}: ``input[out] = max(input[i], i)``", "0"))
+argmin = _place(reduction.argmin, highest, _said_of("argmin", f"{INDEX} smallest {KEPT}: ``input[out] = min(input[i], i)``", "2"))
 
 
 def _count(input: Tensor, mask: Tensor | None, dim: Ints | None, keepdim: bool) -> Tensor:
@@ -146,7 +171,14 @@ def _count(input: Tensor, mask: Tensor | None, dim: Ints | None, keepdim: bool) 
 def mean(
     input: Tensor, dim: Ints | None = None, *, keepdim: bool = False, dtype: dtype | None = None, mask: Tensor | None = None
 ) -> Tensor:
-    """The mean of the elements that `mask` keeps: NaN where there are none. ValueError for integers without `dtype`."""
+    """The mean of the n elements that `mask` keeps: ``out = sum(input[i], i) / n``; NaN where there are none.
+
+    Family: masked
+    Raises: ValueError for integers without `dtype`; IndexError for a dimension that `input` lacks.
+
+    >>> torch.masked.mean(torch.tensor([1.0, 2.0, 9.0]), 0, mask=torch.tensor([True, True, False]))
+    tensor(1.5000)
+    """
     what, kind = ("Input", input.dtype) if dtype is None else ("Optional", dtype)
     if not (kind.is_floating_point or kind.is_complex):
         raise ValueError(
@@ -159,7 +191,14 @@ def mean(
 def median(
     input: Tensor, dim: int = -1, *, keepdim: bool = False, dtype: dtype | None = None, mask: Tensor | None = None
 ) -> Tensor:
-    """The lower median of the elements that `mask` keeps: NaN where there are none, ValueError for integers."""
+    """The lower median of the n elements that `mask` keeps: ``out = sort(input)[(n - 1) // 2]``; NaN where there are none.
+
+    Family: masked
+    Raises: ValueError for integers; IndexError for a dimension that `input` lacks.
+
+    >>> torch.masked.median(torch.tensor([1.0, 2.0, 9.0]), 0, mask=torch.tensor([True, True, False]))
+    tensor(1.)
+    """
     floating = input._array.dtype.kind in FLOATING
     x = filled(input if floating else input.to(_dtypes.float32), mask, math.nan)
     out: Tensor = sorting.nanmedian(x, all_dims(dim, input._array.ndim)[0] if input._array.ndim else 0, keepdim).values
@@ -174,7 +213,13 @@ def median(
 def logsumexp(
     input: Tensor, dim: Ints | None = None, *, keepdim: bool = False, dtype: dtype | None = None, mask: Tensor | None = None
 ) -> Tensor:
-    """``logsumexp`` of the elements that `mask` keeps."""
+    """The logarithm of the sum of exponentials of the elements that `mask` keeps: ``out = log(sum(exp(input[i]), i))``
+
+    Family: masked
+
+    >>> torch.masked.logsumexp(torch.tensor([0.0, 0.0, 9.0]), 0, mask=torch.tensor([True, True, False]))
+    tensor(0.6931)
+    """
     out = reduction.logsumexp(filled(input, mask, lambda: lowest(input, "logsumexp")), all_dims(dim, input._array.ndim), keepdim)
     return out.to(input.dtype if dtype is None else dtype)
 
@@ -184,7 +229,13 @@ def logaddexp(
     input: Tensor, other: Tensor, *, dtype: dtype | None = None, input_mask: Tensor | None = None,
     other_mask: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
-    """``log(exp(input) + exp(other))`` where the masks keep both, and the kept one elsewhere."""
+    """``out = log(exp(input) + exp(other))`` where the masks keep both, and the kept one elsewhere.
+
+    Family: binary
+
+    >>> torch.masked.logaddexp(torch.zeros(2), torch.zeros(2), other_mask=torch.tensor([True, False]))
+    tensor([0.6931, 0.0000])
+    """
     ours = filled(input, input_mask, lambda: lowest(input, "logaddexp"))
     out = ours.logaddexp(filled(other, other_mask, lambda: lowest(other, "logaddexp")))
     return out.to(input.dtype if dtype is None else dtype)
@@ -195,7 +246,13 @@ def norm(
     input: Tensor, ord: Any = 2.0, dim: Ints | None = None, *, keepdim: bool = False, dtype: dtype | None = None,
     mask: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
-    """The vector norm of the elements that `mask` keeps."""
+    """The vector norm of the elements that `mask` keeps: ``out = sum(abs(input[i]) ** ord, i) ** (1 / ord)``
+
+    Family: masked
+
+    >>> torch.masked.norm(torch.tensor([3.0, 4.0, 9.0]), 2, 0, mask=torch.tensor([True, True, False]))
+    tensor(5.)
+    """
     x = filled(input, mask, lambda: math.inf if ord == -math.inf else 0)
     return vector_norm(x, ord, all_dims(dim, input._array.ndim), bool(keepdim), dtype=dtype)
 
@@ -225,7 +282,13 @@ def var(
     input: Tensor, dim: Ints | None = None, unbiased: bool | None = None, *, correction: int | float | None = None,
     keepdim: bool = False, dtype: dtype | None = None, mask: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
-    """The variance of the elements that `mask` keeps."""
+    """The variance of the n elements that `mask` keeps: ``out = sum((input[i] - mean) ** 2, i) / max(0, n - correction)``
+
+    Family: masked
+
+    >>> torch.masked.var(torch.tensor([1.0, 3.0, 9.0]), 0, mask=torch.tensor([True, True, False]))
+    tensor(2.)
+    """
     return _variance(input, dim, unbiased, correction, keepdim, dtype, mask)
 
 
@@ -234,20 +297,39 @@ def std(
     input: Tensor, dim: Ints | None = None, unbiased: bool | None = None, *, correction: int | float | None = None,
     keepdim: bool = False, dtype: dtype | None = None, mask: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
-    """The standard deviation of the elements that `mask` keeps."""
+    """The standard deviation of the elements that `mask` keeps:
+    ``out = sqrt(sum((input[i] - mean) ** 2, i) / max(0, n - correction))``
+
+    Family: masked
+
+    >>> torch.masked.std(torch.tensor([1.0, 3.0, 9.0]), 0, mask=torch.tensor([True, True, False]))
+    tensor(1.4142)
+    """
     return _variance(input, dim, unbiased, correction, keepdim, dtype, mask).sqrt()
 
 
 @public("masked")
 def cumsum(input: Tensor, dim: int, *, dtype: dtype | None = None, mask: Tensor | None = None) -> Tensor:
-    """The cumulative sum in which hidden elements count as 0."""
+    """The running sum in which hidden elements count as 0: ``out[k] = sum(input[j] if mask[j] else 0, j)`` over ``j <= k``
+
+    Family: scan
+
+    >>> torch.masked.cumsum(torch.tensor([1, 2, 3]), 0, mask=torch.tensor([True, False, True]))
+    tensor([1, 1, 4])
+    """
     kind = input.dtype if dtype is None else dtype
     return scans.cumsum(filled(input, mask, 0), wrap_dim(dim, input._array.ndim), dtype=kind)
 
 
 @public("masked")
 def cumprod(input: Tensor, dim: int, *, dtype: dtype | None = None, mask: Tensor | None = None) -> Tensor:
-    """The cumulative product in which hidden elements count as 1."""
+    """The running product in which hidden elements count as 1: ``out[k] = prod(input[j] if mask[j] else 1, j)`` over ``j <= k``
+
+    Family: scan
+
+    >>> torch.masked.cumprod(torch.tensor([1, 2, 3]), 0, mask=torch.tensor([True, False, True]))
+    tensor([1, 1, 3])
+    """
     kind = input.dtype if dtype is None else dtype
     return scans.cumprod(filled(input, mask, 1), wrap_dim(dim, input._array.ndim), dtype=kind)
 
@@ -264,15 +346,25 @@ def _normalization(function: Callable[..., Tensor], hide: Callable[[Tensor, str]
     public("masked")(normalization)
 
 
-_normalization(softmax, lowest, "The softmax of the elements that `mask` keeps; hidden ones get 0.")
-_normalization(log_softmax, lowest, "The logarithm of the softmax of the elements that `mask` keeps; hidden ones get -inf.")
-_normalization(softmin, highest, "The softmax of the negative of the elements that `mask` keeps; hidden ones get 0.")
+SOFTMAX = "The softmax of the elements that `mask` keeps: ``out = exp(input) / sum(exp(input[j]), j)``; hidden ones get 0."
+LOG_SOFTMAX = "The logarithm of `softmax`: ``out = input - log(sum(exp(input[j]), j))``; hidden elements get -inf."
+SOFTMIN = "The softmax of the negative: ``out = exp(-input) / sum(exp(-input[j]), j)``; hidden elements get 0."
+
+_normalization(softmax, lowest, _said_of("softmax", SOFTMAX, "[0.8808, 0.0000, 0.1192]"))
+_normalization(log_softmax, lowest, _said_of("log_softmax", LOG_SOFTMAX, "[-0.1269,    -inf, -2.1269]"))
+_normalization(softmin, highest, _said_of("softmin", SOFTMIN, "[0.1192, 0.0000, 0.8808]"))
 
 
 @public("masked")
 def normalize(
     input: Tensor, ord: Any, dim: int, *, eps: float = 1e-12, dtype: dtype | None = None, mask: Tensor | None = None
 ) -> Tensor:
-    """The kept elements divided by their norm, or by `eps` if that is larger; hidden ones get 0."""
+    """The kept elements divided by their norm: ``out = input / max(norm(input, ord), eps)``; hidden ones get 0.
+
+    Family: scan
+
+    >>> torch.masked.normalize(torch.tensor([3.0, 4.0, 9.0]), 2, 0, mask=torch.tensor([True, True, False]))
+    tensor([0.6000, 0.8000, 0.0000])
+    """
     size = norm(input, ord, dim, keepdim=True, dtype=dtype, mask=mask)
     return filled(input, mask, 0) / size.maximum(wrap(np.asarray(eps, size._array.dtype)))

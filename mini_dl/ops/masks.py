@@ -53,7 +53,14 @@ def _masked_fill(input: Array, mask: Array, value: Array) -> Array:
 
 @method(inplace=True)
 def masked_fill(input: Tensor, mask: Tensor, value: Operand) -> Tensor:
-    """`value` where `mask` holds, else `input`. RuntimeError unless `mask` is bool."""
+    """One value where `mask` holds: ``out = value if mask else input``
+
+    Shapes: `input` and `mask` are broadcast, `value` is a number or () -> their common shape.
+    Raises: RuntimeError unless `mask` is of bools, and for a `value` with dimensions.
+
+    >>> torch.masked_fill(torch.tensor([1.0, 2.0, 3.0]), torch.tensor([True, False, True]), 0.0)
+    tensor([0., 2., 0.])
+    """
     return _masked_fill(input, checked_mask("masked_fill", mask), one_value("masked_fill_", input, value))
 
 
@@ -64,9 +71,16 @@ def _masked_select(input: Array, mask: Array) -> Array:
     return np.broadcast_to(input, shape)[np.broadcast_to(mask, shape)]
 
 
-@method(out="apart")
+@method(out=True)
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
-    """The elements where `mask` holds, in one dimension."""
+    """The elements where `mask` holds, in order: ``out = input[mask]``
+
+    Shapes: `input` and `mask` are broadcast -> (count,).
+    Raises: RuntimeError unless `mask` is of bools, and if the shapes do not broadcast.
+
+    >>> torch.masked_select(torch.tensor([1, 2, 3]), torch.tensor([True, False, True]))
+    tensor([1, 3])
+    """
     refuse_hollow("masked_select", input)
     return _masked_select(input, checked_mask("masked_select", mask))
 
@@ -99,7 +113,15 @@ def _masked_scatter(input: Array, mask: Array, source: Array) -> Array:
 
 @method(inplace=True)
 def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
-    """`input` with the elements where `mask` holds replaced, in order, by those of `source`."""
+    """The elements where `mask` holds replaced, in order, by those of `source`: ``out[mask][k] = source.flatten()[k]``
+
+    Shapes: `input` and `mask` are broadcast, `source` has at least as many elements as there are to replace -> their common
+    shape.
+    Raises: RuntimeError unless `mask` is of bools and `source` is long enough and of the dtype of `input`.
+
+    >>> torch.zeros(3).masked_scatter(torch.tensor([True, False, True]), torch.tensor([5.0, 6.0]))
+    tensor([5., 0., 6.])
+    """
     if not isinstance(source, Tensor):
         raise not_a_tensor("masked_scatter", "source", 2, source)
     if input._array.dtype != source._array.dtype:
@@ -119,7 +141,15 @@ def _nonzero(array: Array) -> Array:
 
 @method(out=True)
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
-    """The indices of the elements that are not zero, (count, ndim); or one tensor per dimension if `as_tuple`."""
+    """The indices of the elements that are not zero, in order: ``input[out[k]] != 0``
+
+    Shapes: (*in) of n dimensions -> (count, n), or n vectors (count,) if `as_tuple`.
+    Raises: TypeError unless `input` is a tensor.
+
+    >>> torch.nonzero(torch.tensor([[0, 5], [7, 0]]))
+    tensor([[0, 1],
+            [1, 0]])
+    """
     refuse_hollow("nonzero", input)
     refuse_batch("nonzero", input)
     if as_tuple:
@@ -130,7 +160,15 @@ def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
 @method()
 @by_element
 def argwhere(input: Tensor) -> Tensor:
-    """``input.nonzero()``"""
+    """The indices of the elements that are not zero, in order: ``out = input.nonzero()``
+
+    Shapes: (*in) of n dimensions -> (count, n).
+    Raises: TypeError unless `input` is a tensor.
+
+    >>> torch.argwhere(torch.tensor([0, 5, 7]))
+    tensor([[1],
+            [2]])
+    """
     refuse_hollow("argwhere", input)
     return wrap(mode.run(_nonzero, input._array))
 
@@ -138,7 +176,16 @@ def argwhere(input: Tensor) -> Tensor:
 @method(out=True)
 @by_element
 def nonzero_static(input: Tensor, *, size: int, fill_value: int = -1) -> Tensor:
-    """``input.nonzero()`` truncated or filled to `size` rows."""
+    """`nonzero` of a fixed length, cut off or filled up: ``out[k] = nonzero(input)[k] if k < count else fill_value``
+
+    Shapes: (*in) of n dimensions -> (size, n).
+    Raises: RuntimeError for a negative `size`.
+
+    >>> torch.nonzero_static(torch.tensor([0, 5, 7]), size=3)
+    tensor([[ 1],
+            [ 2],
+            [-1]])
+    """
     refuse_hollow("nonzero_static", input)
     if size < 0:
         raise RuntimeError("nonzero_static: 'size' must be an non-negative integer")
@@ -151,7 +198,15 @@ def nonzero_static(input: Tensor, *, size: int, fill_value: int = -1) -> Tensor:
 @function(out=True)
 @by_element
 def isin(elements: Operand, test_elements: Operand, *, assume_unique: bool = False, invert: bool = False) -> Tensor:
-    """Whether each of `elements` is among `test_elements`; one of them may be a number."""
+    """Whether each of `elements` is among `test_elements`, of which one may be a number:
+    ``out[i] = any(elements[i] == test_elements)``
+
+    Shapes: (*in) and any -> (*in), of bools.
+    Raises: RuntimeError for dtypes without an order; TypeError if both are numbers.
+
+    >>> torch.isin(torch.tensor([1, 2, 3]), torch.tensor([3, 1]))
+    tensor([ True, False,  True])
+    """
     if not isinstance(elements, Tensor) and not isinstance(test_elements, Tensor):
         raise not_a_tensor("isin", "elements", 1, elements)
     for position, (name, one) in enumerate((("elements", elements), ("test_elements", test_elements)), 1):
@@ -167,7 +222,14 @@ def isin(elements: Operand, test_elements: Operand, *, assume_unique: bool = Fal
 @function()
 @by_element
 def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
-    """The coordinates, one tensor per dimension of `shape`, of indices into a flattened tensor."""
+    """The coordinates of places of a flattened tensor: ``indices = out[0] * shape[1] + out[1]``
+
+    Shapes: (*in) -> one (*in) for each dimension of `shape`.
+    Raises: ValueError for a negative size; TypeError unless `indices` is of integers.
+
+    >>> torch.unravel_index(torch.tensor([4, 5]), (2, 3))
+    (tensor([1, 1]), tensor([1, 2]))
+    """
     if not isinstance(indices, Tensor) or indices._array.dtype.kind not in "iu":
         raise TypeError(
             "expected 'indices' to be integer dtype, but got "
@@ -189,7 +251,16 @@ def _one_hot(array: Array, num_classes: int) -> Array:
 
 @public("nn.functional")
 def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
-    """``(*) -> (*, num_classes)``: 1 at the index given by each element, else 0. -1 means the largest element plus one."""
+    """``out[i, c] = 1 if input[i] == c else 0``, with as many classes as the largest element needs unless `num_classes` is given.
+
+    Shapes: (*) of int64 -> (*, num_classes).
+    Raises: RuntimeError for other types, negative elements, and elements that are not below `num_classes`.
+
+    >>> F.one_hot(torch.tensor([0, 2, 1]))
+    tensor([[1, 0, 0],
+            [0, 0, 1],
+            [0, 1, 0]])
+    """
     array = input._array
     if array.dtype != int64.numpy:
         raise RuntimeError("one_hot is only applicable to index tensor of type LongTensor.")

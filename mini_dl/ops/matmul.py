@@ -6,16 +6,14 @@ products of two sets of rows, `_batched` multiplies stacks of matrices. Vectors 
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from mini_dl._checks import broadcast_shapes, deprecated, wrap_dim
+from mini_dl._checks import broadcast_shapes
 from mini_dl._dtypes import FLOATING, HALVES, NARROW, Array, Number, NumpyType, c_name, promote_numpy, scalar_name
-from mini_dl._surface import function, method, public
+from mini_dl._surface import method, public
 from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.memory import filled_in
 from mini_dl.autograd.primitive import linear_in, not_a_tensor, op
@@ -143,7 +141,7 @@ def _sum_of_rows(input: Array) -> Array:
 # ------------------------------------------------------------------------------------------------ matmul and its parts
 
 
-def _tensors(name: str, **arguments: object) -> None:
+def check_tensors(name: str, **arguments: object) -> None:
     for position, (argument, value) in enumerate(arguments.items(), 1):
         if not isinstance(value, Tensor):
             raise not_a_tensor(name, argument, position, value)
@@ -151,17 +149,18 @@ def _tensors(name: str, **arguments: object) -> None:
 
 @method("linalg", out=True)
 def matmul(input: Tensor, other: Tensor) -> Tensor:
-    """The matrix product; leading dimensions broadcast, a vector is a row on the left and a column on the right.
+    """The matrix product: ``out[i, j] = sum(input[i, k] * other[k, j], k)``
 
-    Shapes: (K), (K) -> (); (N, K), (K) -> (N); (K), (K, M) -> (M); (*, N, K), (*, K, M) -> (*, N, M). RuntimeError if the inner
-    sizes or the types differ.
+    Leading dimensions broadcast, a vector is a row on the left and a column on the right.
 
-    >>> import mini_dl as torch
-    >>> torch.matmul(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([1.0, 10.0]))
-    tensor([21., 43.])
+    Shapes: (K), (K) -> (); (N, K), (K) -> (N); (K), (K, M) -> (M); (*, N, K), (*, K, M) -> (*, N, M).
+    Raises: RuntimeError if the inner sizes or the dtypes differ.
+
+    >>> torch.matmul(torch.tensor([[1, 2], [3, 4]]), torch.tensor([10, 1]))
+    tensor([12, 34])
     """
     if not (isinstance(input, Tensor) and isinstance(other, Tensor)):
-        _tensors("matmul", input=input, other=other)
+        check_tensors("matmul", input=input, other=other)
     n, m = input._array.ndim, other._array.ndim
     if m == 2 and n:
         product = _rows(input, other, False)
@@ -209,9 +208,16 @@ def _stacks(input: Tensor, other: Tensor) -> Tensor:
 
 @method(out=True)
 def mm(input: Tensor, mat2: Tensor) -> Tensor:
-    """The product of two matrices, (N, K), (K, M) -> (N, M)."""
+    """The product of two matrices: ``out[i, j] = sum(input[i, k] * mat2[k, j], k)``
+
+    Shapes: (N, K), (K, M) -> (N, M).
+    Raises: RuntimeError unless both are matrices of one dtype that fit.
+
+    >>> torch.mm(torch.tensor([[1, 2]]), torch.tensor([[3], [4]]))
+    tensor([[11]])
+    """
     if not (isinstance(input, Tensor) and isinstance(mat2, Tensor)):
-        _tensors("mm", input=input, mat2=mat2)
+        check_tensors("mm", input=input, mat2=mat2)
     if input._array.ndim != 2:
         raise RuntimeError("self must be a matrix")
     if mat2._array.ndim != 2:
@@ -221,9 +227,18 @@ def mm(input: Tensor, mat2: Tensor) -> Tensor:
 
 @method(out=True)
 def bmm(input: Tensor, mat2: Tensor) -> Tensor:
-    """The products of two stacks of equally many matrices, (B, N, K), (B, K, M) -> (B, N, M)."""
+    """The products of two stacks of matrices: ``out[b] = input[b] @ mat2[b]``
+
+    Shapes: (B, N, K), (B, K, M) -> (B, N, M).
+    Raises: RuntimeError unless both are stacks of equally many matrices that fit.
+
+    >>> torch.bmm(torch.ones(2, 1, 3), torch.ones(2, 3, 1))
+    tensor([[[3.]],
+    <BLANKLINE>
+            [[3.]]])
+    """
     if not (isinstance(input, Tensor) and isinstance(mat2, Tensor)):
-        _tensors("bmm", input=input, mat2=mat2)
+        check_tensors("bmm", input=input, mat2=mat2)
     _check_batches(input, mat2)
     accept("bmm", "iufc", input._array)
     return _stacks(input, mat2)
@@ -240,9 +255,16 @@ def _check_batches(batch1: Tensor, batch2: Tensor) -> None:
 
 @method(out=True)
 def mv(input: Tensor, vec: Tensor) -> Tensor:
-    """The product of a matrix and a vector, (N, K), (K) -> (N)."""
+    """The product of a matrix and a vector: ``out[i] = sum(input[i, k] * vec[k], k)``
+
+    Shapes: (N, K), (K) -> (N).
+    Raises: RuntimeError unless they are a matrix and a vector that fit.
+
+    >>> torch.mv(torch.tensor([[1, 2], [3, 4]]), torch.tensor([1, 10]))
+    tensor([21, 43])
+    """
     if not (isinstance(input, Tensor) and isinstance(vec, Tensor)):
-        _tensors("mv", input=input, vec=vec)
+        check_tensors("mv", input=input, vec=vec)
     a, v = input._array, vec._array
     if a.ndim != 2 or v.ndim != 1:
         raise RuntimeError(f"vector + matrix @ vector expected, got 1, {a.ndim}, {v.ndim}")
@@ -257,9 +279,16 @@ def mv(input: Tensor, vec: Tensor) -> Tensor:
 
 @method(out=True)
 def dot(input: Tensor, tensor: Tensor) -> Tensor:
-    """The sum of ``input * tensor`` of two vectors, (K), (K) -> ()."""
+    """The product of two vectors: ``out = sum(input[k] * tensor[k], k)``
+
+    Shapes: (K), (K) -> ().
+    Raises: RuntimeError unless both are vectors of one length and dtype.
+
+    >>> torch.dot(torch.tensor([1, 2]), torch.tensor([3, 4]))
+    tensor(11)
+    """
     if not (isinstance(input, Tensor) and isinstance(tensor, Tensor)):
-        _tensors("dot", input=input, tensor=tensor)
+        check_tensors("dot", input=input, tensor=tensor)
     a, b = input._array, tensor._array
     if a.ndim != 1 or b.ndim != 1:
         raise RuntimeError(f"1D tensors expected, but got {a.ndim}D and {b.ndim}D tensors")
@@ -278,15 +307,29 @@ def dot(input: Tensor, tensor: Tensor) -> Tensor:
 
 @method(out=True)
 def vdot(input: Tensor, other: Tensor) -> Tensor:
-    """``dot(conj(input), other)``"""
-    _tensors("vdot", input=input, other=other)
+    """The inner product of two vectors: ``out = sum(conj(input[k]) * other[k], k)``
+
+    Shapes: (K), (K) -> ().
+    Raises: RuntimeError unless both are vectors of one length and dtype.
+
+    >>> torch.vdot(torch.tensor([1j, 2.0]), torch.tensor([1j, 3.0]))
+    tensor(7.+0.j)
+    """
+    check_tensors("vdot", input=input, other=other)
     return dot(conj(input), other)
 
 
 @method(out=True)
 def inner(input: Tensor, other: Tensor) -> Tensor:
-    """The products of all rows of `input` with all rows of `other`, (*, K), (+, K) -> (*, +)."""
-    _tensors("inner", input=input, other=other)
+    """The products of all rows of `input` with all rows of `other`: ``out[i, j] = sum(input[i, k] * other[j, k], k)``
+
+    Shapes: (*, K), (+, K) -> (*, +); of a number, the product.
+    Raises: RuntimeError unless the last sizes are equal.
+
+    >>> torch.inner(torch.tensor([[1, 2], [3, 4]]), torch.tensor([1, 10]))
+    tensor([21, 43])
+    """
+    check_tensors("inner", input=input, other=other)
     a, b = input._array, other._array
     if a.ndim == 0 or b.ndim == 0:
         return input * other
@@ -304,9 +347,17 @@ def inner(input: Tensor, other: Tensor) -> Tensor:
 
 @public("torch", "torch:ger", "Tensor", "Tensor:ger", out=True)
 def outer(input: Tensor, vec2: Tensor) -> Tensor:
-    """``input[i] * vec2[j]``, (N), (M) -> (N, M)."""
+    """All products of two vectors: ``out[i, j] = input[i] * vec2[j]``
+
+    Shapes: (N), (M) -> (N, M).
+    Raises: RuntimeError unless both are vectors.
+
+    >>> torch.outer(torch.tensor([1, 2]), torch.tensor([3, 4, 5]))
+    tensor([[ 3,  4,  5],
+            [ 6,  8, 10]])
+    """
     if not (isinstance(input, Tensor) and isinstance(vec2, Tensor)):
-        _tensors("outer", input=input, vec2=vec2)
+        check_tensors("outer", input=input, vec2=vec2)
     for name, vector in (("self", input), ("vec2", vec2)):
         if vector.ndim != 1:
             raise RuntimeError(f"outer: Expected 1-D argument {name}, but got {vector.ndim}-D")
@@ -350,8 +401,15 @@ def _check_expands(shape: tuple[int, ...], target: tuple[int, ...]) -> None:
 
 @method(inplace=True, out=True)
 def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Number = 1, alpha: Number = 1) -> Tensor:
-    """``beta * input + alpha * (mat1 @ mat2)``, (N, K), (K, M) -> (N, M); `input` expands."""
-    _tensors("addmm", input=input, mat1=mat1, mat2=mat2)
+    """A matrix and a product of two: ``out = beta * input + alpha * (mat1 @ mat2)``
+
+    Shapes: `input`, which expands to (N, M), (N, K), (K, M) -> (N, M).
+    Raises: RuntimeError unless both are matrices that fit, and the dtypes are equal.
+
+    >>> torch.addmm(torch.tensor([100, 200]), torch.tensor([[1, 2]]), torch.tensor([[3, 4], [5, 6]]))
+    tensor([[113, 216]])
+    """
+    check_tensors("addmm", input=input, mat1=mat1, mat2=mat2)
     if mat1.ndim != 2 or mat2.ndim != 2:
         bad, name = (mat1, "mat1") if mat1.ndim != 2 else (mat2, "mat2")
         raise RuntimeError(f"{name} must be a matrix, got {bad.ndim}-D tensor")
@@ -369,8 +427,15 @@ def _same_type(input: Tensor, mat2: Tensor) -> None:
 
 @method(inplace=True, out=True)
 def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Number = 1, alpha: Number = 1) -> Tensor:
-    """``beta * input + alpha * (mat @ vec)``, (N, K), (K) -> (N); `input` expands."""
-    _tensors("addmv", input=input, mat=mat, vec=vec)
+    """A vector and a product: ``out = beta * input + alpha * (mat @ vec)``
+
+    Shapes: `input`, which expands to (N), (N, K), (K) -> (N).
+    Raises: RuntimeError unless they are a matrix and a vector that fit, and the dtypes are equal.
+
+    >>> torch.addmv(torch.tensor([100, 200]), torch.tensor([[1, 2], [3, 4]]), torch.tensor([1, 10]), beta=2)
+    tensor([221, 443])
+    """
+    check_tensors("addmv", input=input, mat=mat, vec=vec)
     a, m, v = input._array, mat._array, vec._array
     if a.ndim > 1 or m.ndim != 2 or v.ndim != 1:
         raise RuntimeError(f"vector + matrix @ vector expected, got {a.ndim}, {m.ndim}, {v.ndim}")
@@ -386,8 +451,16 @@ def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Number = 1, alpha: N
 
 @method(inplace=True, out=True)
 def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Number = 1, alpha: Number = 1) -> Tensor:
-    """``beta * input + alpha * outer(vec1, vec2)``, (N), (M) -> (N, M); `input` expands."""
-    _tensors("addr", input=input, vec1=vec1, vec2=vec2)
+    """A matrix and an outer product: ``out = beta * input + alpha * outer(vec1, vec2)``
+
+    Shapes: `input`, which expands to (N, M), (N), (M) -> (N, M).
+    Raises: RuntimeError unless both are vectors.
+
+    >>> torch.addr(torch.zeros(2, 2), torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0]))
+    tensor([[3., 4.],
+            [6., 8.]])
+    """
+    check_tensors("addr", input=input, vec1=vec1, vec2=vec2)
     for name, vector in (("vec1", vec1), ("vec2", vec2)):
         if vector.ndim != 1:
             raise RuntimeError(f"addr: Expected 1-D argument {name}, but got {vector.ndim}-D")
@@ -404,8 +477,15 @@ def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Number = 1, alpha: 
 
 @method(inplace=True, out=True)
 def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Number = 1, alpha: Number = 1) -> Tensor:
-    """``beta * input + alpha * sum(batch1[i] @ batch2[i])``, (B, N, K), (B, K, M) -> (N, M); `input` expands."""
-    _tensors("addbmm", input=input, batch1=batch1, batch2=batch2)
+    """A matrix and the sum of products: ``out = beta * input + alpha * sum(batch1[i] @ batch2[i], i)``
+
+    Shapes: `input`, which expands to (N, M), (B, N, K), (B, K, M) -> (N, M).
+    Raises: RuntimeError unless both are stacks of equally many matrices that fit.
+
+    >>> torch.addbmm(torch.zeros(1, 1), torch.ones(4, 1, 3), torch.ones(4, 3, 1))
+    tensor([[12.]])
+    """
+    check_tensors("addbmm", input=input, batch1=batch1, batch2=batch2)
     for name, tensor in (("batch1", batch1), ("batch2", batch2)):
         if tensor.ndim != 3:
             raise RuntimeError(f"{name} must be a 3D tensor")
@@ -422,8 +502,17 @@ def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Number = 1, a
 
 @method(inplace=True, out=True)
 def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Number = 1, alpha: Number = 1) -> Tensor:
-    """``beta * input[i] + alpha * (batch1[i] @ batch2[i])``, (B, N, K), (B, K, M) -> (B, N, M); `input` expands."""
-    _tensors("baddbmm", input=input, batch1=batch1, batch2=batch2)
+    """Matrices and products of two stacks: ``out[i] = beta * input[i] + alpha * (batch1[i] @ batch2[i])``
+
+    Shapes: `input`, which expands to (B, N, M), (B, N, K), (B, K, M) -> (B, N, M).
+    Raises: RuntimeError unless both are stacks of equally many matrices that fit.
+
+    >>> torch.baddbmm(torch.ones(2, 1, 1), torch.ones(2, 1, 3), torch.ones(2, 3, 1))
+    tensor([[[4.]],
+    <BLANKLINE>
+            [[4.]]])
+    """
+    check_tensors("baddbmm", input=input, batch1=batch1, batch2=batch2)
     _check_batches(batch1, batch2)
     _check_expands(input._array.shape, (*batch1.shape[:2], batch2.shape[2]))
     found = [c_name(t._array.dtype) for t in (input, batch1, batch2)]
@@ -464,16 +553,17 @@ def _affine(input: Array, weight: Array, bias: Array | None) -> Array:
 
 @public("nn.functional", out=True)
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """``input @ weight.T + bias``, (*, K), (M, K), (M) -> (*, M); a weight of shape (K) gives (*).
+    """``out = input @ weight.T + bias``
 
-    >>> import mini_dl as torch
-    >>> weight, bias = torch.tensor([[1.0, 2.0]]), torch.tensor([0.5])
-    >>> torch.nn.functional.linear(torch.tensor([[1.0, 1.0], [2.0, 0.0]]), weight, bias)
+    Shapes: `input` (*, K), `weight` (M, K) or (K), `bias` (M) or () -> (*, M) or (*).
+    Raises: RuntimeError if the sizes do not fit.
+
+    >>> F.linear(torch.tensor([[1.0, 1.0], [2.0, 0.0]]), torch.tensor([[1.0, 2.0]]), torch.tensor([0.5]))
     tensor([[3.5000],
             [2.5000]])
     """
     if not (isinstance(input, Tensor) and isinstance(weight, Tensor)):
-        _tensors("linear", input=input, weight=weight)
+        check_tensors("linear", input=input, weight=weight)
     rank = weight._array.ndim
     if rank == 2 and input._array.ndim:
         return _rows(input, weight, True) if bias is None else _affine(input, weight, bias)
@@ -486,8 +576,15 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 @public("nn.functional", "torch")
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """``input1 @ weight[o] @ input2 + bias[o]`` for each o, (*, I), (*, J), (O, I, J), (O) -> (*, O)."""
-    _tensors("bilinear", input1=input1, input2=input2, weight=weight)
+    """``out[n, o] = sum(input1[n, i] * weight[o, i, j] * input2[n, j], (i, j)) + bias[o]``
+
+    Shapes: `input1` (*, I), `input2` (*, J), `weight` (O, I, J), `bias` (O) -> (*, O).
+    Raises: RuntimeError if the sizes or types do not fit.
+
+    >>> F.bilinear(torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, 4.0]]), torch.eye(2).unsqueeze(0))
+    tensor([[11.]])
+    """
+    check_tensors("bilinear", input1=input1, input2=input2, weight=weight)
     types = [one._array.dtype for one in (input1, input2, weight, bias) if one is not None]
     if any([found != types[0] for found in types]):
         raise RuntimeError(f"All tensors must have the same dtype, got {', '.join([scalar_name(found) for found in types])}")
@@ -508,105 +605,3 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
     halfway = _rows(input1, weight.transpose(0, 1).reshape(i, o * j), False).reshape(*lead, o, j)  # (*, O, J)
     out: Tensor = _stacks(halfway, input2.reshape(*lead, j, 1)).reshape(*lead, o)
     return out if bias is None else out + bias
-
-
-# ------------------------------------------------------------------------------------------------ chains and contractions
-
-
-def chain(matrices: Sequence[Tensor]) -> Tensor:
-    """The product of matrices in the order that takes the fewest multiplications (Cormen et al., section 15.2)."""
-    n = len(matrices)
-    sizes = [matrices[0].shape[0], *[m.shape[1] for m in matrices]]
-    cost = [[0] * n for _ in range(n)]
-    split = [[0] * n for _ in range(n)]
-    for length in range(1, n):
-        for i in range(n - length):
-            j = i + length
-            cost[i][j], split[i][j] = min(
-                (cost[i][k] + cost[k + 1][j] + sizes[i] * sizes[k + 1] * sizes[j + 1], k) for k in range(i, j)
-            )
-    return _product(matrices, split, 0, n - 1)
-
-
-def _product(matrices: Any, split: list[list[int]], i: int, j: int) -> Tensor:
-    """The product of the matrices from `i` to `j`, split where `split` says."""
-    if i == j:
-        return matrices[i]
-    k = split[i][j]
-    return mm(_product(matrices, split, i, k), _product(matrices, split, k + 1, j))
-
-
-@function(out=True)
-@deprecated("torch.chain_matmul", "`torch.linalg.multi_dot`, which takes a list,")
-def chain_matmul(*matrices: Tensor) -> Tensor:
-    """The product of matrices in the cheapest order. Deprecated in favor of ``linalg.multi_dot``."""
-    if len(matrices) == 1 and isinstance(matrices[0], (list, tuple)):
-        matrices = tuple(matrices[0])
-    if not matrices:
-        raise RuntimeError("chain_matmul(): Expected one or more matrices")
-    for i, (a, b) in enumerate(itertools.pairwise(matrices)):
-        if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[0]:
-            raise RuntimeError(
-                f"multi_dot(): tensors {i} and {i + 1} with shapes {list(a.shape)} and {list(b.shape)} cannot be multiplied"
-            )
-    return matrices[0].clone() if len(matrices) == 1 else chain(matrices)
-
-
-@function(out=True)
-def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
-    """The sum of products over dimensions of `a` and `b`: the last `dims` of `a` with the first of `b`, or two lists of them.
-
-    >>> import mini_dl as torch
-    >>> torch.tensordot(torch.ones(2, 3, 4), torch.ones(4, 3, 5), dims=([1, 2], [1, 0])).shape
-    torch.Size([2, 5])
-    """
-    _tensors("tensordot", a=a, b=b)
-    if isinstance(dims, Tensor):
-        listed = dims.tolist()
-        dims = listed if isinstance(listed, list) and len(listed) > 1 else int(dims.item())
-    if isinstance(dims, (list, tuple)):
-        if len(dims) != 2:
-            raise ValueError(f"tensordot expects dims to be an int or two lists of dims, but got dims={dims}")
-        first, second = dims
-        for given in dims:
-            if not isinstance(given, (list, tuple)):
-                raise TypeError(f"tensordot(): argument 'dims' must be two lists of ints, but one is {type(given).__name__}")
-            for at, d in enumerate(given):
-                if isinstance(d, bool) or not isinstance(d, (int, np.integer)):
-                    raise TypeError(
-                        f"tensordot(): argument 'dims' must be two lists of ints, but found element of type "
-                        f"{type(d).__name__} at pos {at}"
-                    )
-    elif not isinstance(dims, (int, np.integer)):
-        raise RuntimeError(f"tensordot expects dims to be an int or two lists of ints, but got dims={dims}")
-    else:
-        if dims < 0:
-            raise RuntimeError(f"tensordot expects dims >= 0, but got dims={dims}")
-        if dims > min(a.ndim, b.ndim):
-            raise RuntimeError(f"tensordot expects dims < ndim_a or ndim_b, but got dims={dims}")
-        first, second = list(range(-dims, 0)), list(range(dims))
-    if len(first) != len(second):
-        raise RuntimeError("both dimension lists should have same length")
-    if a._array.dtype != b._array.dtype:
-        raise RuntimeError("both inputs should have same dtype")
-    dims_a, dims_b = [], []
-    for i, (d, e) in enumerate(zip(first, second)):
-        da, db = wrap_dim(d, a.ndim), wrap_dim(e, b.ndim)
-        dims_a.append(da)
-        dims_b.append(db)
-        n, m = a.shape[da], b.shape[db]
-        if n == m:
-            continue
-        if n != 1 and m != 1:
-            raise RuntimeError(
-                f"contracted dimensions need to match, but first has size {n} in dim {first[i]} "
-                f"and second has size {m} in dim {second[i]}"
-            )
-        a, b = (a, b.sum(db, keepdim=True)) if n == 1 else (a.sum(da, keepdim=True), b)  # a size of 1 expands
-    kept_a = [d for d in range(a.ndim) if d not in dims_a]
-    kept_b = [d for d in range(b.ndim) if d not in dims_b]
-    shape = [a.shape[d] for d in kept_a] + [b.shape[d] for d in kept_b]
-    k = math.prod([a.shape[d] for d in dims_a])
-    left = a.permute(kept_a + dims_a).reshape(math.prod([a.shape[d] for d in kept_a]), k)
-    right = b.permute(dims_b + kept_b).reshape(k, math.prod([b.shape[d] for d in kept_b]))
-    return (mm(left, right) if math.prod(shape) != 1 else _rows(left, right, False)).reshape(shape)

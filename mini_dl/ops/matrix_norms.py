@@ -25,9 +25,16 @@ from mini_dl.tensor import Tensor, wrap
 def matrix_norm(
     A: Tensor, ord: Any = "fro", dim: Ints = (-2, -1), keepdim: bool = False, *, dtype: dtype | None = None
 ) -> Tensor:
-    """``fro``: root of the sum of squares; ``nuc``: sum of singular values; 2, -2: the largest, smallest of them.
+    """A norm of matrices: ``out = sqrt(sum(abs(A[i, j]) ** 2, (i, j)))`` for "fro"
 
-    1, -1, inf, -inf: the largest or smallest sum of absolute values of a column, a row.
+    "nuc": the sum of singular values; 2, -2: the largest, smallest of them; 1, -1, inf, -inf: the largest or smallest sum of
+    absolute values of a column, a row.
+
+    Shapes: (*, m, n) -> (*), or (*, 1, 1) if `keepdim`.
+    Raises: RuntimeError for another `ord`, integers, and fewer than two dimensions.
+
+    >>> torch.linalg.matrix_norm(torch.tensor([[3.0, 0.0], [0.0, 4.0]])), torch.linalg.matrix_norm(torch.eye(3), "nuc")
+    (tensor(5.), tensor(3.))
     """
     name = "linalg.matrix_norm"
     x = matrix(name, A, floating=False)
@@ -66,7 +73,15 @@ def matrix_norm(
 
 @public("linalg", out=True)
 def norm(A: Tensor, ord: object = None, dim: Ints | None = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
-    """`vector_norm` over one dimension (or, without `ord`, over all), `matrix_norm` over two."""
+    """`vector_norm` over one dimension (or, without `ord`, over all), ``sum(abs(A[i]) ** ord, i) ** (1 / ord)``; `matrix_norm`
+    over two.
+
+    Family: reduction
+    Raises: RuntimeError for another `ord`, integers, and a `dim` of more than two dimensions.
+
+    >>> torch.linalg.norm(torch.tensor([3.0, 4.0])), torch.linalg.norm(torch.tensor([[3.0, 0.0], [0.0, 4.0]]), 2)
+    (tensor(5.), tensor(4.))
+    """
     checked("linalg.norm", A, keepdim)
     dims = dim if dim is None or isinstance(dim, (tuple, list)) else [dim]
     if dims is not None and len(dims) not in (1, 2) and ord is not None:
@@ -82,7 +97,15 @@ def norm(A: Tensor, ord: object = None, dim: Ints | None = None, keepdim: bool =
 
 @public("linalg", out=True)
 def cond(A: Tensor, p: Any = None) -> Tensor:
-    """The condition number ``norm(A) * norm(inv(A))``; from singular values if p is None, 2 or -2. inf if A is singular."""
+    """The condition number: ``out = norm(A, p) * norm(inv(A), p)``; from singular values if p is None, 2 or -2. inf if A is
+    singular.
+
+    Shapes: (*, n, n), with singular values also (*, m, n) -> (*).
+    Raises: RuntimeError for another `p`, and for integers.
+
+    >>> torch.linalg.cond(torch.tensor([[100.0, 0.0], [0.0, 2.0]]))
+    tensor(50.)
+    """
     matrix("linalg.cond", A, "input", floating=False)
     if isinstance(p, str) and p not in ("fro", "nuc"):
         raise RuntimeError(f"linalg.cond got an invalid norm type: {p}")

@@ -12,6 +12,7 @@ import numpy as np
 from mini_dl._checks import index_of, nonnegative, sizes, spread_out
 from mini_dl._device import MemoryFormat
 from mini_dl._dtypes import Array, Ints, NumpyType, of_numpy
+from mini_dl._families import said_first
 from mini_dl._meta import is_hollow, refuse_hollow
 from mini_dl._surface import method, named, namespace, tensor_method
 from mini_dl._unseen import is_unseen
@@ -50,9 +51,16 @@ def _as_strided(input: Array, size: tuple[int, ...], stride: tuple[int, ...], of
 
 @method()
 def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None) -> Tensor:
-    """The memory of `input` read with other sizes and strides. RuntimeError if these reach beyond it.
+    """The memory read with other sizes and strides: ``out[i, j] = memory[storage_offset + i * stride[0] + j * stride[1]]``
 
     Gradients are those of elements in memory, as in torch.
+
+    Shapes: (*in) -> `size`; a view.
+    Raises: RuntimeError if the elements lie beyond the memory, and for negative sizes or strides.
+
+    >>> torch.as_strided(torch.arange(6), (2, 2), (1, 2))
+    tensor([[0, 2],
+            [1, 3]])
     """
     array = input._array
     offset = offset_of(array)
@@ -105,7 +113,7 @@ def _becoming(function: Callable[..., Tensor], name: str) -> None:
             rename(self, title(name.rstrip("_"), NUMBER_OF_BECOMING.get(name, 1)))
         return self
 
-    named(call, name, f"In-place version of ``{function.__name__}``: the memory stays, the shape changes.")
+    named(call, name, said_first(f"`{function.__name__}`, in place: the memory stays, the shape changes.", function.__doc__))
     setattr(Tensor, name, call)
 
 
@@ -131,9 +139,15 @@ class _NotImplemented:
 
 @tensor_method()
 def set_(self: Tensor, source: object = None, storage_offset: int = 0, size: object = None, stride: Ints | None = None) -> Tensor:
-    """View the memory of `source` from now on, with these sizes and strides; no memory without it.
+    """Look into the memory of `source` from now on: ``self[i, j] = memory[storage_offset + i * stride[0] + j * stride[1]]``
 
-    RuntimeError if it is a leaf that requires grad; it cannot be differentiated.
+    Without `source`, into no memory.
+
+    Shapes: -> `size`.
+    Raises: RuntimeError for a leaf that requires grad, and if sizes and strides reach beyond the memory.
+
+    >>> torch.empty(0).set_(torch.tensor([1.0, 2.0, 3.0]).untyped_storage(), 1, (2,), (1,))
+    tensor([2., 3.])
     """
     taken = [self, source] if isinstance(source, Tensor) else [self]
     recorded = mode.enabled and any_needs_grad(taken)
@@ -164,7 +178,14 @@ def _memory_as(dtype: NumpyType, source: Any, storage_offset: int, size: object,
 @tensor_method()
 @spread_out
 def resize_(self: Tensor, size: tuple[int, ...], *, memory_format: MemoryFormat = None) -> Tensor:
-    """Take another shape: the first elements in memory stay, new ones are uninitialized. RuntimeError if it requires grad."""
+    """Take another shape: ``self.flatten()[i]`` stays for the first elements in memory, new ones are uninitialized.
+
+    Shapes: (*in) -> `size`.
+    Raises: RuntimeError if it requires grad, and for a negative size.
+
+    >>> torch.tensor([1, 2, 3, 4]).resize_(1, 2)
+    tensor([[1, 2]])
+    """
     refuse_hollow("resize_", self)
     shape = nonnegative(size)
     if is_unseen(self):
@@ -179,5 +200,13 @@ def resize_(self: Tensor, size: tuple[int, ...], *, memory_format: MemoryFormat 
 
 @method()
 def resize_as_(self: Tensor, the_template: Tensor, *, memory_format: MemoryFormat = None) -> Tensor:
-    """``self.resize_(the_template.shape)``"""
+    """Take the shape of another tensor: ``self.resize_(the_template.shape)``
+
+    Shapes: (*in), `the_template` (*out) -> (*out).
+    Raises: RuntimeError if it requires grad.
+
+    >>> torch.resize_as_(torch.tensor([1, 2, 3, 4]), torch.zeros(2, 2))
+    tensor([[1, 2],
+            [3, 4]])
+    """
     return resize_(self, the_template._array.shape)

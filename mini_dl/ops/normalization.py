@@ -145,12 +145,15 @@ def _over_trailing(
 def layer_norm(
     input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
 ) -> Tensor:
-    """``(input - mean) / sqrt(var + eps) * weight + bias`` over the trailing dimensions `normalized_shape`, with the biased
-    variance (Ba et al., 2016). RuntimeError if the shapes do not fit.
+    """``out = (input - mean) / sqrt(var + eps) * weight + bias`` with the mean and biased variance over the last dimensions.
 
-    >>> import mini_dl as torch
-    >>> torch.nn.functional.layer_norm(torch.tensor([[-1.0, 1.0]]), (2,), eps=0.0)
-    tensor([[-1.,  1.]])
+    Shapes: (*, *normalized_shape), `weight` and `bias` of shape `normalized_shape` -> the same.
+    Raises: RuntimeError unless the shape ends with `normalized_shape`, which has at least one dimension.
+    Source: Ba, Kiros and Hinton, Layer normalization, 2016, section 3.
+
+    >>> F.layer_norm(torch.tensor([[-1.0, 1.0], [10.0, 30.0]]), (2,))
+    tensor([[-1.0000,  1.0000],
+            [-1.0000,  1.0000]])
     """
     return _over_trailing(input, _row_checks("layer_norm", input, normalized_shape, weight, bias), weight, bias, eps, True)[0]
 
@@ -160,7 +163,16 @@ def _torch_layer_norm(
     input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5,
     cudnn_enable: bool = True,
 ) -> Tensor:  # fmt: skip
-    """``nn.functional.layer_norm``"""
+    """``out = (input - mean) / sqrt(var + eps) * weight + bias`` with the mean and biased variance over the last dimensions.
+
+    Shapes: (*, *normalized_shape), `weight` and `bias` of shape `normalized_shape` -> the same.
+    Raises: RuntimeError unless the shape ends with `normalized_shape`, which has at least one dimension.
+    Source: Ba, Kiros and Hinton, Layer normalization, 2016, section 3.
+
+    >>> torch.layer_norm(torch.tensor([[-1.0, 1.0], [10.0, 30.0]]), (2,))
+    tensor([[-1.0000,  1.0000],
+            [-1.0000,  1.0000]])
+    """
     return layer_norm(input, normalized_shape, weight, bias, eps)
 
 
@@ -168,7 +180,15 @@ def _torch_layer_norm(
 def native_layer_norm(
     input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None, bias: Tensor | None, eps: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """`layer_norm` with the mean and ``1 / sqrt(var + eps)`` of each row."""
+    """``out = (input - mean) * rstd * weight + bias`` with ``rstd = 1 / sqrt(var + eps)``; also the mean and `rstd`.
+
+    Shapes: (*, *normalized_shape) -> the same, and (*, 1, ...) twice.
+    Raises: RuntimeError unless the shape ends with `normalized_shape`.
+    Source: Ba, Kiros and Hinton, Layer normalization, 2016, section 3.
+
+    >>> torch.native_layer_norm(torch.tensor([[10.0, 30.0]]), (2,), None, None, 1e-5)
+    (tensor([[-1.,  1.]]), tensor([[20.]]), tensor([[0.1000]]))
+    """
     shape = _row_checks("native_layer_norm", input, normalized_shape, weight, bias)
     out, mean, rstd = _over_trailing(input, shape, weight, bias, eps, True)
     small = (*input._array.shape[: input.ndim - len(shape)], *(1,) * len(shape))
@@ -177,8 +197,18 @@ def native_layer_norm(
 
 @public("nn.functional", "torch")
 def rms_norm(input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None, eps: float | None = None) -> Tensor:
-    """``input / sqrt(mean(input ** 2) + eps) * weight`` over the trailing dimensions `normalized_shape` (Zhang & Sennrich, 2019);
-    `eps` is by default that of the type."""
+    """``out = input / sqrt(mean(input ** 2) + eps) * weight`` with the mean over the last dimensions.
+
+    `eps` is by default that of the dtype.
+
+    Shapes: (*, *normalized_shape), `weight` of shape `normalized_shape` -> the same.
+    Raises: RuntimeError unless the shape ends with `normalized_shape`; NotImplementedError for integers.
+    Source: Zhang and Sennrich, Root mean square layer normalization, 2019, section 4.
+
+    >>> F.rms_norm(torch.tensor([[3.0, 4.0], [5.0, 0.0]]), (2,))
+    tensor([[0.8485, 1.1314],
+            [1.4142, 0.0000]])
+    """
     shape = _row_checks("rms_norm", input, normalized_shape, weight, None)
     dtype = input._array.dtype
     if dtype.kind not in INEXACT:
@@ -278,7 +308,7 @@ NOT_BATCHED = (
 
 
 def _renew(running: Tensor, found: Tensor, momentum: float, count: float | None = None) -> None:
-    """`_update` with the average of statistics (*, C); with the variance of so many elements, unbiased."""
+    """`_update` with the average of statistics (*, C); with the variance of that many elements, unbiased."""
     if not is_unseen(found) and not is_unseen(running):
         value = found._array[0] if len(found._array) == 1 else found._array.mean(0)
         mode.run(_update, running, value if count is None else mode.run(kernels.unbiased, value, count), momentum)
@@ -347,10 +377,19 @@ def batch_norm(
     input: Tensor, running_mean: Tensor | None, running_var: Tensor | None, weight: Tensor | None = None,
     bias: Tensor | None = None, training: bool = False, momentum: float = 0.1, eps: float = 1e-5,
 ) -> Tensor:  # fmt: skip
-    """``(input - mean) / sqrt(var + eps) * weight + bias`` per channel of (N, C, *) (Ioffe & Szegedy, 2015).
+    """``out = (input - mean) / sqrt(var + eps) * weight + bias`` for each channel.
 
-    In `training`, it uses the mean and biased variance of the batch, and updates the running ones by `momentum` (with the
-    unbiased variance); otherwise it uses the running ones. ValueError if a channel has a single value in training.
+    In `training`, with the mean and biased variance of the batch, towards which the running ones move by `momentum` (the
+    variance unbiased, ``running = (1 - momentum) * running + momentum * found``); otherwise with the running ones.
+
+    Shapes: (N, C, *), the other tensors (C) -> (N, C, *).
+    Raises: ValueError for one value per channel in training; RuntimeError without running statistics in evaluation, or for other
+    sizes.
+    Source: Ioffe and Szegedy, Batch normalization, 2015, section 3.
+
+    >>> F.batch_norm(torch.tensor([[1.0, 10.0], [3.0, 30.0]]), None, None, training=True)
+    tensor([[-1.0000, -1.0000],
+            [ 1.0000,  1.0000]])
     """
     if training:
         _more_than_one(input.shape)
@@ -368,7 +407,17 @@ def _torch_batch_norm(
     input: Tensor, weight: Tensor | None, bias: Tensor | None, running_mean: Tensor | None, running_var: Tensor | None,
     training: bool, momentum: float, eps: float, cudnn_enabled: bool = True,
 ) -> Tensor:  # fmt: skip
-    """``nn.functional.batch_norm`` with the arguments in another order"""
+    """``out = (input - mean) / sqrt(var + eps) * weight + bias``: ``nn.functional.batch_norm`` with the arguments in another
+    order.
+
+    Shapes: (N, C, *), the other tensors (C) -> (N, C, *).
+    Raises: RuntimeError without running statistics in evaluation, or for other sizes.
+    Source: Ioffe and Szegedy, Batch normalization, 2015, section 3.
+
+    >>> torch.batch_norm(torch.tensor([[1.0], [3.0]]), None, None, None, None, True, 0.1, 1e-5, False)
+    tensor([[-1.0000],
+            [ 1.0000]])
+    """
     out = _batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps)[0]
     rename(out, "NativeBatchNormBackward0")
     return out
@@ -379,7 +428,16 @@ def native_batch_norm(
     input: Tensor, weight: Tensor | None, bias: Tensor | None, running_mean: Tensor | None, running_var: Tensor | None,
     training: bool, momentum: float, eps: float,
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
-    """`batch_norm` with the mean and ``1 / sqrt(var + eps)`` of the batch, which are empty outside training."""
+    """``out = (input - mean) * rstd * weight + bias`` with ``rstd = 1 / sqrt(var + eps)``; also the mean and `rstd` of the batch.
+
+    Shapes: (N, C, *), the other tensors (C) -> (N, C, *), (C), (C).
+    Raises: RuntimeError without running statistics in evaluation, or for other sizes.
+    Source: Ioffe and Szegedy, Batch normalization, 2015, section 3.
+
+    >>> torch.native_batch_norm(torch.tensor([[1.0], [3.0]]), None, None, None, None, True, 0.1, 1e-5)
+    (tensor([[-1.0000],
+            [ 1.0000]]), tensor([2.]), tensor([1.0000]))
+    """
     if input.ndim < 2:
         raise IndexError(f"native_batch_norm(): expected at least 2 dimensions, but got input of shape {list(input.shape)}")
     out, mean, rstd = _batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps)
@@ -393,9 +451,17 @@ def instance_norm(
     input: Tensor, running_mean: Tensor | None = None, running_var: Tensor | None = None, weight: Tensor | None = None,
     bias: Tensor | None = None, use_input_stats: bool = True, momentum: float = 0.1, eps: float = 1e-5,
 ) -> Tensor:  # fmt: skip
-    """`batch_norm` of each sample by itself (Ulyanov et al., 2016); the running statistics are updated by batch means.
+    """``out = (input - mean) / sqrt(var + eps) * weight + bias`` for each channel of each sample.
 
-    ValueError if a channel has a single value while `use_input_stats`.
+    Unless `use_input_stats`, with the running statistics, which otherwise move towards those found, averaged over the samples.
+
+    Shapes: (N, C, *), the other tensors (C) -> (N, C, *).
+    Raises: ValueError for one element per channel while `use_input_stats`; RuntimeError for other sizes.
+    Source: Ulyanov, Vedaldi and Lempitsky, Instance normalization, 2016, section 2.
+
+    >>> F.instance_norm(torch.tensor([[[1.0, 3.0], [10.0, 30.0]]]))
+    tensor([[[-1.0000,  1.0000],
+             [-1.0000,  1.0000]]])
     """
     if use_input_stats and math.prod(input._array.shape[2:]) == 1:
         raise ValueError(f"Expected more than 1 spatial element when training, got input size {input.shape}")
@@ -411,7 +477,16 @@ def _torch_instance_norm(
     input: Tensor, weight: Tensor | None, bias: Tensor | None, running_mean: Tensor | None, running_var: Tensor | None,
     use_input_stats: bool, momentum: float, eps: float, cudnn_enabled: bool = True,
 ) -> Tensor:  # fmt: skip
-    """``nn.functional.instance_norm`` with the arguments in another order"""
+    """``out = (input - mean) / sqrt(var + eps) * weight + bias``: ``nn.functional.instance_norm`` with the arguments in another
+    order.
+
+    Shapes: (N, C, *), the other tensors (C) -> (N, C, *).
+    Raises: RuntimeError for parameters of other sizes.
+    Source: Ulyanov, Vedaldi and Lempitsky, Instance normalization, 2016, section 2.
+
+    >>> torch.instance_norm(torch.tensor([[[1.0, 3.0]]]), None, None, None, None, True, 0.1, 1e-5, False)
+    tensor([[[-1.0000,  1.0000]]])
+    """
     if not use_input_stats:
         if running_mean is None or running_var is None:
             raise RuntimeError("Expected running_mean and running_var to be defined when use_input_stats is false")
@@ -436,8 +511,14 @@ def _torch_instance_norm(
 def group_norm(
     input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
 ) -> Tensor:
-    """``(input - mean) / sqrt(var + eps) * weight + bias`` with the statistics of each sample and group of channels of (N, C, *)
-    (Wu & He, 2018). RuntimeError if `num_groups` does not divide C.
+    """``out = (input - mean) / sqrt(var + eps) * weight + bias`` with the statistics of each sample and group of channels.
+
+    Shapes: (N, C, *), `weight` and `bias` (C) -> (N, C, *).
+    Raises: RuntimeError unless `num_groups` divides C, and for fewer than two dimensions; ValueError for one value per group.
+    Source: Wu and He, Group normalization, 2018, section 3.
+
+    >>> F.group_norm(torch.tensor([[1.0, 3.0, 10.0, 30.0]]), num_groups=2)
+    tensor([[-1.0000,  1.0000, -1.0000,  1.0000]])
     """
     if input.ndim < 2:
         raise RuntimeError(f"Expected at least 2 dimensions for input tensor but received {input.ndim}")
@@ -471,7 +552,15 @@ def _torch_group_norm(
     input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5,
     cudnn_enabled: bool = True,
 ) -> Tensor:  # fmt: skip
-    """``nn.functional.group_norm``"""
+    """``out = (input - mean) / sqrt(var + eps) * weight + bias`` with the statistics of each sample and group of channels.
+
+    Shapes: (N, C, *), `weight` and `bias` (C) -> (N, C, *).
+    Raises: RuntimeError unless `num_groups` divides C.
+    Source: Wu and He, Group normalization, 2018, section 3.
+
+    >>> torch.group_norm(torch.tensor([[1.0, 3.0, 10.0, 30.0]]), 2)
+    tensor([[-1.0000,  1.0000, -1.0000,  1.0000]])
+    """
     _check_groups(input, input._array.shape[1], num_groups)
     _check_vectors(input, input._array.shape[1], weight, bias)
     _of_one_type(input, weight, bias)
@@ -482,7 +571,16 @@ def _torch_group_norm(
 def native_group_norm(
     input: Tensor, weight: Tensor | None, bias: Tensor | None, N: int, C: int, HxW: int, group: int, eps: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """`group_norm` with the mean and ``1 / sqrt(var + eps)`` of each group: (N, group)."""
+    """``out = (input - mean) * rstd * weight + bias`` with ``rstd = 1 / sqrt(var + eps)``; also the mean and `rstd` of each
+    group.
+
+    Shapes: (N, C, *), sizes N, C and the rest, and groups G -> (N, C, *), (N, G), (N, G).
+    Raises: RuntimeError unless `group` divides `C`.
+    Source: Wu and He, Group normalization, 2018, section 3.
+
+    >>> torch.native_group_norm(torch.tensor([[1.0, 3.0, 10.0, 30.0]]), None, None, 1, 4, 1, 2, 1e-5)
+    (tensor([[-1.0000,  1.0000, -1.0000,  1.0000]]), tensor([[ 2., 20.]]), tensor([[1.0000, 0.1000]]))
+    """
     _check_groups(input, C, group)
     if N < 0:
         raise RuntimeError(f"Trying to create tensor with negative dimension {N}: [{N}, {group}]")
@@ -503,7 +601,16 @@ def native_group_norm(
 
 @public("nn.functional")
 def local_response_norm(input: Tensor, size: int, alpha: Any = 1e-4, beta: Any = 0.75, k: Any = 1.0) -> Tensor:
-    """``input / (k + alpha * mean(input ** 2 of the `size` nearest channels)) ** beta`` (Krizhevsky et al., 2012)"""
+    """``out[n, c] = input[n, c] / (k + alpha * mean(input[n, j] ** 2, j)) ** beta`` over the `size` channels `j` around `c`,
+    zeros beyond.
+
+    Shapes: (N, C, *) -> (N, C, *).
+    Raises: ValueError for fewer than three dimensions.
+    Source: Krizhevsky, Sutskever and Hinton, ImageNet classification with deep convolutional neural networks, 2012, section 3.3.
+
+    >>> F.local_response_norm(torch.ones(1, 3, 1), size=2, alpha=1.0).flatten()
+    tensor([0.7378, 0.5946, 0.5946])
+    """
     if input.ndim < 3:
         raise ValueError(f"Expected 3D or higher dimensionality input (got {input.ndim} dimensions)")
     if not input._array.size:
@@ -526,6 +633,14 @@ def local_response_norm(input: Tensor, size: int, alpha: Any = 1e-4, beta: Any =
 
 @public("nn.functional")
 def normalize(input: Tensor, p: Any = 2.0, dim: Ints | None = 1, eps: float = 1e-12, out: Tensor | None = None) -> Tensor:
-    """``input / max(norm(input, p), eps)`` along `dim`"""
+    """``out = input / max(norm(input, p), eps)`` along `dim`.
+
+    Shapes: (*) -> (*).
+    Raises: IndexError if there is no dimension `dim`; RuntimeError for integers.
+
+    >>> F.normalize(torch.tensor([[3.0, 4.0], [0.0, 0.0]]))
+    tensor([[0.6000, 0.8000],
+            [0.0000, 0.0000]])
+    """
     result = input / input.norm(p, dim, keepdim=True).clamp(min=eps)
     return result if out is None else store(result, out)

@@ -16,7 +16,14 @@ from mini_dl.tensor import Tensor
 def norm(
     input: Tensor, p: float | str | None = "fro", dim: Ints | None = None, keepdim: bool = False, *, dtype: dtype | None = None
 ) -> Tensor:
-    """The vector norm of order `p` over `dim`; with ``p="nuc"`` the sum of the singular values."""
+    """The vector norm of order `p`: ``out = sum(abs(input[i]) ** p, i) ** (1 / p)``; with ``p="nuc"`` the sum of the singular
+    values.
+
+    Family: reduction
+
+    >>> torch.norm(torch.tensor([3.0, 4.0])), torch.norm(torch.tensor([3.0, 4.0]), torch.inf)
+    (tensor(5.), tensor(4.))
+    """
     checked("norm", input, keepdim)
     if not isinstance(p, str) or (p == "fro" and (dim is None or len(listed(dim)) <= 2)):
         return vector_norm(input, 2 if p is None or p == "fro" else p, dim, keepdim, dtype=dtype)
@@ -28,14 +35,26 @@ def norm(
 def _tensor_norm(
     self: Tensor, p: float | str | None = "fro", dim: Ints | None = None, keepdim: bool = False, dtype: dtype | None = None
 ) -> Tensor:
-    """``torch.norm(self, p, dim, keepdim)``"""
+    """``torch.norm(self, p, dim, keepdim)``, the vector norm of order `p`.
+
+    Family: reduction
+
+    >>> torch.tensor([[3.0, 4.0], [6.0, 8.0]]).norm(dim=1)
+    tensor([ 5., 10.])
+    """
     return norm(self, p, dim, keepdim, dtype=dtype)
 
 
 @function(out=True)
 @deprecated("at::frobenius_norm", "`linalg.vector_norm(A, 2., dim, keepdim)`")
 def frobenius_norm(input: Tensor, dim: Ints, keepdim: bool = False) -> Tensor:
-    """``sqrt(sum(|input| ** 2))`` over one dimension, two, or all with ``dim=()``."""
+    """``out = sqrt(sum(abs(input[i]) ** 2, i))`` over one dimension, two, or all with ``dim=()``.
+
+    Family: reduction
+
+    >>> torch.frobenius_norm(torch.tensor([[3.0, 4.0]]), ())
+    tensor(5.)
+    """
     dims = listed(dim)
     if len(dims) > 2:
         raise RuntimeError(f"Expected at most 2 dimensions, but got {len(dims)} dimensions instead.")
@@ -49,7 +68,14 @@ def frobenius_norm(input: Tensor, dim: Ints, keepdim: bool = False) -> Tensor:
 @function(out=True)
 @deprecated("at::nuclear_norm", "`linalg.matrix_norm(A, 'nuc', dim, keepdim)`")
 def nuclear_norm(input: Tensor, dim: Ints = (-2, -1), keepdim: bool = False) -> Tensor:
-    """The sum of the singular values of the matrices in two dimensions."""
+    """The sum of the singular values of the matrices in two dimensions: ``out = sum(s[i], i)``
+
+    Family: reduction
+    Raises: RuntimeError unless two dimensions are named, for integers, and for float16.
+
+    >>> torch.nuclear_norm(torch.diag(torch.tensor([3.0, -4.0])))
+    tensor(7.)
+    """
     if isinstance(dim, bool):  # torch's other overload: nuclear_norm(input, keepdim)
         keepdim, dim = dim, (-2, -1)
     return matrix_norm(input, "nuc", dim, keepdim)
@@ -57,7 +83,16 @@ def nuclear_norm(input: Tensor, dim: Ints = (-2, -1), keepdim: bool = False) -> 
 
 @function()
 def norm_except_dim(v: Tensor, pow: int = 2, dim: int = 0) -> Tensor:
-    """The norm of order `pow` of each slice along `dim`, the other dimensions kept as 1; with ``dim=-1`` that of the whole."""
+    """The norm of each slice along `dim`: ``out[i] = sum(abs(v[i, j]) ** pow, j) ** (1 / pow)``; with ``dim=-1`` that of the
+    whole.
+
+    Shapes: (*in) -> the size at `dim`, the other dimensions of size 1.
+    Raises: RuntimeError for integers; IndexError for a dimension that `v` lacks.
+
+    >>> torch.norm_except_dim(torch.tensor([[3.0, 4.0], [6.0, 8.0]]))
+    tensor([[ 5.],
+            [10.]])
+    """
     if isinstance(pow, float):
         raise TypeError("norm_except_dim(): argument 'pow' (position 2) must be int, not float")
     if dim == -1:
@@ -71,7 +106,14 @@ def norm_except_dim(v: Tensor, pow: int = 2, dim: int = 0) -> Tensor:
 
 @method(out=True)
 def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
-    """The vector norm of order `p` of ``input - other``."""
+    """The vector norm of a difference: ``out = sum(abs(input[i] - other[i]) ** p, i) ** (1 / p)``
+
+    Shapes: `input` and `other` are broadcast -> ().
+    Raises: RuntimeError if the shapes do not broadcast, and for integers.
+
+    >>> torch.dist(torch.tensor([0.0, 0.0]), torch.tensor([3.0, 4.0]))
+    tensor(5.)
+    """
     apart = input - other
     if apart._array.dtype.kind not in INEXACT:
         raise RuntimeError(
@@ -82,7 +124,16 @@ def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
 
 @method(inplace=True, out=True)
 def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
-    """Each slice along `dim` scaled down to norm `maxnorm` (of order `p`) if it is larger: by ``maxnorm / (norm + 1e-7)``."""
+    """Each slice along `dim` scaled down where its norm is larger:
+    ``out[i] = input[i] * min(1, maxnorm / (norm(input[i], p) + 1e-7))``
+
+    Shapes: (*in) -> (*in), of two dimensions or more.
+    Raises: RuntimeError unless `p` is positive, `maxnorm` is not negative, and there are two dimensions.
+
+    >>> torch.renorm(torch.tensor([[3.0, 4.0], [0.3, 0.4]]), 2, 0, 1.0)
+    tensor([[0.6000, 0.8000],
+            [0.3000, 0.4000]])
+    """
     x = checked("renorm", input)
     if not is_number(p) or isinstance(p, complex):
         raise RuntimeError("renorm: p must be real-valued")

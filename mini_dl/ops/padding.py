@@ -47,13 +47,20 @@ def _fold_back(output: Array, shape: tuple[int, ...], pads: Pads, mode: str) -> 
 
 @public("nn.functional")
 def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Tensor:
-    """`input` with its last dimensions extended, `pad` = (before, after) of the last one, then of the one before it, and so on.
+    """``out[i] = input[i - before]`` along the last dimensions, and around it what `mode` says.
 
-    `mode` is "constant" (with `value`), "reflect", "replicate" or "circular". RuntimeError if the padding does not fit.
+    `pad` is (before, after) of the last dimension, then of the one before it, and so on; a negative number takes away. Around it
+    is `value` ("constant"), the mirror image ("reflect"), the edge ("replicate"), or the opposite end ("circular").
 
-    >>> import mini_dl as torch
-    >>> torch.nn.functional.pad(torch.tensor([[1, 2, 3]]), (2, 1), "reflect")
+    Shapes: (*, *in) -> (*, *out), each padded size longer by before + after; modes other than "constant" take one or two
+    dimensions more than are padded.
+    Raises: RuntimeError for a padding that does not fit; NotImplementedError for an unknown `mode`, or other dimensions.
+
+    >>> F.pad(torch.tensor([[1, 2, 3]]), (2, 1), "reflect")
     tensor([[3, 2, 1, 2, 3, 2]])
+    >>> F.pad(torch.tensor([[1, 2, 3]]), (1, -1, 1, 0), value=9)
+    tensor([[9, 9, 9],
+            [9, 1, 2]])
     """
     if not isinstance(input, Tensor):
         raise not_a_tensor("pad", "input", 1, input)
@@ -105,7 +112,16 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
 
 @function()
 def constant_pad_nd(input: Tensor, pad: Sequence[int], value: Number = 0) -> Tensor:
-    """`input` with `value` around its last dimensions, `pad` = (before, after) of the last one, then of the one before it ..."""
+    """``out[i] = input[i - before] if 0 <= i - before < L else value`` along the last dimensions.
+
+    `pad` is (before, after) of the last dimension, then of the one before it, and so on; a negative number takes away.
+
+    Shapes: (*, *in) -> (*, *out), each padded size longer by before + after.
+    Raises: RuntimeError for an odd number of paddings, more dimensions than there are, or more taken away than there is.
+
+    >>> torch.constant_pad_nd(torch.tensor([1, 2]), (1, 2), 9)
+    tensor([9, 1, 2, 9, 9])
+    """
     pads = _pairs(input, pad)
     if not any(map(any, pads)):
         dtype_of_number(value)

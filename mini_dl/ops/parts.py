@@ -37,7 +37,7 @@ def _looking(name: str) -> Callable[..., Tensor]:
         place = (*index, Ellipsis)  # not a number, but where it lies
         return input[place]
 
-    def gradient(grad: Tensor, input_shape: tuple[int, ...], index: tuple[Any, ...]) -> Tensor:
+    def gradient(grad: Tensor, input_shape: tuple[int, ...], index: tuple[object, ...]) -> Tensor:
         steps = [item for item in index if item is not Ellipsis and item != WHOLE]
         if not steps or steps[0] is not None:
             return place(grad, made, (index,), input_shape)
@@ -74,14 +74,14 @@ def _looking_at_several(name: str) -> Callable[..., tuple[Tensor, ...]]:
     def look(input: Array, indices: list[Any]) -> tuple[Array, ...]:
         return tuple([input[index] for index in indices])
 
-    def gradient(grads: Any, input_shape: tuple[int, ...], indices: list[Any]) -> Tensor:
+    def gradient(grads: object, input_shape: tuple[int, ...], indices: list[object]) -> Tensor:
         return _put_together(grads if type(grads) is list else [grads], indices, input_shape)
 
     look.__name__ = name
     made = linear_in("input")(op(input=gradient)(as_it_is(look)))
     made.op.looks = True  # type: ignore[attr-defined]
 
-    def parts(input: Tensor, indices: list[Any], apart: bool = False) -> tuple[Tensor, ...]:
+    def parts(input: Tensor, indices: list[object], apart: bool = False) -> tuple[Tensor, ...]:
         views: tuple[Tensor, ...] = made(input, indices) if indices else ()
         for out in views:
             look_into(input, out)
@@ -98,7 +98,14 @@ _unbind_parts, _split_parts, _split_with_sizes_parts = map(_looking_at_several, 
 
 @method()
 def select(input: Tensor, dim: int, index: int) -> Tensor:
-    """The part at `index` of dimension `dim`, which disappears. IndexError out of range."""
+    """One slice of dimension `dim`, which disappears: ``out[i] = input[index, i]`` for `dim` 0
+
+    Shapes: (*in) -> (*in) without `dim`; a view.
+    Raises: IndexError for an index out of range, and for a dimension that `input` lacks.
+
+    >>> torch.select(torch.tensor([[1, 2], [3, 4]]), 1, 0)
+    tensor([1, 3])
+    """
     shape = input._array.shape
     if not shape:
         raise IndexError("select() cannot be applied to a 0-dim tensor.")
@@ -111,7 +118,14 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
 
 @method()
 def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
-    """Elements `start` to `start + length` of dimension `dim`. RuntimeError or IndexError out of range."""
+    """Elements from `start` along `dim`, a view: ``out[i] = input[start + i]`` for ``0 <= i < length``
+
+    Shapes: (*in) -> (*in) with size `length` at `dim`.
+    Raises: RuntimeError or IndexError if the part does not lie within `input`.
+
+    >>> torch.narrow(torch.tensor([10, 20, 30, 40]), 0, 1, 2)
+    tensor([20, 30])
+    """
     shape = input._array.shape
     if isinstance(start, bool):
         raise TypeError("narrow() received an invalid combination of arguments: start must be Tensor or int, not bool")
@@ -141,7 +155,14 @@ def part(input: Tensor, dim: int, start: int, stop: int) -> Tensor:
 
 @method()
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
-    """The slices along dimension `dim`, which disappears."""
+    """The slices along `dim`, which disappears: ``out[k] = input[k]`` for `dim` 0
+
+    Shapes: (*in) -> as many views as its size at `dim`, without it.
+    Raises: IndexError for a dimension that `input` lacks.
+
+    >>> torch.unbind(torch.tensor([[1, 2], [3, 4]]))
+    (tensor([1, 2]), tensor([3, 4]))
+    """
     if not input._array.ndim:
         raise IndexError("Dimension specified as 0 but tensor has no dimensions")
     dim = wrap_dim(dim, input._array.ndim)
@@ -160,10 +181,12 @@ def _of_lengths(lengths: list[int], dim: int) -> list[Any]:
 
 @function()
 def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
-    """Views of at most `split_size` elements along `dim`, or of the given sizes.
+    """Views of at most `split_size` elements along `dim`, or of the given sizes: ``out[k] = tensor[k * s:(k + 1) * s]``
 
-    >>> import mini_dl as torch
-    >>> torch.arange(5).split(2)
+    Shapes: (*in) -> parts of it, of which the last may be smaller.
+    Raises: RuntimeError for a negative size, and unless given sizes add up to that of `dim`.
+
+    >>> torch.split(torch.arange(5), 2)
     (tensor([0, 1]), tensor([2, 3]), tensor([4]))
     """
     if isinstance(split_size_or_sections, (tuple, list)):
@@ -172,7 +195,14 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
 
 
 def split_method(self: Tensor, split_size: object, dim: int = 0) -> tuple[Tensor, ...]:
-    """``torch.split(self, split_size, dim)``"""
+    """``torch.split(self, split_size, dim)``: views of at most `split_size` elements along `dim`, or of the given sizes.
+
+    Shapes: (*in) -> parts of it, of which the last may be smaller.
+    Raises: RuntimeError for a negative size, and unless given sizes add up to that of `dim`.
+
+    >>> torch.arange(5).split([1, 4])
+    (tensor([0]), tensor([1, 2, 3, 4]))
+    """
     return split(self, split_size, dim)
 
 
@@ -197,7 +227,14 @@ def _of_size(input: Tensor, split_size: int, dim: int) -> list[Any]:
 
 @method()
 def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
-    """Views of the given sizes along `dim`. RuntimeError unless they add up."""
+    """Views of the given sizes along `dim`: ``out[k] = input[s_k:s_k + split_sizes[k]]``
+
+    Shapes: (*in) -> (*in) with each of the sizes at `dim`.
+    Raises: RuntimeError unless the sizes add up to that of `dim`.
+
+    >>> torch.split_with_sizes(torch.arange(5), (1, 4))
+    (tensor([0]), tensor([1, 2, 3, 4]))
+    """
     if not input._array.ndim:
         raise RuntimeError("split expects at least a 1-dimensional tensor")
     dim = wrap_dim(dim, input._array.ndim)
@@ -215,7 +252,15 @@ def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) ->
 
 @method()
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
-    """At most `chunks` views along `dim`, all of equal size except for the last."""
+    """At most `chunks` views along `dim`, of equal size but for the last: ``out[k] = input[k * s:(k + 1) * s]``,
+    ``s = ceil(n / chunks)``
+
+    Shapes: (*in) -> parts of it along `dim`.
+    Raises: RuntimeError unless `chunks` is positive.
+
+    >>> torch.chunk(torch.arange(5), 3)
+    (tensor([0, 1]), tensor([2, 3]), tensor([4]))
+    """
     if not input._array.ndim:
         raise RuntimeError("chunk expects at least a 1-dimensional tensor")
     if chunks <= 0:
@@ -227,13 +272,27 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
 
 @method()
 def unsafe_split(input: Tensor, split_size: int, dim: int = 0) -> tuple[Tensor, ...]:
-    """Like ``split``, but the parts may be modified."""
+    """`split` whose parts may be modified: ``out[k] = input[k * s:(k + 1) * s]`` of `s` elements each.
+
+    Shapes: (*in) -> parts of it, of which the last may be smaller.
+    Raises: RuntimeError for a negative size.
+
+    >>> torch.unsafe_split(torch.arange(5), 3)
+    (tensor([0, 1, 2]), tensor([3, 4]))
+    """
     return _split_parts(input, _of_size(input, split_size, dim), apart=True)
 
 
 @method()
 def unsafe_chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
-    """Like ``chunk``, but the parts may be modified."""
+    """`chunk` whose parts may be modified: ``out[k] = input[k * s:(k + 1) * s]``, ``s = ceil(n / chunks)``
+
+    Shapes: (*in) -> parts of it along `dim`.
+    Raises: RuntimeError unless `chunks` is positive.
+
+    >>> torch.unsafe_chunk(torch.arange(5), 2)
+    (tensor([0, 1, 2]), tensor([3, 4]))
+    """
     if chunks <= 0:
         raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
     if not input._array.ndim:
@@ -244,14 +303,29 @@ def unsafe_chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]
 
 @method()
 def unsafe_split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
-    """Like ``split_with_sizes``, but the parts may be modified."""
+    """`split_with_sizes` whose parts may be modified: ``out[k] = input[s_k:s_k + split_sizes[k]]``
+
+    Shapes: (*in) -> (*in) with each of the sizes at `dim`.
+    Raises: RuntimeError unless the sizes add up to that of `dim`.
+
+    >>> torch.unsafe_split_with_sizes(torch.arange(5), (1, 4))
+    (tensor([0]), tensor([1, 2, 3, 4]))
+    """
     return _split_with_sizes_parts(input, _of_lengths(list(split_sizes), wrap_dim(dim, input._array.ndim)), apart=True)
 
 
 @method()
 @also_named("sections", "indices", "tensor_indices_or_sections", "indices_or_sections")
 def tensor_split(input: Tensor, sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
-    """Views between the given indices along `dim`, or a given number of views of nearly equal size."""
+    """Views between the given indices along `dim`, ``out[k] = input[sections[k - 1]:sections[k]]``, or so many of nearly equal
+    size.
+
+    Shapes: (*in) -> parts of it along `dim`.
+    Raises: RuntimeError unless the number of sections is positive; IndexError for a dimension that `input` lacks.
+
+    >>> torch.tensor_split(torch.arange(5), (1, 3))
+    (tensor([0]), tensor([1, 2]), tensor([3, 4]))
+    """
     if not input._array.ndim:
         raise RuntimeError("tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims")
     if isinstance(sections, Tensor):
@@ -303,7 +377,17 @@ def _splitter(name: str, dim: int, least: int) -> None:
             )
         return tensor_split(input, sections, along)
 
-    named(split_along, name, f"Views of equal size along dimension {dim}, or between the given indices.")
+    before = ":, " * dim
+    along_0 = ", of a vector along 0" * (name == "hsplit")
+    doc = f"""So many views of equal size along dimension {dim}, or between indices:
+``out[k] = input[{before}sections[k - 1]:sections[k]]``
+
+Shapes: (*in), of {least} dimension{"s" * (least > 1)} or more -> parts of it along dimension {dim}{along_0}.
+Raises: RuntimeError if the size is not divisible by the number of sections, and for fewer dimensions.
+
+>>> [part.shape[{dim}] for part in torch.{name}(torch.zeros(4, 4, 4), (1, 3))]
+[1, 2, 1]"""
+    named(split_along, name, doc)
     method()(also_named("sections", "indices", "indices_or_sections")(split_along))
 
 
@@ -322,7 +406,14 @@ def _diagonal(input: Array, offset: int, dim1: int, dim2: int) -> Array:
 
 @method()
 def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
-    """The elements ``[i, i + offset]`` of dimensions `dim1` and `dim2`, as a new last dimension."""
+    """The diagonal of two dimensions, as a new last dimension: ``out[i] = input[i, i + offset]``
+
+    Shapes: (m, n, *in) -> (*in, min(m, n - offset)); a view.
+    Raises: RuntimeError if both dimensions are the same; IndexError for one that `input` lacks.
+
+    >>> torch.diagonal(torch.tensor([[1, 2], [3, 4]])), torch.diagonal(torch.tensor([[1, 2], [3, 4]]), 1)
+    (tensor([1, 4]), tensor([2]))
+    """
     first, second = wrap_dim(dim1, input._array.ndim), wrap_dim(dim2, input._array.ndim)
     if first == second:
         raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
@@ -359,9 +450,14 @@ def _unfold(input: Array, dim: int, size: int, step: int) -> Array:
 
 @public("Tensor:unfold")
 def unfold(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
-    """Windows of `size` elements, `step` apart, along a dimension; each window lies along a new last dimension.
+    """Windows of `size` elements, `step` apart, along a dimension: ``out[w, j] = self[w * step + j]``
 
-    RuntimeError if a window is larger than the dimension.
+    Shapes: (*in) with n at `dimension` -> (*in) with (n - size) // step + 1 there, and `size` at the end; a view.
+    Raises: RuntimeError if a window is larger than the dimension.
+
+    >>> torch.arange(6).unfold(0, 3, 2)
+    tensor([[0, 1, 2],
+            [2, 3, 4]])
     """
     dim = wrap_dim(dimension, self._array.ndim)
     n = self._array.shape[dim] if self._array.ndim else 1

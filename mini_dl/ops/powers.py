@@ -48,7 +48,7 @@ def _power(input: Any, other: Any) -> Array:
     return np.power(input, other)
 
 
-def _raised(input: Any, other: Any) -> Array:
+def _raised(input: Any, other: object) -> Array:
     """``input ** other`` of promoted operands."""
     if kind_of(input) == "b" and kind_of(other) == "b":
         raise NotImplementedError("\"pow\" not implemented for 'Bool'")
@@ -126,13 +126,20 @@ def _pow_number(input: Array, exponent: Any) -> Array:
 
 @method(inplace=True, out=True)
 def pow(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:
-    """``input ** exponent``. RuntimeError for an integer raised to a negative number."""
+    """`input` raised to a power: ``out = input ** exponent``
+
+    Family: binary
+    Raises: RuntimeError for an integer raised to a negative number, and if the shapes do not broadcast.
+
+    >>> torch.pow(torch.tensor([2.0, 9.0]), torch.tensor([-1.0, 0.5]))
+    tensor([0.5000, 3.0000])
+    """
     if isinstance(input, Tensor) and is_number(exponent):
         return _pow_number(input, _as_exponent(input, exponent))
     return _pow(input, exponent)
 
 
-def _as_exponent(input: Tensor, number: Any) -> Any:
+def _as_exponent(input: Tensor, number: object) -> Any:
     """An exponent of bfloat16 as it is rounded to its type; the kernel computes in float32, and could not know."""
     if input._array.dtype.char not in NARROW or type(number) not in (int, float):
         return number
@@ -153,14 +160,27 @@ def _type_of_power(result: Tensor, out: Tensor, args: Sequence[object]) -> None:
 
 @method(out=_type_of_power)
 def float_power(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:
-    """``input ** exponent`` in float64, or complex128."""
+    """`input` raised to a power in double precision, float64 or complex128: ``out = input ** exponent``
+
+    Family: binary
+
+    >>> torch.float_power(torch.tensor([2, 4]), -1)
+    tensor([0.5000, 0.2500], dtype=torch.float64)
+    """
     target = _power_type(input, exponent)
     return pow(_in_type(input, target), _in_type(exponent, target))
 
 
 @tensor_method()
 def float_power_(self: Tensor, exponent: Tensor | Number) -> Tensor:
-    """In-place version of ``float_power``. RuntimeError unless this tensor has the type of the result."""
+    """`float_power`, in place: ``self = self ** exponent``
+
+    Family: binary
+    Raises: RuntimeError unless this tensor has the type of the result, float64 or complex128.
+
+    >>> torch.tensor([2.0, 4.0], dtype=torch.float64).float_power_(-1)
+    tensor([0.5000, 0.2500], dtype=torch.float64)
+    """
     target = _power_type(self, exponent)
     if self._array.dtype != target:
         raise RuntimeError(
@@ -181,7 +201,13 @@ def _in_type(operand: object, target: NumpyType) -> Any:
 
 @method(inplace=True, out=True)
 def ldexp(input: Tensor, other: Tensor) -> Tensor:
-    """``input * 2 ** other``"""
+    """The number with mantissa `input` and binary exponent `other`: ``out = input * 2 ** other``
+
+    Family: binary
+
+    >>> torch.ldexp(torch.tensor([0.75, 0.75]), torch.tensor([2, -1]))
+    tensor([3.0000, 0.3750])
+    """
     as_tensors("ldexp", input=input, other=other)
     kinds = input._array.dtype.kind, other._array.dtype.kind
     if kinds[0] in FLOATING and kinds[1] in "biu":
@@ -205,7 +231,11 @@ def _ldexp(input: Array, exponent: Array) -> Array:
 @written_by(np.exp)
 @unary(input=lambda grad, result: grad * conjugate(result))
 def exp(input: Array) -> Array:
-    """``e ** input``"""
+    """``out = e ** input``
+
+    >>> torch.exp(torch.tensor([0.0, 1.0, -1.0]))
+    tensor([1.0000, 2.7183, 0.3679])
+    """
     return np.exp(floating(input))
 
 
@@ -213,7 +243,11 @@ def exp(input: Array) -> Array:
 @written_by(np.exp2)
 @unary(input=lambda grad, result: grad * conjugate(result) * math.log(2))
 def exp2(input: Array) -> Array:
-    """``2 ** input``"""
+    """``out = 2 ** input``
+
+    >>> torch.exp2(torch.tensor([0.0, 0.5, 10.0]))
+    tensor([1.0000e+00, 1.4142e+00, 1.0240e+03])
+    """
     return np.exp2(floating(input))
 
 
@@ -221,7 +255,11 @@ def exp2(input: Array) -> Array:
 @written_by(np.expm1)
 @unary(input=lambda grad, result: grad * (conjugate(result) + 1))
 def expm1(input: Array) -> Array:
-    """``e ** input - 1``, accurate near 0."""
+    """``out = e ** input - 1``, accurate near 0, where ``exp(input) - 1`` loses every digit.
+
+    >>> torch.expm1(torch.tensor(1e-10)), torch.exp(torch.tensor(1e-10)) - 1
+    (tensor(1.0000e-10), tensor(0.))
+    """
     return np.expm1(floating(input))
 
 
@@ -229,7 +267,11 @@ def expm1(input: Array) -> Array:
 @written_by(np.log)
 @unary(input=lambda grad, input: grad / conjugate(input))
 def log(input: Array) -> Array:
-    """The natural logarithm."""
+    """The natural logarithm, the inverse of `exp`: ``e ** out = input``; -inf at 0 and NaN below.
+
+    >>> torch.log(torch.tensor([1.0, 2.718281828, 0.0, -1.0]))
+    tensor([0., 1., -inf, nan])
+    """
     return np.log(floating(input))
 
 
@@ -237,7 +279,11 @@ def log(input: Array) -> Array:
 @written_by(np.log2)
 @unary(input=lambda grad, input: grad / (conjugate(input) * math.log(2)))
 def log2(input: Array) -> Array:
-    """The logarithm to base 2."""
+    """The logarithm to base 2: ``2 ** out = input``; -inf at 0 and NaN below.
+
+    >>> torch.log2(torch.tensor([1.0, 8.0, 0.25]))
+    tensor([ 0.,  3., -2.])
+    """
     return np.log2(floating(input))
 
 
@@ -245,7 +291,11 @@ def log2(input: Array) -> Array:
 @written_by(np.log10)
 @unary(input=lambda grad, input: grad / (conjugate(input) * math.log(10)))
 def log10(input: Array) -> Array:
-    """The logarithm to base 10."""
+    """The logarithm to base 10: ``10 ** out = input``; -inf at 0 and NaN below.
+
+    >>> torch.log10(torch.tensor([1.0, 1000.0, 0.01]))
+    tensor([ 0.0000,  3.0000, -2.0000])
+    """
     return np.log10(floating(input))
 
 
@@ -253,7 +303,11 @@ def log10(input: Array) -> Array:
 @written_by(np.log1p)
 @unary(input=lambda grad, input: grad / (conjugate(input) + 1))
 def log1p(input: Array) -> Array:
-    """``log(1 + input)``, accurate near 0."""
+    """``out = log(1 + input)``, accurate near 0, where ``1 + input`` rounds to 1.
+
+    >>> torch.log1p(torch.tensor(1e-10)), torch.log(1 + torch.tensor(1e-10))
+    (tensor(1.0000e-10), tensor(0.))
+    """
     return np.log1p(floating(input))
 
 
@@ -268,7 +322,11 @@ def _parts_of_sum(power: Callable[[Tensor], Tensor]) -> dict[str, Formula]:
 @method(out=True)
 @binary(**_parts_of_sum(lambda x: x.exp()), numbers="")
 def logaddexp(input: Array, other: Array) -> Array:
-    """``log(exp(input) + exp(other))``, without overflow."""
+    """The sum of two numbers that are given by their logarithms, without overflow: ``out = log(exp(input) + exp(other))``
+
+    >>> torch.logaddexp(torch.tensor([0.0, 1000.0]), torch.tensor([0.0, 1000.0]))
+    tensor([6.9315e-01, 1.0007e+03])
+    """
     accept("logaddexp_cpu", "fc", input, other)
     if input.dtype.kind == "c":
         return _log_of_sum(input, other)
@@ -286,7 +344,11 @@ def _log_of_sum(a: Array, b: Array) -> Array:
 @method(out=True)
 @binary(**_parts_of_sum(lambda x: x.exp2()), numbers="")
 def logaddexp2(input: Array, other: Array) -> Array:
-    """``log2(2 ** input + 2 ** other)``, without overflow."""
+    """`logaddexp` to base 2: ``out = log2(2 ** input + 2 ** other)``
+
+    >>> torch.logaddexp2(torch.tensor([3.0]), torch.tensor([3.0]))
+    tensor([4.])
+    """
     accept("logaddexp2_cpu", "f", input, other)
     return np.logaddexp2(input, other)
 
@@ -298,7 +360,13 @@ def logaddexp2(input: Array, other: Array) -> Array:
     promote=promote_floating,
 )
 def xlogy(input: Array, other: Array) -> Array:
-    """``input * log(other)``; 0 where `input` is 0, unless `other` is NaN."""
+    """``out = input * log(other)``; 0 where `input` is 0, unless `other` is NaN.
+
+    Family: binary
+
+    >>> torch.xlogy(torch.tensor([0.0, 2.0]), torch.tensor([0.0, 1.0]))
+    tensor([0., 0.])
+    """
     return product_with_log("xlogy_cpu", np.log, input, other)
 
 
@@ -331,7 +399,11 @@ def _through_sigmoid(grad: Tensor, result: Tensor) -> Tensor:
 @method("special:expit", "nn.functional", inplace=True, out=True)
 @unary(input=lambda grad, result: _through_sigmoid(grad, result))
 def sigmoid(input: Array) -> Array:
-    """``1 / (1 + exp(-input))``"""
+    """The logistic function, from 0 to 1: ``out = 1 / (1 + exp(-input))``
+
+    >>> torch.sigmoid(torch.tensor([-2.0, 0.0, 2.0]))
+    tensor([0.1192, 0.5000, 0.8808])
+    """
     return _sigmoid(floating(input))
 
 
@@ -340,7 +412,16 @@ _sigmoid = elementwise(sigmoid_of)
 
 @method("special", inplace=True, out=True)
 def logit(input: Tensor, eps: float | None = None) -> Tensor:
-    """``log(input / (1 - input))``, the inverse of the sigmoid; with `eps`, `input` is first clamped to ``[eps, 1 - eps]``."""
+    """The inverse of the sigmoid, the log odds: ``out = log(input / (1 - input))``; with `eps`, `input` is first clamped to
+    ``[eps, 1 - eps]``.
+
+    Family: elementwise
+
+    >>> torch.logit(torch.tensor([0.5, 0.75, 1.0]))
+    tensor([0.0000, 1.0986,    inf])
+    >>> torch.logit(torch.tensor([0.5, 0.75, 1.0]), eps=0.01)
+    tensor([0.0000, 1.0986, 4.5951])
+    """
     return _logit(input, eps)
 
 
@@ -359,7 +440,7 @@ def _logit_gradient(grad: Tensor, input: Tensor, eps: float | None) -> Tensor:
         slope = grad / abs(input * (1 - input))  # at -0.0 too it is positive infinity
         return where((input >= 0) & (input <= 1), slope, math.nan)
     slope = grad / (input * (1 - input))
-    return masked(slope, (input >= eps) & (input <= 1 - eps))
+    return masked(slope, ~((input < eps) | (input > 1 - eps)))  # NaN stays
 
 
 @binary(

@@ -99,14 +99,32 @@ def _factor_qr(A: Tensor, how: str) -> tuple[Tensor, Tensor]:
 
 @public("linalg:qr", out=True)
 def linalg_qr(A: Tensor, mode: str = "reduced") -> NamedTensors:
-    """``(Q, R)`` with ``A = Q @ R``: orthonormal columns, upper triangular. `mode` complete makes Q square, r leaves it out."""
+    """The QR decomposition, orthonormal columns and an upper triangular matrix: ``A = Q @ R``
+
+    `mode` "complete" makes Q square, "r" leaves it out.
+
+    Shapes: (*, m, n) -> (*, m, k), (*, k, n) with ``k = min(m, n)``, or m if complete.
+    Raises: RuntimeError for another `mode`, and for integers.
+
+    >>> torch.linalg.qr(torch.tensor([[3.0, 1.0], [4.0, 2.0]])).R
+    tensor([[-5.0000, -2.2000],
+            [ 0.0000,  0.4000]])
+    """
     return _QR(*_factor_qr(A, mode))
 
 
 @method(out=True)
 @deprecated("torch.qr", "`torch.linalg.qr(A, 'reduced' if some else 'complete')`")
 def qr(input: Tensor, some: bool = True) -> NamedTensors:
-    """``linalg.qr``; without `some`, complete."""
+    """`linalg.qr`; without `some`, complete: ``input = Q @ R``
+
+    Shapes: (*, m, n) -> (*, m, k), (*, k, n) with ``k = min(m, n)``, or m if complete.
+    Raises: RuntimeError for fewer than two dimensions, and for integers.
+
+    >>> torch.qr(torch.tensor([[3.0, 1.0], [4.0, 2.0]])).R
+    tensor([[-5.0000, -2.2000],
+            [ 0.0000,  0.4000]])
+    """
     return _TorchQR(*_factor_qr(input, "reduced" if some else "complete"))
 
 
@@ -116,7 +134,16 @@ _Geqrf = return_type("geqrf", "a tau")
 @method(out=True)
 @by_element
 def geqrf(input: Tensor) -> NamedTensors:
-    """``(a, tau)``: R above the diagonal of `a`, below it the reflectors whose product is Q (see `householder_product`)."""
+    """The QR decomposition as reflectors: ``input = Q @ R``, R in the upper triangle of `a`, Q the product of what lies below.
+
+    See `linalg.householder_product`.
+
+    Shapes: (*, m, n) -> (*, m, n), (*, min(m, n)).
+    Raises: RuntimeError for fewer than two dimensions, and for integers.
+
+    >>> torch.geqrf(torch.tensor([[3.0, 1.0], [4.0, 2.0]])).tau
+    tensor([1.6000, 0.0000])
+    """
     refuse_hollow("geqrf", input)
     matrix("torch.geqrf", input)
     m, n = input._array.shape[-2:]
@@ -154,7 +181,17 @@ def _tied_to_both(result: Tensor, a: Tensor, tau: Tensor) -> Tensor:
 @method(out=True)
 @public("linalg:householder_product", out=True)
 def orgqr(A: Tensor, tau: Tensor) -> Tensor:
-    """The first columns of the product of the reflectors ``1 - tau v v.H``, whose v are the columns of A below the diagonal."""
+    """The first columns of a product of reflectors, v the columns of A below the diagonal:
+    ``out = prod(I - tau[i] * v[i] @ v[i].H, i)``
+
+    Shapes: `A` (*, m, n), `tau` (*, k) with ``k <= n <= m`` -> (*, m, n).
+    Raises: RuntimeError unless the shapes fit.
+
+    >>> a, tau = torch.geqrf(torch.tensor([[3.0], [4.0]]))
+    >>> torch.linalg.householder_product(a, tau)
+    tensor([[-0.6000],
+            [-0.8000]])
+    """
     name = "torch.linalg.householder_product"
     if A._array.ndim < 2:
         raise RuntimeError(f"{name}: input must have at least 2 dimensions.")
@@ -183,7 +220,18 @@ def orgqr(A: Tensor, tau: Tensor) -> Tensor:
 
 @method(out=True)
 def ormqr(input: Tensor, tau: Tensor, other: Tensor, left: bool = True, transpose: bool = False) -> Tensor:
-    """``Q @ other`` (or ``other @ Q``; Q.H for `transpose`), where Q is the product of the reflectors in `input` and `tau`."""
+    """A product of reflectors times a matrix: ``out = Q @ other``, unless `left` ``out = other @ Q``; ``Q.H`` for `transpose`.
+
+    Q is that of `linalg.householder_product`, but square.
+
+    Shapes: `input` (*, m, k), `tau` (*, k), `other` (*, m, n) -> (*, m, n).
+    Raises: RuntimeError unless the shapes fit.
+
+    >>> a, tau = torch.geqrf(torch.tensor([[3.0], [4.0]]))
+    >>> torch.ormqr(a, tau, torch.tensor([[3.0], [4.0]]), transpose=True).round(decimals=4)
+    tensor([[-5.],
+            [ 0.]])
+    """
     if input._array.ndim < 2:
         raise RuntimeError("torch.ormqr: input must have at least 2 dimensions.")
     if other._array.ndim < 2:

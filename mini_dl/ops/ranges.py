@@ -13,7 +13,7 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._checks import index_of, type_name, wrap_dim
-from mini_dl._dtypes import INEXACT, NARROW, Array, NumpyType, is_number, number_as
+from mini_dl._dtypes import HALVES, INEXACT, Array, NumpyType, is_number, number_as
 from mini_dl._surface import method, named
 from mini_dl.autograd.primitive import op
 from mini_dl.kernels.blocks import computed_in
@@ -30,7 +30,7 @@ def _number(value: object) -> Any:
     return value.item() if isinstance(value, (Tensor, np.generic)) else value
 
 
-def _real(name: str, *values: Any) -> None:
+def _real(name: str, *values: object) -> None:
     """RuntimeError if one of the numbers is complex."""
     for value in values:
         if isinstance(value, complex):
@@ -57,17 +57,22 @@ def _steps(start: float, end: float, step: float) -> Any:
 def _progression(start: float, step: float, length: int, dtype: NumpyType | None) -> Array:
     kind = np.dtype(dtype)
     if kind.kind in "iu":
+        if int(step) == 0:
+            return np.full(length, int(start), np.int64).astype(kind)
         return np.arange(int(start), int(start) + length * int(step), int(step)).astype(kind, copy=False)
     return (np.arange(length) * float(step) + float(start)).astype(kind)
 
 
 @factory()
 def arange(start: Any = NO_END, end: Any = NO_END, step: Any = NO_END, *, dtype: NumpyType | None) -> Array:
-    """``start, start + step, ...`` below `end`: int64 for ints, otherwise the default dtype.
+    """Numbers from `start`, `step` apart, below `end`: ``out[i] = start + i * step``; int64 for ints, otherwise the default
+    dtype.
 
-    >>> import mini_dl as torch
-    >>> torch.arange(1, 2, 0.25)
-    tensor([1.0000, 1.2500, 1.5000, 1.7500])
+    Shapes: -> (ceil((end - start) / step),).
+    Raises: RuntimeError for a `step` of 0, and for one that leads away from `end`.
+
+    >>> torch.arange(2, 10, 3), torch.arange(0.0, 1.0, 0.25)
+    (tensor([2, 5, 8]), tensor([0.0000, 0.2500, 0.5000, 0.7500]))
     """
     start, end, step = _number(start), _number(end), _number(step)
     if end is NO_END and step is NO_END:
@@ -83,7 +88,7 @@ def arange(start: Any = NO_END, end: Any = NO_END, step: Any = NO_END, *, dtype:
     if dtype is None:
         whole = all([isinstance(v, builtins.int) for v in (start, end, step)])
         dtype = np.dtype("int64") if whole else _dtypes.default_numpy()
-    if np.dtype(dtype).kind in "iu" and step == step and int(step) == 0 != step:
+    if np.dtype(dtype) == np.int64 and step == step and int(step) == 0 != step:
         raise ValueError("step must be nonzero")
     if np.dtype(dtype) == np.int64 and all(map(math.isfinite, (start, end, step))):
         start, end, step = int(start), int(end), int(step)
@@ -94,7 +99,16 @@ def arange(start: Any = NO_END, end: Any = NO_END, step: Any = NO_END, *, dtype:
 
 @factory()
 def range(start: Any = 0, end: Any = None, step: Any = 1, *, dtype: NumpyType | None) -> Array:
-    """``start, start + step, ...`` up to and including `end`. Deprecated in favor of ``arange``."""
+    """Numbers from `start`, `step` apart, up to and including `end`: ``out[i] = start + i * step``; deprecated in favor of
+    `arange`.
+
+    Shapes: -> (floor((end - start) / step) + 1,).
+    Raises: RuntimeError for a `step` of 0, and for one that leads away from `end`.
+
+    >>> import warnings; warnings.simplefilter("ignore")
+    >>> torch.range(1, 3)
+    tensor([1., 2., 3.])
+    """
     warnings.warn(
         "torch.range is deprecated and will be removed in a future release because its behavior is inconsistent with "
         "Python's range "
@@ -139,7 +153,7 @@ def _between(name: str, start: float, end: float, steps: int, dtype: NumpyType |
     low, high = np.asarray(start, exact), np.asarray(end, exact)
     i = np.arange(steps).astype(exact)
     step = (high - low) / np.asarray(builtins.max(steps - 1, 1), exact)
-    if kind.char in NARROW:
+    if kind.char in HALVES:
         step = step.astype(kind).astype(exact)  # as torch rounds it
     out = low + step * i
     half = steps // 2
@@ -158,14 +172,28 @@ def _bounds_dtype(dtype: Any, *bounds: object) -> Any:
 
 @factory()
 def linspace(start: Any, end: Any, steps: int, *, dtype: NumpyType | None) -> Array:
-    """`steps` equally spaced numbers from `start` to `end`."""
+    """Equally spaced numbers: ``out[i] = start + i * (end - start) / (steps - 1)``
+
+    Shapes: -> (steps,).
+    Raises: RuntimeError for a negative number of steps.
+
+    >>> torch.linspace(0, 1, 5)
+    tensor([0.0000, 0.2500, 0.5000, 0.7500, 1.0000])
+    """
     kind = _bounds_dtype(dtype, start, end)
     return _between("linspace", start, end, steps, kind).astype(kind)
 
 
 @factory()
 def logspace(start: Any, end: Any, steps: int, base: float = 10.0, *, dtype: NumpyType | None) -> Array:
-    """``base ** x`` for `steps` equally spaced numbers x from `start` to `end`."""
+    """Powers of equally spaced exponents: ``out[i] = base ** (start + i * (end - start) / (steps - 1))``
+
+    Shapes: -> (steps,).
+    Raises: RuntimeError for a negative number of steps.
+
+    >>> torch.logspace(0, 3, 4)
+    tensor([   1.,   10.,  100., 1000.])
+    """
     if not is_number(base):
         raise TypeError(f"logspace() received an invalid combination of arguments: base must be float, not {type_name(base)}")
     kind = _bounds_dtype(dtype, start, end, base)
@@ -175,7 +203,15 @@ def logspace(start: Any, end: Any, steps: int, base: float = 10.0, *, dtype: Num
 
 @factory()
 def eye(n: int, m: int = NO_END, *, dtype: NumpyType | None) -> Array:
-    """(n, m) with ones on the main diagonal and zeros elsewhere."""
+    """The identity matrix, or a part of it: ``out[i, j] = 1 if i == j else 0``
+
+    Shapes: -> (n, m), or (n, n).
+    Raises: RuntimeError for a negative size.
+
+    >>> torch.eye(2, 3)
+    tensor([[1., 0., 0.],
+            [0., 1., 0.]])
+    """
     m = n if m is NO_END else m
     for name, size in (("n", n), ("m", m)):
         if index_of(size, f"eye(): argument '{name}' must be int") < 0:
@@ -194,7 +230,16 @@ def _triangle_indices(name: str, mask: Callable[..., Any]) -> None:
         offset = index_of(offset, f"{name}(): argument 'offset' (position 3) must be int")
         return np.stack(mask(np.ones((row, col), np.bool_), offset).nonzero()).astype(kind)
 
-    named(make, name, f"(2, count): rows and columns of the elements that ``{name[:4]}`` keeps of a (row, col) matrix.")
+    lower = name == "tril_indices"
+    below, shown = "<=" if lower else ">=", "[[0, 1, 1],\n        [0, 0, 1]]" if lower else "[[0, 0, 1],\n        [0, 1, 1]]"
+    doc = f"""Rows and columns of what `{name[:4]}` keeps, row by row: ``out[:, k] = (i, j)`` over ``j - i {below} offset``
+
+Shapes: `row` and `col` -> (2, count).
+Raises: RuntimeError for a negative size; NotImplementedError for a dtype that is not int32 or int64.
+
+>>> torch.{name}(2, 2)
+tensor({shown})"""
+    named(make, name, doc)
     factory(out=False)(make)
 
 
@@ -206,7 +251,15 @@ _triangle_indices("triu_indices", np.triu)
 
 @method()
 def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
-    """Zeros with the last dimension of `input` on the diagonal of the new dimensions `dim1` and `dim2`."""
+    """The last dimension on a diagonal of two new ones, zeros elsewhere: ``out[i, i + offset] = input[i]``
+
+    Shapes: (*in, n) -> (*in, n + abs(offset), n + abs(offset)).
+    Raises: RuntimeError if both new dimensions are the same.
+
+    >>> torch.diag_embed(torch.tensor([1, 2]))
+    tensor([[1, 0],
+            [0, 2]])
+    """
     ndim = input.ndim + 1
     first, second = wrap_dim(dim1, ndim), wrap_dim(dim2, ndim)
     if first == second:
@@ -222,7 +275,15 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
 
 @method(out=True)
 def diag(input: Tensor, diagonal: int = 0) -> Tensor:
-    """The matrix with this vector on a diagonal, or the diagonal of this matrix."""
+    """The matrix with this vector on a diagonal, ``out[i, i + diagonal] = input[i]``, or the diagonal of this matrix.
+
+    Shapes: (n,) -> (n, n), (m, n) -> (min(m, n),), for the main diagonal.
+    Raises: RuntimeError for other numbers of dimensions.
+
+    >>> torch.diag(torch.tensor([1, 2]))
+    tensor([[1, 0],
+            [0, 2]])
+    """
     if input.ndim == 1:
         return diag_embed(input, diagonal)
     if input.ndim == 2:
@@ -232,12 +293,20 @@ def diag(input: Tensor, diagonal: int = 0) -> Tensor:
 
 @method()
 def diagflat(input: Tensor, offset: int = 0) -> Tensor:
-    """The matrix with all elements of `input` on a diagonal."""
+    """The matrix with all elements on a diagonal: ``out[i, i + offset] = input.flatten()[i]``
+
+    Shapes: (*in), of n elements -> (n + abs(offset), n + abs(offset)).
+    Raises: TypeError unless `input` is a tensor.
+
+    >>> torch.diagflat(torch.tensor([[1], [2]]))
+    tensor([[1, 0],
+            [0, 2]])
+    """
     return diag_embed(input.reshape(-1), offset)
 
 
-def _triangle(name: str, kernel: Callable[..., Array], what: str) -> Callable[..., Tensor]:
-    """Publish the function; return its primitive."""
+def _triangle(name: str, kernel: Callable[..., Array], what: str, shown: str) -> Callable[..., Tensor]:
+    """Publish the function; return its primitive. `shown` is what its example prints."""
 
     def cut(input: Array, diagonal: int) -> Array:
         return kernel(input, diagonal)
@@ -250,9 +319,18 @@ def _triangle(name: str, kernel: Callable[..., Array], what: str) -> Callable[..
             raise RuntimeError(f"{name}: input tensor must have at least 2 dimensions")
         return primitive(input, operator.index(diagonal))
 
-    named(call, name, f"`input` with zeros {what} the diagonal, of each matrix of a batch.")
+    below = "<=" if name == "tril" else ">="
+    doc = f"""Each matrix with zeros {what} a diagonal: ``out[i, j] = input[i, j] if j - i {below} diagonal else 0``
+
+Shapes: (*, m, n) -> (*, m, n).
+Raises: RuntimeError for fewer than two dimensions.
+
+>>> torch.{name}(torch.tensor([[1, 2], [3, 4]]))
+tensor({shown})"""
+    named(call, name, doc)
     method(inplace=True, out=True)(call)
     return primitive
 
 
-_tril, _triu = _triangle("tril", np.tril, "above"), _triangle("triu", np.triu, "below")
+_tril = _triangle("tril", np.tril, "above", "[[1, 0],\n        [3, 4]]")
+_triu = _triangle("triu", np.triu, "below", "[[1, 2],\n        [0, 4]]")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from mini_dl._dtypes import NARROW, Array
-from mini_dl._surface import function
+from mini_dl._surface import function, named
 from mini_dl.autograd.backwards import grad as gradients
 from mini_dl.autograd.engine import run_backward
 from mini_dl.autograd.mode import at_work, differentiates
@@ -72,7 +72,14 @@ def _check_cell(input: Tensor, state: State, w_ih: Tensor, w_hh: Tensor) -> None
 def rnn_tanh_cell(
     input: Tensor, hx: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None = None, b_hh: Tensor | None = None
 ) -> Tensor:
-    """``tanh(input @ w_ih.T + b_ih + hx @ w_hh.T + b_hh)``"""
+    """One step of a recurrent network: ``out = tanh(w_ih @ input + b_ih + w_hh @ hx + b_hh)``
+
+    Family: cell
+
+    >>> _ = torch.manual_seed(0)
+    >>> torch.rnn_tanh_cell(torch.ones(1, 2), torch.zeros(1, 3), torch.ones(3, 2), torch.ones(3, 3))
+    tensor([[0.9640, 0.9640, 0.9640]])
+    """
     return _cell(_tanh, input, (hx,), w_ih, w_hh, b_ih, b_hh)[0]
 
 
@@ -80,7 +87,13 @@ def rnn_tanh_cell(
 def rnn_relu_cell(
     input: Tensor, hx: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None = None, b_hh: Tensor | None = None
 ) -> Tensor:
-    """``relu(input @ w_ih.T + b_ih + hx @ w_hh.T + b_hh)``"""
+    """One step of a recurrent network: ``out = max(0, w_ih @ input + b_ih + w_hh @ hx + b_hh)``
+
+    Family: cell
+
+    >>> torch.rnn_relu_cell(torch.ones(1, 2), torch.zeros(1, 3), torch.ones(3, 2), torch.ones(3, 3))
+    tensor([[2., 2., 2.]])
+    """
     return _cell(_relu, input, (hx,), w_ih, w_hh, b_ih, b_hh)[0]
 
 
@@ -88,7 +101,18 @@ def rnn_relu_cell(
 def lstm_cell(
     input: Tensor, hx: Any, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None = None, b_hh: Tensor | None = None
 ) -> State:
-    """Gates i, f, g, o: ``cell = sigmoid(f) * cell + sigmoid(i) * tanh(g); hidden = sigmoid(o) * tanh(cell)``"""
+    """One step of an LSTM, of the gates i, f, g, o: ``cell = sigmoid(f) * cell + sigmoid(i) * tanh(g)``,
+    ``hidden = sigmoid(o) * tanh(cell)``
+
+    Shapes: `input` (N, C), `hx` two (N, H), `w_ih` (4 H, C), `w_hh` (4 H, H), both biases (4 H) -> (N, H), (N, H).
+    Raises: RuntimeError for sizes that do not fit.
+    Source: Hochreiter and Schmidhuber, Long short-term memory, 1997; Gers, Schmidhuber, and Cummins, Learning to forget,
+    2000.
+
+    >>> h = torch.zeros(1, 1)
+    >>> torch.lstm_cell(torch.ones(1, 2), (h, h), torch.ones(4, 2), torch.ones(4, 1))
+    (tensor([[0.6083]]), tensor([[0.8491]]))
+    """
     return _cell(_lstm, input, tuple(hx), w_ih, w_hh, b_ih, b_hh)
 
 
@@ -96,7 +120,16 @@ def lstm_cell(
 def gru_cell(
     input: Tensor, hx: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None = None, b_hh: Tensor | None = None
 ) -> Tensor:
-    """Gates r, z, n: ``n = tanh(n_input + sigmoid(r) * n_hidden); hidden = (hidden - n) * sigmoid(z) + n``"""
+    """One step of a GRU, of the gates r, z, n: ``n = tanh(n_input + sigmoid(r) * n_hidden)``,
+    ``hidden = (hidden - n) * sigmoid(z) + n``
+
+    Shapes: `input` (N, C), `hx` (N, H), `w_ih` (3 H, C), `w_hh` (3 H, H), both biases (3 H) -> (N, H).
+    Raises: RuntimeError for sizes that do not fit.
+    Source: Cho et al., Learning phrase representations using RNN encoder-decoder, 2014.
+
+    >>> torch.gru_cell(torch.ones(1, 2), torch.zeros(1, 1), torch.ones(3, 2), torch.ones(3, 1))
+    tensor([[0.1149]])
+    """
     return _cell(_gru, input, (hx,), w_ih, w_hh, b_ih, b_hh)[0]
 
 
@@ -284,10 +317,12 @@ def _layers(
     return (input, *[stack(list(parts)) for parts in zip(*finals)])
 
 
+CLASSES = {"rnn_tanh": "RNN(2, 3)", "rnn_relu": "RNN(2, 3, nonlinearity='relu')", "lstm": "LSTM(2, 3)", "gru": "GRU(2, 3)"}
+"""What has the parameters of each."""
+
+
 def _network(step: Cell, name: str) -> Callable[..., State]:
     def call(*args: Any) -> State:
-        """``(input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first)``, or, packed,
-        ``(data, batch_sizes, hx, params, has_biases, num_layers, dropout, train, bidirectional)``"""
         if isinstance(args[3], (list, tuple)):
             data, batch_sizes, hx, params, *options = args
             sizes: list[int] | None = [int(n) for n in batch_sizes.tolist()]
@@ -304,8 +339,21 @@ def _network(step: Cell, name: str) -> Callable[..., State]:
         output, *final = _layers(step, data, start, params, sizes, *options)
         return (output.transpose(0, 1) if batch_first else output, *final)
 
-    call.__name__ = call.__qualname__ = name
-    return function()(call)
+    several = name == "lstm"
+    layers, twice = CLASSES[name].partition("(")[0], ", twice" * several
+    doc = f"""The layers of `nn.{layers}` as a function, step by step: ``h[t] = {name}_cell(x[t], h[t - 1])``
+
+The arguments are `input`, `hx`, `params`, `has_biases`, `num_layers`, `dropout`, `train`, `bidirectional`, `batch_first`, or,
+packed, `data`, `batch_sizes`, `hx`, `params`, `has_biases`, `num_layers`, `dropout`, `train`, `bidirectional`.
+
+Shapes: `input` (L, N, C), `hx` (layers * directions, N, H){twice} -> (L, N, directions * H), and the last of each like `hx`.
+Raises: RuntimeError for sizes that do not fit; IndexError for too few arguments.
+
+>>> layer = nn.{CLASSES[name]}
+>>> x, h = torch.ones(5, 1, 2), torch.zeros(1, 1, 3)
+>>> torch.{name}(x, {"(h, h)" if several else "h"}, list(layer.parameters()), True, 1, 0.0, False, False, False)[0].shape
+torch.Size([5, 1, 3])"""
+    return function()(named(call, name, doc))
 
 
 rnn_tanh, rnn_relu = _network(_tanh, "rnn_tanh"), _network(_relu, "rnn_relu")

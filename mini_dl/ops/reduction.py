@@ -15,7 +15,8 @@ import numpy as np
 from mini_dl import _dtypes
 from mini_dl._checks import index_of, type_name, wrap_dim, wrap_dims
 from mini_dl._dtypes import FLOATING, INEXACT, Array, Ints, c_name, dtype, scalar_name, uint8
-from mini_dl._surface import NamedTensors, check_apart, function, method, public, return_type
+from mini_dl._surface import NamedTensors, function, method, public, return_type
+from mini_dl.autograd.overlaps import check_operands
 from mini_dl.autograd.primitive import linear_in, not_a_tensor, op, recorded_as
 from mini_dl.kernels.blocks import in_single
 from mini_dl.kernels.sums import Dims, add_up, count, near_mean, reduce, reduced, squares, std_array
@@ -54,7 +55,7 @@ def no_overlap(result: object, out: object, args: Sequence[object]) -> None:
     """`same_types`, and RuntimeError if ``out=`` shares memory with the input."""
     same_types(result, out, args)
     for target in out if isinstance(out, tuple) else (out,):
-        check_apart(target, args)
+        check_operands(target, args, entirely=True)
 
 
 def type_of_input(result: Tensor, out: Tensor, args: Sequence[object]) -> None:
@@ -102,9 +103,10 @@ def _sum(input: Array, dims: Dims, keepdim: bool) -> Array:
 
 @method(out=True)
 def sum(input: Tensor, dim: Ints | None = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
-    """The sum of the elements over `dim` (an int or several; all by default), computed in `dtype`: int64 for integers and bools.
+    """The sum over `dim` (all by default), computed in `dtype`, int64 for integers and bools: ``out = sum(input[i], i)``
 
-    >>> import mini_dl as torch
+    Family: reduction
+
     >>> torch.tensor([[1, 2], [3, 4]]).sum(0)
     tensor([4, 6])
     """
@@ -119,7 +121,14 @@ def _nansum(input: Array, dims: Dims, keepdim: bool) -> Array:
 
 @method(out=True)
 def nansum(input: Tensor, dim: Ints | None = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
-    """The sum in which NaN counts as 0."""
+    """The sum in which NaN counts as 0: ``out = sum(input[i], i)`` over the others.
+
+    Family: reduction
+    Raises: RuntimeError for complex numbers; IndexError for a dimension that `input` lacks.
+
+    >>> torch.nansum(torch.tensor([1.0, torch.nan, 3.0]))
+    tensor(4.)
+    """
     x = checked("nansum", input, keepdim)
     if x.is_complex():
         raise RuntimeError("nansum on CPU does not support complex inputs")
@@ -152,9 +161,10 @@ def _mean(input: Array, dims: Dims, keepdim: bool) -> Array:
 
 @method(out=True)
 def mean(input: Tensor, dim: Ints | None = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
-    """``sum / n``. RuntimeError for integers and bools.
+    """The mean over `dim` (all by default), of n elements: ``out = sum(input[i], i) / n``
 
-    >>> import mini_dl as torch
+    Family: statistic
+
     >>> torch.tensor([[1.0, 2.0], [3.0, 4.0]]).mean(1)
     tensor([1.5000, 3.5000])
     """
@@ -170,7 +180,13 @@ def mean(input: Tensor, dim: Ints | None = None, keepdim: bool = False, *, dtype
 
 @method(out=True)
 def nanmean(input: Tensor, dim: Ints | None = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
-    """The mean of the elements that are not NaN."""
+    """The mean of the n elements that are not NaN: ``out = sum(input[i], i) / n``
+
+    Family: statistic
+
+    >>> torch.nanmean(torch.tensor([1.0, torch.nan, 3.0]))
+    tensor(2.)
+    """
     x = checked("nanmean", input, keepdim)
     if x._array.dtype.kind not in INEXACT:
         raise RuntimeError(
@@ -271,11 +287,14 @@ def var(
     input: Tensor, dim: Ints | None = None, unbiased: bool | None = None, keepdim: bool = False, *,
     correction: int | float | None = None,
 ) -> Tensor:  # fmt: skip
-    """``sum((x - mean) ** 2) / max(0, n - correction)``, where `correction` is 1 unless given; ``unbiased=False`` makes it 0.
+    """The variance over `dim` (all by default): ``out = sum((input[i] - mean) ** 2, i) / max(0, n - correction)``
 
-    >>> import mini_dl as torch
-    >>> torch.tensor([1.0, 2.0, 3.0, 4.0]).var(correction=0)
-    tensor(1.2500)
+    `correction` is 1 unless given; ``unbiased=False`` makes it 0.
+
+    Family: statistic
+
+    >>> torch.tensor([1.0, 2.0, 3.0]).var(), torch.tensor([1.0, 2.0, 3.0]).var(correction=0)
+    (tensor(1.), tensor(0.6667))
     """
     x, dims, divisor = deviations("var", input, dim, unbiased, keepdim, correction)
     return _var(x, dims, keepdim, divisor)
@@ -286,7 +305,14 @@ def std(
     input: Tensor, dim: Ints | None = None, unbiased: bool | None = None, keepdim: bool = False, *,
     correction: int | float | None = None,
 ) -> Tensor:  # fmt: skip
-    """``sqrt(var)``, whose gradient is 0 where it is 0."""
+    """The standard deviation: ``out = sqrt(sum((input[i] - mean) ** 2, i) / max(0, n - correction))``; its gradient is 0 where
+    it is 0.
+
+    Family: statistic
+
+    >>> torch.std(torch.tensor([1.0, 2.0, 3.0]))
+    tensor(1.)
+    """
     x, dims, divisor = deviations("std", input, dim, unbiased, keepdim, correction)
     return _std(x, dims, keepdim, divisor)
 
@@ -296,7 +322,13 @@ def var_mean(
     input: Tensor, dim: Ints | None = None, unbiased: bool | None = None, keepdim: bool = False, *,
     correction: int | float | None = None,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
-    """``(var, mean)``"""
+    """Both: ``out = (var(input), mean(input))``
+
+    Family: statistic
+
+    >>> torch.var_mean(torch.tensor([1.0, 2.0, 3.0]))
+    (tensor(1.), tensor(2.))
+    """
     x, dims, divisor = deviations("var_mean", input, dim, unbiased, keepdim, correction)
     return _var_mean(x, dims, keepdim, divisor)
 
@@ -306,7 +338,13 @@ def std_mean(
     input: Tensor, dim: Ints | None = None, unbiased: bool | None = None, keepdim: bool = False, *,
     correction: int | float | None = None,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
-    """``(std, mean)``"""
+    """Both: ``out = (std(input), mean(input))``
+
+    Family: statistic
+
+    >>> torch.std_mean(torch.tensor([1.0, 2.0, 3.0]))
+    (tensor(1.), tensor(2.))
+    """
     x, dims, divisor = deviations("std_mean", input, dim, unbiased, keepdim, correction)
     return _std_mean(x, dims, keepdim, divisor)
 
@@ -360,13 +398,25 @@ def _extreme(name: str, kernel: str, reduce: Any, input: Tensor, dim: Ints, keep
 
 @method(out=type_of_input)
 def amax(input: Tensor, dim: Ints = (), keepdim: bool = False) -> Tensor:
-    """The largest elements over `dim`; ties share the gradient evenly. IndexError over an empty dimension."""
+    """The largest element over `dim`: ``out = max(input[i], i)``; ties share the gradient evenly.
+
+    Family: extreme
+
+    >>> torch.amax(torch.tensor([[1, 5], [7, 2]]), 1)
+    tensor([5, 7])
+    """
     return _extreme("amax", "max_values_cpu", _amax, input, dim, keepdim)
 
 
 @method(out=type_of_input)
 def amin(input: Tensor, dim: Ints = (), keepdim: bool = False) -> Tensor:
-    """The smallest elements over `dim`; ties share the gradient evenly. IndexError over an empty dimension."""
+    """The smallest element over `dim`: ``out = min(input[i], i)``; ties share the gradient evenly.
+
+    Family: extreme
+
+    >>> torch.amin(torch.tensor([[1, 5], [7, 2]]), 1)
+    tensor([1, 2])
+    """
     return _extreme("amin", "min_values_cpu", _amin, input, dim, keepdim)
 
 
@@ -385,7 +435,16 @@ _both_extremes = return_type("aminmax", "min max")
 
 @method(out=same_types)
 def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> NamedTensors:
-    """``(amin, amax)``"""
+    """Both: ``out = (amin(input), amax(input))``
+
+    Family: reduction
+    Raises: RuntimeError or IndexError over an empty dimension.
+
+    >>> torch.aminmax(torch.tensor([3, 1, 2]))
+    torch.return_types.aminmax(
+    min=tensor(1),
+    max=tensor(3))
+    """
     x = checked("aminmax", input, keepdim)
     ordered("aminmax", x)
     dims = wrap_dims(dim, x._array.ndim)
@@ -420,13 +479,25 @@ def _arg_extreme(name: str, search: Any, input: Tensor, dim: int | None, keepdim
 
 @method(out=same_types)
 def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
-    """The index of the largest element (the first of equals; NaN is largest), over `dim` or in the flattened tensor."""
+    """The index of the largest element (the first of equals; NaN is largest): ``input[out] = max(input[i], i)``
+
+    Family: extreme
+
+    >>> torch.argmax(torch.tensor([[1, 5], [7, 2]])), torch.argmax(torch.tensor([[1, 5], [7, 2]]), 1)
+    (tensor(2), tensor([1, 0]))
+    """
     return _arg_extreme("argmax", _argmax, input, dim, keepdim)
 
 
 @method(out=same_types)
 def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
-    """The index of the smallest element (the first of equals; NaN is smallest), over `dim` or in the flattened tensor."""
+    """The index of the smallest element (the first of equals; NaN is smallest): ``input[out] = min(input[i], i)``
+
+    Family: extreme
+
+    >>> torch.argmin(torch.tensor([[1, 5], [7, 2]])), torch.argmin(torch.tensor([[1, 5], [7, 2]]), 1)
+    (tensor(0), tensor([0, 1]))
+    """
     return _arg_extreme("argmin", _argmin, input, dim, keepdim)
 
 
@@ -463,20 +534,36 @@ def _choose(
 
 @method(out=same_types_along)
 def max(input: Tensor, dim: Ints | None = None, keepdim: bool = False, *, other: Tensor | None = None) -> Any:
-    """The largest element; with `dim`, ``(values, indices)`` over it; with a tensor, ``maximum(input, other)``.
+    """The largest element, ``out = max(input[i], i)``; with `dim`, also its index; with a tensor,
+    ``out = maximum(input, other)``.
 
     Over all, equal elements share the gradient evenly; over `dim`, the chosen one gets it.
 
-    >>> import mini_dl as torch
-    >>> torch.tensor([[1.0, 5.0], [3.0, 2.0]]).max(1).indices
-    tensor([1, 0])
+    Family: reduction
+    Raises: IndexError over an empty dimension; RuntimeError for an empty `input`.
+
+    >>> x = torch.tensor([[1.0, 5.0], [7.0, 2.0]])
+    >>> x.max(), x.max(1)
+    (tensor(7.), torch.return_types.max(
+    values=tensor([5., 7.]),
+    indices=tensor([1, 0])))
     """
     return _choose("max", _amax, _argmax, _max, input, dim, keepdim, other)
 
 
 @method(out=same_types_along)
 def min(input: Tensor, dim: Ints | None = None, keepdim: bool = False, *, other: Tensor | None = None) -> Any:
-    """The smallest element; with `dim`, ``(values, indices)`` over it; with a tensor, ``minimum(input, other)``."""
+    """The smallest element, ``out = min(input[i], i)``; with `dim`, also its index; with a tensor,
+    ``out = minimum(input, other)``.
+
+    Family: reduction
+    Raises: IndexError over an empty dimension; RuntimeError for an empty `input`.
+
+    >>> torch.min(torch.tensor([[1.0, 5.0], [7.0, 2.0]]), 1)
+    torch.return_types.min(
+    values=tensor([1., 2.]),
+    indices=tensor([0, 1]))
+    """
     return _choose("min", _amin, _argmin, _min, input, dim, keepdim, other)
 
 
@@ -510,14 +597,26 @@ def _truth_dims(input: Tensor, dim: Ints | None) -> Dims | None:
 
 @method(out=_truth_out)
 def all(input: Tensor, dim: Ints | None = None, keepdim: bool = False) -> Tensor:
-    """Whether all elements over `dim` are true (not 0); of uint8, as uint8."""
+    """Whether no element over `dim` is 0: ``out = min(input[i] != 0, i)``; of uint8, as uint8.
+
+    Family: reduction
+
+    >>> torch.all(torch.tensor([[True, False], [True, True]]), 1)
+    tensor([False,  True])
+    """
     x = checked("all", input, keepdim)
     return _all(x, _truth_dims(x, dim), keepdim)
 
 
 @method(out=_truth_out)
 def any(input: Tensor, dim: Ints | None = None, keepdim: bool = False) -> Tensor:
-    """Whether an element over `dim` is true (not 0); of uint8, as uint8."""
+    """Whether an element over `dim` is not 0: ``out = max(input[i] != 0, i)``; of uint8, as uint8.
+
+    Family: reduction
+
+    >>> torch.any(torch.tensor([[True, False], [False, False]]), 1)
+    tensor([ True, False])
+    """
     x = checked("any", input, keepdim)
     return _any(x, _truth_dims(x, dim), keepdim)
 
@@ -529,7 +628,14 @@ def _count_nonzero(input: Array, dims: Dims) -> Array:
 
 @method()
 def count_nonzero(input: Tensor, dim: Ints | None = None) -> Tensor:
-    """How many elements over `dim` are not 0."""
+    """How many elements over `dim` are not 0: ``out = sum(input[i] != 0, i)``
+
+    Family: reduction
+    Shapes: (*in) -> (*in) without the dimensions `dim`; () if it is left out.
+
+    >>> torch.count_nonzero(torch.tensor([[0, 5], [7, 2]]), 0)
+    tensor([1, 2])
+    """
     x = checked("count_nonzero", input)
     return _count_nonzero(x, wrap_dims(dim, x._array.ndim))
 
@@ -556,7 +662,13 @@ def _logsumexp(input: Array, dims: Dims, keepdim: bool) -> Array:
 @method(out=True)
 @public("special")
 def logsumexp(input: Tensor, dim: Ints, keepdim: bool = False) -> Tensor:
-    """``log(sum(exp(input)))`` over `dim`, without overflow: the largest element is factored out first."""
+    """``out = log(sum(exp(input[i]), i))`` over `dim`, without overflow: the largest element is factored out first.
+
+    Family: reduction
+
+    >>> torch.logsumexp(torch.tensor([1000.0, 1000.0]), 0)
+    tensor(1000.6932)
+    """
     x = checked("logsumexp", input, keepdim)
     if x._array.dtype.kind not in INEXACT:
         x = x.to(_dtypes.get_default_dtype())
@@ -571,7 +683,14 @@ def _hash(input: Array, dims: Dims, keepdim: bool) -> Array:
 
 @method(out=True)
 def hash_tensor(input: Tensor, dim: Ints = (), *, keepdim: bool = False, mode: int = 0) -> Tensor:
-    """The bits of all elements over `dim`, each as a 64-bit integer or float, combined by exclusive or, in uint64."""
+    """The bits of all elements over `dim`, each as a 64-bit integer or float, by exclusive or, in uint64:
+    ``out = input[0] ^ input[1] ^ ...``
+
+    Family: reduction
+
+    >>> torch.hash_tensor(torch.tensor([1, 2, 4]))
+    tensor(7, dtype=torch.uint64)
+    """
     if mode != 0:
         raise RuntimeError(f"Unknown hash_tensor mode: {mode}")
     checked("hash_tensor", input, keepdim)

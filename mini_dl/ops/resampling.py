@@ -20,7 +20,8 @@ from mini_dl.autograd.primitive import linear_in, not_a_tensor, op, symmetric_in
 from mini_dl.kernels import resampling as kernels
 from mini_dl.kernels.resampling import MODES, SMOOTH, Axis, resample, resample_back
 from mini_dl.ops.matmul import bmm
-from mini_dl.ops.pooling import _values_at, adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
+from mini_dl.ops.pooling import _values_at
+from mini_dl.ops.pooling_to_size import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 from mini_dl.ops.ranges import _between
 from mini_dl.tensor import Tensor, wrap
 
@@ -50,13 +51,21 @@ def interpolate(
     input: Tensor, size: Ints | None = None, scale_factor: float | Sequence[float] | None = None, mode: str = "nearest",
     align_corners: bool | None = None, recompute_scale_factor: bool | None = None, antialias: bool = False,
 ) -> Tensor:  # fmt: skip
-    """Images of another size, (N, C, *in) -> (N, C, *size), by the nearest pixel, (bi-, tri-) linear, bicubic or area means.
+    """``out[i] = sum(w[i, j] * input[j], j)`` along each dimension: the image in another size, with weights by `mode`.
 
-    ValueError or NotImplementedError if the arguments do not fit together.
+    Pixel `i` looks at ``x = (i + 0.5) * L / M - 0.5``, or at ``i * (L - 1) / (M - 1)`` if `align_corners`: "nearest" (``floor(i
+    * L / M)``), "nearest-exact", "linear", "bilinear", "trilinear", "bicubic" (a = -0.75), or "area" (means). `antialias` widens
+    the weights where the image shrinks.
 
-    >>> import mini_dl as torch
-    >>> torch.nn.functional.interpolate(torch.tensor([[[1.0, 2.0]]]), size=4, mode="linear")
+    Shapes: (N, C, *in) -> (N, C, *size), of one to three dimensions, or `scale_factor` times those of the input.
+    Raises: ValueError unless either `size` or `scale_factor` is given, and fits; NotImplementedError for a mode of another
+    dimension.
+    Source: Keys, Cubic convolution interpolation for digital image processing, 1981 (bicubic).
+
+    >>> F.interpolate(torch.tensor([[[1.0, 2.0]]]), size=4, mode="linear")
     tensor([[[1.0000, 1.2500, 1.7500, 2.0000]]])
+    >>> F.interpolate(torch.tensor([[[1.0, 2.0]]]), scale_factor=2)
+    tensor([[[1., 1., 2., 2.]]])
     """
     if not isinstance(input, Tensor):
         raise not_a_tensor("interpolate", "input", 1, input)
@@ -95,7 +104,7 @@ def interpolate(
     return _resized(input, mode, tuple(out), factors, bool(align_corners), antialias)
 
 
-def _wanted(space: Shape, n: int, size: Any, scale_factor: Any, whole: bool) -> tuple[list[int], list[float] | None]:
+def _wanted(space: Shape, n: int, size: object, scale_factor: Any, whole: bool) -> tuple[list[int], list[float] | None]:
     """The output size, and the factors from which it was computed; for means over areas (`whole`) Python makes the ints."""
     if size is not None and scale_factor is not None:
         raise ValueError("only one of size or scale_factor should be defined")
@@ -168,21 +177,51 @@ def upsample(
     mode: str = "nearest",
     align_corners: bool | None = None,
 ) -> Tensor:
-    """``interpolate`` under its old name."""
+    """``interpolate(input, size, scale_factor, mode, align_corners)``, under its old name, with a warning.
+
+    Shapes: (N, C, *in) -> (N, C, *size).
+    Raises: ValueError unless either `size` or `scale_factor` is given.
+
+    >>> import warnings
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore")
+    ...     F.upsample(torch.tensor([[[1.0, 2.0]]]), scale_factor=2)
+    tensor([[[1., 1., 2., 2.]]])
+    """
     warnings.warn("`nn.functional.upsample` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=2)
     return interpolate(input, size, scale_factor, mode, align_corners)
 
 
 @public("nn.functional")
 def upsample_nearest(input: Tensor, size: Ints | None = None, scale_factor: float | Sequence[float] | None = None) -> Tensor:
-    """``interpolate(..., mode="nearest")``"""
+    """``interpolate(input, size, scale_factor, "nearest")``, with a warning.
+
+    Shapes: (N, C, *in) -> (N, C, *size).
+    Raises: ValueError unless either `size` or `scale_factor` is given.
+
+    >>> import warnings
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore")
+    ...     F.upsample_nearest(torch.tensor([[[1.0, 2.0]]]), size=4)
+    tensor([[[1., 1., 2., 2.]]])
+    """
     warnings.warn("`nn.functional.upsample_nearest` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=2)
     return interpolate(input, size, scale_factor, mode="nearest")
 
 
 @public("nn.functional")
 def upsample_bilinear(input: Tensor, size: Ints | None = None, scale_factor: float | Sequence[float] | None = None) -> Tensor:
-    """``interpolate(..., mode="bilinear", align_corners=True)``"""
+    """``interpolate(input, size, scale_factor, "bilinear", align_corners=True)``, with a warning.
+
+    Shapes: (N, C, H, W) -> (N, C, *size).
+    Raises: ValueError unless either `size` or `scale_factor` is given; NotImplementedError for other numbers of dimensions.
+
+    >>> import warnings
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore")
+    ...     F.upsample_bilinear(torch.tensor([[[[1.0, 2.0]]]]), size=(1, 3))
+    tensor([[[[1.0000, 1.5000, 2.0000]]]])
+    """
     warnings.warn("`nn.functional.upsample_bilinear` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=2)
     return interpolate(input, size, scale_factor, mode="bilinear", align_corners=True)
 
@@ -305,9 +344,20 @@ PADDING = ("zeros", "border", "reflection")
 def grid_sample(
     input: Tensor, grid: Tensor, mode: str = "bilinear", padding_mode: str = "zeros", align_corners: bool | None = None
 ) -> Tensor:
-    """The image at positions (x, y) or (x, y, z) in [-1, 1], (N, C, *in), (N, *out, n) -> (N, C, *out).
+    """``out[n, c, i] = sum(w[n, i, j] * input[n, c, j], j)``: the image read at the positions ``grid[n, i]``.
 
-    Outside is zero, the border, or the reflected image (Jaderberg et al., Spatial Transformer Networks, 2015).
+    A position is (x, y) or (x, y, z), from -1 to 1, the middles of the outer pixels if `align_corners`, else their outer edges.
+    Between pixels, `mode`: "bilinear", "nearest" or "bicubic"; beyond the image, `padding_mode`: "zeros", "border" or
+    "reflection".
+
+    Shapes: `input` (N, C, H, W), `grid` (N, H', W', 2) -> (N, C, H', W'); or with depth, (N, C, D, H, W) and (N, D', H', W', 3).
+    Raises: ValueError for an unknown `mode` or `padding_mode`; RuntimeError if the shapes do not fit, and for "bicubic" with
+    depth.
+    Source: Jaderberg et al., Spatial transformer networks, 2015, section 3.3.
+
+    >>> image = torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]])
+    >>> F.grid_sample(image, torch.tensor([[[[0.0, 0.0], [1.0, 1.0]]]]), align_corners=True)
+    tensor([[[[2.5000, 4.0000]]]])
     """
     if mode not in INTERPOLATION:
         raise ValueError(
@@ -324,7 +374,20 @@ def grid_sample(
 @public("torch", "torch:grid_sampler_2d", "torch:grid_sampler_3d")
 @by_element
 def grid_sampler(input: Tensor, grid: Tensor, interpolation_mode: int, padding_mode: int, align_corners: bool) -> Tensor:
-    """``grid_sample`` with its modes by number."""
+    """``out[n, c, i] = sum(w[n, i, j] * input[n, c, j], j)``: the image read at the positions ``grid[n, i]``.
+
+    A position is (x, y) or (x, y, z), from -1 to 1, the middles of the outer pixels if `align_corners`, else their outer edges.
+    Between pixels, by the number of `interpolation_mode`: 0 bilinear, 1 nearest, 2 bicubic; beyond the image, 0 zeros, 1 the
+    border, 2 the reflection.
+
+    Shapes: `input` (N, C, H, W), `grid` (N, H', W', 2) -> (N, C, H', W'); or with depth, (N, C, D, H, W) and (N, D', H', W', 3).
+    Raises: RuntimeError if the shapes do not fit.
+    Source: Jaderberg et al., Spatial transformer networks, 2015, section 3.3.
+
+    >>> image = torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]])
+    >>> torch.grid_sampler(image, torch.tensor([[[[0.0, 0.0], [1.0, 1.0]]]]), 0, 0, True)
+    tensor([[[[2.5000, 4.0000]]]])
+    """
     for position, (name, value) in enumerate((("input", input), ("grid", grid)), 1):
         if not isinstance(value, Tensor):
             raise not_a_tensor("grid_sampler", name, position, value)
@@ -365,7 +428,22 @@ def grid_sampler(input: Tensor, grid: Tensor, interpolation_mode: int, padding_m
 
 @public("nn.functional")
 def affine_grid(theta: Tensor, size: Any, align_corners: bool | None = None) -> Tensor:
-    """The grid that ``grid_sample`` needs for affine maps, (N, n, n + 1) and size (N, C, *out) -> (N, *out, n)."""
+    """``grid[n, i] = theta[n] @ (x, y, 1)`` at each place `i` of an image of shape `size`, with `x` and `y` from -1 to 1: for
+    `grid_sample`.
+
+    With `align_corners` -1 and 1 are the middles of the outer pixels, else their outer edges.
+
+    Shapes: `theta` (N, 2, 3), `size` (N, C, H, W) -> (N, H, W, 2); or with depth, (N, 3, 4) -> (N, D, H, W, 3).
+    Raises: ValueError if `theta` is not floating point or of another shape, or for a size of 0; NotImplementedError for other
+    numbers of sizes.
+    Source: Jaderberg et al., Spatial transformer networks, 2015, section 3.2.
+
+    >>> identity = torch.tensor([[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]])
+    >>> F.affine_grid(identity, (1, 1, 1, 3), align_corners=True)
+    tensor([[[[-1.,  0.],
+              [ 0.,  0.],
+              [ 1.,  0.]]]])
+    """
     if not isinstance(theta, Tensor):
         raise not_a_tensor("affine_grid", "theta", 1, theta)
     if theta._array.dtype.kind not in FLOATING:
@@ -391,5 +469,15 @@ def affine_grid(theta: Tensor, size: Any, align_corners: bool | None = None) -> 
 
 @function()
 def affine_grid_generator(theta: Tensor, size: object, align_corners: bool) -> Tensor:
-    """``nn.functional.affine_grid``"""
+    """``grid[n, i] = theta[n] @ (x, y, 1)``: ``nn.functional.affine_grid``.
+
+    Shapes: `theta` (N, 2, 3), `size` (N, C, H, W) -> (N, H, W, 2); or with depth, (N, 3, 4) -> (N, D, H, W, 3).
+    Raises: RuntimeError or ValueError if `theta` and `size` do not fit.
+    Source: Jaderberg et al., Spatial transformer networks, 2015, section 3.2.
+
+    >>> torch.affine_grid_generator(torch.tensor([[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]]), (1, 1, 1, 3), True)
+    tensor([[[[-1.,  0.],
+              [ 0.,  0.],
+              [ 1.,  0.]]]])
+    """
     return affine_grid(theta, size, align_corners)

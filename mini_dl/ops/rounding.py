@@ -25,14 +25,27 @@ from mini_dl.tensor import Tensor
 @written_by(np.absolute)
 @unary(input=lambda grad, input: grad * input.sgn())
 def abs(input: Array) -> Array:
-    """The absolute value; its gradient at 0 is 0."""
+    """The absolute value: ``out = sqrt(real(input) ** 2 + imag(input) ** 2)``; its gradient at 0 is 0.
+
+    >>> torch.abs(torch.tensor([-1.5, 2.0]))
+    tensor([1.5000, 2.0000])
+    >>> torch.abs(torch.tensor(3 + 4j))
+    tensor(5.)
+    """
     accept("abs_cpu", "iufc", input)
     return np.absolute(input)
 
 
 @public("torch:abs_", "Tensor:abs_", "Tensor:absolute_")
 def _abs_(self: Tensor) -> Tensor:
-    """In-place version of ``abs``. RuntimeError for complex."""
+    """`abs`, in place: ``self = abs(self)``
+
+    Family: elementwise
+    Raises: RuntimeError for complex numbers, whose absolute values are real.
+
+    >>> torch.tensor([-1.5, 2.0]).abs_()
+    tensor([1.5000, 2.0000])
+    """
     if self._array.dtype.kind == "c":
         raise RuntimeError("In-place abs is not supported for complex tensors.")
     return _real_abs_(self)
@@ -44,7 +57,13 @@ _real_abs_ = in_place(abs, "abs_")
 @method(inplace=True, out=True)
 @unary(input=lambda grad: zero_of(grad))
 def sign(input: Array) -> Array:
-    """-1, 0 or 1; 0 for NaN. RuntimeError for complex: see ``sgn``."""
+    """``out = 1 if input > 0 else -1 if input < 0 else 0``
+
+    Raises: RuntimeError for complex numbers, which have `sgn`.
+
+    >>> torch.sign(torch.tensor([-3.0, 0.0, 0.1]))
+    tensor([-1.,  0.,  1.])
+    """
     if input.dtype.kind == "c":
         raise NotImplementedError(
             "Unlike NumPy, torch.sign is not intended to support complex numbers. Please use torch.sgn instead."
@@ -74,14 +93,26 @@ def _sgn_gradient(grad: Tensor, input: Tensor, result: Tensor) -> Tensor:
 
 @method(inplace=True, out=True)
 def sgn(input: Tensor) -> Tensor:
-    """``input / |input|``, 0 at 0: the sign, also of complex numbers."""
+    """The sign, also of complex numbers: ``out = input / abs(input)``, 0 at 0.
+
+    Family: elementwise
+
+    >>> torch.sgn(torch.tensor([3 + 4j, 0j]))
+    tensor([0.6000+0.8000j, 0.0000+0.0000j])
+    """
     return _sgn(input)
 
 
 @method(out=True)
 @unary(input=lambda grad, input: _angle_gradient(grad, input))
 def angle(input: Array) -> Array:
-    """The angle of a complex number in the plane; of a real one 0 or pi."""
+    """The angle of a complex number in the plane: ``input = abs(input) * exp(i * out)``; of a real one 0 or pi.
+
+    >>> torch.angle(torch.tensor([1 + 1j, -2j]))
+    tensor([ 0.7854, -1.5708])
+    >>> torch.angle(torch.tensor([1.0, -1.0]))
+    tensor([0.0000, 3.1416])
+    """
     if input.dtype.kind == "c":
         return np.arctan2(input.imag, input.real)
     input = floating(input)
@@ -98,7 +129,11 @@ def _angle_gradient(grad: Tensor, input: Tensor) -> Tensor:
 @method(out=True)
 @unary()
 def signbit(input: Array) -> Array:
-    """Whether the sign bit is set: negative numbers and -0.0."""
+    """Whether the sign bit is set, as in negative numbers and -0.0: ``out = input < 0 or 1 / input < 0``
+
+    >>> torch.signbit(torch.tensor([-1.0, -0.0, 0.0]))
+    tensor([ True,  True, False])
+    """
     if input.dtype.kind == "c":
         raise NotImplementedError("signbit is not implemented for complex tensors.")
     return np.signbit(input) if input.dtype.kind in FLOATING else np.less(input, 0)
@@ -112,7 +147,11 @@ def signbit(input: Array) -> Array:
     promote=promote_floating,
 )
 def copysign(input: Array, other: Array) -> Array:
-    """The size of `input` with the sign of `other`."""
+    """The size of `input` with the sign of `other`: ``out = abs(input) * sign(other)``, where the sign of -0.0 is -1.
+
+    >>> torch.copysign(torch.tensor([1.0, -2.0]), torch.tensor([-0.0, 5.0]))
+    tensor([-1.,  2.])
+    """
     accept("copysign_cpu", "biuf", input, other)
     input, other = both_floating(input, other)
     return np.copysign(input, other)
@@ -126,14 +165,25 @@ def _sign_ratio(input: Tensor, result: Tensor) -> Tensor:
 @binary(input=lambda grad, input, other: masked(grad, input != other), other=lambda grad: zero_of(grad), numbers="")
 @as_it_is
 def nextafter(input: Array, other: Array) -> Array:
-    """The next floating point number after `input` towards `other`."""
+    """The next floating point number after `input` toward `other`: ``out = input + ulp(input) * sign(other - input)``
+
+    >>> torch.nextafter(torch.tensor(1.0), torch.tensor(2.0)) - 1
+    tensor(1.1921e-07)
+    """
     accept("nextafter_cpu", "f", input, other)
     return np.nextafter(input, other)
 
 
 @method(inplace=True, out=True)
 def heaviside(input: Tensor, values: Tensor) -> Tensor:
-    """0 where `input` is negative, 1 where it is positive, `values` where it is 0."""
+    """The step function: ``out = 0 if input < 0 else values if input == 0 else 1``
+
+    Family: binary
+    Raises: RuntimeError for complex numbers, for two dtypes, and if the shapes do not broadcast.
+
+    >>> torch.heaviside(torch.tensor([-1.5, 0.0, 2.0]), torch.tensor(0.5))
+    tensor([0.0000, 0.5000, 1.0000])
+    """
     if not (isinstance(input, Tensor) and isinstance(values, Tensor)):
         return _heaviside(input, values)
     for tensor in (input, values):
@@ -154,7 +204,16 @@ frexp_result = return_type("frexp", "mantissa exponent")
 
 @method(out=True)
 def frexp(input: Tensor) -> NamedTensors:
-    """(mantissa, exponent): ``input = mantissa * 2 ** exponent``, the mantissa between 1/2 and 1. RuntimeError for integers."""
+    """Mantissa and exponent of the binary floating point number: ``input = mantissa * 2 ** exponent``, the mantissa in [1/2, 1).
+
+    Family: elementwise
+    Raises: RuntimeError for integers.
+
+    >>> torch.frexp(torch.tensor([8.0, -0.3]))
+    torch.return_types.frexp(
+    mantissa=tensor([ 0.5000, -0.6000]),
+    exponent=tensor([ 4, -1], dtype=torch.int32))
+    """
     if input._array.dtype.kind not in FLOATING:
         raise RuntimeError("torch.frexp() only supports floating-point dtypes")
     return frexp_result(*_frexp(input))
@@ -176,7 +235,11 @@ def _rounding(ufunc: np.ufunc, input: Array) -> Array:
 @written_by(np.floor)
 @unary(input=lambda grad: zero_of(grad))
 def floor(input: Array) -> Array:
-    """The greatest integer that is not greater."""
+    """The greatest integer that is not greater: ``out <= input < out + 1``
+
+    >>> torch.floor(torch.tensor([1.7, -1.2]))
+    tensor([ 1., -2.])
+    """
     return _rounding(np.floor, input)
 
 
@@ -184,28 +247,49 @@ def floor(input: Array) -> Array:
 @written_by(np.ceil)
 @unary(input=lambda grad: zero_of(grad))
 def ceil(input: Array) -> Array:
-    """The least integer that is not less."""
+    """The least integer that is not less: ``out - 1 < input <= out``
+
+    >>> torch.ceil(torch.tensor([1.2, -1.7]))
+    tensor([ 2., -1.])
+    """
     return _rounding(np.ceil, input)
 
 
 @method(alias="fix", inplace=True, out=True)
 @unary(input=lambda grad: zero_of(grad))
 def trunc(input: Array) -> Array:
-    """The integer part."""
+    """The integer part: ``out = sign(input) * floor(abs(input))``
+
+    >>> torch.trunc(torch.tensor([1.7, -1.7]))
+    tensor([ 1., -1.])
+    """
     return _rounding(np.trunc, input)
 
 
 @method(inplace=True, out=True)
 @unary(input=lambda grad: grad)
 def frac(input: Array) -> Array:
-    """``input - trunc(input)``"""
+    """The fractional part, with the sign of `input`: ``out = input - trunc(input)``
+
+    >>> torch.frac(torch.tensor([1.75, -1.25]))
+    tensor([ 0.7500, -0.2500])
+    """
     accept("frac_cpu", "f", input)
     return input - np.trunc(input)
 
 
 @method("special", inplace=True, out=True)
 def round(input: Tensor, *, decimals: int = 0) -> Tensor:
-    """The nearest integer, or the nearest multiple of ``10 ** -decimals``; halves go to the even neighbor."""
+    """The nearest integer, halves to the even one: ``abs(out - input) <= 1 / 2``; with `decimals`, the nearest multiple of
+    ``10 ** -decimals``.
+
+    Family: elementwise
+
+    >>> torch.round(torch.tensor([0.5, 1.5, -2.7]))
+    tensor([ 0.,  2., -3.])
+    >>> torch.round(torch.tensor([1234.5678]), decimals=-2)
+    tensor([1200.])
+    """
     return _round(input, decimals)
 
 

@@ -37,7 +37,14 @@ def _countable(name: str, input: Tensor, dtype: dtype | None) -> Tensor:
 
 @method(inplace=True, out=True)
 def cumsum(input: Tensor, dim: int, *, dtype: dtype | None = None) -> Tensor:
-    """``result[k] = input[0] + ... + input[k]`` along `dim`, computed in `dtype`: int64 for integers and bools."""
+    """The running sum along `dim`, in `dtype`, int64 for integers and bools: ``out[k] = sum(input[j], j)`` over ``j <= k``
+
+    Family: scan
+
+    >>> torch.cumsum(torch.tensor([[1, 2, 3], [4, 5, 6]]), 1)
+    tensor([[ 1,  3,  6],
+            [ 4,  9, 15]])
+    """
     x = _countable("cumsum", input, dtype)
     return of_type(_cumsum(x, wrap_dim(dim, x._array.ndim), False), dtype)
 
@@ -99,7 +106,13 @@ def _cumprod_gradient(grad: Tensor, input: Tensor, result: Tensor, dim: int, rev
 
 @method(inplace=True, out=True)
 def cumprod(input: Tensor, dim: int, *, dtype: dtype | None = None) -> Tensor:
-    """``result[k] = input[0] * ... * input[k]`` along `dim`, computed in `dtype`: int64 for integers and bools."""
+    """The running product along `dim`, in `dtype`, int64 for integers and bools: ``out[k] = prod(input[j], j)`` over ``j <= k``
+
+    Family: scan
+
+    >>> torch.cumprod(torch.tensor([1, 2, 3, 4]), 0)
+    tensor([ 1,  2,  6, 24])
+    """
     x = _countable("cumprod", input, dtype)
     return of_type(_cumprod(x, wrap_dim(dim, x._array.ndim), False), dtype)
 
@@ -109,7 +122,7 @@ def _in_own_type(name: str) -> None:
     writing = getattr(Tensor, name + "_")
 
     @functools.wraps(writing)
-    def call(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    def call(self: Tensor, *args: object, **kwargs: object) -> Tensor:
         have, wanted = self._array.dtype, kwargs.get("dtype")
         if have.kind == "b":
             raise NotImplementedError(f"\"{name}_out_cpu\" not implemented for 'Bool'")
@@ -149,7 +162,13 @@ def _prod(input: Array, dims: Dims, keepdim: bool, whole: bool) -> Array:
 
 @method(out=True)
 def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
-    """The product of the elements over `dim` (all by default), computed in `dtype`: int64 for integers and bools."""
+    """The product over `dim` (all by default), computed in `dtype`, int64 for integers and bools: ``out = prod(input[i], i)``
+
+    Family: reduction
+
+    >>> torch.prod(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), 1)
+    tensor([ 2., 12.])
+    """
     x = of_type(checked("prod", input, keepdim), dtype)
     ndim = x._array.ndim
     dims = tuple(range(ndim)) if dim is None else (wrap_dim(dim, ndim),) if ndim else (wrap_dim(dim, ndim),)[:0]
@@ -181,13 +200,29 @@ def _running_extreme(name: str, result: Callable[..., NamedTensors], input: Tens
 
 @method(out=same_types)
 def cummax(input: Tensor, dim: int) -> NamedTensors:
-    """``(values, indices)`` of the largest element up to each position along `dim`."""
+    """The largest element so far along `dim`, and its index: ``values[k] = max(input[j], j)`` over ``j <= k``
+
+    Family: scan
+
+    >>> torch.cummax(torch.tensor([1, 3, 2, 4]), 0)
+    torch.return_types.cummax(
+    values=tensor([1, 3, 3, 4]),
+    indices=tensor([0, 1, 1, 3]))
+    """
     return _running_extreme("cummax", _cummax, input, dim, True)
 
 
 @method(out=same_types)
 def cummin(input: Tensor, dim: int) -> NamedTensors:
-    """``(values, indices)`` of the smallest element up to each position along `dim`."""
+    """The smallest element so far along `dim`, and its index: ``values[k] = min(input[j], j)`` over ``j <= k``
+
+    Family: scan
+
+    >>> torch.cummin(torch.tensor([3, 1, 2, 0]), 0)
+    torch.return_types.cummin(
+    values=tensor([3, 1, 1, 0]),
+    indices=tensor([0, 1, 1, 3]))
+    """
     return _running_extreme("cummin", _cummin, input, dim, False)
 
 
@@ -211,7 +246,14 @@ def _logcumsumexp(input: Array, dim: int) -> Array:
 
 @method(out=True)
 def logcumsumexp(input: Tensor, dim: int) -> Tensor:
-    """``log(cumsum(exp(input)))`` along `dim`, without overflow."""
+    """The running sum of exponentials along `dim`, as a logarithm, without overflow: ``out[k] = log(sum(exp(input[j]), j))``
+    over ``j <= k``
+
+    Family: scan
+
+    >>> torch.logcumsumexp(torch.tensor([1000.0, 1000.0]), 0)
+    tensor([1000.0000, 1000.6932])
+    """
     dim = wrap_dim(dim, checked("logcumsumexp", input)._array.ndim)
     if input._array.dtype.kind not in INEXACT:
         raise NotImplementedError(f"\"logcumsumexp_out_cpu\" not implemented for '{scalar_name(input._array.dtype)}'")
@@ -223,11 +265,16 @@ def logcumsumexp(input: Tensor, dim: int) -> Tensor:
 
 @method(out=True)
 def diff(input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None, append: Tensor | None = None) -> Tensor:
-    """``input[k + 1] - input[k]`` along `dim`, `n` times, of `input` between `prepend` and `append`.
+    """Differences of neighbors along `dim`, `n` times, of `input` between `prepend` and `append`:
+    ``out[k] = input[k + 1] - input[k]``
 
-    >>> import mini_dl as torch
-    >>> torch.diff(torch.tensor([1, 3, 6]))
-    tensor([2, 3])
+    Shapes: (*in) -> (*in), n smaller at `dim`, plus what is prepended and appended.
+    Raises: RuntimeError for a 0-d `input` and for a negative `n`; IndexError for a dimension that `input` lacks.
+
+    >>> torch.diff(torch.tensor([1, 4, 9, 16]))
+    tensor([3, 5, 7])
+    >>> torch.diff(torch.tensor([1, 4, 9, 16]), n=2)
+    tensor([2, 2])
     """
     x = checked("diff", input)
     if not x._array.ndim:
@@ -292,7 +339,15 @@ def _areas(name: str, y: Tensor, x: Tensor | None, dx: Operand | None, dim: int)
 
 @public("torch", "torch:trapz")
 def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Operand | None = None, dim: int = -1) -> Tensor:
-    """The integral of `y` along `dim` by the trapezoid rule, over points `x` or steps `dx`."""
+    """The integral along `dim` by the trapezoid rule, over points `x` or steps `dx`:
+    ``out = sum((x[k + 1] - x[k]) * (y[k] + y[k + 1]) / 2, k)``
+
+    Shapes: `y` (*in), `x` (n,) or broadcast with `y` -> (*in) without `dim`.
+    Raises: RuntimeError if both `x` and `dx` are given, or if `x` does not fit; IndexError for a dimension that `y` lacks.
+
+    >>> torch.trapezoid(torch.tensor([0.0, 1.0, 4.0]), torch.tensor([0.0, 1.0, 2.0]))
+    tensor(3.)
+    """
     areas, dim = _areas("trapezoid", y, x, dx, dim)
     if x is None and (n := y._array.shape[dim]):  # the sum without half of both ends
         ends = (y.narrow(dim, 0, 1) + y.narrow(dim, n - 1, 1)).squeeze(dim) / 2
@@ -302,7 +357,15 @@ def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Operand | None = None, 
 
 @function()
 def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Operand | None = None, dim: int = -1) -> Tensor:
-    """The integral of `y` up to each point along `dim` by the trapezoid rule, over points `x` or steps `dx`."""
+    """The integral up to each point by the trapezoid rule: ``out[k] = sum((x[j + 1] - x[j]) * (y[j] + y[j + 1]) / 2, j)`` over
+    ``j <= k``
+
+    Shapes: `y` (*in), `x` (n,) or broadcast with `y` -> (*in), one smaller at `dim`.
+    Raises: RuntimeError if both `x` and `dx` are given, or if `x` does not fit; IndexError for a dimension that `y` lacks.
+
+    >>> torch.cumulative_trapezoid(torch.tensor([0.0, 1.0, 4.0]), dx=1.0)
+    tensor([0.5000, 3.0000])
+    """
     areas, dim = _areas("cumulative_trapezoid", y, x, dx, dim)
     return areas.cumsum(dim) / 2
 
@@ -340,13 +403,17 @@ def _slope(f: Tensor, dim: int, steps: Any, edge_order: int) -> Tensor:
 
 @function()
 def gradient(input: Tensor, *, spacing: Any = None, dim: Ints | None = None, edge_order: int = 1) -> tuple[Tensor, ...]:
-    """The derivatives of samples of a function along each `dim`, by differences of neighbors.
+    """The derivatives of samples along each `dim`, by differences of neighbors:
+    ``out[k] = (input[k + 1] - input[k - 1]) / (2 * spacing)``
 
-    `spacing` is the distance of the samples, one distance for each `dim`, or a tensor of coordinates for each.
+    At the borders one-sided, of order `edge_order`. `spacing` is the distance of the samples, one distance for each `dim`, or
+    a tensor of coordinates for each.
 
-    >>> import mini_dl as torch
-    >>> torch.gradient(torch.tensor([1.0, 4.0, 9.0, 16.0]))
-    (tensor([3., 4., 6., 7.]),)
+    Shapes: (*in) -> one (*in) for each `dim`.
+    Raises: RuntimeError unless each `dim` has ``edge_order + 1`` samples, and if `spacing` does not fit.
+
+    >>> torch.gradient(torch.tensor([0.0, 1.0, 4.0, 9.0]))
+    (tensor([1., 2., 4., 5.]),)
     """
     x = checked("gradient", input)
     ndim = x._array.ndim

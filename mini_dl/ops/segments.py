@@ -31,15 +31,17 @@ def segment_reduce(
     unsafe: bool = False,
     initial: object = None,
 ) -> Tensor:
-    """The "sum", "mean", "max", "min" or "prod" of each run along `axis`: of the given `lengths`, or between `offsets`.
+    """Each run along `axis`, of the given `lengths` or between `offsets`, reduced to one:
+    ``out[s] = reduce(data[offsets[s]:offsets[s + 1]])``
 
-    `lengths` and `offsets` have `axis` + 1 dimensions, the first ones those of `data`. `initial` is where each run starts.
+    `reduce` is "sum", "mean", "max", "min" or "prod"; `initial` is where each run starts.
 
-    >>> import mini_dl as torch
-    >>> torch.segment_reduce(torch.tensor([1.0, 2.0, 3.0, 4.0]), "max", lengths=torch.tensor([1, 3]))
-    tensor([1., 4.])
+    Shapes: `data` (*batch, n, *in), `lengths` (*batch, s), `offsets` (*batch, s + 1) -> (*batch, s, *in), with * of `axis`
+    dimensions.
+    Raises: RuntimeError unless the lengths add up to n, and for an unknown `reduce`.
 
-    RuntimeError for unsuitable lengths, unless `unsafe`.
+    >>> torch.segment_reduce(torch.tensor([1.0, 2.0, 3.0]), "sum", lengths=torch.tensor([1, 2]))
+    tensor([1., 5.])
     """
     if reduce not in STARTS:
         raise RuntimeError(f"Expected reduce to be one of {', '.join(STARTS)}, but got {reduce}")

@@ -17,11 +17,12 @@ from mini_dl.tensor import Tensor, wrap
 
 @tensor_method()
 def share_memory_(self: Tensor) -> Tensor:
-    """Move the memory of this tensor, and of all that look into it, to where other processes see it; return this tensor.
+    """The memory of this tensor, and of all that look into it, moved to where other processes see it: ``out = self``
 
     What they write there is seen here, and the reverse. Arrays that NumPy got before keep the old memory.
 
-    >>> import mini_dl as torch
+    Family: attribute
+
     >>> torch.ones(2).share_memory_().is_shared()
     True
     """
@@ -40,7 +41,13 @@ def share_memory_(self: Tensor) -> Tensor:
 
 @tensor_method()
 def is_shared(self: Tensor) -> bool:
-    """Whether other processes can see this memory."""
+    """Whether other processes can see this memory: ``out = True`` after `share_memory_`.
+
+    Family: attribute
+
+    >>> torch.ones(2).is_shared()
+    False
+    """
     return shared_root(self._array) is not None
 
 

@@ -94,14 +94,29 @@ def _no_driver(driver: object) -> None:
 
 @public("linalg:svd", out=True)
 def linalg_svd(A: Tensor, full_matrices: bool = True, *, driver: object = None) -> NamedTensors:
-    """``(U, S, Vh)`` with ``A = U @ diag(S) @ Vh``, S descending; U and Vh square if `full_matrices`."""
+    """The singular value decomposition, S descending: ``A = U @ diag(S) @ Vh``; U and Vh are square if `full_matrices`.
+
+    Shapes: (*, m, n) -> (*, m, k), (*, k), (*, k, n) with ``k = min(m, n)``; full, (*, m, m), (*, k), (*, n, n).
+    Raises: RuntimeError for fewer than two dimensions, and for integers.
+
+    >>> torch.linalg.svd(torch.tensor([[0.0, 2.0], [3.0, 0.0]])).S
+    tensor([3., 2.])
+    """
     _no_driver(driver)
     return _SVD(*_svd_of("linalg.svd", A, full_matrices))
 
 
 @method(out=True)
 def svd(input: Tensor, some: bool = True, compute_uv: bool = True) -> NamedTensors:
-    """``(U, S, V)`` with ``input = U @ diag(S) @ V.H``; without `some`, U and V are square; without `compute_uv`, zero."""
+    """The singular value decomposition: ``input = U @ diag(S) @ V.H``; without `some`, U and V are square; without `compute_uv`,
+    zero.
+
+    Shapes: (*, m, n) -> (*, m, k), (*, k), (*, n, k) with ``k = min(m, n)``.
+    Raises: RuntimeError for fewer than two dimensions, and for integers.
+
+    >>> torch.svd(torch.tensor([[0.0, 2.0], [3.0, 0.0]])).S
+    tensor([3., 2.])
+    """
     U, S, Vh = _svd_of("linalg.svd", input, not some or not compute_uv)
     if not compute_uv:
         m, n = input._array.shape[-2:]
@@ -112,7 +127,14 @@ def svd(input: Tensor, some: bool = True, compute_uv: bool = True) -> NamedTenso
 
 @public("linalg", out=True)
 def svdvals(A: Tensor, *, driver: object = None) -> Tensor:
-    """The singular values, descending."""
+    """The singular values, descending: ``out[i] = sqrt(eigvalsh(A.H @ A)[n - 1 - i])``
+
+    Shapes: (*, m, n) -> (*, min(m, n)).
+    Raises: RuntimeError for fewer than two dimensions, and for integers.
+
+    >>> torch.linalg.svdvals(torch.tensor([[0.0, 2.0], [3.0, 0.0]]))
+    tensor([3., 2.])
+    """
     _no_driver(driver)
     return _svd_of("linalg.svdvals", A, False, False)[1]
 
@@ -140,7 +162,7 @@ def _pinv(A: Array, atol: Any, rtol: Any, hermitian: bool) -> Array:
     return (h(Vh) * kernels.inverted(S, atol, rtol)[..., None, :]) @ h(U)
 
 
-def _tolerances(name: str, A: Tensor, atol: Any, rtol: Any) -> tuple[Any, Any]:
+def _tolerances(name: str, A: Tensor, atol: Any, rtol: object) -> tuple[Any, Any]:
     """Numbers or arrays; if neither is given, ``eps * max(m, n)`` relative to the largest singular value."""
     for label, given in (("atol", atol), ("rtol", rtol)):
         if isinstance(given, Tensor) and given._array.dtype.kind == "c":
@@ -168,7 +190,15 @@ def pinv(
     A: Tensor, rcond: Tensor | float | None = None, hermitian: bool = False, *, atol: Tensor | float | None = None,
     rtol: Tensor | float | None = None,
 ) -> Tensor:  # fmt: skip
-    """The pseudoinverse; singular values up to ``max(atol, rtol * largest)`` count as 0."""
+    """The pseudoinverse: ``out = V @ diag(1 / S) @ U.H``; singular values up to ``max(atol, rtol * S[0])`` count as 0.
+
+    Shapes: (*, m, n) -> (*, n, m).
+    Raises: RuntimeError for fewer than two dimensions, and for integers.
+
+    >>> torch.linalg.pinv(torch.tensor([[2.0, 0.0], [0.0, 0.0]]))
+    tensor([[0.5000, 0.0000],
+            [0.0000, 0.0000]])
+    """
     if isinstance(A, Tensor) and A._array.ndim < 2:
         raise RuntimeError(
             f"linalg.pinv({scalar_name(A._array.dtype)}{{{list(A._array.shape)}}}): expected a tensor with 2 or more dimensions "
@@ -181,7 +211,15 @@ def pinv(
 
 @method()
 def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
-    """``linalg.pinv(input, rtol=rcond)``"""
+    """The pseudoinverse: ``out = linalg.pinv(input, rtol=rcond)``
+
+    Shapes: (*, m, n) -> (*, n, m).
+    Raises: RuntimeError for fewer than two dimensions, and for integers.
+
+    >>> torch.pinverse(torch.tensor([[2.0, 0.0], [0.0, 4.0]]))
+    tensor([[0.5000, 0.0000],
+            [0.0000, 0.2500]])
+    """
     return pinv(input, rcond)
 
 
@@ -191,7 +229,14 @@ def matrix_rank(
     A: Tensor, tol: Tensor | float | None = None, hermitian: bool = False, *, atol: Tensor | float | None = None,
     rtol: Tensor | float | None = None,
 ) -> Tensor:  # fmt: skip
-    """The number of singular values above ``max(atol, rtol * largest)``."""
+    """The number of singular values that count: ``out = sum(S[i] > max(atol, rtol * S[0]), i)``
+
+    Shapes: (*, m, n) -> (*).
+    Raises: RuntimeError for fewer than two dimensions, and for integers.
+
+    >>> torch.linalg.matrix_rank(torch.tensor([[1.0, 2.0], [2.0, 4.0]]))
+    tensor(1)
+    """
     refuse_hollow("matrix_rank", A)
     matrix("torch.linalg.matrix_rank", A, "input", floating=False)
     if A._array.dtype.kind not in INEXACT:
@@ -214,9 +259,17 @@ _Lstsq = return_type("linalg_lstsq", "solution residuals rank singular_values")
 @public("linalg", out=True)
 @by_element
 def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None) -> NamedTensors:
-    """``(solution, residuals, rank, singular_values)``: the X of least norm with the least ``norm(A @ X - B)``.
+    """Least squares: of all X with the least ``norm(A @ X - B)``, that of least norm.
 
     The drivers gels, gelsd and gelss return residuals for tall matrices of full rank; the last two return singular values.
+
+    Shapes: `A` (*, m, n), `B` (*, m, k) -> solution (*, n, k), residuals (*, k), rank (*), singular values (*, min(m, n)).
+    Raises: RuntimeError unless the shapes fit, and for an unknown `driver`.
+
+    >>> A, b = torch.tensor([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0]]), torch.tensor([[1.0], [3.0], [5.0]])
+    >>> torch.linalg.lstsq(A, b).solution
+    tensor([[1.0000],
+            [2.0000]])
     """
     refuse_hollow("lstsq", A)
     name = "torch.linalg.lstsq"

@@ -65,26 +65,43 @@ _InvEx, _SolveEx = return_type("linalg_inv_ex", "inverse info"), return_type("li
 
 @public("linalg", out=True)
 def inv(A: Tensor) -> Tensor:
-    """The inverse of square matrices. LinAlgError (a RuntimeError) where one is singular.
+    """The inverse of square matrices: ``A @ out = I``
 
-    >>> import mini_dl as torch
-    >>> torch.linalg.inv(torch.tensor([[2.0, 0.0], [0.0, 4.0]]))
-    tensor([[0.5000, 0.0000],
-            [0.0000, 0.2500]])
+    Shapes: (*, n, n) -> (*, n, n).
+    Raises: LinAlgError, a RuntimeError, where one is singular; RuntimeError for matrices that are not square.
+
+    >>> torch.linalg.inv(torch.tensor([[2.0, 0.0], [1.0, 4.0]]))
+    tensor([[ 0.5000,  0.0000],
+            [-0.1250,  0.2500]])
     """
     return _inverse("linalg.inv", A)
 
 
 @method(out=True)
 def inverse(input: Tensor) -> Tensor:
-    """``linalg.inv``"""
+    """`linalg.inv`, the inverse of square matrices: ``input @ out = I``
+
+    Shapes: (*, n, n) -> (*, n, n).
+    Raises: LinAlgError, a RuntimeError, where one is singular; RuntimeError for matrices that are not square.
+
+    >>> torch.inverse(torch.tensor([[2.0, 0.0], [1.0, 4.0]]))
+    tensor([[ 0.5000,  0.0000],
+            [-0.1250,  0.2500]])
+    """
     return _inverse("linalg.inv", input)
 
 
 @public("linalg", out=True)
 @by_element
 def inv_ex(A: Tensor, *, check_errors: bool = False) -> NamedTensors:
-    """``(inverse, info)``: where a matrix is singular, info is the order of its first zero pivot, and there is no error."""
+    """`inv` without an error: ``A @ inverse = I`` where ``info = 0``, else the order of the first zero pivot.
+
+    Shapes: (*, n, n) -> (*, n, n), (*).
+    Raises: LinAlgError only if `check_errors`; RuntimeError for matrices that are not square.
+
+    >>> torch.linalg.inv_ex(torch.zeros(2, 2)).info
+    tensor(1, dtype=torch.int32)
+    """
     refuse_hollow("inv_ex", A)
     info = singular(square("linalg.inv", A))
     if not info.any():
@@ -125,9 +142,13 @@ def _solve_system(name: str, A: Tensor, B: Tensor, left: bool) -> Tensor:
 
 @public("linalg", out=True)
 def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
-    """The solution of ``A @ X = B`` (or ``X @ A = B``). LinAlgError where A is singular.
+    """The solution of a linear system: ``A @ out = B``, unless `left` ``out @ A = B``
 
-    ``(*, n, n), (*, n, k) -> (*, n, k)``; B may be vectors ``(*, n)``.
+    Shapes: (*, n, n), (*, n, k) -> (*, n, k); `B` may be vectors (*, n).
+    Raises: LinAlgError, a RuntimeError, where A is singular; RuntimeError unless the shapes fit.
+
+    >>> torch.linalg.solve(torch.tensor([[1.0, 2.0], [4.0, 6.0]]), torch.tensor([5.0, 16.0]))
+    tensor([1., 2.])
     """
     return _solve_system("linalg.solve", A, B, left)
 
@@ -135,7 +156,14 @@ def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
 @public("linalg", out=True)
 @by_element
 def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = False) -> NamedTensors:
-    """``(result, info)``: like `solve`, without an error where A is singular unless requested."""
+    """`solve` without an error: ``A @ result = B`` where ``info = 0``, else the order of the first zero pivot.
+
+    Shapes: (*, n, n), (*, n, k) -> (*, n, k), (*).
+    Raises: LinAlgError only if `check_errors`; RuntimeError unless the shapes fit.
+
+    >>> torch.linalg.solve_ex(torch.zeros(2, 2), torch.ones(2)).info
+    tensor(1, dtype=torch.int32)
+    """
     info = singular(square("linalg.solve", A))
     if info.any() and not check_errors:
         A = A + eye_like(A, A._array.shape[-1]) * wrap((info != 0)[..., None, None]) * math.nan
@@ -144,7 +172,16 @@ def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = Fa
 
 @public("linalg", out=True)
 def solve_triangular(A: Tensor, B: Tensor, *, upper: bool, left: bool = True, unitriangular: bool = False) -> Tensor:
-    """The solution of ``A @ X = B`` (or ``X @ A = B``) for triangular A; only that triangle is read."""
+    """The solution of a linear system of a triangular matrix: ``A @ out = B``, unless `left` ``out @ A = B``; only that triangle
+    is read.
+
+    Shapes: (*, n, n), (*, n, k) -> (*, n, k).
+    Raises: RuntimeError unless the shapes fit.
+
+    >>> torch.linalg.solve_triangular(torch.tensor([[2.0, 1.0], [0.0, 4.0]]), torch.tensor([[4.0], [8.0]]), upper=True)
+    tensor([[1.],
+            [2.]])
+    """
     name = "linalg.solve_triangular"
     square(name, A)
     matrix(name, B, "B")
@@ -187,7 +224,16 @@ _TriangularSolve = return_type("triangular_solve", "solution cloned_coefficient"
 def triangular_solve(
     b: Tensor, A: Tensor, upper: bool = True, transpose: bool = False, unitriangular: bool = False
 ) -> NamedTensors:
-    """``(solution, A)`` of ``A @ X = b`` for triangular A (`transpose`: of ``A.T @ X = b``)."""
+    """The solution of a linear system of a triangular matrix, and this matrix: ``A @ solution = b``, with `transpose`
+    ``A.T @ solution = b``
+
+    Shapes: `b` (*, n, k), `A` (*, n, n) -> (*, n, k), (*, n, n).
+    Raises: RuntimeError unless the shapes fit.
+
+    >>> torch.triangular_solve(torch.tensor([[4.0], [8.0]]), torch.tensor([[2.0, 1.0], [0.0, 4.0]])).solution
+    tensor([[1.],
+            [2.]])
+    """
     if b._array.ndim < 2:
         raise RuntimeError(
             f"torch.triangular_solve: Expected b to have at least 2 dimensions, but it has {b._array.ndim} dimensions instead"

@@ -43,11 +43,15 @@ _sort, _topk = return_type("sort", "values indices"), return_type("topk", "value
 
 @method(out=same_types)
 def sort(input: Tensor, dim: Ints = -1, descending: bool = False, *, stable: bool | None = None) -> NamedTensors:
-    """``(values, indices)`` along `dim` in order, always stable; NaN counts as largest.
+    """The elements along `dim` in order, always stable, and their indices: ``values[k] = input[indices[k]]``; NaN counts as
+    largest.
 
-    >>> import mini_dl as torch
-    >>> torch.tensor([3, 1, 2]).sort().indices
-    tensor([1, 2, 0])
+    Family: scan
+
+    >>> torch.sort(torch.tensor([[3, 1, 2]]), descending=True)
+    torch.return_types.sort(
+    values=tensor([[3, 2, 1]]),
+    indices=tensor([[0, 2, 1]]))
     """
     if isinstance(dim, bool):  # sort(input, stable, dim, descending) takes its arguments by name
         raise TypeError(f"sort(): argument 'dim' must be int, not {type_name(dim)}")
@@ -58,13 +62,27 @@ def sort(input: Tensor, dim: Ints = -1, descending: bool = False, *, stable: boo
 
 @method()
 def argsort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool = False) -> Tensor:
-    """The indices that sort `input` along `dim`."""
+    """The indices that sort `input` along `dim`: ``input[out[k]] <= input[out[k + 1]]``
+
+    Family: scan
+
+    >>> torch.argsort(torch.tensor([30, 10, 20]))
+    tensor([1, 2, 0])
+    """
     return order(input, _sortable("argsort", input, dim), descending)
 
 
 @method(out=True)
 def msort(input: Tensor) -> Tensor:
-    """`input` sorted along its first dimension."""
+    """`input` sorted along its first dimension: ``out[k] <= out[k + 1]``
+
+    Family: elementwise
+    Shapes: (n, *in) -> (n, *in).
+
+    >>> torch.msort(torch.tensor([[3, 1], [2, 4]]))
+    tensor([[2, 1],
+            [3, 4]])
+    """
     return sort(input, 0).values
 
 
@@ -76,9 +94,16 @@ def _top(input: Array, k: int, dim: int, largest: bool) -> Array:
 
 @method(out=same_types)
 def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> NamedTensors:
-    """``(values, indices)`` of the `k` largest (or smallest) along `dim`, in order; NaN counts as largest.
+    """The `k` largest (or smallest) along `dim`, in order, and their indices: ``values[j] = input[indices[j]]``; NaN counts as
+    largest.
 
-    RuntimeError unless ``0 <= k <= size``.
+    Shapes: (*in) -> (*in) with size k at `dim`, twice.
+    Raises: RuntimeError unless ``0 <= k <= size``; IndexError for a dimension that `input` lacks.
+
+    >>> torch.topk(torch.tensor([10, 40, 20, 30]), 2)
+    torch.return_types.topk(
+    values=tensor([40, 30]),
+    indices=tensor([1, 3]))
     """
     x = checked("topk", input)
     if x._array.dtype.kind in "bc":
@@ -118,7 +143,16 @@ def _along(name: str, input: Tensor, dim: int, keepdim: bool, no_bool: bool = Tr
 
 @method(out=no_overlap)
 def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> NamedTensors:
-    """``(values, indices)`` of the `k`-th smallest along `dim`, counted from 1. RuntimeError unless ``1 <= k <= size``."""
+    """The `k`-th smallest along `dim`, counted from 1, and its index: ``values = sort(input)[k - 1]``
+
+    Family: reduction
+    Raises: RuntimeError unless ``1 <= k <= size``; IndexError for a dimension that `input` lacks.
+
+    >>> torch.kthvalue(torch.tensor([30, 10, 20]), 2)
+    torch.return_types.kthvalue(
+    values=tensor(20),
+    indices=tensor(2))
+    """
     dim = _along("kthvalue", input, dim, keepdim)
     if not 1 <= k <= (input._array.shape[dim] if input._array.ndim else 1):
         raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {dim}")
@@ -155,13 +189,29 @@ def _median_by(name: str, result: Any, input: Tensor, dim: int | None, keepdim: 
 
 @method(out=same_types)
 def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> NamedTensors:
-    """The lower median of all elements; with `dim`, ``(values, indices)`` along it. NaN if any is NaN."""
+    """The lower median of all elements; with `dim`, also its index: ``values = sort(input)[(n - 1) // 2]``; NaN if any is NaN.
+
+    Family: reduction
+
+    >>> torch.median(torch.tensor([4.0, 1.0, 3.0, 2.0]))
+    tensor(2.)
+    >>> torch.median(torch.tensor([[4.0, 1.0, 3.0]]), 1)
+    torch.return_types.median(
+    values=tensor([3.]),
+    indices=tensor([2]))
+    """
     return _median_by("median", _median, input, dim, keepdim, False)
 
 
 @method(out=same_types)
 def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False) -> NamedTensors:
-    """The lower median of the elements that are not NaN; with `dim`, ``(values, indices)`` along it."""
+    """The lower median of the n elements that are not NaN; with `dim`, also its index: ``values = sort(input)[(n - 1) // 2]``
+
+    Family: reduction
+
+    >>> torch.nanmedian(torch.tensor([4.0, torch.nan, 3.0, 1.0]))
+    tensor(3.)
+    """
     return _median_by("nanmedian", _nanmedian, input, dim, keepdim, True)
 
 
@@ -173,7 +223,16 @@ def _most_frequent(input: Array, dim: int) -> Array:
 
 @method(out=same_types)
 def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> NamedTensors:
-    """``(values, indices)`` of the most frequent element along `dim`, the smallest of several."""
+    """The most frequent element along `dim`, the smallest of several, and an index of it:
+    ``values = argmax(count(input == v), v)``
+
+    Family: reduction
+
+    >>> torch.mode(torch.tensor([1, 2, 2, 3, 3]))
+    torch.return_types.mode(
+    values=tensor(2),
+    indices=tensor(2))
+    """
     dim = _along("mode", input, dim, keepdim, no_bool=False)
     return _mode(*pick(input, dim, _most_frequent(input, dim), keepdim))
 
@@ -239,9 +298,17 @@ def _quantile(
 def quantile(
     input: Tensor, q: Tensor | float, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear"
 ) -> Tensor:
-    """The value below which a fraction `q` (a number, or one for each of a first dimension) of the elements along `dim` lie.
+    """The value below which a fraction `q` of the elements along `dim` lie: ``out = sort(input)[q * (n - 1)]``; NaN if any is
+    NaN.
 
-    Between two elements by `interpolation`: linear, lower, higher, midpoint or nearest. NaN if any is NaN.
+    Between two elements by `interpolation`: linear, lower, higher, midpoint or nearest.
+
+    Shapes: `input` (*in), `q` a number or (k,) -> (*in) without `dim` (size 1 if `keepdim`), with k in front.
+    Raises: RuntimeError for `q` outside [0, 1], for integers, and for an empty `input`; IndexError for a dimension that it
+    lacks.
+
+    >>> torch.quantile(torch.tensor([0.0, 1.0, 2.0, 3.0]), torch.tensor([0.25, 0.5]))
+    tensor([0.7500, 1.5000])
     """
     return _quantile("quantile", input, q, dim, keepdim, interpolation, False)
 
@@ -250,7 +317,15 @@ def quantile(
 def nanquantile(
     input: Tensor, q: Tensor | float, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear"
 ) -> Tensor:
-    """Like `quantile`, for the elements that are not NaN."""
+    """`quantile` of the n elements that are not NaN: ``out = sort(input)[q * (n - 1)]``
+
+    Shapes: `input` (*in), `q` a number or (k,) -> (*in) without `dim` (size 1 if `keepdim`), with k in front.
+    Raises: RuntimeError for `q` outside [0, 1], for integers, and for an empty `input`; IndexError for a dimension that it
+    lacks.
+
+    >>> torch.nanquantile(torch.tensor([0.0, torch.nan, 2.0]), 0.5)
+    tensor(1.)
+    """
     return _quantile("nanquantile", input, q, dim, keepdim, interpolation, True)
 
 
@@ -284,11 +359,15 @@ def _answer(values: Array, inverse: Array, counts: Array, return_inverse: bool, 
 def unique(
     input: Tensor, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
 ) -> Any:
-    """The distinct elements in order (with `dim`, slices), and on request where each element is among them, and their counts.
+    """The distinct elements in order, with `dim` the distinct slices: ``input = out[inverse]``
 
-    >>> import mini_dl as torch
-    >>> torch.unique(torch.tensor([3, 1, 3]), return_counts=True)
-    (tensor([1, 3]), tensor([1, 2]))
+    On request also where each element is among them (`return_inverse`), and how often each occurs (`return_counts`).
+
+    Shapes: (*in) -> (n,), or (*in) with size n at `dim`; the inverse (*in), or (size,) with `dim`; the counts (n,).
+    Raises: IndexError for a dimension that `input` lacks; TypeError unless it is a tensor.
+
+    >>> torch.unique(torch.tensor([3, 1, 3]), return_inverse=True, return_counts=True)
+    (tensor([1, 3]), tensor([1, 0, 1]), tensor([1, 2]))
     """
     refuse_hollow("unique", input)
     refuse_batch("_unique2" if dim is None else "unique_dim", input)
@@ -310,7 +389,16 @@ def unique(
 
 @method()
 def unique_consecutive(input: Tensor, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None) -> Any:
-    """The elements (with `dim`, the slices) that differ from the one before, and on request the run of each and the lengths."""
+    """The elements, with `dim` the slices, that differ from the one before: ``input = out[inverse]``
+
+    On request also the run of each (`return_inverse`), and the lengths of the runs (`return_counts`).
+
+    Shapes: (*in) -> (n,), or (*in) with size n at `dim`; the inverse (*in), or (size,) with `dim`; the counts (n,).
+    Raises: IndexError for a dimension that `input` lacks; TypeError unless it is a tensor.
+
+    >>> torch.unique_consecutive(torch.tensor([1, 1, 2, 1]), return_counts=True)
+    (tensor([1, 2, 1]), tensor([2, 1, 1]))
+    """
     refuse_hollow("unique_consecutive", input)
     refuse_batch("unique_consecutive", input)
     x = _distinct("unique_consecutive", input)
@@ -350,13 +438,17 @@ def searchsorted(
     sorted_sequence: Tensor, input: object, *, out_int32: bool = False, right: bool = False, side: str | None = None,
     sorter: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
-    """Where each element of `input` goes into its sorted sequence: before equal elements, or (`right`) after them.
+    """Where each element goes into its sorted sequence: ``sorted_sequence[out - 1] < input <= sorted_sequence[out]``
 
-    ``(*, n), (*, m) -> (*, m)``, or one sequence ``(n,)`` for all. RuntimeError if the leading dimensions differ.
+    With `right` or ``side="right"``, after equal elements: ``sorted_sequence[out - 1] <= input < sorted_sequence[out]``.
 
-    >>> import mini_dl as torch
-    >>> torch.searchsorted(torch.tensor([1, 3, 5]), torch.tensor([3, 6]))
-    tensor([1, 3])
+    Shapes: `sorted_sequence` (*, n), `input` (*, m) -> (*, m), or one sequence (n,) for any shape.
+    Raises: RuntimeError if the leading dimensions differ, and if `side` contradicts `right`.
+
+    >>> torch.searchsorted(torch.tensor([1, 3, 5]), torch.tensor([3, 4]))
+    tensor([1, 2])
+    >>> torch.searchsorted(torch.tensor([1, 3, 5]), torch.tensor([3, 4]), right=True)
+    tensor([2, 2])
     """
     refuse_hollow("searchsorted", sorted_sequence)
     name = "torch.searchsorted()"
@@ -397,9 +489,15 @@ def searchsorted(
 @method(out=True)
 @by_element
 def bucketize(input: object, boundaries: Tensor, *, out_int32: bool = False, right: bool = False) -> Tensor:
-    """Between which of the sorted `boundaries` each element lies: ``boundaries[i - 1] < input <= boundaries[i]``.
+    """Between which of the sorted `boundaries` each element lies: ``boundaries[out - 1] < input <= boundaries[out]``
 
-    With `right`, ``boundaries[i - 1] <= input < boundaries[i]``.
+    With `right`, ``boundaries[out - 1] <= input < boundaries[out]``.
+
+    Shapes: `input` (*in), `boundaries` (n,) -> (*in).
+    Raises: RuntimeError unless `boundaries` is a vector.
+
+    >>> torch.bucketize(torch.tensor([1, 2, 9]), torch.tensor([1, 3, 5]))
+    tensor([0, 1, 3])
     """
     refuse_hollow("bucketize", boundaries)
     edges = checked("bucketize", boundaries)._array

@@ -43,11 +43,14 @@ def _weights(name: str, weights: Tensor | None, n: int, integral: bool) -> Tenso
 @method()
 @by_element
 def cov(input: Tensor, *, correction: int = 1, fweights: Tensor | None = None, aweights: Tensor | None = None) -> Tensor:
-    """The covariance matrix of variables (rows) observed together (columns): ``(x - mean) @ (x - mean).T / (n - correction)``.
+    """The covariance matrix of variables (rows) observed together (columns):
+    ``out = (x - mean) @ (x - mean).T / (n - correction)``
 
     `fweights` are the counts of the observations, `aweights` their weights.
 
-    >>> import mini_dl as torch
+    Shapes: (m, n) -> (m, m), (n,) -> ().
+    Raises: RuntimeError for more than two dimensions, bools, and weights that are negative or not one per observation.
+
     >>> torch.cov(torch.tensor([[0.0, 1.0, 2.0], [2.0, 1.0, 0.0]]))
     tensor([[ 1., -1.],
             [-1.,  1.]])
@@ -87,7 +90,16 @@ def cov(input: Tensor, *, correction: int = 1, fweights: Tensor | None = None, a
 
 @method()
 def corrcoef(input: Tensor) -> Tensor:
-    """The matrix of Pearson's correlations of variables (rows) observed together (columns): ``cov / (std * std.T)``."""
+    """Pearson's correlations of variables (rows) observed together (columns):
+    ``out[i, j] = cov[i, j] / sqrt(cov[i, i] * cov[j, j])``
+
+    Shapes: (m, n) -> (m, m), (n,) -> ().
+    Raises: RuntimeError for more than two dimensions.
+
+    >>> torch.corrcoef(torch.tensor([[0.0, 1.0, 2.0], [2.0, 1.0, 0.0]]))
+    tensor([[ 1., -1.],
+            [-1.,  1.]])
+    """
     if checked("corrcoef", input)._array.ndim > 2:
         raise RuntimeError(
             f"corrcoef(): expected input to have two or fewer dimensions but got an input with {input._array.ndim} dimensions"
@@ -123,7 +135,16 @@ def _limits(name: str, x: Array, low: float, high: float, by: float) -> tuple[fl
 @method(out=True)
 @by_element
 def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
-    """How many elements fall into each of `bins` equal parts of [min, max] (of the data's range if they are equal)."""
+    """How many elements fall into each of `bins` equal parts of [min, max]: ``out[b] = count(edge[b] <= input < edge[b + 1])``
+
+    If both are equal, of the data's range; the last part is closed.
+
+    Shapes: (*in) -> (bins,).
+    Raises: RuntimeError unless `bins` is positive and ``min <= max``, and for a range that is not finite.
+
+    >>> torch.histc(torch.tensor([1.0, 2.0, 1.0, 4.0]), bins=3, min=1, max=4)
+    tensor([2., 1., 1.])
+    """
     x = checked("histc", input)._array.reshape(-1)
     if x.dtype.kind not in FLOATING:
         raise NotImplementedError(f"\"histogram_cpu\" not implemented for '{scalar_name(x.dtype)}'")
@@ -188,9 +209,19 @@ def histogram(
     weight: Tensor | None = None,
     density: bool = False,
 ) -> NamedTensors:
-    """``(hist, bin_edges)``: the sum of the weights (1 by default) of the elements in each bin, the last closed on both sides.
+    """The sum of the weights (1 by default) of the elements in each bin:
+    ``hist[b] = sum(weight[i], edge[b] <= input[i] < edge[b + 1])``
 
-    `bins` is their number over `range` (of the data by default), or a tensor of increasing edges; `density` makes the integral 1.
+    `bins` is their number over `range` (of the data by default), or a tensor of increasing edges; the last bin is closed.
+    `density` makes the integral 1.
+
+    Shapes: `input` and `weight` (*in) -> `hist` (bins,), `bin_edges` (bins + 1,).
+    Raises: RuntimeError unless `bins` is positive, edges increase, and `weight` has the shape of `input`.
+
+    >>> torch.histogram(torch.tensor([1.0, 2.0, 1.0]), bins=2, range=(0.0, 4.0))
+    torch.return_types.histogram(
+    hist=tensor([2., 1.]),
+    bin_edges=tensor([0., 2., 4.]))
     """
     refuse_hollow("histogram", input)
     x = checked("histogram", input)._array
@@ -216,7 +247,17 @@ def histogram(
 @function()
 @by_element
 def histogramdd(input: Tensor, bins: Any, range: Any = None, weight: Tensor | None = None, density: bool = False) -> Any:
-    """``(hist, bin_edges)`` of points ``(*, d)``: one number of bins, or one tensor of edges, for each of the d coordinates."""
+    """A histogram in d dimensions: ``hist[a, b] = count(x[a] <= input[:, 0] < x[a + 1] and y[b] <= input[:, 1] < y[b + 1])``
+
+    `bins` is one number of bins, or one tensor of edges, for each coordinate.
+
+    Shapes: (*in, d) -> `hist` (bins_1, ..., bins_d), and `bin_edges`, one vector for each coordinate.
+    Raises: RuntimeError unless there are bins for each of the d coordinates.
+
+    >>> torch.histogramdd(torch.tensor([[0.0, 1.0], [1.0, 0.0]]), bins=[2, 2]).hist
+    tensor([[0., 1.],
+            [1., 0.]])
+    """
     refuse_hollow("histogramdd", input)
     x = checked("histogramdd", input)._array
     if x.dtype.char not in "fd":
@@ -242,11 +283,13 @@ def histogramdd(input: Tensor, bins: Any, range: Any = None, weight: Tensor | No
 @method()
 @by_element
 def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
-    """How often each of 0, 1, 2, ... occurs in `input`, or the sum of its `weights`.
+    """How often each of 0, 1, 2, ... occurs, or the sum of its `weights`: ``out[k] = sum(weights[i], input[i] == k)``
 
-    >>> import mini_dl as torch
-    >>> torch.bincount(torch.tensor([1, 1, 3]))
-    tensor([0, 2, 0, 1])
+    Shapes: (n,) -> (max(input) + 1,), at least (minlength,).
+    Raises: RuntimeError unless `input` is a vector of integers that are not negative, and `weights` has its shape.
+
+    >>> torch.bincount(torch.tensor([0, 2, 2, 3]))
+    tensor([1, 0, 2, 1])
     """
     refuse_hollow("bincount", input)
     x = checked("bincount", input)._array

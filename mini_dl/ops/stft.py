@@ -50,14 +50,19 @@ def stft(
     center: bool = True, pad_mode: str = "reflect", normalized: bool = False, onesided: bool | None = None,
     return_complex: bool | None = None, align_to_window: bool | None = None,
 ) -> Tensor:  # fmt: skip
-    """(*B, L) -> (*B, n_fft // 2 + 1 or n_fft, frames): the spectrum of each frame of `n_fft` samples, `hop_length` apart, times
-    `window` of `win_length` (centered in the frame). With `center`, frame t is centered at ``t * hop_length``.
+    """The spectrum of each frame of `n_fft` samples:
+    ``out[f, t] = sum(w[k] * input[t * hop + k] * exp(-2 * pi * i * f * k / n_fft), k)``
 
-    RuntimeError if the lengths do not fit, and for a real input without `return_complex`.
+    The frames are `hop_length` apart, w is the `window` of `win_length`, centered in the frame. With `center`, frame t is
+    centered at ``t * hop_length``.
 
-    >>> import mini_dl as torch
-    >>> torch.stft(torch.ones(16), 8, window=torch.hann_window(8), return_complex=True).shape
-    torch.Size([5, 9])
+    Shapes: (*B, L) -> (*B, n_fft // 2 + 1 or n_fft, frames).
+    Raises: RuntimeError if the lengths do not fit, and for a real input without `return_complex`.
+
+    >>> torch.stft(torch.ones(8), 4, window=torch.hann_window(4), return_complex=True).abs()
+    tensor([[2., 2., 2., 2., 2., 2., 2., 2., 2.],
+            [1., 1., 1., 1., 1., 1., 1., 1., 1.],
+            [0., 0., 0., 0., 0., 0., 0., 0., 0.]])
     """
     if not isinstance(input, Tensor):
         raise not_a_tensor("stft", "input", 1, input)
@@ -146,10 +151,19 @@ def istft(
     center: bool = True, normalized: bool = False, onesided: bool | None = None, length: int | None = None,
     return_complex: bool = False,
 ) -> Tensor:  # fmt: skip
-    """(*B, n_fft // 2 + 1 or n_fft, frames) -> (*B, L): the signal whose `stft` is `input`, or comes closest to it.
+    """The signal whose `stft` is `input`, or comes closest to it:
+    ``out[s] = sum(w[s - t * hop] * frame[t, s - t * hop], t) / sum(w[s - t * hop] ** 2, t)``
 
-    The frames' inverse transforms are windowed and added up where they overlap, then divided by the sum of the squared windows
-    (Griffin and Lim 1984). RuntimeError where that is 0, or the lengths do not fit.
+    The frames are the inverse transforms of the columns, w is the `window`.
+
+    Shapes: (*B, n_fft // 2 + 1 or n_fft, frames) -> (*B, L).
+    Raises: RuntimeError where the sum of the squared windows is 0, and if the shapes do not fit.
+    Source: Griffin and Lim, Signal estimation from modified short-time Fourier transform, 1984.
+
+    >>> x, window = torch.arange(8.0), torch.hann_window(4)
+    >>> spectrum = torch.stft(x, 4, window=window, return_complex=True)
+    >>> torch.istft(spectrum, 4, window=window, length=8)
+    tensor([0., 1., 2., 3., 4., 5., 6., 7.])
     """
     if not isinstance(input, Tensor):
         raise not_a_tensor("istft", "input", 1, input)

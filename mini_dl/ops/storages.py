@@ -83,7 +83,7 @@ class TypedStorage(UntypedStorage):
             raise RuntimeError("slices are only supported in UntypedStorage.__getitem__")
         return self._elements[index].item()
 
-    def __setitem__(self, index: Any, value: Any) -> None:
+    def __setitem__(self, index: Any, value: object) -> None:
         self._elements[index] = value
 
     def fill_(self, value: object) -> TypedStorage:
@@ -142,7 +142,14 @@ namespace("torch").update(STORAGES, TypedStorage=TypedStorage)
 
 
 def is_storage(obj: object) -> bool:
-    """Whether `obj` is the memory of a tensor."""
+    """Whether an object is the memory of a tensor: ``out = isinstance(obj, (TypedStorage, UntypedStorage))``
+
+    Shapes: any object -> a bool.
+    Raises: TypeError unless there is one argument.
+
+    >>> torch.is_storage(torch.ones(1).untyped_storage()), torch.is_storage(torch.ones(1))
+    (True, False)
+    """
     return isinstance(obj, UntypedStorage)
 
 
@@ -151,7 +158,14 @@ namespace("torch")["is_storage"] = is_storage
 
 @tensor_method()
 def storage(self: Tensor) -> TypedStorage:
-    """The memory of this tensor, as elements of its type."""
+    """The memory of this tensor, as elements of its dtype: ``out[storage_offset + i * stride] = self[i]``
+
+    Family: attribute
+
+    >>> import warnings; warnings.simplefilter("ignore")
+    >>> torch.tensor([1.0, 2.0])[1:].storage().tolist()
+    [1.0, 2.0]
+    """
     _warn()
     return TypedStorage(wrap_storage=UntypedStorage(memory_of(self._array)), dtype=self.dtype)
 
@@ -164,5 +178,12 @@ def _typed_storage(self: Tensor) -> TypedStorage:
 
 @tensor_method()
 def storage_type(self: Tensor) -> Any:
-    """The class of its storage."""
+    """The class of its storage: ``out = type(self.storage())``
+
+    Family: attribute
+
+    >>> import warnings; warnings.simplefilter("ignore")
+    >>> torch.ones(2).storage_type()
+    <class 'torch.FloatStorage'>
+    """
     return STORAGES[NAMES[self.dtype.name]]

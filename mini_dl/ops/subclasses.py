@@ -12,13 +12,14 @@ from mini_dl.tensor import Tensor, in_class
 
 @tensor_method()
 def as_subclass(self: Tensor, cls: type[Tensor]) -> Any:
-    """A view of this tensor, with its history, that is an instance of `cls`. TypeError if `cls` is not a subclass of Tensor.
+    """A view of this tensor, with its history, that is an instance of another class: ``out = self``
 
-    >>> import mini_dl as torch
-    >>> class Image(torch.Tensor):
-    ...     pass
-    >>> type(torch.ones(2).as_subclass(Image) * 2).__name__
-    'Image'
+    Shapes: (*in) -> (*in).
+    Raises: TypeError if `cls` is not a subclass of Tensor.
+
+    >>> class Named(torch.Tensor): pass
+    >>> type(torch.ones(2).as_subclass(Named)).__name__
+    'Named'
     """
     _checked("as_subclass", cls)
     return in_class(cls, alias(self))

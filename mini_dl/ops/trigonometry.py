@@ -25,7 +25,11 @@ from mini_dl.tensor import Tensor
 @written_by(np.sin)
 @unary(input=lambda grad, input: grad * conjugate(input.cos()))
 def sin(input: Array) -> Array:
-    """The sine of `input` radians."""
+    """The sine of an angle in radians: ``out = sin(input)``
+
+    >>> torch.sin(torch.tensor([0.0, torch.pi / 6, torch.pi / 2]))
+    tensor([0.0000, 0.5000, 1.0000])
+    """
     return np.sin(floating(input))
 
 
@@ -33,7 +37,11 @@ def sin(input: Array) -> Array:
 @written_by(np.cos)
 @unary(input=lambda grad, input: -grad * conjugate(input.sin()))
 def cos(input: Array) -> Array:
-    """The cosine of `input` radians."""
+    """The cosine of an angle in radians: ``out = cos(input)``
+
+    >>> torch.cos(torch.tensor([0.0, torch.pi / 3, torch.pi]))
+    tensor([ 1.0000,  0.5000, -1.0000])
+    """
     return np.cos(floating(input))
 
 
@@ -41,7 +49,11 @@ def cos(input: Array) -> Array:
 @written_by(np.tan)
 @unary(input=lambda grad, result: grad * conjugate(1 + result * result))
 def tan(input: Array) -> Array:
-    """The tangent of `input` radians."""
+    """The tangent of an angle in radians: ``out = sin(input) / cos(input)``
+
+    >>> torch.tan(torch.tensor([0.0, torch.pi / 4, -torch.pi / 4]))
+    tensor([ 0.,  1., -1.])
+    """
     return np.tan(floating(input))
 
 
@@ -49,7 +61,11 @@ def tan(input: Array) -> Array:
 @written_by(np.arcsin)
 @unary(input=lambda grad, input: grad * conjugate(rsqrt(1 - input * input)))
 def asin(input: Array) -> Array:
-    """The angle whose sine is `input`; NaN outside [-1, 1]."""
+    """The angle in ``[-pi / 2, pi / 2]`` with ``sin(out) = input``; NaN for real numbers outside [-1, 1].
+
+    >>> torch.asin(torch.tensor([0.5, 1.0, 2.0]))
+    tensor([0.5236, 1.5708,    nan])
+    """
     return np.arcsin(floating(input))
 
 
@@ -57,7 +73,11 @@ def asin(input: Array) -> Array:
 @written_by(np.arccos)
 @unary(input=lambda grad, input: -grad * conjugate(rsqrt(1 - input * input)))
 def acos(input: Array) -> Array:
-    """The angle whose cosine is `input`; NaN outside [-1, 1]."""
+    """The angle in ``[0, pi]`` with ``cos(out) = input``; NaN for real numbers outside [-1, 1].
+
+    >>> torch.acos(torch.tensor([1.0, 0.0, -1.0]))
+    tensor([0.0000, 1.5708, 3.1416])
+    """
     return np.arccos(floating(input))
 
 
@@ -65,7 +85,11 @@ def acos(input: Array) -> Array:
 @written_by(np.arctan)
 @unary(input=lambda grad, input: grad / conjugate(1 + input * input))
 def atan(input: Array) -> Array:
-    """The angle whose tangent is `input`."""
+    """The angle in ``[-pi / 2, pi / 2]`` with ``tan(out) = input``
+
+    >>> torch.atan(torch.tensor([0.0, 1.0, torch.inf]))
+    tensor([0.0000, 0.7854, 1.5708])
+    """
     return np.arctan(floating(input))
 
 
@@ -73,7 +97,11 @@ def atan(input: Array) -> Array:
 @written_by(np.sinh)
 @unary(input=lambda grad, input: grad * conjugate(input.cosh()))
 def sinh(input: Array) -> Array:
-    """``(exp(input) - exp(-input)) / 2``"""
+    """The hyperbolic sine: ``out = (exp(input) - exp(-input)) / 2``
+
+    >>> torch.sinh(torch.tensor([-1.0, 0.0, 1.0]))
+    tensor([-1.1752,  0.0000,  1.1752])
+    """
     return np.sinh(floating(input))
 
 
@@ -81,7 +109,11 @@ def sinh(input: Array) -> Array:
 @written_by(np.cosh)
 @unary(input=lambda grad, input: grad * conjugate(input.sinh()))
 def cosh(input: Array) -> Array:
-    """``(exp(input) + exp(-input)) / 2``"""
+    """The hyperbolic cosine: ``out = (exp(input) + exp(-input)) / 2``
+
+    >>> torch.cosh(torch.tensor([-1.0, 0.0, 1.0]))
+    tensor([1.5431, 1.0000, 1.5431])
+    """
     return np.cosh(floating(input))
 
 
@@ -89,7 +121,11 @@ def cosh(input: Array) -> Array:
 @written_by(np.tanh)
 @unary(input=lambda grad, result: _tanh_backward(grad, conjugate(result)))
 def tanh(input: Array) -> Array:
-    """``sinh(input) / cosh(input)``"""
+    """The hyperbolic tangent, from -1 to 1: ``out = (exp(input) - exp(-input)) / (exp(input) + exp(-input))``
+
+    >>> torch.tanh(torch.tensor([-10.0, 0.0, 0.5]))
+    tensor([-1.0000,  0.0000,  0.4621])
+    """
     return np.tanh(floating(input))
 
 
@@ -97,7 +133,11 @@ def tanh(input: Array) -> Array:
 @written_by(np.arcsinh)
 @unary(input=lambda grad, input: grad * conjugate(rsqrt(input * input + 1)))
 def asinh(input: Array) -> Array:
-    """The number whose hyperbolic sine is `input`."""
+    """The inverse of `sinh`: ``out = log(input + sqrt(input ** 2 + 1))``
+
+    >>> torch.asinh(torch.tensor([0.0, 1.1752, -1.1752]))
+    tensor([ 0.0000,  1.0000, -1.0000])
+    """
     return np.arcsinh(floating(input))
 
 
@@ -105,7 +145,11 @@ def asinh(input: Array) -> Array:
 @written_by(np.arccosh)
 @unary(input=lambda grad, input: _acosh_gradient(grad, input))
 def acosh(input: Array) -> Array:
-    """The number whose hyperbolic cosine is `input`; NaN below 1."""
+    """The inverse of `cosh`: ``out = log(input + sqrt(input ** 2 - 1))``; NaN for real numbers below 1.
+
+    >>> torch.acosh(torch.tensor([1.0, 1.5431, 0.5]))
+    tensor([0.0000, 1.0000,    nan])
+    """
     return np.arccosh(floating(input))
 
 
@@ -119,14 +163,22 @@ def _acosh_gradient(grad: Tensor, input: Tensor) -> Tensor:
 @written_by(np.arctanh)
 @unary(input=lambda grad, input: grad / conjugate(1 - input * input))
 def atanh(input: Array) -> Array:
-    """The number whose hyperbolic tangent is `input`; NaN outside [-1, 1]."""
+    """The inverse of `tanh`: ``out = log((1 + input) / (1 - input)) / 2``; NaN for real numbers outside [-1, 1].
+
+    >>> torch.atanh(torch.tensor([0.0, 0.4621, 1.0]))
+    tensor([0.0000, 0.5000,    inf])
+    """
     return np.arctanh(floating(input))
 
 
 @method("special", inplace=True, out=True)
 @unary(input=lambda grad, input: _sinc_gradient(grad, input))
 def sinc(input: Array) -> Array:
-    """``sin(pi input) / (pi input)``, 1 at 0."""
+    """The normalized sinc: ``out = sin(pi * input) / (pi * input)``, 1 at 0, and 0 at every other integer.
+
+    >>> torch.sinc(torch.tensor([0.0, 0.5, 1.5]))
+    tensor([ 1.0000,  0.6366, -0.2122])
+    """
     return _sinc(floating(input))
 
 
@@ -151,7 +203,11 @@ def _sinc_gradient(grad: Tensor, input: Tensor) -> Tensor:
     promote=promote_floating,
 )
 def atan2(input: Array, other: Array) -> Array:
-    """The angle of the point (`other`, `input`), between -pi and pi."""
+    """The angle of the point (`other`, `input`), by its signs in ``[-pi, pi]``: ``tan(out) = input / other``
+
+    >>> torch.atan2(torch.tensor([1.0, 1.0, -1.0]), torch.tensor([1.0, -1.0, -1.0]))
+    tensor([ 0.7854,  2.3562, -2.3562])
+    """
     accept("atan2", "biuf", input, other)
     input, other = both_floating(input, other)
     return np.arctan2(input, other)
@@ -169,7 +225,11 @@ def _atan2_slope(grad: Tensor, input: Any, other: Any) -> Tensor:
     numbers="",
 )
 def hypot(input: Array, other: Array) -> Array:
-    """``sqrt(input ** 2 + other ** 2)`` without overflow."""
+    """The hypotenuse, without overflow: ``out = sqrt(input ** 2 + other ** 2)``
+
+    >>> torch.hypot(torch.tensor([3.0, 3e30]), torch.tensor([4.0, 4e30]))
+    tensor([5.0000e+00, 5.0000e+30])
+    """
     accept("hypot_cpu", "f", input, other)
     return np.hypot(input, other)
 
@@ -177,7 +237,11 @@ def hypot(input: Array, other: Array) -> Array:
 @method(inplace=True, out=True)
 @unary(input=lambda grad: grad * (180 / math.pi))
 def rad2deg(input: Array) -> Array:
-    """``input * 180 / pi``"""
+    """Radians to degrees: ``out = input * 180 / pi``
+
+    >>> torch.rad2deg(torch.tensor([torch.pi, -torch.pi / 2]))
+    tensor([180., -90.])
+    """
     accept("rad2deg", "biuf", input)
     return np.multiply(floating(input), 180 / math.pi)
 
@@ -185,6 +249,10 @@ def rad2deg(input: Array) -> Array:
 @method(inplace=True, out=True)
 @unary(input=lambda grad: grad * (math.pi / 180))
 def deg2rad(input: Array) -> Array:
-    """``input * pi / 180``"""
+    """Degrees to radians: ``out = input * pi / 180``
+
+    >>> torch.deg2rad(torch.tensor([180.0, -90.0]))
+    tensor([ 3.1416, -1.5708])
+    """
     accept("deg2rad", "biuf", input)
     return np.multiply(floating(input), math.pi / 180)

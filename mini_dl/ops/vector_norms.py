@@ -86,13 +86,15 @@ def converted(name: str, x: Tensor, target: dtype | None) -> Tensor:
 
 @public("linalg", out=True)
 def vector_norm(x: Tensor, ord: Any = 2, dim: Ints | None = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
-    """``sum(|x| ** ord) ** (1 / ord)`` over `dim`: the largest ``|x|`` for inf, the smallest for -inf, how many are not 0 for 0.
+    """The p-norm of vectors: ``out = sum(abs(x[i]) ** ord, i) ** (1 / ord)``
 
-    RuntimeError for an infinite or negative `ord` over an empty dimension.
+    The largest absolute value for inf, the smallest for -inf, how many are not 0 for 0.
 
-    >>> import mini_dl as torch
-    >>> torch.linalg.vector_norm(torch.tensor([3.0, -4.0]))
-    tensor(5.)
+    Family: reduction
+    Raises: RuntimeError for an infinite or negative `ord` over an empty dimension, and for integers.
+
+    >>> torch.linalg.vector_norm(torch.tensor([3.0, -4.0])), torch.linalg.vector_norm(torch.tensor([3.0, -4.0]), 1)
+    (tensor(5.), tensor(7.))
     """
     checked("linalg.vector_norm", x, keepdim)
     given, ord = ord, as_number(ord)

@@ -54,9 +54,14 @@ def _expand(input: Array, shape: tuple[int, ...]) -> Array:
 @tensor_method()
 @spread_out
 def expand(self: Tensor, size: tuple[int, ...], *, implicit: bool = False) -> Tensor:
-    """The same elements repeated along dimensions of size 1, without copying. -1 keeps a size.
+    """The elements repeated along dimensions of size 1, without copying: ``out[i, j] = self[0, j]``
 
-    RuntimeError if any other size would change.
+    Shapes: (*in) -> `size`, in which -1 keeps a size; a view.
+    Raises: RuntimeError if a size other than 1 would change.
+
+    >>> torch.tensor([[1], [2]]).expand(2, 3)
+    tensor([[1, 1, 1],
+            [2, 2, 2]])
     """
     return expand_to(self, size)
 
@@ -90,14 +95,30 @@ def expand_to(self: Tensor, size: tuple[int, ...]) -> Tensor:
 
 @tensor_method()
 def expand_as(self: Tensor, other: Tensor) -> Tensor:
-    """``self.expand(other.shape)``"""
+    """``out = self.expand(other.shape)``
+
+    Shapes: (*in), `other` (*out) -> (*out); a view.
+    Raises: RuntimeError if a size other than 1 would change.
+
+    >>> torch.tensor([[1], [2]]).expand_as(torch.zeros(2, 3))
+    tensor([[1, 1, 1],
+            [2, 2, 2]])
+    """
     return expand_to(self, other._array.shape)
 
 
 @method()
 @spread_out
 def broadcast_to(input: Tensor, size: tuple[int, ...]) -> Tensor:
-    """``input.expand(size)``"""
+    """``out = input.expand(size)``
+
+    Shapes: (*in) -> `size`; a view.
+    Raises: RuntimeError if a size other than 1 would change.
+
+    >>> torch.broadcast_to(torch.tensor([1, 2]), (2, 2))
+    tensor([[1, 2],
+            [1, 2]])
+    """
     return expand_to(input, size)
 
 
@@ -116,11 +137,11 @@ def unsafe_view(input: Array, shape: tuple[int, ...]) -> Array:
 @method()
 @spread_out
 def reshape(input: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """The elements in the same order in another shape, of which one size may be -1; a view where the memory allows it.
+    """The elements in the same order in another shape: ``out.flatten() = input.flatten()``; a view where the memory allows it.
 
-    RuntimeError if the number of elements differs.
+    Shapes: (*in) -> `shape`, of which one size may be -1.
+    Raises: RuntimeError if the number of elements differs.
 
-    >>> import mini_dl as torch
     >>> torch.arange(6).reshape(2, -1)
     tensor([[0, 1, 2],
             [3, 4, 5]])
@@ -130,13 +151,28 @@ def reshape(input: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 @tensor_method()
 def reshape_as(self: Tensor, other: Tensor) -> Tensor:
-    """``self.reshape(other.shape)``"""
+    """``out = self.reshape(other.shape)``
+
+    Shapes: (*in), `other` (*out) -> (*out).
+    Raises: RuntimeError if the number of elements differs.
+
+    >>> torch.arange(4).reshape_as(torch.zeros(2, 2))
+    tensor([[0, 1],
+            [2, 3]])
+    """
     return reshape(self, other._array.shape)
 
 
 @method()
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
-    """Dimensions `start_dim` to `end_dim` merged into one."""
+    """Dimensions `start_dim` to `end_dim` merged into one: ``out[i * n + j] = input[i, j]``
+
+    Shapes: (*a, *b, *c) -> (*a, product of b, *c).
+    Raises: RuntimeError if `start_dim` comes after `end_dim`; IndexError for a dimension that `input` lacks.
+
+    >>> torch.flatten(torch.zeros(2, 3, 4), 1).shape
+    torch.Size([2, 12])
+    """
     shape = input._array.shape
     start, end = wrap_dim(start_dim, len(shape)), wrap_dim(end_dim, len(shape))
     if start > end:
@@ -153,13 +189,28 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
 
 @method()
 def ravel(input: Tensor) -> Tensor:
-    """All elements in one dimension, next to each other in memory."""
+    """All elements in one dimension, next to each other in memory: ``out[i * n + j] = input[i, j]``
+
+    Shapes: (*in) -> (product of in,).
+    Raises: TypeError unless `input` is a tensor.
+
+    >>> torch.ravel(torch.tensor([[1, 2], [3, 4]]))
+    tensor([1, 2, 3, 4])
+    """
     return reshape(input.contiguous(), -1)
 
 
 @method()
 def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
-    """Dimension `dim` split into these `sizes`, one of which may be -1. RuntimeError if the product differs."""
+    """One dimension split into these sizes, one of which may be -1: ``out[i, j] = input[i * sizes[1] + j]``
+
+    Shapes: (*a, n, *b) -> (*a, *sizes, *b).
+    Raises: RuntimeError if the product of the sizes is not n; IndexError for a dimension that `input` lacks.
+
+    >>> torch.unflatten(torch.arange(6), 0, (2, 3))
+    tensor([[0, 1, 2],
+            [3, 4, 5]])
+    """
     shape = input._array.shape
     if not shape:
         raise RuntimeError("unflatten: a tensor without dimensions has none to split")
@@ -192,7 +243,15 @@ def view_(input: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 @tensor_method()
 def view_as(self: Tensor, other: Tensor) -> Tensor:
-    """``self.view(other.shape)``"""
+    """``out = self.view(other.shape)``
+
+    Shapes: (*in), `other` (*out) -> (*out), over the same memory.
+    Raises: RuntimeError if the number of elements differs or the memory does not allow it.
+
+    >>> torch.arange(4).view_as(torch.zeros(2, 2))
+    tensor([[0, 1],
+            [2, 3]])
+    """
     return view_(self, infer_size(other._array.shape, self._array.size))
 
 
@@ -218,9 +277,16 @@ def _view_as_type(input: Tensor, target: DType) -> Tensor:
 
 
 def tensor_view(self: Tensor, *shape: Any, size: Any = (), dtype: DType | None = None) -> Tensor:
-    """The same elements in another shape, or the same bytes as another type, over the same memory.
+    """The same elements in another shape, ``out.flatten() = self.flatten()``, or the same bytes as another dtype, over the same
+    memory.
 
-    RuntimeError if the number of elements differs or the memory does not allow it: then use ``reshape``.
+    Shapes: (*in) -> `shape`, of which one size may be -1.
+    Raises: RuntimeError if the number of elements differs or the memory does not allow it: then use `reshape`.
+
+    >>> x = torch.arange(4)
+    >>> x.view(2, 2)[0, 0] = 9
+    >>> x
+    tensor([9, 1, 2, 3])
     """
     if dtype is not None or (len(shape) == 1 and isinstance(shape[0], DType)):
         return _view_as_type(self, dtype or shape[0])
@@ -246,7 +312,14 @@ def _permute(input: Array, dims: tuple[int, ...]) -> Array:
 @method()
 @spread_out
 def permute(input: Tensor, dims: tuple[int, ...]) -> Tensor:
-    """The dimensions in another order. RuntimeError unless `dims` names each once."""
+    """The dimensions in another order: ``out[j, i] = input[i, j]`` for `dims` (1, 0)
+
+    Shapes: (*in) -> the sizes in the order `dims`; a view.
+    Raises: RuntimeError unless `dims` names each dimension once.
+
+    >>> torch.permute(torch.zeros(2, 3, 4), (2, 0, 1)).shape
+    torch.Size([4, 2, 3])
+    """
     ndim = input._array.ndim
     if len(dims) != ndim:
         raise RuntimeError(
@@ -266,7 +339,16 @@ def _transpose(input: Array, dim0: int, dim1: int) -> Array:
 
 @method()
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
-    """Dimensions `dim0` and `dim1` exchanged."""
+    """Two dimensions exchanged: ``out[j, i] = input[i, j]``
+
+    Shapes: (..., m, ..., n, ...) -> (..., n, ..., m, ...); a view.
+    Raises: IndexError for a dimension that `input` lacks.
+
+    >>> torch.transpose(torch.tensor([[1, 2, 3], [4, 5, 6]]), 0, 1)
+    tensor([[1, 4],
+            [2, 5],
+            [3, 6]])
+    """
     ndim = input._array.ndim
     dim0, dim1 = wrap_dim(dim0, ndim), wrap_dim(dim1, ndim)
     return _transpose(input, dim0, dim1)
@@ -274,19 +356,40 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
 
 @method()
 def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
-    """``input.transpose(axis0, axis1)``"""
+    """``out = input.transpose(axis0, axis1)``
+
+    Shapes: (..., m, ..., n, ...) -> (..., n, ..., m, ...); a view.
+    Raises: IndexError for a dimension that `input` lacks.
+
+    >>> torch.swapaxes(torch.zeros(2, 3, 4), 0, 2).shape
+    torch.Size([4, 3, 2])
+    """
     return transpose(input, axis0, axis1)
 
 
 @method()
 def swapdims(input: Tensor, dim0: int, dim1: int) -> Tensor:
-    """``input.transpose(dim0, dim1)``"""
+    """``out = input.transpose(dim0, dim1)``
+
+    Shapes: (..., m, ..., n, ...) -> (..., n, ..., m, ...); a view.
+    Raises: IndexError for a dimension that `input` lacks.
+
+    >>> torch.swapdims(torch.zeros(2, 3, 4), 0, 2).shape
+    torch.Size([4, 3, 2])
+    """
     return transpose(input, dim0, dim1)
 
 
 @method(alias="moveaxis")
 def movedim(input: Tensor, source: Ints, destination: Ints) -> Tensor:
-    """Dimensions `source` moved to the positions `destination`, with the others in order around them."""
+    """Dimensions moved to other positions, with the others in order around them: ``out[j, k, i] = input[i, j, k]`` for 0 to 2
+
+    Shapes: (*in) -> the sizes with those at `source` at `destination`; a view.
+    Raises: RuntimeError unless both name as many dimensions, each once; IndexError for one that `input` lacks.
+
+    >>> torch.movedim(torch.zeros(2, 3, 4), 0, 2).shape
+    torch.Size([3, 4, 2])
+    """
     ndim = input._array.ndim
     sources, targets = [list(d) if isinstance(d, (tuple, list)) else [d] for d in (source, destination)]
     for position, (name, dims) in enumerate((("source", sources), ("destination", targets)), 2):
@@ -315,7 +418,14 @@ def _alias(input: Array) -> Array:
 
 
 def alias(input: Tensor) -> Tensor:
-    """Another tensor over the same memory, with the same history."""
+    """Another tensor over the same memory, with the same history: ``out = input``
+
+    Family: like
+    Shapes: (*in) -> (*in).
+
+    >>> torch.alias_copy(torch.tensor([1, 2]))
+    tensor([1, 2])
+    """
     return _alias(input)
 
 
@@ -326,14 +436,27 @@ def _t(input: Array) -> Array:
 
 @method()
 def t(input: Tensor) -> Tensor:
-    """A matrix transposed; a vector or number unchanged. RuntimeError for more dimensions."""
+    """A matrix transposed: ``out[j, i] = input[i, j]``; a vector or number unchanged.
+
+    Shapes: (m, n) -> (n, m); a view.
+    Raises: RuntimeError for more than two dimensions.
+
+    >>> torch.t(torch.tensor([[1, 2], [3, 4]]))
+    tensor([[1, 3],
+            [2, 4]])
+    """
     if input._array.ndim > 2:
         raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {input._array.ndim}D")
     return _t(input)
 
 
 def _reversed_dims(self: Tensor) -> Tensor:
-    """All dimensions in reverse order."""
+    """All dimensions in reverse order.
+
+    >>> torch.tensor([[1, 2], [3, 4]]).T
+    tensor([[1, 3],
+            [2, 4]])
+    """
     ndim = self._array.ndim
     if ndim not in (0, 2):
         warnings.warn(
@@ -353,17 +476,31 @@ def _matrices(input: Tensor, name: str) -> int:
 
 
 def _mT(self: Tensor) -> Tensor:
-    """Each matrix of a batch transposed."""
+    """Each matrix of a batch transposed.
+
+    >>> torch.ones(5, 2, 3).mT.shape
+    torch.Size([5, 3, 2])
+    """
     return transpose(self, -2, -1) if _matrices(self, "tensor.mT") else _alias(self)
 
 
 def _mH(self: Tensor) -> Tensor:
-    """Each matrix of a batch transposed and conjugated."""
+    """Each matrix of a batch transposed and conjugated.
+
+    >>> torch.tensor([[1j, 2.0]]).mH
+    tensor([[0.-1.j],
+            [2.-0.j]])
+    """
     return adjoint(self) if _matrices(self, "tensor.mH") else _alias(self)
 
 
 def _H(self: Tensor) -> Tensor:
-    """A matrix transposed and conjugated."""
+    """A matrix transposed and conjugated.
+
+    >>> torch.tensor([[1j, 2.0]]).H
+    tensor([[0.-1.j],
+            [2.-0.j]])
+    """
     ndim = self._array.ndim
     if ndim not in (0, 2):
         raise RuntimeError(
@@ -375,7 +512,15 @@ def _H(self: Tensor) -> Tensor:
 
 @method()
 def adjoint(input: Tensor) -> Tensor:
-    """Matrices transposed and conjugated. RuntimeError for a vector."""
+    """Matrices transposed and conjugated: ``out[j, i] = conj(input[i, j])``
+
+    Shapes: (*, m, n) -> (*, n, m); a view.
+    Raises: RuntimeError for a vector.
+
+    >>> torch.adjoint(torch.tensor([[1j, 2.0]]))
+    tensor([[0.-1.j],
+            [2.-0.j]])
+    """
     ndim = input._array.ndim
     if ndim == 1:
         raise RuntimeError("tensor.adjoint() is only supported on matrices or batches of matrices. Got 1-D tensor.")
@@ -409,7 +554,14 @@ def _squeeze2(input: Array, dims: tuple[int, ...]) -> Array:
 
 @method()
 def squeeze(input: Tensor, dim: Ints | None = None) -> Tensor:
-    """Without the dimensions of size 1: all of them, or those in `dim`."""
+    """Without the dimensions of size 1, all or those in `dim`: ``out[j] = input[0, j]``
+
+    Shapes: (..., 1, ...) -> (..., ...); a view.
+    Raises: IndexError for a dimension that `input` lacks.
+
+    >>> torch.squeeze(torch.zeros(1, 3, 1)).shape, torch.squeeze(torch.zeros(1, 3, 1), 0).shape
+    (torch.Size([3]), torch.Size([3, 1]))
+    """
     shape = input._array.shape
     dims = () if isinstance(dim, (tuple, list)) and not dim else wrap_dims(dim, len(shape))
     look = _squeeze if dim is None else _squeeze2 if isinstance(dim, (tuple, list)) else _squeeze1  # as torch names its nodes
@@ -423,5 +575,13 @@ def _unsqueeze(input: Array, dim: int) -> Array:
 
 @method()
 def unsqueeze(input: Tensor, dim: int) -> Tensor:
-    """With a dimension of size 1 inserted before `dim`."""
+    """With a dimension of size 1 inserted before `dim`: ``out[0, j] = input[j]``
+
+    Shapes: (..., ...) -> (..., 1, ...); a view.
+    Raises: IndexError for a `dim` beyond the number of dimensions.
+
+    >>> torch.unsqueeze(torch.tensor([1, 2]), 1)
+    tensor([[1],
+            [2]])
+    """
     return _unsqueeze(input, wrap_dim(dim, input._array.ndim + 1))

@@ -35,7 +35,13 @@ def _cut(window: Array, length: int) -> Array:
 
 @factory(out=False)
 def bartlett_window(window_length: int, periodic: bool = True, *, dtype: NumpyType | None) -> Array:
-    """A triangle from 0 to 1 and back: ``1 - |2 n / (N - 1) - 1|``."""
+    """A triangle from 0 to 1 and back: ``out[n] = 1 - abs(2 * n / (N - 1) - 1)``
+
+    Family: window
+
+    >>> torch.bartlett_window(5, periodic=False)
+    tensor([0.0000, 0.5000, 1.0000, 0.5000, 0.0000])
+    """
     points, last = _points("bartlett_window", window_length, periodic, dtype)
     if last < 1:
         return np.ones_like(points)
@@ -46,11 +52,12 @@ def bartlett_window(window_length: int, periodic: bool = True, *, dtype: NumpyTy
 
 @factory(out=False)
 def hann_window(window_length: int, periodic: bool = True, *, dtype: NumpyType | None) -> Array:
-    """``(1 - cos(2 pi n / (N - 1))) / 2``
+    """A raised cosine: ``out[n] = (1 - cos(2 * pi * n / (N - 1))) / 2``
 
-    >>> import mini_dl as torch
-    >>> torch.hann_window(4)
-    tensor([0.0000, 0.5000, 1.0000, 0.5000])
+    Family: window
+
+    >>> torch.hann_window(5, periodic=False)
+    tensor([0.0000, 0.5000, 1.0000, 0.5000, 0.0000])
     """
     return _raised_cosine("hann_window", window_length, periodic, 0.5, 0.5, dtype)
 
@@ -59,7 +66,13 @@ def hann_window(window_length: int, periodic: bool = True, *, dtype: NumpyType |
 def hamming_window(
     window_length: int, periodic: bool = True, alpha: float = 0.54, beta: float = 0.46, *, dtype: NumpyType | None
 ) -> Array:
-    """``alpha - beta * cos(2 pi n / (N - 1))``"""
+    """A raised cosine that does not reach 0: ``out[n] = alpha - beta * cos(2 * pi * n / (N - 1))``
+
+    Family: window
+
+    >>> torch.hamming_window(5, periodic=False)
+    tensor([0.0800, 0.5400, 1.0000, 0.5400, 0.0800])
+    """
     return _raised_cosine("hamming_window", window_length, periodic, alpha, beta, dtype)
 
 
@@ -73,7 +86,13 @@ def _raised_cosine(name: str, length: int, periodic: bool, alpha: float, beta: f
 
 @factory(out=False)
 def blackman_window(window_length: int, periodic: bool = True, *, dtype: NumpyType | None) -> Array:
-    """``0.42 - 0.5 cos(2 pi n / (N - 1)) + 0.08 cos(4 pi n / (N - 1))``"""
+    """Two cosines: ``out[n] = 0.42 - 0.5 * cos(2 * pi * n / (N - 1)) + 0.08 * cos(4 * pi * n / (N - 1))``
+
+    Family: window
+
+    >>> torch.blackman_window(5, periodic=False).abs()
+    tensor([2.9802e-08, 3.4000e-01, 1.0000e+00, 3.4000e-01, 2.9802e-08])
+    """
     points, last = _points("blackman_window", window_length, periodic, dtype)
     if last < 1:
         return np.ones_like(points)
@@ -85,7 +104,15 @@ def blackman_window(window_length: int, periodic: bool = True, *, dtype: NumpyTy
 
 @factory(out=False)
 def kaiser_window(window_length: int, periodic: bool = True, beta: float = 12.0, *, dtype: NumpyType | None) -> Array:
-    """``i0(beta * sqrt(1 - x**2)) / i0(beta)`` with x from -1 to 1."""
+    """The window that concentrates its spectrum, nearly optimal: ``out[n] = i0(beta * sqrt(1 - x ** 2)) / i0(beta)``, x from -1
+    to 1.
+
+    Family: window
+    Source: Kaiser and Schafer, On the use of the I0-sinh window for spectrum analysis, 1980.
+
+    >>> torch.kaiser_window(5, periodic=False, beta=4.0)
+    tensor([0.0885, 0.6334, 1.0000, 0.6334, 0.0885])
+    """
     points, last = _points("kaiser_window", window_length, periodic, dtype)
     if last < 1:
         return np.ones_like(points)

@@ -14,6 +14,7 @@ from typing import Any
 
 from mini_dl._device import strided
 from mini_dl._dtypes import float32, float64, get_default_dtype
+from mini_dl._families import tell
 from mini_dl.ops.creation import empty, ones
 from mini_dl.ops.from_data import tensor
 from mini_dl.ops.ranges import arange, linspace
@@ -62,7 +63,14 @@ def window(make: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
 @window
 def exponential(M: int, *, center: float | None = None, tau: float = 1.0, sym: bool = True, **options: object) -> Tensor:
-    """``exp(-|n - center| / tau)``; only a periodic window may have a `center` of its own."""
+    """A decay to both sides: ``out[n] = exp(-abs(n - center) / tau)``; only a periodic window may have a `center` of its own.
+
+    Family: window
+    Raises: ValueError unless `tau` is positive, and as all windows.
+
+    >>> torch.signal.windows.exponential(5, tau=2.0)
+    tensor([0.3679, 0.6065, 1.0000, 0.6065, 0.3679])
+    """
     if tau <= 0:
         raise ValueError(f"Tau must be positive, got: {tau} instead.")
     if sym and center is not None:
@@ -76,7 +84,14 @@ def exponential(M: int, *, center: float | None = None, tau: float = 1.0, sym: b
 
 @window
 def cosine(M: int, *, sym: bool = True, **options: object) -> Tensor:
-    """``sin(pi * (n + 0.5) / M)``"""
+    """Half a wave: ``out[n] = sin(pi * (n + 1 / 2) / M)``
+
+    Family: window
+    Raises: ValueError for a negative `M`, and a dtype other than float32 and float64.
+
+    >>> torch.signal.windows.cosine(5)
+    tensor([0.3090, 0.8090, 1.0000, 0.8090, 0.3090])
+    """
     if M == 0:
         return empty(0, **options)
     step = math.pi / (M + 1 if not sym and M > 1 else M)
@@ -85,7 +100,14 @@ def cosine(M: int, *, sym: bool = True, **options: object) -> Tensor:
 
 @window
 def gaussian(M: int, *, std: float = 1.0, sym: bool = True, **options: object) -> Tensor:
-    """``exp(-n**2 / (2 * std**2))``, n counted from the middle."""
+    """A bell: ``out[n] = exp(-(n - (M - 1) / 2) ** 2 / (2 * std ** 2))``
+
+    Family: window
+    Raises: ValueError unless `std` is positive, and as all windows.
+
+    >>> torch.signal.windows.gaussian(5)
+    tensor([0.1353, 0.6065, 1.0000, 0.6065, 0.1353])
+    """
     if std <= 0:
         raise ValueError(f"Standard deviation must be positive, got: {std} instead.")
     if M == 0:
@@ -97,7 +119,16 @@ def gaussian(M: int, *, std: float = 1.0, sym: bool = True, **options: object) -
 
 @window
 def kaiser(M: int, *, beta: float = 12.0, sym: bool = True, **options: object) -> Tensor:
-    """``i0(beta * sqrt(1 - x**2)) / i0(beta)``, x from -1 to 1; `i0` is the modified Bessel function of order 0."""
+    """The window that concentrates its spectrum, nearly optimal: ``out[n] = i0(beta * sqrt(1 - x ** 2)) / i0(beta)``, x from -1
+    to 1.
+
+    Family: window
+    Raises: ValueError for a negative `beta`, and as all windows.
+    Source: Kaiser and Schafer, On the use of the I0-sinh window for spectrum analysis, 1980.
+
+    >>> torch.signal.windows.kaiser(5, beta=4.0)
+    tensor([0.0885, 0.6334, 1.0000, 0.6334, 0.0885])
+    """
     if beta < 0:
         raise ValueError(f"beta must be non-negative, got: {beta} instead.")
     if M < 2:
@@ -111,7 +142,15 @@ def kaiser(M: int, *, beta: float = 12.0, sym: bool = True, **options: object) -
 
 @window
 def general_cosine(M: int, *, a: Iterable[Any], sym: bool = True, **options: object) -> Tensor:
-    """``sum over i of (-1)**i * a[i] * cos(2 pi i n / N)`` with N = M - 1, or M of a periodic window."""
+    """A sum of cosines: ``out[n] = sum((-1) ** i * a[i] * cos(2 * pi * i * n / N), i)`` with ``N = M - 1``, or M of a periodic
+    window.
+
+    Family: window
+    Raises: TypeError unless `a` is a sequence; ValueError if it is empty, and as all windows.
+
+    >>> torch.signal.windows.general_cosine(5, a=[0.5, 0.5])
+    tensor([0.0000, 0.5000, 1.0000, 0.5000, 0.0000])
+    """
     if M < 2:
         return (ones if M else empty)(M, **options)
     if not isinstance(a, Iterable):
@@ -127,21 +166,37 @@ def general_cosine(M: int, *, a: Iterable[Any], sym: bool = True, **options: obj
 
 @window
 def general_hamming(M: int, *, alpha: float = 0.54, sym: bool = True, **options: object) -> Tensor:
-    """``alpha - (1 - alpha) * cos(2 pi n / N)``"""
+    """A raised cosine: ``out[n] = alpha - (1 - alpha) * cos(2 * pi * n / N)``
+
+    Family: window
+    Raises: ValueError for a negative `M`, and a dtype other than float32 and float64.
+
+    >>> torch.signal.windows.general_hamming(5, alpha=0.6)
+    tensor([0.2000, 0.6000, 1.0000, 0.6000, 0.2000])
+    """
     return general_cosine(M, a=[alpha, 1.0 - alpha], sym=sym, **options)
 
 
 @window
 def hamming(M: int, *, sym: bool = True, **options: object) -> Tensor:
-    """``0.54 - 0.46 * cos(2 pi n / N)``"""
+    """A raised cosine that does not reach 0: ``out[n] = 0.54 - 0.46 * cos(2 * pi * n / N)``
+
+    Family: window
+    Raises: ValueError for a negative `M`, and a dtype other than float32 and float64.
+
+    >>> torch.signal.windows.hamming(5)
+    tensor([0.0800, 0.5400, 1.0000, 0.5400, 0.0800])
+    """
     return general_cosine(M, a=[0.54, 1.0 - 0.54], sym=sym, **options)
 
 
 @window
 def hann(M: int, *, sym: bool = True, **options: object) -> Tensor:
-    """``(1 - cos(2 pi n / N)) / 2``
+    """A raised cosine: ``out[n] = (1 - cos(2 * pi * n / N)) / 2``
 
-    >>> import mini_dl as torch
+    Family: window
+    Raises: ValueError for a negative `M`, and a dtype other than float32 and float64.
+
     >>> torch.signal.windows.hann(5)
     tensor([0.0000, 0.5000, 1.0000, 0.5000, 0.0000])
     """
@@ -150,13 +205,27 @@ def hann(M: int, *, sym: bool = True, **options: object) -> Tensor:
 
 @window
 def blackman(M: int, *, sym: bool = True, **options: object) -> Tensor:
-    """``0.42 - 0.5 * cos(2 pi n / N) + 0.08 * cos(4 pi n / N)``"""
+    """Two cosines: ``out[n] = 0.42 - 0.5 * cos(2 * pi * n / N) + 0.08 * cos(4 * pi * n / N)``
+
+    Family: window
+    Raises: ValueError for a negative `M`, and a dtype other than float32 and float64.
+
+    >>> torch.signal.windows.blackman(5).abs()
+    tensor([1.4901e-08, 3.4000e-01, 1.0000e+00, 3.4000e-01, 1.4901e-08])
+    """
     return general_cosine(M, a=[0.42, 0.5, 0.08], sym=sym, **options)
 
 
 @window
 def bartlett(M: int, *, sym: bool = True, **options: object) -> Tensor:
-    """``1 - |2 n / N - 1|``"""
+    """A triangle: ``out[n] = 1 - abs(2 * n / N - 1)``
+
+    Family: window
+    Raises: ValueError for a negative `M`, and a dtype other than float32 and float64.
+
+    >>> torch.signal.windows.bartlett(5)
+    tensor([0.0000, 0.5000, 1.0000, 0.5000, 0.0000])
+    """
     if M < 2:
         return (ones if M else empty)(M, **options)
     return 1 - linspace(-1, -1 + (M - 1) * (2 / (M - 1 if sym else M)), M, **options).abs()
@@ -164,5 +233,18 @@ def bartlett(M: int, *, sym: bool = True, **options: object) -> Tensor:
 
 @window
 def nuttall(M: int, *, sym: bool = True, **options: object) -> Tensor:
-    """The four-term window with the lowest sidelobes (Nuttall 1981)."""
+    """The four-term window with the lowest sidelobes: ``out[n] = sum((-1) ** i * a[i] * cos(2 * pi * i * n / N), i)``
+
+    Its a are 0.3635819, 0.4891775, 0.1365995 and 0.0106411.
+
+    Family: window
+    Raises: ValueError for a negative `M`, and a dtype other than float32 and float64.
+    Source: Nuttall, Some windows with very good sidelobe behavior, 1981.
+
+    >>> torch.signal.windows.nuttall(5)
+    tensor([3.6280e-04, 2.2698e-01, 1.0000e+00, 2.2698e-01, 3.6280e-04])
+    """
     return general_cosine(M, a=[0.3635819, 0.4891775, 0.1365995, 0.0106411], sym=sym, **options)
+
+
+tell(globals())

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl import _dtypes
+from mini_dl._families import tell
 from mini_dl.sparse import handlers
 from mini_dl.sparse.making import (
     check_compressed as check_compressed,
@@ -29,7 +30,15 @@ __all__ = [
 
 def _of_type(name: str) -> Any:
     def make(*parts: object) -> Tensor:
-        """A sparse tensor of this type from indices, values and size, or of this size and empty."""
+        """A sparse tensor of this dtype from indices, values and size, or of a size and empty: ``out[indices[:, k]] = values[k]``
+
+        Shapes: as `sparse_coo_tensor`.
+        Raises: RuntimeError for parts that do not fit.
+
+        >>> torch.sparse.FloatTensor(2, 2).to_dense()
+        tensor([[0., 0.],
+                [0., 0.]])
+        """
         dtype = _dtypes.NAMES[name]
         if parts and isinstance(parts[0], int):
             return sparse_coo_tensor(parts, dtype=dtype)
@@ -44,11 +53,15 @@ CharTensor, ByteTensor = _of_type("int8"), _of_type("uint8")
 
 
 def mm(mat1: Tensor, mat2: Tensor, reduce: str | None = None) -> Tensor:
-    """The product of matrices, one of them or both sparse; sparse if both are. Gradients have the places of a sparse factor.
+    """The product of matrices, one of them or both sparse: ``out[i, j] = sum(mat1[i, k] * mat2[k, j], k)``; sparse if both are.
 
-    `reduce` says how the terms of a product of compressed rows and a dense matrix are reduced: "sum", "mean", "amax", "amin".
+    Gradients have the places of a sparse factor. `reduce` says how the terms of a product of compressed rows and a dense
+    matrix are reduced: "sum", "mean", "amax", "amin".
 
-    >>> import mini_dl as torch
+    Shapes: (N, K), (K, M) -> (N, M).
+    Raises: RuntimeError if the sizes do not fit, and for an unknown `reduce`; NotImplementedError for `reduce` of other
+    layouts.
+
     >>> torch.sparse.mm(torch.eye(2).to_sparse(), torch.ones(2, 2))
     tensor([[1., 1.],
             [1., 1.]])
@@ -73,14 +86,31 @@ def _reduced(mat1: Tensor, mat2: Tensor, reduce: str) -> Tensor:
 
 
 def addmm(mat: Tensor, mat1: Tensor, mat2: Tensor, *, beta: object = 1.0, alpha: object = 1.0) -> Tensor:
-    """``beta * mat + alpha * (mat1 @ mat2)`` with a sparse `mat1`."""
+    """A matrix and a product with a sparse factor: ``out = beta * mat + alpha * (mat1 @ mat2)``
+
+    Shapes: `mat` (N, M), (N, K), (K, M) -> (N, M).
+    Raises: RuntimeError if the sizes do not fit.
+
+    >>> torch.sparse.addmm(torch.ones(2, 1), torch.eye(2).to_sparse(), torch.tensor([[1.0], [2.0]]))
+    tensor([[2.],
+            [3.]])
+    """
     return handlers.addmm(mat, mat1, mat2, beta=beta, alpha=alpha)
 
 
 def sampled_addmm(
     input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: object = 1.0, alpha: object = 1.0, out: object = None
 ) -> Tensor:
-    """``beta * input + alpha * (mat1 @ mat2)`` at the places of `input`, a matrix of compressed rows, and nothing else."""
+    """A product at the places of a matrix of compressed rows, and nothing else:
+    ``out[i, j] = beta * input[i, j] + alpha * (mat1 @ mat2)[i, j]``
+
+    Shapes: `input` (N, M), (N, K), (K, M) -> (N, M).
+    Raises: RuntimeError unless `input` has the layout sparse_csr; NotImplementedError with ``out=``.
+
+    >>> torch.sparse.sampled_addmm(torch.eye(2).to_sparse_csr(), torch.ones(2, 3), torch.ones(3, 2)).to_dense()
+    tensor([[4., 0.],
+            [0., 4.]])
+    """
     if not isinstance(input, SparseTensor) or not input.is_sparse_csr:
         raise RuntimeError(f"sampled_addmm: Expected self to have sparse_csr layout, but got {input.layout}")
     if out is not None:
@@ -89,28 +119,50 @@ def sampled_addmm(
 
 
 def sum(input: Tensor, dim: object = None, dtype: object = None) -> Tensor:
-    """The sum of the values or, along dimensions, a tensor that is sparse unless no sparse dimension is left."""
+    """The sum of the values or, along dimensions, a tensor that is sparse unless no sparse dimension is left:
+    ``out = sum(input[i], i)``
+
+    Shapes: (*in) -> (), or (*in) without the dimensions `dim`.
+    Raises: RuntimeError unless `input` is sparse.
+
+    >>> torch.sparse.sum(torch.eye(3).to_sparse())
+    tensor(3.)
+    """
     if not isinstance(input, SparseTensor):
         raise RuntimeError("torch.sparse.sum expects a sparse tensor")
     return handlers.sum(input, dim, dtype=dtype)
 
 
 def softmax(input: Tensor, dim: int, *, dtype: object = None) -> Tensor:
-    """Softmax over the elements that are stored: the others count as minus infinity, and stay zero."""
+    """Softmax over the elements that are stored: ``out[i] = exp(input[i]) / sum(exp(input[j]), j)``; the others stay zero.
+
+    Shapes: (*in) -> (*in), sparse.
+    Raises: RuntimeError unless `input` is a sparse tensor of layout COO.
+
+    >>> torch.sparse.softmax(torch.tensor([[1.0, 1.0, 0.0]]).to_sparse(), 1).to_dense()
+    tensor([[0.5000, 0.5000, 0.0000]])
+    """
     return handlers.softmax(input, dim, dtype=dtype)  # type: ignore[arg-type]
 
 
 def log_softmax(input: Tensor, dim: int, *, dtype: object = None) -> Tensor:
-    """The logarithm of `softmax` where elements are stored."""
+    """The logarithm of `softmax` where elements are stored: ``out[i] = input[i] - log(sum(exp(input[j]), j))``
+
+    Shapes: (*in) -> (*in), sparse.
+    Raises: RuntimeError unless `input` is a sparse tensor of layout COO.
+
+    >>> torch.sparse.log_softmax(torch.tensor([[1.0, 1.0, 0.0]]).to_sparse(), 1).to_dense()
+    tensor([[-0.6931, -0.6931,  0.0000]])
+    """
     return handlers.softmax(input, dim, dtype=dtype, log=True)  # type: ignore[arg-type]
 
 
 def spdiags(diagonals: Tensor, offsets: Tensor, shape: Any, layout: Any = None) -> Tensor:
-    """A matrix of this shape with the rows of `diagonals` as its diagonals number `offsets`.
+    """A matrix with the rows of `diagonals` as its diagonals: ``out[j - offsets[k], j] = diagonals[k, j]``
 
-    Element j of a diagonal lies in column j. RuntimeError for parts that do not fit.
+    Shapes: `diagonals` (K, n), `offsets` (K) -> `shape`, sparse.
+    Raises: RuntimeError for offsets that are not one for each diagonal, or repeat.
 
-    >>> import mini_dl as torch
     >>> torch.sparse.spdiags(torch.tensor([[1.0, 2.0, 3.0]]), torch.tensor([1]), (2, 2)).to_dense()
     tensor([[0., 2.],
             [0., 0.]])
@@ -128,7 +180,16 @@ def spdiags(diagonals: Tensor, offsets: Tensor, shape: Any, layout: Any = None) 
 
 
 def spsolve(input: Tensor, other: Tensor, *, left: bool = True) -> Tensor:
-    """NotImplementedError: torch has no solver of sparse systems on the CPU either."""
+    """NotImplementedError, as in torch, which has no solver of sparse systems on the CPU either: ``input @ out = other``
+
+    Shapes: (n, n), (n) -> (n).
+    Raises: NotImplementedError.
+
+    >>> torch.sparse.spsolve(torch.eye(2).to_sparse_csr(), torch.ones(2))
+    Traceback (most recent call last):
+        ...
+    NotImplementedError: Could not run 'aten::_spsolve' ...
+    """
     raise NotImplementedError(
         "Could not run 'aten::_spsolve' with arguments from the 'SparseCsrCPU' backend. This could be because the operator "
         "doesn't exist for this backend"
@@ -136,7 +197,14 @@ def spsolve(input: Tensor, other: Tensor, *, left: bool = True) -> Tensor:
 
 
 class check_sparse_tensor_invariants:
-    """Whether torch checks the indices of sparse tensors; a context, a decorator, and a switch. Here they always are."""
+    """Whether torch checks the indices of sparse tensors; a context, a decorator, and a switch. Here they always are.
+
+    Raises: TypeError for further arguments.
+
+    >>> with torch.sparse.check_sparse_tensor_invariants(False):
+    ...     print(torch.sparse.check_sparse_tensor_invariants.is_enabled())
+    False
+    """
 
     state = False
 
@@ -172,3 +240,6 @@ class check_sparse_tensor_invariants:
                 return function(*args, **kwargs)
 
         return call
+
+
+tell(globals())

@@ -264,7 +264,8 @@ def made(row: Row, place: str, root: str) -> Any:
     if row.kind == "class":
         return refused(row, place)
     if row.kind == "exception":
-        return type(row.name, (getattr(builtins, row.value),), {"__module__": dotted(place)})
+        doc = f"A {row.value} under the name that torch gives it."
+        return type(row.name, (getattr(builtins, row.value),), {"__module__": dotted(place), "__doc__": doc})
     if row.kind == ":":
         return ast.literal_eval(row.value)
     if row.kind in ("->", "~>"):

@@ -1,5 +1,6 @@
 """The modules, one file per family."""
 
+from mini_dl import _families
 from mini_dl._listing import list_names
 from mini_dl.nn.modules.activation import (
     CELU as CELU,
@@ -186,4 +187,5 @@ from mini_dl.nn.modules.upsampling import (
     UpsamplingNearest2d as UpsamplingNearest2d,
 )
 
+_families.tell(globals())
 list_names(globals())

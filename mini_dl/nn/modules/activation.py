@@ -16,9 +16,11 @@ from mini_dl.tensor import Tensor
 
 
 class Threshold(Configured):
-    """``input if input > threshold else value``
+    """``out = input if input > threshold else value``
 
-    >>> import mini_dl as torch
+    Shapes: (*) -> (*).
+    Raises: NotImplementedError for bool and complex tensors.
+
     >>> torch.nn.Threshold(0.5, 9.0)(torch.tensor([0.2, 0.5, 0.7]))
     tensor([9.0000, 9.0000, 0.7000])
     """
@@ -36,9 +38,12 @@ class _InPlace(Configured):
 
 
 class ReLU(_InPlace):
-    """``max(0, input)``
+    """``out = max(input, 0)``
 
-    >>> import mini_dl as torch
+    Shapes: (*) -> (*).
+    Raises: RuntimeError for bool, NotImplementedError for complex tensors.
+    Source: Nair and Hinton, Rectified linear units improve restricted Boltzmann machines, 2010, section 2.
+
     >>> torch.nn.ReLU()(torch.tensor([-1.0, 0.0, 2.0]))
     tensor([0., 0., 2.])
     """
@@ -48,9 +53,14 @@ class ReLU(_InPlace):
 
 
 class RReLU(Configured):
-    """A leaky ReLU whose slope is drawn from U(lower, upper) in training and is their mean otherwise (Xu et al. 2015).
+    """``out = input if input > 0 else a * input`` with `a` drawn from U(lower, upper) for each element.
 
-    >>> import mini_dl as torch
+    Unless `training`, `a` is ``(lower + upper) / 2``.
+
+    Shapes: (*) -> (*).
+    Raises: RuntimeError unless lower <= upper; NotImplementedError for integers.
+    Source: Xu et al., Empirical evaluation of rectified activations in convolutional network, 2015, section 2.4.
+
     >>> torch.nn.RReLU().eval()(torch.tensor([-1.0, 2.0]))
     tensor([-0.2292,  2.0000])
     """
@@ -64,9 +74,12 @@ class RReLU(Configured):
 
 
 class Hardtanh(Configured):
-    """`input` clipped to [min_val, max_val]. AssertionError unless `min_val` is below `max_val`.
+    """``out = min(max(input, min_val), max_val)``
 
-    >>> import mini_dl as torch
+    Shapes: (*) -> (*).
+    Raises: AssertionError unless `min_val` is below `max_val`; RuntimeError for bool tensors.
+    Source: Collobert, Large scale machine learning, 2004.
+
     >>> torch.nn.Hardtanh(-2.0, 2.0)(torch.tensor([-3.0, 1.0, 3.0]))
     tensor([-2.,  1.,  2.])
     """
@@ -92,9 +105,12 @@ class Hardtanh(Configured):
 
 
 class ReLU6(Hardtanh):
-    """`input` clipped to [0, 6].
+    """``out = min(max(input, 0), 6)``
 
-    >>> import mini_dl as torch
+    Shapes: (*) -> (*).
+    Raises: RuntimeError for bool tensors.
+    Source: Krizhevsky, Convolutional deep belief networks on CIFAR-10, 2010.
+
     >>> torch.nn.ReLU6()(torch.tensor([-1.0, 3.0, 8.0]))
     tensor([0., 3., 6.])
     """
@@ -106,9 +122,11 @@ class ReLU6(Hardtanh):
 
 
 class Sigmoid(Configured):
-    """``1 / (1 + exp(-input))``
+    """``out = 1 / (1 + exp(-input))``
 
-    >>> import mini_dl as torch
+    Shapes: (*) -> (*).
+    Raises: TypeError if `input` is not a tensor.
+
     >>> torch.nn.Sigmoid()(torch.tensor([-1.0, 0.0, 2.0]))
     tensor([0.2689, 0.5000, 0.8808])
     """
@@ -118,9 +136,11 @@ class Sigmoid(Configured):
 
 
 class Tanh(Configured):
-    """``tanh(input)``
+    """``out = (exp(input) - exp(-input)) / (exp(input) + exp(-input))``
 
-    >>> import mini_dl as torch
+    Shapes: (*) -> (*).
+    Raises: TypeError if `input` is not a tensor.
+
     >>> torch.nn.Tanh()(torch.tensor([-1.0, 0.0, 2.0]))
     tensor([-0.7616,  0.0000,  0.9640])
     """
@@ -130,9 +150,12 @@ class Tanh(Configured):
 
 
 class Hardsigmoid(_InPlace):
-    """``relu6(input + 3) / 6``
+    """``out = min(max(input + 3, 0), 6) / 6``: a `sigmoid` of three straight pieces.
 
-    >>> import mini_dl as torch
+    Shapes: (*) -> (*).
+    Raises: NotImplementedError for integers.
+    Source: Howard et al., Searching for MobileNetV3, 2019, section 5.2.
+
     >>> torch.nn.Hardsigmoid()(torch.tensor([-1.0, 0.0, 2.0]))
     tensor([0.3333, 0.5000, 0.8333])
     """
@@ -144,9 +167,12 @@ class Hardsigmoid(_InPlace):
 
 
 class Hardswish(_InPlace):
-    """``input * relu6(input + 3) / 6`` (Howard et al. 2019)
+    """``out = input * min(max(input + 3, 0), 6) / 6``
 
-    >>> import mini_dl as torch
+    Shapes: (*) -> (*).
+    Raises: NotImplementedError for integers.
+    Source: Howard et al., Searching for MobileNetV3, 2019, section 5.2.
+
     >>> torch.nn.Hardswish()(torch.tensor([-4.0, -1.0, 2.0, 4.0]))
     tensor([-0.0000, -0.3333,  1.6667,  4.0000])
     """
@@ -158,9 +184,13 @@ class Hardswish(_InPlace):
 
 
 class SiLU(_InPlace):
-    """``input * sigmoid(input)``
+    """``out = input / (1 + exp(-input))``, that is ``input * sigmoid(input)``; also called swish.
 
-    >>> import mini_dl as torch
+    Shapes: (*) -> (*).
+    Raises: NotImplementedError for integers.
+    Source: Elfwing, Uchibe and Doya, Sigmoid-weighted linear units for neural network function approximation in reinforcement
+    learning, 2018.
+
     >>> torch.nn.SiLU()(torch.tensor([-1.0, 0.0, 2.0]))
     tensor([-0.2689,  0.0000,  1.7616])
     """
@@ -170,9 +200,12 @@ class SiLU(_InPlace):
 
 
 class Mish(_InPlace):
-    """``input * tanh(softplus(input))`` (Misra 2019)
+    """``out = input * tanh(log(1 + exp(input)))``
 
-    >>> import mini_dl as torch
+    Shapes: (*) -> (*).
+    Raises: NotImplementedError for integers.
+    Source: Misra, Mish: a self regularized non-monotonic activation function, 2019.
+
     >>> torch.nn.Mish()(torch.tensor([-1.0, 0.0, 2.0]))
     tensor([-0.3034,  0.0000,  1.9440])
     """
@@ -182,9 +215,13 @@ class Mish(_InPlace):
 
 
 class ELU(Configured):
-    """``input if input > 0 else alpha * (exp(input) - 1)`` (Clevert et al. 2015)
+    """``out = input if input > 0 else alpha * (exp(input) - 1)``
 
-    >>> import mini_dl as torch
+    Shapes: (*) -> (*).
+    Raises: NotImplementedError for integers.
+    Source: Clevert, Unterthiner and Hochreiter, Fast and accurate deep network learning by exponential linear units, 2016,
+    section 3.
+
     >>> torch.nn.ELU()(torch.tensor([-1.0, 0.0, 2.0]))
     tensor([-0.6321,  0.0000,  2.0000])
     """
@@ -197,9 +234,12 @@ class ELU(Configured):
 
 
 class CELU(Configured):
-    """``max(0, input) + min(0, alpha * (exp(input / alpha) - 1))`` (Barron 2017)
+    """``out = max(input, 0) + min(0, alpha * (exp(input / alpha) - 1))``: an `ELU` whose slope is continuous for every `alpha`.
 
-    >>> import mini_dl as torch
+    Shapes: (*) -> (*).
+    Raises: RuntimeError if `alpha` is 0; NotImplementedError for integers.
+    Source: Barron, Continuously differentiable exponential linear units, 2017.
+
     >>> torch.nn.CELU(alpha=2.0)(torch.tensor([-1.0, 0.0, 2.0]))
     tensor([-0.7869,  0.0000,  2.0000])
     """
@@ -212,9 +252,14 @@ class CELU(Configured):
 
 
 class SELU(_InPlace):
-    """A scaled ELU that keeps mean 0 and variance 1 (Klambauer et al. 2017).
+    """``out = scale * (input if input > 0 else alpha * (exp(input) - 1))`` with `scale` 1.0507 and `alpha` 1.6733.
 
-    >>> import mini_dl as torch
+    With these constants normal inputs of mean 0 and variance 1 give outputs of mean 0 and variance 1.
+
+    Shapes: (*) -> (*).
+    Raises: NotImplementedError for integers.
+    Source: Klambauer et al., Self-normalizing neural networks, 2017.
+
     >>> torch.nn.SELU()(torch.tensor([-1.0, 0.0, 2.0]))
     tensor([-1.1113,  0.0000,  2.1014])
     """
@@ -224,9 +269,12 @@ class SELU(_InPlace):
 
 
 class GLU(Configured):
-    """``a * sigmoid(b)`` for the halves a, b of `input` along `dim`.
+    """``out = a * sigmoid(b)`` with the halves `a` and `b` of `input` along `dim`.
 
-    >>> import mini_dl as torch
+    Shapes: (*, 2 K, *) -> (*, K, *), along `dim`.
+    Raises: RuntimeError if the size along `dim` is odd, or `input` has no dimensions.
+    Source: Dauphin et al., Language modeling with gated convolutional networks, 2017, section 2.
+
     >>> torch.nn.GLU()(torch.tensor([1.0, 2.0, 0.0, 0.0]))
     tensor([0.5000, 1.0000])
     """
@@ -238,9 +286,15 @@ class GLU(Configured):
 
 
 class GELU(Configured):
-    """``input * Phi(input)``, Phi the normal distribution function, exact or by tanh (Hendrycks and Gimpel 2016).
+    """``out = input * Phi(input)``, with the distribution function of the standard normal ``Phi(x) = (1 + erf(x / sqrt(2))) /
+    2``.
 
-    >>> import mini_dl as torch
+    `approximate` "tanh": ``out = input / 2 * (1 + tanh(sqrt(2 / pi) * (input + 0.044715 * input ** 3)))``.
+
+    Shapes: (*) -> (*).
+    Raises: RuntimeError if `approximate` is neither "none" nor "tanh"; NotImplementedError for integers.
+    Source: Hendrycks and Gimpel, Gaussian error linear units, 2016, section 2.
+
     >>> torch.nn.GELU()(torch.tensor([-1.0, 0.0, 2.0]))
     tensor([-0.1587,  0.0000,  1.9545])
     """
@@ -259,9 +313,12 @@ class _Shrink(Configured):
 
 
 class Hardshrink(_Shrink):
-    """`input` where its absolute value exceeds `lambd`, else 0.
+    """``out = input if abs(input) > lambd else 0``
 
-    >>> import mini_dl as torch
+    Shapes: (*) -> (*).
+    Raises: NotImplementedError for integers.
+    Source: Donoho and Johnstone, Ideal spatial adaptation by wavelet shrinkage, 1994.
+
     >>> torch.nn.Hardshrink()(torch.tensor([-1.0, 0.0, 2.0]))
     tensor([-1.,  0.,  2.])
     """
@@ -271,9 +328,12 @@ class Hardshrink(_Shrink):
 
 
 class Softshrink(_Shrink):
-    """`input` moved towards 0 by `lambd`, at most to 0.
+    """``out = sign(input) * max(abs(input) - lambd, 0)``: towards 0 by `lambd`, and not past it.
 
-    >>> import mini_dl as torch
+    Shapes: (*) -> (*).
+    Raises: RuntimeError if `lambd` is negative; NotImplementedError for integers.
+    Source: Donoho, De-noising by soft-thresholding, 1995.
+
     >>> torch.nn.Softshrink()(torch.tensor([-1.0, 0.0, 2.0]))
     tensor([-0.5000,  0.0000,  1.5000])
     """
@@ -283,9 +343,12 @@ class Softshrink(_Shrink):
 
 
 class LeakyReLU(Configured):
-    """``input if input > 0 else negative_slope * input``
+    """``out = input if input > 0 else negative_slope * input``
 
-    >>> import mini_dl as torch
+    Shapes: (*) -> (*).
+    Raises: NotImplementedError for integers.
+    Source: Maas, Hannun and Ng, Rectifier nonlinearities improve neural network acoustic models, 2013, section 2.
+
     >>> torch.nn.LeakyReLU(0.1)(torch.tensor([-1.0, 0.0, 2.0]))
     tensor([-0.1000,  0.0000,  2.0000])
     """
@@ -298,9 +361,11 @@ class LeakyReLU(Configured):
 
 
 class LogSigmoid(Configured):
-    """``log(sigmoid(input))``
+    """``out = log(1 / (1 + exp(-input)))``, without overflow.
 
-    >>> import mini_dl as torch
+    Shapes: (*) -> (*).
+    Raises: NotImplementedError for integers.
+
     >>> torch.nn.LogSigmoid()(torch.tensor([-1.0, 0.0, 2.0]))
     tensor([-1.3133, -0.6931, -0.1269])
     """
@@ -310,9 +375,12 @@ class LogSigmoid(Configured):
 
 
 class Softplus(Configured):
-    """``log(1 + exp(beta * input)) / beta``; the input itself where ``beta * input > threshold``.
+    """``out = log(1 + exp(beta * input)) / beta``; `input` itself where ``beta * input > threshold``.
 
-    >>> import mini_dl as torch
+    Shapes: (*) -> (*).
+    Raises: NotImplementedError for integers.
+    Source: Dugas et al., Incorporating second-order functional knowledge for better option pricing, 2001.
+
     >>> torch.nn.Softplus()(torch.tensor([-1.0, 0.0, 2.0]))
     tensor([0.3133, 0.6931, 2.1269])
     """
@@ -325,9 +393,12 @@ class Softplus(Configured):
 
 
 class Softsign(Configured):
-    """``input / (1 + |input|)``
+    """``out = input / (1 + abs(input))``
 
-    >>> import mini_dl as torch
+    Shapes: (*) -> (*).
+    Raises: NotImplementedError for bool tensors.
+    Source: Bergstra et al., Quadratic polynomials learn better image features, 2009.
+
     >>> torch.nn.Softsign()(torch.tensor([-1.0, 0.0, 2.0]))
     tensor([-0.5000,  0.0000,  0.6667])
     """
@@ -337,9 +408,11 @@ class Softsign(Configured):
 
 
 class Tanhshrink(Configured):
-    """``input - tanh(input)``
+    """``out = input - tanh(input)``
 
-    >>> import mini_dl as torch
+    Shapes: (*) -> (*).
+    Raises: RuntimeError for bool tensors.
+
     >>> torch.nn.Tanhshrink()(torch.tensor([-1.0, 0.0, 2.0]))
     tensor([-0.2384,  0.0000,  1.0360])
     """
@@ -349,9 +422,14 @@ class Tanhshrink(Configured):
 
 
 class PReLU(Module):
-    """``input if input > 0 else weight * input`` with a learned slope, one for all or one per channel (He et al. 2015).
+    """``out[n, c] = input[n, c] if input[n, c] > 0 else weight[c] * input[n, c]`` with learned slopes that begin at `init`.
 
-    >>> import mini_dl as torch
+    One slope for all channels, or one for each if `num_parameters` is their number.
+
+    Shapes: (N, C, *) -> (N, C, *).
+    Raises: RuntimeError if `num_parameters` is neither 1 nor the number of channels.
+    Source: He et al., Delving deep into rectifiers, 2015, section 2.1.
+
     >>> torch.nn.PReLU()(torch.tensor([-1.0, 0.0, 2.0])).detach()
     tensor([-0.2500,  0.0000,  2.0000])
     """
@@ -378,9 +456,11 @@ class _AlongDim(Configured):
 
 
 class Softmin(_AlongDim):
-    """``softmax(-input)``
+    """``out[i] = exp(-input[i]) / sum(exp(-input[j]), j)`` along `dim`, as `softmax` of the negated input.
 
-    >>> import mini_dl as torch
+    Shapes: (*) -> (*).
+    Raises: IndexError if there is no dimension `dim`; NotImplementedError for integers.
+
     >>> torch.nn.Softmin(dim=0)(torch.tensor([0.0, 1.0, 2.0]))
     tensor([0.6652, 0.2447, 0.0900])
     """
@@ -390,9 +470,14 @@ class Softmin(_AlongDim):
 
 
 class Softmax(_AlongDim):
-    """``exp(input) / sum(exp(input))`` along `dim`.
+    """``out[i] = exp(input[i]) / sum(exp(input[j]), j)`` along `dim`.
 
-    >>> import mini_dl as torch
+    Without `dim` it warns, and takes dimension 0 of tensors of 0, 1 or 3 dimensions and 1 of others.
+
+    Shapes: (*) -> (*).
+    Raises: IndexError if there is no dimension `dim`; NotImplementedError for integers.
+    Source: Bridle, Probabilistic interpretation of feedforward classification network outputs, 1990.
+
     >>> torch.nn.Softmax(dim=0)(torch.tensor([0.0, 1.0, 2.0]))
     tensor([0.0900, 0.2447, 0.6652])
     """
@@ -402,9 +487,13 @@ class Softmax(_AlongDim):
 
 
 class LogSoftmax(_AlongDim):
-    """``log(softmax(input))`` along `dim`.
+    """``out[i] = input[i] - log(sum(exp(input[j]), j))`` along `dim`.
 
-    >>> import mini_dl as torch
+    Without `dim` it warns, and takes dimension 0 of tensors of 0, 1 or 3 dimensions and 1 of others.
+
+    Shapes: (*) -> (*).
+    Raises: IndexError if there is no dimension `dim`; NotImplementedError for integers.
+
     >>> torch.nn.LogSoftmax(dim=0)(torch.tensor([0.0, 1.0, 2.0]))
     tensor([-2.4076, -1.4076, -0.4076])
     """
@@ -414,9 +503,11 @@ class LogSoftmax(_AlongDim):
 
 
 class Softmax2d(Configured):
-    """Softmax over the channels of (N, C, H, W) or (C, H, W). ValueError for other numbers of dimensions.
+    """``out[n, c, y, x] = exp(input[n, c, y, x]) / sum(exp(input[n, k, y, x]), k)``: `Softmax` over the channels of each pixel.
 
-    >>> import mini_dl as torch
+    Shapes: (N, C, H, W) -> (N, C, H, W), also without N.
+    Raises: ValueError for other numbers of dimensions.
+
     >>> torch.nn.Softmax2d()(torch.zeros(1, 4, 2, 2))[0, :, 0, 0]
     tensor([0.2500, 0.2500, 0.2500, 0.2500])
     """

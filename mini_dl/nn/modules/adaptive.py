@@ -23,13 +23,16 @@ class _ASMoutput(NamedTuple):
 
 
 class AdaptiveLogSoftmaxWithLoss(Module):
-    """(N, in_features), classes (N) -> log-probabilities of these classes (N), and minus their mean.
+    """``output[n] = log(head[n, cluster]) + log(tail[n, target[n]])``, and ``loss = -mean(output)``: a softmax over many classes
+    in clusters.
 
-    Classes below ``cutoffs[0]`` are in the head; cluster i holds those up to ``cutoffs[i + 1]`` and has
-    ``in_features // div_value ** (i + 1)`` hidden features.
-    ValueError unless the cutoffs rise from above 0 to below `n_classes`; RuntimeError for classes out of range.
+    Classes below ``cutoffs[0]`` are in the head; cluster i holds those up to ``cutoffs[i + 1]`` and has ``in_features //
+    div_value ** (i + 1)`` hidden features.
 
-    >>> import mini_dl as torch
+    Shapes: `input` (N, in_features), `target` (N) -> output (N), loss (); also without N.
+    Raises: ValueError unless the cutoffs rise from above 0 to below `n_classes`; RuntimeError for a target that is not a class.
+    Source: Grave et al., Efficient softmax approximation for GPUs, 2017, section 4.
+
     >>> loss = torch.nn.AdaptiveLogSoftmaxWithLoss(32, 100, cutoffs=[10, 50])
     >>> loss.log_prob(torch.ones(3, 32)).shape
     torch.Size([3, 100])

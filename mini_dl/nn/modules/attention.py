@@ -14,14 +14,18 @@ from mini_dl.tensor import Tensor
 
 
 class MultiheadAttention(Module):
-    """``softmax(Q K^T / sqrt(head_dim)) V`` for `num_heads` projections of query, key and value, joined and projected once more
-    (Vaswani et al. 2017).
+    """``out = concat(heads) @ W.T + b`` of `num_heads` heads ``softmax(q @ k.T / sqrt(E / num_heads)) @ v``, where `q`, `k` and
+    `v` are each head's part of linear maps of query, key and value, E is `embed_dim`, and W and b are those of `out_proj`.
 
-    (L, N, embed_dim), (S, N, kdim), (S, N, vdim) -> (L, N, embed_dim), weights (N, L, S); `batch_first` puts N first. Masks are
-    boolean (True: not attended to) or added to the scores.
-    ValueError for sizes that are not positive, AssertionError unless the heads divide `embed_dim`.
+    Masks are bool (True: not attended to) or added to the scores. The weights are averaged over the heads if
+    `average_attn_weights`.
 
-    >>> import mini_dl as torch
+    Shapes: `query` (L, N, embed_dim), `key` (S, N, kdim), `value` (S, N, vdim) -> (L, N, embed_dim), weights (N, L, S) or None;
+    `batch_first` puts N first; also without N.
+    Raises: ValueError for sizes that are not positive; AssertionError unless the heads divide `embed_dim`, and for masks of
+    other sizes.
+    Source: Vaswani et al., Attention is all you need, 2017, section 3.2.2.
+
     >>> attention = torch.nn.MultiheadAttention(8, num_heads=2, batch_first=True)
     >>> query, memory = torch.ones(3, 4, 8), torch.ones(3, 5, 8)
     >>> output, weights = attention(query, memory, memory)

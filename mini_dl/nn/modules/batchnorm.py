@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from mini_dl import _dtypes
@@ -67,13 +68,18 @@ class _NormBase(Scaled):
 
 
 class _BatchNorm(_NormBase):
-    def forward(self, input: Tensor) -> Tensor:
-        self._check_input_dim(input)
+    def momentum_of_step(self) -> float:
+        """How much the next batch counts in the running statistics; the batch is counted."""
         factor = 0.0 if self.momentum is None else self.momentum
         if self.training and self.track_running_stats and self.num_batches_tracked is not None:
             self.num_batches_tracked.add_(1)
             if self.momentum is None:  # the mean over all batches
                 factor = 1.0 / float(self.num_batches_tracked)
+        return factor
+
+    def forward(self, input: Tensor) -> Tensor:
+        self._check_input_dim(input)
+        factor = self.momentum_of_step()
         keep = not self.training or self.track_running_stats
         mean, var = (self.running_mean, self.running_var) if keep else (None, None)
         by_batch = self.training or (self.running_mean is None and self.running_var is None)
@@ -81,12 +87,13 @@ class _BatchNorm(_NormBase):
 
 
 class BatchNorm1d(_BatchNorm):
-    """Each feature of (N, C) or (N, C, L) with mean 0 and variance 1 over the batch, scaled and shifted (Ioffe and Szegedy 2015).
+    """``out = (input - mean) / sqrt(var + eps) * weight + bias`` for each channel, `weight` and `bias` learned if `affine`.
 
-    Training uses the statistics of the batch and keeps running means of them (by `momentum`) for evaluation.
-    ValueError for other numbers of dimensions.
+    Training uses the mean and biased variance of the batch, and moves running ones by `momentum` towards them (without
+    `momentum`, they are the mean over all batches); evaluation uses the running ones, if `track_running_stats`.
 
-    >>> import mini_dl as torch
+    Family: batch norm 1d
+
     >>> torch.nn.BatchNorm1d(2)(torch.tensor([[1.0, 10.0], [3.0, 30.0]])).detach()
     tensor([[-1.0000, -1.0000],
             [ 1.0000,  1.0000]])
@@ -96,9 +103,13 @@ class BatchNorm1d(_BatchNorm):
 
 
 class BatchNorm2d(_BatchNorm):
-    """Batch normalization of the channels of (N, C, H, W). ValueError for another number of dimensions.
+    """``out = (input - mean) / sqrt(var + eps) * weight + bias`` for each channel, `weight` and `bias` learned if `affine`.
 
-    >>> import mini_dl as torch
+    Training uses the mean and biased variance of the batch, and moves running ones by `momentum` towards them (without
+    `momentum`, they are the mean over all batches); evaluation uses the running ones, if `track_running_stats`.
+
+    Family: batch norm 2d
+
     >>> norm = torch.nn.BatchNorm2d(3)
     >>> norm(torch.ones(2, 3, 4, 4)).shape
     torch.Size([2, 3, 4, 4])
@@ -110,9 +121,13 @@ class BatchNorm2d(_BatchNorm):
 
 
 class BatchNorm3d(_BatchNorm):
-    """Batch normalization of the channels of (N, C, D, H, W). ValueError for another number of dimensions.
+    """``out = (input - mean) / sqrt(var + eps) * weight + bias`` for each channel, `weight` and `bias` learned if `affine`.
 
-    >>> import mini_dl as torch
+    Training uses the mean and biased variance of the batch, and moves running ones by `momentum` towards them (without
+    `momentum`, they are the mean over all batches); evaluation uses the running ones, if `track_running_stats`.
+
+    Family: batch norm 3d
+
     >>> torch.nn.BatchNorm3d(3)(torch.ones(2, 3, 4, 4, 4)).shape
     torch.Size([2, 3, 4, 4, 4])
     """
@@ -120,11 +135,19 @@ class BatchNorm3d(_BatchNorm):
     dims = (5,)
 
 
-class SyncBatchNorm(_BatchNorm):
-    """Batch normalization; in this one process there is nothing to synchronize with.
-    ValueError for fewer than two dimensions, or no channels.
+over_processes: Callable[[Any, Tensor], Tensor | None] | None = None
+"""What normalizes a batch that lies in several processes; set where ``torch.distributed`` is used."""
 
-    >>> import mini_dl as torch
+
+class SyncBatchNorm(_BatchNorm):
+    """``out = (input - mean) / sqrt(var + eps) * weight + bias``: batch norm over the samples of all processes of `process_group`.
+
+    In one process it is that of its batch.
+
+    Shapes: (N, C, *) -> (N, C, *).
+    Raises: ValueError for fewer than two dimensions, or no channels.
+    Source: Ioffe and Szegedy, Batch normalization, 2015, section 3.
+
     >>> net = torch.nn.Sequential(torch.nn.BatchNorm1d(4))
     >>> torch.nn.SyncBatchNorm.convert_sync_batchnorm(net)
     Sequential(
@@ -145,6 +168,14 @@ class SyncBatchNorm(_BatchNorm):
             raise ValueError(f"expected at least 2D input (got {input.ndim}D input)")
         if input.shape[1] == 0:
             raise ValueError("SyncBatchNorm number of input channels should be non-zero")
+
+    def forward(self, input: Tensor) -> Tensor:
+        by_batch = self.training or (self.running_mean is None and self.running_var is None)
+        if over_processes is None or not by_batch:
+            return super().forward(input)
+        self._check_input_dim(input)
+        output = over_processes(self, input)
+        return super().forward(input) if output is None else output
 
     @classmethod
     def convert_sync_batchnorm(cls, module: Module, process_group: object = None) -> Module:
@@ -191,33 +222,39 @@ class _LazyNormBase(LazyLayer, _NormBase):
 
 
 class LazyBatchNorm1d(_LazyNormBase, _BatchNorm):
-    """A `BatchNorm1d` whose `num_features` is that of its first input.
+    """A `BatchNorm1d` whose ``num_features = input.shape[1]`` is that of its first input.
 
-    >>> import mini_dl as torch
-    >>> torch.nn.LazyBatchNorm1d()(torch.ones(2, 5, 4)).shape
-    torch.Size([2, 5, 4])
+    Family: batch norm 1d
+
+    >>> norm = nn.LazyBatchNorm1d()
+    >>> norm(torch.ones(2, 5, 4)).shape, norm.num_features
+    (torch.Size([2, 5, 4]), 5)
     """
 
     dims, cls_to_become = BatchNorm1d.dims, BatchNorm1d
 
 
 class LazyBatchNorm2d(_LazyNormBase, _BatchNorm):
-    """A `BatchNorm2d` whose `num_features` is that of its first input.
+    """A `BatchNorm2d` whose ``num_features = input.shape[1]`` is that of its first input.
 
-    >>> import mini_dl as torch
-    >>> torch.nn.LazyBatchNorm2d()(torch.ones(2, 5, 4, 4)).shape
-    torch.Size([2, 5, 4, 4])
+    Family: batch norm 2d
+
+    >>> norm = nn.LazyBatchNorm2d()
+    >>> norm(torch.ones(2, 5, 4, 4)).shape, norm.num_features
+    (torch.Size([2, 5, 4, 4]), 5)
     """
 
     dims, cls_to_become = BatchNorm2d.dims, BatchNorm2d
 
 
 class LazyBatchNorm3d(_LazyNormBase, _BatchNorm):
-    """A `BatchNorm3d` whose `num_features` is that of its first input.
+    """A `BatchNorm3d` whose ``num_features = input.shape[1]`` is that of its first input.
 
-    >>> import mini_dl as torch
-    >>> torch.nn.LazyBatchNorm3d()(torch.ones(2, 5, 4, 4, 4)).shape
-    torch.Size([2, 5, 4, 4, 4])
+    Family: batch norm 3d
+
+    >>> norm = nn.LazyBatchNorm3d()
+    >>> norm(torch.ones(2, 5, 4, 4, 4)).shape, norm.num_features
+    (torch.Size([2, 5, 4, 4, 4]), 5)
     """
 
     dims, cls_to_become = BatchNorm3d.dims, BatchNorm3d

@@ -28,8 +28,9 @@ def position(index: SupportsIndex, size: int) -> int:
 class Container(Module):
     """What held modules, given by name, before every module did. It warns.
 
+    Raises: TypeError for a value that is not a module; NotImplementedError when it is called.
+
     >>> import warnings
-    >>> import mini_dl as torch
     >>> with warnings.catch_warnings():
     ...     warnings.simplefilter("ignore")
     ...     torch.nn.Container(first=torch.nn.ReLU())
@@ -87,14 +88,19 @@ class _Indexed(Module):
 
 
 class Sequential(_Indexed):
-    """Modules called one after the other, each with the result of the one before.
+    """``out = module[n - 1](... module[1](module[0](input)))``: modules called one after the other.
 
-    >>> import mini_dl as torch
-    >>> torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.Linear(3, 2))
-    Sequential(
-      (0): Linear(in_features=4, out_features=3, bias=True)
-      (1): Linear(in_features=3, out_features=2, bias=True)
-    )
+    Given by position, or with names in an OrderedDict. It is indexed, sliced, extended and joined like a list.
+
+    Shapes: what the first module takes -> what the last one returns.
+    Raises: TypeError for what is not a module; IndexError for a position out of range; ValueError for a sum with another type.
+
+    >>> model = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
+    >>> model(torch.ones(5, 4)).shape, model[1:]
+    (torch.Size([5, 2]), Sequential(
+      (1): ReLU()
+      (2): Linear(in_features=3, out_features=2, bias=True)
+    ))
     """
 
     def __init__(self, *args: Module | OrderedDict[str, Module]) -> None:
@@ -165,9 +171,10 @@ def _sequential(other: object) -> Sequential:
 
 
 class ModuleList(_Indexed):
-    """A list of modules.
+    """A list of modules, whose parameters belong to the module that holds it; it is not called itself.
 
-    >>> import mini_dl as torch
+    Raises: TypeError for what is not a module; IndexError for a position out of range.
+
     >>> layers = torch.nn.ModuleList([torch.nn.Linear(2, 2), torch.nn.Linear(2, 1)])
     >>> len(layers), len(list(layers.parameters()))
     (2, 4)
@@ -235,9 +242,10 @@ class _Keyed(Module):
 
 
 class ModuleDict(_Keyed):
-    """Modules by name.
+    """Modules by name, whose parameters belong to the module that holds it; it is not called itself.
 
-    >>> import mini_dl as torch
+    Raises: TypeError for what is not a module; KeyError for an unknown name.
+
     >>> heads = torch.nn.ModuleDict({"small": torch.nn.Linear(4, 1), "large": torch.nn.Linear(4, 9)})
     >>> heads["large"](torch.ones(4)).shape
     torch.Size([9])
@@ -318,9 +326,10 @@ def _described(value: object, element: object) -> str:
 
 
 class ParameterList(Module):
-    """A list of parameters; tensors put into it become parameters.
+    """A list of parameters; tensors put into it become parameters, other values stay as they are.
 
-    >>> import mini_dl as torch
+    Raises: IndexError for a position out of range; TypeError if it is extended by what is not iterable.
+
     >>> scales = torch.nn.ParameterList([torch.ones(2), torch.ones(3)])
     >>> [tuple(p.shape) for p in scales.parameters()]
     [(2,), (3,)]
@@ -371,9 +380,10 @@ class ParameterList(Module):
 
 
 class ParameterDict(_Keyed):
-    """Parameters by name; tensors put into it become parameters.
+    """Parameters by name; tensors put into it become parameters, other values stay as they are.
 
-    >>> import mini_dl as torch
+    Raises: AttributeError for an unknown name; TypeError if it is updated by what has no keys and values.
+
     >>> scales = torch.nn.ParameterDict({"left": torch.ones(2)})
     >>> scales["left"]
     Parameter containing:

@@ -99,10 +99,13 @@ class _Conv(_ConvNd):
 
 
 class Conv1d(_Conv):
-    """(N, in_channels, L) -> (N, out_channels, L'): windows of the input times the weight, plus a bias.
-    ValueError unless `groups` divides both numbers of channels.
+    """``out[n, o, i] = bias[o] + sum(weight[o, c, k] * input[n, c, i * stride - padding + k * dilation], (c, k))``
 
-    >>> import mini_dl as torch
+    `weight` (out_channels, in_channels / groups, K) and `bias` begin as draws from U(-b, b), ``b = 1 / sqrt(fan_in)``. `padding`
+    may be "valid" (none) or "same", and `padding_mode` says with what: "zeros", "reflect", "replicate" or "circular".
+
+    Family: convolution layer 1d
+
     >>> torch.nn.Conv1d(3, 8, kernel_size=5)(torch.ones(2, 3, 20)).shape
     torch.Size([2, 8, 16])
     """
@@ -111,12 +114,13 @@ class Conv1d(_Conv):
 
 
 class Conv2d(_Conv):
-    """(N, in_channels, H, W) -> (N, out_channels, H', W'): windows of the input times the weight, plus a bias.
+    """``out[n, o, i] = bias[o] + sum(weight[o, c, k] * input[n, c, i * stride - padding + k * dilation], (c, k))``
 
-    The weight is (out_channels, in_channels / groups, *kernel_size); `padding` may be "same" or "valid".
-    ValueError unless `groups` divides both numbers of channels, and for a stride with padding "same".
+    `weight` (out_channels, in_channels / groups, K1, K2) and `bias` begin as draws from U(-b, b), ``b = 1 / sqrt(fan_in)``.
+    `padding` may be "valid" (none) or "same", and `padding_mode` says with what: "zeros", "reflect", "replicate" or "circular".
 
-    >>> import mini_dl as torch
+    Family: convolution layer 2d
+
     >>> torch.nn.Conv2d(3, 8, 3, padding=1, bias=False)
     Conv2d(3, 8, kernel_size=(3, 3), stride=(1, 1), padding=(1, 1), bias=False)
     """
@@ -125,10 +129,13 @@ class Conv2d(_Conv):
 
 
 class Conv3d(_Conv):
-    """(N, in_channels, D, H, W) -> (N, out_channels, D', H', W'): windows of the input times the weight, plus a bias.
-    ValueError unless `groups` divides both numbers of channels.
+    """``out[n, o, i] = bias[o] + sum(weight[o, c, k] * input[n, c, i * stride - padding + k * dilation], (c, k))``
 
-    >>> import mini_dl as torch
+    `weight` (out_channels, in_channels / groups, K1, K2, K3) and `bias` begin as draws from U(-b, b), ``b = 1 / sqrt(fan_in)``.
+    `padding` may be "valid" (none) or "same", and `padding_mode` says with what: "zeros", "reflect", "replicate" or "circular".
+
+    Family: convolution layer 3d
+
     >>> torch.nn.Conv3d(1, 4, 3, stride=2)(torch.ones(2, 1, 9, 9, 9)).shape
     torch.Size([2, 4, 4, 4, 4])
     """
@@ -183,10 +190,13 @@ class _ConvTranspose(_ConvNd):
 
 
 class ConvTranspose1d(_ConvTranspose):
-    """(N, in_channels, L) -> (N, out_channels, L'): the adjoint of `Conv1d` with the weight's channels exchanged.
-    ValueError for a padding mode other than "zeros".
+    """``out[n, o, j] = bias[o] + sum(weight[c, o, k] * input[n, c, i], (c, k))`` over the taps `k` that reach `j`, ``j = i *
+    stride - padding + k * dilation``: the transpose of a convolution.
 
-    >>> import mini_dl as torch
+    `output_padding` makes the result longer at the end, as does an `output_size` that is passed with the input.
+
+    Family: transposed convolution layer 1d
+
     >>> torch.nn.ConvTranspose1d(8, 3, 5)(torch.ones(2, 8, 16)).shape
     torch.Size([2, 3, 20])
     """
@@ -195,10 +205,13 @@ class ConvTranspose1d(_ConvTranspose):
 
 
 class ConvTranspose2d(_ConvTranspose):
-    """(N, in_channels, H, W) -> (N, out_channels, H', W'): the adjoint of `Conv2d` with the weight's channels exchanged.
-    ValueError for a padding mode other than "zeros", or an `output_size` out of reach.
+    """``out[n, o, j] = bias[o] + sum(weight[c, o, k] * input[n, c, i], (c, k))`` over the taps `k` that reach `j`, ``j = i *
+    stride - padding + k * dilation``: the transpose of a convolution.
 
-    >>> import mini_dl as torch
+    `output_padding` makes the result longer at the end, as does an `output_size` that is passed with the input.
+
+    Family: transposed convolution layer 2d
+
     >>> up = torch.nn.ConvTranspose2d(8, 3, 3, stride=2)
     >>> up(torch.ones(2, 8, 4, 4)).shape
     torch.Size([2, 3, 9, 9])
@@ -210,10 +223,13 @@ class ConvTranspose2d(_ConvTranspose):
 
 
 class ConvTranspose3d(_ConvTranspose):
-    """(N, in_channels, D, H, W) -> (N, out_channels, D', H', W'): the adjoint of `Conv3d`.
-    ValueError for a padding mode other than "zeros".
+    """``out[n, o, j] = bias[o] + sum(weight[c, o, k] * input[n, c, i], (c, k))`` over the taps `k` that reach `j`, ``j = i *
+    stride - padding + k * dilation``: the transpose of a convolution.
 
-    >>> import mini_dl as torch
+    `output_padding` makes the result longer at the end, as does an `output_size` that is passed with the input.
+
+    Family: transposed convolution layer 3d
+
     >>> torch.nn.ConvTranspose3d(4, 1, 3)(torch.ones(2, 4, 2, 2, 2)).shape
     torch.Size([2, 1, 4, 4, 4])
     """
@@ -269,9 +285,10 @@ class _LazyConvTranspose(_LazyConvNd, _ConvTranspose):
 
 
 class LazyConv1d(_LazyConv, Conv1d):
-    """A `Conv1d` whose `in_channels` is that of its first input.
+    """A `Conv1d` whose ``in_channels = input.shape[-2]`` is that of its first input.
 
-    >>> import mini_dl as torch
+    Family: convolution layer 1d
+
     >>> conv = torch.nn.LazyConv1d(8, 3)
     >>> conv(torch.ones(2, 3, 9)).shape
     torch.Size([2, 8, 7])
@@ -283,9 +300,10 @@ class LazyConv1d(_LazyConv, Conv1d):
 
 
 class LazyConv2d(_LazyConv, Conv2d):
-    """A `Conv2d` whose `in_channels` is that of its first input.
+    """A `Conv2d` whose ``in_channels = input.shape[-3]`` is that of its first input.
 
-    >>> import mini_dl as torch
+    Family: convolution layer 2d
+
     >>> conv = torch.nn.LazyConv2d(8, 3)
     >>> conv(torch.ones(2, 3, 9, 9)).shape
     torch.Size([2, 8, 7, 7])
@@ -297,9 +315,10 @@ class LazyConv2d(_LazyConv, Conv2d):
 
 
 class LazyConv3d(_LazyConv, Conv3d):
-    """A `Conv3d` whose `in_channels` is that of its first input.
+    """A `Conv3d` whose ``in_channels = input.shape[-4]`` is that of its first input.
 
-    >>> import mini_dl as torch
+    Family: convolution layer 3d
+
     >>> conv = torch.nn.LazyConv3d(8, 3)
     >>> conv(torch.ones(2, 3, 9, 9, 9)).shape
     torch.Size([2, 8, 7, 7, 7])
@@ -311,9 +330,10 @@ class LazyConv3d(_LazyConv, Conv3d):
 
 
 class LazyConvTranspose1d(_LazyConvTranspose, ConvTranspose1d):
-    """A `ConvTranspose1d` whose `in_channels` is that of its first input.
+    """A `ConvTranspose1d` whose ``in_channels = input.shape[-2]`` is that of its first input.
 
-    >>> import mini_dl as torch
+    Family: transposed convolution layer 1d
+
     >>> torch.nn.LazyConvTranspose1d(8, 3)(torch.ones(2, 3, 9)).shape
     torch.Size([2, 8, 11])
     """
@@ -322,9 +342,10 @@ class LazyConvTranspose1d(_LazyConvTranspose, ConvTranspose1d):
 
 
 class LazyConvTranspose2d(_LazyConvTranspose, ConvTranspose2d):
-    """A `ConvTranspose2d` whose `in_channels` is that of its first input.
+    """A `ConvTranspose2d` whose ``in_channels = input.shape[-3]`` is that of its first input.
 
-    >>> import mini_dl as torch
+    Family: transposed convolution layer 2d
+
     >>> torch.nn.LazyConvTranspose2d(8, 3)(torch.ones(2, 3, 9, 9)).shape
     torch.Size([2, 8, 11, 11])
     """
@@ -333,9 +354,10 @@ class LazyConvTranspose2d(_LazyConvTranspose, ConvTranspose2d):
 
 
 class LazyConvTranspose3d(_LazyConvTranspose, ConvTranspose3d):
-    """A `ConvTranspose3d` whose `in_channels` is that of its first input.
+    """A `ConvTranspose3d` whose ``in_channels = input.shape[-4]`` is that of its first input.
 
-    >>> import mini_dl as torch
+    Family: transposed convolution layer 3d
+
     >>> torch.nn.LazyConvTranspose3d(8, 3)(torch.ones(2, 3, 9, 9, 9)).shape
     torch.Size([2, 8, 11, 11, 11])
     """

@@ -8,9 +8,11 @@ from mini_dl.tensor import Tensor
 
 
 class PairwiseDistance(Configured):
-    """The p-norm of ``x1 - x2 + eps`` over the last dimension.
+    """``out = sum(abs(x1 - x2 + eps) ** p, D) ** (1 / p)`` along the last dimension.
 
-    >>> import mini_dl as torch
+    Shapes: `x1` and `x2` (*, D), broadcast -> (*), or (*, 1) if `keepdim`.
+    Raises: RuntimeError if the shapes do not broadcast.
+
     >>> torch.nn.PairwiseDistance()(torch.zeros(2), torch.tensor([3.0, 4.0]))
     tensor(5.0000)
     """
@@ -28,9 +30,11 @@ class PairwiseDistance(Configured):
 
 
 class CosineSimilarity(Configured):
-    """``x1 . x2 / max(|x1| |x2|, eps)`` along `dim`.
+    """``out = sum(x1 * x2, D) / (max(norm(x1), eps) * max(norm(x2), eps))`` along `dim`.
 
-    >>> import mini_dl as torch
+    Shapes: `x1` and `x2` (*, D, *), broadcast -> (*, *).
+    Raises: RuntimeError if the shapes do not broadcast, or neither is floating point; IndexError if there is no dimension `dim`.
+
     >>> torch.nn.CosineSimilarity(dim=0)(torch.tensor([1.0, 0.0]), torch.tensor([1.0, 1.0]))
     tensor(0.7071)
     """

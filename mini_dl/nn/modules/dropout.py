@@ -20,9 +20,12 @@ class _Dropout(Configured):
 
 
 class Dropout(_Dropout):
-    """Each element is zero with probability `p`, else divided by 1 - p (Srivastava et al. 2014). ValueError unless 0 <= p <= 1.
+    """``out = mask * input / (1 - p)`` with a random `mask`, 0 with probability `p` and else 1, while training; else `input`.
 
-    >>> import mini_dl as torch
+    Shapes: (*) -> (*).
+    Raises: ValueError unless 0 <= p <= 1.
+    Source: Srivastava et al., Dropout: a simple way to prevent neural networks from overfitting, 2014, section 4.
+
     >>> dropout = torch.nn.Dropout(0.2)
     >>> bool((dropout(torch.ones(1000)) == 0).any()), dropout.eval()(torch.ones(2))
     (True, tensor([1., 1.]))
@@ -33,9 +36,12 @@ class Dropout(_Dropout):
 
 
 class Dropout1d(_Dropout):
-    """Whole channels of (N, C, L) are zero with probability `p`.
+    """``out[n, c] = mask[n, c] * input[n, c] / (1 - p)`` while `training`: `dropout` of whole channels.
 
-    >>> import mini_dl as torch
+    Shapes: (N, C, L) -> (N, C, L), also without N.
+    Raises: ValueError unless 0 <= p <= 1; RuntimeError for other numbers of dimensions.
+    Source: Tompson et al., Efficient object localization using convolutional networks, 2015.
+
     >>> torch.nn.Dropout1d(0.2)
     Dropout1d(p=0.2, inplace=False)
     """
@@ -45,9 +51,14 @@ class Dropout1d(_Dropout):
 
 
 class Dropout2d(_Dropout):
-    """Whole channels of (N, C, H, W) are zero with probability `p` (Tompson et al. 2014).
+    """``out[n, c] = mask[n, c] * input[n, c] / (1 - p)`` while `training`: `dropout` of whole channels.
 
-    >>> import mini_dl as torch
+    Three dimensions are taken as (N, C, L), with a warning.
+
+    Shapes: (N, C, H, W) -> (N, C, H, W).
+    Raises: ValueError unless 0 <= p <= 1.
+    Source: Tompson et al., Efficient object localization using convolutional networks, 2015.
+
     >>> rows = torch.nn.Dropout2d(0.5)(torch.ones(2, 3, 4, 4)).reshape(6, 16)
     >>> bool((rows == rows[:, :1]).all())
     True
@@ -58,9 +69,12 @@ class Dropout2d(_Dropout):
 
 
 class Dropout3d(_Dropout):
-    """Whole channels of (N, C, D, H, W) are zero with probability `p`.
+    """``out[n, c] = mask[n, c] * input[n, c] / (1 - p)`` while `training`: `dropout` of whole channels.
 
-    >>> import mini_dl as torch
+    Shapes: (N, C, D, H, W) -> (N, C, D, H, W), also without N.
+    Raises: ValueError unless 0 <= p <= 1.
+    Source: Tompson et al., Efficient object localization using convolutional networks, 2015.
+
     >>> torch.nn.Dropout3d(0.2).eval()(torch.ones(1, 2, 1, 1, 1)).sum()
     tensor(2.)
     """
@@ -70,9 +84,13 @@ class Dropout3d(_Dropout):
 
 
 class AlphaDropout(_Dropout):
-    """Dropout for SELU networks, which keeps mean and variance (Klambauer et al. 2017).
+    """``out = a * (mask * input + (1 - mask) * low) + b`` while training: `mask` is 0 with probability `p`, `low` is the limit of
+    `SELU` below 0, and `a` and `b` keep mean 0 and variance 1.
 
-    >>> import mini_dl as torch
+    Shapes: (*) -> (*).
+    Raises: ValueError unless 0 <= p <= 1.
+    Source: Klambauer et al., Self-normalizing neural networks, 2017.
+
     >>> torch.nn.AlphaDropout(0.2).eval()(torch.ones(2))
     tensor([1., 1.])
     """
@@ -82,9 +100,12 @@ class AlphaDropout(_Dropout):
 
 
 class FeatureAlphaDropout(_Dropout):
-    """`AlphaDropout` of whole channels.
+    """``out[n, c] = a * (mask[n, c] * input[n, c] + (1 - mask[n, c]) * low) + b``: `AlphaDropout` of whole channels.
 
-    >>> import mini_dl as torch
+    Shapes: (N, C, *) -> (N, C, *).
+    Raises: ValueError unless 0 <= p <= 1; RuntimeError for fewer than two dimensions in training.
+    Source: Klambauer et al., Self-normalizing neural networks, 2017.
+
     >>> torch.nn.FeatureAlphaDropout(0.2)
     FeatureAlphaDropout(p=0.2, inplace=False)
     """

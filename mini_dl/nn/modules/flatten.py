@@ -9,9 +9,11 @@ from mini_dl.tensor import Tensor
 
 
 class Flatten(Configured):
-    """Merges the dimensions from `start_dim` to `end_dim` into one.
+    """``out[n, i * W + j] = input[n, i, j]``: the dimensions from `start_dim` to `end_dim` as one.
 
-    >>> import mini_dl as torch
+    Shapes: (*, *in, *) -> (*, prod(in), *).
+    Raises: IndexError for a dimension that `input` lacks.
+
     >>> torch.nn.Flatten()(torch.ones(2, 3, 4)).shape
     torch.Size([2, 12])
     """
@@ -24,9 +26,11 @@ class Flatten(Configured):
 
 
 class Unflatten(Configured):
-    """Splits the dimension `dim` into several of sizes `unflattened_size`. TypeError unless these are ints.
+    """``out[n, i, j] = input[n, i * W + j]``: the dimension `dim` as several of sizes `unflattened_size`.
 
-    >>> import mini_dl as torch
+    Shapes: (*, K, *) -> (*, *unflattened_size, *).
+    Raises: TypeError unless the sizes are a tuple of ints; RuntimeError unless their product is the size of `dim`.
+
     >>> torch.nn.Unflatten(1, (3, 4))(torch.ones(2, 12)).shape
     torch.Size([2, 3, 4])
     """

@@ -9,9 +9,14 @@ from mini_dl.tensor import Tensor
 
 
 class Fold(Configured):
-    """(N, C k k, L) -> (N, C, *output_size): the sum of windows put back in place.
+    """``out[n, c, y[l] + i * dilation, x[l] + j * dilation] += input[n, (c, i, j), l]``: columns put back as windows, added where
+    they overlap.
 
-    >>> import mini_dl as torch
+    The transpose of `unfold`, not its inverse.
+
+    Shapes: (N, C * K1 * K2, L) -> (N, C, *output_size), also without N.
+    Raises: RuntimeError unless `kernel_size` divides the rows and L is the number of windows.
+
     >>> torch.nn.Fold((3, 3), 2)(torch.ones(1, 4, 4))[0, 0]
     tensor([[1., 2., 1.],
             [2., 4., 2.],
@@ -29,9 +34,12 @@ class Fold(Configured):
 
 
 class Unfold(Configured):
-    """(N, C, H, W) -> (N, C k k, L): each window as a column.
+    """``out[n, (c, i, j), l] = input[n, c, y[l] + i * dilation, x[l] + j * dilation]``: each window of an image as a column.
 
-    >>> import mini_dl as torch
+    Shapes: (N, C, H, W) -> (N, C * K1 * K2, L), also without N, with L windows: the product of (H + 2 * padding - dilation * (K1
+    - 1) - 1) // stride + 1 and the same for W.
+    Raises: RuntimeError if no window fits, and for sizes that are not positive.
+
     >>> torch.nn.Unfold(2)(torch.arange(9.0).reshape(1, 1, 3, 3))[0, :, 0]
     tensor([0., 1., 3., 4.])
     """

@@ -60,10 +60,13 @@ class _InstanceNorm(_NormBase):
 
 
 class InstanceNorm1d(_InstanceNorm):
-    """Each channel of (N, C, L) or (C, L) with mean 0 and variance 1 (Ulyanov et al. 2016).
-    ValueError for other numbers of dimensions.
+    """``out = (input - mean) / sqrt(var + eps) * weight + bias`` for each channel of each sample.
 
-    >>> import mini_dl as torch
+    `weight` and `bias` are learned if `affine`. With `track_running_stats`, evaluation uses running statistics, as batch norm
+    does.
+
+    Family: instance norm 1d
+
     >>> torch.nn.InstanceNorm1d(2)(torch.tensor([[[1.0, 3.0], [10.0, 30.0]]]))
     tensor([[[-1.0000,  1.0000],
              [-1.0000,  1.0000]]])
@@ -73,9 +76,13 @@ class InstanceNorm1d(_InstanceNorm):
 
 
 class InstanceNorm2d(_InstanceNorm):
-    """Each channel of (N, C, H, W) or (C, H, W) with mean 0 and variance 1.
+    """``out = (input - mean) / sqrt(var + eps) * weight + bias`` for each channel of each sample.
 
-    >>> import mini_dl as torch
+    `weight` and `bias` are learned if `affine`. With `track_running_stats`, evaluation uses running statistics, as batch norm
+    does.
+
+    Family: instance norm 2d
+
     >>> torch.nn.InstanceNorm2d(3, affine=True)(torch.ones(2, 3, 4, 4)).shape
     torch.Size([2, 3, 4, 4])
     """
@@ -84,9 +91,13 @@ class InstanceNorm2d(_InstanceNorm):
 
 
 class InstanceNorm3d(_InstanceNorm):
-    """Each channel of (N, C, D, H, W) or (C, D, H, W) with mean 0 and variance 1.
+    """``out = (input - mean) / sqrt(var + eps) * weight + bias`` for each channel of each sample.
 
-    >>> import mini_dl as torch
+    `weight` and `bias` are learned if `affine`. With `track_running_stats`, evaluation uses running statistics, as batch norm
+    does.
+
+    Family: instance norm 3d
+
     >>> torch.nn.InstanceNorm3d(3)
     InstanceNorm3d(3, eps=1e-05, momentum=0.1, affine=False, bias=False, track_running_stats=False)
     """
@@ -95,9 +106,10 @@ class InstanceNorm3d(_InstanceNorm):
 
 
 class LazyInstanceNorm1d(_LazyNormBase, _InstanceNorm):
-    """An `InstanceNorm1d` whose `num_features` is that of its first input.
+    """An `InstanceNorm1d` whose ``num_features = input.shape[1]`` is that of its first input.
 
-    >>> import mini_dl as torch
+    Family: instance norm 1d
+
     >>> norm = torch.nn.LazyInstanceNorm1d()
     >>> norm(torch.ones(2, 5, 4)).shape, norm.num_features
     (torch.Size([2, 5, 4]), 5)
@@ -107,9 +119,10 @@ class LazyInstanceNorm1d(_LazyNormBase, _InstanceNorm):
 
 
 class LazyInstanceNorm2d(_LazyNormBase, _InstanceNorm):
-    """An `InstanceNorm2d` whose `num_features` is that of its first input.
+    """An `InstanceNorm2d` whose ``num_features = input.shape[1]`` is that of its first input.
 
-    >>> import mini_dl as torch
+    Family: instance norm 2d
+
     >>> norm = torch.nn.LazyInstanceNorm2d()
     >>> norm(torch.ones(2, 5, 4, 4)).shape, norm.num_features
     (torch.Size([2, 5, 4, 4]), 5)
@@ -119,9 +132,10 @@ class LazyInstanceNorm2d(_LazyNormBase, _InstanceNorm):
 
 
 class LazyInstanceNorm3d(_LazyNormBase, _InstanceNorm):
-    """An `InstanceNorm3d` whose `num_features` is that of its first input.
+    """An `InstanceNorm3d` whose ``num_features = input.shape[1]`` is that of its first input.
 
-    >>> import mini_dl as torch
+    Family: instance norm 3d
+
     >>> norm = torch.nn.LazyInstanceNorm3d()
     >>> norm(torch.ones(2, 5, 4, 4, 4)).shape, norm.num_features
     (torch.Size([2, 5, 4, 4, 4]), 5)

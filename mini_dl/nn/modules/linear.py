@@ -14,9 +14,11 @@ from mini_dl.tensor import Tensor
 
 
 class Identity(Module):
-    """``input``; any arguments are accepted and ignored.
+    """``out = input``; any arguments are accepted and ignored.
 
-    >>> import mini_dl as torch
+    Shapes: (*) -> (*).
+    Raises: TypeError unless one argument is passed when it is called.
+
     >>> torch.nn.Identity()(torch.ones(2))
     tensor([1., 1.])
     """
@@ -29,13 +31,18 @@ class Identity(Module):
 
 
 class Linear(Weighted):
-    """``input @ weight.T + bias``: (*, in_features) -> (*, out_features)
+    """``out = input @ weight.T + bias``
 
-    The weight (out_features, in_features) and the bias are drawn from U(-k, k) with k = 1 / sqrt(in_features).
+    The weight (out_features, in_features) and the bias begin as draws from U(-b, b) with ``b = 1 / sqrt(in_features)``.
 
-    >>> import mini_dl as torch
-    >>> torch.nn.Linear(3, 2)
+    Shapes: (*, in_features) -> (*, out_features).
+    Raises: RuntimeError for an input of other features.
+
+    >>> layer = nn.Linear(3, 2)
+    >>> layer
     Linear(in_features=3, out_features=2, bias=True)
+    >>> layer(torch.ones(5, 3)).shape
+    torch.Size([5, 2])
     """
 
     weight: Parameter
@@ -55,9 +62,14 @@ class Linear(Weighted):
 
 
 class Bilinear(Weighted):
-    """``input1 @ weight[k] @ input2 + bias[k]`` for each output k: (*, in1_features), (*, in2_features) -> (*, out_features)
+    """``out[n, o] = sum(input1[n, i] * weight[o, i, j] * input2[n, j], (i, j)) + bias[o]``
 
-    >>> import mini_dl as torch
+    The weight (out_features, in1_features, in2_features) and the bias begin as draws from U(-b, b), ``b = 1 /
+    sqrt(in1_features)``.
+
+    Shapes: `input1` (*, in1_features), `input2` (*, in2_features) -> (*, out_features).
+    Raises: ValueError unless `in1_features` is positive; RuntimeError if the sizes do not fit.
+
     >>> torch.nn.Bilinear(2, 3, 4)(torch.ones(5, 2), torch.ones(5, 3)).shape
     torch.Size([5, 4])
     """
@@ -90,10 +102,11 @@ class Bilinear(Weighted):
 
 
 class LazyLinear(LazyLayer, Linear):
-    """A `Linear` whose `in_features` is the last size of its first input.
-    AssertionError if a loaded weight has another number of inputs.
+    """``out = input @ weight.T + bias``: a `Linear` whose `in_features` is the last size of its first input.
 
-    >>> import mini_dl as torch
+    Shapes: (*, in_features) -> (*, out_features).
+    Raises: RuntimeError for a later input of other features; AssertionError if a loaded weight has another number of inputs.
+
     >>> layer = torch.nn.LazyLinear(2)
     >>> _ = layer(torch.ones(5, 3))
     >>> layer

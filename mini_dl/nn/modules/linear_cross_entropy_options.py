@@ -11,9 +11,10 @@ from mini_dl import _dtypes
 @dataclasses.dataclass(frozen=True, slots=True)
 class LinearCrossEntropyOptions:
     """Accepted by `LinearCrossEntropyLoss`, but without effect here: the rows per chunk, or the rule for them, and the precision
-    of sums. ValueError for values that torch does not know.
+    of sums.
 
-    >>> import mini_dl as torch
+    Raises: ValueError for values that torch does not know.
+
     >>> torch.nn.LinearCrossEntropyOptions(batch_chunk_size=64).acc_policy
     'auto'
     """

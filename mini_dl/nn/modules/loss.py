@@ -67,9 +67,10 @@ if not TYPE_CHECKING:
 
 
 class L1Loss(_Loss):
-    """``|input - target|``
+    """``loss = abs(input - target)``, reduced to the mean, the sum, or not at all.
 
-    >>> import mini_dl as torch
+    Family: loss
+
     >>> torch.nn.L1Loss()(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 5.0]))
     tensor(1.5000)
     """
@@ -79,9 +80,10 @@ class L1Loss(_Loss):
 
 
 class MSELoss(_Loss):
-    """``(input - target) ** 2``
+    """``loss = (input - target) ** 2``, reduced to the mean, the sum, or not at all.
 
-    >>> import mini_dl as torch
+    Family: loss
+
     >>> torch.nn.MSELoss(reduction="none")(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 5.0]))
     tensor([0., 9.])
     """
@@ -91,9 +93,12 @@ class MSELoss(_Loss):
 
 
 class SmoothL1Loss(_Loss):
-    """``d ** 2 / (2 beta)`` for a difference d below `beta`, else ``d - beta / 2``.
+    """``loss = d ** 2 / (2 * beta) if d < beta else d - beta / 2`` with ``d = abs(input - target)``, reduced.
 
-    >>> import mini_dl as torch
+    Shapes: `input` and `target` (*in) -> (), or (*in) if `reduction` is "none".
+    Raises: RuntimeError if `beta` is negative or the shapes do not broadcast; ValueError for an unknown `reduction`.
+    Source: Girshick, Fast R-CNN, 2015, section 2.3.
+
     >>> torch.nn.SmoothL1Loss(beta=4.0)(torch.zeros(2), torch.tensor([1.0, 5.0]))
     tensor(1.5625)
     """
@@ -105,9 +110,13 @@ class SmoothL1Loss(_Loss):
 
 
 class HuberLoss(Configured):
-    """``d ** 2 / 2`` for a difference d below `delta`, else ``delta * (d - delta / 2)``. TypeError if `delta` is not a number.
+    """``loss = d ** 2 / 2 if d < delta else delta * (d - delta / 2)`` with ``d = abs(input - target)``, reduced.
 
-    >>> import mini_dl as torch
+    Shapes: `input` and `target` (*in) -> (), or (*in) if `reduction` is "none".
+    Raises: TypeError unless `delta` is a number, RuntimeError unless it is positive; RuntimeError if the shapes do not
+    broadcast.
+    Source: Huber, Robust estimation of a location parameter, 1964.
+
     >>> torch.nn.HuberLoss(delta=2.0)(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 5.0]))
     tensor(2.)
     """
@@ -132,9 +141,15 @@ class _ClassLoss(_WeightedOwnOrder):
 
 
 class NLLLoss(_ClassLoss):
-    """``-weight[target] * input[target]`` for log-probabilities (N, C, *) and classes (N, *).
+    """``loss[n] = -weight[target[n]] * input[n, target[n]]`` for log-probabilities; the mean divides by the sum of the weights.
 
-    >>> import mini_dl as torch
+    Targets that are `ignore_index` do not count.
+
+    Shapes: `input` (C), (N, C) or (N, C, *), `target` (), (N) or (N, *) -> (), or the shape of `target` if `reduction` is
+    "none".
+    Raises: IndexError for a target that is not a class; ValueError if the batches differ; RuntimeError for other shapes and
+    types.
+
     >>> torch.nn.NLLLoss()(torch.tensor([[0.2, 0.8], [0.6, 0.4]]).log(), torch.tensor([1, 0]))
     tensor(0.3670)
     """
@@ -144,11 +159,21 @@ class NLLLoss(_ClassLoss):
 
 
 class CrossEntropyLoss(_ClassLoss):
-    """`NLLLoss` of ``log_softmax(input)``; the target holds classes (N, *) or probabilities (N, C, *).
+    """``loss[n] = -weight[target[n]] * log(p[n, target[n]])`` with ``p[n, c] = exp(input[n, c]) / sum(exp(input[n, k]), k)`` of
+    logits.
 
-    >>> import mini_dl as torch
-    >>> torch.nn.CrossEntropyLoss(label_smoothing=0.1)
-    CrossEntropyLoss()
+    The mean divides by the sum of the weights; targets that are `ignore_index` do not count. A `target` of probabilities:
+    ``loss[n] = -sum(weight[c] * target[n, c] * log(p[n, c]), c)``. `label_smoothing` mixes the target with ``1 / C``.
+
+    Shapes: `input` (C), (N, C) or (N, C, *), `target` classes (), (N) or (N, *), or probabilities of the shape of `input` -> (),
+    or the shape of the classes if `reduction` is "none".
+    Raises: IndexError for a target that is not a class; ValueError if the batches differ; RuntimeError for other shapes and
+    types.
+    Source: Szegedy et al., Rethinking the inception architecture for computer vision, 2016, section 7 (label smoothing).
+
+    >>> loss = nn.CrossEntropyLoss(label_smoothing=0.1)
+    >>> loss(torch.tensor([[0.0, 100.0]]), torch.tensor([1]))
+    tensor(5.)
     """
 
     label_smoothing: float = 0.0
@@ -165,10 +190,14 @@ class CrossEntropyLoss(_ClassLoss):
 
 
 class LinearCrossEntropyLoss(Module):
-    """`CrossEntropyLoss` of a linear map: (N, in_features), classes (N, *out_features).
-    RuntimeError for a `weight` of another shape, or a smoothing outside [0, 1].
+    """``cross_entropy(input @ W.T + b, target)``: a `Linear` with weight W and bias b, and a `CrossEntropyLoss`, in one.
 
-    >>> import mini_dl as torch
+    `options`, which tell torch how to save memory, are accepted and change nothing.
+
+    Shapes: `input` (N, in_features), `target` (N, *out_features) -> (), or the shape of `target` if `reduction` is "none".
+    Raises: RuntimeError for a `weight` that is not (num_classes), or a smoothing outside [0, 1]; IndexError for a target that is
+    not a class.
+
     >>> torch.nn.LinearCrossEntropyLoss(8, 10)(torch.ones(4, 8), torch.tensor([0, 1, 2, 3])).shape
     torch.Size([])
     """
@@ -212,9 +241,13 @@ class LinearCrossEntropyLoss(Module):
 
 
 class PoissonNLLLoss(_OwnOrder):
-    """``exp(input) - target * input`` (with `log_input`; `full` adds Stirling's approximation of ``log(target!)``).
+    """``loss = exp(input) - target * input``, without `log_input` ``input - target * log(input + eps)``, reduced.
 
-    >>> import mini_dl as torch
+    `full` adds ``target * log(target) - target + log(2 * pi * target) / 2``, near ``log(factorial(target))``, where ``target >
+    1``.
+
+    Family: loss
+
     >>> torch.nn.PoissonNLLLoss()(torch.tensor([0.0, 1.0]), torch.tensor([1.0, 3.0]))
     tensor(0.3591)
     """
@@ -233,9 +266,14 @@ class PoissonNLLLoss(_OwnOrder):
 
 
 class GaussianNLLLoss(Configured):
-    """``(log(var) + (input - target) ** 2 / var) / 2`` (`full` adds ``log(2 pi) / 2``)
+    """``loss = (log(v) + (input - target) ** 2 / v) / 2`` with ``v = max(var, eps)``, reduced; `full` adds ``log(2 * pi) / 2``.
 
-    >>> import mini_dl as torch
+    `v` takes the gradient of `var` also below `eps`.
+
+    Shapes: `input` and `target` (*, K), `var` (*, K), (*, 1), (*) or a number -> (), or (*, K) if `reduction` is "none".
+    Raises: ValueError for a negative `var` or one of another shape, and for an unknown `reduction`.
+    Source: Nix and Weigend, Estimating the mean and variance of the target probability distribution, 1994.
+
     >>> torch.nn.GaussianNLLLoss()(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 5.0]), var=torch.tensor([1.0, 4.0]))
     tensor(0.9091)
     """
@@ -251,9 +289,15 @@ class GaussianNLLLoss(Configured):
 
 
 class KLDivLoss(_Loss):
-    """``target * (log(target) - input)`` for log-probabilities `input`.
+    """``loss = target * (log(target) - input)`` for log-probabilities `input`; with `log_target` ``exp(target) * (target -
+    input)``.
 
-    >>> import mini_dl as torch
+    "batchmean" divides the sum by the first size: the divergence of each sample; "mean" divides by all.
+
+    Shapes: `input` and `target` (*in) -> (), or (*in) if `reduction` is "none".
+    Raises: RuntimeError if the shapes do not broadcast, and for integers; ValueError for an unknown `reduction`.
+    Source: Kullback and Leibler, On information and sufficiency, 1951.
+
     >>> torch.nn.KLDivLoss(reduction="batchmean")(torch.tensor([[0.5, 0.5]]).log(), torch.tensor([[0.25, 0.75]]))
     tensor(0.1308)
     """
@@ -265,9 +309,13 @@ class KLDivLoss(_Loss):
 
 
 class BCELoss(_WeightedLoss):
-    """``-(target * log(input) + (1 - target) * log(1 - input))``
+    """``loss = -(target * log(input) + (1 - target) * log(1 - input))`` for probabilities, times `weight`, reduced.
 
-    >>> import mini_dl as torch
+    Logarithms are at least -100, so that the loss is finite at 0 and 1.
+
+    Shapes: `input` and `target` (*in) -> (), or (*in) if `reduction` is "none".
+    Raises: ValueError if the shapes differ, and for an unknown `reduction`; RuntimeError for elements outside [0, 1].
+
     >>> torch.nn.BCELoss()(torch.tensor([0.9, 0.2]), torch.tensor([1.0, 0.0]))
     tensor(0.1643)
     """
@@ -277,9 +325,14 @@ class BCELoss(_WeightedLoss):
 
 
 class BCEWithLogitsLoss(_WeightedLoss):
-    """`BCELoss` of ``sigmoid(input)``.
+    """``loss = -(pos_weight * target * log(s) + (1 - target) * log(1 - s))`` with ``s = 1 / (1 + exp(-input))``, times `weight`,
+    reduced.
 
-    >>> import mini_dl as torch
+    Computed from ``log(s)`` without overflow; `pos_weight` makes up for rare positives.
+
+    Shapes: `input` and `target` (*in), the weights broadcast -> (), or (*in) if `reduction` is "none".
+    Raises: ValueError if the shapes differ, and for an unknown `reduction`; RuntimeError for a `target` of integers.
+
     >>> torch.nn.BCEWithLogitsLoss()(torch.tensor([2.0, -1.0]), torch.tensor([1.0, 0.0]))
     tensor(0.2201)
     """
@@ -300,9 +353,10 @@ class _MarginLoss(_OwnOrder):
 
 
 class HingeEmbeddingLoss(_OwnOrder):
-    """``input`` where the target is 1, ``max(0, margin - input)`` where it is -1.
+    """``loss = input if target == 1 else max(0, margin - input)`` for targets 1 and -1, reduced.
 
-    >>> import mini_dl as torch
+    Family: loss
+
     >>> torch.nn.HingeEmbeddingLoss()(torch.tensor([0.3, 0.4]), torch.tensor([1, -1]))
     tensor(0.4500)
     """
@@ -317,9 +371,14 @@ class HingeEmbeddingLoss(_OwnOrder):
 
 
 class MultiLabelMarginLoss(_Loss):
-    """The sum of ``max(0, 1 - (input[y] - input[i])) / C`` over labels y and others i.
+    """``loss[n] = sum(max(0, 1 - input[n, y] + input[n, c]), (y, c)) / C`` over labels `y` and classes `c` that are not labels.
 
-    >>> import mini_dl as torch
+    The labels of a row are those of `target` before the first -1.
+
+    Shapes: `input` and `target` (N, C) or (C) -> (), or (N) or () if `reduction` is "none".
+    Raises: RuntimeError for a `target` of another shape, type, or with a number that is not a class; ValueError for an unknown
+    `reduction`.
+
     >>> torch.nn.MultiLabelMarginLoss()(torch.tensor([[0.1, 0.2, 0.8]]), torch.tensor([[2, -1, 0]]))
     tensor(0.2333)
     """
@@ -329,9 +388,11 @@ class MultiLabelMarginLoss(_Loss):
 
 
 class SoftMarginLoss(_Loss):
-    """``log(1 + exp(-target * input))``
+    """``loss = log(1 + exp(-target * input))`` for targets 1 and -1, reduced; `target` takes no gradient.
 
-    >>> import mini_dl as torch
+    Shapes: `input` (*in), `target` broadcast to it -> (), or (*in) if `reduction` is "none".
+    Raises: RuntimeError if `target` does not broadcast to the shape of `input`; ValueError for an unknown `reduction`.
+
     >>> torch.nn.SoftMarginLoss()(torch.tensor([2.0, -1.0]), torch.tensor([1.0, -1.0]))
     tensor(0.2201)
     """
@@ -341,9 +402,14 @@ class SoftMarginLoss(_Loss):
 
 
 class MultiLabelSoftMarginLoss(_WeightedLoss):
-    """The mean over the classes of `BCEWithLogitsLoss`.
+    """``loss[n] = -sum(target[n, c] * log(s[n, c]) + (1 - target[n, c]) * log(1 - s[n, c]), c) / C`` with ``s = 1 / (1 +
+    exp(-input))``.
 
-    >>> import mini_dl as torch
+    Each term is multiplied by `weight`; the losses of the samples are reduced.
+
+    Shapes: `input` and `target` (*, C), `weight` (C) -> (), or (*) if `reduction` is "none".
+    Raises: RuntimeError if the shapes do not broadcast; ValueError for an unknown `reduction`.
+
     >>> torch.nn.MultiLabelSoftMarginLoss()(torch.tensor([[2.0, -1.0]]), torch.tensor([[1.0, 0.0]]))
     tensor(0.2201)
     """
@@ -353,9 +419,12 @@ class MultiLabelSoftMarginLoss(_WeightedLoss):
 
 
 class CosineEmbeddingLoss(_MarginLoss):
-    """``1 - cos(input1, input2)`` where the target is 1, ``max(0, cos - margin)`` where it is -1.
+    """``loss = 1 - c if target == 1 else max(0, c - margin)`` with ``c = input1 @ input2 / (norm(input1) * norm(input2))``,
+    reduced.
 
-    >>> import mini_dl as torch
+    Shapes: `input1` and `input2` (N, D), `target` (N); or (D) and () -> (), or the shape of `target` if `reduction` is "none".
+    Raises: RuntimeError if the shapes do not fit together; ValueError for an unknown `reduction`.
+
     >>> x = torch.tensor([[1.0, 0.0]])
     >>> torch.nn.CosineEmbeddingLoss()(x, torch.tensor([[1.0, 1.0]]), torch.tensor([1]))
     tensor(0.2929)
@@ -366,9 +435,13 @@ class CosineEmbeddingLoss(_MarginLoss):
 
 
 class MarginRankingLoss(_MarginLoss):
-    """``max(0, -target * (input1 - input2) + margin)``
+    """``loss = max(0, margin - target * (input1 - input2))``: 0 where `input1` is larger by `margin` (smaller for a `target` of
+    -1).
 
-    >>> import mini_dl as torch
+    Shapes: `input1`, `input2` and `target` (N) -> (), or (N) if `reduction` is "none".
+    Raises: RuntimeError for different numbers of dimensions or sizes that do not broadcast; ValueError for an unknown
+    `reduction`.
+
     >>> first, second = torch.tensor([1.0, 2.0]), torch.tensor([0.5, 3.0])
     >>> torch.nn.MarginRankingLoss(margin=0.1)(first, second, torch.tensor([1, 1]))
     tensor(0.5500)
@@ -379,10 +452,13 @@ class MarginRankingLoss(_MarginLoss):
 
 
 class MultiMarginLoss(_OwnOrder):
-    """The sum of ``max(0, margin - input[y] + input[i]) ** p / C`` over the classes i other than y.
-    ValueError unless p is 1 or 2.
+    """``loss[n] = weight[y] * sum(max(0, margin - input[n, y] + input[n, c]) ** p, c) / C`` over the classes `c` other than ``y =
+    target[n]``.
 
-    >>> import mini_dl as torch
+    Shapes: `input` (N, C) or (C), `target` (N) or () -> (), or the shape of `target` if `reduction` is "none".
+    Raises: ValueError unless `p` is 1 or 2, and for an unknown `reduction`; RuntimeError for a target that is not a class.
+    Source: Crammer and Singer, On the algorithmic implementation of multiclass kernel-based vector machines, 2001.
+
     >>> torch.nn.MultiMarginLoss()(torch.tensor([[0.1, 0.2, 0.8]]), torch.tensor([2]))
     tensor(0.2333)
     """
@@ -406,13 +482,18 @@ class MultiMarginLoss(_OwnOrder):
 
 
 class TripletMarginLoss(_OwnOrder):
-    """``max(0, d(anchor, positive) - d(anchor, negative) + margin)`` with the p-norm as distance d.
-    ValueError unless the margin is positive.
+    """``loss = max(0, margin + d(anchor, positive) - d(anchor, negative))`` with the distance `d` of `PairwiseDistance`, reduced.
 
-    >>> import mini_dl as torch
-    >>> anchor, near, far = torch.zeros(1, 2), torch.ones(1, 2), 2 * torch.ones(1, 2)
-    >>> torch.nn.TripletMarginLoss()(anchor, near, far)
-    tensor(0.)
+    `swap`: the negative counts by the smaller of its distances from the anchor and from the positive.
+
+    Shapes: `anchor`, `positive` and `negative` (N, D) or (D) -> (), or (N) or () if `reduction` is "none".
+    Raises: ValueError unless `margin` is positive, and for an unknown `reduction`; RuntimeError for different numbers of
+    dimensions.
+    Source: Balntas et al., Learning local feature descriptors with triplets and shallow convolutional neural networks, 2016.
+
+    >>> anchor, near, far = torch.zeros(1, 2), torch.ones(1, 2), torch.tensor([[1.0, 2.0]])
+    >>> nn.TripletMarginLoss()(anchor, near, far)
+    tensor(0.1781)
     """
 
     margin: float = 1.0
@@ -434,13 +515,19 @@ class TripletMarginLoss(_OwnOrder):
 
 
 class TripletMarginWithDistanceLoss(Configured):
-    """`TripletMarginLoss` with any distance. ValueError unless the margin is positive.
+    """``loss = max(0, margin + d(anchor, positive) - d(anchor, negative))`` with `distance_function` as `d`, reduced.
 
-    >>> import mini_dl as torch
+    `swap`: the negative counts by the smaller of its distances from the anchor and from the positive.
+
+    Shapes: three tensors of one shape -> (), or what `d` gives if `reduction` is "none".
+    Raises: ValueError unless `margin` is positive, and for an unknown `reduction`; RuntimeError for different numbers of
+    dimensions.
+    Source: Balntas et al., Learning local feature descriptors with triplets and shallow convolutional neural networks, 2016.
+
     >>> city_block = lambda x, y: (x - y).abs().sum(-1)
-    >>> loss = torch.nn.TripletMarginWithDistanceLoss(distance_function=city_block)
-    >>> loss(torch.zeros(1, 2), torch.ones(1, 2), 1.2 * torch.ones(1, 2))
-    tensor(0.6000)
+    >>> loss = nn.TripletMarginWithDistanceLoss(distance_function=city_block)
+    >>> loss(torch.zeros(1, 2), torch.ones(1, 2), torch.tensor([[1.0, 1.2]]))
+    tensor(0.8000)
     """
 
     distance_function: Callable[[Tensor, Tensor], Tensor] | None = None
@@ -463,9 +550,16 @@ class TripletMarginWithDistanceLoss(Configured):
 
 
 class CTCLoss(Configured):
-    """The negative log-probability of a label sequence, summed over its alignments (Graves et al. 2006).
+    """``loss[n] = -log(sum(prod(exp(log_probs[t, n, a[t]]), t), a))`` over all paths `a` that give the n-th target without blanks
+    and repetitions; the mean is over losses divided by the target lengths.
 
-    >>> import mini_dl as torch
+    `zero_infinity` gives 0 where no path is long enough.
+
+    Shapes: `log_probs` (T, N, C) or (T, C), `targets` (N, S) or all in one row, lengths (N) -> (), or (N) if `reduction` is
+    "none".
+    Raises: RuntimeError for a `blank` that is not a class, or lengths that do not fit; ValueError for an unknown `reduction`.
+    Source: Graves et al., Connectionist temporal classification, 2006, section 4.
+
     >>> log_probs = torch.full((4, 1, 3), 1 / 3).log()  # 4 steps, 1 sequence, blank and two labels
     >>> torch.nn.CTCLoss()(log_probs, torch.tensor([[1, 2]]), (4,), (2,))
     tensor(0.8432)
@@ -481,14 +575,16 @@ class CTCLoss(Configured):
 
 
 class NLLLoss2d(NLLLoss):
-    """The old name of `NLLLoss`.
+    """The old name of `NLLLoss`: ``loss[n] = -weight[target[n]] * input[n, target[n]]``, with a warning.
 
-    >>> import mini_dl as torch
+    Shapes: `input` (N, C, H, W), `target` (N, H, W) -> (), or the shape of `target` if `reduction` is "none".
+    Raises: IndexError for a target that is not a class; ValueError if the batches differ.
+
     >>> import warnings
     >>> with warnings.catch_warnings():
     ...     warnings.simplefilter("ignore")
-    ...     loss = torch.nn.NLLLoss2d()
-    >>> isinstance(loss, torch.nn.NLLLoss)
+    ...     loss = nn.NLLLoss2d()
+    >>> isinstance(loss, nn.NLLLoss)
     True
     """
 

@@ -54,9 +54,13 @@ def _forward_unimplemented(self: Module, *input: object) -> None:
 
 
 class Module:
-    """A part of a network: assign parameters, buffers and modules as attributes and define ``forward``.
+    """A part of a network: ``out = module(input)`` calls ``forward``, which subclasses define.
 
-    >>> import mini_dl as torch
+    Parameters, buffers and modules that are assigned as attributes belong to it.
+
+    Shapes: what ``forward`` takes -> what it returns.
+    Raises: NotImplementedError if it is called without a ``forward``; AttributeError for an unknown attribute.
+
     >>> class Net(torch.nn.Module):
     ...     def __init__(self):
     ...         super().__init__()
@@ -100,7 +104,7 @@ class Module:
         if self.call_super_init:
             super().__init__(*args, **kwargs)
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
         tell_constructor(cls)
 
@@ -512,7 +516,7 @@ class Module:
         hooks = global_backward_hooks(full)
         return [*hooks, *self._backward_hooks.values()] if self._is_full_backward_hook is full else hooks
 
-    def _call_impl(self, *args: Any, **kwargs: Any) -> Any:
+    def _call_impl(self, *args: object, **kwargs: object) -> Any:
         try:
             if (
                 self._forward_hooks

@@ -25,18 +25,26 @@ class _ResponseNorm(Configured):
 
 
 class LocalResponseNorm(_ResponseNorm):
-    """``input / (k + alpha * mean of squares over `size` channels) ** beta`` (Krizhevsky et al. 2012)
+    """``out[n, c] = input[n, c] / (k + alpha * mean(input[n, j] ** 2, j)) ** beta`` over the `size` channels `j` around `c`,
+    zeros beyond.
 
-    >>> import mini_dl as torch
+    Shapes: (N, C, *) -> (N, C, *).
+    Raises: ValueError for fewer than three dimensions.
+    Source: Krizhevsky, Sutskever and Hinton, ImageNet classification with deep convolutional neural networks, 2012, section 3.3.
+
     >>> torch.nn.LocalResponseNorm(2, alpha=1.0)(torch.ones(1, 3, 2))[0, :, 0]
     tensor([0.7378, 0.5946, 0.5946])
     """
 
 
 class CrossMapLRN2d(_ResponseNorm):
-    """`LocalResponseNorm` of images, under its former name.
+    """``out[n, c] = input[n, c] / (k + alpha * mean(input[n, j] ** 2, j)) ** beta``: `LocalResponseNorm` of images, under its
+    former name.
 
-    >>> import mini_dl as torch
+    Shapes: (N, C, H, W) -> (N, C, H, W).
+    Raises: ValueError for fewer than three dimensions.
+    Source: Krizhevsky, Sutskever and Hinton, ImageNet classification with deep convolutional neural networks, 2012, section 3.3.
+
     >>> torch.nn.CrossMapLRN2d(2)
     CrossMapLRN2d(2, alpha=0.0001, beta=0.75, k=1)
     """
@@ -49,9 +57,12 @@ def _shape(normalized_shape: Ints) -> Shape:
 
 
 class LayerNorm(Scaled):
-    """The last dimensions, of sizes `normalized_shape`, with mean 0 and variance 1, scaled and shifted (Ba et al. 2016).
+    """``out = (input - mean) / sqrt(var + eps) * weight + bias`` with the mean and biased variance over the last dimensions.
 
-    >>> import mini_dl as torch
+    Shapes: (*, *normalized_shape), `weight` and `bias` of shape `normalized_shape` -> the same.
+    Raises: RuntimeError unless the shape ends with `normalized_shape`, which has at least one dimension.
+    Source: Ba, Kiros and Hinton, Layer normalization, 2016, section 3.
+
     >>> torch.nn.LayerNorm(2)(torch.tensor([[1.0, 3.0], [10.0, 30.0]])).detach()
     tensor([[-1.0000,  1.0000],
             [-1.0000,  1.0000]])
@@ -76,10 +87,12 @@ class LayerNorm(Scaled):
 
 
 class GroupNorm(Scaled):
-    """`num_groups` groups of channels, each with mean 0 and variance 1, scaled and shifted (Wu and He 2018).
-    ValueError unless the groups divide the channels.
+    """``out = (input - mean) / sqrt(var + eps) * weight + bias`` with the statistics of each sample and group of channels.
 
-    >>> import mini_dl as torch
+    Shapes: (N, num_channels, *) -> the same.
+    Raises: ValueError unless `num_groups` divides `num_channels`; RuntimeError for other channels.
+    Source: Wu and He, Group normalization, 2018, section 3.
+
     >>> torch.nn.GroupNorm(2, 4)(torch.tensor([[1.0, 3.0, 10.0, 30.0]])).detach()
     tensor([[-1.0000,  1.0000, -1.0000,  1.0000]])
     """
@@ -103,9 +116,14 @@ class GroupNorm(Scaled):
 
 
 class RMSNorm(Module):
-    """``input / sqrt(mean(input ** 2) + eps) * weight`` over the last dimensions (Zhang and Sennrich 2019).
+    """``out = input / sqrt(mean(input ** 2) + eps) * weight`` with the mean over the last dimensions.
 
-    >>> import mini_dl as torch
+    `eps` is by default that of the dtype.
+
+    Shapes: (*, *normalized_shape), `weight` of shape `normalized_shape` -> the same.
+    Raises: RuntimeError unless the shape ends with `normalized_shape`; NotImplementedError for integers.
+    Source: Zhang and Sennrich, Root mean square layer normalization, 2019, section 4.
+
     >>> norm = torch.nn.RMSNorm(2, elementwise_affine=False)
     >>> norm(torch.tensor([[3.0, 4.0], [5.0, 0.0]]))
     tensor([[0.8485, 1.1314],

@@ -43,9 +43,13 @@ class _CircularPad(_Pad):
 
 
 class CircularPad1d(_CircularPad):
-    """Padding with elements from the opposite end of (N, C, L). ValueError for other numbers of dimensions.
+    """``out[i] = input[(i - before) % L]``, around the end.
 
-    >>> import mini_dl as torch
+    `padding` is one number, or (before, after) of each dimension, the last one first; a negative one takes away.
+
+    Family: padding from the input 1d
+    Raises: ValueError for other numbers of dimensions; RuntimeError for a padding of more than the size.
+
     >>> torch.nn.CircularPad1d(1)(torch.tensor([[1.0, 2.0, 3.0]]))
     tensor([[3., 1., 2., 3., 1.]])
     """
@@ -54,9 +58,13 @@ class CircularPad1d(_CircularPad):
 
 
 class CircularPad2d(_CircularPad):
-    """Padding with elements from the opposite end of (N, C, H, W).
+    """``out[i] = input[(i - before) % L]``, around the end, in each dimension of size L.
 
-    >>> import mini_dl as torch
+    `padding` is one number, or (before, after) of each dimension, the last one first; a negative one takes away.
+
+    Family: padding from the input 2d
+    Raises: ValueError for other numbers of dimensions; RuntimeError for a padding of more than the size.
+
     >>> torch.nn.CircularPad2d((1, 1, 0, 0))(torch.tensor([[[1.0, 2.0], [3.0, 4.0]]]))
     tensor([[[2., 1., 2., 1.],
              [4., 3., 4., 3.]]])
@@ -66,9 +74,13 @@ class CircularPad2d(_CircularPad):
 
 
 class CircularPad3d(_CircularPad):
-    """Padding with elements from the opposite end of (N, C, D, H, W).
+    """``out[i] = input[(i - before) % L]``, around the end, in each dimension of size L.
 
-    >>> import mini_dl as torch
+    `padding` is one number, or (before, after) of each dimension, the last one first; a negative one takes away.
+
+    Family: padding from the input 3d
+    Raises: ValueError for other numbers of dimensions; RuntimeError for a padding of more than the size.
+
     >>> torch.nn.CircularPad3d((1, 0, 0, 0, 0, 0))(torch.arange(2.0).reshape(1, 1, 1, 2))
     tensor([[[[1., 0., 1.]]]])
     """
@@ -81,9 +93,12 @@ class _ReflectionPad(_Pad):
 
 
 class ReflectionPad1d(_ReflectionPad):
-    """Padding with the mirror image of (N, C, L), without the edge.
+    """``out[i] = input[abs(i - before)]`` and likewise at the end: the mirror image, without the edge.
 
-    >>> import mini_dl as torch
+    `padding` is one number, or (before, after) of each dimension, the last one first; a negative one takes away.
+
+    Family: padding from the input 1d
+
     >>> torch.nn.ReflectionPad1d((0, 3))(torch.tensor([[1.0, 2.0, 3.0, 4.0]]))
     tensor([[1., 2., 3., 4., 3., 2., 1.]])
     """
@@ -92,9 +107,13 @@ class ReflectionPad1d(_ReflectionPad):
 
 
 class ReflectionPad2d(_ReflectionPad):
-    """Padding with the mirror image of (N, C, H, W), without the edge.
+    """``out[i] = input[abs(i - before)]`` and likewise at the end: the mirror image, without the edge, in each dimension of size
+    L.
 
-    >>> import mini_dl as torch
+    `padding` is one number, or (before, after) of each dimension, the last one first; a negative one takes away.
+
+    Family: padding from the input 2d
+
     >>> torch.nn.ReflectionPad2d((1, 0, 1, 0))(torch.tensor([[[1.0, 2.0], [3.0, 4.0]]]))
     tensor([[[4., 3., 4.],
              [2., 1., 2.],
@@ -105,9 +124,13 @@ class ReflectionPad2d(_ReflectionPad):
 
 
 class ReflectionPad3d(_ReflectionPad):
-    """Padding with the mirror image of (N, C, D, H, W), without the edge.
+    """``out[i] = input[abs(i - before)]`` and likewise at the end: the mirror image, without the edge, in each dimension of size
+    L.
 
-    >>> import mini_dl as torch
+    `padding` is one number, or (before, after) of each dimension, the last one first; a negative one takes away.
+
+    Family: padding from the input 3d
+
     >>> torch.nn.ReflectionPad3d((1, 1, 0, 0, 0, 0))(torch.arange(3.0).reshape(1, 1, 1, 3))
     tensor([[[[1., 0., 1., 2., 1.]]]])
     """
@@ -120,9 +143,12 @@ class _ReplicationPad(_Pad):
 
 
 class ReplicationPad1d(_ReplicationPad):
-    """Padding with the edge of (N, C, L).
+    """``out[i] = input[min(max(i - before, 0), L - 1)]``: the edge, again and again.
 
-    >>> import mini_dl as torch
+    `padding` is one number, or (before, after) of each dimension, the last one first; a negative one takes away.
+
+    Family: padding from the input 1d
+
     >>> torch.nn.ReplicationPad1d(1)(torch.tensor([[1.0, 2.0, 3.0]])).tolist()
     [[1.0, 1.0, 2.0, 3.0, 3.0]]
     """
@@ -131,9 +157,12 @@ class ReplicationPad1d(_ReplicationPad):
 
 
 class ReplicationPad2d(_ReplicationPad):
-    """Padding with the edge of (N, C, H, W).
+    """``out[i] = input[min(max(i - before, 0), L - 1)]``: the edge, again and again, in each dimension of size L.
 
-    >>> import mini_dl as torch
+    `padding` is one number, or (before, after) of each dimension, the last one first; a negative one takes away.
+
+    Family: padding from the input 2d
+
     >>> torch.nn.ReplicationPad2d((2, 0, 0, 1))(torch.tensor([[[1.0, 2.0], [3.0, 4.0]]]))
     tensor([[[1., 1., 1., 2.],
              [3., 3., 3., 4.],
@@ -144,9 +173,12 @@ class ReplicationPad2d(_ReplicationPad):
 
 
 class ReplicationPad3d(_ReplicationPad):
-    """Padding with the edge of (N, C, D, H, W).
+    """``out[i] = input[min(max(i - before, 0), L - 1)]``: the edge, again and again, in each dimension of size L.
 
-    >>> import mini_dl as torch
+    `padding` is one number, or (before, after) of each dimension, the last one first; a negative one takes away.
+
+    Family: padding from the input 3d
+
     >>> torch.nn.ReplicationPad3d((0, 0, 0, 0, 1, 0))(torch.ones(1, 2, 2, 2)).shape
     torch.Size([1, 3, 2, 2])
     """
@@ -165,9 +197,12 @@ class _ConstantPad(_Pad):
 
 
 class ConstantPad1d(_ConstantPad):
-    """Padding of (N, C, L) with `value`.
+    """``out[i] = input[i - before] if 0 <= i - before < L else value``.
 
-    >>> import mini_dl as torch
+    `padding` is one number, or (before, after) of each dimension, the last one first; a negative one takes away.
+
+    Family: padding 1d
+
     >>> torch.nn.ConstantPad1d(1, 9.0)(torch.tensor([[1.0, 2.0, 3.0]]))
     tensor([[9., 1., 2., 3., 9.]])
     """
@@ -176,9 +211,12 @@ class ConstantPad1d(_ConstantPad):
 
 
 class ConstantPad2d(_ConstantPad):
-    """Padding of (N, C, H, W) with `value`.
+    """``out[i] = input[i - before] if 0 <= i - before < L else value``, in each dimension of size L.
 
-    >>> import mini_dl as torch
+    `padding` is one number, or (before, after) of each dimension, the last one first; a negative one takes away.
+
+    Family: padding 2d
+
     >>> torch.nn.ConstantPad2d((1, 0, 0, 0), 9.0)(torch.tensor([[[1.0, 2.0], [3.0, 4.0]]]))
     tensor([[[9., 1., 2.],
              [9., 3., 4.]]])
@@ -188,9 +226,12 @@ class ConstantPad2d(_ConstantPad):
 
 
 class ConstantPad3d(_ConstantPad):
-    """Padding of (N, C, D, H, W) with `value`.
+    """``out[i] = input[i - before] if 0 <= i - before < L else value``, in each dimension of size L.
 
-    >>> import mini_dl as torch
+    `padding` is one number, or (before, after) of each dimension, the last one first; a negative one takes away.
+
+    Family: padding 3d
+
     >>> torch.nn.ConstantPad3d(1, 0.5)
     ConstantPad3d(padding=(1, 1, 1, 1, 1, 1), value=0.5)
     """
@@ -210,9 +251,12 @@ class _ZeroPad(_ConstantPad):
 
 
 class ZeroPad1d(_ZeroPad, ConstantPad1d):
-    """Padding of (N, C, L) with zeros.
+    """``out[i] = input[i - before] if 0 <= i - before < L else 0``.
 
-    >>> import mini_dl as torch
+    `padding` is one number, or (before, after) of each dimension, the last one first; a negative one takes away.
+
+    Family: padding 1d
+
     >>> torch.nn.ZeroPad1d(1)(torch.tensor([[1.0, 2.0, 3.0]]))
     tensor([[0., 1., 2., 3., 0.]])
     """
@@ -221,9 +265,12 @@ class ZeroPad1d(_ZeroPad, ConstantPad1d):
 
 
 class ZeroPad2d(_ZeroPad, ConstantPad2d):
-    """Padding of (N, C, H, W) with zeros.
+    """``out[i] = input[i - before] if 0 <= i - before < L else 0``, in each dimension of size L.
 
-    >>> import mini_dl as torch
+    `padding` is one number, or (before, after) of each dimension, the last one first; a negative one takes away.
+
+    Family: padding 2d
+
     >>> torch.nn.ZeroPad2d((2, 0, 0, 0))(torch.tensor([[[1.0, 2.0], [3.0, 4.0]]]))
     tensor([[[0., 0., 1., 2.],
              [0., 0., 3., 4.]]])
@@ -233,9 +280,12 @@ class ZeroPad2d(_ZeroPad, ConstantPad2d):
 
 
 class ZeroPad3d(_ZeroPad, ConstantPad3d):
-    """Padding of (N, C, D, H, W) with zeros.
+    """``out[i] = input[i - before] if 0 <= i - before < L else 0``, in each dimension of size L.
 
-    >>> import mini_dl as torch
+    `padding` is one number, or (before, after) of each dimension, the last one first; a negative one takes away.
+
+    Family: padding 3d
+
     >>> torch.nn.ZeroPad3d(1)(torch.ones(1, 2, 2, 2)).sum()
     tensor(8.)
     """

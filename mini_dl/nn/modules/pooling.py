@@ -58,9 +58,13 @@ class _MaxPool(_Windows):
 
 
 class MaxPool1d(_MaxPool):
-    """The maximum of each window of (N, C, L).
+    """``out[n, c, i] = max(input[n, c, i * stride - padding + k * dilation], k)`` over the places `k` of a window.
 
-    >>> import mini_dl as torch
+    `stride` is the size of the window unless it is given. With `return_indices`, also where the maxima are in the flattened
+    image.
+
+    Family: max pooling 1d
+
     >>> torch.nn.MaxPool1d(2)(torch.tensor([[1.0, 3.0, 2.0, 4.0]]))
     tensor([[3., 4.]])
     """
@@ -69,9 +73,13 @@ class MaxPool1d(_MaxPool):
 
 
 class MaxPool2d(_MaxPool):
-    """The maximum of each window of (N, C, H, W).
+    """``out[n, c, i] = max(input[n, c, i * stride - padding + k * dilation], k)`` over the places `k` of a window.
 
-    >>> import mini_dl as torch
+    `stride` is the size of the window unless it is given. With `return_indices`, also where the maxima are in the flattened
+    image.
+
+    Family: max pooling 2d
+
     >>> torch.nn.MaxPool2d(2)
     MaxPool2d(kernel_size=2, stride=2, padding=0, dilation=1, ceil_mode=False)
     """
@@ -80,9 +88,13 @@ class MaxPool2d(_MaxPool):
 
 
 class MaxPool3d(_MaxPool):
-    """The maximum of each window of (N, C, D, H, W).
+    """``out[n, c, i] = max(input[n, c, i * stride - padding + k * dilation], k)`` over the places `k` of a window.
 
-    >>> import mini_dl as torch
+    `stride` is the size of the window unless it is given. With `return_indices`, also where the maxima are in the flattened
+    image.
+
+    Family: max pooling 3d
+
     >>> torch.nn.MaxPool3d(2, stride=1)(torch.ones(1, 3, 3, 3)).shape
     torch.Size([1, 2, 2, 2])
     """
@@ -102,9 +114,10 @@ class _MaxUnpool(_Windows):
 
 
 class MaxUnpool1d(_MaxUnpool):
-    """Puts the values of a `MaxPool1d` back where they came from, with zeros elsewhere.
+    """``out[n, c, indices[n, c, i]] = input[n, c, i]``, else 0: the maxima that `MaxPool1d` found, at their places.
 
-    >>> import mini_dl as torch
+    Family: unpooling 1d
+
     >>> pool, unpool = torch.nn.MaxPool1d(2, return_indices=True), torch.nn.MaxUnpool1d(2)
     >>> unpool(*pool(torch.tensor([[1.0, 3.0, 2.0, 4.0]])))
     tensor([[0., 3., 0., 4.]])
@@ -114,9 +127,10 @@ class MaxUnpool1d(_MaxUnpool):
 
 
 class MaxUnpool2d(_MaxUnpool):
-    """Puts the values of a `MaxPool2d` back where they came from, with zeros elsewhere.
+    """``out[n, c, indices[n, c, i]] = input[n, c, i]``, else 0: the maxima that `MaxPool2d` found, at their places.
 
-    >>> import mini_dl as torch
+    Family: unpooling 2d
+
     >>> values, places = torch.tensor([[[5.0]]]), torch.tensor([[[3]]])
     >>> torch.nn.MaxUnpool2d(2)(values, places)
     tensor([[[0., 0.],
@@ -127,9 +141,10 @@ class MaxUnpool2d(_MaxUnpool):
 
 
 class MaxUnpool3d(_MaxUnpool):
-    """Puts the values of a `MaxPool3d` back where they came from, with zeros elsewhere.
+    """``out[n, c, indices[n, c, i]] = input[n, c, i]``, else 0: the maxima that `MaxPool3d` found, at their places.
 
-    >>> import mini_dl as torch
+    Family: unpooling 3d
+
     >>> values, places = torch.ones(1, 1, 2, 1, 1), torch.tensor([1, 10]).reshape(1, 1, 2, 1, 1)
     >>> torch.nn.MaxUnpool3d(2)(values, places).shape
     torch.Size([1, 1, 4, 2, 2])
@@ -149,9 +164,12 @@ class _AvgPool(_Windows):
 
 
 class AvgPool1d(_AvgPool):
-    """The mean of each window of (N, C, L).
+    """``out[n, c, i] = sum(input[n, c, i * stride - padding + k], k) / K`` over windows of `K` elements.
 
-    >>> import mini_dl as torch
+    `stride` is the size of the window unless it is given. Padding, which is zero, counts unless `count_include_pad` is False.
+
+    Family: mean pooling 1d
+
     >>> torch.nn.AvgPool1d(2)(torch.tensor([[1.0, 3.0, 2.0, 4.0]]))
     tensor([[2., 3.]])
     """
@@ -175,9 +193,13 @@ class _AvgPoolWithDivisor(_AvgPool):
 
 
 class AvgPool2d(_AvgPoolWithDivisor):
-    """The mean of each window of (N, C, H, W).
+    """``out[n, c, i] = sum(input[n, c, i * stride - padding + k], k) / K`` over windows of `K` elements.
 
-    >>> import mini_dl as torch
+    `stride` is the size of the window unless it is given. Padding, which is zero, counts unless `count_include_pad` is False;
+    `divisor_override` takes the place of `K`.
+
+    Family: mean pooling 2d
+
     >>> torch.nn.AvgPool2d(2, stride=1)(torch.arange(6.0).reshape(1, 2, 3))
     tensor([[[2., 3.]]])
     """
@@ -186,9 +208,13 @@ class AvgPool2d(_AvgPoolWithDivisor):
 
 
 class AvgPool3d(_AvgPoolWithDivisor):
-    """The mean of each window of (N, C, D, H, W).
+    """``out[n, c, i] = sum(input[n, c, i * stride - padding + k], k) / K`` over windows of `K` elements.
 
-    >>> import mini_dl as torch
+    `stride` is the size of the window unless it is given. Padding, which is zero, counts unless `count_include_pad` is False;
+    `divisor_override` takes the place of `K`.
+
+    Family: mean pooling 3d
+
     >>> torch.nn.AvgPool3d(2)(torch.ones(1, 4, 4, 6)).shape
     torch.Size([1, 2, 2, 3])
     """
@@ -208,9 +234,12 @@ class _LPPool(_Pool):  # the function itself takes the kernel's size for a `stri
 
 
 class LPPool1d(_LPPool):
-    """The `norm_type`-norm of each window of (N, C, L).
+    """``out[n, c, i] = sum(input[n, c, i * stride + k] ** norm_type, k) ** (1 / norm_type)`` over windows.
 
-    >>> import mini_dl as torch
+    `stride` is the size of the window unless it is given.
+
+    Family: power pooling 1d
+
     >>> torch.nn.LPPool1d(2, kernel_size=2)(torch.tensor([[3.0, 4.0, 0.0, 1.0]]))
     tensor([[5., 1.]])
     """
@@ -219,9 +248,12 @@ class LPPool1d(_LPPool):
 
 
 class LPPool2d(_LPPool):
-    """The `norm_type`-norm of each window of (N, C, H, W).
+    """``out[n, c, i] = sum(input[n, c, i * stride + k] ** norm_type, k) ** (1 / norm_type)`` over windows.
 
-    >>> import mini_dl as torch
+    `stride` is the size of the window unless it is given.
+
+    Family: power pooling 2d
+
     >>> torch.nn.LPPool2d(1, 2)(torch.ones(1, 2, 2))
     tensor([[[4.]]])
     """
@@ -230,9 +262,12 @@ class LPPool2d(_LPPool):
 
 
 class LPPool3d(_LPPool):
-    """The `norm_type`-norm of each window of (N, C, D, H, W).
+    """``out[n, c, i] = sum(input[n, c, i * stride + k] ** norm_type, k) ** (1 / norm_type)`` over windows.
 
-    >>> import mini_dl as torch
+    `stride` is the size of the window unless it is given.
+
+    Family: power pooling 3d
+
     >>> torch.nn.LPPool3d(2, 2)(torch.ones(1, 1, 4, 4, 4)).shape
     torch.Size([1, 1, 2, 2, 2])
     """
@@ -258,9 +293,12 @@ class _AdaptiveAvgPool(_ToSize):
 
 
 class AdaptiveAvgPool1d(_AdaptiveAvgPool):
-    """The means of as many windows as `output_size` says, of (N, C, L).
+    """``out[n, c, i] = mean(input[n, c, a : b])`` with ``a = floor(i * L / M)`` and ``b = ceil((i + 1) * L / M)``.
 
-    >>> import mini_dl as torch
+    L is the size of the input and M that of the output.
+
+    Family: adaptive pooling 1d
+
     >>> torch.nn.AdaptiveAvgPool1d(2)(torch.tensor([[1.0, 3.0, 5.0]]))
     tensor([[2., 4.]])
     """
@@ -269,9 +307,12 @@ class AdaptiveAvgPool1d(_AdaptiveAvgPool):
 
 
 class AdaptiveAvgPool2d(_AdaptiveAvgPool):
-    """The means of as many windows as `output_size` says, of (N, C, H, W).
+    """``out[n, c, i] = mean(input[n, c, a : b])`` with ``a = floor(i * L / M)`` and ``b = ceil((i + 1) * L / M)``.
 
-    >>> import mini_dl as torch
+    L is the size of the input and M that of the output, in each dimension; None keeps a size.
+
+    Family: adaptive pooling 2d
+
     >>> torch.nn.AdaptiveAvgPool2d((1, None))(torch.ones(8, 5, 7)).shape
     torch.Size([8, 1, 7])
     """
@@ -280,9 +321,12 @@ class AdaptiveAvgPool2d(_AdaptiveAvgPool):
 
 
 class AdaptiveAvgPool3d(_AdaptiveAvgPool):
-    """The means of as many windows as `output_size` says, of (N, C, D, H, W).
+    """``out[n, c, i] = mean(input[n, c, a : b])`` with ``a = floor(i * L / M)`` and ``b = ceil((i + 1) * L / M)``.
 
-    >>> import mini_dl as torch
+    L is the size of the input and M that of the output, in each dimension; None keeps a size.
+
+    Family: adaptive pooling 3d
+
     >>> torch.nn.AdaptiveAvgPool3d(1)(torch.arange(8.0).reshape(1, 2, 2, 2)).item()
     3.5
     """
@@ -299,9 +343,12 @@ class _AdaptiveMaxPool(_ToSize):
 
 
 class AdaptiveMaxPool1d(_AdaptiveMaxPool):
-    """The maxima of as many windows as `output_size` says, of (N, C, L).
+    """``out[n, c, i] = max(input[n, c, a : b])`` with ``a = floor(i * L / M)`` and ``b = ceil((i + 1) * L / M)``.
 
-    >>> import mini_dl as torch
+    L is the size of the input and M that of the output. With `return_indices`, also where the maxima are.
+
+    Family: adaptive pooling 1d
+
     >>> torch.nn.AdaptiveMaxPool1d(1)(torch.tensor([[1.0, 9.0, 2.0], [3.0, 4.0, 5.0]])).flatten()
     tensor([9., 5.])
     """
@@ -310,9 +357,13 @@ class AdaptiveMaxPool1d(_AdaptiveMaxPool):
 
 
 class AdaptiveMaxPool2d(_AdaptiveMaxPool):
-    """The maxima of as many windows as `output_size` says, of (N, C, H, W).
+    """``out[n, c, i] = max(input[n, c, a : b])`` with ``a = floor(i * L / M)`` and ``b = ceil((i + 1) * L / M)``.
 
-    >>> import mini_dl as torch
+    L is the size of the input and M that of the output, in each dimension; None keeps a size. With `return_indices`, also where
+    the maxima are.
+
+    Family: adaptive pooling 2d
+
     >>> pool = torch.nn.AdaptiveMaxPool2d(1, return_indices=True)
     >>> pool(torch.tensor([[[1.0, 2.0], [7.0, 4.0]]]))
     (tensor([[[7.]]]), tensor([[[2]]]))
@@ -322,9 +373,13 @@ class AdaptiveMaxPool2d(_AdaptiveMaxPool):
 
 
 class AdaptiveMaxPool3d(_AdaptiveMaxPool):
-    """The maxima of as many windows as `output_size` says, of (N, C, D, H, W).
+    """``out[n, c, i] = max(input[n, c, a : b])`` with ``a = floor(i * L / M)`` and ``b = ceil((i + 1) * L / M)``.
 
-    >>> import mini_dl as torch
+    L is the size of the input and M that of the output, in each dimension; None keeps a size. With `return_indices`, also where
+    the maxima are.
+
+    Family: adaptive pooling 3d
+
     >>> torch.nn.AdaptiveMaxPool3d((1, 2, 3))(torch.ones(8, 4, 4, 6)).shape
     torch.Size([8, 1, 2, 3])
     """
@@ -364,10 +419,10 @@ class _FractionalMaxPool(Configured):
 
 
 class FractionalMaxPool2d(_FractionalMaxPool):
-    """The maxima of windows at random steps, of (N, C, H, W) (Graham 2014).
-    ValueError unless exactly one of `output_size` and `output_ratio` is given.
+    """``out[n, c, i] = max(input[n, c, a[i] + k], k)`` over windows at random places `a`, which rise by the ratio of the sizes.
 
-    >>> import mini_dl as torch
+    Family: fractional pooling 2d
+
     >>> torch.nn.FractionalMaxPool2d(2, output_ratio=0.5)(torch.ones(1, 8, 10)).shape
     torch.Size([1, 4, 5])
     """
@@ -376,10 +431,10 @@ class FractionalMaxPool2d(_FractionalMaxPool):
 
 
 class FractionalMaxPool3d(_FractionalMaxPool):
-    """The maxima of windows at random steps, of (N, C, D, H, W) (Graham 2014).
-    ValueError unless exactly one of `output_size` and `output_ratio` is given.
+    """``out[n, c, i] = max(input[n, c, a[i] + k], k)`` over windows at random places `a`, which rise by the ratio of the sizes.
 
-    >>> import mini_dl as torch
+    Family: fractional pooling 3d
+
     >>> torch.nn.FractionalMaxPool3d(2, output_size=3)(torch.ones(1, 1, 8, 8, 8)).shape
     torch.Size([1, 1, 3, 3, 3])
     """

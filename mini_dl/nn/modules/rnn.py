@@ -52,10 +52,17 @@ def _check_options(input_size: int, hidden_size: int, num_layers: int, bias: boo
 
 
 class RNNBase(Module):
-    """What RNN, LSTM and GRU share. All parameters are drawn from U(-k, k), k = 1 / sqrt(hidden_size).
-    ValueError for sizes that are not positive; RuntimeError for a state of another shape.
+    """What RNN, LSTM and GRU share: layers of ``h[t] = cell(x[t], h[t - 1])`` over a sequence, each over the outputs of the one
+    before.
 
-    >>> import mini_dl as torch
+    All parameters begin as draws from U(-b, b) with ``b = 1 / sqrt(hidden_size)``. `bidirectional` layers also run backward, and
+    join both outputs; `dropout` falls between layers.
+
+    Shapes: (L, N, input_size), state (D * num_layers, N, hidden_size) -> (L, N, D * hidden_size), state, where D is 2 if
+    `bidirectional`, else 1; `batch_first` puts N first; also without N, or a PackedSequence.
+    Raises: ValueError for an unknown `mode`, sizes that are not positive, and a `dropout` outside [0, 1]; RuntimeError for other
+    sizes.
+
     >>> torch.nn.RNNBase("GRU", 3, 5)
     RNNBase(3, 5)
     """
@@ -103,7 +110,7 @@ class RNNBase(Module):
     def _flat_weights(self) -> list[Any]:
         return [getattr(self, name) for name in self._flat_weights_names]
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
+    def __setstate__(self, state: dict[str, object]) -> None:
         """What torch keeps next to the parameters is computed from them here."""
         super().__setstate__({name: value for name, value in state.items() if name not in _COMPUTED})
 
@@ -200,11 +207,27 @@ def _refuse_projection(options: Kwargs) -> None:
         raise ValueError("proj_size argument is only supported for LSTM, not RNN or GRU")
 
 
-class RNN(RNNBase):
-    """``hidden = tanh(W_ih x + b_ih + W_hh hidden + b_hh)`` or relu (Elman 1990), over (L, N, input_size) or a PackedSequence.
-    ValueError for another `nonlinearity`, or with `proj_size`.
+if TYPE_CHECKING:
 
-    >>> import mini_dl as torch
+    class _WithOneState(RNNBase):
+        @overload
+        def __call__(self, input: Tensor, hx: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
+        @overload
+        def __call__(self, input: PackedSequence, hx: Tensor | None = None) -> tuple[PackedSequence, Tensor]: ...
+        def __call__(self, input: Any, hx: Any = None) -> Any: ...
+else:
+    _WithOneState = RNNBase
+
+
+class RNN(_WithOneState):
+    """``h[t] = tanh(x[t] @ W_ih.T + b_ih + h[t - 1] @ W_hh.T + b_hh)``, or with relu, in `num_layers` layers.
+
+    Shapes: (L, N, input_size), state (D * num_layers, N, hidden_size) -> (L, N, D * hidden_size), state, where D is 2 if
+    `bidirectional`, else 1; `batch_first` puts N first; also without N, or a PackedSequence.
+    Raises: ValueError for an unknown `nonlinearity`, a `proj_size`, or other numbers of dimensions; RuntimeError for other
+    sizes.
+    Source: Elman, Finding structure in time, 1990.
+
     >>> output, hidden = torch.nn.RNN(3, 5, num_layers=2)(torch.ones(7, 4, 3))
     >>> output.shape, hidden.shape
     (torch.Size([7, 4, 5]), torch.Size([2, 4, 5]))
@@ -217,14 +240,9 @@ class RNN(RNNBase):
             batch_first: bool = False, dropout: float = 0.0, bidirectional: bool = False, device: Device = None,
             dtype: DType = None,
         ) -> None: ...  # fmt: skip
-        @overload
-        def __call__(self, input: Tensor, hx: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
-        @overload
-        def __call__(self, input: PackedSequence, hx: Tensor | None = None) -> tuple[PackedSequence, Tensor]: ...
-        def __call__(self, input: Any, hx: Any = None) -> Any: ...
     else:
 
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
+        def __init__(self, *args: object, **kwargs: object) -> None:
             _refuse_projection(kwargs)
             if len(args) > 3:
                 nonlinearity, args = args[3], (*args[:3], *args[4:])
@@ -237,11 +255,17 @@ class RNN(RNNBase):
 
 
 class LSTM(RNNBase):
-    """Long short-term memory (Hochreiter and Schmidhuber 1997), over (L, N, input_size) or a PackedSequence.
+    """``c[t] = f * c[t - 1] + i * g`` and ``h[t] = o * tanh(c[t])``, with gates `i`, `f`, `o` and the candidate `g` linear in
+    `x[t]` and ``h[t - 1]``, ``i = sigmoid(x[t] @ W_ii.T + b_ii + h[t - 1] @ W_hi.T + b_hi)``, and ``g = tanh(...)``.
 
-    The state is (hidden, cell); with `proj_size` the hidden state is projected to that size (Sak et al. 2014).
+    The state is (h, c); with `proj_size` the hidden state is projected to that size, ``h[t] = o * tanh(c[t]) @ W_hr.T`` (Sak et
+    al. 2014).
 
-    >>> import mini_dl as torch
+    Shapes: (L, N, input_size), (h, c) of (D * num_layers, N, hidden_size) -> (L, N, D * hidden_size), (h, c), where D is 2 if
+    `bidirectional`, else 1; `batch_first` puts N first; also without N, or a PackedSequence.
+    Raises: ValueError for a `proj_size` of `hidden_size` or more, or other numbers of dimensions; RuntimeError for other sizes.
+    Source: Hochreiter and Schmidhuber, Long short-term memory, 1997; the forget gate: Gers, Schmidhuber and Cummins, 2000.
+
     >>> output, (hidden, cell) = torch.nn.LSTM(3, 5, batch_first=True)(torch.ones(4, 7, 3))
     >>> output.shape, hidden.shape, cell.shape
     (torch.Size([4, 7, 5]), torch.Size([1, 4, 5]), torch.Size([1, 4, 5]))
@@ -263,7 +287,7 @@ class LSTM(RNNBase):
         def __call__(self, input: Any, hx: Any = None) -> Any: ...
     else:
 
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
+        def __init__(self, *args: object, **kwargs: object) -> None:
             super().__init__("LSTM", *args, **kwargs)
 
     def _sizes(self) -> tuple[int, ...]:
@@ -275,10 +299,15 @@ class LSTM(RNNBase):
         return tuple(hx)
 
 
-class GRU(RNNBase):
-    """Gated recurrent units (Cho et al. 2014), over (L, N, input_size) or a PackedSequence. ValueError with `proj_size`.
+class GRU(_WithOneState):
+    """``h[t] = (1 - z) * n + z * h[t - 1]`` with gates `r` and `z`, and ``n = tanh(x[t] @ W_in.T + b_in + r * (h[t - 1] @ W_hn.T
+    + b_hn))``, ``r = sigmoid(x[t] @ W_ir.T + b_ir + h[t - 1] @ W_hr.T + b_hr)``, and `z` likewise.
 
-    >>> import mini_dl as torch
+    Shapes: (L, N, input_size), state (D * num_layers, N, hidden_size) -> (L, N, D * hidden_size), state, where D is 2 if
+    `bidirectional`, else 1; `batch_first` puts N first; also without N, or a PackedSequence.
+    Raises: ValueError for a `proj_size`, or other numbers of dimensions; RuntimeError for other sizes.
+    Source: Cho et al., Learning phrase representations using RNN encoder-decoder, 2014, section 2.3.
+
     >>> torch.nn.GRU(3, 5, bidirectional=True)(torch.ones(7, 4, 3))[0].shape
     torch.Size([7, 4, 10])
     """
@@ -290,14 +319,9 @@ class GRU(RNNBase):
             batch_first: bool = False, dropout: float = 0.0, bidirectional: bool = False, device: Device = None,
             dtype: DType = None,
         ) -> None: ...  # fmt: skip
-        @overload
-        def __call__(self, input: Tensor, hx: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
-        @overload
-        def __call__(self, input: PackedSequence, hx: Tensor | None = None) -> tuple[PackedSequence, Tensor]: ...
-        def __call__(self, input: Any, hx: Any = None) -> Any: ...
     else:
 
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
+        def __init__(self, *args: object, **kwargs: object) -> None:
             _refuse_projection(kwargs)
             super().__init__("GRU", *args, **kwargs)
 
@@ -306,9 +330,11 @@ class GRU(RNNBase):
 
 
 class RNNCellBase(Module):
-    """Parameters of one step.
+    """The parameters of one step, ``num_chunks * hidden_size`` rows each: what RNNCell, LSTMCell and GRUCell share.
 
-    >>> import mini_dl as torch
+    Shapes: (N, input_size), state (N, hidden_size) -> state; also without N.
+    Raises: RuntimeError for an input or a state of other sizes.
+
     >>> [name for name, _ in torch.nn.RNNCell(3, 5, bias=False).named_parameters()]
     ['weight_ih', 'weight_hh']
     """
@@ -369,9 +395,12 @@ class RNNCellBase(Module):
 
 
 class RNNCell(RNNCellBase):
-    """One step of an `RNN`: (N, input_size), hidden -> hidden. RuntimeError for a nonlinearity other than "tanh" and "relu".
+    """``h = tanh(input @ W_ih.T + b_ih + hx @ W_hh.T + b_hh)``, or with relu: one step of an `RNN`.
 
-    >>> import mini_dl as torch
+    Shapes: (N, input_size), state (N, hidden_size) -> (N, hidden_size); also without N.
+    Raises: RuntimeError for an unknown `nonlinearity` or other sizes; ValueError for other numbers of dimensions.
+    Source: Elman, Finding structure in time, 1990.
+
     >>> torch.nn.RNNCell(3, 5)(torch.ones(4, 3)).shape
     torch.Size([4, 5])
     """
@@ -390,9 +419,12 @@ class RNNCell(RNNCellBase):
 
 
 class LSTMCell(RNNCellBase):
-    """One step of an `LSTM`: (N, input_size), (hidden, cell) -> (hidden, cell)
+    """``c1 = f * c + i * g`` and ``h1 = o * tanh(c1)``: one step of an `LSTM`, whose docstring says what the gates are.
 
-    >>> import mini_dl as torch
+    Shapes: (N, input_size), (h, c) of (N, hidden_size) -> (h1, c1); also without N.
+    Raises: RuntimeError for other sizes; ValueError for other numbers of dimensions.
+    Source: Hochreiter and Schmidhuber, Long short-term memory, 1997.
+
     >>> hidden, cell = torch.nn.LSTMCell(3, 5)(torch.ones(4, 3))
     >>> hidden.shape, cell.shape
     (torch.Size([4, 5]), torch.Size([4, 5]))
@@ -408,9 +440,12 @@ class LSTMCell(RNNCellBase):
 
 
 class GRUCell(RNNCellBase):
-    """One step of a `GRU`: (N, input_size), hidden -> hidden
+    """``h1 = (1 - z) * n + z * h``: one step of a `GRU`, whose docstring says what the gates are.
 
-    >>> import mini_dl as torch
+    Shapes: (N, input_size), state (N, hidden_size) -> (N, hidden_size); also without N.
+    Raises: RuntimeError for other sizes; ValueError for other numbers of dimensions.
+    Source: Cho et al., Learning phrase representations using RNN encoder-decoder, 2014, section 2.3.
+
     >>> cell, hidden = torch.nn.GRUCell(3, 5), torch.zeros(4, 5)
     >>> for step in torch.ones(7, 4, 3):
     ...     hidden = cell(step, hidden)

@@ -58,12 +58,17 @@ def _rows_and_columns(embeddings: Tensor) -> tuple[int, int]:
 
 
 class Embedding(_Table):
-    """``weight[input]``: integers (*) -> (*, embedding_dim)
+    """``out[i] = weight[input[i]]`` with a learned table, which begins as draws from N(0, 1).
 
-    With `max_norm`, rows that are longer (in the `norm_type`-norm) are scaled down when they are used.
-    AssertionError for a `padding_idx` outside the table.
+    The row `padding_idx` begins as zeros and gets no gradient. Rows longer than `max_norm` (in the `norm_type`-norm) are scaled
+    down when they are used. `scale_grad_by_freq` divides the gradient of a row by how often it was used; `sparse` makes it
+    sparse.
 
-    >>> import mini_dl as torch
+    Shapes: (*) of integers -> (*, embedding_dim).
+    Raises: AssertionError for a `padding_idx` that is not a row; IndexError for such an index; RuntimeError unless indices are
+    integers.
+    Source: Bengio et al., A neural probabilistic language model, 2003, section 2.
+
     >>> table = torch.nn.Embedding.from_pretrained(torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
     >>> table(torch.tensor([1, 0, 1]))
     tensor([[3., 4.],
@@ -106,11 +111,15 @@ class Embedding(_Table):
 
 
 class EmbeddingBag(_Table):
-    """The "mean", "sum" or "max" of the rows of each bag: a row of a 2-d `input`, or a range between `offsets` of a 1-d one.
-    AssertionError for a `padding_idx` outside the table.
+    """``out[b] = sum(weight[input[i]], i)`` over the bag `b`, or the mean or maximum, by `mode`.
 
-    >>> import mini_dl as torch
-    >>> bags = torch.nn.EmbeddingBag.from_pretrained(torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    A bag is a row of a matrix, or begins at an offset (`include_last_offset`: the last one ends the last bag). An empty bag
+    gives zeros; `padding_idx` does not count. `per_sample_weights` multiply the rows of a sum.
+
+    Shapes: `input` (B, n), or (N) with `offsets` (B) -> (B, D).
+    Raises: ValueError if the arguments do not fit together; RuntimeError for an index that is not a row.
+
+    >>> bags = nn.EmbeddingBag.from_pretrained(torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
     >>> bags(torch.tensor([0, 1, 1]), offsets=torch.tensor([0, 2]))
     tensor([[2., 3.],
             [3., 4.]])

@@ -104,9 +104,15 @@ class _Layer(Module):
 
 
 class TransformerEncoderLayer(_Layer):
-    """Self-attention, then the small network.
+    """``x = norm1(x + attention(x, x, x))``, then ``out = norm2(x + linear2(activation(linear1(x))))``; dropout on both summands.
 
-    >>> import mini_dl as torch
+    `norm_first`: ``x = x + attention(norm1(x))`` and ``out = x + network(norm2(x))`` (Xiong et al. 2020).
+
+    Shapes: `src` (S, N, d_model) -> the same; `batch_first` puts N first; also without N. `src_mask` (S, S),
+    `src_key_padding_mask` (N, S).
+    Raises: AssertionError unless `nhead` divides `d_model`, and for other sizes; RuntimeError for an unknown `activation`.
+    Source: Vaswani et al., Attention is all you need, 2017, section 3.1.
+
     >>> torch.nn.TransformerEncoderLayer(8, nhead=2, dim_feedforward=16)(torch.ones(5, 3, 8)).shape
     torch.Size([5, 3, 8])
     """
@@ -120,9 +126,15 @@ class TransformerEncoderLayer(_Layer):
 
 
 class TransformerDecoderLayer(_Layer):
-    """Self-attention, attention to the encoder's output, then the small network.
+    """``x = norm1(x + attention(x, x, x))``, ``x = norm2(x + attention(x, memory, memory))``, ``out = norm3(x +
+    linear2(activation(linear1(x))))``.
 
-    >>> import mini_dl as torch
+    Dropout is on each summand; with `norm_first` each norm is on the input of its block.
+
+    Shapes: `tgt` (T, N, d_model), `memory` (S, N, d_model) -> (T, N, d_model); `batch_first` puts N first; also without N.
+    Raises: AssertionError unless `nhead` divides `d_model`, and for other sizes; RuntimeError for an unknown `activation`.
+    Source: Vaswani et al., Attention is all you need, 2017, section 3.1.
+
     >>> layer = torch.nn.TransformerDecoderLayer(8, nhead=2, dim_feedforward=16)
     >>> layer(torch.ones(4, 3, 8), torch.ones(5, 3, 8)).shape
     torch.Size([4, 3, 8])
@@ -149,12 +161,16 @@ def _copies(layer: Module, n: int) -> ModuleList:
 
 
 class TransformerEncoder(Module):
-    """`num_layers` copies of an encoder layer, and a norm at the end.
+    """``out = norm(layer[n - 1](... layer[0](src)))``: `num_layers` copies of an encoder layer, one after the other, and a norm
+    at the end.
 
     As in torch, in evaluation without gradients the outputs at padded positions are zero before that norm if the layers allow
     torch's fast path (`enable_nested_tensor`).
 
-    >>> import mini_dl as torch
+    Shapes: `src` (S, N, d_model) -> the same, or as the layer has it.
+    Raises: AssertionError for an input of other features.
+    Source: Vaswani et al., Attention is all you need, 2017, section 3.1.
+
     >>> layer = torch.nn.TransformerEncoderLayer(8, nhead=2, dim_feedforward=16, batch_first=True)
     >>> torch.nn.TransformerEncoder(layer, num_layers=2)(torch.ones(3, 5, 8)).shape
     torch.Size([3, 5, 8])
@@ -229,9 +245,13 @@ def _masks(
 
 
 class TransformerDecoder(Module):
-    """`num_layers` copies of a decoder layer, and a norm at the end.
+    """``out = norm(layer[n - 1](... layer[0](tgt, memory), memory))``: `num_layers` copies of a decoder layer, and a norm at the
+    end.
 
-    >>> import mini_dl as torch
+    Shapes: `tgt` (T, N, d_model), `memory` (S, N, d_model) -> (T, N, d_model), or as the layer has it.
+    Raises: AssertionError for an input of other features.
+    Source: Vaswani et al., Attention is all you need, 2017, section 3.1.
+
     >>> layer = torch.nn.TransformerDecoderLayer(8, nhead=2, dim_feedforward=16)
     >>> torch.nn.TransformerDecoder(layer, 2)(torch.ones(4, 3, 8), memory=torch.ones(5, 3, 8)).shape
     torch.Size([4, 3, 8])
@@ -254,10 +274,12 @@ class TransformerDecoder(Module):
 
 
 class Transformer(Module):
-    """Encoder and decoder: (S, N, d_model), (T, N, d_model) -> (T, N, d_model).
-    RuntimeError for batches or features of unequal sizes.
+    """``out = decoder(tgt, encoder(src))``: encoder and decoder layers, each stack with a norm at the end.
 
-    >>> import mini_dl as torch
+    Shapes: `src` (S, N, d_model), `tgt` (T, N, d_model) -> (T, N, d_model); `batch_first` puts N first; also without N.
+    Raises: RuntimeError for batches of unequal sizes or other features; AssertionError unless `nhead` divides `d_model`.
+    Source: Vaswani et al., Attention is all you need, 2017, section 3.
+
     >>> model = torch.nn.Transformer(8, 2, num_encoder_layers=1, num_decoder_layers=1, dim_feedforward=16, batch_first=True)
     >>> model(torch.ones(3, 5, 8), torch.ones(3, 4, 8)).shape
     torch.Size([3, 4, 8])

@@ -11,9 +11,12 @@ from mini_dl.tensor import Tensor
 
 
 class Upsample(Configured):
-    """``interpolate`` to `size`, or by `scale_factor`.
+    """``out[i] = sum(w[i, j] * input[j], j)`` along each dimension, as `interpolate` computes it, to `size` or by `scale_factor`.
 
-    >>> import mini_dl as torch
+    Shapes: (N, C, *in) -> (N, C, *size), of one to three dimensions, or `scale_factor` times those of the input.
+    Raises: ValueError unless either `size` or `scale_factor` is given, and fits; NotImplementedError for a mode of another
+    dimension.
+
     >>> torch.nn.Upsample(scale_factor=2, mode="linear")(torch.tensor([[[0.0, 4.0]]]))
     tensor([[[0., 1., 3., 4.]]])
     """
@@ -42,9 +45,11 @@ class Upsample(Configured):
 
 
 class UpsamplingNearest2d(Upsample):
-    """`Upsample` with mode "nearest".
+    """``out[n, c, i, j] = input[n, c, floor(i * H / M), floor(j * W / K)]``: `Upsample` with mode "nearest".
 
-    >>> import mini_dl as torch
+    Shapes: (N, C, H, W) -> (N, C, M, K), the sizes `size` or `scale_factor` times (H, W).
+    Raises: ValueError unless either `size` or `scale_factor` is given.
+
     >>> torch.nn.UpsamplingNearest2d(scale_factor=2)(torch.tensor([[[[1.0, 2.0]]]]))
     tensor([[[[1., 1., 2., 2.],
               [1., 1., 2., 2.]]]])
@@ -55,9 +60,12 @@ class UpsamplingNearest2d(Upsample):
 
 
 class UpsamplingBilinear2d(Upsample):
-    """`Upsample` with mode "bilinear" and aligned corners.
+    """``out[i] = (1 - t) * input[j] + t * input[j + 1]`` along both dimensions, with ``j + t = i * (L - 1) / (M - 1)``, corners
+    on corners.
 
-    >>> import mini_dl as torch
+    Shapes: (N, C, H, W) -> (N, C, *size), or `scale_factor` times (H, W).
+    Raises: ValueError unless either `size` or `scale_factor` is given; NotImplementedError for other numbers of dimensions.
+
     >>> torch.nn.UpsamplingBilinear2d(size=(1, 3))(torch.tensor([[[[0.0, 4.0]]]]))
     tensor([[[[0., 2., 4.]]]])
     """

@@ -11,9 +11,12 @@ __all__ = ["DataParallel", "data_parallel", "gather", "parallel_apply", "replica
 
 
 class DataParallel(Module):
-    """Calls `module`; the keys of its state begin with ``module.``. Without GPUs, `device_ids` and the others have no effect.
+    """``out = module(input)``: the keys of its state begin with ``module.``. Without GPUs, `device_ids` and the others have no
+    effect.
 
-    >>> import mini_dl as torch
+    Shapes: what `module` takes -> what it returns.
+    Raises: what `module` raises.
+
     >>> model = torch.nn.DataParallel(torch.nn.Linear(2, 1), device_ids=[0, 1])
     >>> list(model.state_dict()), model.device_ids
     (['module.weight', 'module.bias'], [])
@@ -37,25 +40,65 @@ def data_parallel(
     module: Module, inputs: object, device_ids: object = None, output_device: object = None, dim: int = 0,
     module_kwargs: object = None,
 ) -> NoReturn:  # fmt: skip
-    """RuntimeError: there is no GPU to compute on."""
+    """``module(inputs)`` on several GPUs: there is none.
+
+    Raises: RuntimeError, always.
+
+    >>> nn.parallel.data_parallel(nn.ReLU(), torch.ones(1))
+    Traceback (most recent call last):
+        ...
+    RuntimeError: device type could not be determined
+    """
     raise RuntimeError("device type could not be determined")
 
 
 def replicate(network: Module, devices: object, detach: bool = False) -> NoReturn:
-    """AssertionError: there are no GPUs for the replicas."""
+    """Copies of `network` on several GPUs: there is none.
+
+    Raises: AssertionError, always.
+
+    >>> nn.parallel.replicate(nn.ReLU(), [0])
+    Traceback (most recent call last):
+        ...
+    AssertionError: Torch not compiled with CUDA enabled
+    """
     compiled_without("CUDA")
 
 
 def parallel_apply(modules: object, inputs: object, kwargs_tup: object = None, devices: object = None) -> NoReturn:
-    """AssertionError: there are no GPUs for the modules."""
+    """Calls of `modules` at once on several GPUs: there is none.
+
+    Raises: AssertionError, always.
+
+    >>> nn.parallel.parallel_apply([nn.ReLU()], [torch.ones(1)])
+    Traceback (most recent call last):
+        ...
+    AssertionError: Torch not compiled with CUDA enabled
+    """
     compiled_without("CUDA")
 
 
 def scatter(inputs: object, target_gpus: object, dim: int = 0) -> NoReturn:
-    """AssertionError: there are no GPUs to scatter to."""
+    """Slices of `inputs` along `dim` on several GPUs: there is none.
+
+    Raises: AssertionError, always.
+
+    >>> nn.parallel.scatter(torch.ones(1), [0])
+    Traceback (most recent call last):
+        ...
+    AssertionError: Torch not compiled with CUDA enabled
+    """
     compiled_without("CUDA")
 
 
 def gather(outputs: object, target_device: object, dim: int = 0) -> NoReturn:
-    """AssertionError: there are no GPUs to gather from."""
+    """`outputs` of several GPUs, joined along `dim`: there is none.
+
+    Raises: AssertionError, always.
+
+    >>> nn.parallel.gather([torch.ones(1)], 0)
+    Traceback (most recent call last):
+        ...
+    AssertionError: Torch not compiled with CUDA enabled
+    """
     compiled_without("CUDA")

@@ -36,20 +36,28 @@ def _gradients(parameters: Tensors) -> list[Tensor]:
     return [p._grad for p in _listed(parameters) if p._grad is not None]
 
 
+def _norm(tensor: Tensor, norm_type: float) -> Tensor:
+    """The norm of a tensor; of one whose rows lie in several processes, that of all of them."""
+    whole = getattr(tensor, "full_norm", None)
+    return vector_norm(tensor, norm_type) if whole is None else whole(norm_type)
+
+
 @_without_recording
 def get_total_norm(
     tensors: Tensors, norm_type: float = 2.0, error_if_nonfinite: bool = False, foreach: bool | None = None
 ) -> Tensor:
-    """The `norm_type`-norm of all `tensors` as one vector. RuntimeError if it is not finite and `error_if_nonfinite`.
+    """``sum(abs(t) ** p, t) ** (1 / p)`` over all elements of all `tensors`, with p the `norm_type`.
 
-    >>> import mini_dl as torch
+    Shapes: tensors of any shapes -> ().
+    Raises: RuntimeError if it is not finite and `error_if_nonfinite`.
+
     >>> torch.nn.utils.get_total_norm([torch.tensor([3.0]), torch.tensor([4.0])])
     tensor(5.)
     """
     norm_type, listed = float(norm_type), _listed(tensors)
     if not listed:
         return tensor(0.0)
-    total = vector_norm(stack([vector_norm(t, norm_type) for t in listed]), norm_type)
+    total = vector_norm(stack([_norm(t, norm_type) for t in listed]), norm_type)
     if error_if_nonfinite and not total.isfinite():
         raise RuntimeError(
             f"The total norm of order {norm_type} for gradients from `parameters` is non-finite, so it cannot be clipped. To "
@@ -60,9 +68,11 @@ def get_total_norm(
 
 @_without_recording
 def clip_grads_with_norm_(parameters: Tensors, max_norm: float, total_norm: Tensor, foreach: bool | None = None) -> None:
-    """Multiply the gradients by ``max_norm / total_norm`` if that is below 1.
+    """``grad = grad * min(1, max_norm / (total_norm + 1e-6))``, with a norm that was computed before.
 
-    >>> import mini_dl as torch
+    Shapes: gradients of any shapes, `total_norm` ().
+    Raises: TypeError for what cannot be iterated.
+
     >>> w = torch.zeros(2, requires_grad=True)
     >>> w.grad = torch.tensor([3.0, 4.0])
     >>> torch.nn.utils.clip_grads_with_norm_(w, 1.0, torch.tensor(10.0))
@@ -78,9 +88,13 @@ def clip_grads_with_norm_(parameters: Tensors, max_norm: float, total_norm: Tens
 def clip_grad_norm_(
     parameters: Tensors, max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False, foreach: bool | None = None
 ) -> Tensor:
-    """Scale the gradients down if necessary so that their norm is at most `max_norm`; return the norm they had.
+    """``grad = grad * min(1, max_norm / (norm + 1e-6))`` with the `norm_type`-norm of all gradients as one vector, which is
+    returned.
 
-    >>> import mini_dl as torch
+    Shapes: gradients of any shapes -> ().
+    Raises: RuntimeError if the norm is not finite and `error_if_nonfinite`; TypeError for what cannot be iterated.
+    Source: Pascanu, Mikolov and Bengio, On the difficulty of training recurrent neural networks, 2013, section 3.2.
+
     >>> w = torch.zeros(2, requires_grad=True)
     >>> w.grad = torch.tensor([3.0, 4.0])
     >>> torch.nn.utils.clip_grad_norm_(w, 1.0)
@@ -98,9 +112,11 @@ def clip_grad_norm_(
 
 @_without_recording
 def clip_grad_value_(parameters: Tensors, clip_value: float, foreach: bool | None = None) -> None:
-    """Clip each element of the gradients to [-clip_value, clip_value].
+    """``grad = min(max(grad, -clip_value), clip_value)``, element by element.
 
-    >>> import mini_dl as torch
+    Shapes: gradients of any shapes.
+    Raises: TypeError for what cannot be iterated.
+
     >>> w = torch.zeros(2, requires_grad=True)
     >>> w.grad = torch.tensor([3.0, -4.0])
     >>> torch.nn.utils.clip_grad_value_(w, 3.5)
@@ -115,7 +131,19 @@ def clip_grad_value_(parameters: Tensors, clip_value: float, foreach: bool | Non
 def clip_grad_norm(
     parameters: Tensors, max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False, foreach: bool | None = None
 ) -> Tensor:
-    """The old name of `clip_grad_norm_`."""
+    """The old name of `clip_grad_norm_`: ``grad = grad * min(1, max_norm / (norm + 1e-6))``, with a warning.
+
+    Shapes: gradients of any shapes -> ().
+    Raises: RuntimeError if the norm is not finite and `error_if_nonfinite`.
+
+    >>> import warnings
+    >>> w = torch.zeros(2, requires_grad=True)
+    >>> w.grad = torch.tensor([3.0, 4.0])
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore")
+    ...     torch.nn.utils.clip_grad_norm(w, 1.0)
+    tensor(5.)
+    """
     warnings.warn(
         "`torch.nn.utils.clip_grad_norm` is now deprecated in favor of `torch.nn.utils.clip_grad_norm_`.",
         FutureWarning,

@@ -9,9 +9,11 @@ from mini_dl.tensor import Tensor, typename
 
 
 def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
-    """All parameters, flattened, one after the other.
+    """``cat([p.flatten() for p in parameters])``: all parameters in one vector.
 
-    >>> import mini_dl as torch
+    Shapes: tensors of any shapes -> (the number of their elements).
+    Raises: ValueError for no parameters; AttributeError for what is not a tensor.
+
     >>> torch.nn.utils.parameters_to_vector([torch.ones(2), torch.zeros(1, 2)])
     tensor([1., 1., 0., 0.])
     """
@@ -19,9 +21,11 @@ def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
 
 
 def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
-    """Make each parameter a piece of `vec`, sharing its memory. TypeError if it is not a tensor.
+    """``parameters[i] = vec[a : b].reshape(shape)``: each parameter becomes a piece of `vec`, whose memory it shares.
 
-    >>> import mini_dl as torch
+    Shapes: `vec` (the number of elements of the parameters).
+    Raises: TypeError if `vec` is not a tensor; RuntimeError if it is too short.
+
     >>> w = torch.nn.Parameter(torch.zeros(2))
     >>> torch.nn.utils.vector_to_parameters(torch.tensor([1.0, 2.0]), [w])
     >>> w.detach()

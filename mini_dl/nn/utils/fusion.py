@@ -13,9 +13,11 @@ _M = TypeVar("_M", bound=Module)
 
 
 def fuse_conv_bn_eval(conv: _M, bn: Module, transpose: bool = False) -> _M:
-    """A convolution equal to `conv` followed by `bn`; AssertionError unless both are in evaluation mode.
+    """``fused(x) = bn(conv(x))``: one convolution, with scaled weights.
 
-    >>> import mini_dl as torch
+    Shapes: those of `conv`.
+    Raises: AssertionError unless both are in evaluation mode.
+
     >>> conv, norm = torch.nn.Conv1d(2, 3, 2).eval(), torch.nn.BatchNorm1d(3).eval()
     >>> x = torch.ones(1, 2, 4)
     >>> bool(torch.nn.utils.fuse_conv_bn_eval(conv, norm)(x).allclose(norm(conv(x)), atol=1e-6))
@@ -39,10 +41,12 @@ def fuse_conv_bn_weights(
     bn_b: Tensor | None,
     transpose: bool = False,
 ) -> tuple[Parameter, Parameter]:
-    """Weight and bias of a convolution followed by a batch norm with these statistics: ``w s`` and ``(b - mean) s + bn_b`` with
-    ``s = bn_w / sqrt(var + eps)``.
+    """``weight = conv_w * s`` and ``bias = (conv_b - bn_rm) * s + bn_b``, for each output channel, with ``s = bn_w / sqrt(bn_rv +
+    bn_eps)``.
 
-    >>> import mini_dl as torch
+    Shapes: `conv_w` (O, C, *kernel), the others (O); (C, O, *kernel) if `transpose` -> the shapes of weight and bias.
+    Raises: RuntimeError if the sizes do not fit.
+
     >>> statistics = torch.tensor([1.0]), torch.tensor([4.0])
     >>> weight, bias = torch.nn.utils.fuse_conv_bn_weights(torch.ones(1, 1, 1), None, *statistics, 0.0, None, None)
     >>> weight.item(), bias.item()
@@ -63,9 +67,11 @@ def fuse_conv_bn_weights(
 
 
 def fuse_linear_bn_eval(linear: _M, bn: Module) -> _M:
-    """A linear layer equal to `linear` followed by `bn`; AssertionError unless both are in evaluation mode.
+    """``fused(x) = bn(linear(x))``: one linear layer, with scaled weights.
 
-    >>> import mini_dl as torch
+    Shapes: those of `linear`.
+    Raises: AssertionError unless both are in evaluation mode, and have as many features.
+
     >>> linear, norm = torch.nn.Linear(2, 3).eval(), torch.nn.BatchNorm1d(3).eval()
     >>> x = torch.ones(4, 2)
     >>> bool(torch.nn.utils.fuse_linear_bn_eval(linear, norm)(x).allclose(norm(linear(x)), atol=1e-6))
@@ -87,9 +93,12 @@ def fuse_linear_bn_eval(linear: _M, bn: Module) -> _M:
 def fuse_linear_bn_weights(
     linear_w: Tensor, linear_b: Tensor | None, bn_rm: Tensor, bn_rv: Tensor, bn_eps: float, bn_w: Tensor, bn_b: Tensor
 ) -> tuple[Parameter, Parameter]:
-    """Weight and bias of a linear layer followed by a batch norm with these statistics.
+    """``weight = linear_w * s`` and ``bias = (linear_b - bn_rm) * s + bn_b``, for each output, with ``s = bn_w / sqrt(bn_rv +
+    bn_eps)``.
 
-    >>> import mini_dl as torch
+    Shapes: `linear_w` (O, I), the others (O) -> (O, I), (O).
+    Raises: RuntimeError if the sizes do not fit.
+
     >>> one = torch.ones(1)
     >>> weight, bias = torch.nn.utils.fuse_linear_bn_weights(torch.ones(1, 1), None, one, 4 * one, 0.0, one, one)
     >>> weight.item(), bias.item()

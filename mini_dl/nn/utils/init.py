@@ -13,9 +13,9 @@ _M = TypeVar("_M", bound=Module)
 def skip_init(module_cls: type[_M], *args: Any, **kwargs: Any) -> _M:
     """``module_cls(*args, **kwargs)`` with uninitialized parameters, without drawing a random number.
 
-    RuntimeError if `module_cls` is not a subclass of Module, or does not accept ``device``.
+    Shapes: no tensors.
+    Raises: RuntimeError if `module_cls` is not a subclass of Module, or does not accept ``device``.
 
-    >>> import mini_dl as torch
     >>> torch.nn.utils.skip_init(torch.nn.Linear, 3, 2)
     Linear(in_features=3, out_features=2, bias=True)
     """

@@ -11,9 +11,12 @@ _M = TypeVar("_M", bound=Module)
 
 
 def convert_conv2d_weight_memory_format(module: _M, memory_format: object) -> _M:
-    """Store the weights of all two-dimensional convolutions below `module` in this order. Returns `module`.
+    """``weight = weight.clone(memory_format=memory_format)`` for all two-dimensional convolutions below `module`, which is
+    returned.
 
-    >>> import mini_dl as torch
+    Shapes: weights (O, C, K1, K2), which stay so: only their order in memory changes.
+    Raises: AttributeError unless `module` is one.
+
     >>> conv = torch.nn.Conv2d(3, 4, 2)
     >>> torch.nn.utils.convert_conv2d_weight_memory_format(conv, torch.channels_last).weight.stride()
     (12, 1, 6, 3)
@@ -22,9 +25,12 @@ def convert_conv2d_weight_memory_format(module: _M, memory_format: object) -> _M
 
 
 def convert_conv3d_weight_memory_format(module: _M, memory_format: object) -> _M:
-    """Store the weights of all three-dimensional convolutions below `module` in this order. Returns `module`.
+    """``weight = weight.clone(memory_format=memory_format)`` for all three-dimensional convolutions below `module`, which is
+    returned.
 
-    >>> import mini_dl as torch
+    Shapes: weights (O, C, K1, K2, K3), which stay so: only their order in memory changes.
+    Raises: AttributeError unless `module` is one.
+
     >>> conv = torch.nn.Conv3d(3, 4, 2)
     >>> torch.nn.utils.convert_conv3d_weight_memory_format(conv, torch.channels_last_3d).weight.stride()
     (24, 1, 12, 6, 3)

@@ -31,14 +31,16 @@ _MAPS = ("matrix_exp", "cayley", "householder")
 def orthogonal(
     module: Module, name: str = "weight", orthogonal_map: str | None = None, *, use_trivialization: bool = True
 ) -> Module:
-    """Keep the matrices (..., m, n) of a tensor orthogonal (unitary): orthonormal columns, or rows where m < n. Returns `module`.
+    """``W.H @ W = I``, or ``W @ W.H = I`` where W is wide: a tensor that stays orthogonal (unitary). Returns `module`.
 
-    The map from any matrix X, with A = tril(X) - tril(X)^H: ``exp(A)`` ("matrix_exp"), ``(1 - A/2)^-1 (1 + A/2)`` ("cayley"),
-    or a product of reflections ("householder"). With `use_trivialization` the result is multiplied by a fixed orthogonal ``base``
-    (Lezcano Casado 2019, Trivializations for gradient-based optimization on manifolds).
-    ValueError for another map, or a tensor of fewer than two dimensions.
+    The map from any matrix X, with ``A = tril(X) - tril(X).H``: ``exp(A)`` ("matrix_exp"), ``inv(1 - A / 2) @ (1 + A / 2)``
+    ("cayley"), or a product of reflections ("householder"). With `use_trivialization` the result is multiplied by a fixed
+    orthogonal ``base``.
 
-    >>> import mini_dl as torch
+    Shapes: matrices (*, m, n).
+    Raises: ValueError for an unknown `orthogonal_map`, an unknown tensor, or one of fewer than two dimensions.
+    Source: Lezcano Casado, Trivializations for gradient-based optimization on manifolds, 2019.
+
     >>> layer = torch.nn.utils.parametrizations.orthogonal(torch.nn.Linear(3, 3))
     >>> bool((layer.weight @ layer.weight.T).allclose(torch.eye(3), atol=1e-5))
     True
@@ -140,10 +142,13 @@ def _nearest(tall: Tensor) -> Tensor:
 
 
 def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Module:
-    """Make a tensor ``g v / |v|`` (Salimans and Kingma 2016): ``original0`` is the length g, over all dimensions but `dim`
-    (None: over all), ``original1`` the direction v. Returns `module`.
+    """``W = g * v / norm(v)``: ``original0`` is the length g, over all dimensions but `dim` (None: over all), ``original1`` the
+    direction v. Returns `module`.
 
-    >>> import mini_dl as torch
+    Shapes: a tensor of any shape, which does not change.
+    Raises: ValueError for an unknown tensor.
+    Source: Salimans and Kingma, Weight normalization, 2016, section 2.
+
     >>> layer = torch.nn.utils.parametrizations.weight_norm(torch.nn.Linear(3, 2))
     >>> [name for name, _ in layer.named_parameters()]
     ['bias', 'parametrizations.weight.original0', 'parametrizations.weight.original1']
@@ -175,11 +180,14 @@ class _WeightNorm(Module):
 def spectral_norm(
     module: Module, name: str = "weight", n_power_iterations: int = 1, eps: float = 1e-12, dim: int | None = None
 ) -> Module:
-    """Divide a tensor by its largest singular value, as a matrix with `dim` in front (Miyato et al. 2018). Returns `module`.
+    """``W = original / sigma`` with the largest singular value of the tensor as a matrix with `dim` in front. Returns `module`.
 
     The value is estimated by power iteration, with `n_power_iterations` more steps whenever the tensor is computed in training.
 
-    >>> import mini_dl as torch
+    Shapes: a tensor of any shape, which does not change.
+    Raises: ValueError for an unknown tensor, and unless the steps are positive.
+    Source: Miyato et al., Spectral normalization for generative adversarial networks, 2018, section 2.1.
+
     >>> layer = torch.nn.utils.parametrizations.spectral_norm(torch.nn.Linear(3, 2), n_power_iterations=50)
     >>> round(torch.linalg.matrix_norm(layer.weight, 2).item(), 3)
     1.0

@@ -36,9 +36,10 @@ _CHANGES = (
 
 
 class cached(Block, contextlib.ContextDecorator):
-    """Within the block, each parametrized tensor is computed once, when it is first accessed.
+    """Within the block, each parametrized tensor is computed once, when it is first read.
 
-    >>> import mini_dl as torch
+    Raises: nothing of its own.
+
     >>> layer = torch.nn.utils.parametrizations.weight_norm(torch.nn.Linear(2, 2))
     >>> with torch.nn.utils.parametrize.cached():
     ...     layer.weight is layer.weight
@@ -58,11 +59,13 @@ class cached(Block, contextlib.ContextDecorator):
 
 
 class ParametrizationList(ModuleList):
-    """The modules that compute one tensor, and what they compute it from: ``original``, or ``original0``, ``original1`` ... where
-    the first module takes several tensors. Calling it without arguments returns the tensor.
-    ValueError for no modules, or a ``right_inverse`` that does not return tensors.
+    """``out = module[n - 1](... module[0](original))``: the modules that compute one tensor, and what they compute it from.
 
-    >>> import mini_dl as torch
+    That is ``original``, or ``original0``, ``original1`` ... where the first module takes several tensors.
+
+    Shapes: called without arguments -> the tensor.
+    Raises: ValueError for no modules, or a ``right_inverse`` that does not return tensors.
+
     >>> layer = torch.nn.utils.parametrizations.spectral_norm(torch.nn.Linear(3, 2))
     >>> layer.parametrizations.weight.original.shape
     torch.Size([2, 3])
@@ -159,16 +162,18 @@ class ParametrizationList(ModuleList):
 
 
 def register_parametrization(module: Module, tensor_name: str, parametrization: Module, *, unsafe: bool = False) -> Module:
-    """Make ``module.tensor_name`` ``parametrization(original)``; the original stays the parameter or buffer. Returns `module`.
+    """``module.tensor_name = parametrization(original)`` whenever it is read; the original stays the parameter or buffer. Returns
+    `module`.
 
-    Assigning to the tensor calls ``parametrization.right_inverse``. ValueError if there is no such tensor, or if its shape or
-    type would change and `unsafe` is not set.
+    Assigning to the tensor calls ``parametrization.right_inverse``.
 
-    >>> import mini_dl as torch
-    >>> class Symmetric(torch.nn.Module):
+    Shapes: a tensor of any shape, which must not change unless `unsafe`.
+    Raises: ValueError if there is no such tensor, or if its shape or type would change and `unsafe` is not set.
+
+    >>> class Symmetric(nn.Module):
     ...     def forward(self, input):
     ...         return input.triu() + input.triu(1).mT
-    >>> layer = torch.nn.utils.parametrize.register_parametrization(torch.nn.Linear(3, 3), "weight", Symmetric())
+    >>> layer = nn.utils.parametrize.register_parametrization(nn.Linear(3, 3), "weight", Symmetric())
     >>> bool((layer.weight == layer.weight.mT).all())
     True
     """
@@ -197,7 +202,8 @@ def register_parametrization(module: Module, tensor_name: str, parametrization: 
 def is_parametrized(module: Module, tensor_name: str | None = None) -> bool:
     """Whether the tensor, or any tensor of `module`, has a parametrization.
 
-    >>> import mini_dl as torch
+    Raises: nothing: False for what is not a module.
+
     >>> torch.nn.utils.parametrize.is_parametrized(torch.nn.Linear(2, 2))
     False
     """
@@ -208,11 +214,12 @@ def is_parametrized(module: Module, tensor_name: str | None = None) -> bool:
 
 
 def remove_parametrizations(module: Module, tensor_name: str, leave_parametrized: bool = True) -> Module:
-    """Make the tensor an ordinary one again, with its present value or that of the original. Returns `module`.
+    """``module.tensor_name = value``, an ordinary tensor again: with its present value, or with that of the original unless
+    `leave_parametrized`. Returns `module`.
 
-    ValueError if it has no parametrization, or if there are several originals and `leave_parametrized` is not set.
+    Shapes: no change.
+    Raises: ValueError if it has no parametrization, or if there are several originals and `leave_parametrized` is not set.
 
-    >>> import mini_dl as torch
     >>> layer = torch.nn.utils.parametrizations.weight_norm(torch.nn.Linear(2, 2))
     >>> layer = torch.nn.utils.parametrize.remove_parametrizations(layer, "weight")
     >>> [name for name, _ in layer.named_parameters()]
@@ -246,7 +253,8 @@ def remove_parametrizations(module: Module, tensor_name: str, leave_parametrized
 def type_before_parametrizations(module: Module) -> type:
     """The class that `module` had before it was parametrized.
 
-    >>> import mini_dl as torch
+    Raises: nothing: another object has its own class.
+
     >>> layer = torch.nn.utils.parametrizations.weight_norm(torch.nn.Linear(2, 2))
     >>> type(layer).__name__, torch.nn.utils.parametrize.type_before_parametrizations(layer).__name__
     ('ParametrizedLinear', 'Linear')
@@ -257,7 +265,8 @@ def type_before_parametrizations(module: Module) -> type:
 def transfer_parametrizations_and_params(from_module: Module, to_module: Module, tensor_name: str | None = None) -> Module:
     """Give `to_module` the parametrizations of `from_module`, all or one tensor's, with their originals. Returns `to_module`.
 
-    >>> import mini_dl as torch
+    Raises: AttributeError if `from_module` is parametrized and `to_module` lacks the tensor.
+
     >>> layer, other = torch.nn.utils.parametrizations.weight_norm(torch.nn.Linear(2, 2)), torch.nn.Linear(2, 2)
     >>> torch.nn.utils.parametrize.is_parametrized(torch.nn.utils.parametrize.transfer_parametrizations_and_params(layer, other))
     True
@@ -349,7 +358,7 @@ def _subclass_with(plain: Any, names: frozenset[str]) -> type:
     def __getstate__(self: Module) -> NoReturn:
         raise RuntimeError("Serialization of parametrized modules is only supported through state_dict().")
 
-    def __deepcopy__(self: Module, memo: dict[int, Any]) -> Any:
+    def __deepcopy__(self: Module, memo: dict[int, object]) -> Any:
         if id(self) not in memo:
             memo[id(self)] = replica = Module.__new__(type(self))
             replica.__setstate__(copy.deepcopy(plain.__getstate__(self), memo))

@@ -20,10 +20,14 @@ Scores: TypeAlias = Tensor | None
 
 
 class BasePruningMethod(ABC):
-    """The hook that computes ``name = name_mask * name_orig`` before each forward. A pruning method defines ``compute_mask``
-    and ``PRUNING_TYPE``: the part of a pruned tensor from which a further mask is computed.
+    """``name = name_mask * name_orig``: the hook that computes it before each forward.
 
-    >>> import mini_dl as torch
+    A pruning method defines ``compute_mask`` and ``PRUNING_TYPE``: the part of a pruned tensor from which a further mask is
+    computed.
+
+    Shapes: a parameter of any shape, and a mask of the same.
+    Raises: TypeError without a ``compute_mask``.
+
     >>> class Positive(torch.nn.utils.prune.BasePruningMethod):
     ...     PRUNING_TYPE = "unstructured"
     ...     def compute_mask(self, t, default_mask):
@@ -117,9 +121,11 @@ class BasePruningMethod(ABC):
 
 
 class PruningContainer(BasePruningMethod):
-    """Several methods, one after the other; a new one sees what the earlier ones left.
+    """``mask = mask_n * ... * mask_1``: several methods, one after the other; a new one sees what the earlier ones left.
 
-    >>> import mini_dl as torch
+    Shapes: a parameter of any shape, and a mask of the same.
+    Raises: AttributeError for what is not a pruning method.
+
     >>> layer = torch.nn.Linear(2, 2)
     >>> for _ in range(2):
     ...     _ = torch.nn.utils.prune.l1_unstructured(layer, "weight", amount=1)
@@ -184,9 +190,11 @@ def _remaining(method: BasePruningMethod, t: Tensor, mask: Tensor) -> Tensor | t
 
 
 class Identity(BasePruningMethod):
-    """Prunes nothing.
+    """``mask = 1``: prunes nothing.
 
-    >>> import mini_dl as torch
+    Shapes: a parameter of any shape, and a mask of the same.
+    Raises: AssertionError for scores of another shape.
+
     >>> torch.nn.utils.prune.Identity().prune(torch.tensor([1.0, 2.0]))
     tensor([1., 2.])
     """
@@ -238,9 +246,11 @@ class _Unstructured(_Amount):
 
 
 class RandomUnstructured(_Unstructured):
-    """Prunes elements at random.
+    """``mask[i] = 0`` for `amount` elements at random, as a number or a fraction.
 
-    >>> import mini_dl as torch
+    Shapes: a parameter of any shape, and a mask of the same.
+    Raises: ValueError for a negative `amount`, or a fraction above 1; TypeError if it is not a number.
+
     >>> int((torch.nn.utils.prune.RandomUnstructured(amount=0.5).prune(torch.ones(10)) == 0).sum())
     5
     """
@@ -254,9 +264,12 @@ class RandomUnstructured(_Unstructured):
 
 
 class L1Unstructured(_Unstructured):
-    """Prunes the smallest elements.
+    """``mask[i] = 0`` for the `amount` elements of the smallest ``abs(t[i])``, as a number or a fraction.
 
-    >>> import mini_dl as torch
+    Shapes: a parameter of any shape, and a mask of the same.
+    Raises: ValueError for a negative `amount`, or a fraction above 1; TypeError if it is not a number.
+    Source: Han et al., Learning both weights and connections for efficient neural networks, 2015, section 3.
+
     >>> torch.nn.utils.prune.L1Unstructured(amount=2).prune(torch.tensor([1.0, -3.0, 2.0]))
     tensor([ 0., -3.,  0.])
     """
@@ -298,9 +311,11 @@ class _Structured(_Amount):
 
 
 class RandomStructured(_Structured):
-    """Prunes slices at random.
+    """``mask[i] = 0`` for `amount` slices along `dim` at random, as a number or a fraction.
 
-    >>> import mini_dl as torch
+    Shapes: a parameter of at least two dimensions, and a mask of the same shape.
+    Raises: ValueError for a negative `amount`, or a fraction above 1, and for fewer dimensions; TypeError if it is not a number.
+
     >>> torch.nn.utils.prune.RandomStructured(amount=1, dim=1).prune(torch.ones(2, 3)).sum()
     tensor(4.)
     """
@@ -319,9 +334,11 @@ class RandomStructured(_Structured):
 
 
 class LnStructured(_Structured):
-    """Prunes the slices of the smallest n-norm.
+    """``mask[i] = 0`` for the `amount` slices along `dim` of the smallest n-norm, as a number or a fraction.
 
-    >>> import mini_dl as torch
+    Shapes: a parameter of at least two dimensions, and a mask of the same shape.
+    Raises: ValueError for a negative `amount`, or a fraction above 1, and for fewer dimensions; TypeError if it is not a number.
+
     >>> torch.nn.utils.prune.LnStructured(amount=1, n=1, dim=0).prune(torch.tensor([[1.0, 2.0], [0.5, 1.0]]))
     tensor([[1., 2.],
             [0., 0.]])
@@ -343,9 +360,11 @@ class LnStructured(_Structured):
 
 
 class CustomFromMask(BasePruningMethod):
-    """Prunes with a given mask.
+    """``out = mask * t`` with the mask that is given.
 
-    >>> import mini_dl as torch
+    Shapes: a parameter of any shape, and a mask of the same.
+    Raises: AssertionError for a mask of another shape.
+
     >>> torch.nn.utils.prune.CustomFromMask(torch.tensor([1, 0])).prune(torch.tensor([5.0, 6.0]))
     tensor([5., 0.])
     """
@@ -369,9 +388,11 @@ class CustomFromMask(BasePruningMethod):
 
 
 def identity(module: _M, name: str) -> _M:
-    """Give the parameter `name` a mask of ones. Returns `module`.
+    """``mask = 1`` for the parameter `name`: it becomes a pruned one that lacks nothing. Returns `module`.
 
-    >>> import mini_dl as torch
+    Shapes: a parameter of any shape.
+    Raises: AttributeError for an unknown parameter.
+
     >>> layer = torch.nn.Linear(2, 2)
     >>> torch.nn.utils.prune.identity(layer, "weight").weight_mask
     tensor([[1., 1.],
@@ -382,9 +403,11 @@ def identity(module: _M, name: str) -> _M:
 
 
 def random_unstructured(module: _M, name: str, amount: float) -> _M:
-    """Prune `amount` elements of the parameter `name` at random. Returns `module`.
+    """``mask[i] = 0`` for `amount` elements of the parameter `name` at random, as a number or a fraction. Returns `module`.
 
-    >>> import mini_dl as torch
+    Shapes: a parameter of any shape.
+    Raises: ValueError for an `amount` out of range; AttributeError for an unknown parameter.
+
     >>> layer = torch.nn.Linear(2, 2)
     >>> torch.nn.utils.prune.random_unstructured(layer, "weight", amount=3).weight_mask.sum()
     tensor(1.)
@@ -394,9 +417,13 @@ def random_unstructured(module: _M, name: str, amount: float) -> _M:
 
 
 def l1_unstructured(module: _M, name: str, amount: float, importance_scores: Scores = None) -> _M:
-    """Prune the `amount` elements of the parameter `name` with the smallest absolute values (or scores). Returns `module`.
+    """``mask[i] = 0`` for the `amount` elements of the parameter `name` of the smallest ``abs(t[i])``, or scores. Returns
+    `module`.
 
-    >>> import mini_dl as torch
+    Shapes: a parameter of any shape, and `importance_scores` of the same.
+    Raises: ValueError for an `amount` out of range; AttributeError for an unknown parameter.
+    Source: Han et al., Learning both weights and connections for efficient neural networks, 2015, section 3.
+
     >>> layer = torch.nn.Linear(2, 2)
     >>> _ = torch.nn.init.eye_(layer.weight)
     >>> torch.nn.utils.prune.l1_unstructured(layer, "weight", amount=2).weight_mask
@@ -408,9 +435,12 @@ def l1_unstructured(module: _M, name: str, amount: float, importance_scores: Sco
 
 
 def random_structured(module: _M, name: str, amount: float, dim: int) -> _M:
-    """Prune `amount` slices along `dim` of the parameter `name` at random. Returns `module`.
+    """``mask[i] = 0`` for `amount` slices along `dim` of the parameter `name` at random, as a number or a fraction. Returns
+    `module`.
 
-    >>> import mini_dl as torch
+    Shapes: a parameter of at least two dimensions.
+    Raises: ValueError for an `amount` out of range, or fewer dimensions; IndexError if there is no dimension `dim`.
+
     >>> layer = torch.nn.Linear(2, 2)
     >>> torch.nn.utils.prune.random_structured(layer, "weight", amount=1, dim=0).weight_mask.sum()
     tensor(2.)
@@ -420,9 +450,12 @@ def random_structured(module: _M, name: str, amount: float, dim: int) -> _M:
 
 
 def ln_structured(module: _M, name: str, amount: float, n: float | str, dim: int, importance_scores: Scores = None) -> _M:
-    """Prune the `amount` slices along `dim` of the parameter `name` with the smallest `n`-norms. Returns `module`.
+    """``mask[i] = 0`` for the `amount` slices along `dim` of the parameter `name` of the smallest n-norm, or scores. Returns
+    `module`.
 
-    >>> import mini_dl as torch
+    Shapes: a parameter of at least two dimensions, and `importance_scores` of the same shape.
+    Raises: ValueError for an `amount` out of range, or fewer dimensions; IndexError if there is no dimension `dim`.
+
     >>> layer = torch.nn.Linear(2, 2)
     >>> layer.weight = torch.nn.Parameter(torch.tensor([[1.0, 1.0], [2.0, 2.0]]))
     >>> torch.nn.utils.prune.ln_structured(layer, "weight", amount=1, n=2, dim=0).weight_mask
@@ -437,11 +470,12 @@ def global_unstructured(
     parameters: Iterable[tuple[Module, str]], pruning_method: type[BasePruningMethod],
     importance_scores: dict[tuple[Module, str], Tensor] | None = None, **kwargs: object,
 ) -> None:  # fmt: skip
-    """Prune all `parameters`, pairs (module, name), as if they were one tensor; `importance_scores` maps pairs to scores.
+    """``mask[i] = 0`` for elements of all `parameters`, pairs (module, name), as if they were one tensor; `importance_scores`
+    maps pairs to scores.
 
-    TypeError if `pruning_method` is not unstructured.
+    Shapes: parameters of any shapes.
+    Raises: TypeError if `parameters` cannot be iterated, or `pruning_method` is not unstructured.
 
-    >>> import mini_dl as torch
     >>> net = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2))
     >>> places = [(layer, "weight") for layer in net]
     >>> torch.nn.utils.prune.global_unstructured(places, torch.nn.utils.prune.L1Unstructured, amount=0.5)
@@ -470,9 +504,11 @@ def global_unstructured(
 
 
 def custom_from_mask(module: _M, name: str, mask: Tensor) -> _M:
-    """Prune the parameter `name` where `mask` is 0. Returns `module`.
+    """``name = mask * name_orig`` with the mask that is given. Returns `module`.
 
-    >>> import mini_dl as torch
+    Shapes: a parameter of any shape, and a mask of the same.
+    Raises: AssertionError for a mask of another shape.
+
     >>> layer = torch.nn.Linear(2, 2)
     >>> torch.nn.utils.prune.custom_from_mask(layer, "bias", mask=torch.tensor([1.0, 0.0])).bias[1] == 0
     tensor(True)
@@ -482,9 +518,11 @@ def custom_from_mask(module: _M, name: str, mask: Tensor) -> _M:
 
 
 def remove(module: _M, name: str) -> _M:
-    """Make the pruned tensor the parameter. Returns `module`; ValueError if it is not pruned.
+    """``name = name_mask * name_orig`` once, as a parameter again: what was pruned stays 0. Returns `module`.
 
-    >>> import mini_dl as torch
+    Shapes: no change.
+    Raises: ValueError if the parameter is not pruned.
+
     >>> layer = torch.nn.utils.prune.l1_unstructured(torch.nn.Linear(2, 2), "bias", amount=1)
     >>> layer = torch.nn.utils.prune.remove(layer, "bias")
     >>> int((layer.bias == 0).sum()), torch.nn.utils.prune.is_pruned(layer)
@@ -499,9 +537,11 @@ def remove(module: _M, name: str) -> _M:
 
 
 def is_pruned(module: Module) -> bool:
-    """Whether a parameter of `module`, or of one below, is pruned.
+    """``True`` if a parameter of `module`, or of one below, is pruned.
 
-    >>> import mini_dl as torch
+    Shapes: no tensors.
+    Raises: AttributeError unless `module` is one.
+
     >>> torch.nn.utils.prune.is_pruned(torch.nn.Linear(2, 2))
     False
     """

@@ -10,6 +10,7 @@ import numpy as np
 from mini_dl import _dtypes
 from mini_dl._dtypes import Array
 from mini_dl.autograd.node_names import rename
+from mini_dl.autograd.primitive import not_a_tensor
 from mini_dl.ops.joining import cat, stack
 from mini_dl.tensor import Tensor, wrap
 
@@ -33,11 +34,14 @@ def _conversion(name: str, dtype: _dtypes.dtype) -> Callable[[PackedSequence], P
 
 
 class PackedSequence(_Packed):
-    """The elements of the first step, then those of the second ...; ``batch_sizes`` says how many sequences reach each step.
+    """``data[offset[t] + n]`` is element t of the n-th longest sequence, ``batch_sizes[t]`` the number of sequences that reach
+    step t.
 
-    ``sorted_indices`` puts the sequences in order of decreasing length.
+    ``sorted_indices`` puts the sequences in order of decreasing length. Made by `pack_sequence` and `pack_padded_sequence`.
 
-    >>> import mini_dl as torch
+    Shapes: `data` (the sum of the lengths, *), `batch_sizes` (longest), the indices (N).
+    Raises: AssertionError for one argument that is not a pair.
+
     >>> packed = torch.nn.utils.rnn.pack_sequence([torch.tensor([1, 2, 3]), torch.tensor([4, 5])])
     >>> packed.data, packed.batch_sizes
     (tensor([1, 4, 2, 5, 3]), tensor([2, 2, 1]))
@@ -48,6 +52,8 @@ class PackedSequence(_Packed):
         unsorted_indices: Tensor | None = None,
     ) -> PackedSequence:  # fmt: skip
         if batch_sizes is None:
+            if not isinstance(data, (list, tuple)) or len(data) != 2:
+                raise AssertionError("Expected data to be a list or tuple of length 2")
             data, batch_sizes = data
         if unsorted_indices is None:
             unsorted_indices = invert_permutation(sorted_indices)
@@ -90,13 +96,19 @@ class PackedSequence(_Packed):
 
 
 def invert_permutation(permutation: Tensor | None) -> Tensor | None:
-    """The permutation that undoes `permutation`.
+    """``out[permutation[i]] = i``: the permutation that undoes `permutation`; None for None.
 
-    >>> import mini_dl as torch
+    Shapes: (N) -> (N).
+    Raises: TypeError for what is not a tensor.
+
     >>> torch.nn.utils.rnn.invert_permutation(torch.tensor([2, 0, 1]))
     tensor([1, 2, 0])
     """
-    return None if permutation is None else wrap(np.argsort(permutation._array))
+    if permutation is None:
+        return None
+    if not isinstance(permutation, Tensor):
+        raise not_a_tensor("invert_permutation", "permutation", 1, permutation)
+    return wrap(np.argsort(permutation._array))
 
 
 def _rows(batch_sizes: Array) -> Tensor:
@@ -108,11 +120,13 @@ def _rows(batch_sizes: Array) -> Tensor:
 def pack_padded_sequence(
     input: Tensor, lengths: Tensor | Sequence[int], batch_first: bool = False, enforce_sorted: bool = True
 ) -> PackedSequence:
-    """Pack padded sequences (steps, N, *), or (N, steps, *) with `batch_first`, of the given `lengths`.
+    """``data = cat([input[t, :batch_sizes[t]] for t in steps])``: the elements of padded sequences step by step, without the
+    padding.
 
-    RuntimeError unless the lengths are positive, one for each sequence, and decreasing (or `enforce_sorted` is False).
+    Shapes: `input` (T, N, *), or (N, T, *) if `batch_first`, `lengths` (N) -> PackedSequence.
+    Raises: RuntimeError unless the lengths are positive, as many as sequences, and decreasing (any order unless
+    `enforce_sorted`).
 
-    >>> import mini_dl as torch
     >>> padded = torch.tensor([[1, 2, 3], [4, 5, 0]])
     >>> torch.nn.utils.rnn.pack_padded_sequence(padded, [3, 2], batch_first=True).data
     tensor([1, 4, 2, 5, 3])
@@ -149,10 +163,11 @@ def pack_padded_sequence(
 def pad_packed_sequence(
     sequence: PackedSequence, batch_first: bool = False, padding_value: float = 0.0, total_length: int | None = None
 ) -> tuple[Tensor, Tensor]:
-    """The sequences (steps, N, *), or (N, steps, *), padded to the longest or to `total_length`; and their lengths.
-    ValueError for a `total_length` below the longest.
+    """``out[t, n] = sequence[n][t] if t < lengths[n] else padding_value``, and the lengths.
 
-    >>> import mini_dl as torch
+    Shapes: PackedSequence -> (T, N, *), or (N, T, *) if `batch_first`, and (N), with T the longest length or `total_length`.
+    Raises: ValueError for a `total_length` below the longest; AttributeError for what is not packed.
+
     >>> packed = torch.nn.utils.rnn.pack_sequence([torch.tensor([1, 2, 3]), torch.tensor([4, 5])])
     >>> torch.nn.utils.rnn.pad_packed_sequence(packed, batch_first=True)
     (tensor([[1, 2, 3],
@@ -182,10 +197,11 @@ def pad_packed_sequence(
 def pad_sequence(
     sequences: Iterable[Tensor], batch_first: bool = False, padding_value: float = 0.0, padding_side: str = "right"
 ) -> Tensor:
-    """Sequences (length, *) as one tensor (longest, N, *), or (N, longest, *) with `batch_first`.
-    RuntimeError for no sequences, or an unknown side.
+    """``out[t, n] = sequences[n][t] if t < len(sequences[n]) else padding_value``, or padded on the "left" by `padding_side`.
 
-    >>> import mini_dl as torch
+    Shapes: N sequences (length, *) -> (longest, N, *), or (N, longest, *) if `batch_first`.
+    Raises: RuntimeError for no sequences, or an unknown side.
+
     >>> torch.nn.utils.rnn.pad_sequence([torch.tensor([1, 2]), torch.tensor([3])], batch_first=True, padding_value=9)
     tensor([[1, 2],
             [3, 9]])
@@ -206,20 +222,27 @@ def pad_sequence(
 
 
 def unpad_sequence(padded_sequences: Tensor, lengths: Tensor, batch_first: bool = False) -> list[Tensor]:
-    """The sequences without their padding.
+    """``out[n] = padded_sequences[:lengths[n], n]``: the sequences without their padding.
 
-    >>> import mini_dl as torch
+    Shapes: (T, N, *), or (N, T, *) if `batch_first`, `lengths` (N) -> N sequences (length, *).
+    Raises: ValueError unless there are as many lengths as sequences; IndexError for fewer than two dimensions.
+
     >>> torch.nn.utils.rnn.unpad_sequence(torch.tensor([[1, 2], [3, 0]]), torch.tensor([2, 1]), batch_first=True)
     [tensor([1, 2]), tensor([3])]
     """
     rows = padded_sequences if batch_first else padded_sequences.transpose(0, 1)
-    return [row[:length] for row, length in zip(rows.unbind(0), lengths.tolist())]
+    counts = lengths.tolist()
+    if len(counts) != len(rows):
+        raise ValueError(f"unpad_sequence: {len(counts)} lengths for {len(rows)} sequences")
+    return [row[:length] for row, length in zip(rows.unbind(0), counts)]
 
 
 def pack_sequence(sequences: Sequence[Tensor], enforce_sorted: bool = True) -> PackedSequence:
-    """Pack sequences (length, *).
+    """``pack_padded_sequence(pad_sequence(sequences), lengths)``
 
-    >>> import mini_dl as torch
+    Shapes: N sequences (length, *) -> PackedSequence.
+    Raises: RuntimeError for no sequences, or lengths that do not decrease while `enforce_sorted`.
+
     >>> torch.nn.utils.rnn.pack_sequence([torch.tensor([1, 2]), torch.tensor([3])]).batch_sizes
     tensor([2, 1])
     """
@@ -227,9 +250,11 @@ def pack_sequence(sequences: Sequence[Tensor], enforce_sorted: bool = True) -> P
 
 
 def unpack_sequence(packed_sequences: PackedSequence) -> list[Tensor]:
-    """The sequences that were packed.
+    """``unpad_sequence(*pad_packed_sequence(packed_sequences))``: the sequences that were packed.
 
-    >>> import mini_dl as torch
+    Shapes: PackedSequence -> N sequences (length, *).
+    Raises: AttributeError for what is not packed.
+
     >>> packed = torch.nn.utils.rnn.pack_sequence([torch.tensor([1, 2]), torch.tensor([3])])
     >>> torch.nn.utils.rnn.unpack_sequence(packed)
     [tensor([1, 2]), tensor([3])]

@@ -111,11 +111,17 @@ class SpectralNormLoadStateDictPreHook:
 def spectral_norm(
     module: _M, name: str = "weight", n_power_iterations: int = 1, eps: float = 1e-12, dim: int | None = None
 ) -> _M:
-    """Divide the parameter `name` by its largest singular value, estimated by power iterations in each forward. Returns `module`.
+    """``weight = weight_orig / sigma`` with the largest singular value ``sigma = u @ W @ v``, computed before each forward.
+    Returns `module`.
 
-    RuntimeError if it is already normalized, ValueError if the parameter is None or has no shape yet.
+    `u` and `v` come from `n_power_iterations` steps ``v = W.T @ u / norm(W.T @ u)``, ``u = W @ v / norm(W @ v)`` at each forward
+    in training.
 
-    >>> import mini_dl as torch
+    Shapes: a parameter of any shape, taken as a matrix W with `dim` in front.
+    Raises: RuntimeError if it is normalized already; KeyError for an unknown parameter; ValueError unless the steps are
+    positive.
+    Source: Miyato et al., Spectral normalization for generative adversarial networks, 2018, section 2.1.
+
     >>> layer = torch.nn.utils.spectral_norm(torch.nn.Linear(3, 2))
     >>> [name for name, _ in layer.named_parameters()]
     ['bias', 'weight_orig']
@@ -144,9 +150,11 @@ def spectral_norm(
 
 
 def remove_spectral_norm(module: _M, name: str = "weight") -> _M:
-    """Make `name` one parameter again. ValueError if it is not normalized.
+    """``weight = weight_orig / sigma`` once, as a parameter again. Returns `module`.
 
-    >>> import mini_dl as torch
+    Shapes: no change.
+    Raises: ValueError if the parameter is not normalized.
+
     >>> layer = torch.nn.utils.spectral_norm(torch.nn.Linear(3, 2))
     >>> [name for name, _ in torch.nn.utils.remove_spectral_norm(layer).named_parameters()]
     ['bias', 'weight']

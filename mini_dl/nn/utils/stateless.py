@@ -21,7 +21,17 @@ def functional_call(
     module: Module, parameters_and_buffers: Tensors, args: object = None, kwargs: Kwargs | None = None, *,
     tie_weights: bool = True, strict: bool = False,
 ) -> Any:  # fmt: skip
-    """The deprecated name of ``torch.func.functional_call``."""
+    """``torch.func.functional_call(module, parameters_and_buffers, args, kwargs)``, under its old name, with a warning.
+
+    Shapes: what `module` takes -> what it returns.
+    Raises: what ``torch.func.functional_call`` raises.
+
+    >>> import warnings
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore")
+    ...     nn.utils.stateless.functional_call(nn.Linear(1, 1, bias=False), {"weight": torch.ones(1, 1)}, torch.ones(1))
+    tensor([1.])
+    """
     warnings.warn(
         "`torch.nn.utils.stateless.functional_call` is deprecated as of PyTorch 2.0 and will be removed in a future version of "
         "PyTorch. Please use `torch.func.functional_call` instead which is a drop-in replacement.",

@@ -34,9 +34,18 @@ class WeightNorm:
 
 
 def weight_norm(module: _M, name: str = "weight", dim: int | None = 0) -> _M:
-    """Replace the parameter `name` by its length ``name_g`` and its direction ``name_v``. Returns `module`.
+    """``weight = weight_g * weight_v / norm(weight_v)``, computed before each forward from two parameters. Returns `module`.
 
-    RuntimeError if it is already normalized, ValueError if it has no shape yet.
+    Shapes: a parameter of any shape; the norm is over all dimensions but `dim`, or over all for None.
+    Raises: RuntimeError if it is normalized already; AttributeError for an unknown parameter; ValueError if it has no shape yet.
+    Source: Salimans and Kingma, Weight normalization, 2016, section 2.
+
+    >>> import warnings
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore")
+    ...     layer = nn.utils.weight_norm(nn.Linear(3, 2))
+    >>> [name for name, _ in layer.named_parameters()]
+    ['bias', 'weight_g', 'weight_v']
     """
     warnings.warn(
         "`torch.nn.utils.weight_norm` is deprecated in favor of `torch.nn.utils.parametrizations.weight_norm`.",
@@ -60,7 +69,18 @@ def weight_norm(module: _M, name: str = "weight", dim: int | None = 0) -> _M:
 
 
 def remove_weight_norm(module: _M, name: str = "weight") -> _M:
-    """Make `name` one parameter again. ValueError if it is not normalized."""
+    """``weight = weight_g * weight_v / norm(weight_v)`` once, as a parameter again. Returns `module`.
+
+    Shapes: no change.
+    Raises: ValueError if the parameter is not normalized.
+
+    >>> import warnings
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore")
+    ...     layer = nn.utils.remove_weight_norm(nn.utils.weight_norm(nn.Linear(3, 2)))
+    >>> [name for name, _ in layer.named_parameters()]
+    ['bias', 'weight']
+    """
     for key, hook in module._forward_pre_hooks.items():
         if isinstance(hook, WeightNorm) and hook.name == name:
             weight = hook.compute_weight(module)

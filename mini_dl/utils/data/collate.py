@@ -19,7 +19,14 @@ CollateMap = dict[Any, Callable[..., Any]]
 
 
 def default_convert(data: object) -> Any:
-    """`data` with each NumPy array in it, at any depth, as a tensor over the same memory; tuples become lists."""
+    """`data` with each NumPy array in it, at any depth, as a tensor over the same memory; tuples become lists.
+
+    Raises: nothing of its own: what is not an array stays as it is.
+
+    >>> import numpy as np
+    >>> torch.utils.data.default_convert({"x": np.array([1, 2]), "name": "a"})
+    {'x': tensor([1, 2]), 'name': 'a'}
+    """
     if isinstance(data, Tensor):
         return data
     if isinstance(data, (np.ndarray, np.generic)):
@@ -30,10 +37,11 @@ def default_convert(data: object) -> Any:
 def default_collate(batch: object) -> Any:
     """The samples of a batch as one: tensors and arrays stacked, numbers as a tensor, containers element by element.
 
-    Strings remain a list. TypeError for other types; RuntimeError if sequences differ in length.
+    Strings remain a list.
 
-    >>> from mini_dl.utils.data import default_collate
-    >>> default_collate([(1, "a"), (2, "b")])
+    Raises: TypeError for other types; RuntimeError if sequences differ in length.
+
+    >>> torch.utils.data.default_collate([(1, "a"), (2, "b")])
     [tensor([1, 2]), ('a', 'b')]
     """
     return collate(batch, collate_fn_map=default_collate_fn_map)

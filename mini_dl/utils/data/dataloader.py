@@ -42,11 +42,10 @@ class DataLoader(Generic[T]):
     ends a worker, or it is killed, a RuntimeError is raised.
     `pin_memory` and `pin_memory_device` are checked, but have no effect.
 
-    ValueError for options that contradict each other.
+    Raises: ValueError for options that contradict each other, are negative, or do not go with an iterable dataset.
 
-    >>> import mini_dl as torch
-    >>> from mini_dl.utils.data import DataLoader, TensorDataset
-    >>> for batch in DataLoader(TensorDataset(torch.tensor([1, 2, 3])), batch_size=2):
+    >>> dataset = torch.utils.data.TensorDataset(torch.tensor([1, 2, 3]))
+    >>> for batch in torch.utils.data.DataLoader(dataset, batch_size=2):
     ...     print(batch)
     [tensor([1, 2])]
     [tensor([3])]

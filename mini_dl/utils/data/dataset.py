@@ -20,7 +20,18 @@ U = TypeVar("U")
 class Dataset(Generic[T]):
     """Samples by index. Subclasses define ``__getitem__``, and ``__len__`` for samplers that need it.
 
-    If ``__getitems__(indices)``, a list of samples, is defined too, whole batches are read with it.
+    If ``__getitems__(indices)``, a list of samples, is defined too, whole batches are read with it. ``first + second`` joins
+    two.
+
+    Raises: NotImplementedError where a subclass does not define ``__getitem__``.
+
+    >>> class Squares(torch.utils.data.Dataset):
+    ...     def __len__(self):
+    ...         return 4
+    ...     def __getitem__(self, index):
+    ...         return index**2
+    >>> [batch.tolist() for batch in torch.utils.data.DataLoader(Squares(), batch_size=2)]
+    [[0, 1], [4, 9]]
     """
 
     def __getitem__(self, index: Any) -> T:
@@ -31,18 +42,27 @@ class Dataset(Generic[T]):
 
 
 class IterableDataset(Dataset[T], Iterable[T]):
-    """Samples one after the other, from a stream. Subclasses define ``__iter__``."""
+    """Samples one after the other, from a stream. Subclasses define ``__iter__``. ``first + second`` reads one after the other.
+
+    Raises: TypeError without an ``__iter__``; ValueError from a DataLoader that is to shuffle it.
+
+    >>> class Lines(torch.utils.data.IterableDataset):
+    ...     def __iter__(self):
+    ...         yield from ["one", "two", "three"]
+    >>> list(torch.utils.data.DataLoader(Lines(), batch_size=2))
+    [['one', 'two'], ['three']]
+    """
 
     def __add__(self, other: Dataset[Any]) -> ChainDataset:  # type: ignore[override]
         return ChainDataset([self, other])
 
 
 class TensorDataset(Dataset[tuple[Tensor, ...]]):
-    """Sample `i` is the tuple of the i-th rows of the tensors. AssertionError unless all have the same number of rows.
+    """Sample `i` is the tuple of the i-th rows of the tensors.
 
-    >>> import mini_dl as torch
-    >>> from mini_dl.utils.data import TensorDataset
-    >>> TensorDataset(torch.tensor([[1, 2], [3, 4]]), torch.tensor([5, 6]))[1]
+    Raises: AssertionError unless all have the same number of rows.
+
+    >>> torch.utils.data.TensorDataset(torch.tensor([[1, 2], [3, 4]]), torch.tensor([5, 6]))[1]
     (tensor([3, 4]), tensor(6))
     """
 
@@ -63,7 +83,10 @@ class TensorDataset(Dataset[tuple[Tensor, ...]]):
 class StackDataset(Dataset[Any]):
     """Sample `i` is made of the i-th samples of several datasets: a tuple, or a dict if they were given names.
 
-    ValueError unless they are all given in the same way and have the same length.
+    Raises: ValueError unless there are some, all given in the same way and of the same length.
+
+    >>> torch.utils.data.StackDataset(image=[10, 20], label=["a", "b"])[1]
+    {'image': 20, 'label': 'b'}
     """
 
     datasets: tuple[Any, ...] | dict[str, Any]
@@ -110,7 +133,14 @@ def _items(dataset: Any, indices: list[Any]) -> list[Any]:
 
 
 class ConcatDataset(Dataset[T]):
-    """The samples of several datasets, one dataset after the other. AssertionError if there are none, or one is iterable only."""
+    """The samples of several datasets, one dataset after the other.
+
+    Raises: AssertionError if there are none, or one is iterable only; IndexError past the end.
+
+    >>> both = torch.utils.data.ConcatDataset(["ab", "cde"])
+    >>> len(both), both[3], both[-1]
+    (5, 'd', 'e')
+    """
 
     datasets: list[Any]
     cumulative_sizes: list[int]
@@ -142,7 +172,16 @@ class ConcatDataset(Dataset[T]):
 
 
 class ChainDataset(IterableDataset[Any]):
-    """The samples of several iterable datasets, one after the other."""
+    """The samples of several iterable datasets, one after the other.
+
+    Raises: AssertionError when it is iterated over what is not an IterableDataset.
+
+    >>> class Count(torch.utils.data.IterableDataset):
+    ...     def __iter__(self):
+    ...         return iter(range(2))
+    >>> list(torch.utils.data.ChainDataset([Count(), Count()]))
+    [0, 1, 0, 1]
+    """
 
     def __init__(self, datasets: Iterable[Dataset[Any]]) -> None:
         self.datasets = datasets
@@ -164,7 +203,11 @@ class ChainDataset(IterableDataset[Any]):
 class Subset(Dataset[T]):
     """The samples of `dataset` at `indices`.
 
-    NotImplementedError for a subclass that overrides ``__getitem__`` but not ``__getitems__``, with which batches are read.
+    Raises: NotImplementedError for a subclass that overrides ``__getitem__`` but not ``__getitems__``, with which batches are
+    read; IndexError for an index that `dataset` lacks.
+
+    >>> torch.utils.data.Subset("abcd", [3, 0])[0]
+    'd'
     """
 
     def __init__(self, dataset: Dataset[T] | Sequence[T], indices: Sequence[int]) -> None:
@@ -195,7 +238,12 @@ def random_split(
     """Random disjoint subsets of these lengths.
 
     Fractions that sum to 1 are rounded down, and the rest is distributed one by one from the first subset on.
-    ValueError if the lengths do not sum to that of the dataset.
+
+    Raises: ValueError if the lengths do not sum to that of the dataset.
+
+    >>> parts = torch.utils.data.random_split(range(10), [0.75, 0.25], torch.Generator().manual_seed(0))
+    >>> [list(part) for part in parts]
+    [[4, 1, 7, 5, 3, 9, 0, 8], [6, 2]]
     """
     total = len(dataset)  # type: ignore[arg-type]  # only some know their length
     if math.isclose(sum(lengths), 1) and sum(lengths) <= 1:

@@ -12,21 +12,37 @@ from mini_dl import _dtypes
 from mini_dl.kernels.mersenne import Generator
 from mini_dl.ops.creation import empty
 from mini_dl.ops.from_data import from_data
-from mini_dl.ops.random import multinomial, randint, randperm
+from mini_dl.ops.random import randint, randperm
+from mini_dl.ops.sampling import multinomial
 from mini_dl.tensor import wrap
 
 T = TypeVar("T", covariant=True)
 
 
 class Sampler(Generic[T]):
-    """An iterable of indices, or of lists of them. Subclasses define ``__iter__``, and ``__len__`` if it is known."""
+    """An iterable of indices, or of lists of them. Subclasses define ``__iter__``, and ``__len__`` if it is known.
+
+    Raises: NotImplementedError where a subclass does not.
+
+    >>> class EverySecond(torch.utils.data.Sampler):
+    ...     def __iter__(self):
+    ...         return iter(range(0, 6, 2))
+    >>> [batch.tolist() for batch in torch.utils.data.DataLoader(range(6), sampler=EverySecond())]
+    [[0], [2], [4]]
+    """
 
     def __iter__(self) -> Iterator[T]:
         raise NotImplementedError
 
 
 class SequentialSampler(Sampler[int]):
-    """0, 1, 2, ..."""
+    """The indices 0, 1, 2, ... of `data_source`.
+
+    Raises: TypeError when it is iterated, unless `data_source` has a length.
+
+    >>> list(torch.utils.data.SequentialSampler("abc"))
+    [0, 1, 2]
+    """
 
     def __init__(self, data_source: Sized) -> None:
         self.data_source = data_source
@@ -39,9 +55,13 @@ class SequentialSampler(Sampler[int]):
 
 
 class RandomSampler(Sampler[int]):
-    """All indices in random order (repeatedly, until `num_samples`), or independent random indices if `replacement`.
+    """All indices in random order (again and again, until there are `num_samples`), or independent random ones if `replacement`.
 
-    TypeError unless `replacement` is a bool, ValueError unless `num_samples` is positive.
+    Raises: TypeError unless `replacement` is a bool; ValueError unless there are samples to draw.
+
+    >>> _ = torch.manual_seed(0)
+    >>> list(torch.utils.data.RandomSampler("abcde"))
+    [1, 3, 4, 2, 0]
     """
 
     def __init__(
@@ -84,7 +104,14 @@ def random_seed(generator: Generator | None) -> int:
 
 
 class SubsetRandomSampler(Sampler[int]):
-    """The given indices in random order."""
+    """The given indices in random order.
+
+    Raises: TypeError when it is iterated, unless `indices` is a sequence.
+
+    >>> _ = torch.manual_seed(0)
+    >>> list(torch.utils.data.SubsetRandomSampler([5, 6, 7]))
+    [7, 5, 6]
+    """
 
     def __init__(self, indices: Sequence[int], generator: Generator | None = None) -> None:
         self.indices, self.generator = indices, generator
@@ -98,7 +125,15 @@ class SubsetRandomSampler(Sampler[int]):
 
 
 class WeightedRandomSampler(Sampler[int]):
-    """`num_samples` indices with probabilities by weight; without `replacement`, none twice. ValueError for bad arguments."""
+    """`num_samples` indices, each with probability ``weights[i] / sum(weights)``; without `replacement`, none twice.
+
+    Raises: ValueError unless `num_samples` is a positive int, `replacement` a bool and `weights` one-dimensional; RuntimeError
+    when it is iterated for more samples than there are, without `replacement`.
+
+    >>> _ = torch.manual_seed(0)
+    >>> list(torch.utils.data.WeightedRandomSampler([0.0, 1.0, 9.0], num_samples=5))
+    [2, 2, 2, 2, 2]
+    """
 
     def __init__(
         self, weights: Sequence[float], num_samples: int, replacement: bool = True, generator: Generator | None = None
@@ -122,10 +157,9 @@ class WeightedRandomSampler(Sampler[int]):
 class BatchSampler(Sampler[list[int]]):
     """Lists of `batch_size` indices of another sampler; the last may be shorter, or is left out if `drop_last`.
 
-    ValueError unless `batch_size` is a positive int and `drop_last` a bool.
+    Raises: ValueError unless `batch_size` is a positive int and `drop_last` a bool.
 
-    >>> from mini_dl.utils.data import BatchSampler
-    >>> list(BatchSampler(range(8), batch_size=3, drop_last=False))
+    >>> list(torch.utils.data.BatchSampler(range(8), batch_size=3, drop_last=False))
     [[0, 1, 2], [3, 4, 5], [6, 7]]
     """
 

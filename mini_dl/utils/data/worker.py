@@ -29,7 +29,19 @@ class WorkerRandom:
 
 @dataclass(frozen=True)
 class WorkerInfo:
-    """What a worker knows of itself."""
+    """What a worker knows of itself: `id`, `num_workers`, `seed`, `dataset`, `rng` and `worker_method`, "thread" or a way of
+    starting processes.
+
+    Raises: FrozenInstanceError if an attribute is assigned.
+
+    >>> class Who(torch.utils.data.Dataset):
+    ...     def __len__(self):
+    ...         return 2
+    ...     def __getitem__(self, index):
+    ...         return torch.utils.data.get_worker_info().num_workers
+    >>> [int(n) for n in torch.utils.data.DataLoader(Who(), num_workers=2)]
+    [2, 2]
+    """
 
     id: int
     num_workers: int
@@ -56,8 +68,9 @@ def get_worker_info() -> WorkerInfo | None:
     """In a worker of a DataLoader: its id, the number of workers, its seed, its copy of the dataset and, as `rng`, its random
     streams. Elsewhere None.
 
-    >>> from mini_dl.utils.data import get_worker_info
-    >>> get_worker_info() is None
+    Raises: nothing.
+
+    >>> torch.utils.data.get_worker_info() is None
     True
     """
     return _here.info

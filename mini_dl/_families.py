@@ -1,0 +1,155 @@
+"""What the docstrings of a family share: shapes and errors, written once, told by every member.
+
+A docstring names its family in a line ``Family: reduction``; a function declared by `unary`, `binary` or `view` has one already.
+At publication the family's lines take that line's place, without those that the docstring has of its own.
+"""
+
+from __future__ import annotations
+
+import re
+import types
+from collections.abc import Mapping
+
+from mini_dl._spaces import of_spaces
+
+REDUCED = "(*in) -> (*in) without the dimensions `dim`, which stay with size 1 if `keepdim`; () if `dim` is left out."
+NOT_A_TENSOR = "TypeError unless `input` is a tensor"
+
+FAMILIES: dict[str, dict[str, str]] = {
+    "elementwise": {
+        "Shapes": "(*in) -> (*in), element by element.",
+        "Raises": f"{NOT_A_TENSOR}; RuntimeError for a dtype that this is not defined for.",
+    },
+    "binary": {
+        "Shapes": "`input` and `other` are broadcast, and the result has their common shape.",
+        "Raises": "RuntimeError if the shapes do not broadcast; TypeError unless both are tensors or one is a number.",
+    },
+    "comparison": {
+        "Shapes": "`input` and `other` are broadcast, and the result, of bools, has their common shape.",
+        "Raises": "RuntimeError if the shapes do not broadcast; TypeError unless `input` is a tensor, `other` one or a number.",
+    },
+    "reduction": {
+        "Shapes": REDUCED,
+        "Raises": "IndexError for a dimension that `input` lacks; RuntimeError for one that is named twice.",
+    },
+    "statistic": {
+        "Shapes": REDUCED,
+        "Raises": "RuntimeError for integers and bools; IndexError for a dimension that `input` lacks.",
+    },
+    "extreme": {
+        "Shapes": REDUCED,
+        "Raises": "IndexError over an empty dimension, and for one that `input` lacks.",
+    },
+    "scan": {
+        "Shapes": "(*in) -> (*in), along `dim`.",
+        "Raises": f"IndexError for a dimension that `input` lacks; {NOT_A_TENSOR}.",
+    },
+    "view": {
+        "Shapes": "see the formula; the result is a view: it shares the memory of `input`.",
+        "Raises": "RuntimeError for a shape that does not fit; IndexError for a dimension that `input` lacks.",
+    },
+    "factory": {
+        "Shapes": "`size`, as ints or as one sequence, is the shape of the result.",
+        "Raises": "RuntimeError for a negative size or a device that is not here; TypeError for a size that is not an int.",
+    },
+    "like": {
+        "Shapes": "(*in) -> (*in); dtype and device are those of `input` unless they are given.",
+        "Raises": f"{NOT_A_TENSOR}.",
+    },
+    "attribute": {
+        "Shapes": "a tensor of any shape.",
+        "Raises": f"{NOT_A_TENSOR}.",
+    },
+    "fill": {
+        "Shapes": "a tensor of any shape, which is overwritten and returned.",
+        "Raises": "RuntimeError for a leaf that requires grad, a parameter out of range, and a dtype without such numbers.",
+    },
+    "matrix": {
+        "Shapes": "(*, m, n), where * are batch dimensions.",
+        "Raises": "RuntimeError for fewer than two dimensions, integers, and float16.",
+    },
+    "square": {
+        "Shapes": "(*, n, n), where * are batch dimensions.",
+        "Raises": "RuntimeError for matrices that are not square, for integers, and for float16.",
+    },
+    "masked": {
+        "Shapes": "`mask` broadcasts to (*in) -> (*in) without the dimensions `dim`, which stay with size 1 if `keepdim`.",
+        "Raises": "IndexError for a dimension that `input` lacks; RuntimeError if `mask` does not broadcast.",
+    },
+    "window": {
+        "Shapes": "a number N of elements -> (N,); if it is `periodic`, the first N of N + 1.",
+        "Raises": "RuntimeError for a negative length and for a dtype that is not floating point.",
+    },
+    "cell": {
+        "Shapes": "`input` (N, C), `hx` (N, H), `w_ih` (H, C), `w_hh` (H, H), both biases (H) -> (N, H).",
+        "Raises": "RuntimeError for sizes that do not fit.",
+    },
+    "functional": {
+        "Raises": "RuntimeError if an output does not require grad, with `strict` if it does not depend on an input.",
+    },
+    "optimizer": {
+        "Shapes": "parameters of any shapes, each with a gradient of its own.",
+        "Raises": "ValueError for options out of range, and for no parameters; TypeError for what is not a tensor.",
+    },
+    "schedule": {
+        "Shapes": "one learning rate for each group of the optimizer.",
+        "Raises": "TypeError for what is not an optimizer; KeyError for a group without an initial rate where one is needed.",
+    },
+    "average": {
+        "Shapes": "parameters of any shapes; an average has that of its parameter.",
+        "Raises": "ValueError for a decay outside [0, 1]; RuntimeError for shapes that differ.",
+    },
+    "loss": {
+        "Shapes": "`input` and `target` (*in) -> (), or (*in) if `reduction` is 'none'.",
+        "Raises": "ValueError for an unknown `reduction`; RuntimeError if the shapes do not broadcast.",
+    },
+}
+"""By name: what stands after ``Shapes:`` and ``Raises:``."""
+
+FAMILIES |= of_spaces()
+
+INDENT = re.compile(r"\n([ \t]*)\S")
+
+
+def told(doc: str | None, family: str = "") -> str | None:
+    """A docstring with the lines of the family that it names, or else of `family`."""
+    if doc is None:
+        return None
+    at = doc.find("Family: ")
+    if at >= 0:
+        start, end = doc.rfind("\n", 0, at) + 1, doc.find("\n", at)
+        end = len(doc) if end < 0 else end
+        family, indent = doc[at + 8 : end].strip(), doc[start:at]
+        before, after = doc[:start].rstrip(" "), doc[end:]
+    elif family:
+        at = doc.find(">>> ")
+        start = doc.rfind("\n", 0, max(at, 0)) + 1 if at >= 0 else len(doc)
+        before, after = doc[:start].rstrip(), "\n\n" * (at >= 0) + doc[start:]
+        indent = doc[start:at] if at >= 0 else doc.rpartition("\n")[2] if "\n" in doc else ""
+        indent = indent if not indent.strip() else ""
+        before += "\n" if any([part in before for part in ("Shapes: ", "Raises: ", "Source: ")]) else "\n\n"
+    else:
+        return doc
+    told_here = [f"{part}: {text}" for part, text in FAMILIES[family].items() if f"{part}: " not in doc]
+    if not told_here and at < 0:
+        return doc
+    return before + "\n".join([indent + text.replace("\n", "\n" + indent) for text in told_here]) + after
+
+
+def said_first(sentence: str, doc: str | None) -> str:
+    """A docstring that says of a variant what it is, and then what the docstring of the original says."""
+    if not doc:
+        return sentence
+    later = INDENT.search(doc)
+    indent = later[1] if later else ""
+    return sentence.replace("\n", f"\n{indent}") + f"\n\n{indent}{doc}"
+
+
+def tell(names: Mapping[str, object], family: str = "") -> None:
+    """Let the classes and functions of a module that name a family tell its lines; with `family`, all of its package tell those."""
+    package = str(names.get("__package__"))
+    for value in names.values():
+        if not isinstance(value, (type, types.FunctionType)) or not value.__doc__:
+            continue
+        if "Family: " in value.__doc__ or (family and value.__module__.startswith(package)):
+            value.__doc__ = told(value.__doc__, family)

@@ -1,0 +1,349 @@
+"""Activation functions of ``nn.functional`` that are linear in pieces: they keep or scale the gradient by a mask."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+import numpy as np
+
+from mini_dl._dtypes import FLOATING, HALVES, Array, Number, exact, limits_of, number_as, scalar_name
+from mini_dl._surface import namespace, public
+from mini_dl.autograd.formal import piecewise
+from mini_dl.autograd.inplace import inplace as in_place
+from mini_dl.autograd.primitive import linear_in, not_a_tensor, number_of, op, recorded_as, symmetric_in, unary
+from mini_dl.kernels.blocks import (
+    LARGE,
+    choose,
+    computed_in,
+    elementwise,
+    keep,
+    real_floating,
+    spread,
+)
+from mini_dl.ops.operands import masked
+from mini_dl.tensor import Tensor
+
+made_in_place = functools.cache(in_place)
+
+
+def in_range(input: Array | Tensor, *numbers: object, opmath: bool = True) -> None:
+    """RuntimeError if one of the numbers is beyond the type in which the kernel takes it: that of `input` or, if it is `opmath`,
+    of the computation."""
+    if isinstance(input, Tensor) and (kind := input._array.dtype).kind in FLOATING:
+        for number in numbers:
+            if isinstance(number, (int, float)) and -60000 < number < 60000:  # fits every type
+                continue
+            plain = number._array.item() if isinstance(number, Tensor) else number
+            number_as(plain, computed_in(kind) if opmath else kind)
+
+
+def applied(primitive: Callable[..., Tensor], inplace: bool, input: Tensor, *args: object) -> Tensor:
+    """``primitive(input, *args)``, written into `input` if `inplace`."""
+    if not isinstance(input, Tensor):
+        name = primitive.__name__.strip("_")
+        raise not_a_tensor(name, "input", 1, input)
+    return (made_in_place(primitive) if inplace else primitive)(input, *args)
+
+
+@public("torch:relu", "Tensor:relu", inplace=True)
+@piecewise("input")
+@unary(input=lambda grad, result: masked(grad, result))
+def _relu(input: Array) -> Array:
+    """``out = max(input, 0)``
+
+    Raises: RuntimeError for bool, NotImplementedError for complex tensors.
+    Source: Nair and Hinton, Rectified linear units improve restricted Boltzmann machines, 2010, section 2.
+
+    >>> torch.relu(torch.tensor([-1.0, 0.0, 2.0]))
+    tensor([0., 0., 2.])
+    """
+    zero = _ZERO.get(input.dtype)
+    if zero is None:
+        if input.dtype.kind == "b":
+            raise RuntimeError("Boolean inputs not supported for relu")
+        if input.dtype.kind == "c":
+            raise NotImplementedError("clamp is not supported for complex types")
+        return np.maximum(input, input.dtype.type(0))
+    return np.maximum(input, zero) if input.size < LARGE else spread(np.maximum, input, zero)
+
+
+_ZERO = {kind: np.zeros((), kind) for kind in (np.dtype(np.float32), np.dtype(np.float64))}
+"""As an array: NumPy converts a number at each call."""
+
+
+@public("nn.functional")
+def relu(input: Tensor, inplace: bool = False) -> Tensor:
+    """``out = max(input, 0)``
+
+    Shapes: (*) -> (*).
+    Raises: RuntimeError for bool, NotImplementedError for complex tensors.
+    Source: Nair and Hinton, Rectified linear units improve restricted Boltzmann machines, 2010, section 2.
+
+    >>> F.relu(torch.tensor([-1.0, 0.0, 2.0]))
+    tensor([0., 0., 2.])
+    """
+    return made_in_place(_relu)(input) if inplace else _relu(input)
+
+
+@piecewise("input")
+@symmetric_in("input")
+@op(input=lambda grad, input, threshold: masked(grad, ~(input <= threshold)))
+def _threshold(input: Array, threshold: float, value: float) -> Array:
+    if input.dtype.kind in "bc":
+        raise NotImplementedError(f"\"threshold_cpu\" not implemented for '{scalar_name(input.dtype)}'")
+    limit = number_as(threshold, computed_in(input.dtype))
+    return choose(np.asarray(input <= limit), number_as(value, input.dtype), input)
+
+
+@public("nn.functional", "torch")
+def threshold(input: Tensor, threshold: Number, value: Number, inplace: bool = False) -> Tensor:
+    """``out = input if input > threshold else value``
+
+    Shapes: (*) -> (*).
+    Raises: NotImplementedError for bool and complex tensors.
+
+    >>> F.threshold(torch.tensor([0.2, 0.5, 0.7]), threshold=0.5, value=9.0)
+    tensor([9.0000, 9.0000, 0.7000])
+    """
+    value = number_of("threshold", "value", value)
+    in_range(input, value, opmath=False)
+    return applied(_threshold, inplace, input, threshold, value)
+
+
+@piecewise("input")
+@symmetric_in("input")
+@op(input=lambda grad, input, min_val, max_val: masked(grad, ~((input <= min_val) | (input >= max_val))))
+def _hardtanh(input: Array, min_val: int | float, max_val: int | float) -> Array:
+    if input.dtype.kind == "b":
+        raise RuntimeError("Bool inputs not supported for hardtanh")
+    if input.dtype.kind == "c":
+        raise NotImplementedError("clamp is not supported for complex types")
+    if input.dtype.kind == "u" and (min_val < 0 or max_val < 0):
+        raise RuntimeError("cannot do hardtanh on an unsigned type with negative limits")
+    return np.minimum(np.maximum(input, number_as(min_val, input.dtype)), number_as(max_val, input.dtype))
+
+
+@public("nn.functional")
+def hardtanh(input: Tensor, min_val: int | float = -1.0, max_val: int | float = 1.0, inplace: bool = False) -> Tensor:
+    """``out = min(max(input, min_val), max_val)``
+
+    Shapes: (*) -> (*).
+    Raises: ValueError if `min_val` exceeds `max_val`; RuntimeError for bool tensors.
+    Source: Collobert, Large scale machine learning, 2004.
+
+    >>> F.hardtanh(torch.tensor([-3.0, 0.5, 3.0]))
+    tensor([-1.0000,  0.5000,  1.0000])
+    """
+    if min_val > max_val:
+        raise ValueError("min_val cannot be greater than max_val")
+    in_range(input, min_val, max_val, opmath=False)
+    return applied(_hardtanh, inplace, input, min_val, max_val)
+
+
+@public("nn.functional")
+def relu6(input: Tensor, inplace: bool = False) -> Tensor:
+    """``out = min(max(input, 0), 6)``
+
+    Shapes: (*) -> (*).
+    Raises: RuntimeError for bool tensors.
+    Source: Krizhevsky, Convolutional deep belief networks on CIFAR-10, 2010.
+
+    >>> F.relu6(torch.tensor([-1.0, 3.0, 8.0]))
+    tensor([0., 3., 6.])
+    """
+    return applied(_hardtanh, inplace, input, 0, 6)
+
+
+@linear_in("upstream")
+@op(upstream=lambda grad, input, slope: _leaky_slope(grad, input, slope))
+@elementwise
+def _leaky_slope(upstream: Array, input: Array, slope: float) -> Array:
+    return choose(np.asarray(input > 0), upstream, upstream * upstream.dtype.type(slope))
+
+
+@piecewise("input")
+@symmetric_in("input")
+@op(input=lambda grad, input, negative_slope: _leaky_slope(grad, input, negative_slope))
+def _leaky_relu(input: Array, negative_slope: float) -> Array:
+    kind = real_floating(input, "leaky_relu_cpu").dtype
+    slope = number_as(negative_slope, computed_in(kind))
+    if kind.char in HALVES:
+        slope = exact(slope)
+    scaled = input * slope
+    if 0 < slope <= 1:
+        return np.maximum(input, scaled, out=scaled if scaled.ndim else None)
+    return choose(np.asarray(input > 0), input, scaled)
+
+
+@public("nn.functional")
+def leaky_relu(input: Tensor, negative_slope: Number = 0.01, inplace: bool = False) -> Tensor:
+    """``out = input if input > 0 else negative_slope * input``
+
+    Shapes: (*) -> (*).
+    Raises: NotImplementedError for integers.
+    Source: Maas, Hannun and Ng, Rectifier nonlinearities improve neural network acoustic models, 2013, section 2.
+
+    >>> F.leaky_relu(torch.tensor([-1.0, 0.0, 2.0]), negative_slope=0.1)
+    tensor([-0.1000,  0.0000,  2.0000])
+    """
+    negative_slope = number_of("leaky_relu", "negative_slope", negative_slope)
+    return applied(_leaky_relu, inplace, input, negative_slope)
+
+
+@op(
+    upstream=lambda grad, input, weight: _prelu_slope(grad, input, weight),
+    weight=lambda grad, upstream, input: masked(grad * upstream, ~(input > 0)),
+)
+def _prelu_slope(upstream: Array, input: Array, weight: Array) -> Array:
+    return choose(np.asarray(input > 0), upstream, upstream * weight)
+
+
+@recorded_as("PreluKernelBackward0")
+@piecewise("input", "weight")
+@op(
+    input=lambda grad, input, weight: _prelu_slope(grad, input, weight),
+    weight=lambda grad, input: masked(grad * input, ~(input > 0)),
+)
+def _prelu(input: Array, weight: Array) -> Array:
+    return choose(np.asarray(real_floating(input, "prelu_cpu") > 0), input, input * weight)
+
+
+@public("nn.functional", "torch", "Tensor")
+def prelu(input: Tensor, weight: Tensor) -> Tensor:
+    """``out[n, c] = input[n, c] if input[n, c] > 0 else weight[c] * input[n, c]``
+
+    Shapes: input (N, C, *), weight (C) or (1) -> (N, C, *).
+    Raises: RuntimeError if `weight` has neither one element nor one per channel, or not the dtype of `input`.
+    Source: He et al., Delving deep into rectifiers, 2015, section 2.1.
+
+    >>> F.prelu(torch.tensor([[-1.0, -1.0], [2.0, 2.0]]), weight=torch.tensor([0.1, 0.5]))
+    tensor([[-0.1000, -0.5000],
+            [ 2.0000,  2.0000]])
+    """
+    if input._array.dtype != weight._array.dtype:
+        raise RuntimeError(
+            f"prelu: Type promoting not supported. Got {scalar_name(input._array.dtype)} and {scalar_name(weight._array.dtype)}"
+        )
+    shape, size = input._array.shape, weight._array.size
+    if size != 1:
+        if not shape:
+            raise RuntimeError("Not allow zero-dim input tensor.")
+        channels = shape[1] if len(shape) > 1 else 1
+        if channels != size:
+            raise RuntimeError(
+                f"Mismatch of parameter numbers and input channel size. Found parameter numbers = {size} and channel size = "
+                f"{channels}."
+            )
+    if weight.ndim > 1:
+        raise RuntimeError(f"prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = {weight.ndim}")
+    if weight.ndim and len(shape) != 1:
+        weight = weight.reshape((1, size, *(1,) * (len(shape) - 2)) if len(shape) > 1 else ())
+    return _prelu(input, weight)
+
+
+@public("nn.functional", "torch", "Tensor", out=True)
+@piecewise("input")
+@symmetric_in("input")
+@op(input=lambda grad, input, lambd: masked(grad, ~(input.abs() <= lambd)))
+def hardshrink(input: Array, lambd: float = 0.5) -> Array:
+    """``out = input if abs(input) > lambd else 0``
+
+    Shapes: (*) -> (*).
+    Raises: NotImplementedError for integers.
+    Source: Donoho and Johnstone, Ideal spatial adaptation by wavelet shrinkage, 1994.
+
+    >>> F.hardshrink(torch.tensor([-1.0, 0.3, 2.0]))
+    tensor([-1.,  0.,  2.])
+    """
+    return keep(input, np.asarray(~(np.abs(real_floating(input, "hardshrink_cpu")) <= number_as(lambd, input.dtype))))
+
+
+@piecewise("input")
+@symmetric_in("input")
+@op(input=lambda grad, input, lambd: masked(grad, ~(input.abs() <= lambd)))
+def _softshrink(input: Array, lambd: float) -> Array:
+    limit = real_floating(input, "softshrink_check").dtype.type(lambd)
+    return input - np.minimum(np.maximum(input, -limit), limit)
+
+
+@public("nn.functional", out=True)
+def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
+    """``out = sign(input) * max(abs(input) - lambd, 0)``: towards 0 by `lambd`, and not past it.
+
+    Shapes: (*) -> (*).
+    Raises: RuntimeError if `lambd` is negative; NotImplementedError for integers.
+    Source: Donoho, De-noising by soft-thresholding, 1995.
+
+    >>> F.softshrink(torch.tensor([-1.0, 0.3, 2.0]))
+    tensor([-0.5000,  0.0000,  1.5000])
+    """
+    real_floating(np.empty(0, computed_in(input._array.dtype)), "softshrink_check")
+    maximum = limits_of(input._array.dtype).max
+    if not 0 <= lambd <= maximum:
+        raise RuntimeError(
+            f"lambda must be in range [0, {maximum:g}] for input dtype {scalar_name(input._array.dtype)}, but found {lambd}"
+        )
+    return _softshrink(input, lambd)
+
+
+@piecewise("input")
+@symmetric_in("input")
+@op(input=lambda grad, input: masked(grad / 6, (input > -3) & (input < 3)))
+@elementwise
+def _hardsigmoid(input: Array) -> Array:
+    return np.minimum(np.maximum(real_floating(input, "hardsigmoid_cpu") + 3, 0), 6) / 6
+
+
+@public("nn.functional")
+def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
+    """``out = min(max(input + 3, 0), 6) / 6``: a `sigmoid` of three straight pieces.
+
+    Shapes: (*) -> (*).
+    Raises: NotImplementedError for integers.
+    Source: Howard et al., Searching for MobileNetV3, 2019, section 5.2.
+
+    >>> F.hardsigmoid(torch.tensor([-4.0, 0.0, 1.5]))
+    tensor([0.0000, 0.5000, 0.7500])
+    """
+    return applied(_hardsigmoid, inplace, input)
+
+
+@linear_in("upstream")
+@op(
+    upstream=lambda grad, input: _hardswish_backward(grad, input),
+    input=lambda grad, upstream, input: masked(grad * upstream / 3, (input > -3) & (input < 3)),
+)
+@elementwise
+def _hardswish_backward(upstream: Array, input: Array) -> Array:
+    inner = keep(upstream * (input / 3 + input.dtype.type(0.5)), np.asarray(input > -3))
+    return choose(np.asarray(input < 3), inner, upstream)
+
+
+@symmetric_in("input")
+@op(input=lambda grad, input: _hardswish_backward(grad, input))
+@elementwise
+def _hardswish(input: Array) -> Array:
+    return input * np.minimum(np.maximum(real_floating(input, "hardswish_cpu") + 3, 0), 6) / 6
+
+
+@public("nn.functional")
+def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
+    """``out = input * min(max(input + 3, 0), 6) / 6``
+
+    Shapes: (*) -> (*).
+    Raises: NotImplementedError for integers.
+    Source: Howard et al., Searching for MobileNetV3, 2019, section 5.2.
+
+    >>> F.hardswish(torch.tensor([-4.0, -1.0, 2.0, 4.0]))
+    tensor([-0.0000, -0.3333,  1.6667,  4.0000])
+    """
+    return applied(_hardswish, inplace, input)
+
+
+# ------------------------------------------------------------------------------------------------ names in place
+
+
+for _function in (relu, leaky_relu, hardtanh, threshold):
+    namespace("nn.functional")[_function.__name__ + "_"] = in_place(_function)
+namespace("torch")["threshold_"] = in_place(threshold)
