@@ -68,7 +68,7 @@ def test_more_processes_than_there_are_is_an_error_that_says_how_to_start_them()
 
 
 WITH_CHILDREN = """
-import os, sys
+import os, subprocess, sys
 import torch, torch.distributed as dist
 from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
 
@@ -81,6 +81,7 @@ child = os.fork()
 if child == 0:
     sys.exit(4)
 print(f"{total.item()} {os.waitpid(child, 0)[1] >> 8}", flush=True)
+subprocess.run([sys.executable, "-m", "mini_dl", "-c", "import torch; print(torch.ones(3).sum())"], check=True)
 dist.barrier()
 """
 
@@ -89,4 +90,4 @@ def test_processes_that_a_rank_starts_are_not_the_job(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text(WITH_CHILDREN, encoding="utf-8")
     done = start([str(tmp_path / "train.py")], 2)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("190.0 4") == 2
+    assert done.stdout.count("190.0 4") == done.stdout.count("tensor(3.)") == 2
