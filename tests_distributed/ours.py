@@ -55,6 +55,9 @@ def check_ranks_that_disagree_learn_it_all_and_go_on(rank: int, size: int) -> No
         "root: 0 on some, 1 on others": lambda: dist.broadcast(one, int(last)),
         "reduction: ": lambda: dist.all_reduce(one, dist.ReduceOp.MAX if last else dist.ReduceOp.SUM),
         "collective: barrier": lambda: dist.barrier() if last else dist.all_reduce(one),
+        "collective: all_reduce on some, all_to_all on others": lambda: (
+            dist.all_to_all([torch.ones(1)] * size, [torch.ones(1)] * size) if last else dist.all_reduce(one)
+        ),
         "elements: 4 ": lambda: dist.all_gather([torch.zeros_like(odd)] * size, odd),
         "elements: 4": lambda: dist.reduce_scatter_tensor(odd, torch.ones(len(odd) * size)),
         "elements:": lambda: dist.all_reduce(odd, async_op=True).wait(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -64,3 +65,29 @@ def test_more_processes_than_there_are_is_an_error_that_says_how_to_start_them()
     done = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
     assert "world_size is 2, and MPI has started 1 processes: start the program with mpiexec -n 2" in done.stderr
+
+
+WITH_CHILDREN = """
+import os, subprocess, sys
+import torch, torch.distributed as dist
+from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
+
+dist.init_process_group("gloo")
+data = TensorDataset(torch.arange(20.0))
+part = DistributedSampler(data, dist.get_world_size(), dist.get_rank())
+total = sum(x.sum() for (x,) in DataLoader(data, batch_size=2, sampler=part, num_workers=1))
+dist.all_reduce(total)
+child = os.fork()
+if child == 0:
+    sys.exit(4)
+print(f"{total.item()} {os.waitpid(child, 0)[1] >> 8}", flush=True)
+subprocess.run([sys.executable, "-m", "mini_dl", "-c", "import torch; print(torch.ones(3).sum())"], check=True)
+dist.barrier()
+"""
+
+
+def test_processes_that_a_rank_starts_are_not_the_job(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(WITH_CHILDREN, encoding="utf-8")
+    done = start([str(tmp_path / "train.py")], 2)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("190.0 4") == done.stdout.count("tensor(3.)") == 2

@@ -164,11 +164,14 @@ def _run(program: Callable[[], Any]) -> None:
 
 LAUNCHERS = ("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK", "PALS_RANKID")
 """What the launchers of MPI set for each process that they start."""
+RANK_PROCESS = "MINI_DL_RANK_PROCESS"
+"""The variable that tells the programs that a rank starts that they are not the rank."""
 
 
 def _around() -> AbstractContextManager[None]:
     """What a process needs that is one of a job's."""
-    if not any([name in os.environ for name in LAUNCHERS]):
+    process = str(os.getpid())
+    if not any([name in os.environ for name in LAUNCHERS]) or os.environ.setdefault(RANK_PROCESS, process) != process:
         return nullcontext()
     from mini_dl.distributed.launching import whole_job
 

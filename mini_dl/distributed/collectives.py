@@ -10,6 +10,7 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import partial
 
 import numpy as np
 
@@ -344,17 +345,8 @@ def all_to_all(
     sent = _row_of(input_tensor_list, input_tensor_list[0])
     kept = np.empty(sum([each._array.size for each in output_tensor_list]), sent.dtype)
     sizes = [[each._array.size for each in tensors] for tensors in (input_tensor_list, output_tensor_list)]
-    return _exchange(
-        ranks,
-        "all_to_all",
-        input_tensor_list[0],
-        sent,
-        kept,
-        sizes,
-        lambda: _back_to(output_tensor_list, kept),
-        output_tensor_list,
-        async_op,
-    )
+    finish = partial(_back_to, output_tensor_list, kept)
+    return _exchange(ranks, "all_to_all", sent, kept, sizes, finish, output_tensor_list, async_op)
 
 
 def all_to_all_single(
@@ -374,7 +366,7 @@ def all_to_all_single(
     check_one_dtype(output, input)
     sizes = [_parts(input, input_split_sizes, ranks.size()), _parts(output, output_split_sizes, ranks.size())]
     row, back = memory_for(output, filled=False)
-    return _exchange(ranks, "all_to_all_single", input, memory_of(input), row, sizes, back, [output], async_op)
+    return _exchange(ranks, "all_to_all_single", memory_of(input), row, sizes, back, [output], async_op)
 
 
 def _parts(tensor: Tensor, splits: Sequence[int] | None, size: int) -> list[int]:
@@ -393,9 +385,10 @@ def _parts(tensor: Tensor, splits: Sequence[int] | None, size: int) -> list[int]
 
 
 def _exchange(
-    group: ProcessGroup, name: str, like: Tensor, sent: Array, kept: Array, sizes: list[list[int]], finish: Callable[[], None],
+    group: ProcessGroup, name: str, sent: Array, kept: Array, sizes: list[list[int]], finish: Callable[[], None],
     result: list[Tensor], async_op: bool,
 ) -> Work | None:  # fmt: skip
+    """Send parts of these sizes (the first list) of one row, and receive such ones (the second) in the other."""
     sending, receiving = ([n * sent.itemsize for n in each] for each in sizes)
     me = group.rank()
     balance = sum([_mark(me, i) * n for i, n in enumerate(sizes[0])]) - sum([_mark(i, me) * n for i, n in enumerate(sizes[1])])
@@ -404,7 +397,7 @@ def _exchange(
         (out, kind), (into, _) = as_bytes(sent), as_bytes(kept)
         return comm.Ialltoallv([out, sending, kind], [into, receiving, kind])
 
-    return _run(group, Heading(name, like._array.dtype, balance=balance), start, finish, result, async_op)
+    return _run(group, Heading(name, result[0]._array.dtype, balance=balance), start, finish, result, async_op)
 
 
 def _mark(source: int, target: int) -> int:

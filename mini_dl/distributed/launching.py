@@ -79,7 +79,9 @@ def stop_all_on_error() -> None:
 
 
 def stop_all(status: int) -> None:
-    """End all processes of the job, if there are others."""
+    """End all processes of the job, if there are others and this one is not a child of a rank."""
+    if os.getpid() not in _for_process:
+        return
     sys.stdout.flush()
     sys.stderr.flush()
     MPI = mpi()

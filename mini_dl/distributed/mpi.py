@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import importlib.util
+import os
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -25,10 +27,19 @@ def is_available() -> bool:
 def mpi() -> Any:
     """The module ``mpi4py.MPI``, whose first import initializes MPI. ImportError, with what to install, if there is none."""
     try:
+        import mpi4py
+
+        mpi4py.rc.finalize = False  # by itself it would, in forked children too, where that breaks the job
         from mpi4py import MPI
     except (ImportError, RuntimeError) as error:  # without the package; without a library of MPI
         raise ImportError(f"{INSTALL} ({error})") from error
+    atexit.register(_finalize, MPI, os.getpid())
     return MPI
+
+
+def _finalize(MPI: Any, process: int) -> None:
+    if os.getpid() == process and not MPI.Is_finalized():
+        MPI.Finalize()
 
 
 Comm: TypeAlias = Any

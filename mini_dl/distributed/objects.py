@@ -10,7 +10,7 @@ import numpy as np
 from mini_dl.distributed.collectives import check_list_for_rank
 from mini_dl.distributed.groups import Group, ProcessGroup, chosen_group, get_global_rank, member, rank_in
 from mini_dl.distributed.mpi import Comm
-from mini_dl.distributed.point_to_point import _check_other, recv, send
+from mini_dl.distributed.point_to_point import check_other, recv, send
 from mini_dl.distributed.work import Collective, Heading
 from mini_dl.tensor import wrap
 
@@ -83,7 +83,7 @@ def send_object_list(
     if (ranks := member(group, "send_object_list")) is None:
         return
     to = rank_in(ranks, dst, group_dst)
-    _check_other(ranks, to, "destination")
+    check_other(ranks, to, "destination")
     pickles = [pickle.dumps(each) for each in object_list]
     send(wrap(np.array([len(each) for each in pickles], np.int64)), group=ranks, group_dst=to)
     send(wrap(np.frombuffer(b"".join(pickles), np.uint8)), group=ranks, group_dst=to)
@@ -97,7 +97,7 @@ def recv_object_list(
     if (ranks := member(group, "recv_object_list")) is None:
         return -1
     source = rank_in(ranks, src, group_src)
-    _check_other(ranks, source, "source")
+    check_other(ranks, source, "source")
     sizes = np.empty(len(object_list), np.int64)
     recv(wrap(sizes), group=ranks, group_src=source)
     data = np.empty(int(sizes.sum()), np.uint8)

@@ -18,8 +18,7 @@ def isend(tensor: Tensor, dst: int | None = None, group: Group = None, tag: int 
         return None
     to = rank_in(ranks, dst, group_dst)
     check_single(tensor, "tensor")
-    row = memory_of(tensor)
-    return Work(ranks, "send", ranks.comm.Isend(as_bytes(row), to, tag), None, [tensor])
+    return Work(ranks, "send", ranks.comm.Isend(as_bytes(memory_of(tensor)), to, tag), None, [tensor])
 
 
 def irecv(tensor: Tensor, src: int | None = None, group: Group = None, tag: int = 0, group_src: int | None = None) -> Work | None:
@@ -30,16 +29,19 @@ def irecv(tensor: Tensor, src: int | None = None, group: Group = None, tag: int 
     anyone = src is None and group_src is None
     source = mpi().ANY_SOURCE if anyone else rank_in(ranks, src, group_src)
     row, back = memory_for(tensor, filled=False)
-    work = Work(ranks, "recv", ranks.comm.Irecv(as_bytes(row), source, tag), None, [tensor])
+    return _Receipt(ranks, "recv", ranks.comm.Irecv(as_bytes(row), source, tag), back, [tensor])
 
-    def finish() -> None:
-        got = work._status.Get_count(mpi().BYTE)
-        if got != row.nbytes:
-            raise RuntimeError(f"recv: a message of {got} bytes for a tensor of {row.nbytes}")
-        back()
 
-    work._finish = finish
-    return work
+class _Receipt(Work):
+    """A message on its way to this rank, which must be as large as its tensor."""
+
+    def _arrived(self) -> bool:
+        if not super()._arrived():
+            return False
+        got, expected = self._status.Get_count(mpi().BYTE), self._result[0].nbytes
+        if got != expected:
+            raise RuntimeError(f"recv: a message of {got} bytes for a tensor of {expected}")
+        return True
 
 
 def send(tensor: Tensor, dst: int | None = None, group: Group = None, tag: int = 0, group_dst: int | None = None) -> None:
@@ -47,7 +49,7 @@ def send(tensor: Tensor, dst: int | None = None, group: Group = None, tag: int =
     if (ranks := member(group, "send")) is None:
         return
     to = rank_in(ranks, dst, group_dst)
-    _check_other(ranks, to, "destination")
+    check_other(ranks, to, "destination")
     isend(tensor, group=ranks, tag=tag, group_dst=to).wait()  # type: ignore[union-attr]
 
 
@@ -65,7 +67,8 @@ def recv(tensor: Tensor, src: int | None = None, group: Group = None, tag: int =
     return get_global_rank(chosen_group(group), work.source_rank() if group_src is None else group_src)
 
 
-def _check_other(group: ProcessGroup, rank: int, kind: str) -> None:
+def check_other(group: ProcessGroup, rank: int, kind: str) -> None:
+    """ValueError if the other end of a message is this process."""
     if group.rank() == rank:
         raise ValueError(f"Invalid {kind} rank: {kind} rank should not be the same as the rank of the current process.")
 

@@ -200,29 +200,21 @@ class Collective(Work):
         super().__init__(group, heading.name, None, finish, result)
         self._heading, self._start = heading, start
         self._begun = False
-        self._agreements: list[Request] = []
+        self._asked: Request = None
+        self._added: Request = None
         if group.size() > 1:
-            self._ask_all()
+            numbers = heading.numbers()
+            self._extremes = np.array([*numbers, *[-each for each in numbers]], np.int64)
+            self._asked = group.control.Iallreduce(mpi().IN_PLACE, self._extremes, mpi().MAX)
         if not group.waiting:
             _beginning.append(group)
         group.waiting.append(self)
         begin_all()
 
-    def _ask_all(self) -> None:
-        MPI, numbers = mpi(), np.array(self._heading.numbers(), np.int64)
-        self._extremes = np.concatenate([numbers, -numbers])
-        self._balance = np.array([(self._heading.balance or 0) % 2**64], np.uint64)
-        self._agreements = [self._group.control.Iallreduce(MPI.IN_PLACE, self._extremes, MPI.MAX)]
-        if self._heading.balance is not None:
-            self._agreements.append(self._group.control.Iallreduce(MPI.IN_PLACE, self._balance, MPI.SUM))
-
     def begin(self) -> bool:
-        """Start to send the data if all ranks have agreed; whether they have, or have not and know it."""
-        if self._agreements:
-            if not mpi().Request.Testall(self._agreements):
-                return False
-            highest, lowest = self._extremes[:5].tolist(), (-self._extremes[5:]).tolist()
-            self._error = _disagreement(self._heading, lowest, highest, int(self._balance[0]))
+        """Start to send the data once all ranks have agreed; whether they have, or have not and know it."""
+        if self._asked is not None and not self._agreed():
+            return False
         if self._start is not None and self._error is None:
             try:
                 self._request = self._start(self._group.comm)
@@ -231,13 +223,30 @@ class Collective(Work):
         self._start, self._begun = None, True
         return True
 
+    def _agreed(self) -> bool:
+        """Whether all ranks know if they mean the same. If not, there is an error then."""
+        if self._added is None:
+            if not self._asked.Test():
+                return False
+            highest, lowest = self._extremes[:5].tolist(), (-self._extremes[5:]).tolist()
+            self._error = _disagreement(self._heading, lowest, highest)
+            if self._heading.balance is None or self._error is not None:
+                return True
+            self._balance = np.array([self._heading.balance % 2**64], np.uint64)
+            self._added = self._group.comm.Iallreduce(mpi().IN_PLACE, self._balance, mpi().SUM)
+        if not self._added.Test():
+            return False
+        if self._balance[0]:
+            self._error = RuntimeError(f"{self._name}: some rank sends to another one more or less than that one expects")
+        return True
+
     def _arrived(self) -> bool:
         if self._error is not None:
             raise self._error
         return self._begun and (self._request is None or bool(self._request.Test()))
 
 
-def _disagreement(heading: Heading, lowest: list[int], highest: list[int], balance: int) -> RuntimeError | None:
+def _disagreement(heading: Heading, lowest: list[int], highest: list[int]) -> RuntimeError | None:
     """What is wrong, in the same words on all ranks but for the last ones."""
     for field, low, high, mine in zip(FIELDS, lowest, highest, heading.numbers()):
         if low != high:
@@ -246,6 +255,4 @@ def _disagreement(heading: Heading, lowest: list[int], highest: list[int], balan
                 f"{heading.name}: the ranks of the group disagree about the {field}: {found[0]} on some, {found[1]} on others, "
                 f"{found[2]} on this one"
             )
-    if balance:
-        return RuntimeError(f"{heading.name}: some rank sends to another one more or less than that one expects")
     return None
