@@ -1,6 +1,8 @@
-"""all_reduce of mini_dl on MPI beside torch's gloo: processes of both on one machine, in turns, in one run.
+"""all_reduce and a step of training of mini_dl on MPI beside torch's gloo: processes of both on one machine, in turns.
 
-    python scripts/compare_distributed.py [--ranks 2] [--rounds 3] [--json FILE]
+    python scripts/compare_distributed.py [--ranks 2] [--rounds 3] [--json FILE] [--model]
+
+`--model` carries the measured all_reduce on to 1,024 ranks by the two formulas of docs/scaling.md.
 
 Each library's processes are started as users start them: by ``mpiexec``, and by torchrun. A number is the least time of many
 calls on rank 0; the ranks meet before each call. The libraries take turns, `--rounds` times, and the least counts.
@@ -49,7 +51,40 @@ def all_reduce_times(torch: Any, dist: Any) -> dict[str, float]:
     return found
 
 
-MEASURES: dict[str, Callable[[Any, Any], dict[str, float]]] = {"all_reduce": all_reduce_times}
+STEPS = 15
+
+
+def step_times(torch: Any, dist: Any) -> dict[str, float]:
+    """Of an MLP of 1.9 million parameters with 64 samples a rank: alone, with `DistributedDataParallel`, and what it sends."""
+    wrapped = importlib.import_module(f"{torch.__name__}.nn.parallel").DistributedDataParallel
+    nn = torch.nn
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(784, 1024), nn.ReLU(), nn.Linear(1024, 1024), nn.ReLU(), nn.Linear(1024, 10))
+    x, y = torch.randn(64, 784), torch.randint(0, 10, (64,))
+
+    def step_of(model: Any) -> Callable[[], None]:
+        optimizer = torch.optim.SGD(model.parameters(), 0.01)
+
+        def step() -> None:
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(model(x), y).backward()
+            optimizer.step()
+
+        for _ in range(3):  # buckets are built anew after the first
+            step()
+        return step
+
+    gradients = torch.ones(sum([p.numel() for p in model.parameters()])).zero_()
+    kinds = {
+        "alone": step_of(model),
+        "its all_reduce": lambda: dist.all_reduce(gradients),
+        "DDP": step_of(wrapped(model)),
+        "DDP, gradient_as_bucket_view": step_of(wrapped(model, gradient_as_bucket_view=True)),
+    }
+    return {name: least_time(call, dist, STEPS) for name, call in kinds.items()}
+
+
+MEASURES: dict[str, Callable[[Any, Any], dict[str, float]]] = {"all_reduce": all_reduce_times, "step": step_times}
 """What all ranks of both libraries measure: functions of the library and its ``distributed`` that give seconds by name."""
 
 
@@ -88,6 +123,7 @@ def main() -> None:
     parser.add_argument("--ranks", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--model", action="store_true", help="carry all_reduce on to 1,024 ranks")
     parser.add_argument("--measure", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
@@ -108,9 +144,40 @@ def compare(options: argparse.Namespace) -> None:
     for size in SIZES:
         a, b = (found[name]["all_reduce"][str(size)] for name in ("mini_dl", "torch"))
         print(f"{size:>10} {a * 1e6:>12.1f} {b * 1e6:>12.1f} {a / b:>7.2f} {size / a / 1e9:>13.2f}")
+    print(f"\nstep of an MLP, 64 samples a rank\n{'':>30} {'mini_dl ms':>12} {'torch ms':>12} {'ratio':>7}")
+    for name, a in found["mini_dl"]["step"].items():
+        b = found["torch"]["step"][name]
+        print(f"{name:>30} {a * 1e3:>12.2f} {b * 1e3:>12.2f} {a / b:>7.2f}")
+    for library, times in found.items():
+        parts = times["step"]["alone"] + times["step"]["its all_reduce"]
+        print(f"{library}: DDP takes {times['step']['DDP'] / parts:.2f} of a step alone and its all_reduce")
+    if options.model:
+        model(found["mini_dl"])
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_text(json.dumps(found, indent=1), encoding="utf-8")
+
+
+def model(found: dict[str, dict[str, float]]) -> None:
+    """What the measured two ranks would give for more, by the formulas of a ring and of a tree."""
+    times = {int(size): seconds for size, seconds in found["all_reduce"].items()}
+    small, large = min(times), max(times)
+    per_byte = (times[large] - times[1 << 20]) / (large - (1 << 20))  # of a message; two ranks send all elements once
+    latency = times[small] / 2
+    sent = 4 * 1_863_690  # gradients of the MLP
+    alone = found["step"]["alone"]
+    print(
+        f"\nfitted: latency {latency * 1e6:.1f} us, {1 / per_byte / 1e9:.2f} GB/s; calculated, for {sent / 1e6:.1f} MB of gradients"
+    )
+    print(f"{'ranks':>6} {'ring ms':>9} {'tree ms':>9} {'efficiency, ring':>17} {'with overlap':>13}")
+    for power in range(1, 11):
+        ranks = 2**power
+        ring = 2 * (ranks - 1) * (latency + sent / ranks * per_byte)
+        tree = 2 * power * (latency + sent * per_byte)
+        hidden = max(0.0, ring - 2 / 3 * alone)  # backward is about two thirds of a step
+        print(
+            f"{ranks:>6} {ring * 1e3:>9.2f} {tree * 1e3:>9.2f} {alone / (alone + ring):>17.2f} {alone / (alone + hidden):>13.2f}"
+        )
 
 
 if __name__ == "__main__":
