@@ -29,7 +29,7 @@ def formulas_of(value: Any) -> list[str]:
 
 
 def evaluated(formulas: list[str], **numbers: Any) -> float:
-    """The first formula, with what the later ones define: ``d = abs(input - target)``, ``Phi(x) = (1 + erf(x / sqrt(2))) / 2``."""
+    """The first formula, with what later ones define: ``d = abs(input - target)``, ``Phi(x) = (1 + erf(x / sqrt(2))) / 2``."""
     names = {**MATHEMATICS, **numbers}
     main = formulas[0].partition(" = ")[2] or formulas[0]
     for later in reversed([text for text in formulas[1:] if " = " in text]):
@@ -50,10 +50,11 @@ def _define(names: dict[str, Any], name: str, expression: str) -> None:
         names[name] = eval(expression, names)
 
 
+PLAIN = "relu relu6 hardtanh softshrink hardsigmoid hardswish logsigmoid tanhshrink softsign silu mish gelu sigmoid".split()
 ACTIVATIONS: dict[str, dict[str, float]] = {
-    "relu": {}, "relu6": {}, "hardtanh": {}, "leaky_relu": {"negative_slope": 0.3}, "hardshrink": {"lambd": 0.7}, "softshrink": {},
-    "hardsigmoid": {}, "hardswish": {}, "elu": {"alpha": 0.6}, "celu": {"alpha": 1.7}, "softplus": {"beta": 1.3}, "logsigmoid": {},
-    "tanhshrink": {}, "softsign": {}, "silu": {}, "mish": {}, "gelu": {}, "sigmoid": {}, "threshold": {"threshold": 0.4, "value": 9.0},
+    **{name: {} for name in PLAIN},
+    "leaky_relu": {"negative_slope": 0.3}, "hardshrink": {"lambd": 0.7}, "elu": {"alpha": 0.6}, "celu": {"alpha": 1.7},
+    "softplus": {"beta": 1.3}, "threshold": {"threshold": 0.4, "value": 9.0},
 }  # fmt: skip
 LAYERS = """ReLU ReLU6 Hardtanh LeakyReLU Hardshrink Softshrink Hardsigmoid Hardswish ELU CELU Softplus LogSigmoid Tanhshrink
     Softsign SiLU Mish GELU Sigmoid Tanh""".split()
@@ -147,3 +148,27 @@ def test_a_density_or_distribution_function_is_its_formula(name: str) -> None:
     if "proportional" in said.partition("``")[0]:
         found, told = found / found[0], told / told[0]
     assert told == pytest.approx(found, rel=1e-8)
+
+
+SIZES = [{"stride": 1, "padding": 0, "dilation": 1}, {"stride": 2, "padding": 1, "dilation": 2}, {"stride": 3, "padding": 1}]
+WINDOWS: dict[str, Callable[..., Any]] = {
+    "conv": lambda f, x, n, **o: f(x, torch.zeros(1, 1, *[3] * n), **o),
+    "conv_transpose": lambda f, x, n, **o: f(x, torch.zeros(1, 1, *[3] * n), **o),
+    "max_pool": lambda f, x, n, **o: f(x, 3, **o),
+    "avg_pool": lambda f, x, n, **o: f(x, 3, **o),
+    "lp_pool": lambda f, x, n, **o: f(x, 2, 3, **o),
+    "max_unpool": lambda f, x, n, **o: f(x, torch.arange(x.numel()).reshape(x.shape), 3, **o),
+}
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+@pytest.mark.parametrize("name", WINDOWS)
+def test_the_sizes_of_windows_are_their_formula(name: str, n: int) -> None:
+    function = getattr(nn.functional, f"{name}{n}d")
+    said = " ".join(inspect.cleandoc(function.__doc__).split())
+    (letter, formula), *_ = re.findall(r"([LHD])' = (.*?)(?: \([HW]'|, rounded|, or the sizes|\. )", said)
+    for given in SIZES:
+        options = {key: value for key, value in given.items() if key in inspect.signature(function).parameters}
+        numbers = {"stride": 1, "padding": 0, "dilation": 1, "output_padding": 0, "kernel_size": 3, "K": 3, "K1": 3, **options}
+        found = WINDOWS[name](function, torch.zeros(1, 1, *[9] * n), n, **options).shape[2]
+        assert eval(formula, {**numbers, letter: 9}) == found, (formula, options)
