@@ -108,8 +108,6 @@ FAMILIES: dict[str, dict[str, str]] = {
 
 FAMILIES |= of_spaces()
 
-EXAMPLE = re.compile(r"\n*^[ \t]*>>>", re.MULTILINE)
-
 INDENT = re.compile(r"\n([ \t]*)\S")
 
 
@@ -124,11 +122,12 @@ def told(doc: str | None, family: str = "") -> str | None:
         family, indent = doc[at + 8 : end].strip(), doc[start:at]
         before, after = doc[:start].rstrip(" "), doc[end:]
     elif family:
-        example = EXAMPLE.search(doc)
-        before, after = (doc, "") if example is None else (doc[: example.start()], doc[example.start() :])
-        indent = (example[0] if example is not None else doc.rpartition("\n")[2] if "\n" in doc else "").lstrip("\n").rstrip(">")
+        at = doc.find(">>> ")
+        start = doc.rfind("\n", 0, max(at, 0)) + 1 if at >= 0 else len(doc)
+        before, after = doc[:start].rstrip(), "\n\n" * (at >= 0) + doc[start:]
+        indent = doc[start:at] if at >= 0 else doc.rpartition("\n")[2] if "\n" in doc else ""
         indent = indent if not indent.strip() else ""
-        before = before.rstrip() + ("\n" if re.search(r"^\s*(Shapes|Raises|Source):", before, re.MULTILINE) else "\n\n")
+        before += "\n" if any([part in before for part in ("Shapes: ", "Raises: ", "Source: ")]) else "\n\n"
     else:
         return doc
     told_here = [f"{part}: {text}" for part, text in FAMILIES[family].items() if f"{part}: " not in doc]

@@ -25,6 +25,12 @@ TEXTS: dict[str, dict[str, str]] = {
         "than `stride` or `dilation`.",
         "Source": ARITHMETIC + "4.",
     },
+    "gradient of a convolution": {
+        "Shapes": "the other argument and `grad_output` (N, O, {out}) -> the size that is given: (N, C, {space}) of an input,\n"
+        "or (O, C / groups, {kernel}) of a weight.",
+        "Raises": "RuntimeError for sizes that do not fit together.",
+        "Source": ARITHMETIC + "4.",
+    },
     "convolution layer": {
         "Shapes": "(N, in_channels, {space}) -> (N, out_channels, {out}), also without N, with\n" + CONVOLVED,
         "Raises": "ValueError unless `groups` divides both numbers of channels, for an unknown `padding_mode`, and for a\n"

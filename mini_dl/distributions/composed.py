@@ -22,7 +22,8 @@ def of_base(name: str) -> Any:
 
 
 class Independent(Distribution):
-    """``log_prob(x) = sum(base.log_prob(x), i)`` over the last batch dimensions, which become dimensions of an event.
+    """``log(p(x)) = sum(log(q(x[i])), i)`` of the base distribution's q, over the last batch dimensions, which become dimensions
+    of an event.
 
     Shapes: batch (*B, *E) and event (*F) -> batch (*B), event (*E, *F), with `reinterpreted_batch_ndims` dimensions E.
     Raises: ValueError if there are not so many batch dimensions.
@@ -79,8 +80,7 @@ class Independent(Distribution):
 
 
 class TransformedDistribution(Distribution):
-    """``log_prob(y) = base.log_prob(x) - log(abs(dy / dx))`` for ``y = transform(x)``: the numbers of `base_distribution`,
-    transformed.
+    """``log(p(y)) = log(q(x)) - log(abs(diff(y, x)))`` for ``y = transform(x)``, with the density q of `base_distribution`.
 
     Shapes: the batch and event shapes of the base, as the transforms change them.
     Raises: ValueError for transforms that are not `Transform`, or of more event dimensions than there are; and for values
@@ -183,7 +183,7 @@ def _listed(transforms: object) -> list[Transform]:
 
 
 class MixtureSameFamily(Distribution):
-    """Density ``sum(probs[k] * p[k](x), k)`` of the components, the last batch dimension of `component_distribution`.
+    """Density ``sum(probs[k] * p_k(x), k)`` of the components, the last batch dimension of `component_distribution`.
 
     `mixture_distribution` is a `Categorical` of the probabilities.
 

@@ -147,7 +147,7 @@ class _OfTrials(ProbsOrLogits):
 
 
 class Binomial(_OfTrials):
-    """Probability ``n! / (k! * (n - k)!) * probs ** k * (1 - probs) ** (n - k)`` of `k` successes in n trials, the `total_count`.
+    """Probability ``binomial(n, k) * probs ** k * (1 - probs) ** (n - k)`` of `k` successes in n trials, the `total_count`.
     `logits` is ``log(probs / (1 - probs))``.
 
     Shapes: `total_count` and `probs` broadcast to the batch (*B); an event is (), samples of (*S) are (*S, *B).
@@ -206,8 +206,8 @@ class Binomial(_OfTrials):
 
 
 class NegativeBinomial(_OfTrials):
-    """Probability ``Gamma(k + r) / (k! * Gamma(r)) * probs ** k * (1 - probs) ** r`` of `k` successes before r failures, the
-    `total_count`.
+    """Probability ``gamma(k + r) / (factorial(k) * gamma(r)) * probs ** k * (1 - probs) ** r`` of `k` successes before r
+    failures, the `total_count`.
 
     r need not be an integer: a Poisson distribution whose rate is gamma distributed. `logits` is ``log(probs / (1 - probs))``.
 
@@ -254,7 +254,7 @@ class NegativeBinomial(_OfTrials):
 
 
 class Poisson(ExponentialFamily):
-    """Probability ``rate ** k * exp(-rate) / k!`` of `k` events where there are `rate` on average.
+    """Probability ``rate ** k * exp(-rate) / factorial(k)`` of `k` events where there are `rate` on average.
 
     Shapes: `rate` (*B) is the batch; an event is (), samples of (*S) are (*S, *B).
     Raises: ValueError if `rate` is negative, and for values outside the support.
@@ -414,7 +414,8 @@ class OneHotCategoricalStraightThrough(OneHotCategorical):
 
 
 class Multinomial(OverClasses):
-    """Probability ``n! * prod(probs[i] ** x[i] / x[i]!, i)`` of the counts `x` of each class in n draws, the `total_count`.
+    """Probability ``factorial(n) * prod(probs[i] ** x[i] / factorial(x[i]), i)`` of the counts `x` of each class in n draws, the
+    `total_count`.
 
     Shapes: `probs` (*B, K); an event is (K), samples of (*S) are (*S, *B, K).
     Raises: ValueError unless one of `probs`, of at least 0, and `logits` is given, with a dimension; also for values outside the

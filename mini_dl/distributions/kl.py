@@ -99,7 +99,7 @@ def _dispatch_kl(type_p: type, type_q: type) -> Any:
 
 
 def kl_divergence(p: Distribution, q: Distribution) -> Tensor:
-    """``KL(p || q) = sum(p(x) * log(p(x) / q(x)), x)``, an integral for densities.
+    """``KL = sum(p(x) * log(p(x) / q(x)), x)``, an integral for densities.
 
     Shapes: `p` and `q` of batches that broadcast to (*B) -> (*B).
     Raises: NotImplementedError where there is no formula for these classes.

@@ -65,7 +65,7 @@ class Exponential(ExponentialFamily):
 
 
 class Gamma(ExponentialFamily):
-    """Density ``rate ** a * x ** (a - 1) * exp(-rate * x) / Gamma(a)`` for positive x, with `a` the `concentration`.
+    """Density ``rate ** a * x ** (a - 1) * exp(-rate * x) / gamma(a)`` for positive x, with `a` the `concentration`.
 
     Shapes: `concentration` and `rate` broadcast to the batch (*B); an event is (), samples of (*S) are (*S, *B).
     Raises: ValueError unless both are positive, and for values outside the support.
@@ -112,7 +112,7 @@ class Gamma(ExponentialFamily):
 
 
 class Chi2(Gamma):
-    """Density ``x ** (df / 2 - 1) * exp(-x / 2) / (2 ** (df / 2) * Gamma(df / 2))``: the sum of the squares of `df` standard
+    """Density ``x ** (df / 2 - 1) * exp(-x / 2) / (2 ** (df / 2) * gamma(df / 2))``: the sum of the squares of `df` standard
     normal numbers.
 
     Shapes: `df` (*B) is the batch; an event is (), samples of (*S) are (*S, *B).

@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from mini_dl.distributions import constraints
-from mini_dl.distributions.utils import given_by, lazy_property, sum_rightmost
+from mini_dl.distributions.utils import consecutive, given_by, lazy_property, sum_rightmost
 from mini_dl.ops.creation import zeros_like
 from mini_dl.ops.joining import cat, stack
 from mini_dl.tensor import Tensor
 
 
 class Transform:
-    """A map ``y = t(x)`` from `domain` to `codomain`, invertible if it is `bijective`, with ``log(abs(det(dy / dx)))``.
+    """A map ``y = t(x)`` from `domain` to `codomain`, invertible if it is `bijective`, with ``log(abs(det(diff(y, x))))``.
 
     A subclass defines `_call`, `_inverse` and `log_abs_det_jacobian`. With ``cache_size=1`` it remembers its last pair of
     values: the inverse of a result is the very tensor it came from. Two transforms are equal if their classes and arguments are.
@@ -272,7 +272,7 @@ identity_transform = ComposeTransform([])
 
 
 class IndependentTransform(Transform):
-    """``log(abs(det(dy / dx))) = sum(log_abs_det_jacobian, i)`` over `reinterpreted_batch_ndims` more dimensions:
+    """``log(abs(det(diff(y, x)))) = sum(log_abs_det_jacobian, i)`` over `reinterpreted_batch_ndims` more dimensions:
     `base_transform` of events.
 
     Shapes: those of `base_transform`; the Jacobian lacks the last dimensions.
@@ -391,10 +391,7 @@ class CatTransform(_Several):
         return self.length
 
     def _parts(self, tensor: Tensor) -> Iterator[Tensor]:
-        start = 0
-        for length in self.lengths:
-            yield tensor.narrow(self.dim, start, length)
-            start += length
+        return consecutive(tensor, self.dim, self.lengths)
 
     def _call(self, x: Tensor) -> Tensor:
         return cat(self._each(x, self.transforms, ""), self.dim)

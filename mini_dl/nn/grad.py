@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from mini_dl._families import told
 from mini_dl._surface import named
 from mini_dl.autograd.backwards import grad
 from mini_dl.autograd.mode import enable_grad, is_grad_enabled
@@ -32,7 +33,15 @@ def _of_input(n: int) -> Callable[..., Tensor]:
     ) -> Tensor:  # fmt: skip
         return _gradient(n, lambda input: (input, weight), input_size, grad_output, stride, padding, dilation, groups)
 
-    return named(of_input, f"conv{n}d_input", f"The gradient of ``conv{n}d`` for its input, of the shape `input_size`.")
+    doc = f"""``out[n, c, j] = sum(weight[o, c, k] * grad_output[n, o, i], (o, k))``,
+    ``j = i * stride - padding + k * dilation``: the gradient of ``conv{n}d`` in its input.
+
+    Family: gradient of a convolution {n}d
+
+    >>> nn.grad.conv{n}d_input((1, 1{", 3" * n}), torch.ones(1, 1{", 2" * n}), torch.ones(1, 1{", 2" * n})).flatten()[:3]
+    tensor([1., 2., 1.])
+    """
+    return named(of_input, f"conv{n}d_input", told(doc))
 
 
 def _of_weight(n: int) -> Callable[..., Tensor]:
@@ -42,7 +51,16 @@ def _of_weight(n: int) -> Callable[..., Tensor]:
     ) -> Tensor:  # fmt: skip
         return _gradient(n, lambda weight: (input, weight), weight_size, grad_output, stride, padding, dilation, groups)
 
-    return named(of_weight, f"conv{n}d_weight", f"The gradient of ``conv{n}d`` for its weight, of the shape `weight_size`.")
+    doc = f"""``out[o, c, k] = sum(input[n, c, i * stride - padding + k * dilation] * grad_output[n, o, i], (n, i))``
+
+    The gradient of ``conv{n}d`` in its weight.
+
+    Family: gradient of a convolution {n}d
+
+    >>> nn.grad.conv{n}d_weight(torch.ones(1, 1{", 3" * n}), (1, 1{", 2" * n}), torch.ones(1, 1{", 2" * n})).flatten()[:2]
+    tensor([{2.0**n:.0f}., {2.0**n:.0f}.])
+    """
+    return named(of_weight, f"conv{n}d_weight", told(doc))
 
 
 conv1d_input, conv2d_input, conv3d_input = _of_input(1), _of_input(2), _of_input(3)

@@ -161,7 +161,8 @@ def poisson_nll_loss(
 ) -> Tensor:  # fmt: skip
     """``loss = exp(input) - target * input``, without `log_input` ``input - target * log(input + eps)``, reduced.
 
-    `full` adds ``target * log(target) - target + log(2 * pi * target) / 2``, near ``log(target!)``, where ``target > 1``.
+    `full` adds ``target * log(target) - target + log(2 * pi * target) / 2``, near ``log(factorial(target))``, where ``target >
+    1``.
 
     Family: loss
 

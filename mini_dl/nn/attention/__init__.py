@@ -41,7 +41,8 @@ def _cur_sdpa_kernel_backends(with_priority: bool = False) -> list[SDPBackend]:
 def sdpa_kernel(backends: object, set_priority: bool = False) -> Iterator[dict[str, Any]]:
     """Within it, attention may use these kernels of torch's. The numbers are the same with all of them.
 
-    >>> import mini_dl as torch
+    Raises: AssertionError unless `backends` is an SDPBackend or a list of them.
+
     >>> from mini_dl.nn.attention import SDPBackend, sdpa_kernel
     >>> with sdpa_kernel([SDPBackend.MATH]):
     ...     torch.backends.cuda.flash_sdp_enabled()

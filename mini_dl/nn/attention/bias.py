@@ -22,7 +22,16 @@ class CausalVariant(enum.IntEnum):
 
 
 class CausalBias(Tensor):
-    """A causal mask for ``scaled_dot_product_attention``: (L, S), True where a query sees a key."""
+    """``mask[i, j] = j <= i``, or ``j <= i + S - L``: a causal mask that ``scaled_dot_product_attention`` knows by name.
+
+    Shapes: (L, S), True where a query sees a key.
+    Raises: AssertionError unless `variant` is a CausalVariant; ValueError from attention with ``is_causal=True``.
+
+    >>> from mini_dl.nn.attention.bias import CausalBias, CausalVariant
+    >>> CausalBias(CausalVariant.LOWER_RIGHT, 2, 3)
+    tensor([[ True,  True, False],
+            [ True,  True,  True]])
+    """
 
     variant: CausalVariant
     seq_len_q: int
@@ -65,14 +74,32 @@ class CausalBias(Tensor):
 
 
 def causal_upper_left(*size: int) -> CausalBias:
-    """The mask of ``is_causal=True``: query ``i`` sees keys up to ``i``. `size`: (L, S)."""
+    """``mask[i, j] = j <= i``, that of ``is_causal=True``: query i sees keys up to i.
+
+    Shapes: two sizes -> (L, S).
+    Raises: AssertionError unless there are two sizes.
+
+    >>> from mini_dl.nn.attention.bias import causal_upper_left
+    >>> causal_upper_left(2, 3)
+    tensor([[ True, False, False],
+            [ True,  True, False]])
+    """
     if len(size) != 2:
         raise AssertionError("causal_upper_left only supports 2D tensors")
     return CausalBias(CausalVariant.UPPER_LEFT, *size)
 
 
 def causal_lower_right(*size: int) -> CausalBias:
-    """The mask in which the last query sees all keys, and each query one key less than the next. `size`: (L, S)."""
+    """``mask[i, j] = j <= i + S - L``: the last query sees all keys, and each query one key less than the next.
+
+    Shapes: two sizes -> (L, S).
+    Raises: AssertionError unless there are two sizes.
+
+    >>> from mini_dl.nn.attention.bias import causal_lower_right
+    >>> causal_lower_right(2, 3)
+    tensor([[ True,  True, False],
+            [ True,  True,  True]])
+    """
     if len(size) != 2:
         raise AssertionError("causal_lower_right only supports 2D tensors")
     return CausalBias(CausalVariant.LOWER_RIGHT, *size)

@@ -74,7 +74,15 @@ def _identity(score: object, batch: object, head: object, token_q: object, token
 
 
 def noop_mask(batch: Any, head: object, token_q: object, token_kv: object) -> Any:
-    """True everywhere."""
+    """``mask = True`` everywhere.
+
+    Shapes: four numbers -> ().
+    Raises: AttributeError for what is not a tensor.
+
+    >>> from mini_dl.nn.attention.flex_attention import noop_mask
+    >>> noop_mask(torch.tensor(0), 0, 0, 0)
+    tensor(True)
+    """
     return batch.new_ones(size=(), dtype=torch.bool)
 
 
@@ -96,12 +104,34 @@ def _joined(mods: tuple[Mod, ...], join: Callable[[Any, Any], Any], start: bool)
 
 
 def or_masks(*mask_mods: Mod) -> Mod:
-    """The mask that is True where one of these is."""
+    """``mask = a | b``: the mask that is True where one of these is.
+
+    Shapes: functions of four numbers -> a function of four numbers.
+    Raises: RuntimeError for what cannot be called.
+
+    >>> from mini_dl.nn.attention.flex_attention import create_mask, or_masks
+    >>> first = or_masks(lambda b, h, q, kv: kv == 0, lambda b, h, q, kv: q == kv)
+    >>> create_mask(first, None, None, 3, 3)[0, 0].int()
+    tensor([[1, 0, 0],
+            [1, 1, 0],
+            [1, 0, 1]], dtype=torch.int32)
+    """
     return _joined(mask_mods, lambda a, b: a | b, False)
 
 
 def and_masks(*mask_mods: Mod) -> Mod:
-    """The mask that is True where all of these are."""
+    """``mask = a & b``: the mask that is True where all of these are.
+
+    Shapes: functions of four numbers -> a function of four numbers.
+    Raises: RuntimeError for what cannot be called.
+
+    >>> from mini_dl.nn.attention.flex_attention import and_masks, create_mask
+    >>> near = and_masks(lambda b, h, q, kv: kv <= q, lambda b, h, q, kv: q - kv < 2)
+    >>> create_mask(near, None, None, 3, 3)[0, 0].int()
+    tensor([[1, 0, 0],
+            [1, 1, 0],
+            [0, 1, 1]], dtype=torch.int32)
+    """
     return _joined(mask_mods, lambda a, b: a & b, True)
 
 
@@ -157,7 +187,16 @@ def _not_elementwise(mod: Mod) -> NotImplementedError:
 
 
 def create_mask(mod_fn: Mod, B: int | None, H: int | None, Q_LEN: int, KV_LEN: int, device: object = None) -> Tensor:
-    """Where a mask, or a function of scores, lets a query see a key: (B, H, L, S) of bool."""
+    """``mask[b, h, q, kv] = mod_fn(b, h, q, kv)``: where a mask, or a function of scores, lets a query see a key.
+
+    Shapes: None for `B` or `H` is 1 -> (B, H, Q_LEN, KV_LEN) of bool.
+    Raises: AssertionError for a function of another number of arguments.
+
+    >>> from mini_dl.nn.attention.flex_attention import create_mask
+    >>> create_mask(lambda b, h, q, kv: kv <= q, None, None, 2, 3)
+    tensor([[[[ True, False, False],
+              [ True,  True, False]]]])
+    """
     shape = (B or 1, H or 1, Q_LEN, KV_LEN)
     if _takes_scores(mod_fn):
         return ~torch.isneginf(_everywhere(mod_fn, shape, torch.zeros(shape)))
@@ -319,7 +358,15 @@ def create_block_mask(
     BLOCK_SIZE: int | tuple[int, int] = _DEFAULT_SPARSE_BLOCK_SIZE, _compile: bool = False, separate_full_blocks: bool = True,
     compute_dq_write_order: bool = False, dq_kv_order: bool = False,
 ) -> BlockMask:  # fmt: skip
-    """The `BlockMask` of a function of the numbers of batch, head, query and key; None for B or H: the same for all."""
+    """``mask[b, h, q, kv] = mask_mod(b, h, q, kv)``, and which of its blocks of `BLOCK_SIZE` are empty, whole or neither.
+
+    Shapes: `B` or `H` of None: the same for all -> BlockMask of (B, H, Q_LEN, KV_LEN).
+    Raises: AssertionError for a function of scores.
+
+    >>> from mini_dl.nn.attention.flex_attention import create_block_mask
+    >>> create_block_mask(lambda b, h, q, kv: kv <= q, None, None, 256, 256).sparsity()
+    25.0
+    """
     if _takes_scores(mask_mod):
         raise AssertionError(f"create-block_mask requires a mask_mod function! Got {mask_mod}")
     rows, columns = (BLOCK_SIZE, BLOCK_SIZE) if isinstance(BLOCK_SIZE, int) else BLOCK_SIZE
@@ -381,16 +428,20 @@ def flex_attention(
     scale: float | None = None, enable_gqa: bool = False, return_lse: bool = False, kernel_options: object = None, *,
     return_aux: AuxRequest | None = None,
 ) -> Any:  # fmt: skip
-    """``softmax(score_mod(scale * query @ key.T, b, h, q, kv)) @ value`` where `block_mask` is True: (B, H, L, Ev).
+    """``out = softmax(score_mod(scale * query @ key.T, b, h, q, kv)) @ value`` where `block_mask` is True.
 
-    `scale` defaults to ``1 / sqrt(E)``. With `return_aux` also logarithms of the sums of exponentials and the greatest scores,
+    `scale` is by default ``1 / sqrt(E)``. With `return_aux` also logarithms of the sums of exponentials and the greatest scores,
     with `return_lse` the first of them. Gradients flow, also to what `score_mod` uses; torch has none on the CPU.
 
-    >>> import mini_dl as torch
+    Shapes: `query` (B, H, L, E), `key` (B, H, S, E), `value` (B, H, S, V) -> (B, H, L, V).
+    Raises: ValueError for sizes or types that do not fit; NotImplementedError unless there are four dimensions.
+    Source: Dong et al., Flex attention: a programming model for generating optimized attention kernels, 2024.
+
     >>> from mini_dl.nn.attention.flex_attention import flex_attention
-    >>> x = torch.ones(1, 1, 3, 2)
-    >>> flex_attention(x, x, x, score_mod=lambda score, b, h, q, kv: score - (q - kv).abs()).shape
-    torch.Size([1, 1, 3, 2])
+    >>> x = torch.eye(2).reshape(1, 1, 2, 2)
+    >>> flex_attention(x, x, x, score_mod=lambda score, b, h, q, kv: score - 100 * (q - kv).abs())
+    tensor([[[[1.0000e+00, 1.8217e-44],
+              [1.8217e-44, 1.0000e+00]]]])
     """
     _check(query, key, value, block_mask, enable_gqa)
     if return_lse and return_aux is not None:

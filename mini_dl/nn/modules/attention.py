@@ -14,8 +14,8 @@ from mini_dl.tensor import Tensor
 
 
 class MultiheadAttention(Module):
-    """``out = concat(heads) @ out_proj.weight.T + out_proj.bias`` of `num_heads` heads ``softmax(q @ k.T / sqrt(E / num_heads)) @
-    v``, where `q`, `k` and `v` are each head's part of linear maps of query, key and value, and E is `embed_dim`.
+    """``out = concat(heads) @ W.T + b`` of `num_heads` heads ``softmax(q @ k.T / sqrt(E / num_heads)) @ v``, where `q`, `k` and
+    `v` are each head's part of linear maps of query, key and value, E is `embed_dim`, and W and b are those of `out_proj`.
 
     Masks are bool (True: not attended to) or added to the scores. The weights are averaged over the heads if
     `average_attn_weights`.

@@ -190,7 +190,7 @@ class CrossEntropyLoss(_ClassLoss):
 
 
 class LinearCrossEntropyLoss(Module):
-    """``cross_entropy(input @ linear.weight.T + linear.bias, target)``: a `Linear` and a `CrossEntropyLoss` in one.
+    """``cross_entropy(input @ W.T + b, target)``: a `Linear` with weight W and bias b, and a `CrossEntropyLoss`, in one.
 
     `options`, which tell torch how to save memory, are accepted and change nothing.
 
@@ -243,7 +243,8 @@ class LinearCrossEntropyLoss(Module):
 class PoissonNLLLoss(_OwnOrder):
     """``loss = exp(input) - target * input``, without `log_input` ``input - target * log(input + eps)``, reduced.
 
-    `full` adds ``target * log(target) - target + log(2 * pi * target) / 2``, near ``log(target!)``, where ``target > 1``.
+    `full` adds ``target * log(target) - target + log(2 * pi * target) / 2``, near ``log(factorial(target))``, where ``target >
+    1``.
 
     Family: loss
 

@@ -31,9 +31,9 @@ _MAPS = ("matrix_exp", "cayley", "householder")
 def orthogonal(
     module: Module, name: str = "weight", orthogonal_map: str | None = None, *, use_trivialization: bool = True
 ) -> Module:
-    """``W.mH @ W = I``, or ``W @ W.mH = I`` where W is wide: a tensor that stays orthogonal (unitary). Returns `module`.
+    """``W.H @ W = I``, or ``W @ W.H = I`` where W is wide: a tensor that stays orthogonal (unitary). Returns `module`.
 
-    The map from any matrix X, with ``A = tril(X) - tril(X).mH``: ``exp(A)`` ("matrix_exp"), ``inv(1 - A / 2) @ (1 + A / 2)``
+    The map from any matrix X, with ``A = tril(X) - tril(X).H``: ``exp(A)`` ("matrix_exp"), ``inv(1 - A / 2) @ (1 + A / 2)``
     ("cayley"), or a product of reflections ("householder"). With `use_trivialization` the result is multiplied by a fixed
     orthogonal ``base``.
 
