@@ -18,7 +18,9 @@ from sphinx.util import logging
 
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
-sys.path[:0] = [str(ROOT), str(DOCS)]  # for autodoc and `reference`
+sys.path[:0] = [str(ROOT), str(DOCS)]  # for autodoc, and for the modules beside this file, `reference` among them
+import notebooks  # noqa: E402
+
 os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(DOCS)])  # for the code on the pages
 os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"  # small matrices are fastest on one thread
 os.environ["MATPLOTLIBRC"] = str(DOCS / "matplotlibrc")
@@ -59,8 +61,9 @@ def digest_of_sources():
     return found.hexdigest()[:16]
 
 
-nb_execution_mode = "cache"  # a page is run once; its Korean page has the same code and takes over what it printed
+nb_execution_mode = "cache"  # a page is run again when its code has changed, or what it runs
 nb_execution_cache_path = str(DOCS / "_build" / "executed" / digest_of_sources())
+os.environ["MINI_DL_RESULTS"] = f"{nb_execution_cache_path}/results"  # an experiment is run once, and drawn in both languages
 nb_execution_raise_on_error = True
 nb_execution_show_tb = True
 nb_execution_timeout = 240
@@ -127,6 +130,22 @@ def describe_figures(app, doctree, docname):
         image.setdefault("alt", section[0].astext())
 
 
+def offer_the_notebook(app, doctree, docname):
+    """Beside the link to the other language, at the top of a page that can be downloaded as a notebook."""
+    if DOCS / f"{docname}.md" not in notebooks.pages(DOCS):
+        return
+    words = "Jupyter 노트북 내려받기" if docname.startswith("ko/") else "Download as a notebook"
+    up = "../" * docname.count("/")
+    link = nodes.reference("", words, refuri=f"{up}notebooks/{docname}.ipynb", internal=False)
+    first = next(iter(doctree.findall(nodes.paragraph)))
+    first += [nodes.Text(" · "), link]
+
+
+def write_the_notebooks(app, exception):
+    if exception is None and app.builder.format == "html":
+        notebooks.write(DOCS, Path(app.outdir, "notebooks"))
+
+
 def say_the_language(app, pagename, templatename, context, doctree):
     if pagename.startswith("ko/"):
         context["language"] = "ko"
@@ -136,4 +155,6 @@ def setup(app):
     app.add_html_math_renderer("mathml", (visit_math, None), (visit_math_block, None))
     app.connect("autodoc-process-docstring", write_as_rst)
     app.connect("doctree-resolved", describe_figures)
+    app.connect("doctree-resolved", offer_the_notebook)
+    app.connect("build-finished", write_the_notebooks)
     app.connect("html-page-context", say_the_language)

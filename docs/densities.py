@@ -10,13 +10,23 @@ import torch
 from matplotlib import pyplot
 
 import mini_dl
-from scripts.book import _frame as frame
+from mini_dl.experiments import _frame as frame
 
 pyplot.switch_backend("module://matplotlib_inline.backend_inline")
 
 CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, 3**0.5 / 2]])  # of the triangle that the simplex is drawn as
 Make = Callable[[Any], Any]
 """The distribution of a library."""
+
+
+def drawn_by_both(make: Make, n: int) -> list[Any]:
+    """`n` samples of mini_dl and of torch. AssertionError if they differ."""
+    drawn = []
+    for library in (mini_dl, torch):
+        library.manual_seed(0)
+        drawn.append(make(library).sample((n,)).numpy())
+    np.testing.assert_allclose(*drawn, rtol=1e-4, atol=1e-5)
+    return drawn
 
 
 def both(make: Make, values: Any, n: int) -> tuple[Any, Any]:
@@ -95,14 +105,10 @@ def triangle(makes: dict[str, Make]) -> Any:
 def classes(make: Make, title: str) -> Any:
     """The mean of 2000 samples of a vector, beside `probs`."""
     figure, axes = frame.panels(size=(7, 2.4))
-    means = []
-    for library in (mini_dl, torch):
-        library.manual_seed(0)
-        means.append(make(library).sample((2000,)).numpy().mean(0))
-    np.testing.assert_allclose(*means, rtol=1e-5)
+    mean = drawn_by_both(make, 2000)[0].mean(0)
     expected = make(mini_dl).mean.numpy()
     k = np.arange(len(expected))
-    axes.bar(k, means[0], 0.6, color=frame.COLORS[0], alpha=0.35, label="mean of samples")
+    axes.bar(k, mean, 0.6, color=frame.COLORS[0], alpha=0.35, label="mean of samples")
     axes.plot(k, expected, "o", color=frame.COLORS[0], label="mean")
     axes.set(title=title, xticks=k)
     axes.legend()
@@ -112,11 +118,7 @@ def classes(make: Make, title: str) -> Any:
 def ellipses(make: Make, title: str) -> Any:
     """Twenty positive definite 2 x 2 matrices, each as the ellipse of its quadratic form, and their mean in black."""
     figure, axes = frame.panels(size=(4, 3.6))
-    drawn = []
-    for library in (mini_dl, torch):
-        library.manual_seed(0)
-        drawn.append(make(library).sample((20,)).numpy())
-    np.testing.assert_allclose(*drawn, rtol=1e-4, atol=1e-5)
+    drawn = drawn_by_both(make, 20)
     angle = np.linspace(0, 2 * np.pi, 200)
     circle = np.stack([np.cos(angle), np.sin(angle)])
     faint, bold = {"color": frame.COLORS[0], "alpha": 0.4}, {"color": "black"}
@@ -130,12 +132,7 @@ def correlations(makes: dict[str, Make]) -> Any:
     """The correlation in 4000 Cholesky factors of 2 x 2 correlation matrices, as a histogram."""
     figure, axes = frame.panels(size=(7, 2.8))
     for color, (label, make) in zip(frame.COLORS, makes.items()):
-        drawn = []
-        for library in (mini_dl, torch):
-            library.manual_seed(0)
-            drawn.append(make(library).sample((4000,))[:, 1, 0].numpy())
-        np.testing.assert_allclose(*drawn, rtol=1e-4, atol=1e-5)
-        axes.hist(drawn[0], 60, (-1, 1), density=True, color=color, alpha=0.35, label=label)
+        axes.hist(drawn_by_both(make, 4000)[0][:, 1, 0], 60, (-1, 1), density=True, color=color, alpha=0.35, label=label)
     axes.set(xlabel="correlation", ylabel="density")
     axes.legend()
     return figure

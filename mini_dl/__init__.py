@@ -4,65 +4,71 @@ from importlib import import_module as _import_module
 from math import e, inf, nan, pi
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 
-from mini_dl import (
-    _C,
-    _printing,
-    autograd,
-    fft,
-    linalg,
-    masked,
-    nn,
-    ops,
-    overrides,
-    random,
-    special,
-)
-from mini_dl._arguments import asking as _asking
-from mini_dl._device import device
-from mini_dl._dtypes import (
-    bfloat16,
-    bool,
-    can_cast,
-    cdouble,
-    cfloat,
-    complex64,
-    complex128,
-    double,
-    dtype,
-    finfo,
-    float,
-    float16,
-    float32,
-    float64,
-    get_default_dtype,
-    half,
-    iinfo,
-    int,
-    int8,
-    int16,
-    int32,
-    int64,
-    long,
-    promote_types,
-    set_default_dtype,
-    short,
-    uint8,
-    uint16,
-    uint32,
-    uint64,
-)
-from mini_dl._surface import namespace as _namespace
-from mini_dl.autograd import (
-    enable_grad,
-    inference_mode,
-    is_grad_enabled,
-    is_inference_mode_enabled,
-    no_grad,
-    set_grad_enabled,
-)
-from mini_dl.kernels.parallel import get_num_threads, set_num_threads
-from mini_dl.standins import attach as _attach
-from mini_dl.tensor import Size, Tensor, typename
+from mini_dl._importing import uncollected as _uncollected
+
+with _uncollected():
+    from mini_dl import (
+        _C,
+        _printing,
+        autograd,
+        fft,
+        linalg,
+        masked,
+        nn,
+        ops,
+        overrides,
+        random,
+        special,
+    )
+    from mini_dl._arguments import asking as _asking
+    from mini_dl._device import device
+    from mini_dl._dtypes import (
+        bfloat16,
+        bool,
+        can_cast,
+        cdouble,
+        cfloat,
+        complex64,
+        complex128,
+        double,
+        dtype,
+        finfo,
+        float,
+        float16,
+        float32,
+        float64,
+        get_default_dtype,
+        half,
+        iinfo,
+        int,
+        int8,
+        int16,
+        int32,
+        int64,
+        long,
+        promote_types,
+        set_default_dtype,
+        short,
+        uint8,
+        uint16,
+        uint32,
+        uint64,
+    )
+    from mini_dl._surface import namespace as _namespace
+    from mini_dl.autograd import (
+        enable_grad,
+        inference_mode,
+        is_grad_enabled,
+        is_inference_mode_enabled,
+        no_grad,
+        set_grad_enabled,
+    )
+    from mini_dl.kernels.parallel import get_num_threads, set_num_threads
+    from mini_dl.standins import attach as _attach
+    from mini_dl.tensor import Size, Tensor, typename
+
+    globals().update(_asking(_namespace("torch"), __name__))
+    _attach()
 
 if _TYPE_CHECKING:  # loaded when first used, as the tables of names say (`standins`)
     from mini_dl import amp, distributions, func, optim, serialization, signal, utils
@@ -97,6 +103,3 @@ if _TYPE_CHECKING:  # loaded when first used, as the tables of names say (`stand
 
 __version__ = "0.1.0"
 newaxis = None
-
-globals().update(_asking(_namespace("torch"), __name__))
-_attach()

@@ -99,6 +99,8 @@ from mini_dl.serialization import load as load
 from mini_dl.serialization import save as save
 from mini_dl import compat as compat
 from mini_dl import datasets as datasets
+from mini_dl import distributed as distributed
+from mini_dl import experiments as experiments
 from mini_dl import files as files
 from mini_dl import futures as futures
 from mini_dl import hub as hub
@@ -1188,7 +1190,6 @@ cudnn_convolution_transpose: _Any
 cudnn_grid_sampler: _Any
 cudnn_is_acceptable: _Any
 dequantize: _Any
-distributed: _Any
 dsmm: _Any
 eig: _Any
 empty_quantized: _Any

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import operator
 import sys
 import types
 import warnings
@@ -25,7 +26,7 @@ from mini_dl._checks import type_name
 from mini_dl._dtypes import Function, dtype, number_as, of_numpy
 from mini_dl._families import said_first
 from mini_dl._guidance import mistyped
-from mini_dl._signatures import show, signature_behind
+from mini_dl._signatures import OF_NUMPY, show, signature_behind
 from mini_dl.kernels.mersenne import Generator
 from mini_dl.tensor import Tensor
 
@@ -130,7 +131,16 @@ class Parser:
     def first(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The first call, which gives `call` the code generated for this function."""
         self.write()
-        return self.call(*args, **kwargs)
+        return self.made_of_tensors(self.call(*args, **kwargs))
+
+    def made_of_tensors(self, result: Any) -> Any:
+        """The result of the first call. TypeError for an array: what was published is not a primitive."""
+        if isinstance(result, np.ndarray) and self.function.__name__ not in OF_NUMPY:
+            raise TypeError(
+                f"{self.function.__name__}: it returned an array; a composition returns tensors; a function of arrays becomes "
+                "a primitive by a decorator (`op`, `unary`, `binary`, `view`) below the one that publishes"
+            )
+        return result
 
     def write(self) -> None:
         """Generate the code of `call`."""
@@ -448,9 +458,11 @@ def as_bool(value: object) -> Any:
     return value if isinstance(value, bool) else NotImplemented
 
 
-def as_int(value: object) -> Any:
+def as_int(value: Any) -> Any:
     if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
         return int(value)
+    if hasattr(type(value), "__index__") and not isinstance(value, (bool, np.bool_, np.ndarray, Tensor)):
+        return operator.index(value)
     return single(value, "iu")
 
 
@@ -520,7 +532,7 @@ class PublicParser(Parser):
             overrides.when_watching.append(self.ask_first)
         if overrides.watching:
             self.ask_first()
-        return self.call(*args, **kwargs)
+        return self.made_of_tensors(self.call(*args, **kwargs))
 
     def text(self) -> str:
         self.writes = self.writes and "out" not in self.names  # else the function writes itself

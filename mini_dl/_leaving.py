@@ -62,6 +62,9 @@ def _leave_by(entry: _Entry, *exception: object) -> None:
 
 
 def _leave(block: Block, *exception: object) -> None:
+    if not getattr(block, "_by_hand", None):  # never entered: what was changed when it was made is restored
+        block._put_back(block._state())
+        return
     entry = block._by_hand[-1]
     entry.put_back()
     block._by_hand.remove(entry)

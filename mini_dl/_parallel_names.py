@@ -1,16 +1,9 @@
-"""What ``torch.distributed`` says of groups of processes while there is none."""
+"""The errors of ``torch.distributed``, and how long it waits."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, ClassVar
-
-
-class GroupMember:
-    """The group of all processes, of which there is none, and the mark of a process outside a group."""
-
-    WORLD: ClassVar[Any] = None
-    NON_GROUP_MEMBER: ClassVar[int] = -100
 
 
 class DistError(RuntimeError):
@@ -38,3 +31,6 @@ for _error in (DistError, DistBackendError, DistNetworkError, DistStoreError, Qu
 
 default_pg_timeout = timedelta(seconds=1800)
 """How long processes wait for each other."""
+
+processes: Callable[[], tuple[int, int]] | None = None
+"""The number of processes and the rank of this one; set where several can work together."""

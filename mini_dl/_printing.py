@@ -199,7 +199,7 @@ def suffixes(self: Tensor) -> Iterator[str]:
     except RuntimeError:  # a view that may not be looked at because its base was modified
         yield "grad_fn=<Invalid>"
     if self._tangent is not None and mode.forward:
-        yield f"tangent={self._tangent!r}"
+        yield f"tangent={self._tangent}"
 
 
 def _of_level(tensor: Tensor) -> str:

@@ -52,6 +52,11 @@ def memory_text(size: int) -> str:
     return f"{size} B"
 
 
+def _text_of(name: str) -> property:
+    """The property that gives the time of this name as a text."""
+    return property(lambda self: time_text(getattr(self, name)))
+
+
 class _Times:
     """What events and their averages have in common. There are no other devices, whose times are 0."""
 
@@ -65,17 +70,8 @@ class _Times:
     def cpu_time(self) -> float:
         return self.cpu_time_total / self.count if self.count else 0.0
 
-    @property
-    def cpu_time_str(self) -> str:
-        return time_text(self.cpu_time)
-
-    @property
-    def cpu_time_total_str(self) -> str:
-        return time_text(self.cpu_time_total)
-
-    @property
-    def self_cpu_time_total_str(self) -> str:
-        return time_text(self.self_cpu_time_total)
+    cpu_time_str, cpu_time_total_str = _text_of("cpu_time"), _text_of("cpu_time_total")
+    self_cpu_time_total_str = _text_of("self_cpu_time_total")
 
 
 @dataclass(eq=False)

@@ -23,10 +23,19 @@ from mini_dl._meta import is_hollow
 from mini_dl._signatures import named_results, show
 from mini_dl._unseen import is_unseen
 from mini_dl.autograd.graph import needs_grad
-from mini_dl.autograd.inplace import any_needs_grad, check_memory, count_write, inplace as in_place
+from mini_dl.autograd.inplace import (
+    any_needs_grad,
+    check_cast,
+    check_memory,
+    check_operand_types,
+    count_write,
+    inplace as in_place,
+)
 from mini_dl.autograd.mode import at_work, mode
 from mini_dl.autograd.node_names import recorded
+from mini_dl.autograd.overlaps import APART, UNASKED, check_operands
 from mini_dl.autograd.places import resized
+from mini_dl.autograd.primitive import refuse_bare
 from mini_dl.tensor import Tensor
 
 
@@ -125,16 +134,15 @@ def written_at(value: object) -> str:
     return repr(value) if code is None else f"{code.co_filename}:{code.co_firstlineno}"
 
 
-def public(
-    *places: str, inplace: bool = False, out: bool | str | Function = False, operators: str = ""
-) -> Callable[[Function], Any]:
+def public(*places: str, inplace: bool = False, out: bool | Function = False, operators: str = "") -> Callable[[Function], Any]:
     """Publish a function in `places`: "torch", "Tensor", "nn.functional", "special", "linalg", "fft"; "special:expit" gives it
     another name there.
 
-    `inplace` adds ``Tensor.f_`` (and ``torch.f_`` if torch has it). `out` adds the keyword ``out=`` (not on Tensor): with
-    "apart" it must not overlap an argument; a function ``check(result, out, args)`` raises if it is unsuitable.
+    `inplace` adds ``Tensor.f_`` (and ``torch.f_`` if torch has it). `out` adds the keyword ``out=`` (not on Tensor): a function
+    ``check(result, out, args)`` raises if it is unsuitable.
     `operators` are special methods that are this very function.
     """
+    refuse_bare("method", (*places, operators))
 
     def decorate(function: Function) -> Function:
         versions: dict[bool, tuple[Function, Function]] = {}
@@ -147,7 +155,7 @@ def public(
                 alone = where == "Tensor" and getattr(function, "spread", False)  # its first argument is a tensor anyway
                 looked_at = not alone and where in ("torch", "Tensor", "masked") and not name.startswith("__") and name not in OWN
                 exact = parsed(function, native) if (native and not alone) or looked_at or where == "nn.functional" else function
-                writing = with_out(exact, out) if out else exact
+                writing = with_out(exact, out, where) if out else exact
                 if out and (parser := parser_of(exact)):
                     parser.writing = writing
                 versions[native] = exact, writing
@@ -196,14 +204,14 @@ def spelled(place: str, function: Function) -> tuple[str, str]:
 
 
 def method(
-    *others: str, alias: str = "", inplace: bool = False, out: bool | str | Function = False, operators: str = ""
+    *others: str, alias: str = "", inplace: bool = False, out: bool | Function = False, operators: str = ""
 ) -> Callable[[Function], Any]:
     """Publish as ``torch.f`` and ``Tensor.f``, both also under the name `alias`, and in the `others` of the places."""
     again = (f"torch:{alias}", f"Tensor:{alias}") if alias else ()
     return public("torch", "Tensor", *others, *again, inplace=inplace, out=out, operators=operators)
 
 
-def function(*, out: bool | str | Function = False) -> Callable[[Function], Any]:
+def function(*, out: bool | Function = False) -> Callable[[Function], Any]:
     """Publish as ``torch.f``."""
     return public("torch", out=out)
 
@@ -216,8 +224,11 @@ def tensor_method(operators: str = "") -> Callable[[Function], Any]:
 # ------------------------------------------------------------------------------------------------ out=
 
 
-def with_out(function: Function, check: bool | str | Function = True) -> Function:
+def with_out(function: Function, check: bool | Function = True, where: str = "torch") -> Function:
     """`function` with a keyword ``out``: a tensor, or a tuple of tensors if there are several results."""
+
+    apart = function.__name__ in APART
+    looked_at = apart or (where not in ("fft", "linalg") and function.__name__ not in UNASKED)
 
     @functools.wraps(function)
     def call(*args: Any, out: Any = None, **kwargs: Any) -> Any:
@@ -232,9 +243,16 @@ def with_out(function: Function, check: bool | str | Function = True) -> Functio
             raise NotImplementedError(
                 f"Trying to use forward AD with {function.__name__}_out that does not support it because it is an out= function"
             )
-        if check == "apart" and isinstance(out, Tensor):
-            check_apart(out, (*args, *kwargs.values()))
-        result = function(*args, **kwargs)
+        asked = looked_at and isinstance(out, Tensor) and not (at_work.anywhere or out._sparse)
+        try:
+            result = function(*args, **kwargs)
+        except NotImplementedError:  # of the type, at which torch looks after the memory
+            if asked:
+                check_target(out, args, apart)
+                check_operand_types(out, args)
+            raise
+        if asked:
+            check_target(out, (*args, *kwargs.values()), apart)
         check_out(function.__name__, result, out)
         read = [value for value in args if isinstance(value, Tensor)]
         if len(read) > 1 and any([out is value for value in read]) and out._array.shape != result._array.shape:
@@ -299,13 +317,11 @@ def store(result: Any, out: Any, casts: bool = False) -> Any:
     source, target = result._array, out._array
     if is_hollow(target) and not is_hollow(source):
         raise RuntimeError("Attempting to copy from device cpu to device meta, but cross-device copies are not allowed!")
-    if not casts and not castable(source.dtype, target.dtype):
-        raise RuntimeError(
-            f"result type {scalar_name(source.dtype)} can't be cast to the desired output type {scalar_name(target.dtype)}"
-        )
-    if target.size:
+    if not casts:
+        check_cast(source.dtype, target.dtype)
+    if source.shape == target.shape:
         check_memory(target)
-    if source.shape != target.shape:
+    else:
         if target.size:
             warnings.warn(
                 f"An output with one or more elements was resized since it had shape {list(target.shape)}, which does not match "
@@ -319,18 +335,10 @@ def store(result: Any, out: Any, casts: bool = False) -> Any:
     return out
 
 
-def check_apart(out: Tensor, values: Any) -> None:
-    """RuntimeError if `out` shares memory with one of the tensors in `values`, or its elements among themselves."""
+def check_target(out: Tensor, values: Any, apart: bool) -> None:
+    """RuntimeError if elements of `out` share memory, or if `values` lie in it."""
     check_memory(out._array)
-    for value in values:
-        if isinstance(value, Tensor):
-            if value is out or np.may_share_memory(value._array, out._array):
-                raise RuntimeError(
-                    "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory "
-                    "location. Please clone() the tensor before performing the operation."
-                )
-        elif type(value) in (list, tuple):
-            check_apart(out, value)
+    check_operands(out, values, apart)
 
 
 def _tuple(value: object) -> tuple[Any, ...]:

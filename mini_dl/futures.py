@@ -26,7 +26,7 @@ class Future(Generic[T]):
         self._result: Any = None
         self._error: BaseException | None = None
         self._callbacks: list[Callable[[Any], Any]] = []
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # whoever asks for the result may bring it
 
     def done(self) -> bool:
         """Whether there is a result or an error."""
@@ -73,9 +73,13 @@ class Future(Generic[T]):
                 return
         callback(self)
 
+    def _another(self) -> Future[Any]:
+        """A future of what follows from this one."""
+        return Future()
+
     def then(self, callback: Callable[[Any], Any]) -> Future[Any]:
         """A future of ``callback(self)``, which is called once there is a result."""
-        later: Future[Any] = Future()
+        later = self._another()
 
         def run(done: object) -> None:
             try:

@@ -264,8 +264,12 @@ class ModuleError:
 class TableEntry:
     """A row of torch's table of modules or optimizers: the class there, and ours of the same name."""
 
-    name: str
+    prefix: str
     out_of_scope = None
+
+    def __init__(self, info: Any, cls: Any) -> None:
+        self.info, self.theirs = info, cls
+        self.name: str = self.prefix + cls.__name__
 
     def __repr__(self) -> str:
         return self.name
@@ -285,8 +289,7 @@ class ModuleEntry(TableEntry):
     prefix = "nn."
 
     def __init__(self, info: Any) -> None:
-        self.info, self.theirs = info, info.module_cls
-        self.name = "nn." + info.module_cls.__name__
+        super().__init__(info, info.module_cls)
         self.lazy: bool = info.is_lazy
         if info.module_cls.__module__.startswith(("torch.ao", "torch.nn.quant", "torch.nn.qat")):
             self.name = f"{info.module_cls.__module__.removeprefix('torch.')}.{info.module_cls.__name__}"
@@ -350,8 +353,7 @@ class OptimizerEntry(TableEntry):
     prefix = "optim."
 
     def __init__(self, info: Any) -> None:
-        self.info, self.theirs = info, info.optim_cls
-        self.name = "optim." + info.optim_cls.__name__
+        super().__init__(info, info.optim_cls)
         self.sparse: bool = info.only_supports_sparse_grads
         self.needs_closure: bool = info.step_requires_closure
 

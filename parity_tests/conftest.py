@@ -14,10 +14,12 @@ import pytest
 import mini_dl
 from mini_dl import overrides
 from mini_dl.files.replacing import rewrite
-from parity_tests import ledger, report as report_page
+from parity_tests import ledger, report as report_page, report_parts
 from parity_tests.report import STATUSES
 
 REPORT = Path(os.environ.get("PARITY_REPORT", Path(__file__).parent.parent / "report" / "parity.json"))
+WHOLE = {"ops": 600, "modules": 100, "optimizers": 10}
+"""How many entries of each table a run has that belongs to the history."""
 
 
 class Tally:
@@ -123,8 +125,10 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     report = {"totals": totals, "counts": tally.counts, "missing": tally.missing, "out_of_scope": tally.out_of_scope}
     report["census"] = tally.census
     rewrite(REPORT, json.dumps(report, indent=1, sort_keys=True) + "\n")
+    if min((len(tally.counts.get(kind, ())) - least for kind, least in WHOLE.items())) >= 0:
+        report_parts.remember(REPORT.with_name("history.json"), totals, report_page.versions("mini_dl"))
     page = REPORT.with_name("index.html")
-    report_page.write(REPORT, page, REPORT.with_name("ops.json"))
+    report_page.write(REPORT, page)
     terminalreporter.write_line(f"{page}: the support matrix")
 
 

@@ -1,11 +1,12 @@
 """The report one can look at: ``report/index.html``, made from ``report/parity.json``.
 
-    python -m parity_tests.report [--json report/parity.json] [--errors report/ops.json] [--html report/index.html]
+    python -m parity_tests.report [--json report/parity.json] [--html report/index.html]
 
 One page, which needs no network: totals, a support matrix (op x check, for all types or one of them) that can be searched and
 sorted, and for each op what ran, its known gaps with reasons and the command that shows them again, and its text in mini_dl.
-The suite writes it at the end of a whole run; ``errors`` adds what ``scripts/compare_ops.py --json`` measured: the error of both
-libraries in units in the last place, and the time as a ratio.
+The suite writes it at the end of a whole run. What other commands left next to the JSON is shown too: the errors of both
+libraries with their histograms (``accuracy.json``), the mutation score (``mutation.json``), past runs (``history.json``).
+The JSON is described in ``docs/report_schema.json``.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import torch
 import mini_dl
 from mini_dl.files.replacing import rewrite
 from parity_tests import adapter, bridge, ledger
+from parity_tests.report_parts import by_option, line_of, mutation, read
 from scripts._report import other_pages
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -148,11 +150,14 @@ def page(
     others: Sequence[tuple[str, str]] = (),
     library: str = "mini_dl",
     target: str = "mini_dl",
+    folder: Path | None = None,
 ) -> str:
-    """The HTML of the report on a library, which commands find as `target`, with links to `others`: pages and their titles."""
+    """The HTML of the report on a library, which commands find as `target`, with links to `others`: pages and their titles;
+    `folder` has what other commands left.
+    """
     import jinja2
 
-    rows = list(rows_of(report["counts"], errors or {}, target))
+    rows = list(rows_of(report["counts"], (errors or {}).get("ops", {}), target))
     sections = []
     for kind, title in KINDS.items():
         chosen = [row for row in rows if row["kind"] == kind]
@@ -164,6 +169,8 @@ def page(
     return template.render(
         sections=sections, report=report, descriptions=CHECKS, total_of=total_of, verdict=verdict, shown=shown,
         others=others, library=library, versions=versions(library), dtypes=sorted({d for row in rows for d in row["cells"]}),
+        bounds=(errors or {}).get("bounds", []), line=line_of(read(folder / "history.json") or []) if folder else None,
+        mutation=mutation(folder / "mutation.json") if folder else None, by_option=by_option(folder) if folder else [],
         data={f"{row['kind']}/{row['name']}": {k: row[k] for k in row if k not in ("kind", "name")} for row in rows},
     )  # fmt: skip
 
@@ -181,26 +188,22 @@ def versions(library: str) -> str:
     )
 
 
-def write(json_file: Path, html_file: Path, errors_file: Path | None = None) -> None:
-    """Write the page for a report in JSON; FileNotFoundError if there is none."""
+def write(json_file: Path, html_file: Path) -> None:
+    """Write the page for a report in JSON and what lies next to it; FileNotFoundError if there is none."""
     report = json.loads(json_file.read_text(encoding="utf-8"))
-    errors = {}
-    if errors_file is not None and errors_file.exists():
-        measured = json.loads(errors_file.read_text(encoding="utf-8"))
-        errors = {row["op"]: {"ulp": row["ulp"], "ratio": row["time ratio"]} for row in measured if row["dtype"] == "float32"}
+    folder = json_file.parent
     html_file.parent.mkdir(parents=True, exist_ok=True)
-    rewrite(html_file, page(report, errors, other_pages(html_file)))
+    rewrite(html_file, page(report, read(folder / "accuracy.json"), other_pages(html_file), folder=folder))
 
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m parity_tests.report", description=str(__doc__).split("\n\n")[0])
     parser.add_argument("--json", type=Path, default=ROOT / "report" / "parity.json", help="what the suite wrote")
-    parser.add_argument("--errors", type=Path, default=ROOT / "report" / "ops.json", help="what compare_ops.py wrote, if it did")
     parser.add_argument("--html", type=Path, default=ROOT / "report" / "index.html", help="the page to write")
     options = parser.parse_args(arguments)
     if not options.json.exists():
         parser.error(f"there is no {options.json}; `python -m tox run -e parity` writes it")
-    write(options.json, options.html, options.errors)
+    write(options.json, options.html)
     print(options.html)
 
 

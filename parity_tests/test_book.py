@@ -11,7 +11,8 @@ import pytest
 import torch
 
 import mini_dl
-from scripts.book import __main__ as book, _frame as frame
+from mini_dl.experiments import _frame as frame
+from scripts import book
 
 
 @functools.cache

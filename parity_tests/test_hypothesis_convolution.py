@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings, strategies as st
 
 import mini_dl
-from mini_dl.kernels import convolution, winograd
+from mini_dl.kernels import convolution, depthwise, winograd
 from parity_tests.searching import PHASES
 
 WANTED = [(True, True), (True, True), (True, False), (False, True)]
@@ -73,7 +73,8 @@ def count_methods() -> Any:
     patch = pytest.MonkeyPatch()
     places = [
         *[(winograd, name) for name in ("conv", "conv_weight", "conv_gradients")],
-        *[(convolution, name) for name in ("_depthwise", "_depthwise_weight", "_spread_back")],
+        *[(depthwise.Depthwise, name) for name in ("conv", "conv_input", "conv_weight")],
+        (convolution, "_spread_back"),
         *[(convolution.Columns, name) for name in ("of", "_add_runs", "add")],
     ]
     for owner, name in places:

@@ -50,11 +50,10 @@ LIBRARIES = "a library that torch is built with, and that is not here"
 APART = {
     **dict.fromkeys(
         "backends.mkl.is_available backends.mkldnn.is_available backends.openmp.is_available backends.nnpack.is_available "
-        "backends.quantized.engine backends.quantized.supported_engines backends.cpu.get_cpu_capability distributed.is_available "
-        "distributed.is_gloo_available distributed.rpc.is_available torch.has_mkl torch.has_openmp torch.has_mkldnn "
+        "backends.quantized.engine backends.quantized.supported_engines backends.cpu.get_cpu_capability "
+        "distributed.rpc.is_available torch.has_mkl torch.has_openmp torch.has_mkldnn "
         "jit.onednn_fusion_enabled backends.flags_frozen torch.USE_GLOBAL_DEPS backends.xnnpack.enabled "
-        "distributed.is_backend_available profiler.itt.is_available backends.nnpack.set_flags "
-        "distributed.distributed_c10d.is_gloo_available distributed.distributed_c10d.is_backend_available".split(),
+        "profiler.itt.is_available backends.nnpack.set_flags".split(),
         LIBRARIES,
     ),
     **dict.fromkeys("torch.eig torch.lstsq torch.matrix_rank torch.solve torch.symeig".split(), "our words; torch's are longer"),

@@ -9,24 +9,7 @@ import pytest
 from parity_tests import adapter, ledger
 from parity_tests.ops import CHECKS, run_entry
 from parity_tests.settling import WIDE, settle
-
-IN_ONE_TYPE = ("fwgrad_bwgrad", "vmap", "vmap_grad")
-"""Checks of how derivatives and batches are put together, which float64 settles: ``parity_tests.sweep`` runs them in any type."""
-OTHERS = ("int64", "bool", "complex64", "uint8", "int32", "float16", "complex128")
-
-
-def entries() -> list[adapter.Entry]:
-    return [entry for entry in adapter.entries() if entry.resolves()]
-
-
-def main_dtypes(entry: adapter.Entry) -> list[str]:
-    """float64 and float32, or else the first type the op is defined for."""
-    found = [dtype for dtype in WIDE if dtype in entry.dtypes]
-    return found or [dtype for dtype in OTHERS if dtype in entry.dtypes][:1]
-
-
-def other_dtypes(entry: adapter.Entry) -> list[str]:
-    return [dtype for dtype in OTHERS[:3] if dtype in entry.dtypes and dtype not in main_dtypes(entry)]
+from parity_tests.tables import checks_in, entries, main_dtypes, other_dtypes
 
 
 @pytest.mark.parametrize(
@@ -34,8 +17,7 @@ def other_dtypes(entry: adapter.Entry) -> list[str]:
     [pytest.param(entry, dtype, id=f"{entry!r}-{dtype}") for entry in entries() for dtype in main_dtypes(entry)],
 )
 def test_every_check_of_an_op(entry: adapter.Entry, dtype: str, counted: Any) -> None:
-    checks = [check for check in CHECKS if check not in IN_ONE_TYPE or dtype != "float32" or "float64" not in entry.dtypes]
-    settle(counted, "ops", repr(entry), dtype, list(run_entry(entry, dtype, checks)))
+    settle(counted, "ops", repr(entry), dtype, list(run_entry(entry, dtype, checks_in(entry, dtype))))
 
 
 @pytest.mark.parametrize(
@@ -43,8 +25,7 @@ def test_every_check_of_an_op(entry: adapter.Entry, dtype: str, counted: Any) ->
     [pytest.param(entry, dtype, id=f"{entry!r}-{dtype}") for entry in entries() for dtype in other_dtypes(entry)],
 )
 def test_other_dtypes_of_an_op(entry: adapter.Entry, dtype: str, counted: Any) -> None:
-    checks = ("forward", "grad") if dtype in entry.gradient_dtypes else ("forward",)
-    settle(counted, "ops", repr(entry), dtype, list(run_entry(entry, dtype, checks)))
+    settle(counted, "ops", repr(entry), dtype, list(run_entry(entry, dtype, checks_in(entry, dtype))))
 
 
 def test_what_does_not_run_is_listed(counted: Any) -> None:

@@ -43,10 +43,7 @@ def test_reinforce_with_a_normal_policy(torch, rng):
         action = policy.sample()
         reward = -(action - target).square().sum(-1)
         loss = -(policy.log_prob(action) * (reward - reward.mean())).mean()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
+        losses.append(descend(optimizer, loss))
     return losses, log_std, mean.weight
 
 
@@ -102,10 +99,7 @@ def test_a_variational_autoencoder(torch, rng, likelihood):
         out = decoder(posterior.rsample())
         seen = D.Normal(out, 0.5) if likelihood == "Normal" else getattr(D, likelihood)(logits=out)
         loss = -(seen.log_prob(images).sum(-1) - D.kl_divergence(posterior, prior).sum(-1)).mean()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
+        losses.append(descend(optimizer, loss))
     return losses, decoder(prior.sample((3,)))
 
 
@@ -150,12 +144,17 @@ def test_a_normalizing_flow(torch, rng):
     for _ in range(15):
         flow = D.TransformedDistribution(base, [Coupling(network) for network in networks])
         loss = -flow.log_prob(data).mean()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
+        losses.append(descend(optimizer, loss))
     drawn = flow.rsample((5,))
     return losses, drawn, flow.log_prob(drawn)
+
+
+def descend(optimizer, loss):
+    """One step down the loss, which is returned."""
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss.item()
 
 
 @twin
@@ -172,10 +171,7 @@ def test_a_mixture_fitted_by_gradient(torch, rng):
     for _ in range(30):
         mixture = D.MixtureSameFamily(D.Categorical(logits=logits), D.Normal(loc, log_scale.exp()))
         loss = -mixture.log_prob(data).mean()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
+        losses.append(descend(optimizer, loss))
     return data, losses, logits, loc, log_scale
 
 
@@ -215,11 +211,7 @@ def test_bayesian_regression_by_variational_inference(torch, rng):
         w, precision = weights.rsample(), noise.rsample()
         likelihood = D.Normal(x @ w, precision.rsqrt()).log_prob(y).sum()
         divergence = D.kl_divergence(weights, prior).sum() + D.kl_divergence(noise, D.Gamma(precision.new_tensor(2.0), 1.0))
-        loss = divergence - likelihood
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        bounds.append(loss.item())
+        bounds.append(descend(optimizer, divergence - likelihood))
     return bounds, loc, raw, shape, rate
 
 

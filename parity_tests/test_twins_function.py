@@ -507,3 +507,29 @@ def test_a_second_derivative_through_saved_tensors(torch, rng):
     x = rng(3, grad=True)
     (g,) = torch.autograd.grad(function(torch, forward, back).apply(x).sum(), x, create_graph=True)
     return g, torch.autograd.grad(g.sum(), x, allow_unused=True)
+
+
+NAMES = (
+    "dtype edges gradients hooks inputs mask n op order output saved scale seq several shape size start step target version"
+).split()
+
+
+@twin
+def test_attributes_of_any_name_stay_on_the_context(torch, rng):
+    x, found = rng(3, grad=True), []
+    for name in NAMES:
+
+        def forward(ctx, x, name=name):
+            setattr(ctx, name, (name, tuple(x.shape)))
+            ctx.save_for_backward(x)
+            return x * 2
+
+        def back(ctx, g, name=name):
+            (x,) = ctx.saved_tensors
+            found.append((getattr(ctx, name), len(ctx.next_functions)))
+            return g * 2 * x
+
+        y = function(torch, forward, back).apply(x)
+        y.register_hook(lambda g: g * 2)
+        found.append((torch.autograd.grad(y.sum(), x), getattr(y.grad_fn, name)))
+    return found

@@ -22,6 +22,12 @@ def optimizer_of(torch, rng, rate=0.3):
     return torch.optim.SGD(groups, lr=rate, momentum=0.9)
 
 
+def begun(torch, rng, name, rate=0.3):
+    """An optimizer, and the schedule of this name on it."""
+    optimizer = optimizer_of(torch, rng, rate)
+    return optimizer, SCHEDULES[name](torch.optim.lr_scheduler, optimizer)
+
+
 def rates(optimizer):
     return [copy.deepcopy(group["lr"]) for group in optimizer.param_groups]
 
@@ -43,8 +49,7 @@ def test_a_tensor_as_rate_is_changed_in_place(torch, rng, name):
 @pytest.mark.parametrize("name", WITH_EPOCH)
 @twin
 def test_a_given_epoch(torch, rng, name):
-    optimizer = optimizer_of(torch, rng)
-    scheduler = SCHEDULES[name](torch.optim.lr_scheduler, optimizer)
+    optimizer, scheduler = begun(torch, rng, name)
     optimizer.step()
     found = []
     for epoch in (3, 7, 1, 12, None, None, 0, None):
@@ -56,8 +61,7 @@ def test_a_given_epoch(torch, rng, name):
 @pytest.mark.parametrize("name", PLAIN)
 @twin
 def test_asking_for_the_rate_from_outside(torch, rng, name):
-    optimizer = optimizer_of(torch, rng)
-    scheduler = SCHEDULES[name](torch.optim.lr_scheduler, optimizer)
+    optimizer, scheduler = begun(torch, rng, name)
     scheduler.step()
     return message(scheduler.get_lr), scheduler.get_last_lr(), repr(optimizer)
 
@@ -65,8 +69,7 @@ def test_asking_for_the_rate_from_outside(torch, rng, name):
 @pytest.mark.parametrize("name", PLAIN)
 @twin
 def test_saved_state(torch, rng, name):
-    optimizer = optimizer_of(torch, rng)
-    scheduler = SCHEDULES[name](torch.optim.lr_scheduler, optimizer)
+    optimizer, scheduler = begun(torch, rng, name)
     for _ in range(5):
         optimizer.step()
         scheduler.step()

@@ -91,6 +91,24 @@ def test_cells_by_themselves(torch, rng):
     return found, x.grad
 
 
+@pytest.mark.parametrize("name", ["rnn_tanh", "rnn_relu"])
+@twin
+def test_recurrent_layers_by_their_weights(torch, rng, name):
+    x, h = rng(5, 2, 3, grad=True), rng(2, 2, 4)
+    weights = [rng(*shape) / 2 for _ in range(2) for shape in ((4, 3), (4, 4), (4,), (4,))]
+    output, last = getattr(torch, name)(x, h, weights, True, 1, 0.0, False, True, False)
+    (output * rng(5, 2, 8)).sum().backward()
+    return output, last, x.grad
+
+
+@twin
+def test_rows_of_an_embedding_are_scaled_down(torch, rng):
+    weight = rng(5, 3, dtype="float64") * 3
+    found = [torch.embedding_renorm_(weight, torch.tensor([0, 3, 3]), 1.0, 2.0), weight.clone()]
+    found.append(torch.embedding_renorm_(weight, torch.tensor([[1], [4]]), 2.0, 1.0))
+    return found, outcome(lambda: torch.embedding_renorm_(weight, torch.tensor([5]), 1.0, 2.0))
+
+
 @twin
 def test_pooling_with_indices(torch, rng):
     F = torch.nn.functional

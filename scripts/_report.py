@@ -15,6 +15,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # mini_dl and parity_tests of this checkout
 
+from mini_dl.experiments._images import read
 from mini_dl.files.replacing import rewrite
 
 AGREE, DISAGREE, BAD_CALL = 0, 1, 2
@@ -134,3 +135,11 @@ def fail(message: str) -> int:
     """Report what is wrong with the call."""
     print(message, file=sys.stderr)
     return BAD_CALL
+
+
+def images_of(options: argparse.Namespace) -> dict[str, Any]:
+    """The images that the options of a script ask for; if they cannot be read, the script says why and ends."""
+    try:
+        return read(options.data, options.root, options.dtype)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise SystemExit(fail(str(error))) from None

@@ -13,13 +13,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from _images import read
-from _report import AGREE, DISAGREE, fail, image_parser, libraries, progress, table, versions, write_json, write_page
+from _report import AGREE, DISAGREE, image_parser, images_of, libraries, progress, table, versions, write_json, write_page
 from compare_training import divergence
 
+from mini_dl.experiments import optimizers
+from mini_dl.experiments._frame import Images, difference, first, pick
 from mini_dl.files.replacing import replaced
-from scripts.book import optimizers
-from scripts.book._frame import Images, difference, first, pick
 
 TOLERANCE = {"float32": 1e-4, "float64": 1e-9}  # places on the bowl; losses, relative
 
@@ -95,10 +94,7 @@ HEADER = ["optimizer", "end of the path", "path diff", "last loss", "loss diff",
 def main(arguments: list[str] | None = None) -> int:
     options = parsed(arguments)
     ours, theirs = libraries()
-    try:
-        data = read(options.data, options.root, options.dtype)
-    except (OSError, ValueError, RuntimeError) as error:
-        return fail(str(error))
+    data = images_of(options)
     sides = {"mini_dl": ours} if theirs is None else {"mini_dl": ours, "torch": theirs}
     print(f"{options.data}, {options.dtype}, seed {options.seed}; {versions(theirs)}\n")
     results = {library: courses(torch, data, options) for library, torch in sides.items()}

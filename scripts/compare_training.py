@@ -17,8 +17,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-from _images import read
-from _report import AGREE, DISAGREE, fail, image_parser, libraries, progress, table, versions, write_json, write_page
+from _report import AGREE, DISAGREE, image_parser, images_of, libraries, progress, table, versions, write_json, write_page
 
 from mini_dl.files.replacing import replaced
 
@@ -238,10 +237,7 @@ def draw(runs: list[Run], folder: Path, data: dict[str, Any]) -> list[dict[str, 
 def main(arguments: list[str] | None = None) -> int:
     options = parsed(arguments)
     ours, theirs = libraries()
-    try:
-        data = read(options.data, options.root, options.dtype)
-    except (OSError, ValueError, RuntimeError) as error:
-        return fail(str(error))
+    data = images_of(options)
     if theirs is None:
         print("torch is not installed: training with mini_dl alone.")
     sides: list[tuple[str, ModuleType]] = [("mini_dl", ours)] + ([] if theirs is None else [("torch", theirs)])

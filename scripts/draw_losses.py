@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from _images import read
 from _report import AGREE, fail, libraries
 from compare_training import divergence, parsed, start, train
 
+from mini_dl.experiments._images import read
 from mini_dl.files.replacing import replaced
 
 WIDTH, HEIGHT = 760, 300

@@ -89,7 +89,7 @@ def imported(path: Path, seen: set[Path]) -> set[str]:
 
 def file_of(module: str, folder: Path) -> Path | None:
     """The file of a module beside another one, or of this project."""
-    places = [base / Path(*module.split(".")) for base in (folder, ROOT, ROOT / "docs" / "examples")]
+    places = [base / Path(*module.split(".")) for base in (folder, ROOT, ROOT / "docs", ROOT / "docs" / "examples")]
     files = [file for place in places for file in (place.with_suffix(".py"), place / "__init__.py")]
     return next((file for file in files if file.is_file()), None)
 

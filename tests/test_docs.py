@@ -5,6 +5,7 @@ The code on the pages of the notes is run by `tox run -e docs`, which writes the
 
 from __future__ import annotations
 
+import ast
 import doctest
 import functools
 import importlib.util
@@ -13,13 +14,13 @@ import pkgutil
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 from public_values import PLACES, public_values
 
 import mini_dl
 from mini_dl import textbook
+from mini_dl.experiments._frame import EXPERIMENTS
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTES, KOREAN = (ROOT / "docs" / folder for folder in ("notes", "ko"))
@@ -114,15 +115,24 @@ def test_the_readme_links_to_files_by_their_names_and_shows_a_picture_that_is_th
         assert [(ROOT / path).is_file() for path in re.findall(r"!\[[^\]]+\]\(([^)]+)\)", text)] == [True]
 
 
-def test_the_training_loop_of_the_docs_runs_and_learns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    mini_dl.manual_seed(0)
-    names: dict[str, Any] = {}
-    for block in re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "training.md").read_text(encoding="utf-8"), re.DOTALL):
-        exec(block, names)
-    assert names["accuracy"] > 0.9
-    assert names["optimizer"].param_groups[0]["momentum"] == pytest.approx(0.99)
-    assert names["average"].n_averaged == len(names["batches"])
+LIBRARY = sorted(path.stem for path in (KOREAN / "library").glob("*.md"))
+
+
+def test_the_pages_about_use_are_there_in_korean() -> None:
+    assert LIBRARY == ["programs", "shipping", "training", "transforms"]
+
+
+@pytest.mark.parametrize("page", LIBRARY)
+def test_a_korean_page_about_use_shows_the_code_the_commands_and_the_output_of_its_english_page(page: str) -> None:
+    english, korean = read(ROOT / "docs", page), read(KOREAN / "library", page)
+    for code, said in zip(directives(english, "code-cell"), directives(korean, "code-cell"), strict=True):
+        assert without_words(said) == without_words(code)
+    plain = [re.sub(r"```\{code-cell\}.*?^```", "", text, flags=re.DOTALL | re.MULTILINE) for text in (english, korean)]
+    for pattern in (r"```(?:python|json)\n.*?```", r"^    .*$", r"^\| `[^|]*\|", r"\{literalinclude\} [./]*(\S*)", r"^#+ ()"):
+        flags = re.DOTALL if "```" in pattern else re.MULTILINE
+        found = [[re.sub(", (or|또는).*", "", each) for each in re.findall(pattern, text, flags)] for text in plain]
+        assert found[0] == found[1]
+    assert f"(ko/library/{page}.md)" in english and f"(../../{page}.md)" in korean
 
 
 # The notes
@@ -137,6 +147,20 @@ def directives(text: str, name: str) -> list[str]:
     return re.findall(r"^```\{" + name + r"\}(.*?)^```$", text, re.DOTALL | re.MULTILINE)
 
 
+def without_words(cell: str) -> str:
+    """The program of a cell, without what it says to its reader: texts, comments, the language of a picture."""
+    tree = ast.parse(re.sub(r"\A\n?(:.*\n)+", "", cell))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            node.values = [part for part in node.values if isinstance(part, ast.FormattedValue)]
+            node.values.sort(key=ast.dump)  # another language may name them in another order
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            node.value = ""
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "show":
+            del node.args[1:]
+    return ast.dump(tree)
+
+
 @pytest.mark.parametrize("name", textbook.__all__)
 def test_a_definition_of_the_textbook_stands_on_a_page_of_the_notes(name: str) -> None:
     included = [body for page in PAGES for body in directives(read(NOTES, page), "literalinclude") if "/textbook/" in body]
@@ -146,8 +170,8 @@ def test_a_definition_of_the_textbook_stands_on_a_page_of_the_notes(name: str) -
 def test_every_experiment_is_shown_on_a_page_of_the_notes() -> None:
     cells = "\n".join(body for page in PAGES for body in directives(read(NOTES, page), "code-cell"))
     shown = re.findall(r'^show\("(\w+)"\)$', cells, re.MULTILINE)
-    experiments = [path.stem for path in (ROOT / "scripts" / "book").glob("[!_]*.py")]
-    assert experiments and sorted(shown) == sorted(experiments)
+    experiments = [path.stem for path in (ROOT / "mini_dl" / "experiments").glob("[!_]*.py")]
+    assert sorted(shown) == sorted(experiments) == sorted(EXPERIMENTS)
 
 
 def test_every_page_of_the_notes_has_its_korean_page() -> None:
@@ -158,8 +182,12 @@ def test_every_page_of_the_notes_has_its_korean_page() -> None:
 def test_a_korean_page_shows_what_its_english_page_shows(page: str) -> None:
     english, korean = read(NOTES, page), read(KOREAN, page)
     assert directives(english, "code-cell")
-    for name in ("code-cell", "literalinclude"):
-        assert directives(korean, name) == directives(english, name)
+    assert directives(korean, "literalinclude") == directives(english, "literalinclude")
+    for code, said in zip(directives(english, "code-cell"), directives(korean, "code-cell"), strict=True):
+        assert without_words(said) == without_words(code)
+    shown = [re.findall(r'^show\("(\w+)"', text, re.MULTILINE) for text in (english, korean)]
+    assert shown[0] == shown[1] and korean.count('", "ko")') == len(shown[1])
+    assert korean.count("<details><summary>답") == english.count("<details><summary>Answer") >= 3
     assert len(re.findall(r"^##+ ", korean, re.MULTILINE)) == len(re.findall(r"^##+ ", english, re.MULTILINE))
     assert re.search("[가-힣]", korean)
     assert f"(../ko/{page}.md)" in english and f"(../notes/{page}.md)" in korean

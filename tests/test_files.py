@@ -32,6 +32,14 @@ FORMATS: dict[str, tuple[Any, Any]] = {
 }
 
 
+def saved_in(folder: Path, ending: str) -> tuple[Any, Any, Path]:
+    """The functions that save and load files of this ending, and one that they wrote."""
+    save, load = FORMATS[ending]
+    path = folder / f"checkpoint.{ending}"
+    save({"a": torch.zeros(3)}, path)
+    return save, load, path
+
+
 @pytest.fixture(params=["without a name", "with a name"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """How the new file exists until it is whole; systems that know no files without a name test the second twice."""
@@ -88,9 +96,7 @@ except OSError as error:
 
 @POSIX
 def test_a_limit_on_the_size_of_files_leaves_the_old_file(tmp_path: Path, ending: str, way: str) -> None:
-    save, load = FORMATS[ending]
-    path = tmp_path / f"checkpoint.{ending}"
-    save({"a": torch.zeros(3)}, path)
+    _, load, path = saved_in(tmp_path, ending)
     said = run(LIMITED, ending, path, way).stdout.decode()
     assert said.split() == ["OSError", str(errno.EFBIG), str(path)]
     assert load(path)["a"].tolist() == [0, 0, 0]
@@ -101,9 +107,7 @@ def test_a_limit_on_the_size_of_files_leaves_the_old_file(tmp_path: Path, ending
 def test_a_full_disk_found_at_the_end_leaves_the_old_file(
     tmp_path: Path, ending: str, way: str, place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    save, load = FORMATS[ending]
-    path = tmp_path / f"checkpoint.{ending}"
-    save({"a": torch.zeros(3)}, path)
+    save, load, path = saved_in(tmp_path, ending)
     with monkeypatch.context() as patch:
         patch.setattr(os, place, lambda *_: raise_(OSError(errno.ENOSPC, "No space left on device")))
         with pytest.raises(OSError, match=rf"No space left on device: '.*checkpoint\.{ending}'$"):
@@ -140,9 +144,7 @@ def test_an_error_or_an_interrupt_leaves_the_old_file(tmp_path: Path, way: str, 
 def test_an_interrupt_within_an_archive_stays_an_interrupt(
     tmp_path: Path, ending: str, part: str, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    save, load = FORMATS[ending]
-    path = tmp_path / f"checkpoint.{ending}"
-    save({"a": torch.zeros(3)}, path)
+    save, load, path = saved_in(tmp_path, ending)
 
     def interrupted(record: Any, *_: Any) -> NoReturn:
         if part == "close":

@@ -98,7 +98,7 @@ def test_the_nearest_name_is_alike_in_letters_beginning_or_initials(name: str, n
 @pytest.mark.parametrize(
     ("use", "name"),
     [
-        (lambda: torch.distributed.init_process_group("gloo"), "torch.distributed.init_process_group"),
+        (lambda: torch.distributed.split_group(None), "torch.distributed.split_group"),
         (lambda: torch.fx.symbolic_trace(nn.Linear(1, 1)), "torch.fx.symbolic_trace"),
         (lambda: torch.quantize_per_tensor(torch.ones(1), 0.1, 0, torch.qint8), "torch.quantize_per_tensor"),
         (lambda: nn.quantized.Linear(1, 1), "torch.nn.quantized.Linear"),

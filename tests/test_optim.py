@@ -260,3 +260,55 @@ def test_an_option_follows_its_own_schedule() -> None:
     assert optimizer.param_groups[0]["betas"][0] == pytest.approx(0.4)
     with pytest.raises(KeyError, match="Adam has no option 'momentum'"):
         schedules.LambdaOption(optimizer, "momentum", abs)
+
+
+# ------------------------------------------------------------------------------------------------ mistakes of who adds one
+
+
+class Unlike(optim.Optimizer):
+    """What a test says an update does."""
+
+    def __init__(self, update: Any, **options: Any) -> None:
+        super().__init__([torch.nn.Parameter(torch.ones(4))], options)
+        self.param_groups[0]["params"][0].grad = torch.ones(4)
+        if update is not None:
+            self.update = update
+
+
+def test_an_optimizer_without_an_algorithm_is_told_so() -> None:
+    with pytest.raises(NotImplementedError, match="Unlike has no `update`"):
+        Unlike(None).step()
+
+
+def test_buffers_are_counted_for_small_arrays_too() -> None:
+    def update(param: Any, grad: Any, state: Any, group: Any) -> None:
+        for _ in state.blocks(4, param, grad):
+            pass
+
+    with pytest.raises(TypeError, match="an update may have 3 buffers, not 4"):
+        Unlike(update).step()
+
+
+def test_buffers_are_arrays_at_every_size() -> None:
+    def update(param: Any, grad: Any, state: Any, group: Any) -> None:
+        for p, g, t in state.blocks(1, param, grad):
+            np.multiply(g, 0.5, out=t)  # not t = ...
+            np.subtract(p, t, out=p)
+
+    optimizer = Unlike(update)
+    for size in (0, 1, 10, 20_000, 300_000):
+        param = torch.nn.Parameter(torch.ones(size))
+        param.grad = torch.ones(size)
+        optimizer.add_param_group({"params": [param]})
+    optimizer.step()
+    assert all([(param == 0.5).all() for group in optimizer.param_groups for param in group["params"]])
+
+
+def test_what_cannot_be_recorded_says_where_to_add_it() -> None:
+    def update(param: Any, grad: Any, state: Any, group: Any) -> None:
+        np.exp(grad, out=param)
+
+    with pytest.raises(
+        TypeError, match=r"np\.exp in an update cannot be recorded.*add it to _OPERATIONS in mini_dl/optim/_recorded"
+    ):
+        Unlike(update, differentiable=True).step()

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 import mini_dl as torch
+from mini_dl._dtypes import Array
 from mini_dl._surface import NAMESPACES, function, method, namespace, public, publish
 from mini_dl.autograd.formal import piecewise
+from mini_dl.autograd.forwards import known
 from mini_dl.autograd.primitive import binary, op, op_together, recorded_as, unary, view
 from mini_dl.kernels.blocks import elementwise
 
@@ -216,3 +218,124 @@ def test_numpy_scalars_and_named_tuples_are_arrays() -> None:
     values, vectors = decomposed(torch.eye(2))
     assert values.tolist() == [1, 1]
     assert vectors.shape == (2, 2)
+
+
+def test_an_array_of_objects_is_not_numbers() -> None:
+    @op()
+    def broken(input: Any) -> Any:
+        return np.array([None, 1])
+
+    with pytest.raises(TypeError, match="broken: its forward must return numbers, not an array of object"):
+        broken(torch.ones(2))
+
+
+def test_a_published_function_of_arrays_must_become_a_primitive() -> None:
+    @method()
+    def bent(input: Any) -> Any:
+        return np.tanh(input._array)
+
+    with pytest.raises(TypeError, match="bent: it returned an array; a composition returns tensors"):
+        torch.Tensor.bent(torch.ones(2))  # type: ignore[attr-defined]
+
+
+# ------------------------------------------------------------------------------------------------ formulas
+
+
+def test_a_decorator_is_called_before_it_decorates() -> None:
+    for decorator, name in ((op, "op"), (unary, "unary"), (binary, "binary"), (view, "view"), (method, "method")):
+        with pytest.raises(TypeError, match=rf"body: a decorator is called before it decorates, `@{name}\(\)`"):
+            decorator(body)  # type: ignore[operator]
+    with pytest.raises(TypeError, match=r"lambda.* formulas are given by name"):
+        unary(lambda grad: grad)
+
+
+@pytest.mark.parametrize("make", [op, view])
+def test_a_formula_belongs_to_a_parameter_and_asks_for_what_there_is(make: Any) -> None:
+    with pytest.raises(TypeError, match=r"body\(\) has no argument 'inptu' to differentiate"):
+        make(inptu=lambda grad: grad)(body)
+    with pytest.raises(TypeError, match=r"body: the formula of 'input' asks for unknown \['inptu'\]"):
+        make(input=lambda grad, inptu: grad)(body)
+    with pytest.raises(TypeError, match=r"body: the formula of 'input' must take `grad` .* first"):
+        make(input=lambda g: g)(body)
+    with pytest.raises(TypeError, match="body: the formula of 'input' must be a function, not int"):
+        make(input=3)(body)
+
+
+@pytest.mark.parametrize("wrong", [lambda grad, input: grad._array, lambda grad, input: 2.0, lambda grad, input: "grad"])
+def test_a_formula_gives_tensors(wrong: Any) -> None:
+    @unary(input=wrong)
+    def doubled(input: Any) -> Any:
+        return input * 2
+
+    with pytest.raises(TypeError, match=r"doubled: the formula of 'input' must return a tensor, or None .* not "):
+        doubled(torch.ones(2, requires_grad=True)).sum().backward()
+
+
+@pytest.mark.parametrize("given", [1, 3])
+def test_one_formula_of_several_arguments_gives_a_gradient_for_each(given: int) -> None:
+    @op_together(lambda grad, wanted: [grad] * given, "input", "other")
+    def added(input: Any, other: Any) -> Any:
+        return input + other
+
+    x, y = torch.ones(2, requires_grad=True), torch.ones(2, requires_grad=True)
+    with pytest.raises(TypeError, match=rf"added: its formula must return a list of 2, for \['input', 'other'\], not of {given}"):
+        added(x, y).sum().backward()
+
+
+@pytest.mark.parametrize("wrong", [lambda grad: grad, lambda grad: [grad]])
+def test_the_formula_of_a_list_gives_a_gradient_for_each_tensor(wrong: Any) -> None:
+    @op(tensors=wrong)
+    def added(tensors: Any) -> Any:
+        return tensors[0] + tensors[1]
+
+    with pytest.raises(TypeError, match="added: the formula of 'tensors' must return a list of 2, one for each tensor"):
+        added([torch.ones(2, requires_grad=True), torch.ones(2)]).sum().backward()
+
+
+WITHOUT = frozenset(
+    "_all _any _argmax _argmin _attention_backward _cofactors _count_nonzero _cross_entropy_slope _gru_steps_backward _hash "
+    "_isclose _kth _lstm_steps_backward _middle _most_frequent _qr_whole _running _singular_values _top _view_type "
+    "_winograd_gradients airy_ai bessel_j0 bessel_j1 bessel_y0 bessel_y1 bitwise_and bitwise_left_shift bitwise_not bitwise_or "
+    "bitwise_right_shift bitwise_xor channel_norm_backward eq gcd ge gt isfinite isinf isnan isneginf isposinf isreal largest "
+    "lcm le logical_and logical_not logical_or logical_xor lt modified_bessel_i0 modified_bessel_i1 modified_bessel_k0 "
+    "modified_bessel_k1 ne order places_of_maxima row_norm_backward scaled_modified_bessel_k0 scaled_modified_bessel_k1 shares "
+    "signbit spherical_bessel_j0 zero_of "
+    "_at_maxima.input _attention.mask _attention.alive _blocked.array _cross_entropy.index _cross_entropy.factors "
+    "_cross_entropy.kept _ctc.extended _ctc.input_lengths _ctc.target_lengths _ctc_backward.losses _ctc_backward.alpha "
+    "_ctc_backward.extended _ctc_backward.input_lengths _ctc_backward.target_lengths _embedding.indices "
+    "_embedding_sparse.indices _gather.index _gelu_backward.cdf _index_add.index _index_copy.index _index_fill.index "
+    "_index_reduce.index _index_select.index _ldexp.exponent _leaky_slope.input _masked_fill.mask _masked_scatter.mask "
+    "_masked_select.mask _moved.value _moved.slope _pick.index _prelu_slope.input _put.index _put_at.places _rows_at.index "
+    "_rows_summed.index _scatter.index _scatter_add.index _scatter_reduce.index _slope_of_gamma.output _take.index "
+    "_to_maxima.input _unpick.index _unpool.places _values_at.places _where.condition masked.mask tied.result "
+    "tied_to_empty.result".split()
+)
+"""The primitives without a gradient, because their result is not differentiable, or torch's is not; and single arguments without
+one: places, masks, what another formula has computed."""
+
+
+def missing_formulas() -> set[str]:
+    found = set()
+    for primitive in known():
+        if not primitive.kernel.__module__.startswith("mini_dl."):
+            continue
+        given = {primitive.params[number] for number, _, _ in primitive.formulas}
+        arrays = [name for name, p in primitive.signature.parameters.items() if "Array" in str(p.annotation)]
+        found |= {f"{primitive.name}.{name}" if given else primitive.name for name in arrays if name not in given}
+    return found
+
+
+def test_no_formula_is_missing() -> None:
+    missing = sorted(missing_formulas() - WITHOUT)
+    assert not missing, f"calls would be without these gradients: give each a formula, or name it in WITHOUT: {missing}"
+    assert not WITHOUT - missing_formulas(), "these have formulas now; take them out of WITHOUT"
+
+
+def test_a_missing_formula_is_found() -> None:
+    @binary(input=lambda grad, other: grad * other)
+    def scaled(input: Array, other: Array) -> Array:
+        return input * other
+
+    scaled.op.kernel.__module__ = "mini_dl.ops.arithmetic"  # type: ignore[attr-defined]
+    assert missing_formulas() - WITHOUT == {"scaled.other"}
+    scaled.op.kernel.__module__ = __name__  # type: ignore[attr-defined]

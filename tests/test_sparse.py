@@ -26,16 +26,18 @@ def test_values_of_one_place_are_summed() -> None:
         matrix().values()
 
 
+LOADING = """
+import sys, mini_dl
+mini_dl.nn.Embedding(3, 2)(mini_dl.tensor([1])).sum().backward()
+assert not {'mini_dl.sparse', 'multiprocessing', 'mini_dl.multiprocessing'} & set(sys.modules)
+mini_dl.eye(2).to_sparse()
+assert 'mini_dl.sparse' in sys.modules and mini_dl.ones(2).share_memory_().is_shared()
+assert 'mini_dl.multiprocessing' in sys.modules
+"""
+
+
 def test_the_package_is_loaded_by_the_first_sparse_tensor() -> None:
-    program = (
-        "import sys, mini_dl\n"
-        "mini_dl.nn.Embedding(3, 2)(mini_dl.tensor([1])).sum().backward()\n"
-        "assert not {'mini_dl.sparse', 'multiprocessing', 'mini_dl.multiprocessing'} & set(sys.modules)\n"
-        "mini_dl.eye(2).to_sparse()\n"
-        "assert 'mini_dl.sparse' in sys.modules and mini_dl.ones(2).share_memory_().is_shared()\n"
-        "assert 'mini_dl.multiprocessing' in sys.modules"
-    )
-    subprocess.run([sys.executable, "-c", program], check=True)
+    subprocess.run([sys.executable, "-c", LOADING], check=True)
 
 
 def test_second_derivatives_go_through_values_and_dense_operands() -> None:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import itertools
 import re
 import stat
+import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 
 import mini_dl as torch
 from mini_dl import nn
 from mini_dl.utils import viz
 from mini_dl.utils.viz import Graph, graph
+
+SVG = "{http://www.w3.org/2000/svg}"
 
 
 def parsed(dot: str) -> tuple[dict[str, tuple[str, str]], list[tuple[str, str, str]]]:
@@ -176,10 +180,55 @@ def test_graphviz_draws_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert (tmp_path / "picture.pdf").read_text() == "drawn with -Tpdf\n"
 
 
-def test_without_graphviz_svg_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("direction", ["LR", "TB"])
+def test_without_graphviz_and_matplotlib_the_picture_is_drawn_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, direction: str
+) -> None:
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(RuntimeError, match="graphviz is not installed"):
-        graph(torch.ones(2, requires_grad=True) + 1).svg()
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    given, price = fruit()
+    price.backward()
+    picture = graph(price, {**given, "한 <개>": given["tax"]}, grads=True, direction=direction)
+    picture.save(tmp_path / "price.svg")
+    text = (tmp_path / "price.svg").read_text(encoding="utf-8")
+    assert text == picture._repr_svg_() == picture.svg()
+    drawn = ElementTree.fromstring(text)
+    words = {element.text for element in drawn.iter(f"{SVG}text")}
+    assert {"apple", "100", "grad 2.2", "fruit", "650", "grad 1.1", "×", "+", "715", "한 <개>"} <= words
+    assert len(list(drawn.iter(f"{SVG}polyline"))) == len(picture.arrows)
+    width, height = (float(drawn.attrib[side]) for side in ("width", "height"))
+    for box in drawn.iter(f"{SVG}rect"):
+        x, y, across, down = (float(box.attrib.get(name, 0)) for name in ("x", "y", "width", "height"))
+        assert 0 <= x <= x + across <= width and 0 <= y <= y + down <= height
+
+
+def test_the_boxes_of_a_picture_do_not_overlap_and_arrows_end_at_their_edges() -> None:
+    model = nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 3))
+    for direction in ("LR", "TB"):
+        picture = graph(model(torch.ones(2, 4)).sum(), model, direction=direction)
+        drawn = ElementTree.fromstring(viz._svg(picture))
+        boxes = [[float(b.attrib[n]) for n in ("x", "y", "width", "height")] for b in drawn.iter(f"{SVG}rect") if "x" in b.attrib]
+        assert len(boxes) == len(picture.vertices)
+        for (x, y, w, h), (p, q, u, v) in itertools.combinations(boxes, 2):
+            assert x + w < p or p + u < x or y + h < q or q + v < y
+        for arrow, line in zip(picture.arrows, drawn.iter(f"{SVG}polyline")):
+            points = [tuple(map(float, point.split(","))) for point in line.attrib["points"].split()]
+            for (px, py), (x, y, w, h) in ((points[0], boxes[arrow.start]), (points[-1], boxes[arrow.end])):
+                assert min(abs(px - x), abs(px - x - w), abs(py - y), abs(py - y - h)) < 0.2
+
+
+def test_curves_and_outlines_are_drawn_with_their_names(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    picture = viz.curves({"train": [3.0, 2.0, 1.0], "test": ([0, 2], [3.0, 2.0])}, xlabel="epoch", title="loss", log=True)
+    (axes,) = picture.figure.axes
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["train", "test"]
+    assert (axes.get_xlabel(), axes.get_title(), axes.get_yscale()) == ("epoch", "loss", "log")
+    square = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
+    pictures = viz.outlines({"as it is": square, "twice": 2 * square})
+    assert [axes.get_title() for axes in pictures.figure.axes[:2]] == ["as it is", "twice"]
+    pictures.save(tmp_path / "squares.svg")
+    assert "<svg" in (tmp_path / "squares.svg").read_text(encoding="utf-8")
+    assert picture._repr_png_().startswith(b"\x89PNG") and repr(picture) == "Picture(6.4 x 3.4 inches)"
 
 
 def test_the_text_is_saved_as_it_is(tmp_path: Path) -> None:
@@ -201,7 +250,6 @@ def test_matplotlib_draws_without_graphviz(tmp_path: Path, monkeypatch: pytest.M
     assert {"apple\n100", "grad 2.2", "fruit\n650", "grad 1.1", "×", "715"} <= set(shown)
     picture.save(tmp_path / "price.png")
     assert (tmp_path / "price.png").read_bytes().startswith(b"\x89PNG")
-    assert "<svg" in (picture._repr_svg_() or "")
 
 
 @pytest.mark.parametrize("direction", ["LR", "TB"])

@@ -41,7 +41,7 @@ def _starting_gradients(outputs: Sequence[Tensor], gradients: Sequence[Any]) -> 
 
 
 def check_gradient(i: int, out: Tensor, grad: object) -> None:
-    """RuntimeError if `grad` does not fit output number `i`; TypeError if it is no tensor."""
+    """RuntimeError if `grad` does not fit output number `i`; TypeError unless it is a tensor."""
     if not isinstance(grad, Tensor):
         raise TypeError(f"gradients can be either Tensors or None, but got {type(grad).__name__}")
     if grad._array.shape != out._array.shape:
@@ -62,11 +62,11 @@ def _as_tuple(value: Any) -> tuple[Any, ...]:
 
 
 def backward(
-    tensors: Any,
-    grad_tensors: Any = None,
+    tensors: object,
+    grad_tensors: object = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
-    inputs: Any = None,
+    inputs: object = None,
 ) -> None:
     """The gradients of tensors added to ``.grad`` of each leaf: ``x.grad += sum(grad_tensors[k] * diff(tensors[k], x), k)``
 
@@ -110,9 +110,9 @@ def backward(
 
 
 def batched_grads(
-    outs: Sequence[Any], targets: Sequence[Any], gradients: Sequence[Any], create_graph: bool, allow_unused: bool
+    outs: Sequence[object], targets: Sequence[object], gradients: Sequence[Any], create_graph: bool, allow_unused: bool
 ) -> tuple[Any, ...]:
-    """`grad` for each of a batch of gradients, which their first dimension counts."""
+    """`grad` for a batch of gradients, along their first dimension."""
     for i, (out, one) in enumerate(zip(outs, gradients)):
         if isinstance(out, Tensor) and isinstance(one, Tensor) and one._array.shape[1:] != out._array.shape:
             raise RuntimeError(

@@ -1,6 +1,6 @@
 """How a primitive is called on a batch: the level of `vmap`, and the rules of its calls.
 
-A tensor at this level stands for one element, whichever, of its physical tensor, whose first dimension is the batch; its own
+A tensor at this level stands for an arbitrary element of its physical tensor, whose first dimension is the batch; its own
 array is `Unseen`. A rule gets a `Call` with the physical arguments, and makes the physical result, with the batch in front, by
 calls that are recorded like any others, on the level below.
 """
@@ -29,7 +29,7 @@ class Call:
     def __init__(self, primitive: Any, args: list[Any], batched: list[Any], size: int) -> None:
         self.primitive, self.args, self.batched, self.size = primitive, args, batched, size
 
-    def run(self, *args: Any) -> Any:
+    def run(self, *args: object) -> Any:
         """The primitive's result for physical arguments."""
         if not hasattr(self.primitive, "operators"):
             return self.primitive.call(*args)
@@ -49,7 +49,7 @@ class Call:
         return self.args[self.primitive.index[name]]
 
 
-def fronted(value: Any, batched: Any, size: int) -> Any:
+def fronted(value: Any, batched: object, size: int) -> Any:
     """A tensor, or those in a list, with the batch in front."""
     if isinstance(value, Tensor):
         return value if batched else value.expand(size, *value._array.shape)
@@ -67,7 +67,7 @@ class Same(NamedTuple):
 Rule = Callable[[Call], Any]
 ELEMENTWISE, LOOP = "elementwise", "loop"
 RULES: dict[Any, Rule] = {}
-"""By primitive; and that of the declared `unary` and `binary` ones, and of those without any. The ops fill it in."""
+"""The rule of each primitive; those shared by `unary` and `binary` ones, and by those without a rule. The ops fill it in."""
 
 
 def rule_for(*calls: Any) -> Callable[[Rule], Rule]:
@@ -81,7 +81,7 @@ def rule_for(*calls: Any) -> Callable[[Rule], Rule]:
     return register
 
 
-def on_batch(primitive: Any, args: list[Any], batched: list[Any], size: int) -> Any:
+def on_batch(primitive: Any, args: list[Any], batched: list[object], size: int) -> Any:
     """The physical result of a call, with the batch in front: by the primitive's rule, or by a loop."""
     rule = RULES.get(primitive)
     if rule is None:

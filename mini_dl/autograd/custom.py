@@ -25,7 +25,7 @@ class VmapInfo(NamedTuple):
     randomness: str
 
 
-def apply_on_batch(level: Any, function: Any, args: tuple[Any, ...]) -> Any:
+def apply_on_batch(level: Any, function: Any, args: tuple[object, ...]) -> Any:
     """What a call of a custom function gives for a batch."""
     own = function.vmap is not Function.vmap
     if function.generate_vmap_rule and own:
@@ -56,7 +56,7 @@ def apply_on_batch(level: Any, function: Any, args: tuple[Any, ...]) -> Any:
     return _returned(level, *answer, values, args)
 
 
-def _returned(level: Any, found: Any, dims: Any, values: Sequence[Any], args: Sequence[Any]) -> Any:
+def _returned(level: Any, found: object, dims: Any, values: Sequence[object], args: Sequence[object]) -> Any:
     """The outputs of the user's `vmap` as tensors of the level; an input that comes back is that input."""
     if isinstance(found, (tuple, list)):
         each = dims if isinstance(dims, (tuple, list)) else [dims] * len(found)
@@ -78,7 +78,7 @@ def outside(level: object, value: object) -> tuple[Any, bool]:
     return value, False
 
 
-def inside(level: Any, values: Sequence[Any], batched: Sequence[bool]) -> list[Any]:
+def inside(level: Any, values: Sequence[object], batched: Sequence[bool]) -> list[Any]:
     return [wrap_at(level, v, 0) if has and isinstance(v, Tensor) else v for v, has in zip(values, batched)]
 
 
@@ -94,7 +94,7 @@ class _Seen:
     def __setattr__(self, name: str, value: object) -> None:
         setattr(self.ctx, name, value)
 
-    def _saved(self, tensors: Sequence[Any]) -> list[Any]:
+    def _saved(self, tensors: Sequence[object]) -> list[Any]:
         given = [outside(self.level, tensor) for tensor in tensors]
         self.batched[:] = [has for _, has in given]
         return [value for value, _ in given]
@@ -134,7 +134,7 @@ class _Generated:
         self.outs = [has for _, has in outs]
         return tuple([value for value, _ in outs]) if isinstance(found, tuple) else outs[0][0]
 
-    def setup_context(self, ctx: object, inputs: tuple[Any, ...], output: Any) -> None:
+    def setup_context(self, ctx: object, inputs: tuple[object, ...], output: object) -> None:
         outs = output if isinstance(output, tuple) else (output,)
         with self.level() as level:
             args, found = inside(level, inputs, self.batched), inside(level, outs, self.outs)
@@ -142,7 +142,7 @@ class _Generated:
             seen = _Seen(ctx, level, self.saved)
             self.single.setup_context(seen, tuple(args), tuple(found) if isinstance(output, tuple) else found[0])
 
-    def backward(self, ctx: Any, *grads: Any) -> Any:
+    def backward(self, ctx: object, *grads: object) -> Any:
         with self.level() as level:
             found = self.single.backward(_Seen(ctx, level, self.saved), *inside(level, grads, self.outs))
             given = found if isinstance(found, tuple) else (found,)
@@ -164,7 +164,7 @@ class _Generated:
             return value
         return value.sum(0) if batched else value.expand(self.size, *value._array.shape)
 
-    def jvp(self, ctx: Any, *tangents: Any) -> Any:
+    def jvp(self, ctx: object, *tangents: object) -> Any:
         with self.level() as level:
             found = self.single.jvp(_Seen(ctx, level, self.saved), *inside(level, tangents, self.batched))
         given = [outside(level, one) for one in (found if isinstance(found, tuple) else (found,))]

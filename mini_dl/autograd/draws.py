@@ -94,7 +94,7 @@ def _in_front(tensors: list[Any], has: list[bool], level: Batched) -> list[Any]:
     return found
 
 
-def drawn_into(target: Tensor, draw: Callable[[Tensor], Any]) -> None:
+def drawn_into(target: Tensor, draw: Callable[[Tensor], object]) -> None:
     """``draw(tensor)`` into the physical memory of `target`; what is the same for a batch is drawn once, and copied."""
     if not mode.stack:
         draw(target)

@@ -1,4 +1,4 @@
-"""Functions that read values, within `vmap`: called for one element of the batch after the other.
+"""Functions that read values, within `vmap`: called for the elements of the batch one by one.
 
 `taken` takes an element out of a batch, and `gathered` makes a batch of elements; each is the gradient of the other. Both pass
 through the levels of other transforms that lie above, which record them: so what is called in a loop is differentiated.
@@ -24,7 +24,7 @@ from mini_dl.tensor import Tensor, wrap
 
 
 class _Setting:
-    """What the ops give: `stack` and `cat`; and whether a loop warns that it is slow."""
+    """What the ops provide, `stack` and `cat`, and whether a loop warns that it is slow."""
 
     stack: Callable[[Sequence[Tensor]], Tensor]
     cat: Callable[[Sequence[Tensor]], Tensor]
@@ -91,7 +91,7 @@ TAKEN.linear, GATHERED.linear = (("input",),), (("tensors",),)
 
 
 def by_element(function: Function) -> Function:
-    """Mark a function that reads values: of a batch it is called for one element after the other."""
+    """Mark a function that reads values: for a batch, it is called element by element."""
 
     @functools.wraps(function)
     def call(*args: object, **kwargs: object) -> Any:
@@ -124,7 +124,7 @@ def batch_of(values: Any) -> Batched:
     return found
 
 
-def one_by_one(function: Function, args: object, kwargs: dict[str, Any]) -> Any:
+def one_by_one(function: Function, args: object, kwargs: dict[str, object]) -> Any:
     """What `function` gives for each element of the innermost batch, as a batch."""
     level = batch_of(_leaves((args, kwargs)))
     if not function.__name__.startswith("_"):  # of the functions that users know

@@ -1,14 +1,15 @@
 """Running the graph backwards: newest node first.
 
 Whatever consumed a node was recorded after it, so its gradient is complete when its turn comes: no graph search, no recursion.
-Leaves wait until all nodes have run.
+Leaves wait until all nodes have run, but for those with a hook that runs once ``.grad`` is written: they are finished after the
+last node that uses them, so that such a hook may work, and gradients may be sent to other processes, while the rest runs.
 """
 
 from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 from typing import Any
 
@@ -24,10 +25,12 @@ from mini_dl.autograd.graph import (
     Node,
     aim,
     edge_of,
+    edges_in_order,
     flat_edges,
     grad_fn_and_number,
 )
 from mini_dl.autograd.mode import at_work, mode
+from mini_dl.autograd.overlaps import is_dense
 from mini_dl.tensor import LEAF, Tensor, inference, typename, version_of, wrap
 
 
@@ -50,8 +53,10 @@ def run_backward(
         if len(tensors) == 1 and not run.pending:  # nothing asked for lies behind it: torch runs the hooks of a single root
             run_hooks_of_root(run.roots[0], gradients[0])
         gradients, gradient = (), None  # type: ignore[assignment]  # what nobody else holds may be given away
-        run_nodes(run, retain_graph, accumulate)
-        finish_leaves(run, create_graph, accumulate)
+        run_nodes(run, retain_graph, create_graph, accumulate)
+        finish_leaves(run, run.leaves, create_graph, accumulate)
+        for callback in run.callbacks:
+            callback()
     finally:
         mode.enabled, mode.run_under_way = before, outer
     return run.results
@@ -61,8 +66,8 @@ class Run:
     """What is under way in one run: the gradients that wait, and for what."""
 
     __slots__ = (
-        "__weakref__", "everything", "leaf_positions", "leaves", "needed", "owned", "pending", "queue", "results", "roots",
-        "wanted",
+        "__weakref__", "callbacks", "everything", "last_users", "leaf_positions", "leaves", "needed", "owned", "pending", "queue",
+        "results", "roots", "wanted",
     )  # fmt: skip
 
     def __init__(self, tensors: Sequence[Tensor | GradientEdge], inputs: Sequence[Tensor | GradientEdge] | None) -> None:
@@ -76,6 +81,8 @@ class Run:
         self.leaf_positions: dict[int, list[int]] = {}
         self.everything = inputs is None
         self.needed: set[Node] = set()
+        self.callbacks: list[Callable[[], object]] = []  # what is called when the run is over
+        self.last_users = last_users(self.roots) if Hooks.of_leaves else {}
         if inputs is not None:
             for position, tensor in enumerate(inputs):
                 edge = aim(tensor)
@@ -96,13 +103,13 @@ class Run:
             if not self.everything and edge not in self.needed:
                 return
             array = grad._array
-            if array.shape != edge.shape or array.dtype is not edge.dtype:
-                grad = fitted(grad, edge.shape, edge.dtype)
+            if array.shape != edge.shape_ or array.dtype is not edge.dtype_:
+                grad = fitted(grad, edge.shape_, edge.dtype_)
             if edge in pending:
                 pending[edge] = total(pending[edge], grad, self.owned, edge)
             else:
                 pending[edge] = grad
-                heappush(self.queue, (edge.seq, edge))
+                heappush(self.queue, (edge.seq_, edge))
             return
         elif type(edge) is tuple:
             edge, number = edge
@@ -125,14 +132,14 @@ class Run:
                 pending[edge] = grad
                 self.leaves.append(edge)
             return
-        grad = fitted(grad, edge.shape[number], edge.dtype[number])
+        grad = fitted(grad, edge.shape_[number], edge.dtype_[number])
         slots = pending.get(edge)
         if slots is None:
-            slots = pending[edge] = [None] * len(edge.shape)
-            heappush(self.queue, (edge.seq, edge))
+            slots = pending[edge] = [None] * len(edge.shape_)
+            heappush(self.queue, (edge.seq_, edge))
         slots[number] = grad if slots[number] is None else total(slots[number], grad, self.owned, (edge, number))
 
-    def send_sparse(self, edge: Any, grad: Any) -> None:
+    def send_sparse(self, edge: object, grad: Any) -> None:
         """A leaf gets the sparse tensor; any other place its dense form."""
         if not isinstance(edge, Tensor):
             self.send(edge, grad.to_dense())
@@ -143,7 +150,7 @@ class Run:
                 self.pending[edge] = grad
                 self.leaves.append(edge)
 
-    def send_list(self, edges: Sequence[Any], grads: Sequence[Any], source: Node) -> None:
+    def send_list(self, edges: Sequence[Any], grads: Sequence[object], source: Node) -> None:
         """As `send`, to the tensors of one argument that is a list."""
         for edge, grad in zip(edges, grads):
             if edge is not None and grad is not None:
@@ -152,7 +159,7 @@ class Run:
                 self.send_nothing(edge)
 
     def send_nothing(self, edge: Any) -> None:
-        """Let what is behind `edge` know that no gradient comes: its hooks, and the user's own operations, run all the same."""
+        """Tell what is behind `edge` that no gradient comes: its hooks and the user's own operations still run."""
         for one in edge if type(edge) is list else (edge,):
             target = one[0] if type(one) is tuple else one
             if target is None or target in self.pending:
@@ -160,8 +167,8 @@ class Run:
             if not self.everything and target not in self.needed and id(target) not in self.leaf_positions:
                 continue
             if not isinstance(target, Tensor):
-                self.pending[target] = [None] * len(target.shape) if target.several else None
-                heappush(self.queue, (target.seq, target))
+                self.pending[target] = [None] * len(target.shape_) if target.several_ else None
+                heappush(self.queue, (target.seq_, target))
             elif target._hooks is not None:
                 self.pending[target] = None
                 self.leaves.append(target)
@@ -178,51 +185,58 @@ class Run:
         """Keep what reaches a node that is asked for."""
         for number, positions in self.wanted[node].items():
             for position in positions:
-                self.results[position] = grad[number] if node.several else grad
+                self.results[position] = grad[number] if node.several_ else grad
 
 
-def run_nodes(run: Run, retain_graph: bool, accumulate: bool) -> None:
+def queue_callback(callback: Callable[[], object]) -> None:
+    """Call `callback` when the run under way is over. RuntimeError outside of a run."""
+    if mode.run_under_way is None:
+        raise RuntimeError("Final callbacks can only be installed during backward pass.")
+    mode.run_under_way.callbacks.append(callback)
+
+
+def run_nodes(run: Run, retain_graph: bool, create_graph: bool, accumulate: bool) -> None:
     """Take the nodes that wait, newest first, and send on what their formulas make of the gradient that came."""
     pending, queue, owned, wanted, everything = run.pending, run.queue, run.owned, run.wanted, run.everything
-    send, send_nothing = run.send, run.send_nothing
+    send, send_nothing, last_users = run.send, run.send_nothing, run.last_users
     watching = anomaly.setting.on and anomaly.setting.check_nan
     while queue:
         node = heappop(queue)[1]
         grad = pending.pop(node)
         if wanted and node in wanted:
             last = not accumulate and not leads_on(node, run.needed, run.leaf_positions)
-            if last and node.hooks is not None:
+            if last and node.hooks_ is not None:
                 grad = run_hooks_of_tensors(node, grad)
             run.note_results(node, grad)
             if last:
                 continue
-        if node.hooks is not None:
+        if node.hooks_ is not None:
             grad = run_hooks_before(node, grad)
-        if (grad is None or grad.__class__ is list) and all_none(grad) and not node.op.runs_without:
-            sent = [None] * len(node.edges)
+        if (grad is None or grad.__class__ is list) and all_none(grad) and not node.op_.runs_without:
+            sent = [None] * len(node.edges_)
         else:
-            sent = node.op.backward(node, grad)
+            sent = node.op_.backward(node, grad)
         if watching:
             refuse_nan(node, sent)
-        if node.hooks is not None and node.hooks.after:
+        if node.hooks_ is not None and node.hooks_.after:
             sent = run_hooks_after(node, sent, grad)
         del grad
-        if not retain_graph and node.saved:
-            for item in node.saved.values():
+        if not retain_graph and node.saved_:
+            for item in node.saved_.values():
                 if len(item) > 1 or type(item) is list:  # a tensor, or a list of them: a second backward must fail
-                    node.saved = None
+                    node.saved_ = None
                     break
-        for edge, g in zip(node.edges, sent):
+        for edge, g in zip(node.edges_, sent):
             if g is not None and edge is not None:
                 if everything and type(edge) is Node and g.__class__ is Tensor:  # `send`, unrolled: most edges are of this kind
                     array = g._array
-                    if array.shape != edge.shape or array.dtype is not edge.dtype:
-                        g = fitted(g, edge.shape, edge.dtype)
+                    if array.shape != edge.shape_ or array.dtype is not edge.dtype_:
+                        g = fitted(g, edge.shape_, edge.dtype_)
                     if edge in pending:
                         pending[edge] = total(pending[edge], g, owned, edge)
                     else:
                         pending[edge] = g
-                        heappush(queue, (edge.seq, edge))
+                        heappush(queue, (edge.seq_, edge))
                 elif type(edge) is list:
                     run.send_list(edge, g, node)
                 else:
@@ -231,11 +245,15 @@ def run_nodes(run: Run, retain_graph: bool, accumulate: bool) -> None:
                 send_nothing(edge)
         del sent
         g = None
+        if last_users and node in last_users:
+            finish_leaves(run, last_users[node], create_graph, accumulate)
 
 
-def finish_leaves(run: Run, create_graph: bool, accumulate: bool) -> None:
-    """Give the leaves their gradients, once all of them are complete."""
-    for leaf in run.leaves:
+def finish_leaves(run: Run, leaves: Sequence[Tensor], create_graph: bool, accumulate: bool) -> None:
+    """Give `leaves` their gradients, once these are complete; those that have them by now are passed over."""
+    for leaf in leaves:
+        if leaf not in run.pending:
+            continue
         grad = run.pending.pop(leaf)
         if leaf._hooks is not None:
             grad = run_tensor_hooks(leaf._hooks.tensor.get(0, {}), grad)
@@ -259,6 +277,21 @@ def finish_leaves(run: Run, create_graph: bool, accumulate: bool) -> None:
                         checked_replacements(changed, (), hook)
 
 
+def last_users(roots: Sequence[Any]) -> dict[Node, list[Tensor]]:
+    """The leaves with hooks that run once ``.grad`` is written, under the node behind `roots` that uses them last: the oldest."""
+    oldest: dict[Tensor, Node] = {}
+    for node in nodes_behind(roots)[0]:
+        for edge in edges_in_order(node):
+            if not isinstance(edge, Tensor) or edge._hooks is None or not edge._hooks.after:
+                continue
+            if edge not in oldest or node.seq_ < oldest[edge].seq_:
+                oldest[edge] = node
+    found: dict[Node, list[Tensor]] = {}
+    for leaf, node in oldest.items():
+        found.setdefault(node, []).append(leaf)
+    return found
+
+
 def nodes_behind(roots: Sequence[Any]) -> tuple[set[Node], set[int]]:
     """The nodes that can be reached from edges, and the ids of the leaves."""
     nodes: set[Node] = set()
@@ -272,21 +305,21 @@ def nodes_behind(roots: Sequence[Any]) -> tuple[set[Node], set[int]]:
         node = edge[0] if type(edge) is tuple else edge
         if node is not None and node not in nodes:
             nodes.add(node)
-            stack += flat_edges(node.edges)
+            stack += flat_edges(node.edges_)
     return nodes, leaves
 
 
-def nodes_towards(roots: Sequence[Any], wanted: dict[Any, Any], leaves: dict[int, list[int]]) -> set[Node]:
+def nodes_towards(roots: Sequence[object], wanted: dict[object, object], leaves: dict[int, list[int]]) -> set[Node]:
     """The nodes through which gradients reach what is wanted. Edges lead from newer to older: one pass by age settles it."""
     needed: set[Node] = set()
-    for node in sorted(nodes_behind(roots)[0], key=lambda n: -n.seq):
+    for node in sorted(nodes_behind(roots)[0], key=lambda n: -n.seq_):
         if node in wanted or leads_on(node, needed, leaves):
             needed.add(node)
     return needed
 
 
 def leads_on(node: Node, needed: set[Node], leaves: dict[int, list[int]]) -> bool:
-    for edge in flat_edges(node.edges):
+    for edge in flat_edges(node.edges_):
         if isinstance(edge, Tensor):
             if id(edge) in leaves:
                 return True
@@ -329,8 +362,8 @@ def all_none(grads: Sequence[Any] | None) -> bool:
     return grads is None or all([grad is None for grad in grads])
 
 
-def total(first: Tensor | None, second: Tensor, owned: set[Any], place: object) -> Tensor:
-    """The sum of two gradients; in place once the first is a sum that was made here."""
+def total(first: Tensor | None, second: Tensor, owned: set[object], place: object) -> Tensor:
+    """The sum of two gradients, in place if the first is itself a sum made here."""
     if first is not None and (first._sparse or second._sparse):
         owned.discard(place)
         return second + first if first._sparse and not second._sparse else first + second
@@ -398,11 +431,6 @@ def _counted(made: Tensor, writes: int) -> Tensor:
     return made
 
 
-def is_dense(array: Array) -> bool:
-    """Whether the elements fill a piece of memory, in any order of the dimensions."""
-    return array.flags.forc or array.transpose(np.argsort([-step for step in array.strides])).flags.c_contiguous
-
-
 def lies_like(array: Array, other: Array) -> bool:
     """Whether the elements lie in memory in the same order."""
     return all([n == 1 or step == wanted for n, step, wanted in zip(array.shape, array.strides, other.strides)])
@@ -431,7 +459,7 @@ def holders(box: list[Tensor]) -> tuple[int, int]:
 _ALONE = holders([wrap(np.empty(1))])
 
 
-def refuse_nan(node: Node, sent: Sequence[Any]) -> None:
+def refuse_nan(node: Node, sent: Sequence[object]) -> None:
     for i, g in enumerate(sent):
         if isinstance(g, Tensor) and np.isnan(g._values()._array if g._sparse else g._array).any():
             raise RuntimeError(f"Function '{node.name()}' returned nan values in its {i}th output.")
@@ -442,9 +470,9 @@ def refuse_nan(node: Node, sent: Sequence[Any]) -> None:
 
 def run_hooks_of_tensors(node: Node, grad: Any) -> Any:
     """The hooks of the outputs, then those of tensors that keep their gradient."""
-    hooks = node.hooks
+    hooks = node.hooks_
     assert hooks is not None
-    grads = list(grad) if node.several else [grad]
+    grads = list(grad) if node.several_ else [grad]
     for number, registered in hooks.tensor.items():
         grads[number] = run_tensor_hooks(registered, grads[number])
     for number, reference in hooks.retain.items():
@@ -452,7 +480,7 @@ def run_hooks_of_tensors(node: Node, grad: Any) -> Any:
         if tensor is not None and grads[number] is not None:
             kept = grads[number].clone() if mode.enabled or at_work.anywhere else wrap(grads[number]._array.copy())
             tensor._grad = kept if tensor._grad is None else tensor._grad + kept
-    return grads if node.several else grads[0]
+    return grads if node.several_ else grads[0]
 
 
 def run_hooks_of_root(edge: object, grad: Tensor) -> None:
@@ -461,19 +489,19 @@ def run_hooks_of_root(edge: object, grad: Tensor) -> None:
             run_tensor_hooks(edge._hooks.tensor.get(0, {}), grad)
         return
     node, number = grad_fn_and_number(edge)
-    if node is not None and node.hooks is not None:
-        run_hooks_of_tensors(node, [grad if i == number else None for i in range(len(node.shape))] if node.several else grad)
+    if node is not None and node.hooks_ is not None:
+        run_hooks_of_tensors(node, [grad if i == number else None for i in range(len(node.shape_))] if node.several_ else grad)
 
 
 def run_hooks_before(node: Node, grad: Any) -> Any:
     """The hooks of the outputs, then the node's own."""
     grad = run_hooks_of_tensors(node, grad)
-    assert node.hooks is not None
-    grads = run_prehooks(node.hooks, list(grad) if node.several else [grad])
-    return grads if node.several else grads[0]
+    assert node.hooks_ is not None
+    grads = run_prehooks(node.hooks_, list(grad) if node.several_ else [grad])
+    return grads if node.several_ else grads[0]
 
 
-def run_prehooks(hooks: Hooks, grads: list[Any]) -> list[Any]:
+def run_prehooks(hooks: Hooks, grads: list[object]) -> list[Any]:
     for hook in list(hooks.before.values()):
         changed = hook(tuple(grads))
         if changed is not None:
@@ -490,16 +518,16 @@ def run_tensor_hooks(hooks: dict[int, Any], grad: Tensor | None) -> Tensor | Non
 
 
 def run_hooks_after(node: Node, sent: list[Any], grad: Any) -> list[Any]:
-    assert node.hooks is not None
+    assert node.hooks_ is not None
     flat: list[Any] = []
-    for edge, g in zip(node.edges, sent):
+    for edge, g in zip(node.edges_, sent):
         flat.extend(g if type(edge) is list and g is not None else [g])
-    for hook in list(node.hooks.after.values()):
-        changed = hook(tuple(flat), tuple(grad) if node.several else (grad,))
+    for hook in list(node.hooks_.after.values()):
+        changed = hook(tuple(flat), tuple(grad) if node.several_ else (grad,))
         if changed is not None:
             flat = checked_replacements(changed, flat, hook)
     out, at = [], 0
-    for edge, g in zip(node.edges, sent):
+    for edge, g in zip(node.edges_, sent):
         if type(edge) is list and g is not None:
             out.append(flat[at : at + len(edge)])
             at += len(edge)

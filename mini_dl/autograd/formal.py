@@ -23,8 +23,8 @@ def aim_of(edge: Edge) -> tuple[Shape, NumpyType]:
         return edge._array.shape, edge._array.dtype
     if type(edge) is tuple:
         node, number = edge
-        return node.shape[number], node.dtype[number]
-    return edge.shape, edge.dtype
+        return node.shape_[number], node.dtype_[number]
+    return edge.shape_, edge.dtype_
 
 
 class _Formal:
@@ -32,7 +32,7 @@ class _Formal:
     asked: frozenset[str] = frozenset()
 
     def backward(self, node: Node, grad: Tensor) -> tuple[Tensor | None, Tensor]:
-        edge = node.edges[1]
+        edge = node.edges_[1]
         shape, dtype = aim_of(edge)
         return formal(grad, edge), wrap(np.zeros(shape, dtype))
 
@@ -62,7 +62,7 @@ def piecewise(*arguments: str) -> Callable[[Function], Function]:
 
 
 def primitive_of(call: Any, decorator: str) -> Any:
-    """The primitive behind `call`. TypeError where `decorator` was put on something else."""
+    """The primitive behind `call`. TypeError if `decorator` was put on something else."""
     if not hasattr(call, "op"):
         raise TypeError(
             f"{call.__name__}: it is not a primitive; `{decorator}` must stand above the decorator that makes it one (`op`, ...)"
@@ -75,7 +75,7 @@ class _Kinked:
     asked: frozenset[str] = frozenset()
 
     def backward(self, node: Node, grad: Tensor) -> tuple[Tensor]:
-        return (formal(grad, node.edges[0]),)
+        return (formal(grad, node.edges_[0]),)
 
 
 _KINKED = _Kinked()

@@ -1,4 +1,4 @@
-"""Leaves that take another shape or type: graphs that were made of them before go on with the old one."""
+"""Leaves that take another shape or type: graphs made from them before keep the old one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mini_dl.tensor import LEAF, LEAF_VIEW, Tensor
 
 
 def given_array(tensor: Tensor, array: Array) -> None:
-    """Let `tensor` look at `array` from now on. Graphs that were made of a leaf go on with the shape and type it had."""
+    """Point `tensor` at `array` from now on. Graphs made from a leaf keep the shape and type it had."""
     old = tensor._array
     known = tensor._edge is LEAF or tensor._edge is LEAF_VIEW or tensor._former is not None
     if known and (old.shape != array.shape or old.dtype != array.dtype):
@@ -19,8 +19,8 @@ def given_array(tensor: Tensor, array: Array) -> None:
 
 
 def known_as(leaf: Tensor, node: Node | None) -> tuple[tuple[int, ...], Any]:
-    """The shape and type that `leaf` had when `node` was made of it."""
+    """The shape and type that `leaf` had when `node` was made from it."""
     for seq, shape, dtype in leaf._former or ():
-        if node is not None and node.seq > seq:
+        if node is not None and node.seq_ > seq:
             return shape, dtype
     return leaf._array.shape, leaf._array.dtype

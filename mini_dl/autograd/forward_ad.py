@@ -89,7 +89,7 @@ class dual_level(Block):
     >>> with forward_ad.dual_level():
     ...     y = forward_ad.make_dual(torch.tensor(3.0), torch.tensor(1.0)).square()
     ...     print(y)
-    tensor(9., tangent=tensor(6.))
+    tensor(9., tangent=6.0)
     >>> y
     tensor(9.)
     """

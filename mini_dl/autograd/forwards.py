@@ -59,12 +59,12 @@ def _in_pieces(ufunc: np.ufunc, forward: Forward) -> Forward:
 
 
 def known() -> list[Any]:
-    """The primitives of now."""
+    """All primitives declared so far."""
     return list(_primitives)
 
 
-def wrap_all(order: int, wrapper: Callable[[Any, Forward], Forward]) -> None:
-    """Put a wrapper around the forwards of all primitives, of now and later."""
+def wrap_all(order: int, wrapper: Callable[[object, Forward], Forward]) -> None:
+    """Put a wrapper around the forwards of all primitives, present and future."""
     _wrappers[order] = wrapper
     for primitive in _primitives:
         _put_around(primitive)
@@ -112,7 +112,7 @@ def without_values(primitive: Any, forward: Forward) -> Forward:
     return call
 
 
-def _run_without_values(kernel: Callable[..., Any], *args: object, **kwargs: object) -> Any:
+def _run_without_values(kernel: Callable[..., object], *args: object, **kwargs: object) -> Any:
     """`room.run`, which runs a kernel on zeros where an argument is hollow. NumPy's own functions do that themselves."""
     if isinstance(kernel, np.ufunc) or kernel is np.copyto or not any([value.__class__ is Hollow for value in args]):
         return run(kernel, *args, **kwargs)

@@ -80,36 +80,36 @@ class _Applied:
     runs_without = True
     asked: frozenset[str] = frozenset()
 
-    def backward(self, node: BackwardCFunction, grads: Sequence[Any]) -> list[Any]:
+    def backward(self, node: BackwardCFunction, grads: Sequence[object]) -> list[Any]:
         if node.materialize_grads:
             grads = [
                 wrap(np.zeros(shape, dtype)) if g is None and shape is not None else g
-                for g, shape, dtype in zip(grads, node.shape, node.dtype)
+                for g, shape, dtype in zip(grads, node.shape_, node.dtype_)
             ]
-        return node.gradients(node.apply(*grads))
+        return node.gradients_(node.apply(*grads))
 
 
 class BackwardCFunction(Node, FunctionCtx):
     """The node of one call of a Function: also the `ctx` that `forward` and `backward` see. Each Function has a subclass."""
 
     _forward_cls: ClassVar[Any] = None
-    several = True  # edges to it name the output even if there is only one
-    op = _Applied()
+    several_ = True  # edges to it name the output even if there is only one
+    op_ = _Applied()
     needs_input_grad: tuple[bool, ...] = ()
 
-    def __init__(self, args: Sequence[Any]) -> None:
+    def __init__(self, args: Sequence[object]) -> None:
         self.is_variable_input = [isinstance(a, Tensor) for a in args]
         edges = [edge_of(a) if isinstance(a, Tensor) else None for a in args]
         self.needs_input_grad = tuple([isinstance(a, Tensor) and needs_grad(a) for a in args])
-        self.edges = [edge for edge, tensor in zip(edges, self.is_variable_input) if tensor]
-        self.saved, self.seq, self.hooks = {"tensors": []}, 0, None
-        self.shape, self.dtype = [], []
+        self.edges_ = [edge for edge, tensor in zip(edges, self.is_variable_input) if tensor]
+        self.saved_, self.seq_, self.hooks_ = {"tensors": []}, 0, None
+        self.shape_, self.dtype_ = [], []
 
-    def start(self, outs: Sequence[Any]) -> None:
+    def start_(self, outs: Sequence[object]) -> None:
         """Be the newest node, with `outs` as outputs."""
-        self.seq = next_seq()
+        self.seq_ = next_seq()
         places = [(o._array.shape, o._array.dtype) if isinstance(o, Tensor) else (None, None) for o in outs]
-        self.shape, self.dtype = [shape for shape, _ in places], [dtype for _, dtype in places]
+        self.shape_, self.dtype_ = [shape for shape, _ in places], [dtype for _, dtype in places]
 
     def name(self) -> str:
         return type(self).__name__
@@ -123,15 +123,15 @@ class BackwardCFunction(Node, FunctionCtx):
         if a tensor was modified since."""
         if self.runs_forward:
             return self.kept_for_forward or ()
-        if self.saved is None:
+        if self.saved_ is None:
             raise RuntimeError(FREED)
-        return tuple([restore(item, self) for item in self.saved["tensors"]])
+        return tuple([restore(item, self) for item in self.saved_["tensors"]])
 
     @property
     def _raw_saved_tensors(self) -> tuple[SavedTensor, ...]:
-        if self.saved is None:
+        if self.saved_ is None:
             raise RuntimeError(FREED)
-        return tuple([SavedTensor(self, "tensors", i) for i in range(len(self.saved["tensors"]))])
+        return tuple([SavedTensor(self, "tensors", i) for i in range(len(self.saved_["tensors"]))])
 
     def apply(self, *grads: object) -> Any:
         """The result of the user's `backward` for the gradients of the outputs."""
@@ -143,7 +143,7 @@ class BackwardCFunction(Node, FunctionCtx):
             )
         return (cls.backward if cls.vjp is Function.vjp else cls.vjp)(self, *grads)
 
-    def gradients(self, found: object) -> list[Any]:
+    def gradients_(self, found: object) -> list[Any]:
         """The gradients of the tensors among the inputs. RuntimeError if `found` does not fit them."""
         results = found if isinstance(found, tuple) else (found,)
         expected = len(self.is_variable_input)
@@ -164,7 +164,7 @@ class BackwardCFunction(Node, FunctionCtx):
                 raise RuntimeError(f"expected Variable or None (got {type(result).__name__})")
             if is_tensor:
                 grads.append(result)
-        for i, (grad, edge) in enumerate(zip(grads, self.edges)):
+        for i, (grad, edge) in enumerate(zip(grads, self.edges_)):
             if grad is not None and edge is not None:
                 check_gradient(self, i, grad, *aim_of(edge))
         return grads
@@ -189,7 +189,7 @@ def check_gradient(node: Node, index: int, grad: Tensor, shape: tuple[int, ...],
 class FunctionMeta(type):
     """Gives each Function a class of nodes with its name."""
 
-    def __init__(cls, name: str, bases: tuple[type, ...], attributes: dict[str, Any]) -> None:
+    def __init__(cls, name: str, bases: tuple[type, ...], attributes: dict[str, object]) -> None:
         super().__init__(name, bases, attributes)
         cls._backward_cls = type(name + "Backward", (BackwardCFunction,), {"_forward_cls": cls})
 
@@ -230,6 +230,12 @@ class Function(FunctionCtx, metaclass=FunctionMeta):
             "on the class itself. Instantiating an autograd function will raise an error in a future version of PyTorch.",
             DeprecationWarning,
             stacklevel=2,
+        )
+
+    def __call__(self, *args: object, **kwargs: object) -> Any:
+        raise RuntimeError(
+            "Legacy autograd function with non-static forward method is deprecated. Please use new-style autograd function with "
+            "static forward method. (Example: https://pytorch.org/docs/stable/autograd.html#torch.autograd.Function)"
         )
 
     @staticmethod
@@ -283,7 +289,7 @@ class Function(FunctionCtx, metaclass=FunctionMeta):
         return cls._run(args, apart)[1]
 
     @classmethod
-    def _run(cls, args: tuple[Any, ...], apart: bool) -> tuple[Any, Any]:
+    def _run(cls, args: tuple[object, ...], apart: bool) -> tuple[Any, Any]:
         """The context of a call, and its result."""
         ctx = cls._backward_cls(args)
         recording = mode.enabled and any(ctx.needs_input_grad)
@@ -296,7 +302,9 @@ class Function(FunctionCtx, metaclass=FunctionMeta):
         return ctx, outs if isinstance(result, tuple) else outs[0]
 
 
-def _positional(forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], apart: bool) -> tuple[Any, ...]:
+def _positional(
+    forward: Callable[..., object], args: tuple[object, ...], kwargs: dict[str, object], apart: bool
+) -> tuple[Any, ...]:
     """All arguments by position, as gradients are counted. With `apart`, `forward` has no ctx, and defaults are filled in."""
     signature = inspect.signature(forward)
     bound = signature.bind(*args, **kwargs) if apart else signature.bind(None, *args, **kwargs)
@@ -310,11 +318,11 @@ def _positional(forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict
 # ------------------------------------------------------------------------------------------------ outputs
 
 
-def is_among(tensor: object, tensors: Sequence[Any]) -> bool:
+def is_among(tensor: object, tensors: Sequence[object]) -> bool:
     return any([tensor is t for t in tensors])
 
 
-def record_outputs(ctx: Any, inputs: list[Tensor], outs: tuple[Any, ...], recording: bool, apart: bool) -> tuple[Any, ...]:
+def record_outputs(ctx: Any, inputs: list[Tensor], outs: tuple[object, ...], recording: bool, apart: bool) -> tuple[Any, ...]:
     """The outputs as the caller sees them: each has the node `ctx` as its history, if anything is recorded."""
     to_save, ctx.to_save = ctx.to_save or (), None
     fixed, ctx.non_differentiable = ctx.non_differentiable or (), None
@@ -328,7 +336,7 @@ def record_outputs(ctx: Any, inputs: list[Tensor], outs: tuple[Any, ...], record
     for tensor in dirty:
         written(tensor)
     if recording:
-        ctx.start(outs)
+        ctx.start_(outs)
     made = []
     for number, out in enumerate(outs):
         if isinstance(out, Tensor):
@@ -347,13 +355,13 @@ def record_outputs(ctx: Any, inputs: list[Tensor], outs: tuple[Any, ...], record
                 "modified inplace must all be outputs of the Function."
             )
     if recording:
-        ctx.saved["tensors"] = [_saved(ctx, tensor) for tensor in to_save]
+        ctx.saved_["tensors"] = [_saved(ctx, tensor) for tensor in to_save]
         if packing:
             pack_saved(ctx)
     return tuple(made)
 
 
-def _check_tensors(tensors: Sequence[Any], error: type[Exception], message: str) -> None:
+def _check_tensors(tensors: Sequence[object], error: type[Exception], message: str) -> None:
     for i, tensor in enumerate(tensors):
         if tensor is not None and not isinstance(tensor, Tensor):
             raise error(message.format(i=i, kind=type_name(tensor)))
@@ -435,7 +443,7 @@ def _transplant(out: Tensor, edge: object, is_input: bool, count: int) -> None:
 # ------------------------------------------------------------------------------------------------ once
 
 
-def once_differentiable(backward: Callable[..., Any]) -> Callable[..., Any]:
+def once_differentiable(backward: Callable[..., object]) -> Callable[..., Any]:
     """For a `backward` that cannot be differentiated itself: differentiating its result is an error."""
 
     @functools.wraps(backward)

@@ -183,7 +183,7 @@ def _wanted(inputs: tuple[object, ...]) -> list[tuple[int, Tensor]]:
     return [(i, t) for i, t in enumerate(inputs) if isinstance(t, Tensor) and edge_of(t) is not None]
 
 
-def _products(func: Function, inputs: tuple[Any, ...], tangents: dict[int, Tensor]) -> list[Any]:
+def _products(func: Function, inputs: tuple[object, ...], tangents: dict[int, Tensor]) -> list[Any]:
     """The tangents of the outputs, None where there is none, for these tangents of inputs."""
     with forward_ad.dual_level():
         given: list[Any] = [t.detach() if isinstance(t, Tensor) else t for t in inputs]
@@ -194,7 +194,7 @@ def _products(func: Function, inputs: tuple[Any, ...], tangents: dict[int, Tenso
 
 
 def _check_forwards(
-    func: Function, inputs: tuple[Any, ...], eps: float, atol: float, rtol: float, undefined: bool, dtypes: bool, fast: bool
+    func: Function, inputs: tuple[object, ...], eps: float, atol: float, rtol: float, undefined: bool, dtypes: bool, fast: bool
 ) -> None:
     """The Jacobians of forward mode, one row for each element of an input; in fast mode, along one random direction."""
     rng = np.random.default_rng(0)
@@ -235,7 +235,7 @@ def _units(array: Array) -> Iterator[Array]:
             yield tangent
 
 
-def _check_batched(func: Function, inputs: tuple[Any, ...]) -> None:
+def _check_batched(func: Function, inputs: tuple[object, ...]) -> None:
     """Gradients for two random vectors at once must equal those one by one."""
     rng, targets = np.random.default_rng(1), [t for _, t in _wanted(inputs)]
     for out in _differentiable_outputs(func(*inputs)):
@@ -247,7 +247,7 @@ def _check_batched(func: Function, inputs: tuple[Any, ...]) -> None:
         _compare_batched(products, out._array, rng, "batched gradients")
 
 
-def _check_batched_forwards(func: Function, inputs: tuple[Any, ...]) -> None:
+def _check_batched_forwards(func: Function, inputs: tuple[object, ...]) -> None:
     rng = np.random.default_rng(1)
     for i, t in _wanted(inputs):
 

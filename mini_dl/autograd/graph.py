@@ -7,7 +7,7 @@ import itertools
 import re
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -32,36 +32,37 @@ next_seq = itertools.count(-1, -1).__next__
 
 
 class Node:
-    """One recorded call: where its gradient goes (`edges`), what its formulas need (`saved`), and when it happened (`seq`).
+    """One recorded call: where its gradient goes (`edges_`), what its formulas need (`saved_`), and when it happened (`seq_`).
 
-    `shape` and `dtype` are those of the output.
+    `shape_` and `dtype_` are those of the output. Names end in an underscore because the node of a user's Function is the ``ctx``
+    too, on which users set attributes of any name.
     """
 
-    __slots__ = ("__weakref__", "dtype", "edges", "hooks", "inputs", "metadata_", "op", "saved", "seq", "shape")
-    op: Any
-    edges: Any
-    saved: Any
-    several = False
-    hooks: Hooks | None
-    inputs: list[Edge | None]
+    __slots__ = ("__weakref__", "dtype_", "edges_", "hooks_", "inputs_", "metadata_", "op_", "saved_", "seq_", "shape_")
+    op_: Any
+    edges_: Any
+    saved_: Any
+    several_ = False
+    hooks_: Hooks | None
+    inputs_: list[Edge | None]
     """The edges of the arguments of the function that torch has in place of several primitives here."""
 
-    def __init__(self, op: Any, edges: object, saved: object, array: Any) -> None:
-        self.op, self.edges, self.saved, self.seq = op, edges, saved, next_seq()
-        self.shape, self.dtype, self.hooks = array.shape, array.dtype, None
+    def __init__(self, op: object, edges: object, saved: object, array: Any) -> None:
+        self.op_, self.edges_, self.saved_, self.seq_ = op, edges, saved, next_seq()
+        self.shape_, self.dtype_, self.hooks_ = array.shape, array.dtype, None
         if packing:
             pack_saved(self)
 
     def __dir__(self) -> list[str]:
         others = [name for name in object.__dir__(self) if not name.startswith(("_saved_", "_raw_saved_"))]
-        kept = [key for key in self.op.asked if self.saved and key in self.saved and is_of_tensors(self.saved[key])]
+        kept = [key for key in self.op_.asked if self.saved_ and key in self.saved_ and is_of_tensors(self.saved_[key])]
         raw = ["_raw_saved_" + shown_name(key) for key in kept]
-        return sorted([*others, *["_saved_" + shown_name(key) for key in self.op.asked], *raw])
+        return sorted([*others, *["_saved_" + shown_name(key) for key in self.op_.asked], *raw])
 
     # What torch shows of a node ------------------------------------------------------------------------------
 
     def name(self) -> str:
-        name = self.op.grad_name
+        name = self.op_.grad_name
         return name if isinstance(name, str) else str(name(self))
 
     def __repr__(self) -> str:
@@ -78,32 +79,28 @@ class Node:
     @property
     def next_functions(self) -> tuple[tuple[Any, int], ...]:
         """Where this node sends gradients: (node, number of its output), or None where none is needed."""
-        if hasattr(self, "inputs"):
-            edges = self.inputs
-        else:
-            edges, order = list(flat_edges(self.edges)), getattr(self.op, "order", None)
-            edges = edges if order is None else [edges[i] for i in order]
+        edges = self.inputs_ if hasattr(self, "inputs_") else edges_in_order(self)
         pairs = [grad_fn_and_number(edge) for edge in edges]
         return tuple([(shown(node), number) for node, number in pairs])
 
-    def register_hook(self, hook: Callable[..., Any]) -> Handle:
+    def register_hook(self, hook: Callable[..., object]) -> Handle:
         """Call ``hook(grad_inputs, grad_outputs)`` after this node; what it returns replaces the gradients of the inputs."""
         return Handle(hooks_of(self).after, hook)
 
-    def register_prehook(self, hook: Callable[..., Any]) -> Handle:
+    def register_prehook(self, hook: Callable[..., object]) -> Handle:
         """Call ``hook(grad_outputs)`` before this node; what it returns replaces them."""
         return Handle(hooks_of(self).before, hook)
 
     def _sequence_nr(self) -> int:
         """Larger for a node that was made later."""
-        return -int(self.seq)
+        return -int(self.seq_)
 
     @property
     def _input_metadata(self) -> tuple[GradientMetadata, ...]:
         """What the gradients that come look like: one for each output."""
-        if not self.several:
-            return (GradientMetadata(Size(self.shape), _dtypes.of_numpy(self.dtype)),)
-        pairs = [pair for pair in zip(self.shape, self.dtype) if pair[0] is not None]
+        if not self.several_:
+            return (GradientMetadata(Size(self.shape_), _dtypes.of_numpy(self.dtype_)),)
+        pairs = [pair for pair in zip(self.shape_, self.dtype_) if pair[0] is not None]
         return tuple([GradientMetadata(Size(shape), _dtypes.of_numpy(dtype)) for shape, dtype in pairs])
 
 
@@ -127,19 +124,19 @@ def show_saved(key: str) -> None:
     raw_name = "_raw" + name
 
     def saved(node: Node) -> Any:
-        if key not in node.op.asked:
+        if key not in node.op_.asked:
             raise AttributeError(f"{node.name()!r} object has no attribute {name!r}")
-        if node.saved is None:
+        if node.saved_ is None:
             raise RuntimeError(FREED)
-        if key not in node.saved:
+        if key not in node.saved_:
             return None
-        value = restore(node.saved[key], node)
+        value = restore(node.saved_[key], node)
         return wrap(np.asarray(value)) if key in ("input", "other") and not isinstance(value, Tensor) else value
 
     def raw(node: Node) -> Any:
-        if key not in node.op.asked or (node.saved is not None and not is_of_tensors(node.saved.get(key, ()))):
+        if key not in node.op_.asked or (node.saved_ is not None and not is_of_tensors(node.saved_.get(key, ()))):
             raise AttributeError(f"{node.name()!r} object has no attribute {raw_name!r}")
-        kept = None if node.saved is None else node.saved[key]
+        kept = None if node.saved_ is None else node.saved_[key]
         if type(kept) is list:
             return tuple([SavedTensor(node, key, i) for i in range(len(kept))])
         return SavedTensor(node, key)
@@ -156,10 +153,10 @@ def shown_name(key: str) -> str:
 
 
 class SeveralNode(Node):
-    """A node of several outputs: `shape` and `dtype` are lists, and so is the gradient that arrives."""
+    """A node of several outputs: `shape_` and `dtype_` are lists, and so is the gradient that arrives."""
 
     __slots__ = ()
-    several = True
+    several_ = True
 
 
 class _Accumulating:
@@ -173,19 +170,19 @@ class AccumulateGrad(Node):
     """How a leaf appears among the nodes: ``variable`` is the leaf, which keeps the hooks. Edges lead to the leaf itself."""
 
     __slots__ = ("variable",)
-    edges: tuple[Any, ...] = ()
+    edges_: tuple[Any, ...] = ()
 
     def __init__(self, variable: Tensor) -> None:
-        self.variable, self.op, self.saved, self.seq = variable, _ACCUMULATING, {}, 1 - 2**64
-        self.shape, self.dtype = variable._array.shape, variable._array.dtype
+        self.variable, self.op_, self.saved_, self.seq_ = variable, _ACCUMULATING, {}, 1 - 2**64
+        self.shape_, self.dtype_ = variable._array.shape, variable._array.dtype
 
     @property
-    def hooks(self) -> Hooks | None:
+    def hooks_(self) -> Hooks | None:
         own = self.variable._hooks
         return None if own is None else own.node
 
-    @hooks.setter
-    def hooks(self, hooks: Hooks | None) -> None:
+    @hooks_.setter
+    def hooks_(self, hooks: Hooks | None) -> None:
         own_hooks(self.variable).node = hooks
 
 
@@ -218,13 +215,19 @@ def flat_edges(edges: Any) -> Iterator[Edge | None]:
             yield edge
 
 
+def edges_in_order(node: Node) -> list[Edge | None]:
+    """The edges of a node in the order in which torch's node has them."""
+    edges, order = list(flat_edges(node.edges_)), getattr(node.op_, "order", None)
+    return edges if order is None else [edges[i] for i in order]
+
+
 def grad_fn_and_number(edge: Edge | None) -> tuple[Any, int]:
     if edge is None:
         return None, 0
     if isinstance(edge, Tensor):
         return accumulator_of(edge), 0
     node, number = edge if type(edge) is tuple else (edge, 0)
-    return (None if node.op is _NOWHERE else node), number
+    return (None if node.op_ is _NOWHERE else node), number
 
 
 def shown(node: Any) -> Any:
@@ -251,6 +254,9 @@ class Hooks:
 
     __slots__ = ("accumulator", "after", "before", "node", "retain", "tensor")
 
+    of_leaves: ClassVar[bool] = False
+    """Whether any leaf ever got a hook that runs after its ``.grad`` was written: only then are the last users looked for."""
+
     def __init__(self) -> None:
         self.tensor: dict[int, dict[int, Callable[..., Any]]] = {}
         self.before: dict[int, Callable[..., Any]] = {}
@@ -261,9 +267,9 @@ class Hooks:
 
 
 def hooks_of(node: Node) -> Hooks:
-    if node.hooks is None:
-        node.hooks = Hooks()
-    return node.hooks
+    if node.hooks_ is None:
+        node.hooks_ = Hooks()
+    return node.hooks_
 
 
 class Handle:
@@ -277,8 +283,8 @@ class Handle:
 
     def __init__(
         self,
-        hooks: dict[int, Callable[..., Any]],
-        hook: Callable[..., Any],
+        hooks: dict[int, Callable[..., object]],
+        hook: Callable[..., object],
         prepend: bool = False,
         flags: Sequence[tuple[dict[int, bool], bool]] = (),
     ) -> None:
@@ -348,7 +354,7 @@ class _Nowhere:
     grad_name, runs_without = "None", False
     asked: frozenset[str] = frozenset()
 
-    def backward(self, node: Node, grad: Any) -> tuple[Any, ...]:
+    def backward(self, node: Node, grad: object) -> tuple[Any, ...]:
         return ()
 
 
@@ -411,8 +417,8 @@ def move_hooks(tensor: Tensor, before: Edge | None, after: Edge) -> None:
         tensor._hooks.tensor = {}
     if tensor._retains:
         node, number = grad_fn_and_number(before)
-        if getattr(node, "hooks", None) is not None:
-            node.hooks.retain.pop(number, None)
+        if getattr(node, "hooks_", None) is not None:
+            node.hooks_.retain.pop(number, None)
         keep_grad(tensor, after)
 
 
@@ -483,7 +489,7 @@ def restore(item: Any, node: Node) -> Any:
         version = tensor._counter
         if version is not None and version[0] != expected:
             raise_stale(tensor, version[0], expected)
-        if tensor._edge is None and node.seq > tensor._detached:
+        if tensor._edge is None and node.seq_ > tensor._detached:
             raise RuntimeError(
                 "Trying to use a saved tensor that has been detached in-place, i.e. with .detach_(). "
                 "This is not supported, please use out-of-place `.detach()` instead"
@@ -515,11 +521,11 @@ def is_of_tensors(item: Any) -> bool:
 def pack_saved(node: Node) -> None:
     """Give what `node` saved to the hooks that are in force in this thread."""
     pair = innermost_hooks()
-    if pair is not None and node.saved:
-        node.saved = {key: packed(item, node, *pair) for key, item in node.saved.items()}
+    if pair is not None and node.saved_:
+        node.saved_ = {key: packed(item, node, *pair) for key, item in node.saved_.items()}
 
 
-def packed(item: Any, node: Node, pack: Callable[[Tensor], Any], unpack: Callable[[Any], Tensor], plain: bool = False) -> Any:
+def packed(item: Any, node: Node, pack: Callable[[Tensor], object], unpack: Callable[[Any], Tensor], plain: bool = False) -> Any:
     """The item that keeps ``pack(tensor)`` in place of the tensor of `item`; `plain` gives `pack` a tensor without history."""
     if type(item) is list:
         return [packed(one, node, pack, unpack, plain) for one in item]
@@ -569,19 +575,19 @@ class SavedTensor:
     def __init__(self, node: Node, key: str, index: int | None = None) -> None:
         self._node, self._key, self._index = node, key, index
 
-    def register_hooks(self, pack_hook: Callable[[Tensor], Any], unpack_hook: Callable[[Any], Tensor]) -> None:
+    def register_hooks(self, pack_hook: Callable[[Tensor], object], unpack_hook: Callable[[Any], Tensor]) -> None:
         """Keep ``pack_hook(tensor)`` in place of the tensor. RuntimeError if it has hooks already, is None, or was freed."""
         for hook in (pack_hook, unpack_hook):
             if not callable(hook):
                 raise TypeError(f"register_hooks(): hooks must be callable, not {type_name(hook)}")
         node, key, index = self._node, self._key, self._index
-        if node.saved is None:
+        if node.saved_ is None:
             raise RuntimeError(
                 "Calling register_hooks on a saved tensor after it has been freed. Saved intermediate values of the graph are "
                 "freed when you call .backward() or autograd.grad(). Specify retain_graph=True if you need to backward through "
                 "the graph a second time or if you need to access saved variables after calling backward."
             )
-        place, at = (node.saved, key) if index is None else (node.saved[key], index)
+        place, at = (node.saved_, key) if index is None else (node.saved_[key], index)
         item = place[at]
         if len(item) == 1:
             raise RuntimeError("Calling register_hooks on a saved tensor with value None is forbidden")
@@ -596,7 +602,7 @@ class SavedTensor:
 class Results(Sequence[Any]):
     """The outputs of a node, each checked only when it is requested: one that no formula needs may have been modified."""
 
-    def __init__(self, items: list[Any], node: Node) -> None:
+    def __init__(self, items: list[object], node: Node) -> None:
         self._items, self._node = items, node
 
     def __len__(self) -> int:
@@ -648,7 +654,7 @@ def aim(target: Tensor | GradientEdge) -> Edge | None:
     node = target.node
     if isinstance(node, AccumulateGrad):
         return node.variable
-    return node if not node.several else (node, target.output_nr)
+    return node if not node.several_ else (node, target.output_nr)
 
 
 def increment_version(tensor: Tensor | Iterable[Tensor]) -> None:

@@ -15,6 +15,7 @@ from mini_dl.autograd import backwards
 from mini_dl.autograd.former import given_array
 from mini_dl.autograd.graph import (
     Handle,
+    Hooks,
     edge_of,
     grad_fn_and_number,
     hooks_of,
@@ -303,6 +304,7 @@ def register_post_accumulate_grad_hook(self: Tensor, hook: Callable[[Tensor], No
         raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
     if _grad_fn(self) is not None:
         raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
+    Hooks.of_leaves = True
     return Handle(own_hooks(self).after, hook)
 
 

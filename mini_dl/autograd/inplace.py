@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._checks import check_fits
-from mini_dl._dtypes import INEXACT, Array, Function, castable, is_number, scalar_name
+from mini_dl._dtypes import INEXACT, Array, Function, NumpyType, castable, is_number, result_numpy, scalar_name
 from mini_dl._families import said_first
 from mini_dl._meta import is_hollow
 from mini_dl.autograd.forwards import is_shared
@@ -30,6 +30,7 @@ from mini_dl.autograd.graph import (
 )
 from mini_dl.autograd.memory import as_strided, copy_slices
 from mini_dl.autograd.mode import at_work, mode
+from mini_dl.autograd.overlaps import APART, UNASKED, check_operands, is_met, meets, shared_memory
 from mini_dl.autograd.places import place_of
 from mini_dl.kernels.blocks import spread
 from mini_dl.tensor import Edge, Tensor, inference, wrap, written
@@ -42,6 +43,7 @@ def inplace(function: Callable[..., Tensor], name: str | None = None, operator: 
     """
     primitive = getattr(function, "op", None)
     ufunc, spares = getattr(function, "ufunc", None), getattr(function, "spares", False)
+    apart, asked = function.__name__ in APART - {"addr"}, function.__name__ not in UNASKED | {"addmm", "ldexp"}
 
     @functools.wraps(function)
     def call(self: Tensor, *args: object, **kwargs: object) -> Tensor:
@@ -55,8 +57,12 @@ def inplace(function: Callable[..., Tensor], name: str | None = None, operator: 
             write(self, function(self.clone(), *args, **kwargs))
             return self
         try:
-            if not (mode.enabled and (needs_grad(self) or any_needs_grad(args) or any_needs_grad(kwargs.values()))):
-                if spares and self._array.flags.c_contiguous and self._array.flags.writeable:
+            recorded = mode.enabled and (needs_grad(self) or any_needs_grad(args) or any_needs_grad(kwargs.values()))
+            if recorded:
+                check_writable(self)
+            met = asked and (args or kwargs) and is_met(self, (*args, *kwargs.values()), apart)
+            if not recorded:
+                if spares and not met and self._array.flags.c_contiguous and self._array.flags.writeable:
                     before, mode.spare = mode.spare, self._array.view()  # an array that no interrupting operation can see
                     spare = mode.spare
                     try:
@@ -68,18 +74,25 @@ def inplace(function: Callable[..., Tensor], name: str | None = None, operator: 
                         return self
                 else:
                     result = function(self, *args, **kwargs)
+                if met:
+                    raise shared_memory()
                 write(self, result)
                 return self
-            check_writable(self)
             edge = edge_of(self) if self._base is None else edge_before(self)
             needs_copy = primitive is None or primitive.wants_input  # the formulas need the value from before the write
             before = wrap(self._array.copy() if needs_copy else self._array)
             before._edge = edge
-            write(self, function(before, *args, **kwargs), primitive is not None)
+            result = function(before, *args, **kwargs)
+            if met:
+                raise shared_memory()
+            write(self, result, primitive is not None)
             return self
         except NotImplementedError:  # of the type, which torch looks at after the shapes and the memory
             check_broadcast(self, args)
             check_memory(self._array)
+            if asked:
+                check_operands(self, args, apart)
+            check_operand_types(self, (self, *args))
             raise
 
     call.__name__ = call.__qualname__ = name or function.__name__ + "_"
@@ -139,6 +152,8 @@ def overwritten_by(ufunc: np.ufunc, target: Tensor, args: tuple[object, ...]) ->
                 return False
             if mode.enabled and (other._edge is not None or other._base is not None):
                 return False
+            if meets(target, other):
+                return False
             other = other._array
             if other.dtype is not array.dtype:
                 return False
@@ -186,10 +201,10 @@ def edge_before(view: Tensor) -> Edge | None:
     edge, base = edge_of(view), root_of(view)
     node, last = grad_fn_and_number(edge)[0], grad_fn_and_number(edge_of(base))[0]
     while isinstance(node, Node) and node is not last:
-        if node.hooks is not None:
+        if node.hooks_ is not None:
             place = place_of(view._array, base._array)
             return Node(as_strided.op, (edge_of(base),), {"place": (place,)}, view._array)  # type: ignore[attr-defined]
-        node = grad_fn_and_number(node.edges[0])[0] if len(node.edges) == 1 else None
+        node = grad_fn_and_number(node.edges_[0])[0] if len(node.edges_) == 1 else None
     return edge
 
 
@@ -201,20 +216,30 @@ def write(target: Tensor, result: Tensor, own_result: bool = False) -> None:
     array, new_array = target._array, result._array
     if new_array.shape != array.shape:
         check_fits(array.shape, new_array.shape)
-    if new_array.dtype != array.dtype and not castable(new_array.dtype, array.dtype):
-        raise RuntimeError(
-            f"result type {scalar_name(new_array.dtype)} can't be cast to the desired output type {scalar_name(array.dtype)}"
-        )
+    if new_array.dtype != array.dtype:
+        check_cast(new_array.dtype, array.dtype)
     overwrite(target, result, own_result)
 
 
-def check_broadcast(target: Tensor, args: tuple[Any, ...]) -> None:
+def check_broadcast(target: Tensor, args: tuple[object, ...]) -> None:
     """RuntimeError if the tensors among `args` broadcast with `target`, but to another shape than it has."""
     try:
         shape = np.broadcast_shapes(target._array.shape, *[t._array.shape for t in args if isinstance(t, Tensor)])
     except ValueError:
         return
     check_fits(target._array.shape, shape)
+
+
+def check_operand_types(target: Tensor, operands: tuple[Any, ...]) -> None:
+    """RuntimeError if the type that two operands have together cannot be cast to that of `target`."""
+    if len(operands) == 2 and isinstance(operands[1], Tensor):
+        check_cast(result_numpy(operands[0]._array, operands[1]._array), target._array.dtype)
+
+
+def check_cast(source: NumpyType, target: NumpyType) -> None:
+    """RuntimeError if a result of one type may not be written into memory of the other."""
+    if not castable(source, target):
+        raise RuntimeError(f"result type {scalar_name(source)} can't be cast to the desired output type {scalar_name(target)}")
 
 
 def overwrite(target: Tensor, result: Tensor, own_result: bool = False) -> None:
@@ -281,5 +306,5 @@ def check_memory(array: Array) -> None:
 
 def adopt(target: Tensor, edge: Edge | None) -> None:
     """Let the node keep the memory of `target` as its result: a later write is then detected, and the copy is freed."""
-    if isinstance(edge, Node) and "result" in edge.saved and len(edge.saved["result"]) == 4:  # not packed by the user's hook
-        edge.saved["result"] = save_result(target)
+    if isinstance(edge, Node) and "result" in edge.saved_ and len(edge.saved_["result"]) == 4:  # not packed by the user's hook
+        edge.saved_["result"] = save_result(target)

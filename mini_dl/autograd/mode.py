@@ -21,7 +21,7 @@ class _Mode(threading.local):
     casting: bool = False  # autocast is on
     spare: Any = None  # the array that a kernel may write into instead of copying it first
     run_under_way: Any = None  # the backward that calls the hooks
-    run = staticmethod(run)  # runs a kernel in the quiet context of this thread
+    run = staticmethod(run)  # runs a kernel under this thread's NumPy settings
     enter: Function  # the same, but it raises if the context is in use
     stack: tuple[Any, ...] = ()  # the levels of transforms that are at work here, the innermost last
     forward: bool = True  # tangents are computed
@@ -34,12 +34,12 @@ mode = _Mode()
 
 
 class _AtWork:
-    """Whether a transform of functions is at work in any thread, and what it then has to say: `transforms` puts in its own."""
+    """Whether a transform of functions is at work in any thread, and what it then does: `transforms` puts in its own."""
 
     anywhere = 0
     """How many levels are open, in all threads."""
 
-    def take(self, primitive: object, args: tuple[Any, ...]) -> Any:
+    def take(self, primitive: object, args: tuple[object, ...]) -> Any:
         """What a call gives, NotImplemented where no transform takes it."""
         return NotImplemented
 
@@ -55,10 +55,10 @@ class _AtWork:
         """Give another tensor over the same memory the tangent as well."""
 
     def put(self, target: Tensor, result: Tensor) -> bool:
-        """Write into memory as the transforms want it; whether they do."""
+        """Write into memory as the transforms require; returns whether they do."""
         return False
 
-    def apply(self, function: object, args: tuple[Any, ...]) -> Any:
+    def apply(self, function: object, args: tuple[object, ...]) -> Any:
         """What a call of an ``autograd.Function`` gives, NotImplemented where no transform takes it."""
         return NotImplemented
 

@@ -210,24 +210,24 @@ NAMES: dict[str, Naming] = {
 
 def by_number_of_results(name: str) -> Callable[[Node], str]:
     """Reductions: 0 where everything is reduced to one number."""
-    return lambda node: f"{name}Backward{int(node.shape != ())}"
+    return lambda node: f"{name}Backward{int(node.shape_ != ())}"
 
 
 def by_ndim(low: str, high: str, vector: str = "") -> Callable[[Node], str]:
     """Products: torch folds the leading dimensions of more than two into one, and unfolds the result."""
-    return lambda node: vector if vector and len(node.shape) == 1 else low if len(node.shape) <= 2 else high
+    return lambda node: vector if vector and len(node.shape_) == 1 else low if len(node.shape_) <= 2 else high
 
 
 def by_batch(node: Node) -> str:
-    return "BmmBackward0" if len(node.shape) == 3 else "UnsafeViewBackward0"
+    return "BmmBackward0" if len(node.shape_) == 3 else "UnsafeViewBackward0"
 
 
 def by_other(name: str) -> Callable[[Node], str]:
     """1 where the second operand is a tensor that requires grad, or that is kept."""
 
     def name_of(node: Node) -> str:
-        other = (node.saved or {}).get("other", ())
-        found = int(node.edges[-1] is not None or len(other) in (2, 4))
+        other = (node.saved_ or {}).get("other", ())
+        found = int(node.edges_[-1] is not None or len(other) in (2, 4))
         return f"{name}Backward{found}"
 
     return name_of
@@ -244,7 +244,7 @@ PRIMITIVES: dict[str, str | Callable[[Node], str]] = {
     "_gelu_tanh": "GeluBackward0",
     "_mean": by_number_of_results("Mean"), "_prod": by_number_of_results("Prod"), "_sum": by_number_of_results("Sum"),
     "_pow": "PowBackward1", "_pow_number": "PowBackward0",
-    "_copied": "torch::autograd::CopyBackwards", "_fill": lambda node: f"FillBackward{1 + int(node.edges[-1] is None)}",
+    "_copied": "torch::autograd::CopyBackwards", "_fill": lambda node: f"FillBackward{1 + int(node.edges_[-1] is None)}",
     "floor_divide": "torch::autograd::NotImplemented",
     "_rows": by_ndim("MmBackward0", "UnsafeViewBackward0", "MvBackward0"),
     "_squeeze1": "SqueezeBackward1", "_squeeze2": "SqueezeBackward2",
@@ -286,7 +286,7 @@ def rename(result: Any, name: str) -> None:
         return
     node = edge[0] if edge.__class__ is tuple else edge
     if isinstance(node, Node):
-        node.op = under(node.op, name)
+        node.op_ = under(node.op_, name)
 
 
 def under(primitive: Any, name: str) -> Any:
@@ -328,7 +328,7 @@ def as_one(result: Tensor, name: str, *arguments: Tensor | None) -> Tensor:
     return result
 
 
-def show(result: object, naming: Naming, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def show(result: object, naming: Naming, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
     """Let the node of a result, if the call has made one, have the name of the function and the edges of its arguments."""
     if result.__class__ is not Tensor:
         result = result[0] if isinstance(result, tuple) and result else result
@@ -338,9 +338,9 @@ def show(result: object, naming: Naming, args: tuple[Any, ...], kwargs: dict[str
     if edge is None or edge is LEAF or edge is LEAF_VIEW or (args and result is args[0]):
         return
     node = edge[0] if edge.__class__ is tuple else edge
-    node.op = under(node.op, naming if naming.__class__ is str else naming(*args, **kwargs))  # type: ignore[operator]
+    node.op_ = under(node.op_, naming if naming.__class__ is str else naming(*args, **kwargs))  # type: ignore[operator]
     inputs: list[Edge | None] = []
-    node.inputs = inputs
+    node.inputs_ = inputs
     for value in (*args, *kwargs.values()) if kwargs else args:
         if isinstance(value, Tensor):
             edge = value._edge

@@ -73,7 +73,7 @@ def memory_of(array: Array) -> Array:
 
 
 def offset_of(array: Array) -> int:
-    """How far into its memory `array` starts, in elements."""
+    """Where in its memory `array` starts, counted in elements."""
     if is_unseen(array):
         array = array.memory
     return (array.__array_interface__["data"][0] - memory_of(array).__array_interface__["data"][0]) // (array.itemsize or 1)

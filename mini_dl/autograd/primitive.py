@@ -20,7 +20,8 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from types import FunctionType
 from typing import Any, Protocol
 
 import numpy as np
@@ -99,6 +100,8 @@ class Op:
         known = {"result", *self.params, *(name + "_shape" for name in self.params)}
         self.formulas: list[tuple[int, Formula, tuple[str, ...]]] = []
         for argument, formula in formulas.items():
+            if not isinstance(formula, FunctionType):
+                raise TypeError(f"{self.name}: the formula of {argument!r} must be a function, not {type(formula).__name__}")
             code = formula.__code__
             asks = code.co_varnames[: code.co_argcount]
             if argument not in self.index:
@@ -124,7 +127,7 @@ class Op:
     def __repr__(self) -> str:
         return f"<primitive {self.name}{self.signature}>"
 
-    def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+    def bind(self, args: tuple[object, ...], kwargs: dict[str, object]) -> tuple[Any, ...]:
         """All arguments by position, defaults filled in. TypeError where the signature does not fit."""
         try:
             bound = self.signature.bind(*args, **kwargs)
@@ -133,14 +136,14 @@ class Op:
         bound.apply_defaults()
         return tuple(bound.arguments.values())
 
-    def several(self, args: tuple[Any, ...], arrays: tuple[Array, ...]) -> tuple[Tensor, ...]:
+    def several(self, args: tuple[object, ...], arrays: tuple[Array, ...]) -> tuple[Tensor, ...]:
         """The outputs of a call that gave several."""
         outs = tuple([wrap(r if r.__class__ is np.ndarray else array_from(self, r)) for r in arrays])
         if mode.enabled:
             self.record(args, outs)
         return outs
 
-    def record(self, args: tuple[Any, ...], outs: tuple[Tensor, ...]) -> None:
+    def record(self, args: tuple[object, ...], outs: tuple[Tensor, ...]) -> None:
         """Make the node of this call, if any differentiable argument needs a gradient."""
         edges: list[Edge | None] = []
         wanted = []
@@ -176,8 +179,8 @@ class Op:
             outs[0]._edge = Node(self, edges, saved, outs[0]._array)
         else:
             node = SeveralNode(self, edges, saved, outs[0]._array)
-            node.shape = [o._array.shape for o in outs]
-            node.dtype = [o._array.dtype for o in outs]
+            node.shape_ = [o._array.shape for o in outs]
+            node.dtype_ = [o._array.dtype for o in outs]
             for number, out in enumerate(outs):
                 if out._array.dtype.kind in INEXACT:
                     out._edge = (node, number)
@@ -185,7 +188,27 @@ class Op:
     def backward(self, node: Node, grad: Tensor | Grads) -> Gradients:
         """The gradient of each differentiable argument, None where it is not wanted. Made at the first call."""
         setattr(self, "backward", backward_of(self))  # noqa: B010
-        return self.backward(node, grad)
+        gradients = self.backward(node, grad)
+        self.check_gradients(node.edges_, gradients)
+        return gradients
+
+    def check_gradients(self, edges: Sequence[object], gradients: Gradients) -> None:
+        """TypeError unless each formula gave a tensor, a list of them for an argument that is a list, or None."""
+        names = [self.params[number] for number, _, _ in self.formulas]
+        if len(gradients) != len(names):
+            raise TypeError(f"{self.name}: its formula must return a list of {len(names)}, for {names}, not of {len(gradients)}")
+        for name, edge, gradient in zip(names, edges, gradients):
+            if edge is None or gradient is None:
+                continue
+            if type(edge) is list:
+                if not (isinstance(gradient, (list, tuple)) and len(gradient) == len(edge)):
+                    text = f"the formula of {name!r} must return a list of {len(edge)}, one for each tensor"
+                    raise TypeError(f"{self.name}: {text}")
+            elif not isinstance(gradient, Tensor):
+                raise TypeError(
+                    f"{self.name}: the formula of {name!r} must return a tensor, or None for no gradient, not "
+                    f"{type(gradient).__name__}; formulas compute with tensors, only forwards with arrays"
+                )
 
 
 def backward_of(primitive: Op) -> Callable[[Node, Tensor | Grads], Gradients]:
@@ -194,14 +217,14 @@ def backward_of(primitive: Op) -> Callable[[Node, Tensor | Grads], Gradients]:
     Its text is written out for the primitive, one line per formula, since the loops would cost as much as a small kernel::
 
         def backward(node, grad):
-            saved, edges = node.saved, node.edges
+            saved, edges = node.saved_, node.edges_
             if saved is None: raise RuntimeError(FREED)
             return (
                 None if edges[0] is None else formula0(grad, restore(saved['other'], node)),
                 None if edges[1] is None else formula1(grad, restore(saved['input'], node)),
             )
     """
-    lines = ["def backward(node, grad):", "  saved, edges = node.saved, node.edges"]
+    lines = ["def backward(node, grad):", "  saved, edges = node.saved_, node.edges_"]
     lines += ["  if saved is None: raise RuntimeError(FREED)", "  return ("]
     names: dict[str, Any] = {"FREED": FREED, "formal": formal, "restore": restore}
     for i, (_, formula, asks) in enumerate(primitive.formulas):
@@ -221,8 +244,9 @@ def backward_of(primitive: Op) -> Callable[[Node, Tensor | Grads], Gradients]:
 # ------------------------------------------------------------------------------------------------ decorators
 
 
-def op(**formulas: Formula) -> Decorator:
+def op(*bare: object, **formulas: Formula) -> Decorator:
     """A primitive of any signature. Keywords name the differentiable arguments."""
+    refuse_bare("op", bare)
     return _primitive(formulas, False)
 
 
@@ -251,6 +275,16 @@ def refuse_order(forward: Function) -> None:
         )
     if hasattr(forward, "op"):
         raise TypeError(f"{name}: it is a primitive already; only one decorator (`op`, `unary`, `binary`, `view`) makes it one")
+
+
+def refuse_bare(decorator: str, given: Iterable[object]) -> None:
+    """TypeError where a decorator was given what it decorates instead of being called."""
+    if wrong := [one for one in given if not isinstance(one, str)]:
+        name = getattr(wrong[0], "__name__", repr(wrong[0]))
+        raise TypeError(
+            f"{name}: a decorator is called before it decorates, `@{decorator}()`, and formulas are given by name, "
+            f"`@{decorator}(input=...)`"
+        )
 
 
 def recorded_as(name: str) -> Decorator:
@@ -305,8 +339,9 @@ def forwards_by(rule: Function) -> Decorator:
     return decorate
 
 
-def unary(input: Formula | None = None) -> Callable[[Function], Callable[..., Tensor]]:
+def unary(*bare: object, input: Formula | None = None) -> Callable[[Function], Callable[..., Tensor]]:
     """An elementwise primitive of one argument."""
+    refuse_bare("unary", bare)
 
     def decorate(forward: Function) -> Callable[..., Tensor]:
         primitive = Op(forward, {} if input is None else {"input": input})
@@ -328,9 +363,9 @@ class Binary(Protocol):
 
 
 def binary(
+    *bare: object,
     input: Formula | None = None,
     other: Formula | None = None,
-    *,
     numbers: str = "input other",
     promote: Promotion = promote,
     exact: Any = "",
@@ -342,6 +377,7 @@ def binary(
     Its attributes `operator` and `reflected` are the same for use as special methods: the other operand may be a number, and
     they return NotImplemented for anything else.
     """
+    refuse_bare("binary", bare)
 
     def decorate(forward: Function) -> Binary:
         formulas = {name: formula for name, formula in (("input", input), ("other", other)) if formula is not None}
@@ -379,11 +415,12 @@ def swapped(call: Function) -> Callable[..., Tensor]:
     return reflected
 
 
-def view(**formulas: Formula) -> Callable[[Function], Callable[..., Tensor]]:
+def view(*bare: object, **formulas: Formula) -> Callable[[Function], Callable[..., Tensor]]:
     """A primitive whose result looks into its input's memory: one version for both, and writes to either reach the other.
 
     Where the forward had to copy, the result is an ordinary tensor.
     """
+    refuse_bare("view", bare)
 
     def decorate(forward: Function) -> Callable[..., Tensor]:
         primitive = Op(forward, formulas)

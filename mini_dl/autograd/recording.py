@@ -66,12 +66,16 @@ def call_of(primitive: Primitive, text: Callable[[Primitive], str]) -> Any:
             call.__kwdefaults__.update({p.name: p.default for p in given if p.kind is p.KEYWORD_ONLY})
         call.__code__ = made.__code__
 
-    def first(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def first(args: tuple[object, ...], kwargs: dict[str, object]) -> Any:
         write()
         _written.append(write)
-        return call(*args, **kwargs)
+        result = call(*args, **kwargs)
+        for one in result if type(result) is tuple else (result,):
+            if isinstance(one, Tensor) and one._array.dtype.kind in "OSUMm":
+                raise TypeError(f"{primitive.name}: its forward must return numbers, not an array of {one._array.dtype}")
+        return result
 
-    def placeholder(*args: Any, _first: Any = first, **kwargs: Any) -> Any:
+    def placeholder(*args: object, _first: Any = first, **kwargs: object) -> Any:
         primitive  # noqa: B018  # the text speaks of it: both codes need the same free variables
         return _first(args, kwargs)
 
@@ -84,7 +88,7 @@ _written: list[Callable[[], None]] = []
 
 
 def look_for_transforms() -> None:
-    """Let all calls, of now and later, ask the transforms first."""
+    """Make all calls, present and future, ask the transforms first."""
     if not Text.asks:
         Text.asks = True
         for write in _written:
@@ -135,7 +139,7 @@ class Text:
         self.lines += [" " * (4 * (depth + 2)) + line for line in text.split("\n")]
 
     def run_kernel(self, arguments: str, refused: str = "", large: str = "") -> None:
-        """``computed``, in the quiet room of this thread; `refused` are further clauses of its errors. Where the condition
+        """``computed``, under the NumPy settings of kernels; `refused` are further ``except`` clauses. Where the condition
         `large` holds, threads share a ufunc."""
         if large and self.primitive.ufunc is not None:
             self.write(f"try:\n    if {large}: computed = current.enter(primitive.shared, {arguments})")
@@ -289,7 +293,7 @@ def text_of_binary(primitive: Primitive, refuse: str, number_first: bool, number
 
 
 def edges_of(value: Any) -> list[Edge | None] | None:
-    """The edges of an argument that is no tensor: of the tensors in a list, None if no gradient is wanted."""
+    """The edges of a non-tensor argument: those of the tensors in a list, or None if none of them needs a gradient."""
     if type(value) not in (list, tuple):
         return None
     edges = [edge_of(v) if isinstance(v, Tensor) else None for v in value]
@@ -297,7 +301,7 @@ def edges_of(value: Any) -> list[Edge | None] | None:
 
 
 def array_of(argument: object) -> Any:
-    """What a forward body sees of an argument that is no tensor: of a list, the arrays of the tensors in it."""
+    """What a forward receives for a non-tensor argument; tensors inside a list become arrays."""
     if argument.__class__ is list or argument.__class__ is tuple:
         for one in argument:
             if isinstance(one, Tensor):
@@ -398,6 +402,6 @@ def look_into(input: Tensor, out: Tensor) -> None:
 
 
 def not_a_tensor(primitive: Primitive | str, argument: str, position: int, value: object) -> TypeError:
-    """The error for a `value` that is no tensor; `primitive` is anything that has the function's `name`."""
+    """The error for a `value` that is not a tensor; `primitive` is anything that has the function's `name`."""
     name = primitive if isinstance(primitive, str) else primitive.name
     return TypeError(f"{name}(): argument '{argument}' (position {position}) must be Tensor, not {type_name(value)}")

@@ -15,7 +15,7 @@ from mini_dl.tensor import Tensor
 Pair: TypeAlias = tuple[Callable[[Tensor], Any], Callable[[Any], Tensor]]
 
 packing: set[object] = set()
-"""The threads in which hooks are set: almost always empty, which is quick to see."""
+"""The threads in which hooks are set: almost always empty, which is quick to check."""
 
 
 class _Here(threading.local):
@@ -50,7 +50,7 @@ class saved_tensors_hooks(Block):
     tensor([3.], requires_grad=True)
     """
 
-    def __init__(self, pack_hook: Callable[[Tensor], Any], unpack_hook: Callable[[Any], Tensor]) -> None:
+    def __init__(self, pack_hook: Callable[[Tensor], object], unpack_hook: Callable[[Any], Tensor]) -> None:
         self.pack_hook, self.unpack_hook = pack_hook, unpack_hook
 
     def _state(self) -> tuple[Pair, ...]:

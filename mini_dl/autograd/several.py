@@ -22,7 +22,7 @@ class _Handles(Handle):
             handle.remove()
 
 
-def register_multi_grad_hook(tensors: Sequence[Tensor], fn: Callable[[Any], Any], *, mode: str = "all") -> Handle:
+def register_multi_grad_hook(tensors: Sequence[Tensor], fn: Callable[[Any], object], *, mode: str = "all") -> Handle:
     """Call ``fn(gradients)`` in each backward once the gradients of all `tensors` are known, None for those that get none; or,
     with the mode "any", ``fn(gradient)`` with the first of them. Tensors that the backward does not reach are not waited for.
     """
@@ -40,10 +40,10 @@ def register_multi_grad_hook(tensors: Sequence[Tensor], fn: Callable[[Any], Any]
     edges = [edge_of(tensor) for tensor in tensors]
     if None in edges:
         raise AssertionError("Expected gradient function to be set")
-    ends = [weakref.ref(edge[0] if type(edge) is tuple else edge) for edge in edges]  # they hold the hooks: no cycle may arise
+    ends = [weakref.ref(edge[0] if type(edge) is tuple else edge) for edge in edges]  # they hold the hooks: no cycle
 
     def waits_for(run: Any) -> int:
-        """How many of the gradients come in this run."""
+        """How many of the gradients will arrive in this run."""
         alive = [end for ref in ends if (end := ref()) is not None]
         return sum([run.reaches(end) for end in alive])
 

@@ -1,6 +1,6 @@
 """bfloat16 is computed in float32: each primitive widens its arguments, and rounds what it computed.
 
-NumPy lacks the type, and its functions treat the one that ml_dtypes adds as foreign, so that no kernel sees it: once the type is
+NumPy lacks the type, and its functions treat the one that ml_dtypes adds as foreign, so no kernel may see it: once the type is
 used, the forward of every primitive becomes one that looks for it (`widening`). Until then nothing looks. Views, primitives that
 only move elements, and matrix products (`as_it_is`) see the type itself.
 """
@@ -45,7 +45,7 @@ def widening(forward: Callable[..., Any]) -> Callable[..., Any]:
     saves = getattr(forward, "saves", False)
 
     @functools.wraps(forward)
-    def run(*args: Any, **kwargs: Any) -> Any:
+    def run(*args: Any, **kwargs: object) -> Any:
         for value in args:
             kind = value.__class__
             if kind is np.ndarray:
@@ -81,7 +81,7 @@ def widened(value: object) -> Any:
     return SINGLE if isinstance(value, np.dtype) and value.char in NARROW else value
 
 
-def _rounds(args: tuple[Any, ...]) -> bool:
+def _rounds(args: tuple[object, ...]) -> bool:
     """Whether results are bfloat16: the type asked for, or else that of the first argument with floating point numbers."""
     first = None
     for value in args:

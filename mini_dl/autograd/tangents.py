@@ -1,4 +1,4 @@
-"""Derivatives forwards, from the formulas that are there for the derivatives backwards.
+"""Forward-mode derivatives, from the formulas that exist for the backward pass.
 
 The formula of a primitive is linear in `grad`: it is the transposed Jacobian J^T, applied to `grad`. Its own derivative in `grad`
 is therefore J, which takes the tangents of the arguments to those of the results. So no primitive has a second formula:
@@ -35,7 +35,7 @@ Tangents = list[Any]
 
 
 def tangents_of(
-    new_level: Callable[[], Any], primitive: Any, args: Sequence[Any], tangents: Tangents, outs: Sequence[Tensor]
+    new_level: Callable[[], object], primitive: Any, args: Sequence[object], tangents: Tangents, outs: Sequence[Tensor]
 ) -> Tangents:
     """The tangents of the results of a call, from those of its arguments. Nothing in it has a tangent where this runs.
 
@@ -70,7 +70,7 @@ def is_complex(value: object) -> bool:
     return isinstance(value, complex) or (isinstance(value, Tensor) and value._array.dtype.kind == "c")
 
 
-def what_is_asked(primitive: Any, asks: Sequence[str], args: Sequence[Any], outs: Sequence[Tensor]) -> list[Any]:
+def what_is_asked(primitive: Any, asks: Sequence[str], args: Sequence[object], outs: Sequence[Tensor]) -> list[Any]:
     """What a formula gets after `grad`."""
     found: list[Any] = []
     for name in asks:
@@ -83,7 +83,7 @@ def what_is_asked(primitive: Any, asks: Sequence[str], args: Sequence[Any], outs
     return found
 
 
-def symmetric_sum(primitive: Any, args: Any, tangents: Tangents, outs: Sequence[Tensor], used: Any) -> Tangents:
+def symmetric_sum(primitive: object, args: Any, tangents: Tangents, outs: Sequence[Tensor], used: Any) -> Tangents:
     """The sum over the arguments of what their formulas make of their tangents: the tangent of the first result."""
     total, out, rest = None, outs[0], [None] * (len(outs) - 1)
     for i, formula, asks in used:
@@ -221,13 +221,13 @@ def carry(out: Tensor, tangent: Tensor | None) -> None:
         out._array.flags.writeable = False
     edge = out._edge
     node, number = edge if edge.__class__ is tuple else (edge, None)
-    if isinstance(node, Node) and node.saved and "result" in node.saved:  # what is kept of it keeps its tangent
-        kept = node.saved["result"]
+    if isinstance(node, Node) and node.saved_ and "result" in node.saved_:  # what is kept of it keeps its tangent
+        kept = node.saved_["result"]
         item = kept if number is None else kept[number]
         if len(item) == 4 and isinstance(item[0], Tensor):
             item[0]._tangent = tangent
         elif len(item) == 6:  # packed by the user's hook
-            place, at = (node.saved, "result") if number is None else (kept, number)
+            place, at = (node.saved_, "result") if number is None else (kept, number)
             place[at] = (*item[:5], tangent)
 
 
@@ -279,7 +279,7 @@ def laid_out(tangent: Tensor, array: Array) -> Tensor:
 
 
 def renew(target: Tensor, tangent: Tensor | None) -> None:
-    """After a write into `target` of something with this tangent, or none: its tangent, and with it that of its base."""
+    """Update the tangent of `target`, and that of its base, after something with this tangent (or none) was written into it."""
     old = tangent_of(target)
     if old is None:
         if tangent is None:

@@ -29,7 +29,7 @@ _counting = threading.Lock()
 
 
 def open_levels(more: int) -> None:
-    """Count the levels that are open. From the first on, all calls ask."""
+    """Count the open levels. Once there has been one, all calls ask."""
     with _counting:
         at_work.anywhere += more
     if not _Using.begun:
@@ -61,14 +61,14 @@ class Level:
     forward = False
     """The same of forward mode."""
     quiet = False
-    """Whether nothing is recorded because nobody will ask, and not because a program said so, whom the levels below obey."""
+    """Whether recording is off only because nobody will ask; had the program turned it off, the levels below would obey."""
     size: int | None = None
     """How many calls it stands for, if it is one of `vmap`."""
     at = -1
     below: tuple[Level, ...] = ()
     enabled_before = forward_before = True
     outer: tuple[Any, ...] | list[Any] = ()
-    """What the last four were before, for each time that it was entered once more."""
+    """The previous values of the last four, for each time that it was entered again."""
 
     def __enter__(self) -> Any:
         open_levels(1)
@@ -106,11 +106,11 @@ class Level:
         """What a tensor of this level shows as its array."""
         raise NotImplementedError
 
-    def run(self, primitive: Any, args: tuple[Any, ...]) -> Any:
+    def run(self, primitive: object, args: tuple[object, ...]) -> Any:
         """What a call gives, of which arguments are tensors of this level."""
         raise NotImplementedError
 
-    def apply(self, function: object, args: tuple[Any, ...]) -> Any:
+    def apply(self, function: object, args: tuple[object, ...]) -> Any:
         """What a call of an ``autograd.Function`` gives, of which arguments are tensors of this level."""
         raise NotImplementedError
 
@@ -119,7 +119,7 @@ class Level:
         raise NotImplementedError
 
     def adopt(self, target: Tensor) -> None:
-        """Make a tensor of the level below, into which one of this level is to be written, one of this level."""
+        """Lift a tensor of the level below to this level, because one of this level is about to be written into it."""
         raise NotImplementedError
 
     def lifted(self, tensor: Tensor) -> Tensor:
@@ -158,7 +158,7 @@ def unwrap(level: Level, tensor: object) -> Any:
 # ------------------------------------------------------------------------------------------------ calls
 
 
-def mapped(convert: Callable[[Tensor], Any], args: Any) -> list[Any]:
+def mapped(convert: Callable[[Tensor], object], args: Any) -> list[Any]:
     """The arguments of a call, with `convert` applied to the tensors, those in lists among them."""
     return [convert(a) if isinstance(a, Tensor) else mapped(convert, a) if has_tensors(a) else a for a in args]
 
@@ -210,7 +210,7 @@ def revived(tensor: Tensor) -> Tensor:
     return tensor
 
 
-def take(primitive: Any, args: tuple[Any, ...]) -> Any:
+def take(primitive: Any, args: tuple[object, ...]) -> Any:
     """What a call gives, NotImplemented if no transform has to do with its arguments."""
     stack = mode.stack
     level, dual, dead = seen_in(args, stack)
@@ -233,12 +233,12 @@ def take(primitive: Any, args: tuple[Any, ...]) -> Any:
     return NotImplemented
 
 
-def is_fit(primitive: object, args: tuple[Any, ...]) -> bool:
+def is_fit(primitive: object, args: tuple[object, ...]) -> bool:
     """Whether a call can be made again: an operator leaves a foreign operand to Python."""
     return not hasattr(primitive, "promote") or all([isinstance(a, Tensor) or is_number(a) for a in args])
 
 
-def run_dual(primitive: Any, args: tuple[Any, ...]) -> Any:
+def run_dual(primitive: Any, args: tuple[object, ...]) -> Any:
     """A call outside of all levels, with tangents: as always, and then the tangents of what came out."""
     mode.forward = False
     try:
@@ -299,7 +299,7 @@ class Lifted(Level):
                 carry(out, tangent)
         return outs if several else outs[0]
 
-    def apply(self, function: Any, args: tuple[Any, ...]) -> Any:
+    def apply(self, function: Any, args: tuple[object, ...]) -> Any:
         values = mapped(lambda a: a._value if a._level is self else a, args)
         with self.beneath():
             found = function.apply(*values)
@@ -365,7 +365,7 @@ def copied(tensor: Tensor) -> Tensor:
     return out
 
 
-def without_forward(function: Callable[..., Any], *args: object) -> Any:
+def without_forward(function: Callable[..., object], *args: object) -> Any:
     before, mode.forward = mode.forward, False
     try:
         return function(*args)

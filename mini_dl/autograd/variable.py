@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from types import SimpleNamespace
 
 import numpy as np
 
 from mini_dl._checks import type_name
 from mini_dl._dtypes import default_numpy
+from mini_dl.autograd.engine import queue_callback
 from mini_dl.tensor import Tensor, wrap
 
 __all__ = ["Variable", "VariableMeta"]
@@ -36,8 +37,15 @@ class Variable(metaclass=VariableMeta):
     True
     """
 
+    _execution_engine = SimpleNamespace(queue_callback=queue_callback)
+
     def __new__(  # type: ignore[misc]
-        cls, data: object = None, requires_grad: bool = False, volatile: bool = False, _grad_fn: object = None, name: Any = None
+        cls,
+        data: object = None,
+        requires_grad: bool = False,
+        volatile: bool = False,
+        _grad_fn: object = None,
+        name: object = None,
     ) -> Tensor:
         if volatile:
             warnings.warn(

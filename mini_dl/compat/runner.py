@@ -9,6 +9,7 @@ import platform
 import runpy
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from types import ModuleType, TracebackType
 from typing import Any, NoReturn
 
@@ -157,7 +158,21 @@ def _run(program: Callable[[], Any]) -> None:
         shown(kind, error, error.__traceback__)
 
     sys.excepthook = show
-    program()
+    with _around():
+        program()
+
+
+LAUNCHERS = ("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK", "PALS_RANKID")
+"""What the launchers of MPI set for each process that they start."""
+
+
+def _around() -> AbstractContextManager[None]:
+    """What a process needs that is one of a job's."""
+    if not any([name in os.environ for name in LAUNCHERS]):
+        return nullcontext()
+    from mini_dl.distributed.launching import whole_job
+
+    return whole_job()
 
 
 def _without_ours(trace: TracebackType | None) -> TracebackType | None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from mini_dl import _dtypes
 from mini_dl._dtypes import finfo
+from mini_dl.distributions.utils import consecutive
 from mini_dl.ops.cholesky import cholesky_ex
 from mini_dl.ops.comparison import isclose
 from mini_dl.ops.creation import full
@@ -133,11 +134,17 @@ def _of_base(name: str) -> Any:
     return property(lambda self: getattr(self.base_constraint, name))
 
 
-def _all_but_first(result: Tensor, kept: int) -> Tensor:
-    return result.reshape(result.shape[:kept] + (-1,)).all(-1)
+class _OfEvents(Constraint):
+    """A constraint of whole events by another of their parts."""
+
+    def _of_events(self, value: Tensor, result: Tensor, kept: int) -> Tensor:
+        """Whether `result` holds for all parts of each event, which are behind its first `kept` dimensions."""
+        if kept < 0:
+            raise ValueError(f"Expected value.dim() >= {self.event_dim} but got {value.dim()}")
+        return result.reshape(result.shape[:kept] + (-1,)).all(-1)
 
 
-class _IndependentConstraint(Constraint):
+class _IndependentConstraint(_OfEvents):
     """`base_constraint` with that many more dimensions in an event, which is valid where all its parts are."""
 
     is_discrete = _of_base("is_discrete")
@@ -157,15 +164,13 @@ class _IndependentConstraint(Constraint):
 
     def check(self, value: Tensor) -> Any:
         result = self.base_constraint.check(value)
-        if result.dim() < self.reinterpreted_batch_ndims:
-            raise ValueError(f"Expected value.dim() >= {self.event_dim} but got {value.dim()}")
-        return _all_but_first(result, result.dim() - self.reinterpreted_batch_ndims)
+        return self._of_events(value, result, result.dim() - self.reinterpreted_batch_ndims)
 
     def __repr__(self) -> str:
         return f"{self.__class__.__name__[1:]}({self.base_constraint!r}, {self.reinterpreted_batch_ndims})"
 
 
-class MixtureSameFamilyConstraint(Constraint):
+class MixtureSameFamilyConstraint(_OfEvents):
     """What lies in the supports of all components of a mixture, whose constraint has their dimension before the event."""
 
     is_discrete, event_dim = _of_base("is_discrete"), _of_base("event_dim")
@@ -176,9 +181,7 @@ class MixtureSameFamilyConstraint(Constraint):
 
     def check(self, value: Tensor) -> Any:
         result = self.base_constraint.check(value.unsqueeze(-1 - self.event_dim))
-        if value.dim() < self.event_dim:
-            raise ValueError(f"Expected value.dim() >= {self.event_dim} but got {value.dim()}")
-        return _all_but_first(result, value.dim() - self.event_dim)
+        return self._of_events(value, result, value.dim() - self.event_dim)
 
     def __repr__(self) -> str:
         return f"{self.__class__.__name__}({self.base_constraint!r})"
@@ -219,10 +222,7 @@ class _Cat(_Several):
             raise AssertionError(f"lengths ({len(self.lengths)}) must match cseq ({len(self.cseq)})")
 
     def parts(self, value: Tensor) -> Iterator[Tensor]:
-        start = 0
-        for length in self.lengths:
-            yield value.narrow(self.dim, start, length)
-            start += length
+        return consecutive(value, self.dim, self.lengths)
 
     def check(self, value: Tensor) -> Any:
         return joined(self.checks(value), self.dim)

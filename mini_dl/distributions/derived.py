@@ -396,7 +396,12 @@ class LogitRelaxedBernoulli(ProbsOrLogits):
         return self.temperature.log() + difference - 2 * difference.exp().log1p()
 
 
-class RelaxedBernoulli(TransformedDistribution):
+class _Relaxed(TransformedDistribution):
+    has_rsample = True
+    temperature, logits, probs = of_base("temperature"), of_base("logits"), of_base("probs")
+
+
+class RelaxedBernoulli(_Relaxed):
     """``x = sigmoid((logits + log(u / (1 - u))) / temperature)`` with `u` uniform: near 0 and 1, the nearer the lower the
     `temperature`.
 
@@ -413,8 +418,6 @@ class RelaxedBernoulli(TransformedDistribution):
 
     arg_constraints = BINARY
     support: Any = constraints.unit_interval
-    has_rsample = True
-    temperature, logits, probs = of_base("temperature"), of_base("logits"), of_base("probs")
 
     def __init__(
         self,
@@ -453,7 +456,7 @@ class ExpRelaxedCategorical(OverClasses):
         return (score - score.logsumexp(-1, keepdim=True)).sum(-1) + normalizer
 
 
-class RelaxedOneHotCategorical(TransformedDistribution):
+class RelaxedOneHotCategorical(_Relaxed):
     """``x = softmax((logits + g) / temperature)`` with `g` of the Gumbel distribution: near the corners of the simplex.
 
     The nearer the lower the `temperature`; samples have the gradients of `probs`.
@@ -470,8 +473,6 @@ class RelaxedOneHotCategorical(TransformedDistribution):
 
     arg_constraints = CLASSES
     support: Any = constraints.simplex
-    has_rsample = True
-    temperature, logits, probs = of_base("temperature"), of_base("logits"), of_base("probs")
 
     def __init__(
         self, temperature: Tensor, probs: Tensor | None = None, logits: Tensor | None = None, validate_args: bool | None = None

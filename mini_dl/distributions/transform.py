@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from mini_dl.distributions import constraints
-from mini_dl.distributions.utils import given_by, lazy_property, sum_rightmost
+from mini_dl.distributions.utils import consecutive, given_by, lazy_property, sum_rightmost
 from mini_dl.ops.creation import zeros_like
 from mini_dl.ops.joining import cat, stack
 from mini_dl.tensor import Tensor
@@ -391,10 +391,7 @@ class CatTransform(_Several):
         return self.length
 
     def _parts(self, tensor: Tensor) -> Iterator[Tensor]:
-        start = 0
-        for length in self.lengths:
-            yield tensor.narrow(self.dim, start, length)
-            start += length
+        return consecutive(tensor, self.dim, self.lengths)
 
     def _call(self, x: Tensor) -> Tensor:
         return cat(self._each(x, self.transforms, ""), self.dim)

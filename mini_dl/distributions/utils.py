@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mini_dl import _dtypes
@@ -57,6 +57,14 @@ def broadcast_all(*values: object) -> Any:
 def standard_normal(shape: Sequence[int], like: Tensor) -> Tensor:
     """Standard normal numbers of the type of `like`."""
     return empty(shape, dtype=like.dtype).normal_()
+
+
+def consecutive(value: Tensor, dim: int, lengths: Sequence[int]) -> Iterator[Tensor]:
+    """The parts of these lengths along `dim`, one after the other."""
+    start = 0
+    for length in lengths:
+        yield value.narrow(dim, start, length)
+        start += length
 
 
 def sum_rightmost(value: Tensor, dim: int) -> Any:

@@ -148,7 +148,7 @@ def elementwise(kernel: Callable[..., Array]) -> Callable[..., Array]:
 
 
 LARGE = 1 << 18
-"""Elements from which a single ufunc is worth the asking whether threads may share it."""
+"""Elements from which on it pays to ask whether threads may share a single ufunc."""
 PIECE = 2 * BLOCK
 """Elements of a piece of one pass: long enough that handing over the interpreter costs little."""
 
@@ -230,11 +230,11 @@ keep_freed_memory()
 LINE = 64
 """Bytes of a line of the cache, and of a vector register: to write three arrays at odd places takes twice as long."""
 LARGEST_SCRATCH = 2**23
-"""Bytes of memory to work in that are kept for the next call."""
+"""Bytes of scratch memory that are kept for the next call."""
 
 
 class Scratch:
-    """Memory to work in for one purpose, a piece for each thread and each depth at which kernels interrupt each other: a fresh
+    """Scratch memory for one purpose, a piece for each thread and each depth at which kernels interrupt each other: a fresh
     page costs more than filling it."""
 
     def of(self, shape: tuple[int, ...], dtype: NumpyType) -> Array:

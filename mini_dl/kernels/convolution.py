@@ -5,14 +5,15 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
 from mini_dl._dtypes import FLOATING, Array, Index, NumpyType, Shape
-from mini_dl.kernels import blocks, winograd
-from mini_dl.kernels.blocks import Scratch, copy, in_single, in_slices, number_of_pieces, slices, split, total_of
+from mini_dl.kernels import winograd
+from mini_dl.kernels.blocks import Scratch, copy, in_single, in_slices, slices, total_of
+from mini_dl.kernels.depthwise import Depthwise, Geometry as Geometry
 from mini_dl.kernels.parallel import share
 from mini_dl.kernels.products import matmul
 
@@ -26,18 +27,7 @@ SMALL_WEIGHT = 16384
 """Elements of a weight up to which its gradient is computed image by image."""
 
 
-COLUMNS, PLANES, SUMS, TERMS = Scratch(), Scratch(), Scratch(), Scratch()
-"""The columns of a piece; of depthwise convolution planes with their padding, the sums over taps, and the term of one tap."""
-
-
-class Geometry(NamedTuple):
-    """Output position o and kernel tap t meet at input position ``o * stride + t * dilation - padding``, per dimension."""
-
-    stride: Shape
-    padding: Shape  # before the first position; what is missing after the last follows from `out`
-    dilation: Shape
-    groups: int
-    out: Shape  # the spatial shape of the output
+COLUMNS = Scratch()
 
 
 # ------------------------------------------------------------------------------------------------ primitives
@@ -50,12 +40,13 @@ class Geometry(NamedTuple):
 def conv(input: Array, weight: Array, bias: Array | None, g: Geometry) -> Array:
     n, o, kernel = len(input), len(weight), weight.shape[2:]
     out = np.empty((n, o, *g.out), input.dtype)
-    if weight[0].size == 0:
+    if 0 in out.shape or weight[0].size == 0:
         out[...] = 0
     elif is_pointwise(input, kernel, g):
         matmul(by_group(weight, g)[None], grouped(input, g), grouped(out, g))
-    elif is_depthwise(weight, g):
-        _depthwise(input, weight, g, out)
+    elif is_depthwise(weight.shape, g):
+        taps = weight.reshape(g.groups, -1, math.prod(kernel))
+        Depthwise(input.shape, kernel, g).conv(input, taps, out.reshape(n, g.groups, -1, *g.out))
     elif suits_winograd(n, weight.shape, input.dtype, g):
         winograd.conv(input, weight, g.padding, out)
     else:
@@ -87,7 +78,10 @@ def conv_input(output: Array, weight: Array, shape: Shape, g: Geometry) -> Array
     if is_pointwise(output, kernel, g) and shape[2:] == g.out:
         return matmul(by_group(weight, g).swapaxes(1, 2)[None], grouped(output, g)).reshape(shape)
     o = len(weight) // g.groups
-    if max(g.stride) == 1 and (2 * c >= o or (c == 1 and o == 1)):  # the mirrored kernel, over the padded output
+    if is_depthwise(weight.shape, g):
+        taps = weight.reshape(g.groups, o, math.prod(kernel))
+        return Depthwise(shape, kernel, g).conv_input(output.reshape(len(output), g.groups, o, *g.out), taps)
+    if max(g.stride) == 1 and 2 * c >= o:  # the mirrored kernel, over the padded output
         ends = [d * (k - 1) for d, k in zip(g.dilation, kernel)]
         mirrored = weight.reshape(g.groups, o, c, *kernel)[inner([slice(None, None, -1)] * len(kernel))].swapaxes(1, 2)
         back = Geometry(g.stride, tuple([e - p for e, p in zip(ends, g.padding)]), g.dilation, g.groups, shape[2:])
@@ -139,8 +133,9 @@ def conv_weight(input: Array, output: Array, shape: Shape, g: Geometry) -> Array
     kernel = shape[2:]
     if 0 in input.shape or 0 in output.shape or 0 in shape:
         return np.zeros(shape, input.dtype)
-    if shape[0] == g.groups and shape[1] == 1 and max(g.stride) == 1:
-        return _depthwise_weight(input, output, shape, g)
+    if is_depthwise(shape, g):
+        given = output.reshape(len(output), g.groups, -1, *g.out)
+        return Depthwise(input.shape, kernel, g).conv_weight(input, given).reshape(shape)
     if suits_winograd(len(input), shape, input.dtype, g):
         return winograd.conv_weight(input, output, g.padding)
     if is_pointwise(input, kernel, g) and shape[0] * shape[1] <= 64 * math.prod(g.out):  # else adding up products takes longer
@@ -170,6 +165,11 @@ def conv_weight(input: Array, output: Array, shape: Shape, g: Geometry) -> Array
 def is_pointwise(array: Array, kernel: Shape, g: Geometry) -> bool:
     """Whether one matrix product is enough: each output position sees only the input position in its place."""
     return max(kernel) == 1 == max(g.stride) and not any(g.padding) and array.shape[2:] == g.out
+
+
+def is_depthwise(weight: Shape, g: Geometry) -> bool:
+    """Whether each output channel sees exactly one of several input channels."""
+    return weight[1] == 1 < g.groups
 
 
 def suits_winograd(images: int, weight: Shape, dtype: NumpyType, g: Geometry) -> bool:
@@ -336,12 +336,12 @@ class Columns:
         return out
 
 
-def fitted_window(input: Array, padding: Shape, needed: Shape, zeros: Callable[[Shape, NumpyType], Array] = np.zeros) -> Array:
+def fitted_window(input: Array, padding: Shape, needed: Shape) -> Array:
     """(N, C, *in) -> (N, C, *needed): `input` from position -padding on, with zeros outside of it."""
     space = input.shape[2:]
     if all([p <= 0 and n - p <= i for p, n, i in zip(padding, needed, space)]):
         return input[inner([slice(-p, n - p) for p, n in zip(padding, needed)])]
-    out = zeros((*input.shape[:2], *needed), input.dtype)
+    out = np.zeros((*input.shape[:2], *needed), input.dtype)
     target, source = overlap(padding, needed, space)
     out[inner(target)] = input[inner(source)]
     return out
@@ -357,80 +357,3 @@ def overlap(padding: Shape, needed: Shape, space: Shape) -> tuple[list[slice], l
 def inner(index: Any) -> Index:
     """The index that applies `index` to the last dimensions."""
     return (Ellipsis, *index)
-
-
-# ------------------------------------------------------------------------------------------------ depthwise
-
-
-def is_depthwise(weight: Array, g: Geometry) -> bool:
-    """Whether each output channel sees exactly one input channel, its own."""
-    return weight.shape[1] == 1 and len(weight) == g.groups and max(g.stride) == 1
-
-
-class Planes:
-    """An image of which each plane is flattened with its padding: each tap then sees one contiguous run, from its offset on."""
-
-    def __init__(self, input: Array, kernel: Shape, g: Geometry) -> None:
-        self.input, self.padding = input.reshape(-1, 1, *input.shape[2:]), g.padding
-        self.needed = tuple([o + d * (k - 1) for o, d, k in zip(g.out, g.dilation, kernel)])
-        steps = [math.prod(self.needed[i + 1 :]) for i in range(len(self.needed))]
-        self.offsets = [sum([t * d * s for t, d, s in zip(tap, g.dilation, steps)]) for tap in np.ndindex(*kernel)]
-        self.length = sum([(o - 1) * s for o, s in zip(g.out, steps)]) + 1  # of the runs
-        self.shown = (g.out[0], *self.needed[1:])  # the shape in which a run shows the output, and what is beyond its lines
-        self.valid = inner([slice(0, o) for o in g.out])
-        self.count = len(self.input)
-        self.size = len(self.offsets) * self.count * self.length
-        block = 2 * blocks.BLOCK
-        self.pieces = split(self.count, number_of_pieces(self.count * self.length, self.size, block, block))
-
-    def of(self, piece: slice) -> Array:
-        """(n, pitch)"""
-        return fitted_window(self.input[piece], self.padding, self.needed, _zeros).reshape(-1, math.prod(self.needed))
-
-    def runs(self, memory: Scratch, n: int, dtype: NumpyType) -> tuple[Array, Array]:
-        """Memory for `n` runs, (n, length), and the outputs as it shows them, (n, *out)."""
-        whole = memory.of((n, math.prod(self.shown)), dtype)
-        return whole[:, : self.length], whole.reshape(n, *self.shown)[self.valid]
-
-
-def _zeros(shape: Shape, dtype: NumpyType) -> Array:
-    zeros = PLANES.of(shape, dtype)
-    zeros[...] = 0
-    return zeros
-
-
-def _depthwise(input: Array, weight: Array, g: Geometry, out: Array) -> None:
-    planes = Planes(input, weight.shape[2:], g)
-    taps = np.tile(weight.reshape(len(weight), -1), (len(input), 1))  # (N * C, K)
-    target = out.reshape(-1, *g.out)
-
-    def add_up(piece: slice) -> None:
-        seen, factors = planes.of(piece), taps[piece]
-        total, shown = planes.runs(SUMS, len(seen), out.dtype)
-        term, _ = planes.runs(TERMS, len(seen), out.dtype)
-        for k, offset in enumerate(planes.offsets):
-            np.multiply(seen[:, offset : offset + planes.length], factors[:, k : k + 1], out=term if k else total)
-            if k:
-                np.add(total, term, out=total)
-        target[piece] = shown
-
-    share(add_up, planes.pieces, planes.size)
-
-
-def _depthwise_weight(input: Array, output: Array, shape: Shape, g: Geometry) -> Array:
-    planes = Planes(input, shape[2:], g)
-    given = output.reshape(-1, *g.out)
-    found = np.empty((planes.count, len(planes.offsets)), output.dtype)
-
-    def products(piece: slice) -> None:
-        seen = planes.of(piece)
-        if seen.dtype.kind == "c":
-            seen = seen.conj()  # vecdot will once more
-        spread, shown = planes.runs(SUMS, len(seen), output.dtype)
-        spread[...] = 0
-        shown[...] = given[piece]
-        for k, offset in enumerate(planes.offsets):
-            np.vecdot(seen[:, offset : offset + planes.length], spread, out=found[piece, k])
-
-    share(products, planes.pieces, planes.size)
-    return found.reshape(input.shape[0], *shape).sum(0)

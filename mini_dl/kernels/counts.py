@@ -178,7 +178,7 @@ def _by_attempts(uniforms: Array, attempt: Callable[[Array, Array], tuple[Array,
 
 
 def _by_steps(steps: Array, wanted: int, combine: np.ufunc, goes_on: Callable[[Array], Array]) -> tuple[Array, int]:
-    """How many steps each number goes on: from where the one before it ended, while what `combine` makes of its steps allows."""
+    """How many steps each number takes, starting where the one before ended, while what `combine` makes of them allows more."""
     sizes, here = np.ones(steps.size, np.int64), np.arange(steps.size)
     total = steps.copy()
     here = here[goes_on(total)]

@@ -133,7 +133,7 @@ class Generator:
     def __reduce__(self) -> tuple[Function, tuple[Array]]:
         return _at, (self.dump(),)
 
-    def __setstate__(self, state: Sequence[Any]) -> None:  # as pickles of torch have it: the seed, an offset and the state
+    def __setstate__(self, state: Sequence[object]) -> None:  # as pickles of torch have it: the seed, an offset and the state
         self.load(np.asarray(state[2]))
 
     # -------------------------------------------------------------------------------------------- draws

@@ -208,7 +208,7 @@ def _place_of_maximum(seen: Array, place: Array) -> Array:
         nan = np.isnan(seen)
         best = np.where(nan.any(-1), seen.shape[-1] - 1 - nan[..., ::-1].argmax(-1), best)
     found = np.take_along_axis(place, best[..., None], -1)[..., 0]
-    if found.size and found.min() < 0:  # nothing is above the padding: the first position that is inside
+    if found.size and found.min() < 0:  # nothing exceeds the padding: take the first position that is inside
         first = (place >= 0).argmax(-1)
         found = np.where(found < 0, np.take_along_axis(place, first[..., None], -1)[..., 0], found)
     return found

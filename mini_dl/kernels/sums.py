@@ -151,7 +151,7 @@ def add_up_sizes(x: Array, dims: Dims) -> Array:
 
 
 def near_mean(input: Array, dims: Dims, keepdim: bool) -> Array:
-    """The mean, to which that of the distances from it is added: right but for the last rounding."""
+    """The mean, corrected by the mean of the distances from it: exact up to the last rounding."""
     x = as_single(input)
     n = x.dtype.type(count(x.shape, dims))
     mean = add_up(x, dims, True) / n

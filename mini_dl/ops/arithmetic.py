@@ -62,7 +62,7 @@ def _with_scaled(function: Any, input: object, other: object, alpha: object) -> 
     return function(wide[0], wide[1] * factor).to(kind)
 
 
-def _alpha_of(common: NumpyType, alpha: Any) -> Any:
+def _alpha_of(common: NumpyType, alpha: object) -> Any:
     """`alpha` as a number. RuntimeError if it is of a higher category than the type of the result."""
     alpha = number_of("add", "alpha", alpha)
     kind = kind_of(alpha)
@@ -75,7 +75,7 @@ def _alpha_of(common: NumpyType, alpha: Any) -> Any:
     return alpha
 
 
-def _scaled(common: NumpyType, other: Any, alpha: Any) -> Any:
+def _scaled(common: NumpyType, other: object, alpha: object) -> Any:
     """``alpha * other`` in the type of the result. RuntimeError if `alpha` is of a higher category."""
     factor = number_as(_alpha_of(common, alpha), common)
     if isinstance(other, Tensor):  # cast first: the product could wrap around in its own type
@@ -243,7 +243,7 @@ def _trunc_div(input: Array, other: Array) -> Array:
 
 
 def underivable(name: str) -> Any:
-    raise NotImplementedError(f"derivative for aten::{name} is not implemented")
+    raise RuntimeError(f"derivative for aten::{name} is not implemented")
 
 
 @method(inplace=True, out=True)

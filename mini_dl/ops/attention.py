@@ -206,7 +206,7 @@ def _shown(mask: Array, dtype: NumpyType) -> Array:
 
 
 def _hidden(mask: Array, dtype: NumpyType) -> Array:
-    """What to add to the scores for a bool mask that is true for the keys that take no part."""
+    """What to add to the scores for a bool mask that is true for the keys that do not take part."""
     return np.where(mask, -np.inf, 0).astype(dtype)
 
 

@@ -1,7 +1,7 @@
 """How primitives are called on a batch, by family: element by element, along dimensions, on the last dimensions; else a loop.
 
 The physical tensors of a batch have it in front (see `autograd.batching`). The rules of products, of indices and of whole
-batches of images stand in `batching_products`, `batching_indexing` and `batching_layers`.
+batches of images are in `batching_products`, `batching_indexing` and `batching_layers`.
 """
 
 from __future__ import annotations
@@ -167,7 +167,7 @@ MOVED: dict[str, Callable[[Call, Any], Any]] = {
 batch, and an index of a view takes all of it."""
 
 
-def moved(call: Call, params: tuple[str, ...], args: list[Any]) -> list[Any]:
+def moved(call: Call, params: tuple[str, ...], args: list[object]) -> list[Any]:
     return [
         MOVED[name](call, value) if name in MOVED and not isinstance(value, Tensor) else value
         for name, value in zip(params, args)
@@ -184,7 +184,7 @@ def along(call: Call) -> Any:
     return call.run(*moved(call, params, args))
 
 
-def _along_nothing(call: Call, args: list[Any]) -> Any:
+def _along_nothing(call: Call, args: list[object]) -> Any:
     """`along` the one dimension that an element without any counts as having."""
     args = [value.unsqueeze(1) if isinstance(value, Tensor) and value._array.ndim == 1 else value for value in args]
     found = call.run(*moved(call, call.primitive.params, args))

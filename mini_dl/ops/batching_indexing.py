@@ -120,7 +120,7 @@ def _index_select_on_batch(call: Call) -> Tensor:
     return gathering._gather(input, dim + 1, _spread(index, input, dim))
 
 
-def _written_at(call: Call, by_index: Any) -> Any:
+def _written_at(call: Call, by_index: object) -> Any:
     """`index_add` and its like: with indices of their own for each element, the scatter of that kind."""
     dim, index = call.args[1:3]
     if not call.ndim(0):
@@ -206,7 +206,7 @@ def _masked_select_on_batch(call: Call) -> Tensor:
 
 
 def _in_every(place: Place, size: int) -> Place:
-    """Where a view lies in a batch of bases, one behind the other."""
+    """Where a view lies in a batch of bases, one after the other."""
     step = -(-_span(place)[0] // place.base.dtype.itemsize) * place.base.dtype.itemsize
     layouts = [Layout((size, *of.shape), (step, *of.strides), of.dtype) for of in (place.base, place.view)]
     return Place(layouts[0], layouts[1], place.offset)
@@ -238,7 +238,7 @@ def _as_strided_on_batch(call: Call) -> Tensor:
 
 
 def _numbered(call: Call, index: Tensor, at: int, rows: int) -> Tensor:
-    """Indices into tables of so many rows, one for each element, laid one behind the other."""
+    """Indices into tables of that many rows, one table for each element, one after the other."""
     return index + numbers(call.size, call.ndim(at)) * rows
 
 

@@ -94,7 +94,7 @@ def parted(tensor: Tensor, dim: int, size: int) -> Tensor:
 
 
 def _grouped(geometry: Geometry, size: int) -> Geometry:
-    """The geometry with a batch of as many more groups."""
+    """The geometry with that many times as many groups."""
     return geometry._replace(groups=geometry.groups * size)
 
 
@@ -112,7 +112,7 @@ def beside_images(parameter: Tensor, batched: bool, n: int) -> Tensor:
 
 
 def _times_more(shape: Any, dim: int, size: int) -> Any:
-    """A shape with dimension `dim` as many times as large."""
+    """`shape` with dimension `dim` multiplied by `size`."""
     return (*shape[:dim], shape[dim] * size, *shape[dim + 1 :])
 
 

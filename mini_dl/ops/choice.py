@@ -14,11 +14,13 @@ from mini_dl._dtypes import (
     FLOATING,
     HALVES,
     INEXACT,
+    NARROW,
     Array,
     Number,
     as_type,
     c_name,
     is_number,
+    limits_of,
     number_as,
     number_cast,
     result_numpy,
@@ -42,7 +44,7 @@ def _ordered(name: str, *operands: object) -> None:
         raise RuntimeError(f"{name} not implemented for complex tensors.")
 
 
-def _extreme_gradients(chosen: Any, rejected: Any, grad: Tensor) -> Tensor:
+def _extreme_gradients(chosen: object, rejected: Any, grad: Tensor) -> Tensor:
     """All of `grad` where an argument was chosen, half of it at a tie. `rejected` is false for NaN."""
     return filled_in(where(chosen, grad / 2, masked(grad, ~rejected)))
 
@@ -306,6 +308,9 @@ def nan_to_num(input: Tensor, nan: float | None = None, posinf: float | None = N
     """
     as_tensors("nan_to_num", input=input)
     numbers = [v if v is None else real_number_of("nan_to_num", "nan", v) for v in (nan, posinf, neginf)]
+    if input._array.dtype.char in NARROW:  # whose limits NumPy does not know
+        top = limits_of(input._array.dtype).max
+        numbers[1:] = [limit if v is None else v for v, limit in zip(numbers[1:], (top, -top))]
     return _nan_to_num(input, *numbers)
 
 

@@ -50,7 +50,7 @@ def replaced(input: Array, src: Array, look: Callable[..., Any], args: tuple[Any
     return out
 
 
-def _replace(input: Tensor, src: Tensor, seen: Tensor, look: Callable[..., Any], args: tuple[Any, ...]) -> Tensor:
+def _replace(input: Tensor, src: Tensor, seen: Tensor, look: Callable[..., object], args: tuple[object, ...]) -> Tensor:
     if src._array.shape != seen._array.shape:
         raise RuntimeError(
             "expected src to have a size equal to the slice of self. "
@@ -238,7 +238,7 @@ def expand_into(input: Tensor, size: Sequence[int]) -> Tensor:
     return expand_to(input, sizes((size,), "expand_copy(): argument 'size' (position 2)"))
 
 
-def view_of(input: Tensor, *shape: Any, size: Any = (), dtype: DType | None = None) -> Tensor:
+def view_of(input: Tensor, *shape: object, size: object = (), dtype: DType | None = None) -> Tensor:
     """The elements in the same order in another shape: ``out.flatten() = input.flatten()``, or the same bytes as another dtype.
 
     Shapes: (*in) -> `size`, of which one may be -1.

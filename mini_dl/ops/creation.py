@@ -239,7 +239,7 @@ zeros_like, ones_like = _like("zeros_like", 0), _like("ones_like", 1)
 empty_like, full_like = _like("empty_like", None), _like("full_like", None)
 
 
-def _longer(lead: tuple[int, ...], args: tuple[Any, ...]) -> tuple[Any, ...]:
+def _longer(lead: tuple[int, ...], args: tuple[object, ...]) -> tuple[Any, ...]:
     """The arguments of a factory, with these sizes before those given."""
     if args and isinstance(args[0], (tuple, list)):
         return ((*lead, *args[0]), *args[1:])
@@ -288,7 +288,7 @@ def new_tensor(
 # ------------------------------------------------------------------------------------------------ the old constructors
 
 
-def _legacy(cls: object, args: tuple[Any, ...], dtype: NumpyType) -> Array:
+def _legacy(cls: object, args: tuple[object, ...], dtype: NumpyType) -> Array:
     """``Tensor(2, 3)``: uninitialized; ``Tensor([2, 3])``: these values; ``Tensor()``: nothing."""
     if len(args) == 1 and not isinstance(args[0], Size):
         (data,) = args

@@ -239,7 +239,7 @@ def _shifted(keep: Array, p: float) -> tuple[Array, Array]:
 # ------------------------------------------------------------------------------------------------ torch.dropout and its like
 
 
-def _publish(name: str, parts: Callable[..., Any], by_channel: bool) -> None:
+def _publish(name: str, parts: Callable[..., object], by_channel: bool) -> None:
     """``torch.f(input, p, train)`` and ``torch.f_``: without defaults, and with a RuntimeError for a bad `p`."""
 
     def call(input: Tensor, p: float, train: bool) -> Tensor:

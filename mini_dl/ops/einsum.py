@@ -77,7 +77,7 @@ def _misfit(label: object, number: int, size: int, seen: int, covered: int) -> s
 # ------------------------------------------------------------------------------------------------ reading the equation
 
 
-def _parsed(args: tuple[Any, ...]) -> tuple[list[Labels], Labels | None, list[Tensor]]:
+def _parsed(args: tuple[object, ...]) -> tuple[list[Labels], Labels | None, list[Tensor]]:
     """The subscripts of each operand, those of the output if given, and the operands."""
     if len(args) < 2:
         raise ValueError(

@@ -71,7 +71,7 @@ def factory(
     def decorate(make: Callable[..., Array]) -> Callable[..., Tensor]:
         @functools.wraps(make)
         def call(
-            *args: object, out: Any = None, dtype: TypeLike = None, layout: Layout = None, device: DeviceLike = None,
+            *args: object, out: object = None, dtype: TypeLike = None, layout: Layout = None, device: DeviceLike = None,
             pin_memory: object = False, requires_grad: bool = False, **kwargs: object,
         ) -> Tensor:  # fmt: skip
             if at_work.anywhere and any([is_unseen(value) for value in (*args, *kwargs.values())]):
@@ -130,7 +130,7 @@ SIZED = frozenset("zeros ones empty rand randn".split())
 """Factories whose arguments are sizes."""
 
 
-def _hollow(make: Callable[..., Array], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Array:
+def _hollow(make: Callable[..., Array], args: tuple[object, ...], kwargs: dict[str, Any]) -> Array:
     """What a factory would make, without values: where a size is given, no tensor of that size, and no random number is drawn."""
     name = make.__name__
     if "size" in kwargs:

@@ -10,6 +10,7 @@ from mini_dl._dtypes import INEXACT, Array
 from mini_dl._surface import function, method, tensor_method
 from mini_dl.autograd.inplace import check_memory, count_write, inplace, is_recorded
 from mini_dl.autograd.mode import at_work, mode
+from mini_dl.autograd.overlaps import check_operands
 from mini_dl.autograd.primitive import linear_in, not_a_tensor, op
 from mini_dl.ops.gathering import one_value, zeros_as
 from mini_dl.tensor import Operand, Tensor, wrap
@@ -55,6 +56,7 @@ def copy_(self: Tensor, src: object, non_blocking: bool = False) -> Tensor:
             check_memory(self._array)
         return _recorded_copy_(self, src)
     check_memory(self._array)
+    check_operands(self, (src,))
     mode.run(np.copyto, self._array, src._array, "unsafe")
     count_write(self)
     return self

@@ -23,7 +23,7 @@ BINARY = "add sub mul div clamp_max clamp_min maximum minimum pow".split()
 TERNARY = "addcdiv addcmul lerp".split()
 
 
-def _rows(name: str, tensors: Any, *others: Any) -> list[tuple[Any, ...]]:
+def _rows(name: str, tensors: object, *others: Any) -> list[tuple[Any, ...]]:
     """Each tensor with its elements of the lists among `others`, and with all else. RuntimeError unless lists are as long."""
     if not isinstance(tensors, (list, tuple)):
         raise TypeError(f"{name}(): argument 'self' (position 1) must be tuple of Tensors, not {type(tensors).__name__}")
@@ -68,11 +68,11 @@ def _of_two(name: str) -> None:
     def result(x: object, other: object, alpha: object) -> Any:
         return _with_another(name, x, other) if alpha is None else getattr(x, name)(other, alpha=alpha)
 
-    def operands(self: object, other: object, named: dict[str, Any]) -> Any:
+    def operands(self: object, other: object, named: dict[str, object]) -> Any:
         (other,) = [other] if not named else named.values()
         return other
 
-    def each(self: Any, other: Any = None, *, alpha: object = None, **named: object) -> tuple[Tensor, ...]:
+    def each(self: object, other: Any = None, *, alpha: object = None, **named: object) -> tuple[Tensor, ...]:
         other = operands(self, other, named)
         if name == "pow" and not isinstance(self, (list, tuple)):
             return tuple([power(self, x) for x in other])
@@ -93,7 +93,7 @@ def _of_two(name: str) -> None:
 
 
 def _of_three(name: str) -> None:
-    def call(suffix: str, self: object, first: object, second: object, value: object, named: dict[str, Any]) -> list[Any]:
+    def call(suffix: str, self: object, first: object, second: object, value: object, named: dict[str, object]) -> list[Any]:
         if named:  # "scalars", "tensors1", "weight"
             (value,) = named.values()
         if isinstance(value, Tensor) and value.ndim == 1 and name != "lerp":

@@ -125,6 +125,10 @@ def _leaves(data: Any) -> tuple[tuple[builtins.int, ...], list[Any]]:
         if not shape[-1]:
             break
         first = first[0]
+        if isinstance(first, str):
+            raise ValueError("too many dimensions 'str'")
+    if 0 in shape:
+        return tuple(shape), []
     level: list[Any] = [data]
     for dim, n in enumerate(shape):
         below: list[Any] = []

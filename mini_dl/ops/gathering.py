@@ -65,7 +65,7 @@ def _gather_into(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = 
     return _gather_apart(input, dim, index, sparse_grad=sparse_grad, out=out)
 
 
-_gather_apart = with_out(gather, "apart")
+_gather_apart = with_out(gather)
 _gather_into.__signature__ = _gather_apart.__signature__  # type: ignore[attr-defined]
 public("torch")(_gather_into)
 
@@ -383,7 +383,7 @@ def _index_select(input: Array, dim: int, index: Array) -> Array:
     return input.take(index.reshape(-1), dim)
 
 
-@method(out="apart")
+@method(out=True)
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """The slices at these indices along `dim`: ``out[i] = input[index[i]]`` for `dim` 0
 
@@ -547,7 +547,7 @@ def _take(input: Array, index: Array) -> Array:
     return input.reshape(-1)[flat_index(index, input.size)].reshape(index.shape)
 
 
-@method(out="apart")
+@method(out=True)
 def take(input: Tensor, index: Tensor) -> Tensor:
     """The elements at these places of the flattened input: ``out[i, j] = input.flatten()[index[i, j]]``
 

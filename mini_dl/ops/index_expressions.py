@@ -98,7 +98,7 @@ def parse(shape: tuple[int, ...], index: Any) -> tuple[list[Any], Indices | None
     return basic, chosen if any([c is not None for c in chosen]) else None
 
 
-def _dimensions_used(items: list[Any], index: object) -> int:
+def _dimensions_used(items: list[object], index: object) -> int:
     """How many dimensions of the tensor the items stand for; lists among them become tensors."""
     used = 0
     for i, item in enumerate(items):

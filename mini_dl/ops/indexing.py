@@ -21,6 +21,7 @@ from mini_dl.autograd.inplace import (
 )
 from mini_dl.autograd.memory import filled_in
 from mini_dl.autograd.mode import mode
+from mini_dl.autograd.overlaps import check_operands
 from mini_dl.autograd.primitive import linear_in, op
 from mini_dl.autograd.single import as_it_is
 from mini_dl.kernels.indexing import (
@@ -110,7 +111,7 @@ def look_at(self: Tensor, basic: Sequence[Any]) -> Tensor:
 
 
 @tensor_method(operators="__setitem__")
-def _setitem(self: Tensor, index: object, value: Any) -> None:
+def _setitem(self: Tensor, index: object, value: object) -> None:
     """``self[index] = value``: `value` expands to the selection."""
     if index is False:
         return
@@ -177,9 +178,11 @@ def _index_put_(self: Tensor, indices: Indices, values: Tensor, accumulate: bool
     if is_recorded(self, values):
         if mode.enabled:
             check_writable(self)
+        check_operands(self, (values, indices), True)
         overwrite(self, _index_put(self, indices, values, accumulate))
     else:
         check_memory(self._array)
+        check_operands(self, (values, indices), True)
         mode.run(put_into, self._array, [None if i is None else i._array for i in indices], values._array, accumulate)
         count_write(self)
     return self
@@ -210,7 +213,7 @@ def _indices_of(input: Tensor, indices: object) -> Indices:
     return chosen
 
 
-def _indices_for(input: Tensor, indices: Any, values: Tensor) -> Indices:
+def _indices_for(input: Tensor, indices: object, values: Tensor) -> Indices:
     """The same, after a check that `values` do not have more dimensions than what is chosen."""
     places = _indices_of(input, indices)
     shape = broadcast_shapes(*[place._array.shape for place in places]) + input._array.shape[len(places) :]

@@ -74,7 +74,7 @@ def checked(name: str, tensors: Sequence[Tensor]) -> list[Tensor]:
     return list(tensors)
 
 
-@public("torch", "torch:concat", "torch:concatenate", out="apart")
+@public("torch", "torch:concat", "torch:concatenate", out=True)
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Tensors one after the other along `dim`: ``out[n_0 + i] = tensors[1][i]``
 

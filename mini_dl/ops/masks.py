@@ -71,7 +71,7 @@ def _masked_select(input: Array, mask: Array) -> Array:
     return np.broadcast_to(input, shape)[np.broadcast_to(mask, shape)]
 
 
-@method(out="apart")
+@method(out=True)
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """The elements where `mask` holds, in order: ``out = input[mask]``
 

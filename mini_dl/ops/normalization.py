@@ -308,7 +308,7 @@ NOT_BATCHED = (
 
 
 def _renew(running: Tensor, found: Tensor, momentum: float, count: float | None = None) -> None:
-    """`_update` with the average of statistics (*, C); with the variance of so many elements, unbiased."""
+    """`_update` with the average of statistics (*, C); with the variance of that many elements, unbiased."""
     if not is_unseen(found) and not is_unseen(running):
         value = found._array[0] if len(found._array) == 1 else found._array.mean(0)
         mode.run(_update, running, value if count is None else mode.run(kernels.unbiased, value, count), momentum)

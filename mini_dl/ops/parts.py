@@ -37,7 +37,7 @@ def _looking(name: str) -> Callable[..., Tensor]:
         place = (*index, Ellipsis)  # not a number, but where it lies
         return input[place]
 
-    def gradient(grad: Tensor, input_shape: tuple[int, ...], index: tuple[Any, ...]) -> Tensor:
+    def gradient(grad: Tensor, input_shape: tuple[int, ...], index: tuple[object, ...]) -> Tensor:
         steps = [item for item in index if item is not Ellipsis and item != WHOLE]
         if not steps or steps[0] is not None:
             return place(grad, made, (index,), input_shape)
@@ -74,14 +74,14 @@ def _looking_at_several(name: str) -> Callable[..., tuple[Tensor, ...]]:
     def look(input: Array, indices: list[Any]) -> tuple[Array, ...]:
         return tuple([input[index] for index in indices])
 
-    def gradient(grads: Any, input_shape: tuple[int, ...], indices: list[Any]) -> Tensor:
+    def gradient(grads: object, input_shape: tuple[int, ...], indices: list[object]) -> Tensor:
         return _put_together(grads if type(grads) is list else [grads], indices, input_shape)
 
     look.__name__ = name
     made = linear_in("input")(op(input=gradient)(as_it_is(look)))
     made.op.looks = True  # type: ignore[attr-defined]
 
-    def parts(input: Tensor, indices: list[Any], apart: bool = False) -> tuple[Tensor, ...]:
+    def parts(input: Tensor, indices: list[object], apart: bool = False) -> tuple[Tensor, ...]:
         views: tuple[Tensor, ...] = made(input, indices) if indices else ()
         for out in views:
             look_into(input, out)

@@ -83,7 +83,7 @@ def _warn_of_hooks(tensor: Tensor) -> None:
     hooks: Hooks | None = tensor._hooks
     if not tensor.is_leaf:
         node, number = grad_fn_and_number(tensor._edge)
-        hooks = node.hooks
+        hooks = node.hooks_
     for hook in hooks.tensor.get(number, {}).values() if hooks is not None else ():
         if not hasattr(hook, "__torch_unserializable__"):
             warnings.warn(

@@ -248,7 +248,9 @@ def _max_pool_family(n: int, example: str, with_places: str) -> None:
     publish_pool(with_indices, f"max_pool{n}d_with_indices", doc, ("nn.functional", "torch") if n == 1 else ("nn.functional",))
 
 
-def publish_pool(function: Callable[..., Any], name: str, doc: str, places: Sequence[str] = ("nn.functional", "torch")) -> None:
+def publish_pool(
+    function: Callable[..., object], name: str, doc: str, places: Sequence[str] = ("nn.functional", "torch")
+) -> None:
     public(*places)(named(function, name, doc))
 
 

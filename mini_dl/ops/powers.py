@@ -48,7 +48,7 @@ def _power(input: Any, other: Any) -> Array:
     return np.power(input, other)
 
 
-def _raised(input: Any, other: Any) -> Array:
+def _raised(input: Any, other: object) -> Array:
     """``input ** other`` of promoted operands."""
     if kind_of(input) == "b" and kind_of(other) == "b":
         raise NotImplementedError("\"pow\" not implemented for 'Bool'")
@@ -139,7 +139,7 @@ def pow(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:
     return _pow(input, exponent)
 
 
-def _as_exponent(input: Tensor, number: Any) -> Any:
+def _as_exponent(input: Tensor, number: object) -> Any:
     """An exponent of bfloat16 as it is rounded to its type; the kernel computes in float32, and could not know."""
     if input._array.dtype.char not in NARROW or type(number) not in (int, float):
         return number
@@ -440,7 +440,7 @@ def _logit_gradient(grad: Tensor, input: Tensor, eps: float | None) -> Tensor:
         slope = grad / abs(input * (1 - input))  # at -0.0 too it is positive infinity
         return where((input >= 0) & (input <= 1), slope, math.nan)
     slope = grad / (input * (1 - input))
-    return masked(slope, (input >= eps) & (input <= 1 - eps))
+    return masked(slope, ~((input < eps) | (input > 1 - eps)))  # NaN stays
 
 
 @binary(

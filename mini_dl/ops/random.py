@@ -349,11 +349,11 @@ def geometric_(self: Tensor, p: float, *, generator: Generator | None = None) ->
     return put(self, generator, lambda like: distributions.geometric(like.dtype, p))
 
 
-def whole_number(name: str, argument: str, value: Any) -> int:
+def whole_number(name: str, argument: str, value: object) -> int:
     return index_of(value, f"{name}(): argument '{argument}' must be int")
 
 
-def _sized(name: str, size: tuple[Any, ...]) -> None:
+def _sized(name: str, size: tuple[object, ...]) -> None:
     if not size:
         raise TypeError(f'{name}() missing 1 required positional arguments: "size"')
 
@@ -539,7 +539,7 @@ def _filled_like(
 
 def _physically_like(
     input: Tensor,
-    dtype: Any,
+    dtype: object,
     device: DeviceLike,
     memory_format: MemoryFormat,
     generator: Generator | None,

@@ -13,7 +13,7 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._checks import index_of, type_name, wrap_dim
-from mini_dl._dtypes import INEXACT, NARROW, Array, NumpyType, is_number, number_as
+from mini_dl._dtypes import HALVES, INEXACT, Array, NumpyType, is_number, number_as
 from mini_dl._surface import method, named
 from mini_dl.autograd.primitive import op
 from mini_dl.kernels.blocks import computed_in
@@ -30,7 +30,7 @@ def _number(value: object) -> Any:
     return value.item() if isinstance(value, (Tensor, np.generic)) else value
 
 
-def _real(name: str, *values: Any) -> None:
+def _real(name: str, *values: object) -> None:
     """RuntimeError if one of the numbers is complex."""
     for value in values:
         if isinstance(value, complex):
@@ -57,6 +57,8 @@ def _steps(start: float, end: float, step: float) -> Any:
 def _progression(start: float, step: float, length: int, dtype: NumpyType | None) -> Array:
     kind = np.dtype(dtype)
     if kind.kind in "iu":
+        if int(step) == 0:
+            return np.full(length, int(start), np.int64).astype(kind)
         return np.arange(int(start), int(start) + length * int(step), int(step)).astype(kind, copy=False)
     return (np.arange(length) * float(step) + float(start)).astype(kind)
 
@@ -86,7 +88,7 @@ def arange(start: Any = NO_END, end: Any = NO_END, step: Any = NO_END, *, dtype:
     if dtype is None:
         whole = all([isinstance(v, builtins.int) for v in (start, end, step)])
         dtype = np.dtype("int64") if whole else _dtypes.default_numpy()
-    if np.dtype(dtype).kind in "iu" and step == step and int(step) == 0 != step:
+    if np.dtype(dtype) == np.int64 and step == step and int(step) == 0 != step:
         raise ValueError("step must be nonzero")
     if np.dtype(dtype) == np.int64 and all(map(math.isfinite, (start, end, step))):
         start, end, step = int(start), int(end), int(step)
@@ -151,7 +153,7 @@ def _between(name: str, start: float, end: float, steps: int, dtype: NumpyType |
     low, high = np.asarray(start, exact), np.asarray(end, exact)
     i = np.arange(steps).astype(exact)
     step = (high - low) / np.asarray(builtins.max(steps - 1, 1), exact)
-    if kind.char in NARROW:
+    if kind.char in HALVES:
         step = step.astype(kind).astype(exact)  # as torch rounds it
     out = low + step * i
     half = steps // 2

@@ -15,7 +15,8 @@ import numpy as np
 from mini_dl import _dtypes
 from mini_dl._checks import index_of, type_name, wrap_dim, wrap_dims
 from mini_dl._dtypes import FLOATING, INEXACT, Array, Ints, c_name, dtype, scalar_name, uint8
-from mini_dl._surface import NamedTensors, check_apart, function, method, public, return_type
+from mini_dl._surface import NamedTensors, function, method, public, return_type
+from mini_dl.autograd.overlaps import check_operands
 from mini_dl.autograd.primitive import linear_in, not_a_tensor, op, recorded_as
 from mini_dl.kernels.blocks import in_single
 from mini_dl.kernels.sums import Dims, add_up, count, near_mean, reduce, reduced, squares, std_array
@@ -54,7 +55,7 @@ def no_overlap(result: object, out: object, args: Sequence[object]) -> None:
     """`same_types`, and RuntimeError if ``out=`` shares memory with the input."""
     same_types(result, out, args)
     for target in out if isinstance(out, tuple) else (out,):
-        check_apart(target, args)
+        check_operands(target, args, entirely=True)
 
 
 def type_of_input(result: Tensor, out: Tensor, args: Sequence[object]) -> None:

@@ -104,7 +104,7 @@ def interpolate(
     return _resized(input, mode, tuple(out), factors, bool(align_corners), antialias)
 
 
-def _wanted(space: Shape, n: int, size: Any, scale_factor: Any, whole: bool) -> tuple[list[int], list[float] | None]:
+def _wanted(space: Shape, n: int, size: object, scale_factor: Any, whole: bool) -> tuple[list[int], list[float] | None]:
     """The output size, and the factors from which it was computed; for means over areas (`whole`) Python makes the ints."""
     if size is not None and scale_factor is not None:
         raise ValueError("only one of size or scale_factor should be defined")

@@ -122,7 +122,7 @@ def _in_own_type(name: str) -> None:
     writing = getattr(Tensor, name + "_")
 
     @functools.wraps(writing)
-    def call(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    def call(self: Tensor, *args: object, **kwargs: object) -> Tensor:
         have, wanted = self._array.dtype, kwargs.get("dtype")
         if have.kind == "b":
             raise NotImplementedError(f"\"{name}_out_cpu\" not implemented for 'Bool'")

@@ -162,7 +162,7 @@ def _pinv(A: Array, atol: Any, rtol: Any, hermitian: bool) -> Array:
     return (h(Vh) * kernels.inverted(S, atol, rtol)[..., None, :]) @ h(U)
 
 
-def _tolerances(name: str, A: Tensor, atol: Any, rtol: Any) -> tuple[Any, Any]:
+def _tolerances(name: str, A: Tensor, atol: Any, rtol: object) -> tuple[Any, Any]:
     """Numbers or arrays; if neither is given, ``eps * max(m, n)`` relative to the largest singular value."""
     for label, given in (("atol", atol), ("rtol", rtol)):
         if isinstance(given, Tensor) and given._array.dtype.kind == "c":

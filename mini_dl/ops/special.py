@@ -203,7 +203,7 @@ def zeta(input: Array, other: Array) -> Array:
     return kernels.zeta(input, other)
 
 
-def _zeta_gradient(grad: Tensor, input: Any, other: Any) -> Tensor:
+def _zeta_gradient(grad: Tensor, input: Any, other: object) -> Tensor:
     return grad * -input * zeta(input + 1, other)
 
 

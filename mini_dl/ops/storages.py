@@ -83,7 +83,7 @@ class TypedStorage(UntypedStorage):
             raise RuntimeError("slices are only supported in UntypedStorage.__getitem__")
         return self._elements[index].item()
 
-    def __setitem__(self, index: Any, value: Any) -> None:
+    def __setitem__(self, index: Any, value: object) -> None:
         self._elements[index] = value
 
     def fill_(self, value: object) -> TypedStorage:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from mini_dl._dtypes import Array
 from mini_dl.ops.complex_numbers import view_as_complex, view_as_real
-from mini_dl.optim.updates import State
+from mini_dl.optim.updates import Pieces, State
 from mini_dl.tensor import Tensor, wrap
 
-_OPERATIONS: dict[Any, Callable[..., Any]] = {
+_OPERATIONS: dict[np.ufunc, Callable[..., Tensor]] = {
     np.add: operator.add,
     np.subtract: operator.sub,
     np.multiply: operator.mul,
@@ -30,28 +31,25 @@ _COMPARISONS = (np.less, np.less_equal, np.equal, np.not_equal, np.greater_equal
 class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
     """A tensor in the place of an array: the NumPy calls of an update become operations of autograd.
 
-    An in-place write makes a new value here. `write` puts the last one into the tensor itself, so that no step changes what an
-    earlier one saved for its gradients. Comparisons give arrays, without gradients. TypeError for other ufuncs.
+    An in-place write makes a new value here. `write` puts the last one into the tensor it began as, so that no step changes what
+    an earlier one saved for its gradients; a result belongs to no tensor. Comparisons give arrays, without gradients. TypeError
+    for other ufuncs.
     """
 
-    def __init__(self, tensor: Tensor) -> None:
-        self.target, self.value, self.parts = tensor, tensor.clone(), False
+    def __init__(self, value: Tensor, target: Tensor | None = None) -> None:
+        self.value, self.target, self.parts = value, target, False
 
     @property
-    def _array(self) -> Recorded:
-        return self  # state["name"]._array
-
-    @property
-    def dtype(self) -> Any:
+    def dtype(self) -> np.dtype[np.generic]:
         return self.value._array.dtype
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+    def __array__(self, dtype: np.dtype[np.generic] | None = None, copy: bool | None = None) -> Array:
         return np.array(self.value._array, dtype)
 
     def __float__(self) -> float:
         return float(self.value._array)
 
-    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: object, out: tuple[Any, ...] | None = None) -> Any:
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: object, out: tuple[Recorded] | None = None) -> object:
         if ufunc in _COMPARISONS:
             return np.asarray(ufunc(*[np.asarray(one) for one in inputs]))
         if ufunc not in _OPERATIONS or method != "__call__":
@@ -61,13 +59,10 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
                 "To record it, add it to _OPERATIONS in mini_dl/optim/_recorded.py"
             )
         value = _OPERATIONS[ufunc](*[_operand(one) for one in inputs])
-        return _standing_for(value) if out is None else out[0]._set(value)
+        return Recorded(value) if out is None else out[0]._set(value)
 
-    def __setitem__(self, index: Any, value: Any) -> None:
-        if index is Ellipsis:
-            self._set(_operand(value))
-        else:
-            self._set(self.value.masked_fill(wrap(index), value))
+    def __setitem__(self, index: object, value: Any) -> None:
+        self._set(_operand(value) if index is Ellipsis else self.value.masked_fill(wrap(index), value))
 
     def clip(self, low: object, high: object, out: Recorded) -> Recorded:
         return out._set(self.value.clamp(_operand(low), _operand(high)))
@@ -80,12 +75,8 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
 
     def _set(self, value: Any) -> Recorded:
         """Take over `value`, cast to the present dtype, as arrays do."""
-        if self.value is None:
-            self.value = value
-        elif isinstance(value, Tensor):
-            self.value = value.to(self.value.dtype)
-        else:
-            self.value = self.value.new_full(self.value.shape, value)
+        own = self.value
+        self.value = value.to(own.dtype) if isinstance(value, Tensor) else own.new_full(own.shape, value)
         return self
 
     def as_parts(self) -> Recorded:
@@ -96,7 +87,18 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
 
     def write(self) -> None:
         """Copy the value into the tensor. RuntimeError if that is a leaf that requires grad."""
-        self.target.copy_(view_as_complex(self.value) if self.parts else self.value)
+        self.target.copy_(view_as_complex(self.value) if self.parts else self.value)  # type: ignore[union-attr]
+
+
+class _Buffer(Recorded):
+    """A buffer, which becomes what is written to it."""
+
+    def __init__(self) -> None:
+        self.parts = False
+
+    def _set(self, value: object) -> Recorded:
+        self.value = value  # type: ignore[assignment]
+        return self
 
 
 class RecordedState(State):
@@ -104,13 +106,13 @@ class RecordedState(State):
 
     __slots__ = ("given",)
 
-    def __init__(self, tensors: dict[str, Any]) -> None:
+    def __init__(self, tensors: dict[str, Tensor]) -> None:
         super().__init__(tensors)
         self.given: dict[str, Recorded] = {}
 
     def __getitem__(self, name: str) -> Recorded:
         if name not in self.given:
-            self.given[name] = Recorded(self.tensors[name])
+            self.given[name] = recorded(self.tensors[name])
         return self.given[name]
 
     def advance(self) -> float:
@@ -121,39 +123,31 @@ class RecordedState(State):
     def number(self, name: str) -> Recorded:
         return self[name]
 
-    def put(self, name: str, value: Any) -> None:
+    def put(self, name: str, value: object) -> None:
         if isinstance(value, Recorded):
             self[name][...] = value
         else:
             super().put(name, value)
 
-    def detached(self, array: Any) -> Any:
-        return _standing_for(array.value.detach())
+    def detached(self, array: Recorded) -> Recorded:  # type: ignore[override]
+        return Recorded(array.value.detach())
 
-    def blocks(self, buffers: int, param: Any, *others: Any) -> Iterable[tuple[Any, ...]]:
-        """One piece, with stand-ins for buffers that take over whatever is written to them."""
+    def blocks(self, buffers: int, param: Recorded, *others: Recorded | None) -> Pieces:  # type: ignore[override]
+        """One piece."""
         arrays = [None if one is None else one.as_parts() for one in (param, *others)]
-        return ((*arrays, *[_standing_for(None) for _ in range(buffers)]),)
+        return ((*arrays, *[_Buffer() for _ in range(buffers)]),)
 
 
-def recorded_option(value: object) -> Any:
-    """An option for a recorded update: tensors of one element become recorded scalars."""
-    if isinstance(value, Tensor):
-        return Recorded(value.reshape(()))
-    if type(value) is tuple:
-        return tuple([recorded_option(one) for one in value])
-    return value
+def recorded(tensor: Tensor) -> Recorded:
+    """What stands for `tensor` in an update."""
+    return Recorded(tensor.clone(), tensor)
 
 
-def _standing_for(value: Any) -> Recorded:
-    """A stand-in for a result or, if None, for a buffer: it belongs to no tensor."""
-    made = Recorded.__new__(Recorded)
-    made.value, made.parts = value, False
-    return made
+def recorded_scalar(tensor: Tensor) -> Recorded:
+    """What stands for an option that is a tensor of one element."""
+    return Recorded(tensor.reshape(()))
 
 
 def _operand(one: object) -> Any:
     """The operand for an operation on tensors."""
-    if isinstance(one, Recorded):
-        return one.value
-    return wrap(one) if isinstance(one, np.ndarray) else one
+    return wrap(one) if isinstance(one, np.ndarray) else getattr(one, "value", one)

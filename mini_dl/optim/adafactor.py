@@ -15,8 +15,15 @@ def _root_mean_square(array: Array) -> float:
 
 
 class Adafactor(Optimizer):
-    """Steps relative to the magnitude of the parameter, clipped at `d`, scaled by ``rows @ columns / mean(rows)`` in place of the
-    whole mean square (Shazeer and Stern 2018). ValueError for options out of range.
+    """Steps relative to the size of the parameter, with the mean square of a matrix estimated from its rows and columns.
+
+    ``w = step ** beta2_decay; rows += w * (mean of grad**2 along the rows - rows)``, columns alike
+    ``square = rows @ columns / mean(rows); move = grad / sqrt(square)``
+    ``param -= max(eps[1], rms(param)) * min(lr, 1 / sqrt(step)) * move / max(1, rms(move) / d)``
+
+    State: `row_var` (*, m, 1) and `col_var` (*, 1, n) for a parameter (*, m, n), `variance` for fewer dimensions; `step`.
+    Raises: ValueError for options out of range; RuntimeError for complex parameters.
+    Source: Shazeer and Stern 2018.
 
     >>> descent(Adafactor, lr=0.1)
     [[0.8419, 1.8419], [0.7098, 1.7038]]

@@ -15,7 +15,13 @@ from mini_dl.tensor import Tensor, wrap, written
 
 
 class Adagrad(Optimizer):
-    """``sum += grad**2; param -= lr / (1 + (step - 1) * lr_decay) * grad / (sqrt(sum) + eps)`` (Duchi et al. 2011)
+    """Steps divided by the root of the sum of all squares of the gradient so far.
+
+    ``sum += grad**2; param -= lr / (1 + (step - 1) * lr_decay) * grad / (sqrt(sum) + eps)``
+
+    State: `sum` in the shape of the parameter, `initial_accumulator_value` at first; `step`.
+    Raises: ValueError for negative options; RuntimeError for a sparse gradient with `weight_decay`.
+    Source: Duchi et al. 2011.
 
     >>> descent(Adagrad, lr=0.5)
     [[0.5, 1.5], [0.2764, 1.2]]
@@ -66,8 +72,14 @@ def _begin(param: Array, state: State, value: float) -> None:
 
 
 class Adadelta(Optimizer):
-    """``delta = grad * sqrt(deltas + eps) / sqrt(squares + eps)`` with running means of both squares (Zeiler 2012).
-    ValueError unless 0 <= rho <= 1.
+    """Steps as large as the past steps, relative to the past gradients: `lr` only scales them.
+
+    ``squares = rho * squares + (1 - rho) * grad**2; delta = grad * sqrt(deltas + eps) / sqrt(squares + eps)``
+    ``deltas = rho * deltas + (1 - rho) * delta**2; param -= lr * delta``
+
+    State: `square_avg`, `acc_delta` in the shape of the parameter; `step`.
+    Raises: ValueError for negative options, or unless 0 <= rho <= 1.
+    Source: Zeiler 2012.
 
     >>> descent(Adadelta, steps=3)
     [[0.9968, 1.9968], [0.9936, 1.9936], [0.9903, 1.9903]]
@@ -97,9 +109,14 @@ class Adadelta(Optimizer):
 
 
 class RMSprop(Optimizer):
-    """``square = alpha * square + (1 - alpha) * grad**2; param -= lr * grad / (sqrt(square) + eps)`` (Tieleman and Hinton 2012)
+    """Steps divided by the root of a running mean of the squares of the gradient.
 
-    `centered` subtracts the square of the mean gradient; `momentum` accumulates the steps.
+    ``square = alpha * square + (1 - alpha) * grad**2; param -= lr * grad / (sqrt(square) + eps)``
+
+    `centered` subtracts the square of the mean gradient from `square`; `momentum` accumulates the steps.
+    State: `square_avg`, `grad_avg` if centered, `momentum_buffer` with momentum, in the shape of the parameter; `step`.
+    Raises: ValueError for negative options.
+    Source: Tieleman and Hinton 2012; centered: Graves 2013.
 
     >>> descent(RMSprop, lr=0.1, centered=True)
     [[-0.005, 0.995], [0.0001, 0.5437]]

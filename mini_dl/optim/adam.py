@@ -13,11 +13,15 @@ from mini_dl.tensor import Tensor
 
 
 class Adam(Optimizer):
-    """Steps scaled by running means of the gradient and of its square (Kingma and Ba 2014).
+    """Steps scaled by running means of the gradient and of its square, both corrected for their start from zero.
 
-    ``mean = b1 * mean + (1 - b1) * grad``, ``square = b2 * square + (1 - b2) * grad**2``, both divided by ``1 - b**step``;
-    ``param -= lr * mean / (sqrt(square) + eps)``. `amsgrad` uses the largest square so far (Reddi et al. 2018).
-    ValueError for negative options or betas outside [0, 1).
+    ``mean = b1 * mean + (1 - b1) * grad; square = b2 * square + (1 - b2) * grad**2``
+    ``param -= lr * mean / (1 - b1**step) / (sqrt(square / (1 - b2**step)) + eps)``
+
+    `weight_decay` adds ``weight_decay * param`` to the gradient; `amsgrad` takes the largest square so far.
+    State: `exp_avg`, `exp_avg_sq`, and `max_exp_avg_sq` with `amsgrad`, in the shape of the parameter; `step`.
+    Raises: ValueError for negative options, betas outside [0, 1), or a float next to a tensor in `betas`.
+    Source: Kingma and Ba 2014; `amsgrad`: Reddi et al. 2018.
 
     >>> descent(Adam, lr=0.1)
     [[0.9, 1.9], [0.8004, 1.8002]]
@@ -73,7 +77,10 @@ def _checked_betas(betas: Betas, foreach: bool | None, capturable: bool) -> tupl
 
 
 class AdamW(Adam):
-    """`Adam` whose weight decay shrinks the parameter itself: ``param *= 1 - lr * weight_decay`` (Loshchilov and Hutter 2017).
+    """`Adam` whose weight decay shrinks the parameter itself instead of changing the gradient.
+
+    ``param *= 1 - lr * weight_decay``, then the step of `Adam`. State and errors are those of `Adam`.
+    Source: Loshchilov and Hutter 2017.
 
     >>> descent(AdamW, lr=0.1, weight_decay=0.5)
     [[0.85, 1.8], [0.7082, 1.6104]]
@@ -93,8 +100,14 @@ class AdamW(Adam):
 
 
 class Adamax(Optimizer):
-    """`Adam` with the greatest absolute gradient, decaying by b2, in place of the root of the mean square (Kingma and Ba 2014):
-    ``greatest = max(b2 * greatest, abs(grad) + eps); param -= lr / (1 - b1**step) * mean / greatest``.
+    """`Adam` with the greatest absolute gradient, which decays by b2, in place of the root of the mean square.
+
+    ``mean = b1 * mean + (1 - b1) * grad; greatest = max(b2 * greatest, abs(grad) + eps)``
+    ``param -= lr / (1 - b1**step) * mean / greatest``
+
+    State: `exp_avg`, `exp_inf` in the shape of the parameter; `step`.
+    Raises: ValueError for negative options or betas outside [0, 1).
+    Source: Kingma and Ba 2014, section 7.1.
 
     >>> descent(Adamax, lr=0.1)
     [[0.9, 1.9], [0.8052, 1.8025]]
@@ -122,8 +135,15 @@ class Adamax(Optimizer):
 
 
 class NAdam(Optimizer):
-    """`Adam` with Nesterov momentum (Dozat 2016): ``m_k = b1 * (1 - 0.96 ** (k * momentum_decay) / 2)``, and the step is
-    ``lr * ((1 - m_k) * grad / (1 - m_1 ... m_k) + m_(k+1) * mean / (1 - m_1 ... m_(k+1)))`` over the root of the square.
+    """`Adam` with Nesterov momentum, which grows from step to step.
+
+    ``m_k = b1 * (1 - 0.96 ** (k * momentum_decay) / 2)``; `mean` and `square` as in `Adam`
+    ``move = (1 - m_k) * grad / (1 - m_1 * ... * m_k) + m_(k+1) * mean / (1 - m_1 * ... * m_(k+1))``
+    ``param -= lr * move / (sqrt(square / (1 - b2**step)) + eps)``
+
+    State: `exp_avg`, `exp_avg_sq` in the shape of the parameter; `step`, `mu_product`.
+    Raises: ValueError for negative options or betas outside [0, 1).
+    Source: Dozat 2016.
 
     >>> descent(NAdam, lr=0.1)
     [[0.8944, 1.8944], [0.82, 1.8179]]
@@ -159,9 +179,15 @@ class NAdam(Optimizer):
 
 
 class RAdam(Optimizer):
-    """`Adam` that ignores the square until its variance is known well enough (Liu et al. 2019): n steps are worth
-    ``r = longest - 2 n b2**n / (1 - b2**n)`` of a simple mean, with ``longest = 2 / (1 - b2) - 1``; from r > 5 on they are scaled
-    by ``sqrt((r - 4)(r - 2) longest / ((longest - 4)(longest - 2) r))``.
+    """`Adam` that ignores the square of the gradient until its variance is known well enough.
+
+    ``longest = 2 / (1 - b2) - 1; r = longest - 2 * step * b2**step / (1 - b2**step)``; `mean` and `square` as in `Adam`
+    ``param -= lr * mean / (1 - b1**step)`` while ``r <= 5``, later with the second factor of `Adam` and
+    ``sqrt((r - 4) * (r - 2) * longest / ((longest - 4) * (longest - 2) * r))``
+
+    State: `exp_avg`, `exp_avg_sq` in the shape of the parameter; `step`.
+    Raises: ValueError for negative options or betas outside [0, 1).
+    Source: Liu et al. 2019.
 
     >>> descent(RAdam, lr=0.1)
     [[0.8, 1.6], [0.6211, 1.2421]]

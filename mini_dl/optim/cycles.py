@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from mini_dl.nn._types import Floats, StateDict
 from mini_dl.optim.optimizer import Optimizer
@@ -41,22 +41,15 @@ class _WithMomentum(LRScheduler):
                 group["momentum"] = momentum
 
 
-class _Phase(NamedTuple):
-    """Where a phase ends, and between which options of a group it goes."""
-
-    end_step: float
-    start_lr: str
-    end_lr: str
-    start_momentum: str
-    end_momentum: str
-
-
-def _phases(steps: int, pct_start: float, three_phase: bool) -> list[_Phase]:
-    up = _Phase(float(pct_start * steps) - 1, "initial_lr", "max_lr", "max_momentum", "base_momentum")
-    if not three_phase:
-        return [up, _Phase(steps - 1, "max_lr", "min_lr", "base_momentum", "max_momentum")]
-    down = _Phase(float(2 * pct_start * steps) - 2, "max_lr", "initial_lr", "base_momentum", "max_momentum")
-    return [up, down, _Phase(steps - 1, "initial_lr", "min_lr", "max_momentum", "max_momentum")]
+def _phases(steps: int, pct_start: float, three_phase: bool) -> list[dict[str, Any]]:
+    """Where each phase ends, and between which options of a group it goes."""
+    phases = [(float(pct_start * steps) - 1, "initial_lr", "max_lr", "max_momentum", "base_momentum")]
+    if three_phase:
+        phases.append((float(2 * pct_start * steps) - 2, "max_lr", "initial_lr", "base_momentum", "max_momentum"))
+        phases.append((steps - 1, "initial_lr", "min_lr", "max_momentum", "max_momentum"))
+    else:
+        phases.append((steps - 1, "max_lr", "min_lr", "base_momentum", "max_momentum"))
+    return [dict(zip(("end_step", "start_lr", "end_lr", "start_momentum", "end_momentum"), phase)) for phase in phases]
 
 
 def _steps_in_all(total_steps: int | None, epochs: int | None, steps_per_epoch: int | None) -> int:
@@ -72,8 +65,13 @@ def _steps_in_all(total_steps: int | None, epochs: int | None, steps_per_epoch: 
 
 
 class OneCycleLR(_WithMomentum):
-    """Up from ``max_lr / div_factor`` to `max_lr` and down far below, in one run of `total_steps` steps; the momentum goes the
-    other way (Smith and Topin 2017). ValueError without a number of steps.
+    """Up to `max_lr` and down far below the start, in one run of `total_steps` steps; the momentum goes the other way.
+
+    from ``max_lr / div_factor`` to `max_lr` in ``pct_start * total_steps`` steps, then to a `final_div_factor`-th of the start,
+    each along ``end + (start - end) * (1 + cos(pi * t)) / 2`` or a line; `three_phase` comes back to the start in between
+
+    Raises: ValueError without a number of steps, for steps beyond it, and for `cycle_momentum` without a momentum.
+    Source: Smith and Topin 2017.
 
     >>> course(OneCycleLR, max_lr=1.0, total_steps=5, pct_start=0.6)
     [0.04, 0.52, 1.0, 0.5, 0.0]
@@ -88,7 +86,7 @@ class OneCycleLR(_WithMomentum):
         check_optimizer(optimizer)
         self.optimizer = optimizer
         self.total_steps = _steps_in_all(total_steps, epochs, steps_per_epoch)
-        self._schedule_phases = [phase._asdict() for phase in _phases(self.total_steps, pct_start, three_phase)]
+        self._schedule_phases = _phases(self.total_steps, pct_start, three_phase)
         if pct_start < 0 or pct_start > 1 or not isinstance(pct_start, float):
             raise ValueError(f"Expected float between 0 and 1 pct_start, but got {pct_start}")
         check_strategy(anneal_strategy)
@@ -112,7 +110,7 @@ class OneCycleLR(_WithMomentum):
         refuse(step > self.total_steps, f"Tried to step {step} times. The specified number of total steps is {self.total_steps}")
         start = 0.0
         for phase in self._schedule_phases:
-            end: Any = phase["end_step"]
+            end = phase["end_step"]
             if step <= end or phase is self._schedule_phases[-1]:
                 break
             start = end
@@ -127,8 +125,13 @@ class OneCycleLR(_WithMomentum):
 
 
 class CyclicLR(_WithMomentum):
-    """Up and down between `base_lr` and `max_lr` again and again (Smith 2015); `mode` says how the height changes.
-    ValueError for an unknown mode.
+    """Up and down between `base_lr` and `max_lr` again and again; the momentum goes the other way.
+
+    ``lr = base_lr + (max_lr - base_lr) * height * scale``; the height goes from 0 to 1 and back, the scale is 1,
+    ``1 / 2 ** (cycle - 1)`` with `mode` "triangular2", ``gamma ** step`` with "exp_range", or that of `scale_fn`
+
+    Raises: ValueError for an unknown mode without `scale_fn`, and for `cycle_momentum` without a momentum.
+    Source: Smith 2015.
 
     >>> course(CyclicLR, base_lr=0.5, max_lr=1.0, step_size_up=2)
     [0.5, 0.75, 1.0, 0.75, 0.5]

@@ -47,7 +47,7 @@ def cubic_minimum(a: Point, b: Point, bounds: tuple[Length, Length] | None = Non
 
 
 def strong_wolfe(
-    evaluate: Callable[[Any], Point], start: Point, t: Length, longest: Tensor, tolerance: float, limit: int
+    evaluate: Callable[[Length], Point], start: Point, t: Length, longest: Tensor, tolerance: float, limit: int
 ) -> tuple[Point, int]:
     """A step length that reduces the loss and the slope enough, and how often the loss was computed
     (Nocedal and Wright, algorithms 3.5 and 3.6). `longest` is the greatest component of the direction."""
@@ -67,7 +67,7 @@ def strong_wolfe(
 
 
 def _narrowed(
-    evaluate: Callable[[Any], Point], start: Point, bracket: list[Point], tries: int, longest: Tensor, tolerance: float,
+    evaluate: Callable[[Length], Point], start: Point, bracket: list[Point], tries: int, longest: Tensor, tolerance: float,
     limit: int,
 ) -> tuple[Point, int]:  # fmt: skip
     """The best point between two that enclose a minimum."""
@@ -97,11 +97,14 @@ def _narrowed(
 
 
 class LBFGS(Optimizer):
-    """Steps along an estimate of the inverse Hessian times the gradient, from the last `history_size` changes of both
-    (Liu and Nocedal 1989).
+    """Steps along an estimate of the inverse Hessian times the gradient, from the last `history_size` changes of both.
 
-    ``step(closure)`` makes up to `max_iter` steps of length `lr`, or as long as a "strong_wolfe" line search finds.
-    ValueError for several groups.
+    ``param -= t * H @ grad``, where H maps each remembered change of the gradient to that of the parameters
+
+    ``step(closure)`` makes up to `max_iter` of them: of length `lr`, or as long as a "strong_wolfe" line search finds.
+    State, at the first parameter: the last `old_stps` and `old_dirs`, each a vector of all parameters, `n_iter`, `func_evals`.
+    Raises: ValueError for several groups; RuntimeError for another `line_search_fn`.
+    Source: Liu and Nocedal 1989; Nocedal and Wright 2006, algorithms 3.5, 3.6 and 7.4.
 
     >>> descent(LBFGS, line_search_fn="strong_wolfe", steps=1)
     [[0.0, 0.0]]

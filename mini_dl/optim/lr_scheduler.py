@@ -35,8 +35,11 @@ ByEpoch: TypeAlias = Callable[[int], Any]
 
 
 class LambdaLR(LRScheduler):
-    """``lr = initial_lr * lr_lambda(epoch)``; `lr_lambda` is a function or one for each group.
-    ValueError for another number of them.
+    """A function of the epoch times the initial learning rate.
+
+    ``lr = initial_lr * lr_lambda(epoch)``; `lr_lambda` is a function, or a list of one for each group
+
+    Raises: ValueError for another number of functions.
 
     >>> course(LambdaLR, lambda epoch: 1 / (1 + epoch))
     [1.0, 0.5, 0.3333, 0.25, 0.2]
@@ -54,7 +57,11 @@ class LambdaLR(LRScheduler):
 
 
 class MultiplicativeLR(LambdaLR):
-    """``lr *= lr_lambda(epoch)``. TypeError unless it can be called.
+    """A function of the epoch times the learning rate before.
+
+    ``lr *= lr_lambda(epoch)``; `lr_lambda` is a function, or a list of one for each group
+
+    Raises: TypeError for what cannot be called; ValueError for another number of functions.
 
     >>> course(MultiplicativeLR, lambda epoch: 0.5 if epoch < 3 else 1)
     [1.0, 0.5, 0.25, 0.25, 0.25]
@@ -129,7 +136,11 @@ class _ByFactor(LRScheduler):
 
 
 class StepLR(_ByFactor):
-    """``lr *= gamma`` every `step_size` epochs.
+    """A factor every `step_size` epochs.
+
+    ``lr = initial_lr * gamma ** (epoch // step_size)``
+
+    Raises: TypeError unless `optimizer` is an Optimizer.
 
     >>> course(StepLR, step_size=2)
     [1.0, 1.0, 0.1, 0.1, 0.01]
@@ -147,7 +158,11 @@ class StepLR(_ByFactor):
 
 
 class MultiStepLR(_ByFactor):
-    """``lr *= gamma`` at each of the epochs `milestones`.
+    """A factor at each of the epochs `milestones`; one that is named twice counts twice.
+
+    ``lr = initial_lr * gamma ** (number of milestones up to epoch)``
+
+    Raises: TypeError unless `optimizer` is an Optimizer.
 
     >>> course(MultiStepLR, milestones=[1, 3])
     [1.0, 0.1, 0.1, 0.01, 0.01]
@@ -165,7 +180,11 @@ class MultiStepLR(_ByFactor):
 
 
 class ConstantLR(_ByFactor):
-    """``lr = initial_lr * factor`` for `total_iters` epochs, then ``initial_lr``. ValueError unless 0 <= factor <= 1.
+    """A constant fraction of the initial learning rate for `total_iters` epochs, then all of it.
+
+    ``lr = initial_lr * (factor if epoch < total_iters else 1)``
+
+    Raises: ValueError unless 0 <= factor <= 1.
 
     >>> course(ConstantLR, factor=0.5, total_iters=3)
     [0.5, 0.5, 0.5, 1.0, 1.0]
@@ -186,8 +205,12 @@ class ConstantLR(_ByFactor):
 
 
 class LinearLR(_ByFactor):
-    """``initial_lr`` times a factor that goes from `start_factor` to `end_factor` in `total_iters` epochs.
-    ValueError for factors outside [0, 1].
+    """A straight line between two fractions of the initial learning rate, often as a warm-up.
+
+    ``lr = initial_lr * (start_factor + (end_factor - start_factor) * min(epoch / total_iters, 1))``
+
+    Raises: ValueError for a `start_factor` outside (0, 1] or an `end_factor` outside [0, 1].
+    Source: as a warm-up, Goyal et al. 2017.
 
     >>> course(LinearLR, start_factor=0.25, total_iters=3)
     [0.25, 0.5, 0.75, 1.0, 1.0]
@@ -217,7 +240,11 @@ class LinearLR(_ByFactor):
 
 
 class ExponentialLR(_ByFactor):
-    """``lr *= gamma`` every epoch.
+    """A factor every epoch.
+
+    ``lr = initial_lr * gamma**epoch``
+
+    Raises: TypeError unless `optimizer` is an Optimizer.
 
     >>> course(ExponentialLR, gamma=0.5)
     [1.0, 0.5, 0.25, 0.125, 0.0625]
@@ -235,7 +262,12 @@ class ExponentialLR(_ByFactor):
 
 
 class PolynomialLR(_ByFactor):
-    """``initial_lr * (1 - epoch / total_iters) ** power``
+    """A power of what is left of `total_iters` epochs.
+
+    ``lr = initial_lr * (1 - min(epoch / total_iters, 1)) ** power``
+
+    Raises: TypeError unless `optimizer` is an Optimizer.
+    Source: Liu et al. 2015 (ParseNet), section 3.2.
 
     >>> course(PolynomialLR, total_iters=4, power=2.0)
     [1.0, 0.5625, 0.25, 0.0625, 0.0]
@@ -267,7 +299,12 @@ class _Cosine(LRScheduler):
 
 
 class CosineAnnealingLR(_Cosine):
-    """``eta_min + (initial_lr - eta_min) * (1 + cos(pi * epoch / T_max)) / 2`` (Loshchilov and Hutter 2016, without restarts).
+    """Half a cosine from the initial learning rate to `eta_min` in `T_max` epochs, and back in as many.
+
+    ``lr = eta_min + (initial_lr - eta_min) * (1 + cos(pi * epoch / T_max)) / 2``
+
+    Raises: TypeError unless `optimizer` is an Optimizer.
+    Source: Loshchilov and Hutter 2016, without its restarts.
 
     >>> course(CosineAnnealingLR, T_max=4, epochs=8)
     [1.0, 0.8536, 0.5, 0.1464, 0.0, 0.1464, 0.5, 0.8536]
@@ -296,8 +333,13 @@ class CosineAnnealingLR(_Cosine):
 
 
 class CosineAnnealingWarmRestarts(_Cosine):
-    """A cosine from ``initial_lr`` to `eta_min`, restarted after `T_0` epochs, then after `T_mult` times as many each time
-    (Loshchilov and Hutter 2016). ValueError unless both are positive ints.
+    """Half a cosine from the initial learning rate to `eta_min`, again and again, each time `T_mult` times as long.
+
+    ``lr = eta_min + (initial_lr - eta_min) * (1 + cos(pi * T_cur / T_i)) / 2``; `T_cur` counts from the last restart, and the
+    next one comes after `T_i` epochs: `T_0` at first
+
+    Raises: ValueError unless `T_0` and `T_mult` are positive ints, and for a negative epoch.
+    Source: Loshchilov and Hutter 2016.
 
     >>> course(CosineAnnealingWarmRestarts, T_0=2)
     [1.0, 0.5, 1.0, 0.5, 1.0]
@@ -349,8 +391,12 @@ class CosineAnnealingWarmRestarts(_Cosine):
 
 
 class ReduceLROnPlateau(LRScheduler):
-    """``lr *= factor`` when the metric given to ``step(metric)`` did not improve for more than `patience` epochs.
-    ValueError unless the factor is below 1.
+    """A factor when the metric given to ``step(metric)`` has not improved for more than `patience` epochs.
+
+    ``lr = max(lr * factor, min_lr)``; better is ``metric < best * (1 - threshold)``, or ``metric < best - threshold`` with "abs"
+
+    After that `cooldown` epochs do not count. With ``mode="max"`` better is greater, alike.
+    Raises: ValueError unless the factor is below 1, for an unknown mode, and for another number of `min_lr` than groups.
 
     >>> import mini_dl as torch
     >>> optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
@@ -462,7 +508,10 @@ class _Composed(LRScheduler):
 
 class SequentialLR(_Composed):
     """One schedule after the other; the next takes over at each of the epochs `milestones`.
-    ValueError unless there is one schedule more than milestones.
+
+    ``lr = schedulers[i](epoch - milestones[i - 1])`` with i the number of milestones up to the epoch
+
+    Raises: ValueError unless there is one schedule more than milestones, and for schedules of another optimizer.
 
     >>> course(lambda optimizer: SequentialLR(optimizer, [ConstantLR(optimizer, 0.5, 9), ExponentialLR(optimizer, 0.9)], [2]))
     [0.5, 0.5, 1.0, 0.9, 0.81]
@@ -507,7 +556,11 @@ class SequentialLR(_Composed):
 
 
 class ChainedScheduler(_Composed):
-    """All schedules at once, each changing what the previous one set. ValueError without a schedule.
+    """All schedules at once, each changing what the previous one set.
+
+    ``lr = initial_lr * (product of the factors of all schedules)``, for schedules that multiply
+
+    Raises: ValueError without a schedule, and for schedules of another optimizer.
 
     >>> course(lambda optimizer: ChainedScheduler([ConstantLR(optimizer, 0.5, 2), ExponentialLR(optimizer, 0.9)]))
     [0.5, 0.45, 0.81, 0.729, 0.6561]

@@ -13,11 +13,16 @@ from mini_dl.tensor import Tensor
 
 
 class Muon(Optimizer):
-    """Momentum whose direction is made (nearly) orthogonal by the iteration of Newton and Schulz (Jordan et al. 2024).
+    """Momentum made (nearly) orthogonal, for the matrices of hidden layers.
 
-    For the matrices of hidden layers. ``mean += (1 - momentum) * (grad - mean)``; the step is `mean`, or with `nesterov` the
-    point at `momentum` between `grad` and it, with all its singular values brought to about 1: that is computed in bfloat16, as
-    in torch. ValueError for a parameter that is not a matrix.
+    ``mean += (1 - momentum) * (grad - mean)``, and with `nesterov` ``mean' = grad + momentum * (mean - grad)``
+    ``param -= lr * factor * orthogonal(mean')``, where `ns_steps` steps of Newton and Schulz, in bfloat16 as in torch, bring all
+    singular values to about 1
+
+    The factor is ``sqrt(max(1, m / n))``, or ``0.2 * sqrt(max(m, n))`` with "match_rms_adamw".
+    State: `momentum_buffer` (m, n), as the parameter.
+    Raises: ValueError for a parameter that is not a matrix or options out of range; RuntimeError for a complex one.
+    Source: Jordan et al. 2024; "match_rms_adamw": Liu et al. 2025.
 
     >>> import mini_dl as torch
     >>> w = torch.zeros(2, 3, requires_grad=True)

@@ -24,8 +24,8 @@ from mini_dl.kernels.parallel import get_num_threads, share, worth_sharing
 from mini_dl.nn._types import Args, Function, Group, Hook, Options, Params, StateDict
 from mini_dl.nn.parameter import zero_grad_of
 from mini_dl.ops.foreach import _group_tensors_by_device_and_dtype
-from mini_dl.optim._recorded import Recorded, RecordedState, recorded_option
-from mini_dl.optim.updates import Buffers, State, new_step, update_in_single
+from mini_dl.optim._recorded import RecordedState, recorded, recorded_scalar
+from mini_dl.optim.updates import Buffers, State, new_step, update_in_single, with_tensors
 from mini_dl.tensor import Tensor, typename, wrap, written
 
 ParamsT: TypeAlias = Params
@@ -211,7 +211,7 @@ class Optimizer:
             if param._grad is not None:
                 (sparse if param._grad._sparse else found).append((param, self.state.get(param) or {}))
         options = Options()
-        options.__dict__.update([(n, v if v.__class__ in _PLAIN else _number(v)) for n, v in group.items()])
+        options.__dict__.update([(n, v if v.__class__ in _PLAIN else with_tensors(v, _scalar)) for n, v in group.items()])
         if sparse:
             self._update_sparse_ones(sparse, options)
         new = [(param, tensors) for param, tensors in found if not tensors]
@@ -242,7 +242,7 @@ class Optimizer:
             for param, _ in found:
                 written(param)
 
-    def _update_sparse_ones(self, found: list[tuple[Tensor, dict[str, Any]]], options: object) -> None:
+    def _update_sparse_ones(self, found: list[tuple[Tensor, dict[str, object]]], options: object) -> None:
         for param, tensors in found:
             self.update_sparse(param._array, param._grad, tensors, options)  # type: ignore[arg-type]
             if tensors:
@@ -255,14 +255,12 @@ class Optimizer:
 
     def _record_group(self, group: Group) -> None:
         """The same updates, recorded."""
-        options = Options(**{name: recorded_option(value) for name, value in group.items() if name != "params"})
+        options = Options(**{name: with_tensors(value, recorded_scalar) for name, value in group.items()})
         for param in group["params"]:
             if param._grad is None:
                 continue
-            array: Any = Recorded(param)
-            grad: Any = Recorded(param._grad)
-            state = RecordedState(self.state.get(param) or {})
-            self.update(array, grad, state, options)
+            array, state = recorded(param), RecordedState(self.state.get(param) or {})
+            self.update(array, recorded(param._grad), state, options)  # type: ignore[arg-type]
             if state:
                 self.state[param] = state.tensors
             for each in (*state.given.values(), array):
@@ -270,7 +268,7 @@ class Optimizer:
 
     def update(self, param: Array, grad: Array, state: State, group: Options) -> None:
         """Change the array `param` in place. `group` has the options as attributes; `state` is what earlier updates kept."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no `update`, the algorithm for one parameter")
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients of all parameters, or set them to zero."""
@@ -475,16 +473,12 @@ _PLAIN = frozenset([float, int, bool, type(None)])
 """Types of options that updates take as they are."""
 
 
-def _number(value: object) -> Any:
-    """An option as the algorithms expect it: tensors of one element become numbers."""
-    if isinstance(value, Tensor):
-        if value._array.size != 1:
-            raise RuntimeError(f"an option must be a number or a tensor of one element, but got one of shape {list(value.shape)}")
-        scalar = value._array.reshape(())[()]
-        return scalar if scalar.dtype.itemsize < 8 else scalar.item()  # of its type, which what is computed from it keeps
-    if type(value) is tuple:
-        return tuple([_number(v) for v in value])
-    return value
+def _scalar(option: Tensor) -> object:
+    """The number in an option that is a tensor."""
+    if option._array.size != 1:
+        raise RuntimeError(f"an option must be a number or a tensor of one element, but got one of shape {list(option.shape)}")
+    scalar = option._array.reshape(())[()]
+    return scalar if scalar.dtype.itemsize < 8 else scalar.item()  # of its type, which what is computed from it keeps
 
 
 def descent(kind: Callable[..., Optimizer], steps: int = 2, **options: object) -> list[list[float]]:

@@ -11,11 +11,15 @@ from mini_dl.optim.updates import State, chosen, refuse
 
 
 class Rprop(Optimizer):
-    """Steps by the sign of the gradient: longer while it stays (``etas[1]``), shorter and skipped when it flips (``etas[0]``)
-    (Riedmiller and Braun 1993).
+    """Steps by the sign of the gradient alone: each element has a step size of its own, which grows while the sign stays.
 
-    Each element has a step size of its own, which replaces the magnitude of the gradient: only the sign of the gradient is used.
-    It needs gradients of the whole data set. ValueError unless 0 < etas[0] < 1 < etas[1].
+    ``size *= etas[1]`` where the sign is that of the gradient before, ``etas[0]`` where it has turned, within `step_sizes`
+    ``param -= size * sign(grad)``, but not where the sign has turned
+
+    It needs gradients of the whole data set: those of mini-batches change their sign by chance.
+    State: `prev`, the gradient before, and `step_size`, in the shape of the parameter; `step`.
+    Raises: ValueError for a negative `lr`, or unless 0 < etas[0] < 1 < etas[1].
+    Source: Riedmiller and Braun 1993.
 
     >>> descent(Rprop, lr=0.1, steps=3)
     [[0.9, 1.9], [0.78, 1.78], [0.636, 1.636]]

@@ -92,7 +92,7 @@ class LRScheduler:
     _get_lr_called_within_step = False
     _is_initial = False
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
         tell_constructor(cls)
 
@@ -186,7 +186,7 @@ def _saved(part: object) -> Any:
     return None if part is None or isinstance(part, FunctionType) else part.__dict__.copy()
 
 
-def _restore(part: Any, state: Any) -> None:
+def _restore(part: object, state: Any) -> None:
     if isinstance(part, (list, tuple)):
         for one, its_state in zip(part, state):
             _restore(one, its_state)

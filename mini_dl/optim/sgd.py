@@ -15,10 +15,14 @@ from mini_dl.tensor import Tensor, wrap
 
 
 class SGD(Optimizer):
-    """``param -= lr * grad``, with momentum m: ``buffer = m * buffer + (1 - dampening) * grad; param -= lr * buffer``.
+    """Steps against the gradient, with momentum if asked for.
 
-    Nesterov's form steps along ``grad + m * buffer`` (Sutskever et al. 2013). The first buffer is the first gradient.
-    ValueError for Nesterov's form without momentum or with dampening.
+    ``param -= lr * grad``; with momentum m ``buffer = m * buffer + (1 - dampening) * grad; param -= lr * buffer``
+
+    `nesterov` steps along ``grad + m * buffer``. `weight_decay` adds ``weight_decay * param`` to the gradient.
+    State: `momentum_buffer` in the shape of the parameter, the gradient at first; without momentum none.
+    Raises: ValueError for negative options, for `nesterov` without momentum or with dampening.
+    Source: Robbins and Monro 1951; momentum: Polyak 1964; `nesterov`: Sutskever et al. 2013.
 
     >>> import mini_dl as torch
     >>> w = torch.tensor([1.0, 2.0], requires_grad=True)
@@ -84,8 +88,14 @@ class SGD(Optimizer):
 
 
 class ASGD(Optimizer):
-    """Shrinking steps and, from `t0` on, the average of the parameters in ``state["ax"]`` (Polyak and Juditsky 1992):
-    ``param = (1 - lambd * eta) * param - eta * grad`` with ``eta = lr / (1 + lambd * lr * step) ** alpha``.
+    """Steps that shrink and, from step `t0` on, the average of the parameters they lead to.
+
+    ``param = (1 - lambd * eta) * param - eta * grad; eta = lr / (1 + lambd * lr * step) ** alpha``
+    ``ax += mu * (param - ax); mu = 1 / max(1, step - t0)``
+
+    State: `ax`, the average, in the shape of the parameter; `step`, `eta`, `mu`.
+    Raises: ValueError for a negative `lr` or `weight_decay`.
+    Source: Polyak and Juditsky 1992.
 
     >>> descent(ASGD, lr=0.1)
     [[0.8, 1.6], [0.64, 1.28]]

@@ -14,13 +14,22 @@ from mini_dl.tensor import Tensor, wrap, written
 
 
 class SparseAdam(Optimizer):
-    """Adam that changes only the elements that a sparse gradient stores: means and parameters elsewhere stay as they are.
+    """`Adam` that changes only the elements that a sparse gradient stores; means and parameters elsewhere stay as they are.
 
-    RuntimeError for a dense gradient. ValueError for complex parameters.
+    ``mean += (1 - b1) * (grad - mean); square += (1 - b2) * (grad**2 - square)``
+    ``param -= lr * sqrt(1 - b2**step) / (1 - b1**step) * mean / (sqrt(square) + eps)``
+
+    State: `exp_avg`, `exp_avg_sq` in the shape of the parameter; `step`, an int.
+    Raises: RuntimeError for a dense gradient; ValueError for complex parameters and options that are not positive.
+    Source: Kingma and Ba 2014.
 
     >>> import mini_dl as torch
-    >>> torch.optim.SparseAdam([torch.zeros(2)], lr=0.1).defaults["betas"]
-    (0.9, 0.999)
+    >>> table = torch.nn.Embedding(3, 1, sparse=True)
+    >>> _ = torch.nn.init.zeros_(table.weight)
+    >>> table(torch.tensor([1])).sum().backward()
+    >>> torch.optim.SparseAdam(table.parameters(), lr=0.1).step()
+    >>> table.weight.detach().flatten()
+    tensor([ 0.0000, -0.1000,  0.0000])
     """
 
     def __init__(

@@ -194,8 +194,12 @@ def update_bn(loader: Iterable[Any], model: Module, device: Device = None) -> No
 
 
 class SWALR(LRScheduler):
-    """From the learning rate of each group to `swa_lr` in `anneal_epochs` epochs, along a line or a cosine.
-    ValueError for another strategy, or a negative number of epochs.
+    """From the learning rate of each group to `swa_lr` in `anneal_epochs` epochs, and constant from there.
+
+    ``lr = (1 - a) * initial_lr + a * swa_lr``; with t the fraction of the epochs a is t, or ``(1 - cos(pi * t)) / 2`` with "cos"
+
+    Raises: ValueError for another strategy, or a number of epochs that is negative or not an int.
+    Source: Izmailov et al. 2018.
 
     >>> course(SWALR, 0.2, anneal_epochs=4, anneal_strategy="linear")
     [1.0, 0.8, 0.6, 0.4, 0.2]

@@ -88,6 +88,13 @@ _NO_OPTIONS = {"self", "params", "__class__", "checks", "last"}
 _CHECKS: dict[str, Callable[[str, Any], None]] = {"lr": _check_learning_rate, "betas": _check_betas}
 
 
+def with_tensors(value: object, of_tensor: Callable[[Tensor], object]) -> object:
+    """An option, with what `of_tensor` gives for a tensor; in a tuple for each."""
+    if isinstance(value, Tensor):
+        return of_tensor(value)
+    return tuple([with_tensors(one, of_tensor) for one in value]) if type(value) is tuple else value
+
+
 def parts_of_decay(weight_decay: float, lr: float, decoupled: bool) -> tuple[float, float | None]:
     """The factor of the penalty in the gradient, 0 if the decay is `decoupled` from it; and the fraction of the parameter that a
     step then keeps, ``1 - lr * weight_decay``, or None for all of it."""
@@ -99,6 +106,8 @@ def parts_of_decay(weight_decay: float, lr: float, decoupled: bool) -> tuple[flo
 # ------------------------------------------------------------------------------------------------ state
 
 Buffers: TypeAlias = dict[tuple[tuple[int, ...], str], list[Array]]
+Pieces: TypeAlias = Iterable[tuple[Any, ...]]
+"""Pieces of arrays of one shape, None where an array was, and scratch arrays of their shape."""
 
 
 class State:
@@ -140,19 +149,21 @@ class State:
         """A 0-d array as a Python float, without gradient; recorded state gives a recorded scalar instead."""
         return float(self[name])
 
-    def put(self, name: str, value: float) -> None:
+    def put(self, name: str, value: object) -> None:
         """Write a number into a 0-d array, rounded to the default type even if loaded state has a wider one."""
-        self[name][...] = _step_dtype()(value)
+        self[name][...] = _step_dtype()(value)  # type: ignore[arg-type]
 
     def detached(self, array: Array) -> Array:
         """The array, without history if steps are recorded."""
         return array
 
-    def blocks(self, buffers: int, param: Array, *others: Array | None) -> Iterable[tuple[Any, ...]]:
+    def blocks(self, buffers: int, param: Array, *others: Array | None) -> Pieces:
         """Arrays of one shape in pieces that stay in the cache, with `buffers` scratch arrays per piece.
 
         The update loops over them and writes in place. Complex arrays come as their real and imaginary parts.
         """
+        if buffers > MOST_BUFFERS:
+            raise TypeError(f"an update may have {MOST_BUFFERS} buffers, not {buffers}: let what was read be written again")
         if param.size > SMALL or not param.ndim or param.dtype.kind not in FLOATING:
             return in_pieces(buffers, param, *others)
         key = (param.shape, param.dtype.char)

@@ -47,6 +47,22 @@ def refusal(name: str, layout: _device.layout) -> NotImplementedError:
     )
 
 
+def _of_values(name: str) -> Any:
+    """A property that is that of the values."""
+    return property(lambda self: getattr(self.kept, name))
+
+
+def _index_of(name: str, layout: _device.layout, along: str, number: int) -> Callable[[SparseTensor], Tensor]:
+    """The method of this name, which gives one of the two indices of a compressed tensor."""
+
+    def index(self: SparseTensor) -> Tensor:
+        _require(self, layout, f"{name} expected sparse {along} compressed tensor layout")
+        return self.index[number]
+
+    index.__name__ = index.__qualname__ = name
+    return index
+
+
 class SparseTensor(Tensor):
     """A tensor most of whose elements are zero and not stored; layout ``sparse_coo``, ``sparse_csr``, ``sparse_csc``,
     ``sparse_bsr`` or ``sparse_bsc``.
@@ -87,9 +103,7 @@ class SparseTensor(Tensor):
     def ndim(self) -> int:
         return len(self.whole)
 
-    @property
-    def dtype(self) -> _dtypes.dtype:
-        return self.kept.dtype
+    dtype, itemsize = _of_values("dtype"), _of_values("itemsize")
 
     @property
     def is_sparse(self) -> bool:
@@ -100,10 +114,6 @@ class SparseTensor(Tensor):
         return self.layout is CSR
 
     @property
-    def itemsize(self) -> int:
-        return self.kept.itemsize
-
-    @property
     def requires_grad(self) -> bool:
         return bool(self.kept.requires_grad)
 
@@ -111,13 +121,7 @@ class SparseTensor(Tensor):
     def requires_grad(self, on: bool) -> None:
         self.kept.requires_grad = on
 
-    @property
-    def grad_fn(self) -> Any:
-        return self.kept.grad_fn
-
-    @property
-    def is_leaf(self) -> bool:
-        return bool(self.kept.is_leaf)
+    grad_fn, is_leaf = _of_values("grad_fn"), _of_values("is_leaf")
 
     @property
     def grad(self) -> Tensor | None:
@@ -272,21 +276,8 @@ class SparseTensor(Tensor):
         if not self.merged:
             raise RuntimeError(f"Cannot get {what} on an uncoalesced tensor, please call .coalesce() first")
 
-    def crow_indices(self) -> Tensor:
-        _require(self, CSR, "crow_indices expected sparse row compressed tensor layout")
-        return self.index[0]
-
-    def col_indices(self) -> Tensor:
-        _require(self, CSR, "col_indices expected sparse row compressed tensor layout")
-        return self.index[1]
-
-    def ccol_indices(self) -> Tensor:
-        _require(self, CSC, "ccol_indices expected sparse column compressed tensor layout")
-        return self.index[0]
-
-    def row_indices(self) -> Tensor:
-        _require(self, CSC, "row_indices expected sparse column compressed tensor layout")
-        return self.index[1]
+    crow_indices, col_indices = _index_of("crow_indices", CSR, "row", 0), _index_of("col_indices", CSR, "row", 1)
+    ccol_indices, row_indices = _index_of("ccol_indices", CSC, "column", 0), _index_of("row_indices", CSC, "column", 1)
 
     # ---------------------------------------------------------------------------------------- other forms of it
 

@@ -1,4 +1,7 @@
-"""Pictures of the recorded graph: ``graph(tensor)``."""
+"""Pictures: ``graph(tensor)`` of what was recorded, which needs nothing else; ``curves`` and ``outlines``, drawn by matplotlib.
+
+The extra ``viz`` brings matplotlib: ``pip install 'mini-dl[viz]'``.
+"""
 
 from __future__ import annotations
 
@@ -8,21 +11,24 @@ import re
 import shutil
 import subprocess
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from itertools import pairwise
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mini_dl._dtypes import dtype, get_default_dtype, of_numpy
+from mini_dl._dtypes import Array, dtype, get_default_dtype, of_numpy
 from mini_dl.autograd.graph import AccumulateGrad
 from mini_dl.files.replacing import rewrite
 from mini_dl.nn import Module
 from mini_dl.tensor import Tensor
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.text import Text
 
 LEAF, OP, RESULT = "leaf", "op", "result"
 FILLS = {LEAF: "#e3edf7", OP: "#ffffff", RESULT: "#eef7f1"}
@@ -114,8 +120,8 @@ class Graph:
         return "\n".join([*lines, "}", ""])
 
     def svg(self) -> str:
-        """The picture as drawn by graphviz. RuntimeError if its program ``dot`` is not installed."""
-        return self._by_graphviz("svg").decode()
+        """The picture, drawn by graphviz if its program ``dot`` is installed, and else without any help."""
+        return self._by_graphviz("svg").decode() if shutil.which("dot") else _svg(self)
 
     def figure(self) -> Figure:
         """The picture as drawn by matplotlib, which must be installed (the extra ``viz``)."""
@@ -143,10 +149,10 @@ class Graph:
         return figure
 
     def save(self, path: str | Path) -> None:
-        """Write the text (.dot, .gv), or the picture in the format of the suffix: with graphviz if installed, else matplotlib."""
+        """Write the text (.dot, .gv), or the picture: .svg needs nothing else, another suffix graphviz or matplotlib."""
         path = Path(path)
-        if path.suffix in (".dot", ".gv"):
-            rewrite(path, self.dot)
+        if path.suffix in (".dot", ".gv", ".svg"):
+            rewrite(path, self.svg() if path.suffix == ".svg" else self.dot)
         else:
             rewrite(path, self._picture(path.suffix.removeprefix(".")))
 
@@ -154,8 +160,6 @@ class Graph:
         return f"Graph({len(self.vertices)} vertices, {len(self.arrows)} arrows)"
 
     def _by_graphviz(self, format: str) -> bytes:
-        if shutil.which("dot") is None:
-            raise RuntimeError("graphviz is not installed: there is no program named dot. figure() draws without it")
         return subprocess.run(["dot", f"-T{format}"], input=self.dot.encode(), capture_output=True, check=True).stdout
 
     def _picture(self, format: str) -> bytes:
@@ -165,11 +169,8 @@ class Graph:
         self.figure().savefig(file, format=format)
         return file.getvalue()
 
-    def _repr_svg_(self) -> str | None:
-        try:
-            return self._picture("svg").decode()
-        except ImportError:  # neither: the text is shown
-            return None
+    def _repr_svg_(self) -> str:
+        return self.svg()
 
 
 def _label(item: Vertex | Arrow) -> str:
@@ -180,18 +181,20 @@ def _label(item: Vertex | Arrow) -> str:
     return f"<{'<BR/>'.join(lines)}>"
 
 
-def _write(axes: Any, item: Vertex | Arrow, place: tuple[float, float], outline: str = "none") -> Any:
+def _write(axes: Axes, item: Vertex | Arrow, place: tuple[float, float], outline: str = "none") -> Text:
     """The text of a vertex in its box, or that of an arrow over the line, and the gradient below it.
 
     Vertices are drawn before the arrows (whose zorder is 3), which end at boxes of known sizes.
     """
     clear = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
-    font = {"fontsize": 8, "ha": "center"}
     if item.grad:
-        below = (0, -6 - 5.5 * len(item.lines))
-        axes.annotate(item.grad, place, below, textcoords="offset points", va="top", color=RED, bbox=clear, zorder=4, **font)
+        axes.annotate(
+            item.grad, place, (0, -6 - 5.5 * len(item.lines)), textcoords="offset points",
+            fontsize=8, ha="center", va="top", color=RED, bbox=clear, zorder=4,
+        )  # fmt: skip
     box = {"boxstyle": BOXES[outline], "facecolor": FILLS[item.kind], "edgecolor": GREY} if isinstance(item, Vertex) else clear
-    return axes.text(*place, "\n".join(item.lines), va="center", bbox=box, zorder=2 if isinstance(item, Vertex) else 5, **font)
+    order = 2 if isinstance(item, Vertex) else 5
+    return axes.text(*place, "\n".join(item.lines), fontsize=8, ha="center", va="center", bbox=box, zorder=order)
 
 
 # ------------------------------------------------------------------------------------------------ what was recorded
@@ -249,7 +252,7 @@ def _place(tensor: Tensor) -> tuple[int, int]:
 
 
 def _output_of(node: Any, number: int) -> tuple[tuple[int, ...], dtype]:
-    shape, kind = (node.shape[number], node.dtype[number]) if node.several else (node.shape, node.dtype)
+    shape, kind = (node.shape_[number], node.dtype_[number]) if node.several_ else (node.shape_, node.dtype_)
     return tuple(shape), of_numpy(kind)
 
 
@@ -310,3 +313,203 @@ def _layout(count: int, arrows: list[tuple[int, int]]) -> tuple[Points, list[Poi
     least = min(across)
     points = [(float(d), a - least) for d, a in zip(depth, across)]
     return points[:count], [[points[i] for i in way] for way in ways]
+
+
+# ------------------------------------------------------------------------------------------------ drawn as SVG
+
+LETTER, LINE, MARGIN = 7.0, 14.0, 10.0
+"""In pixels: the width of a letter on average, the height of a line, the space around the picture."""
+GAP, ACROSS, DOWN = 40.0, 66.0, 84.0
+"""Between boxes along the arrows, from left to right; between boxes side by side, at least; and from top to bottom."""
+
+
+def _svg(graph: Graph) -> str:
+    places, ways = _layout(len(graph.vertices), [(arrow.start, arrow.end) for arrow in graph.arrows])
+    boxes = [_size(vertex) for vertex in graph.vertices]
+    at = _from_left(graph, places, boxes) if graph.direction == "LR" else _from_top(places, boxes)
+    drawn: list[str] = []
+    written: list[str] = []  # over all lines and boxes
+    for arrow, way in zip(graph.arrows, ways):
+        points = [at(point) for point in way]
+        points[0] = _border(points[0], points[1], boxes[arrow.start])
+        points[-1] = _border(points[-1], points[-2], boxes[arrow.end])
+        line = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+        drawn.append(f'<polyline points="{line}" fill="none" stroke="{GREY}" marker-end="url(#arrowhead)"/>')
+        if arrow.lines:
+            (x, y), (right, below) = points[:2]
+            written += _lines(arrow, (x + right) / 2, (y + below) / 2)
+    for vertex, place, (width, height) in zip(graph.vertices, places, boxes):
+        x, y = at(place)
+        rounding = {"box": 3.0, "circle": height / 2, "ellipse": height / 2}[vertex.outline]
+        box = f'<rect x="{x - width / 2:.1f}" y="{y - height / 2:.1f}" width="{width:.1f}" height="{height:.1f}"'
+        drawn.append(f'{box} rx="{rounding:g}" fill="{FILLS[vertex.kind]}" stroke="{GREY}"/>')
+        drawn += _lines(vertex, x, y)
+    ends = [at(point) for points in (places, *ways) for point in points]
+    width = max(x for x, _ in ends) + max(width for width, _ in boxes) / 2 + MARGIN
+    height = max(y for _, y in ends) + max(height for _, height in boxes) / 2 + LINE + MARGIN
+    size = f'width="{width:.0f}" height="{height:.0f}"'
+    style = 'font-family="Helvetica, Arial, sans-serif" font-size="12" text-anchor="middle"'
+    arrowhead = 'id="arrowhead" markerWidth="8" markerHeight="6" refX="8" refY="3" orient="auto"'
+    return "\n".join(
+        [
+            f'<svg xmlns="http://www.w3.org/2000/svg" {size} viewBox="0 0 {width:.0f} {height:.0f}" {style}>',
+            f'<defs><marker {arrowhead}><path d="M0,0 L8,3 L0,6 z" fill="{GREY}"/></marker></defs>',
+            f'<rect {size} rx="6" fill="#ffffff"/>',
+            *drawn,
+            *written,
+            "</svg>\n",
+        ]
+    )
+
+
+def _size(item: Vertex | Arrow) -> tuple[float, float]:
+    """Width and height of a box around the text, its gradient left out, which stands below."""
+    return max(26.0, LETTER * max(map(_letters, item.lines)) + 14), max(26.0, LINE * len(item.lines) + 8)
+
+
+def _letters(text: str) -> float:
+    """How many letters wide: those of Korean, Chinese and Japanese take nearly two."""
+    return sum(1.7 if letter > "\u1100" else 1 for letter in text)
+
+
+def _from_left(graph: Graph, places: Points, boxes: Points) -> Callable[[tuple[float, float]], tuple[float, float]]:
+    """From (depth, across) to pixels: each depth as far from the one before as its boxes and the texts on the arrows need."""
+    depths = range(int(max(depth for depth, _ in places)) + 1)
+    widths = [max([box[0] for place, box in zip(places, boxes) if place[0] == depth], default=0.0) for depth in depths]
+    texts = [[_letters(line) for line in (*arrow.lines, arrow.grad)] for arrow in graph.arrows]
+    gaps = [
+        GAP + LETTER * max([max(text) for text, arrow in zip(texts, graph.arrows) if places[arrow.start][0] == depth], default=0)
+        for depth in depths
+    ]
+    centers = [MARGIN + widths[0] / 2]
+    for depth in depths[1:]:
+        centers.append(centers[-1] + widths[depth - 1] / 2 + gaps[depth - 1] + widths[depth] / 2)
+    top = MARGIN + max(height for _, height in boxes) / 2
+    most = max([len(arrow.lines) + bool(arrow.grad) for arrow in graph.arrows], default=0)
+    across = max(ACROSS, 2 * LINE * most + 10)  # where two arrows meet, the middles of both are half as far apart
+    return lambda point: (centers[int(point[0])], top + across * point[1])
+
+
+def _from_top(places: Points, boxes: Points) -> Callable[[tuple[float, float]], tuple[float, float]]:
+    widest, highest = (max(box[i] for box in boxes) for i in (0, 1))
+    return lambda point: (MARGIN + widest / 2 + (widest + 20) * point[1], MARGIN + highest / 2 + DOWN * point[0])
+
+
+def _border(place: tuple[float, float], towards: tuple[float, float], box: tuple[float, float]) -> tuple[float, float]:
+    """Where the line from the middle of a box to another point leaves the box."""
+    across, down = towards[0] - place[0], towards[1] - place[1]
+    share = min([size / 2 / abs(way) for size, way in zip(box, (across, down)) if way] or [0.0])
+    return place[0] + share * across, place[1] + share * down
+
+
+def _lines(item: Vertex | Arrow, x: float, y: float) -> list[str]:
+    """The text of a box, or over an arrow with a white edge around the letters; the gradient below it."""
+    edge = "" if isinstance(item, Vertex) else ' stroke="#ffffff" stroke-width="4" paint-order="stroke"'
+    top = y - LINE * (len(item.lines) - 1) / 2 + 4
+    written = [
+        f'<text x="{x:.1f}" y="{top + LINE * i:.1f}" fill="#1c1f23"{edge}>{html.escape(line)}</text>'
+        for i, line in enumerate(item.lines)
+    ]
+    if item.grad:
+        below = y + _size(item)[1] / 2 + 11 if isinstance(item, Vertex) else top + LINE * len(item.lines)
+        edge = ' stroke="#ffffff" stroke-width="4" paint-order="stroke"'
+        written.append(f'<text x="{x:.1f}" y="{below:.1f}" fill="{RED}"{edge}>{html.escape(item.grad)}</text>')
+    return written
+
+
+# ------------------------------------------------------------------------------------------------ drawn by matplotlib
+
+COLORS = ("#c2410c", "#1d4ed8", "#0f766e", "#7c3aed", "#ca8a04", "#be185d", "#4d7c0f", "#475569")
+FONTS = "NanumGothic", "Noto Sans CJK KR", "Noto Sans KR", "Malgun Gothic", "Apple SD Gothic Neo", "AppleGothic"
+"""Those with Korean letters; the first that is installed is taken. The first of all comes with `koreanize-matplotlib`."""
+
+
+class Picture:
+    """A figure of matplotlib, which a notebook shows and a program saves."""
+
+    def __init__(self, figure: Figure) -> None:
+        self.figure = figure
+
+    def save(self, path: str | Path) -> None:
+        """In the format of the suffix: .png, .svg, .pdf."""
+        rewrite(path, self._drawn(Path(path).suffix.removeprefix(".")))
+
+    def __repr__(self) -> str:
+        width, height = self.figure.get_size_inches()
+        return f"Picture({width:g} x {height:g} inches)"
+
+    def _repr_png_(self) -> bytes:
+        return self._drawn("png")
+
+    def _drawn(self, format: str) -> bytes:
+        file = io.BytesIO()
+        self.figure.savefig(file, format=format, dpi=120)
+        return file.getvalue()
+
+
+def curves(
+    courses: Mapping[str, Sequence[float] | tuple[Sequence[float], Sequence[float]]],
+    *,
+    xlabel: str = "",
+    ylabel: str = "",
+    title: str = "",
+    log: bool = False,
+) -> Picture:
+    """Curves by their names, each of values y or of a pair (x, y); with `log` on a logarithmic scale. Needs matplotlib.
+
+    >>> from mini_dl.utils.viz import curves
+    >>> curves({"training": [2.3, 1.1, 0.7], "test": [2.3, 1.3, 1.0]}, xlabel="epoch", ylabel="loss")  # doctest: +SKIP
+    Picture(6.4 x 3.4 inches)
+    """
+    figure = _blank(6.4, 3.4)
+    axes = figure.subplots()
+    for i, (name, course) in enumerate(courses.items()):
+        x, y = course if isinstance(course, tuple) else (range(len(course)), course)
+        axes.plot(x, y, color=COLORS[i % len(COLORS)], label=name)
+    axes.set(xlabel=xlabel, ylabel=ylabel, title=title, yscale="log" if log else "linear")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
+    return Picture(_with_letters(figure))
+
+
+def outlines(shapes: Mapping[str, Array], columns: int = 3) -> Picture:
+    """Closed outlines in the plane, by their names, each of points (n, 2); in gray behind each the first. Needs matplotlib."""
+    rows = -(-len(shapes) // columns)
+    figure = _blank(2.7 * columns, 2.8 * rows)
+    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    first = next(iter(shapes.values()))
+    for axes, (title, points) in zip(grid.flat, shapes.items()):
+        axes.plot(*first.T, color="#c7ccd1", lw=1)
+        axes.fill(*points.T, color=COLORS[0], alpha=0.25)
+        axes.plot(*points.T, color=COLORS[0], lw=1.6)
+        axes.set(title=title, aspect="equal")
+        axes.spines[["top", "right"]].set_visible(False)
+    return Picture(_with_letters(figure))
+
+
+def _blank(width: float, height: float) -> Figure:
+    """A figure that pyplot does not know, so that nobody need close it."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def korean_font() -> str | None:
+    """The name of an installed font that has Korean letters, for matplotlib; None if there is none."""
+    from matplotlib import font_manager
+
+    package = find_spec("koreanize_matplotlib")  # it is not imported: that would change the settings of matplotlib
+    if package is not None and package.submodule_search_locations and FONTS[0] not in font_manager.get_font_names():
+        font_manager.fontManager.addfont(Path(package.submodule_search_locations[0], "fonts", "NanumGothic.ttf"))
+    installed = set(font_manager.get_font_names())
+    return next((name for name in FONTS if name in installed), None)
+
+
+def _with_letters(figure: Figure) -> Figure:
+    """Texts with Korean letters get a font that has them."""
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        if re.search("[가-힣]", text.get_text()) and (family := korean_font()) is not None:
+            text.set_fontfamily([family, "DejaVu Sans"])
+    return figure

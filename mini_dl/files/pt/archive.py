@@ -83,7 +83,7 @@ class Archive:
                 raise RecordError(f"file in archive is not in a subdirectory {_shown(self.folder)}: {_shown(name)}")
             key = name[len(self.folder) :].lower()
             if "\ufffd" in _shown(key):
-                raise RecordError(f"the archive has a record whose name is no text: {_shown(key)}")
+                raise RecordError(f"the archive has a record whose name is not text: {_shown(key)}")
             if key in self.records:
                 raise RecordError(f"the archive has two records of the name {_shown(key)}")
             self.records[key] = entry

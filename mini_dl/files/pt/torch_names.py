@@ -37,6 +37,7 @@ MOVED = {
     "mini_dl.autograd.mode.inference_mode": "torch.autograd.grad_mode.inference_mode",
     "mini_dl.autograd.mode.no_grad": "torch.autograd.grad_mode.no_grad",
     "mini_dl.autograd.mode.set_grad_enabled": "torch.autograd.grad_mode.set_grad_enabled",
+    "mini_dl.distributed.data_parallel.DistributedDataParallel": "torch.nn.parallel.distributed.DistributedDataParallel",
     "mini_dl.kernels.mersenne.Generator": "torch._C.Generator",
     "mini_dl.nn.modules.attention.MultiheadAttention": "torch.nn.modules.activation.MultiheadAttention",
     "mini_dl.nn.modules.hooked_call.WithModule": "torch.nn.modules.module._WrappedHook",

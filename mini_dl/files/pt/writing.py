@@ -72,6 +72,14 @@ def write_pt(
         _write_record(records, sink, f"{name}/version", b"3\n")
 
 
+def write_pickle(obj: object, file: object) -> None:
+    """Write a plain pickle of `obj` with torch's names; RuntimeError if tensors are in it."""
+    writer = _Writer(file, 2, True)
+    writer.dump(obj)
+    if writer.contents:
+        raise RuntimeError("a plain pickle holds no tensors: use save")
+
+
 class _Sink:
     """A file that is written only forward, from its current position on: offsets in an archive count from there."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from mini_dl import _dtypes
@@ -67,13 +68,18 @@ class _NormBase(Scaled):
 
 
 class _BatchNorm(_NormBase):
-    def forward(self, input: Tensor) -> Tensor:
-        self._check_input_dim(input)
+    def momentum_of_step(self) -> float:
+        """How much the next batch counts in the running statistics; the batch is counted."""
         factor = 0.0 if self.momentum is None else self.momentum
         if self.training and self.track_running_stats and self.num_batches_tracked is not None:
             self.num_batches_tracked.add_(1)
             if self.momentum is None:  # the mean over all batches
                 factor = 1.0 / float(self.num_batches_tracked)
+        return factor
+
+    def forward(self, input: Tensor) -> Tensor:
+        self._check_input_dim(input)
+        factor = self.momentum_of_step()
         keep = not self.training or self.track_running_stats
         mean, var = (self.running_mean, self.running_var) if keep else (None, None)
         by_batch = self.training or (self.running_mean is None and self.running_var is None)
@@ -129,9 +135,14 @@ class BatchNorm3d(_BatchNorm):
     dims = (5,)
 
 
+over_processes: Callable[[Any, Tensor], Tensor | None] | None = None
+"""What normalizes a batch that lies in several processes; set where ``torch.distributed`` is used."""
+
+
 class SyncBatchNorm(_BatchNorm):
-    """``out = (input - mean) / sqrt(var + eps) * weight + bias``: batch norm; in one process there is nothing to synchronize
-    with.
+    """``out = (input - mean) / sqrt(var + eps) * weight + bias``: batch norm over the samples of all processes of `process_group`.
+
+    In one process it is that of its batch.
 
     Shapes: (N, C, *) -> (N, C, *).
     Raises: ValueError for fewer than two dimensions, or no channels.
@@ -157,6 +168,14 @@ class SyncBatchNorm(_BatchNorm):
             raise ValueError(f"expected at least 2D input (got {input.ndim}D input)")
         if input.shape[1] == 0:
             raise ValueError("SyncBatchNorm number of input channels should be non-zero")
+
+    def forward(self, input: Tensor) -> Tensor:
+        by_batch = self.training or (self.running_mean is None and self.running_var is None)
+        if over_processes is None or not by_batch:
+            return super().forward(input)
+        self._check_input_dim(input)
+        output = over_processes(self, input)
+        return super().forward(input) if output is None else output
 
     @classmethod
     def convert_sync_batchnorm(cls, module: Module, process_group: object = None) -> Module:

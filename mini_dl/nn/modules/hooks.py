@@ -29,19 +29,19 @@ class _Identity:
     asked: frozenset[str] = frozenset()
 
     def backward(self, node: Node, grads: Sequence[Tensor | None]) -> list[Tensor]:
-        expected = zip(grads, node.shape, node.dtype)
+        expected = zip(grads, node.shape_, node.dtype_)
         return [wrap(np.zeros(shape, dtype)) if grad is None else grad for grad, shape, dtype in expected]
 
 
 def through_identity(tensors: Sequence[Tensor]) -> tuple[Node, list[Tensor]]:
     """The same tensors behind one new node."""
     node = SeveralNode(_Identity(), [edge_of(t) for t in tensors], {}, tensors[0]._array)
-    node.shape, node.dtype = [t._array.shape for t in tensors], [t._array.dtype for t in tensors]
-    outs = [alias(t) if edge is None else as_it_came(t) for t, edge in zip(tensors, node.edges)]
+    node.shape_, node.dtype_ = [t._array.shape for t in tensors], [t._array.dtype for t in tensors]
+    outs = [alias(t) if edge is None else as_it_came(t) for t, edge in zip(tensors, node.edges_)]
     if at_work.anywhere:
         for tensor, out in zip(tensors, outs):
             at_work.passed_on(tensor, out)
-    for i, (out, edge) in enumerate(zip(outs, node.edges)):
+    for i, (out, edge) in enumerate(zip(outs, node.edges_)):
         if edge is not None:
             out._edge = (node, i)
     return node, outs

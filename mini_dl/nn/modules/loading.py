@@ -111,7 +111,9 @@ def load_own(
                     unexpected_keys.append(key)
 
 
-def _load_tensor(module: Module, name: str, target: Tensor, key: str, source: Any, assign: bool, error_msgs: list[str]) -> None:
+def _load_tensor(
+    module: Module, name: str, target: Tensor, key: str, source: object, assign: bool, error_msgs: list[str]
+) -> None:
     if not isinstance(source, Tensor):
         error_msgs.append(
             f'While copying the parameter named "{key}", expected torch.Tensor or Tensor-like object from checkpoint but '

@@ -25,7 +25,7 @@ def locate(error: Exception, module: Module, args: tuple[Any, ...]) -> None:
             note_place(error, module, args)
 
 
-def note_place(error: Exception, module: Module, args: tuple[Any, ...]) -> None:
+def note_place(error: Exception, module: Module, args: tuple[object, ...]) -> None:
     own = error.__dict__
     if "_raised_in" not in own:
         said = expectation(module, args)

@@ -104,7 +104,7 @@ class Module:
         if self.call_super_init:
             super().__init__(*args, **kwargs)
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
         tell_constructor(cls)
 
@@ -516,7 +516,7 @@ class Module:
         hooks = global_backward_hooks(full)
         return [*hooks, *self._backward_hooks.values()] if self._is_full_backward_hook is full else hooks
 
-    def _call_impl(self, *args: Any, **kwargs: Any) -> Any:
+    def _call_impl(self, *args: object, **kwargs: object) -> Any:
         try:
             if (
                 self._forward_hooks

@@ -110,7 +110,7 @@ class RNNBase(Module):
     def _flat_weights(self) -> list[Any]:
         return [getattr(self, name) for name in self._flat_weights_names]
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
+    def __setstate__(self, state: dict[str, object]) -> None:
         """What torch keeps next to the parameters is computed from them here."""
         super().__setstate__({name: value for name, value in state.items() if name not in _COMPUTED})
 
@@ -207,7 +207,19 @@ def _refuse_projection(options: Kwargs) -> None:
         raise ValueError("proj_size argument is only supported for LSTM, not RNN or GRU")
 
 
-class RNN(RNNBase):
+if TYPE_CHECKING:
+
+    class _WithOneState(RNNBase):
+        @overload
+        def __call__(self, input: Tensor, hx: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
+        @overload
+        def __call__(self, input: PackedSequence, hx: Tensor | None = None) -> tuple[PackedSequence, Tensor]: ...
+        def __call__(self, input: Any, hx: Any = None) -> Any: ...
+else:
+    _WithOneState = RNNBase
+
+
+class RNN(_WithOneState):
     """``h[t] = tanh(x[t] @ W_ih.T + b_ih + h[t - 1] @ W_hh.T + b_hh)``, or with relu, in `num_layers` layers.
 
     Shapes: (L, N, input_size), state (D * num_layers, N, hidden_size) -> (L, N, D * hidden_size), state, where D is 2 if
@@ -228,14 +240,9 @@ class RNN(RNNBase):
             batch_first: bool = False, dropout: float = 0.0, bidirectional: bool = False, device: Device = None,
             dtype: DType = None,
         ) -> None: ...  # fmt: skip
-        @overload
-        def __call__(self, input: Tensor, hx: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
-        @overload
-        def __call__(self, input: PackedSequence, hx: Tensor | None = None) -> tuple[PackedSequence, Tensor]: ...
-        def __call__(self, input: Any, hx: Any = None) -> Any: ...
     else:
 
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
+        def __init__(self, *args: object, **kwargs: object) -> None:
             _refuse_projection(kwargs)
             if len(args) > 3:
                 nonlinearity, args = args[3], (*args[:3], *args[4:])
@@ -280,7 +287,7 @@ class LSTM(RNNBase):
         def __call__(self, input: Any, hx: Any = None) -> Any: ...
     else:
 
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
+        def __init__(self, *args: object, **kwargs: object) -> None:
             super().__init__("LSTM", *args, **kwargs)
 
     def _sizes(self) -> tuple[int, ...]:
@@ -292,7 +299,7 @@ class LSTM(RNNBase):
         return tuple(hx)
 
 
-class GRU(RNNBase):
+class GRU(_WithOneState):
     """``h[t] = (1 - z) * n + z * h[t - 1]`` with gates `r` and `z`, and
     ``n = tanh(x[t] @ W_in.T + b_in + r * (h[t - 1] @ W_hn.T + b_hn))``,
     ``r = sigmoid(x[t] @ W_ir.T + b_ir + h[t - 1] @ W_hr.T + b_hr)``, and `z` likewise.
@@ -313,14 +320,9 @@ class GRU(RNNBase):
             batch_first: bool = False, dropout: float = 0.0, bidirectional: bool = False, device: Device = None,
             dtype: DType = None,
         ) -> None: ...  # fmt: skip
-        @overload
-        def __call__(self, input: Tensor, hx: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
-        @overload
-        def __call__(self, input: PackedSequence, hx: Tensor | None = None) -> tuple[PackedSequence, Tensor]: ...
-        def __call__(self, input: Any, hx: Any = None) -> Any: ...
     else:
 
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
+        def __init__(self, *args: object, **kwargs: object) -> None:
             _refuse_projection(kwargs)
             super().__init__("GRU", *args, **kwargs)
 

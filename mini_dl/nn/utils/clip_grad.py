@@ -36,6 +36,12 @@ def _gradients(parameters: Tensors) -> list[Tensor]:
     return [p._grad for p in _listed(parameters) if p._grad is not None]
 
 
+def _norm(tensor: Tensor, norm_type: float) -> Tensor:
+    """The norm of a tensor; of one whose rows lie in several processes, that of all of them."""
+    whole = getattr(tensor, "full_norm", None)
+    return vector_norm(tensor, norm_type) if whole is None else whole(norm_type)
+
+
 @_without_recording
 def get_total_norm(
     tensors: Tensors, norm_type: float = 2.0, error_if_nonfinite: bool = False, foreach: bool | None = None
@@ -51,7 +57,7 @@ def get_total_norm(
     norm_type, listed = float(norm_type), _listed(tensors)
     if not listed:
         return tensor(0.0)
-    total = vector_norm(stack([vector_norm(t, norm_type) for t in listed]), norm_type)
+    total = vector_norm(stack([_norm(t, norm_type) for t in listed]), norm_type)
     if error_if_nonfinite and not total.isfinite():
         raise RuntimeError(
             f"The total norm of order {norm_type} for gradients from `parameters` is non-finite, so it cannot be clipped. To "

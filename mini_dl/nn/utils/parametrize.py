@@ -358,7 +358,7 @@ def _subclass_with(plain: Any, names: frozenset[str]) -> type:
     def __getstate__(self: Module) -> NoReturn:
         raise RuntimeError("Serialization of parametrized modules is only supported through state_dict().")
 
-    def __deepcopy__(self: Module, memo: dict[int, Any]) -> Any:
+    def __deepcopy__(self: Module, memo: dict[int, object]) -> Any:
         if id(self) not in memo:
             memo[id(self)] = replica = Module.__new__(type(self))
             replica.__setstate__(copy.deepcopy(plain.__getstate__(self), memo))

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
+from mini_dl import _parallel_names
 from mini_dl.kernels.mersenne import Generator
 from mini_dl.ops.random import randperm
 from mini_dl.utils.data.sampler import Sampler
@@ -20,7 +21,9 @@ class DistributedSampler(Sampler[T]):
 
     Some indices are repeated so that all processes read equally many; with `drop_last`, some are left out instead.
 
-    Raises: ValueError unless `rank` is one of the processes; RuntimeError if one of the two is not given.
+    By default the processes are those of ``torch.distributed``.
+
+    Raises: ValueError unless `rank` is one of them, and without a group of processes; RuntimeError without mpi4py.
 
     >>> sampler = torch.utils.data.DistributedSampler(range(10), num_replicas=4, rank=1, shuffle=False)
     >>> list(sampler), len(sampler)
@@ -37,7 +40,7 @@ class DistributedSampler(Sampler[T]):
         drop_last: bool = False,
     ) -> None:
         if num_replicas is None or rank is None:
-            raise RuntimeError("Requires distributed package to be available, or both `num_replicas` and `rank` to be given")
+            num_replicas, rank = _of_this_process(num_replicas, rank)
         if rank >= num_replicas or rank < 0:
             raise ValueError(f"Invalid rank {rank}, rank should be in the interval [0, {num_replicas - 1}]")
         self.dataset, self.num_replicas, self.rank = dataset, num_replicas, rank
@@ -62,3 +65,11 @@ class DistributedSampler(Sampler[T]):
     def set_epoch(self, epoch: int) -> None:
         """Shuffle differently from now on: call it before each epoch."""
         self.epoch = epoch
+
+
+def _of_this_process(num_replicas: int | None, rank: int | None) -> tuple[int, int]:
+    """The number of processes and the rank of this one, where they are not given."""
+    if _parallel_names.processes is None:
+        raise RuntimeError("Requires distributed package to be available, or both `num_replicas` and `rank` to be given")
+    known = _parallel_names.processes()
+    return known[0] if num_replicas is None else num_replicas, known[1] if rank is None else rank

@@ -1,0 +1,87 @@
+"""Operands that lie in the memory that is written: torch refuses them where it can tell.
+
+Two tensors are compared only if the elements of each fill a piece of memory; of others torch says nothing, and what is written is
+computed before.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mini_dl._dtypes import Array
+from mini_dl._meta import is_hollow
+from mini_dl._unseen import is_unseen
+from mini_dl.autograd.mode import at_work
+from mini_dl.autograd.places import address_of
+from mini_dl.tensor import Tensor
+
+APART = frozenset(
+    "addr cat column_stack concat concatenate cross dstack gather ger hstack index_add index_copy index_put index_reduce "
+    "index_select kron masked_select median mode nanmedian nonzero outer put row_stack scatter scatter_add scatter_reduce "
+    "stack take take_along_dim vstack".split()
+)
+"""Functions whose operands may not even be the very tensor that is written."""
+UNASKED = frozenset(
+    "addbmm addmv alias_copy all amax amin any argmax argmin bmm bucketize chain_matmul cholesky cholesky_inverse "
+    "cholesky_solve complex cummax cummin detach_copy diag diff diagonal_copy dot float_power frobenius_norm hash_tensor "
+    "histc histogram inner inverse isin kthvalue log_softmax logsumexp lu lu_solve masked_scatter matmul matrix_power mean "
+    "mm multinomial mv mvlgamma nanmean nanmedian nanquantile nansum norm nuclear_norm orgqr ormqr polar prod quantile "
+    "resize_as searchsorted slice_copy slice_scatter softmax split_copy squeeze_copy std sum t_copy tensordot topk tril "
+    "triu unsqueeze_copy var vdot view_as_complex_copy view_as_real_copy ndtr multigammaln".split()
+)
+"""Functions of which torch asks nothing: it computes them apart, or writes what it goes on reading."""
+
+
+def is_dense(array: Array) -> bool:
+    """Whether the elements fill a piece of memory, in any order of the dimensions."""
+    return array.flags.forc or array.transpose(np.argsort([-step for step in array.strides])).flags.c_contiguous
+
+
+def meeting(target: Array, other: Array) -> str:
+    """How two arrays lie that fill a piece of memory each: "" apart, "partly" together, or "wholly"."""
+    if not np.may_share_memory(target, other) or is_hollow(target) or is_hollow(other):
+        return ""
+    if not (target.size and other.size and is_dense(target) and is_dense(other)):
+        return ""
+    if is_unseen(target) or is_unseen(other):
+        return ""
+    alike = address_of(target) == address_of(other) and target.nbytes == other.nbytes and target.strides == other.strides
+    return "wholly" if alike else "partly"
+
+
+def meets(target: Tensor, value: Tensor, entirely: bool = False) -> bool:
+    """Whether torch refuses `value` where `target` is written; `entirely`: also the tensor itself."""
+    array, other = target._array, value._array
+    if array is other:
+        return entirely and array.size > 0
+    if array.base is None and other.base is None:
+        return False
+    return meeting(array, other) in (("partly", "wholly") if entirely else ("partly",))
+
+
+def is_met(target: Tensor, values: Any, entirely: bool = False) -> bool:
+    """Whether one of `values`, or of the tensors in them, lies in a part of the memory of `target`."""
+    if target._sparse or at_work.anywhere:
+        return False
+    for value in values:
+        if isinstance(value, Tensor):
+            if not value._sparse and meets(target, value, entirely):
+                return True
+        elif type(value) in (list, tuple) and is_met(target, value, entirely):
+            return True
+    return False
+
+
+def check_operands(target: Tensor, values: Any, entirely: bool = False) -> None:
+    """RuntimeError if one of `values` lies in a part of the memory of `target`."""
+    if is_met(target, values, entirely):
+        raise shared_memory()
+
+
+def shared_memory() -> RuntimeError:
+    return RuntimeError(
+        "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory location. "
+        "Please clone() the tensor before performing the operation."
+    )

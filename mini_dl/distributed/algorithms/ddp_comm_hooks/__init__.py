@@ -1,0 +1,1 @@
+"""Hooks by which `DistributedDataParallel` averages gradients."""

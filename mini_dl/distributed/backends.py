@@ -1,0 +1,47 @@
+"""The backends of torch by name, of which MPI stands for two."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+HERE = ("mpi", "gloo", "undefined")
+"""The names that lead to MPI; a program that names none gets it too."""
+
+
+class Backend(str):
+    """The backends by name: ``Backend.GLOO`` is "gloo". Called with a name, it is that name in small letters."""
+
+    __slots__ = ()
+    UNDEFINED: ClassVar[str] = "undefined"
+    GLOO: ClassVar[str] = "gloo"
+    NCCL: ClassVar[str] = "nccl"
+    UCC: ClassVar[str] = "ucc"
+    MPI: ClassVar[str] = "mpi"
+    XCCL: ClassVar[str] = "xccl"
+    FAKE: ClassVar[str] = "fake"
+    backend_list: ClassVar[list[str]] = [UNDEFINED, GLOO, NCCL, XCCL, UCC, MPI, FAKE]
+    default_device_backend_map: ClassVar[dict[str, str]] = {"cpu": GLOO}
+
+    def __new__(cls, name: Any) -> Any:
+        if not isinstance(name, str):
+            raise ValueError("Backend constructor parameter must be string-ish")
+        return name.lower()
+
+
+def checked_backend(backend: str | None) -> str:
+    """The name of a backend that is here; of several by device, that of the CPU counts. RuntimeError for others."""
+    name: str = Backend("undefined" if backend is None else backend)
+    by_device = dict(each.partition(":")[::2] for each in name.split(",")) if ":" in name else {"cpu": name}
+    chosen = by_device.get("cpu", next(iter(by_device.values())))
+    if chosen in HERE:
+        return name
+    if chosen in Backend.backend_list:
+        raise RuntimeError(f"Distributed package doesn't have {chosen.upper()} built in")
+    raise ValueError(f"Unknown backend {chosen!r}: mini_dl has mpi, for which gloo stands too")
+
+
+def is_backend_available(backend: str) -> bool:
+    """Whether the backend of this name is here."""
+    from mini_dl.distributed.mpi import is_available
+
+    return is_available() and backend.lower().rpartition("cpu:")[2].partition(",")[0] in HERE[:2]

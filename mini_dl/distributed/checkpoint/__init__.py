@@ -1,0 +1,16 @@
+"""Checkpoints that several processes write and read together, each its own part: the format of ``torch.distributed.checkpoint``.
+
+A folder holds ``.metadata``, which says what there is and where, and a file for each process. A checkpoint is replaced as a
+whole: new files get new names, then ``.metadata`` is replaced, then the old files go.
+"""
+
+from mini_dl.distributed.checkpoint.filesystem import FileSystemReader as FileSystemReader, FileSystemWriter as FileSystemWriter
+from mini_dl.distributed.checkpoint.loading import load as load, load_state_dict as load_state_dict
+from mini_dl.distributed.checkpoint.metadata import (
+    BytesStorageMetadata as BytesStorageMetadata,
+    CheckpointException as CheckpointException,
+    ChunkStorageMetadata as ChunkStorageMetadata,
+    Metadata as Metadata,
+    TensorStorageMetadata as TensorStorageMetadata,
+)
+from mini_dl.distributed.checkpoint.saving import async_save as async_save, save as save, save_state_dict as save_state_dict

@@ -1,0 +1,51 @@
+"""Nested dicts and lists as one dict with names such as ``model.layer.weight``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mini_dl.tensor import Tensor
+
+Path = tuple[Any, ...]
+
+
+def flattened(state_dict: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Path]]:
+    """What is in a nested dict by name, and the way to each. ValueError for two of one name."""
+    values: dict[str, Any] = {}
+    paths: dict[str, Path] = {}
+
+    def visit(path: Path, value: Any) -> None:
+        if isinstance(value, Mapping):
+            for key, one in value.items():
+                visit((*path, str(key)), one)
+        elif isinstance(value, list) and _has_more_inside(value):
+            for number, one in enumerate(value):
+                visit((*path, number), one)
+        else:
+            name = ".".join(map(str, path))
+            if name in values:
+                raise ValueError(f"duplicated flatten key {name}")
+            values[name], paths[name] = value, path
+
+    visit((), state_dict)
+    return values, paths
+
+
+def _has_more_inside(values: list[Any]) -> bool:
+    """Whether a list holds tensors or dicts."""
+    return any([isinstance(one, (Mapping, Tensor)) or (isinstance(one, list) and _has_more_inside(one)) for one in values])
+
+
+def put(state_dict: Any, path: Path, value: Any) -> None:
+    """Put `value` where `path` leads in a nested dict. Keys that are not text are found by their text."""
+    at = state_dict
+    for key in path[:-1]:
+        at = at[_own_key(at, key)]
+    at[_own_key(at, path[-1])] = value
+
+
+def _own_key(container: Any, key: Any) -> Any:
+    if isinstance(container, Mapping) and key not in container:
+        return next((own for own in container if str(own) == key), key)
+    return key

@@ -1,0 +1,105 @@
+"""MPI, through mpi4py: where it is found, and how memory of tensors is handed to it."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from mini_dl._dtypes import HALVES, Array, NumpyType, buffer_of
+from mini_dl.distributed.reducing import RedOpType, check_reduces
+from mini_dl.tensor import Tensor, written
+
+INSTALL = "torch.distributed needs mpi4py and an MPI library: pip install 'mini_dl[mpi]' mpich"
+
+
+def is_available() -> bool:
+    """Whether several processes can work together: whether mpi4py is installed."""
+    return importlib.util.find_spec("mpi4py") is not None
+
+
+@functools.cache
+def mpi() -> Any:
+    """The module ``mpi4py.MPI``, whose first import initializes MPI. ImportError, with what to install, if there is none."""
+    try:
+        from mpi4py import MPI
+    except (ImportError, RuntimeError) as error:  # without the package; without a library of MPI
+        raise ImportError(f"{INSTALL} ({error})") from error
+    return MPI
+
+
+Comm: TypeAlias = Any
+"""A communicator of mpi4py, which may not be installed."""
+Request: TypeAlias = Any
+"""What MPI is doing."""
+Message: TypeAlias = list[Any]
+"""Memory and the type of its elements, as mpi4py takes them."""
+Back = Callable[[], None]
+"""What is called once the data have arrived."""
+
+
+def memory_of(tensor: Tensor) -> Array:
+    """The elements of a tensor in a row, to be read: a view where they lie so, else a copy."""
+    return np.ascontiguousarray(buffer_of(tensor._array)).reshape(-1)
+
+
+def memory_for(tensor: Tensor, filled: bool = True) -> tuple[Array, Back]:
+    """Memory of a tensor in a row, to be written, and what brings it back: nothing to copy where the elements lie so.
+
+    Without `filled`, memory that must be copied need not hold the elements before.
+    """
+    array = buffer_of(tensor._array)
+    if array.flags.c_contiguous:
+        return array.reshape(-1), lambda: written(tensor)
+    row = np.ascontiguousarray(array).reshape(-1) if filled else np.empty(array.size, array.dtype)
+
+    def back() -> None:
+        array[...] = row.reshape(array.shape)
+        written(tensor)
+
+    return row, back
+
+
+def as_bytes(row: Array) -> Message:
+    """Elements in a row as a message of bytes."""
+    return [row.view(np.uint8), mpi().BYTE]
+
+
+# ------------------------------------------------------------------------------------------------ reductions
+
+LOGICAL = {"SUM": "LOR", "MAX": "LOR", "BOR": "LOR", "PRODUCT": "LAND", "MIN": "LAND", "BAND": "LAND", "BXOR": "LXOR"}
+"""The reductions of truth values."""
+UFUNC: dict[str, np.ufunc] = {"SUM": np.add, "PRODUCT": np.multiply, "MIN": np.minimum, "MAX": np.maximum}
+
+
+def reduction(op: RedOpType, tensor: Tensor, *rows: Array) -> tuple[list[Message], Request]:
+    """The rows of elements of the type of `tensor` as messages that can be reduced, and MPI's operation.
+
+    RuntimeError for what gloo does not reduce.
+    """
+    MPI, kind = mpi(), tensor._array.dtype
+    check_reduces(op, kind)
+    op = RedOpType.SUM if op is RedOpType.AVG else op  # divided by the number of ranks in the end
+    if kind.char in HALVES:
+        return [[row.view(np.uint16), MPI.UINT16_T] for row in rows], _of_halves(op.name, kind)
+    if kind.kind == "b":
+        return [[row, MPI.C_BOOL] for row in rows], getattr(MPI, LOGICAL[op.name])
+    if kind.kind == "c":  # two real numbers
+        kind = np.dtype(f"f{kind.itemsize // 2}")
+        rows = tuple([row.view(kind) for row in rows])
+    code = MPI.Datatype.fromcode(kind.char)
+    return [[row, code] for row in rows], getattr(MPI, "PROD" if op.name == "PRODUCT" else op.name)
+
+
+@functools.cache
+def _of_halves(name: str, kind: NumpyType) -> Request:
+    """The reduction of numbers of 16 bits, which MPI does not know."""
+
+    def reduce(given: Any, kept: Any, datatype: object) -> None:
+        a, b = (np.frombuffer(each, np.uint16).view(kind) for each in (given, kept))
+        UFUNC[name](a, b, out=b)
+
+    return mpi().Op.Create(reduce, commute=True)

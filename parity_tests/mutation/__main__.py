@@ -1,0 +1,190 @@
+"""The mutation score: small changes of the code, and whether a test notices.
+
+    python -m tox run -e mutation                          # the lines changed since `main`
+    python -m tox run -e mutation mini_dl/ops --sample 50  # some mutants of files or folders
+    python -m tox run -e mutation --sample 500 --seed 1    # some of all that the score speaks of
+
+Every mutant is run against the tests and the rows of torch's tables that touch its line, cheapest first, until one fails. Which
+those are is found once for each state of the tree, by a run of everything under coverage (`.mutation/`), which is also the clean
+baseline. A mutant is *killed* when a unit fails that passes without it, *survived* if all pass; *timeout* if a unit runs on;
+*undecided* if its `--budget` was spent before all had run; *no test selected* if nothing touches the line; *error* if it could
+not be tried. Accepted equivalents, each with a reason, stand in ``parity_tests/mutation/accepted.toml``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import random
+import re
+import subprocess
+import sys
+import time
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from parity_tests.mutation import accepted, mapping, running, server
+from parity_tests.mutation.mutants import Mutant, mutants_of
+from parity_tests.mutation.server import ROOT
+
+SCOPE = ("ops", "nn", "optim", "autograd", "_*", "serialization.py", "utils/data")
+"""What the score speaks of, below ``mini_dl/``."""
+OPEN = (running.SURVIVED, running.UNDECIDED, running.UNSELECTED, running.ERROR)
+
+
+def files_of(paths: list[str]) -> list[str]:
+    """The source files at or below these paths, relative to the root."""
+    found: set[Path] = set()
+    for path in paths:
+        for place in sorted(ROOT.glob(path)) or [ROOT / path]:
+            found |= set(place.rglob("*.py")) if place.is_dir() else {place}
+    missing = [str(path) for path in found if not path.exists()]
+    if missing:
+        raise SystemExit(f"no such file: {' '.join(missing)}")
+    return sorted(str(path.resolve().relative_to(ROOT)) for path in found if path.suffix == ".py")
+
+
+def changed_lines(reference: str) -> dict[str, set[int]]:
+    """file -> lines of the package that are new or changed since a commit, in the working tree."""
+    base = git("merge-base", reference, "HEAD").strip()
+    return lines_of(git("diff", "-U0", "--no-color", base, "--", "mini_dl/*.py"))
+
+
+def git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
+def lines_of(diff: str) -> dict[str, set[int]]:
+    """file -> the lines that a diff without context adds."""
+    found: dict[str, set[int]] = {}
+    file = ""
+    for line in diff.splitlines():
+        if line.startswith("+++ "):
+            file = line[6:] if line.startswith("+++ b/") else ""
+        elif file and (hunk := re.match(r"@@ -\S+ \+(\d+)(?:,(\d+))? @@", line)):
+            first, count = int(hunk[1]), int(hunk[2] or 1)
+            found.setdefault(file, set()).update(range(first, first + count))
+    return {file: lines for file, lines in found.items() if lines}
+
+
+def chosen(options: argparse.Namespace) -> list[Mutant]:
+    """The mutants that the command asks for."""
+    if options.again:
+        return unfinished(options.json)
+    if not options.paths and options.sample is None:
+        changed = changed_lines(options.since)
+        return [m for file in sorted(changed) for m in mutants_of(file) if changed[file] & set(range(m.lines[0], m.lines[1] + 1))]
+    paths = options.paths or [f"mini_dl/{part}" for part in SCOPE]
+    found = [mutant for file in files_of(paths) for mutant in mutants_of(file)]
+    if options.sample is not None and options.sample < len(found):
+        found = random.Random(options.seed).sample(found, options.sample)
+    return found
+
+
+def unfinished(file: Path) -> list[Mutant]:
+    """The mutants of the last run that no test has killed, as they are in the files now."""
+    wanted = Counter(identity(row) for row in json.loads(file.read_text(encoding="utf-8"))["mutants"] if row["status"] in OPEN)
+    found = [mutant for name in sorted({key[0] for key in wanted}) for mutant in mutants_of(name)]
+    return [mutant for mutant in found if identity(row_of(running.Result(mutant, ""))) in wanted]
+
+
+def identity(row: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(row[key] for key in ("file", "function", "kind", "before", "after", "nth"))
+
+
+def row_of(result: running.Result) -> dict[str, Any]:
+    """A result as it stands in the file: `nth` tells changes apart that read the same."""
+    mutant = result.mutant
+    twins = [other for other in mutants_of(mutant.file) if accepted.key_of(other) == accepted.key_of(mutant)]
+    row = asdict(result)
+    row.update(row.pop("mutant"), line=mutant.line, nth=twins.index(mutant))
+    for key in ("number", "lines", "statement", "at_import"):
+        del row[key]
+    row["seconds"] = round(row["seconds"], 2)
+    return row
+
+
+# ------------------------------------------------------------------------------------------------ the report
+
+
+def report_of(rows: list[dict[str, Any]], options: argparse.Namespace, baseline: dict[str, str]) -> dict[str, Any]:
+    reasons = accepted.accepted()
+    for row in rows:
+        row["accepted"] = reasons.get(tuple(row[key] for key in accepted.KEYS), "") if row["status"] != running.KILLED else ""
+    counted = [row for row in rows if not row["accepted"]]
+    counts = Counter(row["status"] for row in counted)
+    killed = counts[running.KILLED] + counts[running.TIMEOUT]
+    return {
+        "when": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "asked": {"paths": options.paths, "sample": options.sample, "seed": options.seed, "since": options.since},
+        "counts": {**{status: counts[status] for status in running.STATUSES}, "equivalent": len(rows) - len(counted)},
+        "score": killed / len(counted) if counted else None,
+        "failing without a mutant": baseline,
+        "mutants": sorted(rows, key=lambda row: (row["file"], row["line"], row["kind"], row["before"], row["after"], row["nth"])),
+    }
+
+
+def write(report: dict[str, Any], file: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = file.with_suffix(f".{os.getpid()}")
+    unfinished.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    os.replace(unfinished, file)
+
+
+def summary(report: dict[str, Any]) -> str:
+    counts, score = report["counts"], report["score"]
+    parts = ", ".join(f"{number} {status}" for status, number in counts.items() if number)
+    return f"{parts or 'no mutants'}" + (f"; score {score:.1%} of those that are not equivalent" if score is not None else "")
+
+
+def parser() -> argparse.ArgumentParser:
+    found = argparse.ArgumentParser(
+        prog="python -m parity_tests.mutation", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    found.add_argument("paths", nargs="*", metavar="PATH", help="files, folders or patterns below the root")
+    found.add_argument("--sample", type=int, metavar="N", help="so many, drawn by the seed")
+    found.add_argument("--seed", type=int, default=0)
+    found.add_argument("--since", default="main", metavar="COMMIT", help="without PATH and --sample: the lines changed since")
+    found.add_argument("--again", action="store_true", help="those of the last run that were not killed")
+    found.add_argument("--partly", action="store_true", help="ask only the units that are mapped already")
+    found.add_argument("--budget", type=float, default=60.0, help="seconds of the processor for one mutant")
+    found.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    found.add_argument("--json", type=Path, default=ROOT / "report" / "mutation.json")
+    return found
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = parser().parse_args(arguments)
+    if old := accepted.outdated(accepted.accepted()):
+        raise SystemExit("accepted.toml: no such mutants: " + "; ".join(old))
+    before = json.loads(options.json.read_text(encoding="utf-8"))["mutants"] if options.again else []
+    mutants = chosen(options)
+    print(f"{len(mutants)} mutants", flush=True)
+    server.preload()
+    found = mapping.mapped(options.workers, options.partly)
+    print(
+        f"{len(found.units)} units, {len(found.failing)} are not asked: they fail without a mutant, or are not mapped", flush=True
+    )
+    began, rows = time.monotonic(), list[dict[str, Any]]()
+    for result in running.Runner(found, options.budget, options.workers).results(mutants):
+        rows.append(row_of(result))
+        place = f"{len(rows)} of {len(mutants)}, {time.monotonic() - began:.0f} s"
+        print(f"{place}: {result.status}: {result.mutant} {result.unit} ({result.ran} of {result.selected})", flush=True)
+        tried = {identity(row) for row in rows}
+        write(report_of([*rows, *(row for row in before if identity(row) not in tried)], options, found.failing), options.json)
+    if not rows:
+        return 0
+    report = json.loads(options.json.read_text(encoding="utf-8"))
+    for row in report["mutants"]:
+        if row["status"] in OPEN and not row["accepted"]:
+            print(f"{row['status']}: {row['file']}:{row['line']} {row['function']}: {row['before']} -> {row['after']}")
+    print(summary(report))
+    return int(any(row["status"] in OPEN and not row["accepted"] for row in report["mutants"]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,50 @@
+"""The ledger of mutants that are accepted as equivalent: ``accepted.toml``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import tomllib
+
+from parity_tests.mutation.mutants import Mutant, mutants_of
+
+FILE = Path(__file__).with_name("accepted.toml")
+KEYS = ("file", "function", "kind", "before", "after")
+
+
+class AcceptedError(Exception):
+    pass
+
+
+def key_of(mutant: Mutant) -> tuple[str, ...]:
+    return tuple(getattr(mutant, key) for key in KEYS)
+
+
+def parse(text: str) -> dict[tuple[str, ...], str]:
+    """(file, function, kind, before, after) -> reason; strict about keys, reasons and rows that say the same."""
+    table: dict[str, Any] = tomllib.loads(text)
+    if set(table) - {"equivalent"}:
+        raise AcceptedError(f"unknown tables: {sorted(set(table) - {'equivalent'})}")
+    found: dict[tuple[str, ...], str] = {}
+    for row in table.get("equivalent", []):
+        if set(row) != {*KEYS, "reason"}:
+            raise AcceptedError(f"an equivalent has the keys {[*KEYS, 'reason']}: {row}")
+        if len(row["reason"].split()) < 4:
+            raise AcceptedError(f"an equivalent has a reason: {row}")
+        key = tuple(row[name] for name in KEYS)
+        if key in found:
+            raise AcceptedError(f"twice: {key}")
+        found[key] = row["reason"]
+    return found
+
+
+def accepted() -> dict[tuple[str, ...], str]:
+    return parse(FILE.read_text(encoding="utf-8"))
+
+
+def outdated(rows: dict[tuple[str, ...], str]) -> list[str]:
+    """Rows that fit no mutant any more."""
+    files = {key[0] for key in rows}
+    known = {key_of(mutant) for file in files for mutant in mutants_of(file)}
+    return [" | ".join(key) for key in rows if key not in known]

@@ -1,0 +1,106 @@
+"""What can notice a mutant, in units that can be run one by one: rows of torch's tables, and tests by their id.
+
+A row is named ``op|add|float64``. A test is named as pytest does: ``tests/test_init.py::test_xavier``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+ROWS = {"test_sweep.py", "test_modules.py", "test_optimizers.py"}
+"""Files that run torch's tables, whose rows are units of their own."""
+ABOUT_OTHER_THINGS = {
+    "test_architecture.py", "test_blinding.py", "test_book.py", "test_census.py", "test_commands.py",
+    "test_examples.py", "test_fuzz_files.py", "test_import_walk.py", "test_imports.py", "test_instruments.py", "test_mutation.py",
+    "test_packaging.py", "test_passing_through.py", "test_report.py", "test_runner.py", "test_shipping.py", "test_targets.py",
+    "test_viz.py",
+}  # fmt: skip
+"""Files about the repository, about the tests, or that run in processes of their own, where a mutant is not planted."""
+
+OPTIONS = ("-o", "addopts=--strict-markers", "-p", "no:cacheprovider", "-p", "no:terminal", "-p", "no:xdist", "--assert=plain")
+
+
+def test_files() -> list[str]:
+    found = [path for folder in ("parity_tests", "tests") for path in sorted((ROOT / folder).glob("test_*.py"))]
+    found.sort(key=lambda path: "twins" not in path.name)
+    return [str(path.relative_to(ROOT)) for path in found if path.name not in ROWS | ABOUT_OTHER_THINGS]
+
+
+def is_row(unit: str) -> bool:
+    return "|" in unit and "::" not in unit
+
+
+def group(unit: str) -> str:
+    """Units of one group are alike: the rows of a table, the tests of a file."""
+    return unit.split("|")[0] if is_row(unit) else unit.split("::")[0]
+
+
+def run_row(unit: str) -> str | None:
+    """Why a row of torch's tables fails; None if it passes."""
+    from parity_tests import tables
+
+    kind, name, dtype = unit.split("|")
+    return tables.complaint(kind, name, dtype)
+
+
+class Watcher:
+    """A plugin of pytest: tells of each test when it begins and whether it failed."""
+
+    def __init__(self, begins: Callable[[str], None], ended: Callable[[str, str | None, float], None]) -> None:
+        self.begins, self.ended = begins, ended
+        self.why: str | None = None
+        self.running = ""
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self, item: Any, nextitem: Any) -> Any:
+        self.why, self.running, began = None, item.nodeid, time.process_time()
+        self.begins(item.nodeid)
+        try:
+            return (yield)
+        finally:
+            self.ended(item.nodeid, self.why, time.process_time() - began)
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        if report.failed and self.why is None:
+            crash = getattr(report.longrepr, "reprcrash", None)
+            self.why = f"{report.when}: {crash.message if crash else report.longrepr}"[:300]
+
+    def pytest_internalerror(self, excrepr: Any) -> None:
+        """What a test did breaks pytest, which breaks off: as in the suite, it is noticed."""
+        if self.running:
+            self.ended(self.running, f"pytest broke off: {excrepr}"[-300:], 0.0)
+
+    def pytest_collectreport(self, report: Any) -> None:
+        if report.failed:
+            self.ended(str(report.nodeid), f"collection: {report.longrepr}"[:300], 0.0)
+
+
+@contextlib.contextmanager
+def _at_root() -> Iterator[None]:
+    before = os.getcwd()
+    os.chdir(ROOT)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+def run_tests(tests: list[str], watcher: Watcher, stop: bool) -> int:
+    """Run tests by their ids, or files of tests; what the watcher is told counts, and whether anything ran at all."""
+    import hypothesis
+
+    hypothesis.settings.register_profile("mutation", derandomize=True, database=None, deadline=None)
+    hypothesis.settings.load_profile("mutation")
+    with _at_root():
+        status = int(pytest.main([*OPTIONS, *(["-x"] * stop), *tests], plugins=[watcher]))
+    if status not in (0, 1, 5):
+        raise RuntimeError(f"pytest ended with {status}")
+    return status

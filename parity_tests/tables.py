@@ -1,0 +1,78 @@
+"""What the suite runs of torch's tables: which entries, in which types, with which checks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from parity_tests import adapter, ledger
+from parity_tests.judging import FAIL, SKIP, Outcome
+from parity_tests.modules import run_module
+from parity_tests.ops import CHECKS, run_entry
+from parity_tests.optimizers import run_optimizer
+from parity_tests.settling import WIDE
+
+IN_ONE_TYPE = ("fwgrad_bwgrad", "vmap", "vmap_grad")
+"""Checks of how derivatives and batches are put together, which float64 settles: ``parity_tests.sweep`` runs them in any type."""
+OTHERS = ("int64", "bool", "complex64", "uint8", "int32", "float16", "complex128")
+
+
+def entries() -> list[adapter.Entry]:
+    return [entry for entry in adapter.entries() if entry.resolves()]
+
+
+def main_dtypes(entry: adapter.Entry) -> list[str]:
+    """float64 and float32, or else the first type the op is defined for."""
+    found = [dtype for dtype in WIDE if dtype in entry.dtypes]
+    return found or [dtype for dtype in OTHERS if dtype in entry.dtypes][:1]
+
+
+def other_dtypes(entry: adapter.Entry) -> list[str]:
+    return [dtype for dtype in OTHERS[:3] if dtype in entry.dtypes and dtype not in main_dtypes(entry)]
+
+
+def checks_in(entry: adapter.Entry, dtype: str) -> tuple[str, ...]:
+    """The checks of an entry in a type."""
+    if dtype in main_dtypes(entry):
+        return tuple(check for check in CHECKS if check not in IN_ONE_TYPE or dtype != "float32" or "float64" not in entry.dtypes)
+    return ("forward", "grad") if dtype in entry.gradient_dtypes else ("forward",)
+
+
+# ------------------------------------------------------------------------------------------------ rows by name
+
+
+def rows() -> Iterator[tuple[str, str, str]]:
+    """(kind, name, dtype) of all that the suite runs, of the three tables."""
+    for entry in entries():
+        yield from (("op", repr(entry), dtype) for dtype in main_dtypes(entry) + other_dtypes(entry))
+    for module in adapter.module_entries():
+        if module.resolves():
+            yield from (("module", repr(module), dtype) for dtype in WIDE if dtype in module.dtypes)
+    for optimizer in adapter.optimizer_entries():
+        if optimizer.resolves():
+            yield from (("optimizer", repr(optimizer), dtype) for dtype in WIDE if not optimizer.sparse or dtype == "float32")
+
+
+def outcomes_of(kind: str, name: str, dtype: str) -> Iterator[Outcome]:
+    table: list[Any] = {"op": adapter.entries, "module": adapter.module_entries, "optimizer": adapter.optimizer_entries}[kind]()
+    entry = next(entry for entry in table if repr(entry) == name)
+    if kind == "op":
+        return iter(run_entry(entry, dtype, checks_in(entry, dtype)))
+    return iter(run_module(entry, dtype) if kind == "module" else run_optimizer(entry, dtype))
+
+
+def complaint(kind: str, name: str, dtype: str) -> str | None:
+    """The first failure of a row that the ledger does not take, as soon as it is seen; None if there is none."""
+    failures: dict[str, list[Outcome]] = {}
+    ran, executed = set(), 0
+    for outcome in outcomes_of(kind, name, dtype):
+        ran.add(outcome.check)
+        executed += outcome.status != SKIP
+        if outcome.status == FAIL:
+            if (name, dtype, outcome.check) not in ledger.gaps():
+                return f"{outcome.check} {outcome.place}: {outcome.why}"
+            failures.setdefault(outcome.check, []).append(outcome)
+    complaints, _ = ledger.judge(name, dtype, failures, ran)
+    if not executed:
+        complaints.append("not one case was executed")
+    return complaints[0] if complaints else None

@@ -1,0 +1,203 @@
+"""The mutation command: what it changes, which tests it asks, and how it tells what became of a mutant."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from parity_tests.mutation import __main__ as command, accepted, mapping, mutants, running, server, units
+from parity_tests.mutation.mutants import Mutant
+
+SOURCE = '''"""Text."""
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    LIMIT = 1
+
+@op(input=lambda grad, input: grad * 2)
+def scaled(input: int, factor: float = 0.5) -> int:
+    """Text."""
+    if input is None:
+        raise ValueError("no input" + 1)
+    out = input + -factor
+    out += call(input, keep=True)
+    self.kept = out
+    return out if out < 3 and not input else "a" + "b"
+'''
+
+
+@pytest.fixture
+def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    (tmp_path / "source.py").write_text(SOURCE)
+    monkeypatch.setattr(mutants, "ROOT", tmp_path)
+    mutants.mutants_of.cache_clear()
+    return "source.py"
+
+
+def test_every_kind_of_change_is_made_and_texts_are_left_alone(source: str) -> None:
+    found = [(m.line, m.kind, m.before, m.after) for m in mutants.mutants_of(source)]
+    assert set(found) >= {
+        (7, "operator", "grad * 2", "grad / 2"),
+        (7, "constant", "2", "3"),
+        (7, "sign", "lambda grad, input: grad * 2", "lambda grad, input: -(grad * 2)"),
+        (7, "keyword", "op(input=lambda grad, input: grad * 2)", "op()"),
+        (8, "constant", "0.5", "0.55"),
+        (10, "comparison", "input is None", "input is not None"),
+        (11, "statement", "raise ValueError('no input' + 1)", "pass"),
+        (12, "operator", "input + -factor", "input - -factor"),
+        (12, "sign", "-factor", "factor"),
+        (13, "operator", "out += call(input, keep=True)", "out -= call(input, keep=True)"),
+        (13, "statement", "out += call(input, keep=True)", "pass"),
+        (13, "keyword", "call(input, keep=True)", "call(input)"),
+        (13, "constant", "True", "False"),
+        (14, "statement", "self.kept = out", "pass"),
+        (15, "comparison", "out < 3", "out <= 3"),
+        (15, "comparison", "out < 3", "out >= 3"),
+        (15, "condition", "out < 3 and (not input)", "out < 3 or not input"),
+        (15, "condition", "not input", "input"),
+        (15, "constant", "3", "4"),
+    }
+    assert {line for line, *_ in found} == {7, 8, 10, 11, 12, 13, 14, 15}
+    assert len([1 for line, *_ in found if line == 11]) == 1  # not within what is raised
+    assert not any("'a'" in before and kind == "operator" for _, kind, before, _ in found if before.startswith("'"))
+
+
+def test_a_mutant_compiles_and_differs_in_its_own_place(source: str) -> None:
+    original = mutants.parsed(source)
+    for mutant in mutants.mutants_of(source):
+        assert mutants.code_of(mutant).co_code is not None
+    assert mutants.ast.dump(original) == mutants.ast.dump(mutants.parsed(source))
+
+
+def test_what_runs_at_import_is_told_from_what_is_called(source: str) -> None:
+    by_before = {(m.before, m.after): m.at_import for m in mutants.mutants_of(source)}
+    assert by_before["op(input=lambda grad, input: grad * 2)", "op()"] and by_before["0.5", "0.55"]
+    assert not by_before["grad * 2", "grad / 2"] and not by_before["input + -factor", "input - -factor"]
+
+
+# ------------------------------------------------------------------------------------------------ selection
+
+
+def mutant(line: int, at_import: bool = False, function: str = "f") -> Mutant:
+    return Mutant("a.py", 0, (line, line), (line, line), at_import, "sign", "-x", "x", function)
+
+
+@pytest.fixture
+def found(monkeypatch: pytest.MonkeyPatch) -> mapping.Map:
+    made = mapping.Map()
+    made.add({"units": [("op|a|float64", None, 0.3), ("op|b|float64", "fails", 0.1)], "lines": {"a.py": {3: 0b11, 4: 0b10}}})
+    made.add({"units": [("t.py::x", None, 0.1), ("t.py::y", None, 0.2)], "lines": {"a.py": {3: 0b01, 9: 0b10}}})
+    monkeypatch.setattr(running, "spans", lambda file: {"f": (1, 5), "g": (6, 20)})
+    return made
+
+
+def test_units_that_fail_without_a_mutant_are_not_asked(found: mapping.Map) -> None:
+    assert found.failing == {"op|b|float64": "fails"}
+    assert found.touching("a.py", [3]) == [2, 0] and found.touching("a.py", [4]) == []
+
+
+def test_the_units_of_a_line_come_first_then_those_of_its_function_and_file(found: mapping.Map) -> None:
+    assert running.selected(found, mutant(3)) == [2, 0, 3]
+    assert running.selected(found, mutant(9, function="g")) == [3, 2, 0]
+    assert running.selected(found, mutant(4)) == []  # in a function, and no unit runs it
+    assert running.selected(found, mutant(2, at_import=True)) == [2, 0]
+
+
+def test_batches_take_turns_between_rows_and_tests_and_limit_each(found: mapping.Map) -> None:
+    batches = running.batches_of(found, [2, 0, 3], set())
+    assert [[unit for unit, _ in batch] for batch in batches] == [["op|a|float64"], ["t.py::x", "t.py::y"]]
+    assert batches[0][0][1] == pytest.approx(26)
+    assert running.batches_of(found, [2, 0], {"t.py::x"}) == [[("op|a|float64", pytest.approx(26))]]
+    assert units.group("op|a|float64") == "op" and units.group("t.py::x") == "t.py"
+
+
+def test_lines_added_since_a_reference() -> None:
+    diff = "+++ b/mini_dl/a.py\n@@ -3 +3,2 @@ def f\n+x\n+y\n@@ -9,2 +10,0 @@\n-z\n+++ /dev/null\n@@ -1,5 +0,0 @@\n"
+    assert command.lines_of(diff) == {"mini_dl/a.py": {3, 4}}
+
+
+# ------------------------------------------------------------------------------------------------ what became of it
+
+
+def act(job: str, say: Any) -> None:
+    say(begins="unit")
+    if job == "kills":
+        say(killed="unit", why="differs", ran=1)
+    elif job == "passes":
+        say(survived=True, ran=1)
+    elif job == "spends":
+        say(over=True, ran=1)
+    elif job == "hangs":
+        server.limit(0.2)
+        while True:
+            pass
+    elif job == "crashes":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    elif job == "leaves a process":
+        if os.fork() == 0:
+            time.sleep(600)
+    else:
+        raise ValueError("the harness is broken")
+
+
+@pytest.mark.parametrize(
+    ("job", "status"),
+    [
+        ("kills", "killed"),
+        ("passes", "survived"),
+        ("spends", "undecided"),
+        ("hangs", "timeout"),
+        ("crashes", "killed"),
+        ("breaks", "error"),
+    ],
+)
+def test_endings_are_told_apart(job: str, status: str) -> None:
+    (trial,) = server.trials([job], act, 1)
+    trial.job = running.Job(mutant(3), [], 1.0)
+    assert running.result_of(trial, 5).status == status
+
+
+def test_jobs_may_be_added_while_others_run_and_nothing_is_left_behind() -> None:
+    jobs = deque(["passes"])
+    seen = []
+    for trial in server.trials(jobs, act, 2):
+        seen.append(trial.job)
+        if len(seen) < 3:
+            jobs.append("passes")
+    assert seen == ["passes"] * 3
+
+
+# ------------------------------------------------------------------------------------------------ the score and its ledger
+
+
+def test_the_score_counts_neither_equivalents_nor_what_was_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    statuses = ["killed", "killed", "timeout", "survived", "no test selected"]
+    rows = [
+        {"file": "a.py", "function": f"f{i}", "kind": "sign", "before": "-x", "after": "x", "nth": 0, "line": i, "status": status}
+        for i, status in enumerate(statuses)
+    ]
+    monkeypatch.setattr(accepted, "accepted", lambda: {("a.py", "f3", "sign", "-x", "x"): "x is zero there"})
+    report = command.report_of(rows, command.parser().parse_args([]), {})
+    assert report["score"] == 0.75 and report["counts"]["equivalent"] == 1
+    assert report["counts"]["no test selected"] == 1 and report["counts"]["survived"] == 0
+    assert command.summary(report).endswith("score 75.0% of those that are not equivalent")
+
+
+def test_the_ledger_of_equivalents_is_strict() -> None:
+    row = '[[equivalent]]\nfile = "{file}"\nfunction = "f"\nkind = "sign"\nbefore = "-x"\nafter = "x"\nreason = "{reason}"\n'
+    good = row.format(file="mini_dl/tensor.py", reason="x is always zero there")
+    assert len(accepted.parse(good)) == 1
+    assert accepted.outdated(accepted.parse(good)) == ["mini_dl/tensor.py | f | sign | -x | x"]
+    for wrong in (good * 2, row.format(file="a.py", reason="because"), good + "more = 1\n", "[other]\n"):
+        with pytest.raises(accepted.AcceptedError):
+            accepted.parse(wrong)
+
+
+def test_the_ledger_speaks_of_mutants_that_exist() -> None:
+    assert accepted.outdated(accepted.accepted()) == []

@@ -1,0 +1,91 @@
+"""``python -m tests_distributed.world LIBRARY FOLDER``: one rank of a world, which runs all cases and writes what it found.
+
+And, for the tests, `results`: what all ranks of a world of this size found, under one of the libraries.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+LIMIT = 150
+"""How many seconds a world may take."""
+
+
+def plain(value: Any) -> Any:
+    """`value` with tensors as their type, shape and elements."""
+    if isinstance(value, dict):
+        return {key: plain(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(each) for each in value]
+    if hasattr(value, "detach"):
+        return str(value.dtype), tuple(value.shape), value.detach().reshape(-1).tolist()
+    return value
+
+
+def run(library: str, folder: str) -> None:
+    """Run all cases on this rank, with a barrier after each."""
+    from tests_distributed.cases import CASES
+
+    torch = importlib.import_module(library)
+    dist = importlib.import_module(f"{library}.distributed")
+    dist.init_process_group("gloo", timeout=timedelta(seconds=20))
+    rank, size = dist.get_rank(), dist.get_world_size()
+    found = {}
+    for name, case in CASES.items():
+        try:
+            found[name] = plain(case(torch, dist, rank, size))
+        except Exception as error:
+            found[name] = "failed", f"{type(error).__name__}: {error}"
+        Path(folder, f"{rank}.pickle").write_bytes(pickle.dumps(found))
+        dist.barrier()
+    dist.destroy_process_group()
+
+
+def start(command: list[str], processes: int, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of ours in so many processes, as users start it."""
+    from mini_dl.distributed.run import mpiexec
+
+    started = [mpiexec(), "-n", str(processes), sys.executable, "-m", "mini_dl", *command]
+    return subprocess.run(started, cwd=ROOT, env=environment(**variables), capture_output=True, text=True, timeout=LIMIT)
+
+
+def environment(**variables: str) -> dict[str, str]:
+    """That of the processes of a world: one thread each."""
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", **variables}
+
+
+def results(library: str, size: int) -> list[dict[str, Any]]:
+    """What each rank found, by case."""
+    found = _results(library, size)
+    assert not isinstance(found, str), found
+    return found
+
+
+@functools.cache
+def _results(library: str, size: int) -> list[dict[str, Any]] | str:
+    """The same, or what the world said that failed."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = ["-m", "tests_distributed.world", library, folder]
+        if library == "torch":
+            torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(size), *command]
+            done = subprocess.run(torchrun, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=LIMIT)
+        else:
+            done = start(command, size)
+        if done.returncode:
+            return done.stdout[-2000:] + done.stderr[-6000:]
+        return [pickle.loads(Path(folder, f"{rank}.pickle").read_bytes()) for rank in range(size)]
+
+
+if __name__ == "__main__":
+    run(*sys.argv[1:])
