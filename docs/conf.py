@@ -46,6 +46,7 @@ myst_heading_anchors = 3
 
 add_module_names = False
 autodoc_member_order = "bysource"
+toc_object_entries = False  # a page of the reference has some hundred
 autodoc_typehints = "none"  # the signature in the source says it; here it would hide the names
 
 # ------------------------------------------------------------------------------------------------ code on the pages

@@ -1,7 +1,7 @@
 """The reference: one entry for each public name, written when the site is built, to docs/reference.
 
-Entries are grouped as torch's own reference groups them, which is how the files of `mini_dl/ops` and `mini_dl/nn/modules` are
-cut. An entry shows the docstring with its formulas as mathematics, what was compared with torch (`parity.txt`), and its source.
+Entries are grouped as torch's own reference groups them, and as the files of `mini_dl/ops` and `mini_dl/nn/modules` are cut.
+An entry shows the docstring with its formulas as mathematics, what was compared with torch (`parity.txt`), and its source.
 """
 
 from __future__ import annotations
@@ -46,12 +46,13 @@ PAGES = {
     "spectral": ("Spectral operations and windows", "stft windows"),
     "blas": (
         "BLAS and LAPACK",
-        "matmul contractions einsum linalg matrices cholesky determinants eigenvalues ldl lu qr singular_values solving lowrank _lobpcg",
+        "matmul contractions einsum linalg matrices cholesky determinants eigenvalues ldl lu qr singular_values solving lowrank "
+        "_lobpcg",
     ),
     "layers": (
         "Layers as functions",
-        "convolution pooling pooling_to_size normalization recurrent embedding embedding_losses folding resampling dropout padding "
-        "attention distance loss classification ctc piecewise_linear",
+        "convolution pooling pooling_to_size normalization recurrent embedding embedding_losses folding resampling dropout "
+        "padding attention distance loss classification ctc piecewise_linear",
     ),
     "other": ("Other operations", "scans statistics segments foreach"),
     "sparse": ("Sparse tensors", "sparse"),
@@ -115,8 +116,8 @@ class Entry(NamedTuple):
     name: str
     value: Any
     doc: str
-    file: str  # of the source, below the root
-    lines: tuple[int, int]
+    file: str  # of the source, below the root; "" if it has none
+    line: int
 
     @property
     def dotted(self) -> str:
@@ -158,18 +159,17 @@ def entry(place: str, name: str, value: Any) -> Entry:
     return Entry(place, name, value, inspect.cleandoc(value.__doc__ or ""), *source_of(value))
 
 
-def source_of(value: Any) -> tuple[str, tuple[int, int]]:
-    """File and lines of what is behind a public name; ("", (0, 0)) if it has no source."""
+def source_of(value: Any) -> tuple[str, int]:
+    """File and line of what is behind a public name."""
     behind = value.fget if isinstance(value, property) else value
     behind = inspect.unwrap(behind) if callable(behind) else behind
     primitive = getattr(behind, "op", None)
     if primitive is not None:
         behind = inspect.unwrap(primitive.forward)
     try:
-        file, (text, first) = inspect.getsourcefile(behind), inspect.getsourcelines(behind)
-        return str(Path(file or "").relative_to(ROOT)), (first, first + len(text) - 1)
+        return str(Path(inspect.getsourcefile(behind) or "").relative_to(ROOT)), inspect.getsourcelines(behind)[1]
     except (OSError, TypeError, ValueError):
-        return "", (0, 0)
+        return "", 0
 
 
 # ------------------------------------------------------------------------------------------------ docstrings as RST
@@ -179,9 +179,7 @@ def rst_of(doc: str, own: frozenset[str] = frozenset()) -> str:
     """A docstring on a page: formulas as mathematics, known names as links, the example as code."""
     written = []
     for block in re.split(r"\n\s*\n", doc):
-        if block.startswith(">>>") or (
-            written and written[-1].startswith(".. code-block") and block.startswith(("...", "<BLANK"))
-        ):
+        if block.startswith(">>>"):
             written.append(".. code-block:: pycon\n\n" + indented(block))
         elif block.startswith((" ", "- ")):
             written.append(".. code-block:: none\n\n" + indented(block) if block.startswith(" ") else bullets(block, own))
@@ -281,7 +279,8 @@ def signature(one: Entry) -> str:
         return ""
     bare = [parameter.replace(annotation=inspect.Parameter.empty) for parameter in shown.parameters.values()]
     text = str(shown.replace(parameters=bare, return_annotation=inspect.Signature.empty))
-    return re.sub(r"<(?:module|class|function) '?([\w.]+)'?[^>]*>", r"\1", text)
+    text = re.sub(r"<(?:module|class|function) '?([\w.]+)'?[^>]*>", r"\1", text)
+    return re.sub(r"<[\w.]+ object at 0x\w+>", "...", text)
 
 
 def directive(one: Entry) -> str:
@@ -312,7 +311,7 @@ def entry_as_rst(one: Entry, full: dict[str, str]) -> str:
     if compared := parity(one):
         lines.append(f":Parity: {compared}")
     if one.file:
-        lines.append(f":Source code: :ref:`{one.file}:{one.lines[0]} <{label(one.file, one.lines[0])}>`")
+        lines.append(f":Source code: `{one.file}:{one.line} <{source_name(one.file)}.html#line-{one.line}>`__")
     listed = methods(one) if isinstance(one.value, type) and not where else ""
     if lines and re.search(r"\n:\w+: .*\Z", body) is None:
         lines.insert(0, "")
@@ -334,11 +333,12 @@ def first_sentence(doc: str) -> str:
     return re.split(r"(?<=[.:])\s|\n\n", " ".join(doc.partition("\n\n")[0].split()) + " ", maxsplit=1)[0].rstrip(":")
 
 
-def page(title: str, intro: str, sections: dict[str, list[Entry]], full: dict[str, str]) -> str:
-    lines = [title, "=" * len(title), "", intro, ""]
+def page(title: str, sections: dict[str, list[Entry]], full: dict[str, str]) -> str:
+    lines = [title, "=" * len(title), ""]
     for name, found in sections.items():
         if name:
             lines += [name, "-" * len(name), ""]
+        lines += [" · ".join([f":py:obj:`{one.name} <{one.dotted}>`" for one in found]), ""]
         lines += [entry_as_rst(one, full) for one in found]
     return "\n".join(lines)
 
@@ -357,67 +357,67 @@ def in_sections(place: str, found: list[Entry]) -> dict[str, list[Entry]]:
 # ------------------------------------------------------------------------------------------------ sources
 
 
-def label(file: str, line: int) -> str:
-    return f"source-{file.replace('/', '-').removesuffix('.py')}-{line}"
+def source_name(file: str) -> str:
+    """The page of a file, from where the entries stand."""
+    return f"source/{file.replace('/', '-').removesuffix('.py')}"
 
 
-def source_page(file: str, starts: list[int]) -> str:
-    """A file of the package, with a place to link to before each of the lines."""
-    count = len((ROOT / file).read_text(encoding="utf-8").splitlines())
-    lines = [":orphan:", ":nosearch:", "", file, "=" * len(file), ""]
-    edges = sorted({1, *starts})
-    for first, after in zip(edges, [*edges[1:], count + 1]):
-        lines += [f".. _{label(file, first)}:", "", f".. literalinclude:: /../{file}", f"   :lines: {first}-{after - 1}"]
-        lines += ["   :lineno-match:", "   :language: python", ""]
-    return "\n".join(lines)
+def source_pages(app: Any) -> Iterator[tuple[str, dict[str, str], str]]:
+    """The files that entries lead to, with a place to link to at each line. They are not in the search."""
+    from pygments import highlight
+    from pygments.formatters import HtmlFormatter
+    from pygments.lexers import PythonLexer
+
+    form = HtmlFormatter(linenos="inline", anchorlinenos=True, lineanchors="line")
+    for file in sorted({one.file for one in everything_listed() if one.file}):
+        code = highlight((ROOT / file).read_text(encoding="utf-8"), PythonLexer(stripnl=False), form)
+        yield f"reference/{source_name(file)}", {"title": file, "body": f"<h1>{file}</h1>\n{code}"}, "page.html"
 
 
 # ------------------------------------------------------------------------------------------------ all pages
 
 
+@functools.cache
+def by_place() -> dict[str, list[Entry]]:
+    return {place: entries(place) for place in ("torch", *PLACES)}
+
+
+def everything_listed() -> list[Entry]:
+    return [one for found in by_place().values() for one in found]
+
+
 def pages() -> Iterator[tuple[str, str]]:
     """Name and text of each page."""
-    of_torch, everything = entries("torch"), {place: entries(place) for place in PLACES}
-    LINKS.update({one.name: one.dotted for found in reversed(everything.values()) for one in found})
-    LINKS.update({one.name: one.dotted for one in of_torch})
-    LINKS.update({f"{place}.{one.name}": one.dotted for place, found in everything.items() for one in found})
+    LINKS.update({one.name: one.dotted for one in reversed(everything_listed())})
+    LINKS.update({f"{one.place}.{one.name}": one.dotted for one in everything_listed()})
     full: dict[str, str] = {}
-    for one in [*everything["nn.functional"], *of_torch, *[one for found in everything.values() for one in found]]:
+    for one in [*by_place()["nn.functional"], *everything_listed()]:
         full.setdefault(one.doc, one.dotted)
-    listed = []
     by_file = {file: key for key, (_, files) in PAGES.items() for file in files.split()}
-    groups = defaultdict(list)
-    for one in of_torch:
+    groups: dict[str, list[Entry]] = {key: [] for key in PAGES}
+    for one in by_place()["torch"]:
         groups["settings" if one.file.startswith(f"{PACKAGE}/amp") else by_file.get(one.stem, "settings")].append(one)
-    for key, (title, _) in PAGES.items():
-        yield f"torch-{key}", page(title, "", {"": groups[key]}, full)
-        listed.append((f"torch-{key}", title, len(groups[key])))
+    listed = [(f"torch-{key}", title, {"": groups[key]}) for key, (title, _) in PAGES.items()]
     for place, title in PLACES.items():
-        name = place.replace(".", "-")
-        yield name, page(f"{title}: torch.{place}", "", in_sections(place, everything[place]), full)
-        listed.append((name, f"{title}: ``torch.{place}``", len(everything[place])))
-    yield "index", index(listed)
-    starts = defaultdict(set)
-    for one in [*of_torch, *[one for found in everything.values() for one in found]]:
-        if one.file:
-            starts[one.file].add(one.lines[0])
-    for file, lines in starts.items():
-        yield f"source/{file.replace('/', '-').removesuffix('.py')}", source_page(file, sorted(lines))
+        listed.append((place.replace(".", "-"), f"{title}: torch.{place}", in_sections(place, by_place()[place])))
+    for name, title, sections in listed:
+        yield name, page(title, sections, full)
+    yield "index", index([(name, title, sum(map(len, sections.values()))) for name, title, sections in listed])
 
 
 def index(listed: list[tuple[str, str, int]]) -> str:
     lines = ["Reference", "=========", "", *INTRO.splitlines(), "", ".. list-table::", ""]
     for name, title, count in listed:
-        lines += [f"   * - :doc:`{title.replace('``', '')} <{name}>`", f"     - {count}"]
+        lines += [f"   * - :doc:`{title} <{name}>`", f"     - {count}"]
     lines += ["", ".. toctree::", "   :hidden:", "", *[f"   {name}" for name, _, _ in listed], ""]
     return "\n".join(lines)
 
 
-INTRO = """Everything public that computes here, under the name that torch has for it: ``import mini_dl as torch``. An entry says what is
-computed, as a formula; the shapes; what it raises; and shows an example, which the tests run. *Parity* says what was compared
-with torch 2.13.0: how many of the samples that torch's own tests use, in which dtypes, and which properties. What is not here is in
-:doc:`/coverage`, what differs on purpose in :doc:`/decisions`; the textbook, the models and pictures, which are ours alone, are in
-:doc:`/api`. ``help(torch.exp)`` shows the same text."""
+INTRO = """Everything public that computes here, under the name that torch has for it: ``import mini_dl as torch``. An entry says
+what is computed, as a formula; the shapes; what it raises; and shows an example, which the tests run. *Parity* says what was
+compared with torch 2.13.0: how many of the samples that torch's own tests use, in which dtypes, and which properties. What is not
+here is in :doc:`/coverage`, what differs on purpose in :doc:`/decisions`; the textbook, the models and pictures, which are ours
+alone, are in :doc:`/api`. ``help(torch.exp)`` shows the same text."""
 
 
 def write(app: Any = None) -> None:
@@ -434,6 +434,7 @@ def write(app: Any = None) -> None:
 
 def setup(app: Any) -> dict[str, bool]:
     app.connect("builder-inited", write)
+    app.connect("html-collect-pages", source_pages)
     return {"parallel_read_safe": True}
 
 

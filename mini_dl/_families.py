@@ -146,7 +146,7 @@ def said_first(sentence: str, doc: str | None) -> str:
 
 
 def tell(names: Mapping[str, object], family: str = "") -> None:
-    """Let the classes and functions of a module that name a family tell its lines; with `family`, all of its package tell those."""
+    """Let the classes and functions of a module that name a family tell its lines; with `family`, all of its package those."""
     package = str(names.get("__package__"))
     for value in names.values():
         if not isinstance(value, (type, types.FunctionType)) or not value.__doc__:

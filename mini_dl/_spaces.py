@@ -34,13 +34,13 @@ TEXTS: dict[str, dict[str, str]] = {
     "convolution layer": {
         "Shapes": "(N, in_channels, {space}) -> (N, out_channels, {out}), also without N, with\n" + CONVOLVED,
         "Raises": "ValueError unless `groups` divides both numbers of channels, for an unknown `padding_mode`, and for a\n"
-        '`stride` with `padding` "same"; RuntimeError for an input of other channels or smaller than the kernel.',
+        '`stride` with `padding` "same"; RuntimeError for an input with other channels or smaller than the kernel.',
         "Source": ARITHMETIC + "2.",
     },
     "transposed convolution layer": {
         "Shapes": "(N, in_channels, {space}) -> (N, out_channels, {out}), also without N, with\n" + SPREAD,
         "Raises": 'ValueError unless `groups` divides both numbers of channels, for a `padding_mode` other than "zeros", and\n'
-        "for an `output_size` out of reach; RuntimeError for an input of other channels.",
+        "for an `output_size` out of reach; RuntimeError for an input with another number of channels.",
         "Source": ARITHMETIC + "4.",
     },
     "max pooling": {
@@ -79,12 +79,13 @@ TEXTS: dict[str, dict[str, str]] = {
     "batch norm": {
         "Shapes": "{batch} -> the same.",
         "Raises": "ValueError for other numbers of dimensions, and in training for one value per channel; RuntimeError for\n"
-        "other channels.",
+        "another number of channels.",
         "Source": "Ioffe and Szegedy, Batch normalization, 2015, section 3.",
     },
     "instance norm": {
         "Shapes": "(N, C, {space}) -> the same, also without N.",
-        "Raises": "ValueError for other numbers of dimensions, one element per channel, and, if `affine`, other channels.",
+        "Raises": "ValueError for other numbers of dimensions, one element per channel, and, if `affine`, another number of\n"
+        "channels.",
         "Source": "Ulyanov, Vedaldi and Lempitsky, Instance normalization, 2016, section 2.",
     },
     "padding": {

@@ -18,7 +18,7 @@ import numpy as np
 from mini_dl._arguments import parsed, parser_of
 from mini_dl._checks import level_of_user, type_name
 from mini_dl._dtypes import Function, c_name, castable, scalar_name
-from mini_dl._families import said_first, told
+from mini_dl._families import told
 from mini_dl._meta import is_hollow
 from mini_dl._signatures import named_results, show
 from mini_dl._unseen import is_unseen
@@ -162,11 +162,7 @@ def public(*places: str, inplace: bool = False, out: bool | Function = False, op
             plain, writing = versions[native]
             publish(where, name, (function if is_unary(function) else plain) if where == "Tensor" else writing)
             if inplace and (where == "Tensor" or (where == "torch" and name + "_" in FUNCTIONS_IN_PLACE)):
-                variant = in_place(plain, name + "_")
-                variant.__doc__ = said_first(
-                    f"`{name}`, in place: the result is written into the tensor, which is returned.", function.__doc__
-                )
-                publish(where, name + "_", variant)
+                publish(where, name + "_", in_place(plain, name + "_"))
         for operator in operators.split():
             publish("Tensor", operator, function)
         function.published = True  # type: ignore[attr-defined]  # `primitive.refuse_order` asks

@@ -104,11 +104,7 @@ KINDS: dict[str, tuple[str, dict[str, str]]] = {
 }
 """What is not a function of tensors: the reason, and the names by place."""
 
-UNWRITTEN: dict[str, str] = {
-    "optim": "SparseAdam",
-    "optim.lr_scheduler": "ChainedScheduler CosineAnnealingWarmRestarts CyclicLR LinearLR SequentialLR",
-    "optim.swa_utils": "SWALR",
-}
+UNWRITTEN: dict[str, str] = {}
 """By place, what still lacks a part: it only gets shorter."""
 
 

@@ -416,7 +416,9 @@ def test_what_goes_one_by_one_is_differentiated(rng):
     same(forwards[1], (alone[0] * x.cos()).sum((1, 2, 3, 4)))
 
 
-WITHOUT = frozenset("_replaced _slope_of_gamma _gamma_numbers _dirichlet_points _dirichlet_grad _moved _embedding_sparse".split())
+WITHOUT = frozenset(
+    "replaced_by _slope_of_gamma _gamma_numbers _dirichlet_points _dirichlet_grad _moved _embedding_sparse".split()
+)
 """Primitives that go one by one, or are never called on a batch."""
 
 

@@ -35,6 +35,8 @@ from mini_dl.autograd.places import place_of
 from mini_dl.kernels.blocks import spread
 from mini_dl.tensor import Edge, Tensor, inference, wrap, written
 
+SAID = "`{}`, in place: the result is written into the tensor, which is returned."
+
 
 def inplace(function: Callable[..., Tensor], name: str | None = None, operator: bool = False) -> Callable[..., Tensor]:
     """``x.f_(...)`` from ``f(x, ...)``: the result is written into the memory of `x`, which is returned.
@@ -95,10 +97,8 @@ def inplace(function: Callable[..., Tensor], name: str | None = None, operator: 
             check_operand_types(self, (self, *args))
             raise
 
-    call.__name__ = call.__qualname__ = name or function.__name__ + "_"
-    call.__doc__ = said_first(
-        f"`{function.__name__}`, in place: the result is written into the tensor, which is returned.", function.__doc__
-    )
+    call.__name__ = call.__qualname__ = name = name or function.__name__ + "_"
+    call.__doc__ = said_first(SAID.format(name[:-1]), function.__doc__)
     call.__dict__.pop("op", None)
     return call
 

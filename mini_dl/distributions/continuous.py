@@ -250,8 +250,8 @@ class Uniform(Distribution):
 
 
 class GeneralizedPareto(Distribution):
-    """Density ``(1 + c * z) ** (-1 / c - 1) / scale`` with ``z = (x - loc) / scale`` and `c` the `concentration`; ``exp(-z) /
-    scale`` for c of 0.
+    """Density ``(1 + c * z) ** (-1 / c - 1) / scale`` with ``z = (x - loc) / scale`` and `c` the `concentration`;
+    ``exp(-z) / scale`` for c of 0.
 
     What exceeds a high threshold `loc` is distributed so.
 

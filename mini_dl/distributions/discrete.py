@@ -95,8 +95,8 @@ class Bernoulli(ProbsOrLogits, ExponentialFamily):
 
 
 class Geometric(ProbsOrLogits):
-    """Probability ``(1 - probs) ** k * probs`` of `k` failures before the first success. `logits` is ``log(probs / (1 -
-    probs))``.
+    """Probability ``(1 - probs) ** k * probs`` of `k` failures before the first success. `logits` is
+    ``log(probs / (1 - probs))``.
 
     Shapes: `probs` (*B) is the batch; an event is (), samples of (*S) are (*S, *B).
     Raises: ValueError unless one of `probs`, in (0, 1], and `logits` is given, and for values outside the support.

@@ -63,8 +63,8 @@ class _Marked(type):
 
 
 class Parameter(Tensor, metaclass=_Marked):
-    """A tensor that a module registers as its parameter when it is assigned as an attribute; leaf, and requiring grad unless told
-    not to.
+    """A tensor that a module registers as its parameter when it is assigned as an attribute: a leaf that requires grad unless
+    told otherwise.
 
     A tensor of another subclass keeps its class and is marked instead.
 

@@ -355,8 +355,7 @@ def _gelu(input: Array) -> tuple[Array, Array]:
 
 @public("nn.functional", out=True)
 def gelu(input: Tensor, *, approximate: str = "none") -> Tensor:
-    """``out = input * Phi(input)``, with the distribution function of the standard normal ``Phi(x) = (1 + erf(x / sqrt(2))) /
-    2``.
+    """``out = input * Phi(input)`` with the normal distribution function ``Phi(x) = (1 + erf(x / sqrt(2))) / 2``.
 
     `approximate` "tanh": ``out = input / 2 * (1 + tanh(sqrt(2 / pi) * (input + 0.044715 * input ** 3)))``.
 

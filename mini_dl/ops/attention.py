@@ -442,8 +442,8 @@ def multi_head_attention_forward(
     q_proj_weight: Tensor | None = None, k_proj_weight: Tensor | None = None, v_proj_weight: Tensor | None = None,
     static_k: Tensor | None = None, static_v: Tensor | None = None, average_attn_weights: bool = True, is_causal: bool = False,
 ) -> tuple[Tensor, Tensor | None]:  # fmt: skip
-    """``out = concat(heads) @ out_proj_weight.T + out_proj_bias`` of `num_heads` heads ``softmax(q @ k.T / sqrt(E / num_heads)) @
-    v``, where `q`, `k` and `v` are thirds of the projections of query, key and value.
+    """``out = concat(heads) @ out_proj_weight.T + out_proj_bias`` of `num_heads` heads
+    ``softmax(q @ k.T / sqrt(E / num_heads)) @ v``, where `q`, `k` and `v` are thirds of the projections of query, key and value.
 
     `key_padding_mask` (N, S) and `attn_mask` (L, S) or (N * num_heads, L, S) are added to the scores, or hide keys where they
     are true.

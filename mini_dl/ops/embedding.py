@@ -145,7 +145,7 @@ def embedding(
     `scale_grad_by_freq` divides the gradient of a row by how often it was used; `sparse` gives a leaf a sparse gradient.
 
     Shapes: `input` (*) of integers, `weight` (K, D) -> (*, D).
-    Raises: IndexError for an index that is not a row; AssertionError for such a `padding_idx`; RuntimeError unless indices are
+    Raises: IndexError for an index, AssertionError for a `padding_idx` that is not a row; RuntimeError unless indices are
     integers.
     Source: Bengio et al., A neural probabilistic language model, 2003, section 2.
 

@@ -161,8 +161,8 @@ def poisson_nll_loss(
 ) -> Tensor:  # fmt: skip
     """``loss = exp(input) - target * input``, without `log_input` ``input - target * log(input + eps)``, reduced.
 
-    `full` adds ``target * log(target) - target + log(2 * pi * target) / 2``, near ``log(factorial(target))``, where ``target >
-    1``.
+    `full` adds ``target * log(target) - target + log(2 * pi * target) / 2``, near ``log(factorial(target))``, where
+    ``target > 1``.
 
     Family: loss
 
@@ -218,8 +218,8 @@ def kl_div(
     input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
     log_target: bool = False,
 ) -> Tensor:  # fmt: skip
-    """``loss = target * (log(target) - input)`` for log-probabilities `input`; with `log_target` ``exp(target) * (target -
-    input)``.
+    """``loss = target * (log(target) - input)`` for log-probabilities `input`; with `log_target`
+    ``exp(target) * (target - input)``.
 
     "batchmean" divides the sum by the first size: the divergence of each sample; "mean" divides by all.
 
@@ -366,8 +366,8 @@ def multilabel_soft_margin_loss(
     input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: bool | None = None, reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:  # fmt: skip
-    """``loss[n] = -sum(target[n, c] * log(s[n, c]) + (1 - target[n, c]) * log(1 - s[n, c]), c) / C`` with ``s = 1 / (1 +
-    exp(-input))``.
+    """``loss[n] = -sum(target[n, c] * log(s[n, c]) + (1 - target[n, c]) * log(1 - s[n, c]), c) / C`` with
+    ``s = 1 / (1 + exp(-input))``.
 
     Each term is multiplied by `weight`; the losses of the samples are reduced.
 

@@ -481,7 +481,7 @@ def _torch_instance_norm(
     order.
 
     Shapes: (N, C, *), the other tensors (C) -> (N, C, *).
-    Raises: RuntimeError for parameters of other sizes.
+    Raises: RuntimeError for parameters of another size.
     Source: Ulyanov, Vedaldi and Lempitsky, Instance normalization, 2016, section 2.
 
     >>> torch.instance_norm(torch.tensor([[[1.0, 3.0]]]), None, None, None, None, True, 0.1, 1e-5, False)

@@ -53,9 +53,9 @@ def interpolate(
 ) -> Tensor:  # fmt: skip
     """``out[i] = sum(w[i, j] * input[j], j)`` along each dimension: the image in another size, with weights by `mode`.
 
-    Pixel `i` looks at ``x = (i + 0.5) * L / M - 0.5``, or at ``i * (L - 1) / (M - 1)`` if `align_corners`: "nearest" (``floor(i
-    * L / M)``), "nearest-exact", "linear", "bilinear", "trilinear", "bicubic" (a = -0.75), or "area" (means). `antialias` widens
-    the weights where the image shrinks.
+    Pixel `i` looks at ``x = (i + 0.5) * L / M - 0.5``, or at ``i * (L - 1) / (M - 1)`` if `align_corners`: "nearest"
+    (``floor(i * L / M)``), "nearest-exact", "linear", "bilinear", "trilinear", "bicubic" (a = -0.75), or "area" (means).
+    `antialias` widens the weights where the image shrinks.
 
     Shapes: (N, C, *in) -> (N, C, *size), of one to three dimensions, or `scale_factor` times those of the input.
     Raises: ValueError unless either `size` or `scale_factor` is given, and fits; NotImplementedError for a mode of another

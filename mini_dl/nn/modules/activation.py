@@ -286,8 +286,7 @@ class GLU(Configured):
 
 
 class GELU(Configured):
-    """``out = input * Phi(input)``, with the distribution function of the standard normal ``Phi(x) = (1 + erf(x / sqrt(2))) /
-    2``.
+    """``out = input * Phi(input)`` with the normal distribution function ``Phi(x) = (1 + erf(x / sqrt(2))) / 2``.
 
     `approximate` "tanh": ``out = input / 2 * (1 + tanh(sqrt(2 / pi) * (input + 0.044715 * input ** 3)))``.
 

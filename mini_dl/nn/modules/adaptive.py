@@ -26,10 +26,10 @@ class AdaptiveLogSoftmaxWithLoss(Module):
     """``output[n] = log(head[n, cluster]) + log(tail[n, target[n]])``, and ``loss = -mean(output)``: a softmax over many classes
     in clusters.
 
-    Classes below ``cutoffs[0]`` are in the head; cluster i holds those up to ``cutoffs[i + 1]`` and has ``in_features //
-    div_value ** (i + 1)`` hidden features.
+    Classes below ``cutoffs[0]`` are in the head; cluster i holds those up to ``cutoffs[i + 1]`` and has
+    ``in_features // div_value ** (i + 1)`` hidden features.
 
-    Shapes: `input` (N, in_features), `target` (N) -> output (N), loss (); also without N.
+    Shapes: `input_` (N, in_features), `target_` (N) -> output (N), loss (); also without N.
     Raises: ValueError unless the cutoffs rise from above 0 to below `n_classes`; RuntimeError for a target that is not a class.
     Source: Grave et al., Efficient softmax approximation for GPUs, 2017, section 4.
 

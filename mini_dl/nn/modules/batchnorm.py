@@ -140,7 +140,7 @@ over_processes: Callable[[Any, Tensor], Tensor | None] | None = None
 
 
 class SyncBatchNorm(_BatchNorm):
-    """``out = (input - mean) / sqrt(var + eps) * weight + bias``: batch norm over the samples of all processes of `process_group`.
+    """``out = (input - mean) / sqrt(var + eps) * weight + bias``: over the samples of all processes of `process_group`.
 
     In one process it is that of its batch.
 

@@ -190,8 +190,8 @@ class _ConvTranspose(_ConvNd):
 
 
 class ConvTranspose1d(_ConvTranspose):
-    """``out[n, o, j] = bias[o] + sum(weight[c, o, k] * input[n, c, i], (c, k))`` over the taps `k` that reach `j`, ``j = i *
-    stride - padding + k * dilation``: the transpose of a convolution.
+    """``out[n, o, j] = bias[o] + sum(weight[c, o, k] * input[n, c, i], (c, k))`` over the taps `k` that reach `j`,
+    ``j = i * stride - padding + k * dilation``: the transpose of a convolution.
 
     `output_padding` makes the result longer at the end, as does an `output_size` that is passed with the input.
 
@@ -205,8 +205,8 @@ class ConvTranspose1d(_ConvTranspose):
 
 
 class ConvTranspose2d(_ConvTranspose):
-    """``out[n, o, j] = bias[o] + sum(weight[c, o, k] * input[n, c, i], (c, k))`` over the taps `k` that reach `j`, ``j = i *
-    stride - padding + k * dilation``: the transpose of a convolution.
+    """``out[n, o, j] = bias[o] + sum(weight[c, o, k] * input[n, c, i], (c, k))`` over the taps `k` that reach `j`,
+    ``j = i * stride - padding + k * dilation``: the transpose of a convolution.
 
     `output_padding` makes the result longer at the end, as does an `output_size` that is passed with the input.
 
@@ -223,8 +223,8 @@ class ConvTranspose2d(_ConvTranspose):
 
 
 class ConvTranspose3d(_ConvTranspose):
-    """``out[n, o, j] = bias[o] + sum(weight[c, o, k] * input[n, c, i], (c, k))`` over the taps `k` that reach `j`, ``j = i *
-    stride - padding + k * dilation``: the transpose of a convolution.
+    """``out[n, o, j] = bias[o] + sum(weight[c, o, k] * input[n, c, i], (c, k))`` over the taps `k` that reach `j`,
+    ``j = i * stride - padding + k * dilation``: the transpose of a convolution.
 
     `output_padding` makes the result longer at the end, as does an `output_size` that is passed with the input.
 

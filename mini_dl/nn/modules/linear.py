@@ -36,7 +36,7 @@ class Linear(Weighted):
     The weight (out_features, in_features) and the bias begin as draws from U(-b, b) with ``b = 1 / sqrt(in_features)``.
 
     Shapes: (*, in_features) -> (*, out_features).
-    Raises: RuntimeError for an input of other features.
+    Raises: RuntimeError for an input with another number of features.
 
     >>> layer = nn.Linear(3, 2)
     >>> layer
@@ -64,8 +64,8 @@ class Linear(Weighted):
 class Bilinear(Weighted):
     """``out[n, o] = sum(input1[n, i] * weight[o, i, j] * input2[n, j], (i, j)) + bias[o]``
 
-    The weight (out_features, in1_features, in2_features) and the bias begin as draws from U(-b, b), ``b = 1 /
-    sqrt(in1_features)``.
+    The weight (out_features, in1_features, in2_features) and the bias begin as draws from U(-b, b),
+    ``b = 1 / sqrt(in1_features)``.
 
     Shapes: `input1` (*, in1_features), `input2` (*, in2_features) -> (*, out_features).
     Raises: ValueError unless `in1_features` is positive; RuntimeError if the sizes do not fit.
@@ -105,7 +105,8 @@ class LazyLinear(LazyLayer, Linear):
     """``out = input @ weight.T + bias``: a `Linear` whose `in_features` is the last size of its first input.
 
     Shapes: (*, in_features) -> (*, out_features).
-    Raises: RuntimeError for a later input of other features; AssertionError if a loaded weight has another number of inputs.
+    Raises: RuntimeError for a later input with another number of features; AssertionError if a loaded weight has another number
+    of inputs.
 
     >>> layer = torch.nn.LazyLinear(2)
     >>> _ = layer(torch.ones(5, 3))

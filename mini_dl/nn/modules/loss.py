@@ -243,8 +243,8 @@ class LinearCrossEntropyLoss(Module):
 class PoissonNLLLoss(_OwnOrder):
     """``loss = exp(input) - target * input``, without `log_input` ``input - target * log(input + eps)``, reduced.
 
-    `full` adds ``target * log(target) - target + log(2 * pi * target) / 2``, near ``log(factorial(target))``, where ``target >
-    1``.
+    `full` adds ``target * log(target) - target + log(2 * pi * target) / 2``, near ``log(factorial(target))``, where
+    ``target > 1``.
 
     Family: loss
 
@@ -289,8 +289,8 @@ class GaussianNLLLoss(Configured):
 
 
 class KLDivLoss(_Loss):
-    """``loss = target * (log(target) - input)`` for log-probabilities `input`; with `log_target` ``exp(target) * (target -
-    input)``.
+    """``loss = target * (log(target) - input)`` for log-probabilities `input`; with `log_target`
+    ``exp(target) * (target - input)``.
 
     "batchmean" divides the sum by the first size: the divergence of each sample; "mean" divides by all.
 
@@ -402,8 +402,8 @@ class SoftMarginLoss(_Loss):
 
 
 class MultiLabelSoftMarginLoss(_WeightedLoss):
-    """``loss[n] = -sum(target[n, c] * log(s[n, c]) + (1 - target[n, c]) * log(1 - s[n, c]), c) / C`` with ``s = 1 / (1 +
-    exp(-input))``.
+    """``loss[n] = -sum(target[n, c] * log(s[n, c]) + (1 - target[n, c]) * log(1 - s[n, c]), c) / C`` with
+    ``s = 1 / (1 + exp(-input))``.
 
     Each term is multiplied by `weight`; the losses of the samples are reduced.
 
@@ -452,8 +452,8 @@ class MarginRankingLoss(_MarginLoss):
 
 
 class MultiMarginLoss(_OwnOrder):
-    """``loss[n] = weight[y] * sum(max(0, margin - input[n, y] + input[n, c]) ** p, c) / C`` over the classes `c` other than ``y =
-    target[n]``.
+    """``loss[n] = weight[y] * sum(max(0, margin - input[n, y] + input[n, c]) ** p, c) / C`` over the classes `c` other than
+    ``y = target[n]``.
 
     Shapes: `input` (N, C) or (C), `target` (N) or () -> (), or the shape of `target` if `reduction` is "none".
     Raises: ValueError unless `p` is 1 or 2, and for an unknown `reduction`; RuntimeError for a target that is not a class.

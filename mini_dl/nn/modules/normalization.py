@@ -90,7 +90,7 @@ class GroupNorm(Scaled):
     """``out = (input - mean) / sqrt(var + eps) * weight + bias`` with the statistics of each sample and group of channels.
 
     Shapes: (N, num_channels, *) -> the same.
-    Raises: ValueError unless `num_groups` divides `num_channels`; RuntimeError for other channels.
+    Raises: ValueError unless `num_groups` divides `num_channels`; RuntimeError for another number of channels.
     Source: Wu and He, Group normalization, 2018, section 3.
 
     >>> torch.nn.GroupNorm(2, 4)(torch.tensor([[1.0, 3.0, 10.0, 30.0]])).detach()

@@ -300,8 +300,9 @@ class LSTM(RNNBase):
 
 
 class GRU(_WithOneState):
-    """``h[t] = (1 - z) * n + z * h[t - 1]`` with gates `r` and `z`, and ``n = tanh(x[t] @ W_in.T + b_in + r * (h[t - 1] @ W_hn.T
-    + b_hn))``, ``r = sigmoid(x[t] @ W_ir.T + b_ir + h[t - 1] @ W_hr.T + b_hr)``, and `z` likewise.
+    """``h[t] = (1 - z) * n + z * h[t - 1]`` with gates `r` and `z`, and
+    ``n = tanh(x[t] @ W_in.T + b_in + r * (h[t - 1] @ W_hn.T + b_hn))``,
+    ``r = sigmoid(x[t] @ W_ir.T + b_ir + h[t - 1] @ W_hr.T + b_hr)``, and `z` likewise.
 
     Shapes: (L, N, input_size), state (D * num_layers, N, hidden_size) -> (L, N, D * hidden_size), state, where D is 2 if
     `bidirectional`, else 1; `batch_first` puts N first; also without N, or a PackedSequence.
@@ -333,7 +334,7 @@ class RNNCellBase(Module):
     """The parameters of one step, ``num_chunks * hidden_size`` rows each: what RNNCell, LSTMCell and GRUCell share.
 
     Shapes: (N, input_size), state (N, hidden_size) -> state; also without N.
-    Raises: RuntimeError for an input or a state of other sizes.
+    Raises: RuntimeError for an input or a state of another size.
 
     >>> [name for name, _ in torch.nn.RNNCell(3, 5, bias=False).named_parameters()]
     ['weight_ih', 'weight_hh']

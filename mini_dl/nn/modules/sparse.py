@@ -65,7 +65,7 @@ class Embedding(_Table):
     sparse.
 
     Shapes: (*) of integers -> (*, embedding_dim).
-    Raises: AssertionError for a `padding_idx` that is not a row; IndexError for such an index; RuntimeError unless indices are
+    Raises: AssertionError for a `padding_idx`, IndexError for an index that is not a row; RuntimeError unless indices are
     integers.
     Source: Bengio et al., A neural probabilistic language model, 2003, section 2.
 

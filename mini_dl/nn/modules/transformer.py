@@ -126,8 +126,8 @@ class TransformerEncoderLayer(_Layer):
 
 
 class TransformerDecoderLayer(_Layer):
-    """``x = norm1(x + attention(x, x, x))``, ``x = norm2(x + attention(x, memory, memory))``, ``out = norm3(x +
-    linear2(activation(linear1(x))))``.
+    """``x = norm1(x + attention(x, x, x))``, ``x = norm2(x + attention(x, memory, memory))``,
+    ``out = norm3(x + linear2(activation(linear1(x))))``.
 
     Dropout is on each summand; with `norm_first` each norm is on the input of its block.
 
@@ -168,7 +168,7 @@ class TransformerEncoder(Module):
     torch's fast path (`enable_nested_tensor`).
 
     Shapes: `src` (S, N, d_model) -> the same, or as the layer has it.
-    Raises: AssertionError for an input of other features.
+    Raises: AssertionError for an input with another number of features.
     Source: Vaswani et al., Attention is all you need, 2017, section 3.1.
 
     >>> layer = torch.nn.TransformerEncoderLayer(8, nhead=2, dim_feedforward=16, batch_first=True)
@@ -249,7 +249,7 @@ class TransformerDecoder(Module):
     end.
 
     Shapes: `tgt` (T, N, d_model), `memory` (S, N, d_model) -> (T, N, d_model), or as the layer has it.
-    Raises: AssertionError for an input of other features.
+    Raises: AssertionError for an input with another number of features.
     Source: Vaswani et al., Attention is all you need, 2017, section 3.1.
 
     >>> layer = torch.nn.TransformerDecoderLayer(8, nhead=2, dim_feedforward=16)
@@ -277,7 +277,8 @@ class Transformer(Module):
     """``out = decoder(tgt, encoder(src))``: encoder and decoder layers, each stack with a norm at the end.
 
     Shapes: `src` (S, N, d_model), `tgt` (T, N, d_model) -> (T, N, d_model); `batch_first` puts N first; also without N.
-    Raises: RuntimeError for batches of unequal sizes or other features; AssertionError unless `nhead` divides `d_model`.
+    Raises: RuntimeError for batches of unequal sizes or another number of features; AssertionError unless `nhead` divides
+    `d_model`.
     Source: Vaswani et al., Attention is all you need, 2017, section 3.
 
     >>> model = torch.nn.Transformer(8, 2, num_encoder_layers=1, num_decoder_layers=1, dim_feedforward=16, batch_first=True)

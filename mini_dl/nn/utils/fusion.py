@@ -41,8 +41,8 @@ def fuse_conv_bn_weights(
     bn_b: Tensor | None,
     transpose: bool = False,
 ) -> tuple[Parameter, Parameter]:
-    """``weight = conv_w * s`` and ``bias = (conv_b - bn_rm) * s + bn_b``, for each output channel, with ``s = bn_w / sqrt(bn_rv +
-    bn_eps)``.
+    """``weight = conv_w * s`` and ``bias = (conv_b - bn_rm) * s + bn_b``, for each output channel, with
+    ``s = bn_w / sqrt(bn_rv + bn_eps)``.
 
     Shapes: `conv_w` (O, C, *kernel), the others (O); (C, O, *kernel) if `transpose` -> the shapes of weight and bias.
     Raises: RuntimeError if the sizes do not fit.
@@ -93,8 +93,8 @@ def fuse_linear_bn_eval(linear: _M, bn: Module) -> _M:
 def fuse_linear_bn_weights(
     linear_w: Tensor, linear_b: Tensor | None, bn_rm: Tensor, bn_rv: Tensor, bn_eps: float, bn_w: Tensor, bn_b: Tensor
 ) -> tuple[Parameter, Parameter]:
-    """``weight = linear_w * s`` and ``bias = (linear_b - bn_rm) * s + bn_b``, for each output, with ``s = bn_w / sqrt(bn_rv +
-    bn_eps)``.
+    """``weight = linear_w * s`` and ``bias = (linear_b - bn_rm) * s + bn_b``, for each output, with
+    ``s = bn_w / sqrt(bn_rv + bn_eps)``.
 
     Shapes: `linear_w` (O, I), the others (O) -> (O, I), (O).
     Raises: RuntimeError if the sizes do not fit.
