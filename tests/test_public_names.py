@@ -6,6 +6,7 @@ import importlib
 import io
 import pydoc
 import re
+import sys
 import types
 from pathlib import Path
 
@@ -101,3 +102,11 @@ def test_completion_on_objects_shows_no_private_names() -> None:
     assert {"kernel_size", "forward", "training"} <= set(dir(nn.MaxPool2d(2)))
     optimizer = optim.SGD([torch.ones(1)], lr=0.1)
     assert {"foreach_is_recorded", "newer_options", "tensors_of_step"}.isdisjoint(dir(optimizer))
+
+
+def test_no_module_that_is_ours_alone_shows_what_its_file_imports() -> None:
+    """Of those that ``import mini_dl`` loads."""
+    loaded = [place for place in modules_with_files() if place not in public_names() and f"mini_dl.{place}" in sys.modules]
+    assert len(loaded) > 100
+    shown = {place: {"np", "os", "sys", "Any", "annotations", "functools"} & set(public(place)) for place in loaded}
+    assert {place: names for place, names in shown.items() if names} == {}

@@ -215,7 +215,11 @@ def _copying(function: Callable[..., Any], name: str, several: bool = False) -> 
         return copies if out is None else store(copies, out) and None
 
     call = functools.wraps(function)(many if several else one)
-    named(call, name, said_first(f"What `{name.removesuffix('_copy')}` gives, as a copy.", function.__doc__))
+    named(
+        call,
+        name,
+        said_first(f"What `{name.removesuffix('_copy')}` gives, as a copy.", (function.__doc__ or "").replace("; a view.", ".")),
+    )
     public("torch", out=not several)(call)
 
 

@@ -437,13 +437,10 @@ _both_extremes = return_type("aminmax", "min max")
 def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> NamedTensors:
     """Both: ``out = (amin(input), amax(input))``
 
-    Family: reduction
-    Raises: RuntimeError or IndexError over an empty dimension.
+    Family: extreme
 
-    >>> torch.aminmax(torch.tensor([3, 1, 2]))
-    torch.return_types.aminmax(
-    min=tensor(1),
-    max=tensor(3))
+    >>> torch.aminmax(torch.tensor([3, 1, 2])).max
+    tensor(3)
     """
     x = checked("aminmax", input, keepdim)
     ordered("aminmax", x)
@@ -535,18 +532,12 @@ def _choose(
 @method(out=same_types_along)
 def max(input: Tensor, dim: Ints | None = None, keepdim: bool = False, *, other: Tensor | None = None) -> Any:
     """The largest element, ``out = max(input[i], i)``; with `dim`, also its index; with a tensor,
-    ``out = maximum(input, other)``.
+    ``out = maximum(input, other)``. Over all, equal elements share the gradient evenly; over `dim`, the chosen one gets it.
 
-    Over all, equal elements share the gradient evenly; over `dim`, the chosen one gets it.
+    Family: extreme
 
-    Family: reduction
-    Raises: IndexError over an empty dimension; RuntimeError for an empty `input`.
-
-    >>> x = torch.tensor([[1.0, 5.0], [7.0, 2.0]])
-    >>> x.max(), x.max(1)
-    (tensor(7.), torch.return_types.max(
-    values=tensor([5., 7.]),
-    indices=tensor([1, 0])))
+    >>> torch.tensor([1.0, 5.0, 2.0]).max(), torch.tensor([[1.0, 5.0], [7.0, 2.0]]).max(1).indices
+    (tensor(5.), tensor([1, 0]))
     """
     return _choose("max", _amax, _argmax, _max, input, dim, keepdim, other)
 
@@ -556,13 +547,10 @@ def min(input: Tensor, dim: Ints | None = None, keepdim: bool = False, *, other:
     """The smallest element, ``out = min(input[i], i)``; with `dim`, also its index; with a tensor,
     ``out = minimum(input, other)``.
 
-    Family: reduction
-    Raises: IndexError over an empty dimension; RuntimeError for an empty `input`.
+    Family: extreme
 
-    >>> torch.min(torch.tensor([[1.0, 5.0], [7.0, 2.0]]), 1)
-    torch.return_types.min(
-    values=tensor([1., 2.]),
-    indices=tensor([0, 1]))
+    >>> torch.min(torch.tensor([[1.0, 5.0], [7.0, 2.0]]), 1).values
+    tensor([1., 2.])
     """
     return _choose("min", _amin, _argmin, _min, input, dim, keepdim, other)
 

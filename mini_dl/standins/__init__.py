@@ -148,15 +148,14 @@ def public_names() -> dict[str, frozenset[str]]:
 
 
 def shown_names(module: types.ModuleType) -> list[str]:
-    """What `dir` shows of a module: the names of torch and those that are documented as ours, not what its file imports."""
+    """What `dir` shows of a module: the names of torch and those that are documented as ours, or, of a module that torch does not
+    have, what it defines; not what its file imports."""
     place, names = place_of(module.__name__), vars(module)
     known = public_names().get(place)
     found = section(place)
     rows = set(found.rows) if found is not None else set()
-    if place.startswith(OWN_PACKAGES):
+    if known is None or place.startswith(OWN_PACKAGES):
         known = frozenset(names.get("__all__") or [name for name, value in names.items() if is_defined_in(module, value)])
-    if known is None:
-        return sorted({*names, *rows})
     return sorted([name for name in {*names, *rows, *known} if name in known or name in rows or name[:2] == "__"])
 
 
