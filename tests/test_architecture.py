@@ -24,7 +24,7 @@ LINES_OF_A_FILE = 700
 LINES_OF_A_FUNCTION = 60
 ROOMS = "mini_dl", "scripts", "parity_tests"
 TABLES = {"mini_dl/kernels/special_tables.py"}
-ANY, ANY_IN_THE_CORE = 3310, 1320
+ANY, ANY_IN_THE_CORE = 2959, 1142
 """How often the package, and its core, may say `Any`: a type that says nothing, and checks nothing."""
 CORE = "autograd", "kernels", "nn", "ops", "optim"
 LONGER: dict[str, int] = {}  # what is over the budget, with its size, which can only fall
@@ -137,7 +137,8 @@ def test_types_say_something() -> None:
         room = path.relative_to(ROOT / "mini_dl").parts[0]
         said[room] = said.get(room, 0) + len(re.findall(r"\bAny\b", path.read_text(encoding="utf-8")))
     assert sum(said.values()) <= ANY, "give the new arguments types: `object` where anything is accepted"
-    assert sum([said[room] for room in CORE]) <= ANY_IN_THE_CORE, "in the core too"
+    core = {room: said[room] for room in CORE}
+    assert sum(core.values()) <= ANY_IN_THE_CORE, f"in the core too: {core}"
 
 
 def test_the_size_of_a_function_leaves_out_its_docstring_and_its_decorators() -> None:
