@@ -128,7 +128,7 @@ class Parser:
     def __init__(self, function: Function, strict: bool) -> None:
         self.function, self.strict = function, strict
 
-    def first(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def first(self, args: tuple[object, ...], kwargs: dict[str, object]) -> Any:
         """The first call, which gives `call` the code generated for this function."""
         self.write()
         return self.made_of_tensors(self.call(*args, **kwargs))
@@ -182,7 +182,7 @@ class Parser:
     def never_none(self) -> list[str]:
         return [p.name for p in self.parameters if self.strict and self.is_among(NEVER_NONE, p)]
 
-    def refuse_none(self, name: str, values: tuple[Any, ...], named: dict[str, Any]) -> Any:
+    def refuse_none(self, name: str, values: tuple[object, ...], named: dict[str, object]) -> Any:
         """Called when an argument that may be left out is None."""
         raise TypeError(f"{self.function.__name__}(): argument '{name}' may be left out, but it must not be None")
 
@@ -216,7 +216,7 @@ class Parser:
             self.explain(values, error)
             raise
 
-    def take_numbers_first(self, given: dict[str, Any], more: tuple[Any, ...]) -> None:
+    def take_numbers_first(self, given: dict[str, object], more: tuple[object, ...]) -> None:
         """Put the arguments of a call in the old order, with numbers between its tensors, under their names of today."""
         name, numbers = self.function.__name__, NUMBER_FIRST[self.function.__name__]
         names = [p.name for p in self.parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
@@ -236,7 +236,7 @@ class Parser:
         given.update(zip(names, tensors))
         given.update(zip(numbers, others))
 
-    def explain(self, values: tuple[Any, ...], error: Exception) -> None:
+    def explain(self, values: tuple[object, ...], error: Exception) -> None:
         """Called when the function has failed: raise the error for an argument that was bound to make it fail, and torch's where
         NumPy refused shapes or types."""
         for position, (parameter, kind, value) in enumerate(zip(self.parameters, self.kinds, values), 1):
@@ -278,7 +278,7 @@ class Parser:
         return f"{self.function.__name__}(): argument '{parameter.name}'{at}"
 
 
-def is_general(function: Any) -> bool:
+def is_general(function: object) -> bool:
     """Whether `function` is a primitive that does not look at its arguments itself: where its forward sees an array, it takes a
     tensor."""
     primitive = getattr(function, "op", None)
@@ -450,7 +450,7 @@ def as_operand(value: object) -> Any:
     return value if isinstance(value, (Tensor, bool, int, float, complex, np.number, np.bool_)) else NotImplemented
 
 
-def as_tensor_or_float(value: Any) -> Any:
+def as_tensor_or_float(value: object) -> Any:
     return value if isinstance(value, (Tensor, complex)) else as_float(value)  # complex numbers are refused by what runs then
 
 
@@ -524,7 +524,7 @@ class PublicParser(Parser):
         super().__init__(parser.function, parser.strict)
         self.whole, self.writes = whole, whole is parser.writing
 
-    def first(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def first(self, args: tuple[object, ...], kwargs: dict[str, object]) -> Any:
         if overrides.overriding((*args, *kwargs.values())):
             overrides.watch()
         if not overrides.watching:
@@ -546,7 +546,7 @@ class PublicParser(Parser):
         self.call.__code__ = asking_call(self.function, self).__code__
         self.call.__defaults__ = self.call.__kwdefaults__ = None
 
-    def resolve(self, values: tuple[Any, ...], named: dict[str, Any]) -> Any:
+    def resolve(self, values: tuple[object, ...], named: dict[str, object]) -> Any:
         try:
             if self.writes and values[-1] is not None:
                 args, kwargs = self.as_given(values, named)
@@ -557,22 +557,22 @@ class PublicParser(Parser):
                 return self.again(values, named)
             raise
 
-    def refuse_none(self, name: str, values: tuple[Any, ...], named: dict[str, Any]) -> Any:
+    def refuse_none(self, name: str, values: tuple[object, ...], named: dict[str, object]) -> Any:
         if self.is_answered((*values, *named.values())):
             return self.again(values, named)
         return super().refuse_none(name, values, named)
 
-    def is_answered(self, values: tuple[Any, ...]) -> bool:
+    def is_answered(self, values: tuple[object, ...]) -> bool:
         """Whether one of `values` answers for the function: it has failed because none was asked so far."""
         return bool(overrides.overriding(values))
 
-    def again(self, values: tuple[Any, ...], named: dict[str, Any]) -> Any:
+    def again(self, values: tuple[object, ...], named: dict[str, object]) -> Any:
         """Make a call again, now that arguments are asked."""
         overrides.watch()
         args, kwargs = self.as_given(values, named)
         return self.call(*args, **kwargs)
 
-    def as_given(self, values: tuple[Any, ...], named: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    def as_given(self, values: tuple[Any, ...], named: dict[str, object]) -> tuple[list[Any], dict[str, Any]]:
         """The arguments of a call: by position as long as they have no default, the others by name."""
         args: list[Any] = []
         kwargs, in_order = dict(named), True

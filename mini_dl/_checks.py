@@ -68,7 +68,7 @@ def sizes(shape: Sequence[Any], argument: str = "a shape") -> tuple[int, ...]:
         ) from None
 
 
-def spread_out(function: Callable[..., Any]) -> Callable[..., Any]:
+def spread_out(function: Callable[..., object]) -> Callable[..., Any]:
     """Let the last positional parameter, a sequence of ints, be given one by one: ``f(x, 2, 3)`` is ``f(x, (2, 3))``."""
     signature = inspect.signature(function)
     positional = [p.name for p in signature.parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
@@ -99,7 +99,7 @@ def spread_out(function: Callable[..., Any]) -> Callable[..., Any]:
 def also_named(name: str, *others: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Let the parameter `name` be given under the other names it has in torch's overloads."""
 
-    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+    def decorate(function: Callable[..., object]) -> Callable[..., Any]:
         @functools.wraps(function)
         def call(*args: object, **kwargs: object) -> Any:
             for other in others:
@@ -115,7 +115,7 @@ def also_named(name: str, *others: str) -> Callable[[Callable[..., Any]], Callab
 def deprecated(name: str, instead: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Let calls of a function that torch calls `name` warn of its deprecation, and say what to write instead."""
 
-    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+    def decorate(function: Callable[..., object]) -> Callable[..., Any]:
         @functools.wraps(function)
         def call(*args: object, **kwargs: object) -> Any:
             warnings.warn(f"{name} is deprecated and will be removed in a future release. Use {instead} instead.", stacklevel=3)
@@ -134,7 +134,7 @@ def nonnegative(shape: tuple[int, ...]) -> tuple[int, ...]:
     return shape
 
 
-def too_large(name: str, args: tuple[Any, ...], error: Exception) -> Exception:
+def too_large(name: str, args: tuple[object, ...], error: Exception) -> Exception:
     """The error for sizes in `args` that no tensor can have; if there are none, `error`, with which NumPy refused them."""
     given = args[0] if args and isinstance(args[0], (tuple, list)) else args
     size = [n for n in given if isinstance(n, int)]

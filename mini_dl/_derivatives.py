@@ -31,7 +31,7 @@ ArgNums = int | tuple[int, ...]
 # ------------------------------------------------------------------------------------------------ arguments and results
 
 
-def chosen(args: tuple[Any, ...], argnums: ArgNums) -> Any:
+def chosen(args: tuple[object, ...], argnums: ArgNums) -> Any:
     """The arguments with these numbers: one, or a tuple of several. RuntimeError for a number that there is not, or is twice."""
     if not isinstance(argnums, (int, tuple)):
         raise RuntimeError(f"argnums must be int or Tuple[int, ...], got: {type(argnums)}")
@@ -50,7 +50,7 @@ def chosen(args: tuple[Any, ...], argnums: ArgNums) -> Any:
     return tuple([args[number] for number in wrapped])
 
 
-def replaced(args: tuple[Any, ...], argnums: ArgNums, by: Any) -> tuple[Any, ...]:
+def replaced(args: tuple[object, ...], argnums: ArgNums, by: Any) -> tuple[Any, ...]:
     """The arguments, those with these numbers replaced."""
     given = list(args)
     for number, one in zip((argnums,) if isinstance(argnums, int) else argnums, (by,) if isinstance(argnums, int) else by):
@@ -93,7 +93,7 @@ def with_aux(result: object, has_aux: bool, what: str) -> tuple[Any, Any]:
     return result
 
 
-def check_outputs(leaves: list[Any], what: str) -> None:
+def check_outputs(leaves: list[object], what: str) -> None:
     """RuntimeError unless there are outputs, and all are tensors."""
     if not leaves or (len(leaves) == 1 and leaves[0] is None):
         raise RuntimeError(f"{what}: Expected f to be a function that has non-empty output (got output = {leaves})")
@@ -204,7 +204,7 @@ def vjp(func: Function, *primals: object, has_aux: bool = False) -> Any:
     return vjp_in(func, primals, None, has_aux)
 
 
-def vjp_in(func: Function, primals: tuple[Any, ...], argnums: ArgNums | None, has_aux: bool) -> Any:
+def vjp_in(func: Function, primals: tuple[object, ...], argnums: ArgNums | None, has_aux: bool) -> Any:
     """`vjp` in the arguments `argnums`, or in all."""
     refuse_hooks("vjp")
     what = "vjp(f, *primals)"

@@ -21,7 +21,7 @@ class device:
     type: str
     index: int | None
 
-    def __init__(self, type: Any = "cpu", index: int | None = None) -> None:
+    def __init__(self, type: object = "cpu", index: int | None = None) -> None:
         if isinstance(type, device):
             name, number = type.type, type.index
         elif isinstance(type, str):

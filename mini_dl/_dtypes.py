@@ -314,7 +314,7 @@ def result_numpy(*operands: object) -> np.dtype[Any]:
     return result
 
 
-def promote(a: Any, b: Any) -> tuple[Any, Any]:
+def promote(a: Any, b: object) -> tuple[Any, Any]:
     """Both operands in the type of the result. A Python number stays one if NumPy then agrees with torch."""
     if type(b) is not np.ndarray or type(a) is not np.ndarray:
         array, number = (b, a) if isinstance(b, np.ndarray) else (a, b)
@@ -331,24 +331,24 @@ class Exact(np.ndarray[Any, Any]):
     """A number, or 0-d array, that meets float16 without being rounded to it: what ufuncs compute with it is computed in float32,
     and rounded once."""
 
-    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: object, **kwargs: object) -> Any:
         plain = [one.view(np.ndarray) if isinstance(one, Exact) else one for one in inputs]
         result = getattr(ufunc, method)(*plain, **kwargs)
         return result.astype(np.float16) if result.dtype == _SINGLE else result
 
 
-def exact(number: Any) -> Array:
+def exact(number: object) -> Array:
     if isinstance(number, builtins.int) and not -(2**63) <= number < 2**63:
         wide(number)
     with np.errstate(over="ignore"):
         return np.asarray(number, _SINGLE).view(Exact)
 
 
-def exactly(promotion: Callable[..., tuple[Any, Any]], also_first: builtins.bool) -> Callable[..., tuple[Any, Any]]:
+def exactly(promotion: Callable[..., tuple[object, object]], also_first: builtins.bool) -> Callable[..., tuple[Any, Any]]:
     """`promotion`, but for the number or 0-d array by which float16 or bfloat16 is multiplied or divided: it stays as it is. A
     number may be the first operand if `also_first`."""
 
-    def promoted(a: Any, b: Any) -> tuple[Any, Any]:
+    def promoted(a: object, b: object) -> tuple[Any, Any]:
         for array, other, may in ((a, b, True), (b, a, also_first)):
             if may and type(array) is np.ndarray and array.dtype.char in HALVES and _keeps(array, other, array is a):
                 kept: Any = exact(other) if array.dtype.char not in NARROW else exact(other).item()
@@ -358,7 +358,7 @@ def exactly(promotion: Callable[..., tuple[Any, Any]], also_first: builtins.bool
     return promoted
 
 
-def _keeps(array: Array, other: Any, last: builtins.bool) -> builtins.bool:
+def _keeps(array: Array, other: object, last: builtins.bool) -> builtins.bool:
     """Whether the result of `array`, of a half type, and `other` is of that type, and `other` needs not be."""
     if isinstance(other, np.ndarray):
         return last and array.ndim > other.ndim == 0 and other.dtype.kind in "biuf"
@@ -401,7 +401,7 @@ def number_as(number: Any, target: np.dtype[Any]) -> Array:
     return as_type(number, target)
 
 
-def number_cast(number: Any, target: np.dtype[Any]) -> Array:
+def number_cast(number: object, target: np.dtype[Any]) -> Array:
     """As `number_as`, but a number beyond float16 and bfloat16 becomes infinite: where torch makes a tensor of it first."""
     if target.char not in HALVES or isinstance(number, builtins.bool):
         return number_as(number, target)

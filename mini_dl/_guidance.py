@@ -83,7 +83,7 @@ def telling(init: F, name: str) -> F:
     """The constructor `init` that a class of this name declares; its error about an unknown keyword lists those that it knows."""
 
     @functools.wraps(init)
-    def call(self: Any, *args: Any, **kwargs: Any) -> None:
+    def call(self: object, *args: object, **kwargs: object) -> None:
         try:
             init(self, *args, **kwargs)
         except TypeError as error:

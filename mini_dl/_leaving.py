@@ -117,7 +117,7 @@ class _Steps(Block, ContextDecorator):
         before.close()
 
 
-def block(function: Callable[P, Iterator[Any]]) -> Callable[P, _Steps]:
+def block(function: Callable[P, Iterator[object]]) -> Callable[P, _Steps]:
     """Like ``contextlib.contextmanager``, for a generator function that does everything after its ``yield`` in a ``finally``."""
 
     @functools.wraps(function)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import types
-from typing import Any
 
 
-def list_names(where: dict[str, Any], *modules: str) -> None:
+def list_names(where: dict[str, object], *modules: str) -> None:
     """Set ``__all__`` among the ``globals()`` of a package: its public names, except modules that are not named.
 
     >>> package = {"A": 1, "_b": 2, "types": types, "math": types}

@@ -51,7 +51,7 @@ class Hollow(np.ndarray[Any, Any]):
             return hollowed(solid(self)[mapped(solid, index)])
         return super().__getitem__(index)
 
-    def __setitem__(self, index: Any, value: Any) -> None:
+    def __setitem__(self, index: object, value: Any) -> None:
         np.broadcast_shapes(np.shape(value), np.shape(self[index]))
 
     def copy(self, order: object = "C") -> Hollow:

@@ -115,7 +115,7 @@ class Operator:
         with no_grad():
             return self.run(*bound.args, **bound.kwargs)
 
-    def bound(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> inspect.BoundArguments:
+    def bound(self, args: tuple[object, ...], kwargs: dict[str, object]) -> inspect.BoundArguments:
         """The arguments by name, with defaults. RuntimeError if they do not fit the schema."""
         try:
             bound = self.schema.signature.bind(*args, **kwargs)
@@ -177,7 +177,7 @@ class _Call(Function):
         return result
 
     @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
+    def backward(ctx: Any, *grads: object) -> Any:
         operator, count = ctx._operator_called
         if operator.backward is None:
             raise RuntimeError(
@@ -195,7 +195,7 @@ def _recorded(operator: Operator, bound: inspect.BoundArguments) -> Any:
     return shown_as(operator, _Call.apply(operator, bound, *bound.arguments.values()))
 
 
-def shown_as(operator: Operator, result: Any) -> Any:
+def shown_as(operator: Operator, result: object) -> Any:
     """`result`, whose node bears the name of the operator."""
     first = next((one for one in (result if isinstance(result, (tuple, list)) else [result]) if isinstance(one, Tensor)), None)
     node = None if first is None else first.grad_fn
@@ -235,7 +235,7 @@ def _recorded_lists(operator: Operator, bound: inspect.BoundArguments) -> Any:
             return result
 
         @staticmethod
-        def backward(ctx: object, *grads: Any) -> Any:
+        def backward(ctx: object, *grads: object) -> Any:
             found = _Call.backward(ctx, *grads)[2:]
             spread: list[Any] = []
             for grad, one in zip(found, form):

@@ -44,7 +44,7 @@ UNTOUCHED = frozenset(
 
 
 @functools.cache
-def _known(method: Any) -> tuple[dict[Any, list[Any]], dict[Any, str]]:
+def _known(method: object) -> tuple[dict[Any, list[Any]], dict[Any, str]]:
     """The functions by the object that has them, and their names; `method` is any method of Tensor, which are replaced when
     tensors begin to be asked."""
     functions: dict[Any, list[Any]] = {}
@@ -70,7 +70,7 @@ def get_overridable_functions() -> dict[Any, list[Callable[..., Any]]]:
     return {owner: list(functions) for owner, functions in _known(Tensor.add)[0].items()}
 
 
-def resolve_name(f: Any) -> str | None:
+def resolve_name(f: object) -> str | None:
     """What a function is called: ``torch.add``, ``torch.Tensor.add``, ``torch.Tensor.grad.__get__``. None for others.
 
     >>> import mini_dl as torch
@@ -85,8 +85,8 @@ def get_testing_overrides() -> dict[Callable[..., Any], Callable[..., Any]]:
     return {function: _doing_nothing(function) for functions in _known(Tensor.add)[0].values() for function in functions}
 
 
-def _doing_nothing(function: Callable[..., Any]) -> Callable[..., Any]:
-    def nothing(*args: Any, **kwargs: Any) -> int:
+def _doing_nothing(function: Callable[..., object]) -> Callable[..., Any]:
+    def nothing(*args: object, **kwargs: object) -> int:
         return -1
 
     with contextlib.suppress(TypeError, ValueError):  # it may be a getter, or something in C

@@ -82,7 +82,7 @@ class printoptions(Block, ContextDecorator):
     def _change(self, before: object) -> None:
         set_printoptions(**self._wanted)
 
-    def _put_back(self, before: dict[str, Any]) -> None:
+    def _put_back(self, before: dict[str, object]) -> None:
         set_printoptions(**before)
 
 

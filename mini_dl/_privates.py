@@ -19,7 +19,7 @@ from mini_dl.tensor import Tensor
 _DecoratorContextManager, _NoParamDecoratorContextManager = _Switch, _Plain
 
 
-def context_decorator(ctx: Any, func: Callable[..., Any]) -> Callable[..., Any]:
+def context_decorator(ctx: Any, func: Callable[..., object]) -> Callable[..., Any]:
     """`func` within a context, made anew for each call if `ctx` is a function."""
 
     @functools.wraps(func)
@@ -112,7 +112,7 @@ def is_expandable_to(shape: Iterable[int], desired: Iterable[int]) -> bool:
 class OrderedSet(MutableSet[Any]):
     """A set whose elements stay in the order in which they came."""
 
-    def __init__(self, iterable: Iterable[Any] = ()) -> None:
+    def __init__(self, iterable: Iterable[object] = ()) -> None:
         self._dict: dict[Any, None] = dict.fromkeys(iterable)
 
     def __contains__(self, value: object) -> bool:
@@ -169,7 +169,7 @@ class DispatchKeySet:
 # ------------------------------------------------------------------------------------------------ of torch.optim.optimizer
 
 
-def _use_grad_for_differentiable(func: Callable[..., Any]) -> Callable[..., Any]:
+def _use_grad_for_differentiable(func: Callable[..., object]) -> Callable[..., Any]:
     """A step that is recorded only if the optimizer was made with ``differentiable=True``."""
 
     @functools.wraps(func)
@@ -200,7 +200,7 @@ def _get_capturable_supported_devices(supports_xla: bool = True) -> list[str]:
     return ["cuda", "xpu", "hpu", *(["xla"] if supports_xla else [])]
 
 
-def _view_as_real(params: list[Any], *state_and_grads: list[Any]) -> None:
+def _view_as_real(params: list[Any], *state_and_grads: list[object]) -> None:
     """Replace complex tensors in these lists by pairs of real numbers, which share their memory."""
     for i, param in enumerate(params):
         if param.is_complex():

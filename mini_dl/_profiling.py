@@ -269,7 +269,9 @@ class Recorder:
             self.close(event)
 
 
-def _timed(recorder: Recorder, enter: Callable[..., Any], kernel: Callable[..., Any], *args: object, **kwargs: object) -> Any:
+def _timed(
+    recorder: Recorder, enter: Callable[..., object], kernel: Callable[..., object], *args: object, **kwargs: object
+) -> Any:
     shapes = [list(value.shape) if isinstance(value, np.ndarray) else [] for value in args] if recorder.record_shapes else []
     event = recorder.open(name_of(kernel), shapes)
     result = None
@@ -280,7 +282,7 @@ def _timed(recorder: Recorder, enter: Callable[..., Any], kernel: Callable[..., 
     return result
 
 
-def name_of(kernel: Callable[..., Any]) -> str:
+def name_of(kernel: Callable[..., object]) -> str:
     """``aten::add`` where torch has an operator for the kernel, else ``mini_dl::`` and the name."""
     primitive = getattr(kernel, "__name__", "kernel")
     name, _ = operator_named(primitive)

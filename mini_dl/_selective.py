@@ -31,7 +31,7 @@ KEPT = (CheckpointPolicy.MUST_SAVE, CheckpointPolicy.PREFER_SAVE, CheckpointPoli
 class SelectiveCheckpointContext:
     """What a policy is told beside the operator and its arguments."""
 
-    def __init__(self, *, is_recompute: bool, op_output: Any = None) -> None:
+    def __init__(self, *, is_recompute: bool, op_output: object = None) -> None:
         self.is_recompute, self.op_output = is_recompute, op_output
 
 
@@ -42,7 +42,7 @@ class _Used:
 class _Watching:
     """A context in which the kernels of this thread run through `kernel`."""
 
-    def __init__(self, kept: dict[Any, dict[int, Any]]) -> None:
+    def __init__(self, kept: dict[object, dict[int, object]]) -> None:
         self.kept = kept
         self.counts: dict[Any, int] = defaultdict(int)
 
@@ -55,7 +55,7 @@ class _Watching:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         mode.enter = self.before
 
-    def enter(self, forward: Any, *args: Any, **kwargs: Any) -> Any:
+    def enter(self, forward: Any, *args: object, **kwargs: object) -> Any:
         def run() -> Any:
             return run_by(self.before, forward, *args, **kwargs)
 
@@ -66,18 +66,18 @@ class _Watching:
         self.counts[operator] += 1
         return self.result(operator, number, run, args, kwargs)
 
-    def result(self, operator: Any, number: int, run: Run, args: Any, kwargs: Any) -> Any:
+    def result(self, operator: object, number: int, run: Run, args: object, kwargs: object) -> Any:
         raise NotImplementedError
 
 
 class Keeping(_Watching):
     """The first run: the policy says of each result whether it is kept."""
 
-    def __init__(self, policy: Callable[..., Any], kept: dict[Any, dict[int, Any]]) -> None:
+    def __init__(self, policy: Callable[..., object], kept: dict[object, dict[int, object]]) -> None:
         super().__init__(kept)
         self.policy = policy
 
-    def result(self, operator: Any, number: int, run: Run, args: Any, kwargs: Any) -> Any:
+    def result(self, operator: object, number: int, run: Run, args: Any, kwargs: Any) -> Any:
         found = run()
         mode.enter = self.before  # what the policy computes is its own affair
         try:
@@ -93,7 +93,7 @@ class Keeping(_Watching):
 class Taking(_Watching):
     """The second run: what was kept is taken, once, and all else is computed."""
 
-    def result(self, operator: Any, number: int, run: Run, args: Any, kwargs: Any) -> Any:
+    def result(self, operator: object, number: int, run: Run, args: object, kwargs: object) -> Any:
         if operator not in self.kept:
             raise RuntimeError(f"{operator} encountered during backward but not found in storage. {MISMATCH}")
         if number not in self.kept[operator]:
@@ -112,7 +112,7 @@ class Taking(_Watching):
         return found
 
 
-def overload_of(forward: Any) -> Any:
+def overload_of(forward: object) -> Any:
     """``torch.ops.aten.name.overload`` of the primitive with this forward."""
     return overload("aten", *operator_named(getattr(forward, "__name__", "kernel")))
 
@@ -125,7 +125,7 @@ ARGUMENTS: dict[str, Callable[..., tuple[Any, ...]]] = {
 """Operators whose arguments are others than those of our kernels; `_weighted_sum` takes the product, not its factors."""
 
 
-def as_of(operator: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
+def as_of(operator: object, args: tuple[object, ...]) -> tuple[Any, ...]:
     """The arguments that torch's operator has in place of those of the kernel."""
     change = ARGUMENTS.get(str(operator))
     return args if change is None else change(*args)
@@ -138,7 +138,7 @@ def _shown(value: Any) -> Any:
     return type(value)([_shown(one) for one in value]) if type(value) in (list, tuple) else value
 
 
-def _copied(found: Any) -> Any:
+def _copied(found: object) -> Any:
     """A result that nobody can write to."""
     if isinstance(found, tuple):
         return tuple([_copied(one) for one in found])
@@ -146,7 +146,7 @@ def _copied(found: Any) -> Any:
 
 
 def create_selective_checkpoint_contexts(
-    policy_fn_or_list: Any, allow_cache_entry_mutation: bool = False
+    policy_fn_or_list: object, allow_cache_entry_mutation: bool = False
 ) -> tuple[_Watching, _Watching]:
     """The two contexts for `checkpoint`: what the policy, or a list of operators, names is kept and not computed again.
 

@@ -316,7 +316,7 @@ inductor_triton = Options(
 inductor_cpp = Options(threads=-1, simdlen=None, weight_prepack=True, enable_kernel_profile=False, vec_isa_ok=None)
 
 
-def set_flags(module: str, names: str, values: tuple[Any, ...], also_none: bool = False) -> tuple[Any, ...]:
+def set_flags(module: str, names: str, values: tuple[object, ...], also_none: bool = False) -> tuple[Any, ...]:
     """Set attributes of a module of ``torch.backends``, None only if `also_none`, and return what they were."""
     settings = importlib.import_module(f"mini_dl.backends.{module}")
     before = tuple(getattr(settings, name) for name in names.split())

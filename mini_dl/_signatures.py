@@ -88,7 +88,7 @@ class Text(str):
         return str(self)
 
 
-def public_annotation(parameter: Parameter, position: int, function: Any) -> Text:
+def public_annotation(parameter: Parameter, position: int, function: object) -> Text:
     """How the annotation of a parameter is shown."""
     given = parameter.annotation
     if parameter.name == "out":
@@ -103,7 +103,7 @@ def public_annotation(parameter: Parameter, position: int, function: Any) -> Tex
 
 
 @functools.lru_cache(512)
-def public_text(annotation: Any, function: Any) -> Text:
+def public_text(annotation: object, function: Any) -> Text:
     """An annotation in public names."""
     text = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", str(annotation))
     array = "numpy.ndarray" if function.__name__ in OF_NUMPY else "Tensor"
@@ -127,7 +127,7 @@ def base_name(function: Any) -> str:
     return name.removeprefix("linalg_")
 
 
-def primitive_behind(function: Any) -> Any:
+def primitive_behind(function: object) -> Any:
     """The primitive that `function` calls, or None."""
     while not hasattr(function, "op"):
         if not hasattr(function, "__wrapped__"):
@@ -136,7 +136,7 @@ def primitive_behind(function: Any) -> Any:
     return function.op
 
 
-def returns_several(function: Any) -> bool:
+def returns_several(function: object) -> bool:
     return re.match("tuple|NamedTensors", str(function.__annotations__.get("return"))) is not None
 
 
@@ -190,7 +190,7 @@ class PublicSignature(inspect.Signature):
         return self.found().__reduce__()
 
 
-def public(private: inspect.Signature, function: Any, method: bool) -> inspect.Signature:
+def public(private: inspect.Signature, function: object, method: bool) -> inspect.Signature:
     """A signature as it is shown."""
     parameters = []
     listed = list(private.parameters.values())

@@ -227,7 +227,7 @@ def with_out(function: Function, check: bool | Function = True, where: str = "to
     looked_at = apart or (where not in ("fft", "linalg") and function.__name__ not in UNASKED)
 
     @functools.wraps(function)
-    def call(*args: Any, out: Any = None, **kwargs: Any) -> Any:
+    def call(*args: object, out: Any = None, **kwargs: object) -> Any:
         if out is None:
             return function(*args, **kwargs) if kwargs else function(*args)
         if mode.enabled and (any_needs_grad(args) or any_needs_grad(kwargs.values()) or any_needs_grad(_tuple(out))):
@@ -298,7 +298,7 @@ def check_out(name: str, result: Any, out: Any) -> None:
                 raise RuntimeError(f"Expected out tensor to have dtype {want}, but got {given} instead")
 
 
-def store(result: Any, out: Any, casts: bool = False) -> Any:
+def store(result: Any, out: object, casts: bool = False) -> Any:
     """Write `result` into `out`, which takes its shape, and return `out`. RuntimeError if the type cannot be cast, unless it
     `casts` to any."""
     if isinstance(result, tuple):
@@ -369,7 +369,7 @@ def return_type(name: str, fields: str) -> Callable[..., NamedTensors]:
     return made
 
 
-def _named_result(name: str, values: tuple[Any, ...]) -> Any:
+def _named_result(name: str, values: tuple[object, ...]) -> Any:
     return namespace("return_types")[name](*values)
 
 

@@ -27,7 +27,7 @@ def _assert(condition: object, message: object) -> None:
         raise AssertionError(message)
 
 
-def _fail(error: type[BaseException], message: Callable[[], Any] | None) -> NoReturn:
+def _fail(error: type[BaseException], message: Callable[[], object] | None) -> NoReturn:
     if message is None:
         raise error(MESSAGE)
     if not callable(message):
@@ -35,7 +35,7 @@ def _fail(error: type[BaseException], message: Callable[[], Any] | None) -> NoRe
     raise error(str(message()))
 
 
-def _check_with(error_type: type[BaseException], cond: object, message: Callable[[], Any] | None) -> None:
+def _check_with(error_type: type[BaseException], cond: object, message: Callable[[], object] | None) -> None:
     """Raise `error_type` with the message that `message` returns unless `cond` is True. TypeError unless it is a bool."""
     if not isinstance(cond, bool):
         raise TypeError(f"cond must be a bool, but got {type(cond)}")
@@ -43,39 +43,39 @@ def _check_with(error_type: type[BaseException], cond: object, message: Callable
         _fail(error_type, message)
 
 
-def _check(cond: object, message: Callable[[], Any] | None = None) -> None:
+def _check(cond: object, message: Callable[[], object] | None = None) -> None:
     """RuntimeError unless `cond` is True."""
     _check_with(RuntimeError, cond, message)
 
 
-def _check_index(cond: object, message: Callable[[], Any] | None = None) -> None:
+def _check_index(cond: object, message: Callable[[], object] | None = None) -> None:
     """IndexError unless `cond` is True."""
     _check_with(IndexError, cond, message)
 
 
-def _check_value(cond: object, message: Callable[[], Any] | None = None) -> None:
+def _check_value(cond: object, message: Callable[[], object] | None = None) -> None:
     """ValueError unless `cond` is True."""
     _check_with(ValueError, cond, message)
 
 
-def _check_type(cond: object, message: Callable[[], Any] | None = None) -> None:
+def _check_type(cond: object, message: Callable[[], object] | None = None) -> None:
     """TypeError unless `cond` is True."""
     _check_with(TypeError, cond, message)
 
 
-def _check_not_implemented(cond: object, message: Callable[[], Any] | None = None) -> None:
+def _check_not_implemented(cond: object, message: Callable[[], object] | None = None) -> None:
     """NotImplementedError unless `cond` is True."""
     _check_with(NotImplementedError, cond, message)
 
 
-def _check_is_size(i: int, message: Callable[[], Any] | None = None, *, max: int | None = None) -> None:
+def _check_is_size(i: int, message: Callable[[], object] | None = None, *, max: int | None = None) -> None:
     """RuntimeError unless `i` may be a size: 0 or more, and at most `max`."""
     _check(i >= 0, message)
     if max is not None:
         _check(i <= max, message)
 
 
-def _check_tensor_all_with(error_type: type[BaseException], cond: object, message: Callable[[], Any] | None) -> None:
+def _check_tensor_all_with(error_type: type[BaseException], cond: object, message: Callable[[], object] | None) -> None:
     """Raise `error_type` unless all elements of the tensor `cond` are True."""
     if not isinstance(cond, Tensor):
         raise TypeError(f"cond must be a tensor, but got {type(cond)}")
@@ -84,7 +84,7 @@ def _check_tensor_all_with(error_type: type[BaseException], cond: object, messag
     _check_with(error_type, bool(cond._array.all()), message)
 
 
-def _check_tensor_all(cond: object, message: Callable[[], Any] | None = None) -> None:
+def _check_tensor_all(cond: object, message: Callable[[], object] | None = None) -> None:
     """RuntimeError unless all elements of the tensor `cond` are True."""
     _check_tensor_all_with(RuntimeError, cond, message)
 
@@ -219,7 +219,7 @@ def sym_constrain_range_for_size(size: int, *, min: int | None = None, max: int 
 # ------------------------------------------------------------------------------------------------ branches
 
 
-def cond(pred: Any, true_fn: Callable[..., Any], false_fn: Callable[..., Any], operands: Any = ()) -> Any:
+def cond(pred: object, true_fn: Callable[..., object], false_fn: Callable[..., object], operands: Any = ()) -> Any:
     """One of two functions, as `pred` says: ``out = true_fn(*operands) if pred else false_fn(*operands)``
 
     Shapes: those of the functions; `pred` is a bool or a tensor of one element.
@@ -238,7 +238,7 @@ def cond(pred: Any, true_fn: Callable[..., Any], false_fn: Callable[..., Any], o
 
 
 def while_loop(
-    cond_fn: Callable[..., Any], body_fn: Callable[..., Any], carried_inputs: tuple[Any, ...], *, hints: object = None
+    cond_fn: Callable[..., object], body_fn: Callable[..., object], carried_inputs: tuple[object, ...], *, hints: object = None
 ) -> tuple[Any, ...]:
     """A function applied while a condition holds: ``x[t + 1] = body_fn(*x[t])`` while ``cond_fn(*x[t])``
 
@@ -272,5 +272,5 @@ class classproperty:
     def __init__(self, function: Callable[[Any], Any]) -> None:
         self.function = function
 
-    def __get__(self, instance: Any, owner: Any = None) -> Any:
+    def __get__(self, instance: object, owner: object = None) -> Any:
         return self.function(type(instance) if owner is None else owner)

@@ -120,7 +120,7 @@ class Unseen:
     __and__ = __or__ = __xor__ = __invert__ = __rand__ = __ror__ = _refuse
     __hash__ = object.__hash__
 
-    def __array_function__(self, function: Any, types: object, args: Any, kwargs: Any) -> Any:
+    def __array_function__(self, function: object, types: object, args: Any, kwargs: Any) -> Any:
         array = args[0]
         if function in _LIKE:
             kind = kwargs.get("dtype")

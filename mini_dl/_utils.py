@@ -114,5 +114,5 @@ class _ClassProperty:
     def __init__(self, function: Any) -> None:
         self.function = function
 
-    def __get__(self, _: Any, owner: Any = None) -> Any:
+    def __get__(self, _: object, owner: object = None) -> Any:
         return self.function.__get__(None, owner)() if hasattr(self.function, "__func__") else self.function(owner)

@@ -20,7 +20,7 @@ OutDims = Any
 
 
 def vmap(
-    func: Callable[..., Any],
+    func: Callable[..., object],
     in_dims: InDims = 0,
     out_dims: OutDims = 0,
     randomness: str = "error",
@@ -70,7 +70,7 @@ def name_of(func: object) -> str:
 class _Mapping:
     """One call of a mapped function."""
 
-    def __init__(self, func: Callable[..., Any], out_dims: OutDims, randomness: str) -> None:
+    def __init__(self, func: Callable[..., object], out_dims: OutDims, randomness: str) -> None:
         self.func, self.out_dims, self.randomness = func, out_dims, randomness
 
     @property
@@ -78,7 +78,7 @@ class _Mapping:
         """What errors call the function."""
         return name_of(self.func)
 
-    def run(self, in_dims: InDims, chunk_size: int | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def run(self, in_dims: InDims, chunk_size: int | None, args: tuple[object, ...], kwargs: dict[str, object]) -> Any:
         if not isinstance(self.out_dims, int):
             tree_map_(self._check_out_dim, self.out_dims)
         size, dims, flat, spec = self.inputs(in_dims, args)
@@ -95,7 +95,7 @@ class _Mapping:
 
     # -------------------------------------------------------------------------------------------- in
 
-    def inputs(self, in_dims: InDims, args: tuple[Any, ...]) -> tuple[int, list[int | None], list[Any], TreeSpec]:
+    def inputs(self, in_dims: InDims, args: tuple[object, ...]) -> tuple[int, list[int | None], list[Any], TreeSpec]:
         """The size of the batch, and for each leaf of the arguments the dimension of the batch, counted from the front."""
         if not isinstance(in_dims, (int, tuple)):
             raise ValueError(
@@ -143,14 +143,14 @@ class _Mapping:
 
     # -------------------------------------------------------------------------------------------- through
 
-    def whole(self, size: int, dims: list[int | None], flat: list[Any], spec: TreeSpec, kwargs: dict[str, Any]) -> Any:
+    def whole(self, size: int, dims: list[int | None], flat: list[Any], spec: TreeSpec, kwargs: dict[str, object]) -> Any:
         with Batched(size, self.randomness) as level:
             args = [arg if dim is None else batched(level, arg, dim) for arg, dim in zip(flat, dims)]
             found = self.func(*tree_unflatten(args, spec), **kwargs)
         return self.outputs(level, found)
 
     def in_chunks(
-        self, size: int, chunk_size: int, dims: list[int | None], flat: list[Any], spec: TreeSpec, kwargs: dict[str, Any]
+        self, size: int, chunk_size: int, dims: list[int | None], flat: list[Any], spec: TreeSpec, kwargs: dict[str, object]
     ) -> Any:
         parts, arranged, state = [], None, get_rng_state() if self.randomness == "same" else None
         for start in range(0, size, chunk_size):

@@ -262,6 +262,31 @@ def test_an_option_follows_its_own_schedule() -> None:
         schedules.LambdaOption(optimizer, "momentum", abs)
 
 
+PLAIN = {"LRScheduler", "LambdaOption", "Optimizer"}
+"""Bases, and what is not torch's: their docstrings tell more, in another form."""
+
+
+def documented(where: Any, base: type) -> dict[str, str]:
+    found = {name: value for name, value in vars(where).items() if isinstance(value, type) and issubclass(value, base)}
+    return {name: value.__doc__ or "" for name, value in found.items() if name[0] != "_" and name not in PLAIN}
+
+
+def test_docstrings_have_a_sentence_a_formula_the_state_errors_a_source_and_an_example() -> None:
+    optimizers = documented(optim, optim.Optimizer)
+    schedules = {
+        **documented(optim.lr_scheduler, optim.lr_scheduler.LRScheduler),
+        **documented(optim.swa_utils, optim.lr_scheduler.LRScheduler),
+    }
+    assert (len(optimizers), len(schedules)) == (15, 16)
+    lacking = []
+    for name, doc in {**optimizers, **schedules}.items():
+        first, _, rest = doc.partition("\n\n")
+        parts = ["``", "Raises: ", "\n    >>> ", *["State", "Source: "] * (name in optimizers)]
+        lacking += [f"{name}: {part.strip()}" for part in parts if part not in rest]
+        lacking += [f"{name}: a first sentence on a line of its own"] * (not first.endswith(".") or "\n" in first)
+    assert not lacking, lacking
+
+
 # ------------------------------------------------------------------------------------------------ mistakes of who adds one
 
 

@@ -137,8 +137,8 @@ def autocast_decrement_nesting() -> int:
     return state.nesting
 
 
-def _older(name: str, newer: str, call: Callable[..., Any]) -> Callable[..., Any]:
-    def function(*args: Any) -> Any:
+def _older(name: str, newer: str, call: Callable[..., object]) -> Callable[..., Any]:
+    def function(*args: object) -> Any:
         warnings.warn(f"torch.{name} is deprecated. Please use torch.{newer} instead.", DeprecationWarning, stacklevel=2)
         return call(*args)
 
@@ -172,7 +172,7 @@ set_autocast_cpu_dtype, set_autocast_gpu_dtype, set_autocast_ipu_dtype, set_auto
 # ------------------------------------------------------------------------------------------------ the block
 
 
-def autocast_decorator(autocast_instance: autocast, func: Callable[..., Any]) -> Callable[..., Any]:
+def autocast_decorator(autocast_instance: autocast, func: Callable[..., object]) -> Callable[..., Any]:
     """`func`, run within the block."""
 
     @functools.wraps(func)
@@ -275,7 +275,7 @@ def _checked(device_type: object) -> None:
         raise ValueError(f"Expected `device_type` of type `str`, got: `{type(device_type)}`")
 
 
-def custom_fwd(fwd: Callable[..., Any] | None = None, *, device_type: str, cast_inputs: DType | None = None) -> Any:
+def custom_fwd(fwd: Callable[..., object] | None = None, *, device_type: str, cast_inputs: DType | None = None) -> Any:
     """A decorator for ``forward`` of an ``autograd.Function``: it remembers whether autocast was on, for `custom_bwd`.
 
     With `cast_inputs`, where autocast is on, floating point arguments are cast to that type and autocast is off within.
@@ -300,7 +300,7 @@ def custom_fwd(fwd: Callable[..., Any] | None = None, *, device_type: str, cast_
         return functools.partial(custom_fwd, device_type=device_type, cast_inputs=cast_inputs)
 
     @functools.wraps(fwd)
-    def decorate_fwd(*args: Any, **kwargs: Any) -> Any:
+    def decorate_fwd(*args: Any, **kwargs: object) -> Any:
         context, on = args[0], is_autocast_enabled(device_type)
         context._dtype = get_autocast_dtype(device_type)
         context._fwd_used_autocast = on and cast_inputs is None
@@ -312,7 +312,7 @@ def custom_fwd(fwd: Callable[..., Any] | None = None, *, device_type: str, cast_
     return decorate_fwd
 
 
-def custom_bwd(bwd: Callable[..., Any] | None = None, *, device_type: str) -> Any:
+def custom_bwd(bwd: Callable[..., object] | None = None, *, device_type: str) -> Any:
     """A decorator for ``backward`` of an ``autograd.Function`` with `custom_fwd`: it runs with autocast as ``forward`` did.
 
     Raises: ValueError unless `device_type` is a str.

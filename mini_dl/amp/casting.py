@@ -160,7 +160,7 @@ def widest(args: Any, kwargs: Any) -> _dtypes.dtype:
 def casting(function: Function, policy: Function) -> Function:
     """`function`, which casts its arguments by `policy` while autocast is on. Within it, autocast is off."""
 
-    def call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def call(args: tuple[object, ...], kwargs: dict[str, object]) -> Any:
         target = policy(args, kwargs) if state.here else None
         if target is None:
             return function(*args, **kwargs)
@@ -178,7 +178,7 @@ def leaving_alone(function: Function) -> Function:
     """`function`, which writes into a tensor, so that the type is fixed: autocast is off within it."""
     takes_out = not function.__name__.endswith("_")
 
-    def call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def call(args: tuple[object, ...], kwargs: dict[str, object]) -> Any:
         if not state.here or (takes_out and kwargs.get("out") is None):
             return function(*args, **kwargs)
         state.here = False
@@ -193,7 +193,7 @@ def leaving_alone(function: Function) -> Function:
 # ------------------------------------------------------------------------------------------------ the functions learn of it
 
 
-def _looking(*args: Any, _call: Any, **kwargs: Any) -> Any:
+def _looking(*args: object, _call: Any, **kwargs: object) -> Any:
     return _call(args, kwargs)
 
 

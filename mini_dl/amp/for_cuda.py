@@ -37,13 +37,13 @@ def _warn_of(name: str) -> None:
     )
 
 
-def custom_fwd(fwd: Callable[..., Any] | None = None, *, cast_inputs: _dtypes.dtype | None = None) -> Any:
+def custom_fwd(fwd: Callable[..., object] | None = None, *, cast_inputs: _dtypes.dtype | None = None) -> Any:
     """``torch.amp.custom_fwd(..., device_type="cuda")``, deprecated."""
     _warn_of("custom_fwd")
     return autocast_mode.custom_fwd(fwd, device_type="cuda", cast_inputs=cast_inputs)
 
 
-def custom_bwd(bwd: Callable[..., Any]) -> Any:
+def custom_bwd(bwd: Callable[..., object]) -> Any:
     """``torch.amp.custom_bwd(..., device_type="cuda")``, deprecated."""
     _warn_of("custom_bwd")
     return autocast_mode.custom_bwd(bwd, device_type="cuda")

@@ -68,7 +68,7 @@ class GradScaler:
 
     # -------------------------------------------------------------------------------------------- one iteration
 
-    def scale(self, outputs: Any) -> Any:
+    def scale(self, outputs: object) -> Any:
         """`outputs`, a tensor or an iterable of tensors, times the factor."""
         if not self._enabled:
             return outputs
@@ -112,7 +112,7 @@ class GradScaler:
                 grad.mul_(inv_scale)
         return {grads[0].device: wrap(np.full((), float(bad), np.float32))} if grads else {}
 
-    def step(self, optimizer: Any, *args: Any, **kwargs: Any) -> Any:
+    def step(self, optimizer: Any, *args: object, **kwargs: object) -> Any:
         """``optimizer.step(*args, **kwargs)`` with the gradients divided by the factor, or nothing if one is not finite."""
         if not self._enabled:
             return optimizer.step(*args, **kwargs)
@@ -301,5 +301,5 @@ class GradScaler:
             state["_scale"] = state["_growth_tracker"] = None
         return state
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
+    def __setstate__(self, state: dict[str, object]) -> None:
         self.__dict__.update(state)

@@ -149,7 +149,7 @@ def _execute(source: Any, name: str, module: ModuleType) -> None:
     exec(compile(source, name, "exec", dont_inherit=True), vars(module))
 
 
-def _run(program: Callable[[], Any]) -> None:
+def _run(program: Callable[[], object]) -> None:
     """Run it; an exception that it does not handle is shown without the calls that led to it."""
     shown = sys.excepthook
 

@@ -93,7 +93,7 @@ class _Dependent(Constraint):
 
     is_discrete, event_dim = _said("is_discrete"), _said("event_dim")
 
-    def __init__(self, *, is_discrete: object = NotImplemented, event_dim: Any = NotImplemented) -> None:
+    def __init__(self, *, is_discrete: object = NotImplemented, event_dim: object = NotImplemented) -> None:
         self._is_discrete, self._event_dim = is_discrete, event_dim
 
     def __call__(self, *, is_discrete: Any = NotImplemented, event_dim: Any = NotImplemented) -> _Dependent:
@@ -114,7 +114,7 @@ def is_dependent(constraint: object) -> bool:
 class _DependentProperty(property, _Dependent):
     """A property that gives the constraint of an instance; of the class, it is a dependent constraint."""
 
-    def __init__(self, fn: Any = None, *, is_discrete: object = NotImplemented, event_dim: Any = NotImplemented) -> None:
+    def __init__(self, fn: Any = None, *, is_discrete: object = NotImplemented, event_dim: object = NotImplemented) -> None:
         super().__init__(fn)
         self._is_discrete, self._event_dim = is_discrete, event_dim
 

@@ -242,7 +242,7 @@ class Uniform(Distribution):
     def cdf(self, value: Any) -> Tensor:
         return ((self._checked(value) - self.low) / (self.high - self.low)).clamp(min=0, max=1)
 
-    def icdf(self, value: Any) -> Tensor:
+    def icdf(self, value: object) -> Tensor:
         return value * (self.high - self.low) + self.low
 
     def entropy(self) -> Tensor:

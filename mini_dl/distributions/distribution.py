@@ -54,7 +54,7 @@ class Distribution:
     (torch.Size([3]), torch.Size([]), torch.Size([2, 3]))
     """
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
         tell_constructor(cls)
 
@@ -161,7 +161,7 @@ class Distribution:
             return value.expand(batch_shape + value.batch_shape[kept:])
         return value.expand(batch_shape + value.shape[kept:]) if name in self._varying() else value
 
-    def _get_checked_instance(self, cls: Any, _instance: Any = None) -> Any:
+    def _get_checked_instance(self, cls: Any, _instance: object = None) -> Any:
         if _instance is None and type(self).__init__ != cls.__init__:
             raise NotImplementedError(
                 f"Subclass {self.__class__.__name__} of {cls.__name__} that defines a custom __init__ method must also define a "
@@ -283,5 +283,5 @@ class ProbsOrLogits(Distribution):
 
     param_shape: Any = given_by(lambda self: self._param.size())
 
-    def _new(self, *args: Any, **kwargs: Any) -> Tensor:
+    def _new(self, *args: object, **kwargs: Any) -> Tensor:
         return self._param.new(*args, **kwargs)

@@ -348,7 +348,7 @@ def _trace(p: object, q: Any) -> Tensor:
 
 
 def _kl_of_normal_vectors(kind: str) -> Formula:
-    def formula(p: Any, q: Any) -> Any:
+    def formula(p: Any, q: object) -> Any:
         _same_event_shape(p, q, kind)
         return 0.5 * (_log_det(q) - _log_det(p) + _trace(p, q) + _distance(p, q) - p.event_shape[0])
 
@@ -518,7 +518,7 @@ def _kl_pareto_normal(p: Pareto, q: Normal) -> Tensor:
     return (own + spread / (2 * q.scale.pow(2)) - 1).masked_fill(p.alpha <= 2, math.inf)
 
 
-def _mean_log(low: Any, high: Any) -> Any:
+def _mean_log(low: object, high: Any) -> Any:
     """The mean of the logarithm of a uniform number."""
     width = high - low
     return (xlogy(high, high) - xlogy(low, low) - width) / width

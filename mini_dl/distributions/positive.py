@@ -95,7 +95,7 @@ class Gamma(ExponentialFamily):
         value.detach().clamp_(min=finfo(value.dtype).tiny)  # not recorded: the gradient flows where it changed something, too
         return value
 
-    def log_prob(self, value: Any) -> Tensor:
+    def log_prob(self, value: object) -> Tensor:
         value = self._checked(as_tensor(value, dtype=self.rate.dtype))
         a, rate = self.concentration, self.rate
         return xlogy(a, rate) + xlogy(a - 1, value) - rate * value - a.lgamma()

@@ -241,7 +241,7 @@ class ContinuousBernoulli(ProbsOrLogits, ExponentialFamily):
         inside = where(value >= 1.0, ones_like(value), self._stable(formula, value))
         return where(value <= 0.0, zeros_like(value), inside)
 
-    def icdf(self, value: Any) -> Tensor:
+    def icdf(self, value: object) -> Tensor:
         cut = self._cut_probs()
         rest = (-cut).log1p()
         return self._stable(((-cut + value * (2.0 * cut - 1.0)).log1p() - rest) / (cut.log() - rest), value)

@@ -238,7 +238,7 @@ class PowerTransform(Transform):
     inverse_shape = forward_shape
 
 
-def _same(one: Any, other: Any) -> bool:
+def _same(one: object, other: Any) -> bool:
     return one == other if isinstance(one, NUMBERS) and isinstance(other, NUMBERS) else bool((one == other).all())
 
 
@@ -316,13 +316,13 @@ class CumulativeDistributionTransform(Transform):
         super().__init__(cache_size=cache_size)
         self.distribution = distribution
 
-    def _call(self, x: Any) -> Any:
+    def _call(self, x: object) -> Any:
         return self.distribution.cdf(x)
 
-    def _inverse(self, y: Any) -> Any:
+    def _inverse(self, y: object) -> Any:
         return self.distribution.icdf(y)
 
-    def log_abs_det_jacobian(self, x: Any, y: Any) -> Any:
+    def log_abs_det_jacobian(self, x: object, y: object) -> Any:
         return self.distribution.log_prob(x)
 
 

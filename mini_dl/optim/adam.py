@@ -79,7 +79,10 @@ def _checked_betas(betas: Betas, foreach: bool | None, capturable: bool) -> tupl
 class AdamW(Adam):
     """`Adam` whose weight decay shrinks the parameter itself instead of changing the gradient.
 
-    ``param *= 1 - lr * weight_decay``, then the step of `Adam`. State and errors are those of `Adam`.
+    ``param *= 1 - lr * weight_decay``, then the step of `Adam`
+
+    State: as of `Adam`.
+    Raises: ValueError as `Adam`.
     Source: Loshchilov and Hutter 2017.
 
     >>> descent(AdamW, lr=0.1, weight_decay=0.5)

@@ -79,13 +79,13 @@ def _encode(text: object, encoding: object = "utf-8") -> bytes:
     return text.encode(encoding)
 
 
-def _bytearray(content: Any = b"", *encoding: Any) -> bytearray:
+def _bytearray(content: Any = b"", *encoding: object) -> bytearray:
     if type(content) not in (str, bytes, bytearray, list, tuple) or (type(content) is str) != (len(encoding) == 1):
         raise FileError("a bytearray is kept by its contents, or by a text and an encoding")
     return bytearray(_encode(content, *encoding) if encoding else content)
 
 
-def _device_of(where: Any, *index: Any) -> device:
+def _device_of(where: object, *index: Any) -> device:
     return device(where, *index)
 
 

@@ -22,12 +22,18 @@ LARGEST = 2**62
 # ------------------------------------------------------------------------------------------------ dense tensors
 
 
-def rebuild_tensor(storage: Any, storage_offset: Any, size: Any, stride: Any) -> Tensor:
+def rebuild_tensor(storage: Any, storage_offset: object, size: object, stride: object) -> Tensor:
     return _rebuilt(_storage(storage), storage._kind.name, storage_offset, size, stride, False, None)
 
 
 def rebuild_tensor_v2(
-    storage: Any, storage_offset: Any, size: Any, stride: Any, requires_grad: Any, backward_hooks: object, metadata: Any = None
+    storage: Any,
+    storage_offset: object,
+    size: object,
+    stride: object,
+    requires_grad: object,
+    backward_hooks: object,
+    metadata: object = None,
 ) -> Tensor:
     skip_hooks(backward_hooks)
     return _rebuilt(_storage(storage), storage._kind.name, storage_offset, size, stride, requires_grad, metadata)

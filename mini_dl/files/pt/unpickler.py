@@ -31,10 +31,10 @@ class Globals:
 
     def __init__(
         self,
-        known: dict[str, Any],
-        calls: dict[int, Callable[..., Any]],
+        known: dict[str, object],
+        calls: dict[int, Callable[..., object]],
         builds: dict[type, Callable[..., Any]],
-        growing: Iterable[Callable[..., Any]] = (),
+        growing: Iterable[Callable[..., object]] = (),
     ) -> None:
         self.known, self.calls, self.builds = known, calls, builds
         self.growing = frozenset(map(id, growing))  # functions that take memory of their own, from a `room`
@@ -146,7 +146,7 @@ class Unpickler:
         room = {"room": self.room} if id(function) in self.names.growing else {}
         self.stack[-1] = call(*arguments, **room)
 
-    def count_copied(self, values: tuple[Any, ...], depth: int = 3) -> None:
+    def count_copied(self, values: tuple[object, ...], depth: int = 3) -> None:
         """FileError if too much was copied, with the elements of `values`, and of tuples in them: states may lie so deep."""
         for value in values:
             if isinstance(value, (list, tuple, dict, set, str, bytes, bytearray)):
@@ -211,7 +211,7 @@ class Unpickler:
     def set_items(self) -> None:
         self._set("SETITEMS", self.since_mark())
 
-    def _set(self, instruction: str, items: list[Any]) -> None:
+    def _set(self, instruction: str, items: list[object]) -> None:
         target = self.stack[-1]
         if type(target) not in ITEMS_AT:
             raise FileError(
@@ -268,7 +268,7 @@ class Unpickler:
             )
 
 
-def _pushed(made: Callable[[Unpickler], Any]) -> Callable[[Unpickler], None]:
+def _pushed(made: Callable[[Unpickler], object]) -> Callable[[Unpickler], None]:
     return lambda self: self.stack.append(made(self))
 
 
@@ -309,7 +309,7 @@ STEPS: dict[bytes, Callable[[Unpickler], None]] = {
 }
 
 
-def check_keys(keys: Iterable[Any]) -> None:
+def check_keys(keys: Iterable[object]) -> None:
     """FileError for a key of so many nested tuples that hashing it would take forever, or overflow the stack."""
     for key in keys:
         if isinstance(key, tuple):
@@ -322,13 +322,13 @@ def check_keys(keys: Iterable[Any]) -> None:
                 waiting += [part for part in inner if isinstance(part, tuple)]
 
 
-def set_pairs(target: Any, items: list[Any]) -> None:
+def set_pairs(target: Any, items: list[object]) -> None:
     """Set each of items[0::2] to what follows it. (`update` of a Counter adds.)"""
     for key, value in zip(items[::2], items[1::2]):
         target[key] = value
 
 
-def _set_state(value: Any, state: Any) -> None:
+def _set_state(value: object, state: Any) -> None:
     """Apply BUILD to an object of a class that the caller allowed."""
     if hasattr(value, "__setstate__"):
         value.__setstate__(state)
