@@ -50,7 +50,7 @@ def conv(input: Array, weight: Array, bias: Array | None, g: Geometry) -> Array:
     elif suits_winograd(n, weight.shape, input.dtype, g):
         winograd.conv(input, weight, g.padding, out)
     else:
-        columns = columns_of(input.shape, kernel, g)
+        columns = columns_of(input.shape, kernel, g, o)
         rows, target, image = columns.rows_of(weight), grouped(out, g), columns.image(input)
         upright = np.ascontiguousarray(rows[0].T) if columns.last else None  # (C * K, O)
 
@@ -59,7 +59,9 @@ def conv(input: Array, weight: Array, bias: Array | None, g: Geometry) -> Array:
             matrix = columns.of(image, piece)
             at = target[images, :, :, columns.positions(lines)]  # (n, G, O/G, L)
             if upright is not None:  # the rows of the transposed matrix are contiguous
-                at[:, 0] = np.matmul(matrix[0].T, upright).reshape(len(at), at.shape[-1], o).swapaxes(1, 2)
+                at[:, 0] = matmul(matrix[0].T, upright).reshape(len(at), at.shape[-1], o).swapaxes(1, 2)
+            elif at.shape[-1] < FEW_ROWS:
+                at[...] = matmul(rows, matrix).reshape(*at.shape[1:3], len(at), -1).transpose(2, 0, 1, 3)
             else:
                 stacked = matrix.reshape(*matrix.shape[:2], len(at), at.shape[-1]).transpose(2, 0, 1, 3)
                 np.matmul(rows[None], stacked, out=at)
@@ -81,15 +83,16 @@ def conv_input(output: Array, weight: Array, shape: Shape, g: Geometry) -> Array
     if is_depthwise(weight.shape, g):
         taps = weight.reshape(g.groups, o, math.prod(kernel))
         return Depthwise(shape, kernel, g).conv_input(output.reshape(len(output), g.groups, o, *g.out), taps)
-    if max(g.stride) == 1 and 2 * c >= o:  # the mirrored kernel, over the padded output
+    many = are_many(len(output), g, len(weight))
+    if max(g.stride) == 1 and 2 * c >= o and many:  # the mirrored kernel, over the padded output
         ends = [d * (k - 1) for d, k in zip(g.dilation, kernel)]
         mirrored = weight.reshape(g.groups, o, c, *kernel)[inner([slice(None, None, -1)] * len(kernel))].swapaxes(1, 2)
         back = Geometry(g.stride, tuple([e - p for e, p in zip(ends, g.padding)]), g.dilation, g.groups, shape[2:])
         return conv(output, np.ascontiguousarray(mirrored).reshape(g.groups * c, o, *kernel), None, back)
     needed = tuple([n + d * (k - 1) for n, d, k in zip(g.out, g.dilation, kernel)])
-    if max(g.stride) == 1 and all([p >= 0 and p + i <= n for p, i, n in zip(g.padding, shape[2:], needed)]):
+    if many and max(g.stride) == 1 and all([p >= 0 and p + i <= n for p, i, n in zip(g.padding, shape[2:], needed)]):
         return _spread_back(output, weight, shape, needed, g)
-    columns = columns_of(shape, kernel, g)
+    columns = columns_of(shape, kernel, g, len(weight) // 4)  # here the weight is moved, but not turned over
     rows = columns.rows_of(weight).swapaxes(1, 2)  # (G, C/G * K, O/G)
     source = grouped(output, g)
     found = columns.space(output.dtype)
@@ -109,7 +112,7 @@ def _spread_back(output: Array, weight: Array, shape: Shape, needed: Shape, g: G
     kernel, o = weight.shape[2:], len(weight)
     steps, area = [math.prod(needed[i + 1 :]) for i in range(len(needed))], math.prod(needed)
     offsets = [sum([t * d * s for t, d, s in zip(tap, g.dilation, steps)]) for tap in np.ndindex(*kernel)]
-    rows = np.ascontiguousarray(by_group(weight, g).swapaxes(1, 2))  # (G, C/G * K, O/G)
+    rows = by_group(weight, g).swapaxes(1, 2)  # (G, C/G * K, O/G)
     seen, valid = inner([slice(0, n) for n in g.out]), inner([slice(p, p + n) for p, n in zip(g.padding, shape[2:])])
     found = np.empty(shape, output.dtype)
 
@@ -143,7 +146,7 @@ def conv_weight(input: Array, output: Array, shape: Shape, g: Geometry) -> Array
         images = slices(len(input), max(input[0].size, output[0].size))
         found = total_of(lambda piece: np.matmul(left[piece], right[piece]).sum(0), images, max(input.size, output.size))
         return found.reshape(shape)
-    columns = columns_of(input.shape, kernel, g)
+    columns = columns_of(input.shape, kernel, g, shape[0])
     source, image = grouped(output, g), columns.image(input)
 
     def product(piece: Piece) -> Array:
@@ -157,7 +160,7 @@ def conv_weight(input: Array, output: Array, shape: Shape, g: Geometry) -> Array
             return found.sum(0)
         at = at.transpose(1, 2, 0, 3)
         at = at.reshape(*at.shape[:2], matrix.shape[2])
-        return np.matmul(matrix, at.swapaxes(1, 2)).swapaxes(1, 2) if few else np.matmul(at, matrix.swapaxes(1, 2))
+        return matmul(matrix, at.swapaxes(1, 2)).swapaxes(1, 2) if few else matmul(at, matrix.swapaxes(1, 2))
 
     return columns.weight_of(total_of(product, columns.pieces, columns.size), shape)
 
@@ -199,9 +202,14 @@ def grouped(array: Array, g: Geometry) -> Array:
     return array.reshape(len(array), g.groups, array.shape[1] // g.groups, math.prod(array.shape[2:]))
 
 
+def are_many(images: int, g: Geometry, outputs: int) -> bool:
+    """Whether there are so many positions that the elements of the weight may be moved: it takes as long as some products."""
+    return images * math.prod(g.out) >= 4 * outputs
+
+
 @functools.lru_cache(1024)
-def columns_of(shape: Shape, kernel: Shape, g: Geometry) -> Columns:
-    return Columns(shape, kernel, g)
+def columns_of(shape: Shape, kernel: Shape, g: Geometry, outputs: int) -> Columns:
+    return Columns(shape, kernel, g, outputs)
 
 
 class Columns:
@@ -211,11 +219,11 @@ class Columns:
     shorter than there are channels, (*kernel, C), copied from the image with the channels last: longer runs of memory.
     """
 
-    def __init__(self, shape: Shape, kernel: Shape, g: Geometry) -> None:
+    def __init__(self, shape: Shape, kernel: Shape, g: Geometry, outputs: int) -> None:
         self.shape, self.kernel, self.g = shape, kernel, g
         self.needed = tuple([(o - 1) * s + d * (k - 1) + 1 for o, s, d, k in zip(g.out, g.stride, g.dilation, kernel)])
         run = shape[1] * (kernel[-1] if g.dilation[-1] == 1 else 1)
-        self.last = g.groups == 1 < shape[1] and run >= 3 * g.out[-1]
+        self.last = g.groups == 1 < shape[1] and run >= 3 * g.out[-1] and are_many(shape[0], g, outputs)
         self.height = shape[1] * math.prod(kernel)
         self.size = shape[0] * self.height * math.prod(g.out)
         self.pieces = list(self._pieces())
@@ -302,10 +310,10 @@ class Columns:
         n, out = len(found), (lines.stop - lines.start, *g.out[1:])
         flat = output.transpose(1, 2, 0, 3).reshape(*output.shape[1:3], n * output.shape[3])  # (G, O/G, n * L)
         if self.last:
-            columns = np.matmul(flat.swapaxes(1, 2), rows.swapaxes(1, 2)).reshape(n, *out, *self.kernel, self.shape[1])
+            columns = matmul(flat.swapaxes(1, 2), rows.swapaxes(1, 2)).reshape(n, *out, *self.kernel, self.shape[1])
             self._add_runs(found, lines.start, columns)
             return
-        columns = np.matmul(rows, flat).reshape(self.shape[1], math.prod(self.kernel), n, *out)
+        columns = matmul(rows, flat).reshape(self.shape[1], math.prod(self.kernel), n, *out)
         for tap_number, tap in enumerate(np.ndindex(*self.kernel)):
             found[inner(self._seen_by(tap, lines.start, out))] += columns[:, tap_number].swapaxes(0, 1)
 

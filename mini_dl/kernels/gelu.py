@@ -48,11 +48,11 @@ def gelu_tanh(input: Array) -> Array:
 
 
 @elementwise
-def gelu_backward(upstream: Array, input: Array, cdf: Array) -> Array:
+def gelu_backward(upstream: Array, input: Array, cdf: Array, out: Array | None = None) -> Array:
     """``upstream * (cdf + input * density)``; `cdf`, known from the forward, is not differentiated."""
-    slope = input * input
+    slope = np.multiply(input, input, out)
     slope *= -0.5
-    slope = np.exp(slope)
+    slope = np.exp(slope, slope if slope.ndim else None)
     slope *= input
     slope *= 1 / math.sqrt(2 * math.pi)
     slope += cdf

@@ -63,8 +63,9 @@ def add_at(out: Array, indices: Indices, values: Array) -> None:
         np.add.at(out, key_of(indices), values)
 
 
-def add_rows(out: Array, rows: Array, values: Array) -> None:
-    """``out[rows[i]] += values[i]``. `np.add.at` is slow: few repeats are added in rounds, many are summed first."""
+def add_rows(out: Array, rows: Array, values: Array, zeros: bool = False) -> None:
+    """``out[rows[i]] += values[i]``. `np.add.at` is slow: few repeats are added in rounds, many are summed first. If `out` is
+    `zeros`, the first round need not read it."""
     if not len(rows):
         return
     order = np.argsort(rows, kind="stable")
@@ -79,7 +80,10 @@ def add_rows(out: Array, rows: Array, values: Array) -> None:
         return
     for i in range(int(counts.max())):
         now = order[starts[counts > i] + i]
-        out[rows[now]] += values[now]
+        if zeros and not i:
+            out[rows[now]] = values[now]
+        else:
+            out[rows[now]] += values[now]
 
 
 def put_into(out: Array, indices: Indices, values: Array, accumulate: bool) -> None:

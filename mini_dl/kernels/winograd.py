@@ -22,7 +22,7 @@ TRANSFORMED_IN_CACHE = 1 << 18
 
 def conv(input: Array, weight: Array, padding: Shape, out: Array) -> None:
     """(N, C, H, W), (O, C, 3, 3) -> `out`, (N, O, H', W')"""
-    kernel = _kernel(weight.transpose(2, 3, 1, 0))
+    kernel = _kernel(weight, KERNEL).swapaxes(1, 2)
 
     def convolve(piece: Piece) -> None:
         images, lines = piece
@@ -38,7 +38,7 @@ def conv_weight(input: Array, output: Array, padding: Shape) -> Array:
     def product(piece: Piece) -> Array:
         images, lines = piece
         spread = _spread(*_columns(output[:, :, : lines.stop], images, lines.start, 0, _tiles(lines, w), 0))
-        return np.matmul(_inputs(_seen(input, piece, padding, w)).swapaxes(1, 2), spread)
+        return np.matmul(spread.swapaxes(1, 2), _inputs(_seen(input, piece, padding, w)))
 
     return _weight_of(total_of(product, *_pieces(input, h, w)))
 
@@ -47,7 +47,7 @@ def conv_gradients(input: Array, weight: Array, output: Array) -> tuple[Array, A
     """(N, C, H, W), (O, C, 3, 3), (N, O, H, W) -> the transposes of `conv` with a padding of 1 in input, (N, C, H, W), and in
     weight, (O, C, 3, 3): both read the output, whose tiles lie within what the mirrored kernel sees."""
     h, w = output.shape[2:]
-    kernel = _kernel(weight[:, :, ::-1, ::-1].transpose(2, 3, 0, 1))
+    kernel = _kernel(weight, KERNEL[:, ::-1])
     to_input = np.empty_like(input)
 
     def product(piece: Piece) -> Array:
@@ -55,21 +55,19 @@ def conv_gradients(input: Array, weight: Array, output: Array) -> tuple[Array, A
         seen = _seen(output, piece, (1, 1), w)
         spread = _spread(seen[1, :, 1:-1, :-1], seen[0, :, 1:-1, 1:])
         _products(seen, kernel, to_input[images, :, lines])
-        return np.matmul(_inputs(_seen(input, piece, (1, 1), w)).swapaxes(1, 2), spread)
+        return np.matmul(spread.swapaxes(1, 2), _inputs(_seen(input, piece, (1, 1), w)))
 
     return to_input, _weight_of(total_of(product, *_pieces(input, h, w)))
 
 
-def _kernel(taps: Array) -> Array:
-    """(3, 3, C, O) -> (16, C, O)"""
-    flat = np.ascontiguousarray(taps).reshape(9, -1)
-    return np.matmul(KERNEL.astype(taps.dtype), flat).reshape(16, *taps.shape[2:])
+def _kernel(weight: Array, transform: Array) -> Array:
+    """(O, C, 3, 3) -> (16, O, C): a product, which puts the taps in front as it goes; to move them takes longer."""
+    return np.matmul(transform.astype(weight.dtype), weight.reshape(-1, 9).T).reshape(16, *weight.shape[:2])
 
 
 def _weight_of(planes: Array) -> Array:
-    """The transpose of `_kernel`, as a weight: (16, C, O) -> (O, C, 3, 3)"""
-    taps = np.matmul(KERNEL.T.astype(planes.dtype), planes.reshape(16, -1))
-    return np.ascontiguousarray(taps.reshape(3, 3, *planes.shape[1:]).transpose(3, 2, 0, 1))
+    """The transpose of `_kernel`: (16, O, C) -> (O, C, 3, 3)"""
+    return np.matmul(planes.reshape(16, -1).T, KERNEL.astype(planes.dtype)).reshape(*planes.shape[1:], 3, 3)
 
 
 def _products(seen: Array, kernel: Array, out: Array) -> None:

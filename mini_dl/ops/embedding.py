@@ -41,7 +41,7 @@ def _rows_summed(rows: Array, index: Array, count: int) -> Array:
         one_hot[places, np.arange(index.size)] = 1
         return one_hot @ flat
     out = np.zeros((count, width), rows.dtype)
-    add_rows(out, places, flat)
+    add_rows(out, places, flat, zeros=True)
     return out
 
 
