@@ -288,6 +288,15 @@ def run_entry(
                 yield judged_sample(entry, dtype, "error", number, error.sample, partial(check_refusal, entry, error))
 
 
+def run_references(entry: Entry, dtype: str, number: int | None = None) -> Iterator[Outcome]:
+    """Results and gradients of `number` of torch's reference inputs, or of all."""
+    differentiable = dtype in entry.gradient_dtypes
+    for i, sample in enumerate(entry.reference_samples(dtype, differentiable, number)):
+        tried = checks_of(entry, sample, differentiable, False)
+        for check in ("forward", "grad"):
+            yield judged_sample(entry, dtype, f"reference {check}", i, sample, tried[check])
+
+
 def judged_sample(entry: Entry, dtype: str, check: str, number: int, sample: Sample, run: Any) -> Outcome:
     return judged(Outcome(repr(entry), dtype, check, number), run, partial(script, entry, dtype, check, number, sample))
 

@@ -16,9 +16,9 @@ import mini_dl
 from parity_tests import bridge
 
 PLACES = (
-    "optim", "optim.lr_scheduler", "optim.swa_utils", "nn", "nn.functional", "nn.init", "nn.utils", "nn.utils.rnn", "nn.utils.prune",
-    "nn.utils.parametrizations", "utils.data", "utils.checkpoint", "autograd", "autograd.functional", "autograd.gradcheck", "func",
-    "distributions", "special", "fft", "linalg", "sparse", "amp", "signal.windows", "",
+    "optim", "optim.lr_scheduler", "optim.swa_utils", "nn", "nn.functional", "nn.init", "nn.utils", "nn.utils.rnn",
+    "nn.utils.prune", "nn.utils.parametrizations", "utils.data", "utils.checkpoint", "autograd", "autograd.functional",
+    "autograd.gradcheck", "func", "distributions", "special", "fft", "linalg", "sparse", "amp", "signal.windows", "",
 )  # fmt: skip
 
 
