@@ -114,6 +114,8 @@ def attempt(job: Job, say: Say) -> None:
     except BaseException as error:
         say(killed="import", why=f"{type(error).__name__}: {error}"[:300])
         return
+    if job.mutant is not None and not server.planted:
+        raise RuntimeError("the changed file was not loaded")
     limits = {unit: seconds for batch in job.batches for unit, seconds in batch}
     ran = 0
 
