@@ -98,6 +98,10 @@ class Entry:
         return self.name.startswith(("empty", "new_empty"))
 
     @property
+    def has_references(self) -> bool:
+        return self.info.reference_inputs_func is not None
+
+    @property
     def supports_out(self) -> bool:
         return bool(self.info.supports_out)
 
@@ -188,7 +192,7 @@ class Entry:
 
     def reference_samples(self, dtype: str, requires_grad: bool, number: int | None = None) -> list[Sample]:
         """What torch's table has beyond the samples: broadcasts, strides, extreme values; `number` of them, spread over all."""
-        if self.info.reference_inputs_func is None:
+        if not self.has_references:
             return []
         torch.manual_seed(SEED)
         with warnings.catch_warnings():

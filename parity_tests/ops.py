@@ -40,6 +40,9 @@ CHECKS = (
     "error",
 )
 
+REFERENCE_CHECKS = ("reference forward", "reference grad")
+"""What is checked of torch's reference inputs."""
+
 # ------------------------------------------------------------------------------------------------ one sample
 
 
@@ -293,8 +296,8 @@ def run_references(entry: Entry, dtype: str, number: int | None = None) -> Itera
     differentiable = dtype in entry.gradient_dtypes
     for i, sample in enumerate(entry.reference_samples(dtype, differentiable, number)):
         tried = checks_of(entry, sample, differentiable, False)
-        for check in ("forward", "grad"):
-            yield judged_sample(entry, dtype, f"reference {check}", i, sample, tried[check])
+        for check in REFERENCE_CHECKS:
+            yield judged_sample(entry, dtype, check, i, sample, tried[check.removeprefix("reference ")])
 
 
 def judged_sample(entry: Entry, dtype: str, check: str, number: int, sample: Sample, run: Any) -> Outcome:
