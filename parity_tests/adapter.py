@@ -98,6 +98,10 @@ class Entry:
         return self.name.startswith(("empty", "new_empty"))
 
     @property
+    def has_references(self) -> bool:
+        return self.info.reference_inputs_func is not None
+
+    @property
     def supports_out(self) -> bool:
         return bool(self.info.supports_out)
 
@@ -185,6 +189,20 @@ class Entry:
             warnings.simplefilter("ignore")
             for sample in self.info.sample_inputs("cpu", getattr(torch, dtype), requires_grad=requires_grad):
                 yield _sample(sample)
+
+    def reference_samples(self, dtype: str, requires_grad: bool, number: int | None = None) -> list[Sample]:
+        """What torch's table has beyond the samples: broadcasts, strides, extreme values; `number` of them, spread over all."""
+        if not self.has_references:
+            return []
+        torch.manual_seed(SEED)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                found = list(self.info.reference_inputs("cpu", getattr(torch, dtype), requires_grad=requires_grad))
+            except (RuntimeError, ValueError):  # some of them are integers, which cannot require grad
+                found = list(self.info.reference_inputs("cpu", getattr(torch, dtype), requires_grad=False))
+        step = 1 if number is None else max(1, len(found) // number)
+        return [_sample(sample) for sample in found[::-step][:number]]  # the samples themselves come first
 
     def error_samples(self) -> Iterator[ErrorSample]:
         if self.info.error_inputs_func is None:

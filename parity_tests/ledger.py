@@ -2,19 +2,28 @@
 
 It is strict. A gap of which fewer (or more) cases fail than the ledger says fails the suite; so does an unknown op, dtype, check
 or key. The count can only fall.
+
+A row may name the versions of torch or NumPy that it speaks of, ``torch = ">=2.14"`` or ``numpy = "<2.2"``; under others it is
+not there. Two rows of one op, dtype and check must not speak of the same version.
 """
 
 from __future__ import annotations
 
 import functools
+import operator
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tomllib
+import torch
 
 FILE = Path(__file__).with_name("ledger.toml")
 KEYS = {"op", "dtype", "check", "number", "reason"}
+VERSIONS = {"torch": torch.__version__, "numpy": np.__version__}
+COMPARISONS = {">=": operator.ge, "<=": operator.le, "==": operator.eq, "<": operator.lt, ">": operator.gt}
 
 
 @dataclass(frozen=True)
@@ -30,12 +39,35 @@ class LedgerError(Exception):
     pass
 
 
+def parts(version: str) -> tuple[int, ...]:
+    """``"2.13.0+cpu"`` -> ``(2, 13)``"""
+    return tuple([int(number) for number in re.findall(r"\d+", version)[:2]])
+
+
+def holds(condition: str, version: str) -> bool:
+    """Whether a version fulfills conditions such as ``">=2.14,<2.16"``; of a version, the first two numbers count."""
+    for one in condition.split(","):
+        found = re.fullmatch(r"\s*(>=|<=|==|<|>)\s*(\d+\.\d+)\s*", one)
+        if found is None:
+            raise LedgerError(f"not a condition on a version: {one!r}")
+        if not COMPARISONS[found[1]](parts(version), parts(found[2])):
+            return False
+    return True
+
+
+def applies(row: dict[str, Any]) -> bool:
+    """Whether a row speaks of the versions that are here; its conditions are taken out of it."""
+    return all([holds(row.pop(name), version) for name, version in VERSIONS.items() if name in row])
+
+
 def parse(text: str) -> dict[tuple[str, str, str], Gap]:
     table = tomllib.loads(text)
     if set(table) - {"gap", "test"}:
         raise LedgerError(f"unknown tables in the ledger: {sorted(set(table) - {'gap', 'test'})}")
     found: dict[tuple[str, str, str], Gap] = {}
     for row in table.get("gap", []):
+        if not applies(row):
+            continue
         if set(row) != KEYS:
             raise LedgerError(f"a gap has the keys {sorted(KEYS)}, not {sorted(row)}: {row}")
         if not isinstance(row["number"], int) or row["number"] < 1:
@@ -57,7 +89,7 @@ def gaps() -> dict[tuple[str, str, str], Gap]:
 @functools.cache
 def known_tests() -> dict[str, str]:
     """Other tests that are known to fail, ``file.py::name[parameters]``, with the reason: they must fail."""
-    rows = tomllib.loads(FILE.read_text()).get("test", [])
+    rows = [row for row in tomllib.loads(FILE.read_text()).get("test", []) if applies(row)]
     for row in rows:
         if set(row) != {"id", "reason"} or len(row["reason"].split()) < 3:
             raise LedgerError(f"a test in the ledger has an id and a reason: {row}")

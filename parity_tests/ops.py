@@ -40,6 +40,9 @@ CHECKS = (
     "error",
 )
 
+REFERENCE_CHECKS = ("reference forward", "reference grad")
+"""What is checked of torch's reference inputs."""
+
 # ------------------------------------------------------------------------------------------------ one sample
 
 
@@ -286,6 +289,15 @@ def run_entry(
         for number, error in enumerate(entry.error_samples()):
             if only is None or number == only:
                 yield judged_sample(entry, dtype, "error", number, error.sample, partial(check_refusal, entry, error))
+
+
+def run_references(entry: Entry, dtype: str, number: int | None = None) -> Iterator[Outcome]:
+    """Results and gradients of `number` of torch's reference inputs, or of all."""
+    differentiable = dtype in entry.gradient_dtypes
+    for i, sample in enumerate(entry.reference_samples(dtype, differentiable, number)):
+        tried = checks_of(entry, sample, differentiable, False)
+        for check in REFERENCE_CHECKS:
+            yield judged_sample(entry, dtype, check, i, sample, tried[check.removeprefix("reference ")])
 
 
 def judged_sample(entry: Entry, dtype: str, check: str, number: int, sample: Sample, run: Any) -> Outcome:

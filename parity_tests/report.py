@@ -47,6 +47,8 @@ CHECKS = {
     "method": "the method of Tensor",
     "noncontiguous": "arguments with gaps in their memory",
     "error": "wrong arguments: the exception and its words",
+    "reference forward": "results of torch's reference inputs: broadcasts, strides, extreme values; a slice of them",
+    "reference grad": "gradients of those",
 }
 """What the checks of operations are; those of modules and optimizers are named after what is compared."""
 

@@ -1,6 +1,7 @@
 """Runs torch's own samples of each op through torch and through mini_dl, and compares.
 
     python -m parity_tests.sweep [PATTERN ...] [--dtype float64 float32] [--check forward grad ...] [--json FILE] [-v] [-x]
+    python -m parity_tests.sweep --reference [PATTERN ...] [--limit N]        # what torch's table has beyond its samples
 
 A PATTERN is a glob over names of torch's table (``add``, ``nn.functional.*loss``, ``linalg.*``).
 """
@@ -20,7 +21,7 @@ from mini_dl.files.replacing import rewrite
 from parity_tests import adapter
 from parity_tests.judging import FAIL, PASS, SKIP, Outcome
 from parity_tests.modules import run_module
-from parity_tests.ops import CHECKS, run_entry
+from parity_tests.ops import CHECKS, run_entry, run_references
 from parity_tests.optimizers import run_optimizer
 
 
@@ -48,6 +49,8 @@ def run(args: argparse.Namespace, entry: Any, dtype: str) -> Iterator[Outcome]:
         yield from run_module(entry, dtype)
     elif args.optimizers:
         yield from run_optimizer(entry, dtype)
+    elif args.reference:
+        yield from run_references(entry, dtype, args.limit)
     else:
         try:
             yield from run_entry(entry, dtype, args.check, args.sample, args.limit)
@@ -108,6 +111,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--limit", type=int, help="only the first samples")
     parser.add_argument("--modules", action="store_true", help="torch's table of modules instead of ops")
     parser.add_argument("--optimizers", action="store_true", help="torch's table of optimizers instead of ops")
+    parser.add_argument(
+        "--reference", action="store_true", help="torch's reference inputs (of each op as many as --limit, or all)"
+    )
     parser.add_argument("--json", help="where to write all outcomes")
     parser.add_argument("-v", "--verbose", action="store_true", help="also why samples were not applicable")
     parser.add_argument("-x", "--stop", action="store_true", help="stop at the first failure")

@@ -211,6 +211,7 @@ def test_the_ledger_is_strict(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ledger.judge("add", "float64", {"grad": two[:1]}, {"grad"})[0]
     assert ledger.unknown({"add": {("float32", "forward")}}) and not ledger.unknown({"add": {("float32", "grad")}})
     for wrong in (
+        ROW.format(number=2, reason="a b c") + 'torch = "2.14"\n',
         ROW.format(number=0, reason="torch rounds it otherwise"),
         ROW.format(number=1, reason="because"),
         ROW.format(number=1, reason="a b c") * 2,
@@ -219,3 +220,13 @@ def test_the_ledger_is_strict(monkeypatch: pytest.MonkeyPatch) -> None:
     ):
         with pytest.raises(ledger.LedgerError):
             ledger.parse(wrong)
+
+
+def test_the_ledger_knows_versions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger, "VERSIONS", {"torch": "2.14.1+cpu", "numpy": "2.0.2"})
+    row = ROW.format(number=2, reason="torch rounds it otherwise")
+    here = ('torch = ">=2.14"\n', 'torch = "==2.14"\nnumpy = "<2.1"\n', 'torch = ">2.13,<2.15"\n', 'numpy = "<=2.0"\n')
+    elsewhere = ('torch = "<2.14"\n', 'torch = ">=2.14"\nnumpy = ">=2.1"\n', 'torch = ">2.9,<2.14"\n')
+    assert all(len(ledger.parse(row + condition)) == 1 for condition in here)
+    assert not any(ledger.parse(row + condition) for condition in elsewhere)
+    assert len(ledger.parse(row + here[0] + row.replace("number = 2", "number = 3") + elsewhere[0])) == 1

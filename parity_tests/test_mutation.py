@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import os
 import signal
+import sys
 import time
 from collections import deque
 from pathlib import Path
@@ -120,6 +123,26 @@ def test_batches_take_turns_between_rows_and_tests_and_limit_each(found: mapping
 def test_lines_added_since_a_reference() -> None:
     diff = "+++ b/mini_dl/a.py\n@@ -3 +3,2 @@ def f\n+x\n+y\n@@ -9,2 +10,0 @@\n-z\n+++ /dev/null\n@@ -1,5 +0,0 @@\n"
     assert command.lines_of(diff) == {"mini_dl/a.py": {3, 4}}
+
+
+# ------------------------------------------------------------------------------------------------ planting
+
+
+def load_with(change: str, say: Any) -> None:
+    """Plant a change in a module that is loaded later, by a finder of the package, and say what is there."""
+    for name in [name for name in sys.modules if name.split(".")[0] == "mini_dl"]:
+        del sys.modules[name]
+    (mutant,) = [m for m in mutants.mutants_of("mini_dl/optim/sgd.py") if m.before == "0.001" and m.function == "SGD.__init__"]
+    if change:
+        server.plant(mutant.file, mutants.code_of(mutant))
+    optim = importlib.import_module("mini_dl").optim
+    say(rate=inspect.signature(optim.SGD.__init__).parameters["lr"].default, planted=server.planted)
+
+
+def test_a_module_that_is_loaded_late_has_the_mutant_too() -> None:
+    for change, rate, planted in (("changed", 0.001 * 1.1, ["mini_dl.optim.sgd"]), ("", 0.001, [])):
+        (trial,) = server.trials([change], load_with, 1)
+        assert trial.said[0] == {"rate": pytest.approx(rate), "planted": planted}, trial.said
 
 
 # ------------------------------------------------------------------------------------------------ what became of it

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from parity_tests import adapter, ledger
-from parity_tests.ops import CHECKS, run_entry
+from parity_tests.ops import CHECKS, REFERENCE_CHECKS, run_entry
 from parity_tests.settling import WIDE, settle
 from parity_tests.tables import checks_in, entries, main_dtypes, other_dtypes
 
@@ -37,7 +37,7 @@ def test_what_does_not_run_is_listed(counted: Any) -> None:
 
 
 def test_the_ledger_speaks_of_ops_that_run() -> None:
-    checks = {*CHECKS, "error message"}
+    checks = {*CHECKS, *REFERENCE_CHECKS, "error message"}
     known: dict[str, set[tuple[str, str]]] = {}
     for entry in entries():
         dtypes = main_dtypes(entry) + other_dtypes(entry)

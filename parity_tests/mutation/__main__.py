@@ -150,6 +150,7 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--seed", type=int, default=0)
     found.add_argument("--since", default="main", metavar="COMMIT", help="without PATH and --sample: the lines changed since")
     found.add_argument("--again", action="store_true", help="those of the last run that were not killed")
+    found.add_argument("--resume", action="store_true", help="go on with a run that was broken off: leave out what it has tried")
     found.add_argument("--partly", action="store_true", help="ask only the units that are mapped already")
     found.add_argument("--budget", type=float, default=60.0, help="seconds of the processor for one mutant")
     found.add_argument("--workers", type=int, default=os.cpu_count() or 1)
@@ -161,8 +162,11 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     if old := accepted.outdated(accepted.accepted()):
         raise SystemExit("accepted.toml: no such mutants: " + "; ".join(old))
-    before = json.loads(options.json.read_text(encoding="utf-8"))["mutants"] if options.again else []
+    before = json.loads(options.json.read_text(encoding="utf-8"))["mutants"] if options.again or options.resume else []
     mutants = chosen(options)
+    if options.resume:
+        tried = {identity(row) for row in before}
+        mutants = [mutant for mutant in mutants if identity(row_of(running.Result(mutant, ""))) not in tried]
     print(f"{len(mutants)} mutants", flush=True)
     server.preload()
     found = mapping.mapped(options.workers, options.partly)

@@ -9,9 +9,7 @@ from __future__ import annotations
 import contextlib
 import faulthandler
 import importlib
-import importlib.abc
 import importlib.machinery
-import importlib.util
 import json
 import os
 import resource
@@ -24,7 +22,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import CodeType, ModuleType
+from types import CodeType
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -60,29 +58,21 @@ def preload() -> None:
 # ------------------------------------------------------------------------------------------------ the changed module
 
 
-class Planted(importlib.abc.MetaPathFinder):
-    """Finds one file's module as ever, and gives it other code."""
-
-    def __init__(self, file: Path, code: CodeType) -> None:
-        self.file, self.code = str(file), code
-
-    def find_spec(self, name: str, path: Any, target: ModuleType | None = None) -> importlib.machinery.ModuleSpec | None:
-        if not name.startswith("mini_dl"):
-            return None
-        spec = importlib.machinery.PathFinder.find_spec(name, path, target)
-        if spec is not None and spec.origin == self.file:
-            code = self.code
-
-            class Loader(importlib.machinery.SourceFileLoader):
-                def get_code(self, fullname: str) -> CodeType:
-                    return code
-
-            spec.loader = Loader(name, self.file)
-        return spec
+planted: list[str] = []
+"""The modules that were loaded with other code in this process."""
 
 
 def plant(file: str, code: CodeType) -> None:
-    sys.meta_path.insert(0, Planted(ROOT / file, code))
+    """From now on, the module of this file has other code, whichever finder finds it: what is loaded late has its own."""
+    path, original = str(ROOT / file), importlib.machinery.SourceFileLoader.get_code
+
+    def get_code(self: importlib.machinery.SourceFileLoader, fullname: str) -> CodeType | None:
+        if self.path != path:
+            return original(self, fullname)
+        planted.append(fullname)
+        return code
+
+    importlib.machinery.SourceFileLoader.get_code = get_code  # type: ignore[assignment, method-assign]
 
 
 # ------------------------------------------------------------------------------------------------ trials

@@ -1,0 +1,74 @@
+"""What a function or class takes for arguments that are left out: the same values as torch's, wherever torch's can be read."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import mini_dl
+from parity_tests import bridge
+
+PLACES = (
+    "optim", "optim.lr_scheduler", "optim.swa_utils", "nn", "nn.functional", "nn.init", "nn.utils", "nn.utils.rnn",
+    "nn.utils.prune", "nn.utils.parametrizations", "utils.data", "utils.checkpoint", "autograd", "autograd.functional",
+    "autograd.gradcheck", "func", "distributions", "special", "fft", "linalg", "sparse", "amp", "signal.windows", "",
+)  # fmt: skip
+
+
+def at(library: Any, path: str) -> Any:
+    """The module at a path below a library."""
+    return importlib.import_module(f"{library.__name__}.{path}") if path else library
+
+
+def defaults(callable_: Any) -> dict[str, Any] | None:
+    """The default of each parameter that has one; None if there is no signature."""
+    try:
+        parameters = inspect.signature(callable_).parameters.values()
+    except (TypeError, ValueError):
+        return None
+    return {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
+
+
+def comparable(value: Any) -> Any:
+    """A default as it can be compared between the libraries."""
+    if isinstance(value, (torch.dtype, bridge.mini_dl.dtype)):
+        return bridge.name_of(value)
+    if isinstance(value, float) and math.isnan(value):
+        return "nan"
+    if isinstance(value, (tuple, list)):
+        return [comparable(item) for item in value]
+    if isinstance(value, (torch.Tensor, mini_dl.Tensor)):
+        return np.asarray(value.detach().numpy()).tolist()
+    return value if isinstance(value, (bool, int, float, str, type(None))) else type(value).__name__
+
+
+def pairs() -> Iterator[tuple[str, str, Any, Any]]:
+    """(name, parameter, ours, torch's) of every default that both show."""
+    for place in PLACES:
+        for name in dir(at(torch, place)):
+            theirs, ours = (getattr(at(library, place), name, None) for library in (torch, mini_dl))
+            if name.startswith("_") or not callable(theirs) or not callable(ours) or theirs is ours:
+                continue
+            mine, expected = defaults(ours), defaults(theirs)
+            for parameter in (mine or {}).keys() & (expected or {}).keys():
+                yield f"{place}.{name}".strip("."), parameter, mine[parameter], expected[parameter]  # type: ignore[index]
+
+
+def test_defaults_are_those_of_torch() -> None:
+    found = {(name, parameter): (comparable(a), comparable(b)) for name, parameter, a, b in pairs()}
+    different = {place: pair for place, pair in found.items() if pair[0] != pair[1] or type(pair[0]) is not type(pair[1])}
+    assert not different, "\n".join(f"{name}({parameter}): {a!r}, torch {b!r}" for (name, parameter), (a, b) in different.items())
+    assert len(found) > 1500
+
+
+@pytest.mark.parametrize(("one", "other", "same"), [(1, 1.0, False), (True, 1, False), ((1, 2), [1, 2], True), (None, 0, False)])
+def test_what_counts_as_the_same_default(one: Any, other: Any, same: bool) -> None:
+    a, b = comparable(one), comparable(other)
+    assert (a == b and type(a) is type(b)) == same
