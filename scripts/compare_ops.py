@@ -1,9 +1,9 @@
 """Op by op: does mini_dl equal torch, how exact are both, and, if asked, how fast?
 
 For torch's own samples of each op: the checks of the parity suite (forward, gradient, second order); the worst error of the
-float32 result of each library against torch's float64 result, in units in the last place (ULP); and, with `--time`, the time as a
-ratio to torch's, measured as `compare_speed.py` does. An element more than ten binary orders below the largest of its result (below
-1, if all are 0) is measured by the unit there.
+float32 result of each library against torch's float64 result, in units in the last place (ULP); and, with `--time`, the time as
+a ratio to torch's, measured as `compare_speed.py` does. An element more than ten binary orders below the largest of its result
+(below 1, if all are 0) is measured by the unit there.
 
     python scripts/compare_ops.py softmax 'nn.functional.conv*'
     python scripts/compare_ops.py --quick --html report/ops.html
