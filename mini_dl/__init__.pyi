@@ -99,6 +99,7 @@ from mini_dl.serialization import load as load
 from mini_dl.serialization import save as save
 from mini_dl import compat as compat
 from mini_dl import datasets as datasets
+from mini_dl import experiments as experiments
 from mini_dl import files as files
 from mini_dl import futures as futures
 from mini_dl import hub as hub

@@ -31,7 +31,7 @@ CHECKS = ("forward", "grad", "gradgrad")
 HEADER = ["op", "dtype", "cases", "forward", "gradient", "second order", "ULP mini_dl", "ULP torch"]
 LEGEND = {
     "cases": "samples of torch's table, each under every check",
-    "forward, gradient, second order": "how many cases agree, of how many",
+    "forward, gradient, second order": "how many cases agree, or how many FAIL; - where there are none",
     "ULP": "the worst error of the float32 result against torch's float64 result, in units in the last place",
 }
 TIMED = {"time ratio": "our time by torch's for the largest sample, measured as compare_speed.py does"}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 import numpy as np
 
 from mini_dl import overrides
+from mini_dl._guidance import told
 from mini_dl.autograd.mode import no_grad
 from mini_dl.ops.random import randperm
 from mini_dl.tensor import Tensor, wrap, written
@@ -76,6 +77,7 @@ def _answered(function: Callable[_P, Tensor]) -> Callable[_P, Tensor]:
 
 
 @_answered
+@told
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Fill with draws from U(a, b).
 
@@ -89,6 +91,7 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generato
 
 
 @_answered
+@told
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Fill with draws from N(mean, std^2).
 
@@ -101,6 +104,7 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Gene
         return tensor.normal_(mean, std, generator=generator)
 
 
+@told
 def trunc_normal_(
     tensor: Tensor, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0, generator: Generator | None = None
 ) -> Tensor:
@@ -153,6 +157,7 @@ def _reject_from_uniform(tensor: Tensor, mean: float, std: float, a: float, b: f
 
 
 @_answered
+@told
 def constant_(tensor: Tensor, val: float) -> Tensor:
     """Fill with `val`.
 
@@ -164,6 +169,7 @@ def constant_(tensor: Tensor, val: float) -> Tensor:
         return tensor.fill_(val)
 
 
+@told
 def ones_(tensor: Tensor) -> Tensor:
     """Fill with 1.
 
@@ -174,6 +180,7 @@ def ones_(tensor: Tensor) -> Tensor:
     return constant_(tensor, 1.0)
 
 
+@told
 def zeros_(tensor: Tensor) -> Tensor:
     """Fill with 0.
 
@@ -184,6 +191,7 @@ def zeros_(tensor: Tensor) -> Tensor:
     return constant_(tensor, 0.0)
 
 
+@told
 def eye_(tensor: Tensor) -> Tensor:
     """The identity of a matrix: ones on the diagonal. ValueError unless it has two dimensions.
 
@@ -197,6 +205,7 @@ def eye_(tensor: Tensor) -> Tensor:
     return _fill_array(tensor, np.eye(*tensor.shape))
 
 
+@told
 def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
     """The identity of a convolution: channel i of each group passes to output i. ValueError unless it has 3 to 5 dimensions.
 
@@ -249,6 +258,7 @@ def _xavier_std(tensor: Tensor, gain: float) -> float:
     return gain * math.sqrt(2.0 / float(sum(_calculate_fan_in_and_fan_out(tensor))))
 
 
+@told
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Fill from U(-a, a), a = gain * sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010).
 
@@ -262,6 +272,7 @@ def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Generator | No
     return uniform_(tensor, -bound, bound, generator)
 
 
+@told
 def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Fill from N(0, std^2), std = gain * sqrt(2 / (fan_in + fan_out)) (Glorot and Bengio 2010).
 
@@ -287,6 +298,7 @@ def _without_elements(tensor: Tensor) -> bool:
 
 
 @_answered
+@told
 def kaiming_uniform_(
     tensor: Tensor, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", generator: Generator | None = None
 ) -> Tensor:
@@ -303,6 +315,7 @@ def kaiming_uniform_(
     return uniform_(tensor, -bound, bound, generator)
 
 
+@told
 def kaiming_normal_(
     tensor: Tensor, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", generator: Generator | None = None
 ) -> Tensor:
@@ -318,6 +331,7 @@ def kaiming_normal_(
     return normal_(tensor, 0, _kaiming_std(tensor, a, mode, nonlinearity), generator)
 
 
+@told
 def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = None) -> Tensor:
     """A (semi-)orthogonal matrix, the Q of normal draws with R's diagonal made positive (Saxe et al. 2013), times `gain`.
     ValueError for fewer than two dimensions.
@@ -341,6 +355,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = N
         return tensor.mul_(gain)
 
 
+@told
 def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Generator | None = None) -> Tensor:
     """N(0, std^2) with a fraction `sparsity` of each column set to zero (Martens 2010). ValueError unless it is a matrix.
 
@@ -361,6 +376,7 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Gener
 # ------------------------------------------------------------------------------------------------ whole modules
 
 
+@told
 def random_walk_(module: _M, nonlinearity: str = "relu", generator: Generator | None = None) -> _M:
     """Draw the weight of every dense and convolutional layer so that the log of a gradient's length drifts neither up nor down.
 
@@ -384,6 +400,7 @@ def random_walk_(module: _M, nonlinearity: str = "relu", generator: Generator | 
     return module
 
 
+@told
 def lsuv_(module: _M, input: Tensor | Args, tol: float = 0.1, max_trials: int = 10, generator: Generator | None = None) -> _M:
     """Layer-sequential unit variance: orthogonal weights, then each layer scaled until its output on `input` has variance 1.
 

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
+from mini_dl._guidance import told
 from mini_dl.autograd.mode import no_grad
 from mini_dl.nn._types import Tensors
 from mini_dl.ops.from_data import tensor
@@ -59,6 +60,7 @@ def get_total_norm(
 
 
 @_without_recording
+@told
 def clip_grads_with_norm_(parameters: Tensors, max_norm: float, total_norm: Tensor, foreach: bool | None = None) -> None:
     """Multiply the gradients by ``max_norm / total_norm`` if that is below 1.
 
@@ -75,6 +77,7 @@ def clip_grads_with_norm_(parameters: Tensors, max_norm: float, total_norm: Tens
 
 
 @_without_recording
+@told
 def clip_grad_norm_(
     parameters: Tensors, max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False, foreach: bool | None = None
 ) -> Tensor:
@@ -97,6 +100,7 @@ def clip_grad_norm_(
 
 
 @_without_recording
+@told
 def clip_grad_value_(parameters: Tensors, clip_value: float, foreach: bool | None = None) -> None:
     """Clip each element of the gradients to [-clip_value, clip_value].
 
