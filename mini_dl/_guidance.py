@@ -15,6 +15,12 @@ from mini_dl._signatures import show, shown_signature
 
 F = TypeVar("F", bound=Callable[..., Any])
 UNEXPECTED = "got an unexpected keyword argument"
+ELSEWHERE = {
+    "axis": "dim", "axes": "dim", "keepdims": "keepdim", "gaussian": "Normal", "mean": "loc", "mu": "loc", "std": "scale",
+    "sigma": "scale", "sd": "std", "he_normal_": "kaiming_normal_", "he_uniform_": "kaiming_uniform_",
+    "glorot_normal_": "xavier_normal_", "glorot_uniform_": "xavier_uniform_",
+}  # fmt: skip
+"""What other libraries and the books call it."""
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
@@ -23,11 +29,15 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
 
     known = sorted([other for other in names if other != name], key=lambda other: other[:1] == name[:1])
     by_case = {other.lower(): other for other in known}  # the last counts: one that begins with the same letter
-    if name.lower() in by_case:
-        return by_case[name.lower()]
-    found = difflib.get_close_matches(name, [other for other in known if abs(len(other) - len(name)) < 4], 1, 0.7)
-    if found:
-        return found[0]
+    letters = {"".join(sorted(other)): other for other in by_case}  # of those in another order
+    for low in (name.lower(), ELSEWHERE.get(name.lower(), "").lower(), letters.get("".join(sorted(name.lower())))):
+        if low in by_case:
+            return by_case[low]
+    cutoff = 0.7 if len(name) > 3 else 0.66  # of three letters two
+    near = difflib.get_close_matches(name, [other for other in known if abs(len(other) - len(name)) < 4], 5, cutoff)
+    if near:
+        alike = [difflib.SequenceMatcher(None, other, name).ratio() for other in near]
+        return min(other for other, ratio in zip(near, alike) if ratio == alike[0])  # of equals not the last: BatchNorm1d
     if "_" in name and (initials := "".join(part[:1] for part in name.split("_"))) in known:
         return initials
     begun = [other for other in known if min(len(other), len(name)) > 2 and (name.startswith(other) or other.startswith(name))]
@@ -76,7 +86,22 @@ def mistyped(error: TypeError, function: Any, given: Iterable[str], called: str 
     guess = "" if meant is None else f". Did you mean: {meant!r}?"
     named = called or function.__name__
     text = re.sub(r"^_\w+\(\)", f"{named}()", text)
+    text = re.sub(r"^\w+\.__init__\(\)", f"{named}.__init__()", text)  # a base class may have refused it
     error.args = (f"{text}{guess}\n  {named}{signature}",)
+
+
+def told(function: F) -> F:
+    """A function that is not called often; its error about an unknown keyword lists those that it knows."""
+
+    @functools.wraps(function)
+    def call(*args: object, **kwargs: object) -> object:
+        try:
+            return function(*args, **kwargs)
+        except TypeError as error:
+            mistyped(error, function, kwargs)
+            raise
+
+    return call  # type: ignore[return-value]
 
 
 def telling(init: F, name: str) -> F:

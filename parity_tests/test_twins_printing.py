@@ -150,11 +150,3 @@ def test_optimizers(torch, rng):
     x = torch.nn.Parameter(rng(2))
     for cls in (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW, torch.optim.RMSprop):
         print(cls([x], lr=0.1))
-
-
-@twin
-def test_tensors_with_tangents(torch, rng):
-    forward_ad = torch.autograd.forward_ad
-    with forward_ad.dual_level():
-        x = forward_ad.make_dual(rng(2), torch.ones(2))
-        print(x, x.sum(), x[0] * 2, sep="\n")

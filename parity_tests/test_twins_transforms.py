@@ -486,3 +486,11 @@ def test_gradients_of_a_batch(torch, rng):
         torch.autograd.grad(y, x, batch, is_grads_batched=True, create_graph=True)[0].requires_grad,
         raised(lambda: torch.autograd.grad(y, x, rng(4, 2), is_grads_batched=True)),
     )
+
+
+@twin
+def test_tensors_with_tangents(torch, rng):
+    forward_ad = torch.autograd.forward_ad
+    with forward_ad.dual_level():
+        x = forward_ad.make_dual(rng(2), torch.ones(2))
+        print(x, x.sum(), x[0] * 2, sep="\n")

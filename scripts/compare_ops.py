@@ -1,9 +1,9 @@
-"""Op by op: does mini_dl equal torch, how exact are both, and how fast?
+"""Op by op: does mini_dl equal torch, how exact are both, and, if asked, how fast?
 
 For torch's own samples of each op: the checks of the parity suite (forward, gradient, second order); the worst error of the
-float32 result of each library against torch's float64 result, in units in the last place (ULP); and the time as a ratio to
-torch's. An element more than ten binary orders below the largest of its result (below 1, if all are 0) is measured by the unit
-there.
+float32 result of each library against torch's float64 result, in units in the last place (ULP); and, with `--time`, the time as
+a ratio to torch's, measured as `compare_speed.py` does. An element more than ten binary orders below the largest of its result
+(below 1, if all are 0) is measured by the unit there.
 
     python scripts/compare_ops.py softmax 'nn.functional.conv*'
     python scripts/compare_ops.py --quick --html report/ops.html
@@ -11,9 +11,7 @@ there.
 
 from __future__ import annotations
 
-import statistics
 import sys
-import time
 import warnings
 from collections import Counter
 from pathlib import Path
@@ -21,6 +19,7 @@ from typing import Any
 
 import numpy as np
 from _report import AGREE, DISAGREE, fail, libraries, parser, progress, table, versions, write_json, write_page
+from compare_speed import medians
 
 QUICK = (
     "add mul div pow exp log tanh sigmoid erf where sum mean var logsumexp amax cumsum sort topk matmul addmm einsum cat "
@@ -29,14 +28,13 @@ QUICK = (
     "nn.functional.layer_norm nn.functional.cross_entropy nn.functional.mse_loss nn.functional.embedding nn.functional.dropout"
 ).split()
 CHECKS = ("forward", "grad", "gradgrad")
-HEADER = ["op", "dtype", "cases", "forward", "gradient", "second order", "ULP mini_dl", "ULP torch", "time ratio"]
+HEADER = ["op", "dtype", "cases", "forward", "gradient", "second order", "ULP mini_dl", "ULP torch"]
 LEGEND = {
     "cases": "samples of torch's table, each under every check",
-    "forward, gradient, second order": "how many cases agree, of how many",
+    "forward, gradient, second order": "how many cases agree, or how many FAIL; - where there are none",
     "ULP": "the worst error of the float32 result against torch's float64 result, in units in the last place",
-    "time ratio": "our time by torch's, one call after the other on one thread: a hint, not a measurement (see compare_speed.py)",
 }
-REPEATS = 5
+TIMED = {"time ratio": "our time by torch's for the largest sample, measured as compare_speed.py does"}
 
 
 def errors_in_ulp(result: Any, exact: Any) -> float:
@@ -62,25 +60,21 @@ class Measure:
         self.counts = {check: Counter[str]() for check in CHECKS}
         self.ulp = {"mini_dl": 0.0, "torch": 0.0}
         self.judged = 0  # results compared with float64
-        self.times: list[tuple[float, float]] = []
+        self.ratio: float | None = None
         self.failures: list[str] = []
-
-    @property
-    def ratio(self) -> float | None:
-        spent = [sum(pair[i] for pair in self.times) for i in (0, 1)]
-        return spent[0] / spent[1] if spent[1] else None
 
     @property
     def cases(self) -> int:
         return sum(self.counts["forward"].values())
 
-    def row(self) -> list[str]:
+    def row(self, timed: bool) -> list[str]:
         verdicts = []
         for check in CHECKS:
             passed, failed = self.counts[check]["pass"], self.counts[check]["fail"]
             verdicts.append(f"{failed} FAIL" if failed else str(passed) if passed else "-")
         ulps = [f"{self.ulp[side]:.1f}" if self.judged else "-" for side in ("mini_dl", "torch")]
-        return [self.name, self.dtype, str(self.cases), *verdicts, *ulps, "-" if self.ratio is None else f"{self.ratio:.2f}"]
+        ratio = ["-" if self.ratio is None else f"{self.ratio:.2f}"] if timed else []
+        return [self.name, self.dtype, str(self.cases), *verdicts, *ulps, *ratio]
 
     def numbers(self) -> dict[str, Any]:
         checks = {check: dict(count) for check, count in self.counts.items()}
@@ -95,6 +89,7 @@ def measure(entry: Any, dtype: str, limit: int | None, timed: bool) -> Measure:
         found.counts[outcome.check][outcome.status] += 1
         if outcome.status == "fail":
             found.failures.append(f"{outcome.check} {outcome.number}: {outcome.why[:160]}")
+    largest: tuple[int, Any] = (0, None)
     for number, sample in enumerate(entry.samples(dtype)):
         if limit is not None and number >= limit:
             break
@@ -104,8 +99,9 @@ def measure(entry: Any, dtype: str, limit: int | None, timed: bool) -> Measure:
             continue
         if dtype == "float32":
             compare_with_exact(found, trial)
-        if timed:
-            found.times.append(times(entry, trial))
+        largest = max(largest, (elements(trial), trial), key=lambda pair: pair[0])
+    if timed and largest[1] is not None:
+        found.ratio = time_ratio(entry, largest[1])
     return found
 
 
@@ -123,18 +119,32 @@ def compare_with_exact(found: Measure, trial: Any) -> None:
         found.ulp["torch"] = max(found.ulp["torch"], errors_in_ulp(bridge.array(theirs), truth))
 
 
-def times(entry: Any, trial: Any) -> tuple[float, float]:
-    """Medians of interleaved calls: mini_dl's and torch's."""
-    spent: tuple[list[float], list[float]] = ([], [])
-    calls = (entry.ours, trial.our_args, trial.our_kwargs), (entry.theirs, trial.their_args, trial.their_kwargs)
+def elements(trial: Any) -> int:
+    """Of all results: the largest sample is the one to be timed."""
+    from parity_tests import bridge
+
+    return sum(bridge.array(tensor).size for tensor in bridge.tensors(trial.answer))
+
+
+def time_ratio(entry: Any, trial: Any) -> float:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for _ in range(REPEATS):
-            for side, (function, args, kwargs) in zip(spent, calls):
-                began = time.perf_counter()
-                function(*args, **kwargs)
-                side.append(time.perf_counter() - began)
-    return statistics.median(spent[0]), statistics.median(spent[1])
+        ours, theirs = medians(
+            [
+                lambda: entry.ours(*trial.our_args, **trial.our_kwargs),
+                lambda: entry.theirs(*trial.their_args, **trial.their_kwargs),
+            ],
+            seconds=0,
+        )
+    return ours / theirs
+
+
+def title_of(options: Any) -> str:
+    """What the table has: a page that says "op by op" must not keep quiet about a selection."""
+    chosen = (
+        "A selection of ops" if options.quick else f"Ops like {', '.join(options.patterns)}" if options.patterns else "All ops"
+    )
+    return chosen + (f", at most {options.limit} samples of each" if options.limit else "")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -143,7 +153,7 @@ def main(arguments: list[str] | None = None) -> int:
     made.add_argument("--dtype", nargs="+", default=["float32", "float64"], help="types of the samples")
     made.add_argument("--quick", action="store_true", help="a selection of ops, in about a minute")
     made.add_argument("--limit", type=int, help="at most so many samples of each op")
-    made.add_argument("--no-time", action="store_true", help="skip the timing")
+    made.add_argument("--time", action="store_true", help="the time ratio, too: more than a second for each op and type")
     made.add_argument("--html", type=Path, metavar="FILE", help="write the table to this page")
     options = made.parse_args(arguments)
     _, theirs = libraries()
@@ -160,11 +170,10 @@ def main(arguments: list[str] | None = None) -> int:
     print(versions(theirs))
     measures = []
     for entry in progress(found, desc="ops"):
-        measures += [
-            measure(entry, dtype, options.limit, not options.no_time) for dtype in options.dtype if dtype in entry.dtypes
-        ]
-    rows = [m.row() for m in measures]
-    print(table(HEADER, rows), end="\n\n")
+        measures += [measure(entry, dtype, options.limit, options.time) for dtype in options.dtype if dtype in entry.dtypes]
+    rows = [m.row(options.time) for m in measures]
+    header = [*HEADER, *TIMED] if options.time else HEADER
+    print(table(header, rows), end="\n\n")
     failed = [m for m in measures if m.failures]
     for m in failed:
         print(f"FAIL  {m.name} {m.dtype}: {m.failures[0]}")
@@ -176,7 +185,14 @@ def main(arguments: list[str] | None = None) -> int:
         write_page(
             options.html,
             title,
-            [{"title": "Ops", "header": HEADER, "rows": rows, "legend": LEGEND}],
+            [
+                {
+                    "title": title_of(options),
+                    "header": header,
+                    "rows": rows,
+                    "legend": {**LEGEND, **(TIMED if options.time else {})},
+                }
+            ],
             [(not failed, text)],
             versions(theirs),
         )

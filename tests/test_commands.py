@@ -101,7 +101,7 @@ def program_of(words: list[str], folder: Path) -> Path | None:
         own = [file for file in files if file.is_file()]
         assert own or words[1] in ("pip", "tox", "venv"), f"no module {words[1]}"
         return own[0] if own else None
-    places = [ROOT / words[0], folder / words[0], folder / "examples" / words[0]]
+    places = [ROOT / words[0], folder / words[0], ROOT / "docs" / "examples" / words[0]]
     found = [place for place in places if place.is_file()]
     assert found, f"no file {words[0]}"
     return found[0]

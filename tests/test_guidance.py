@@ -85,6 +85,12 @@ def test_asking_whether_a_name_is_there_compares_no_names() -> None:
         ("dimension", ["input", "dim", "dtype"], "dim"),
         ("LINEAR", ["Linear"], "Linear"),
         ("x", ["input", "dim"], None),
+        ("SDG", ["SGD", "Adam", "ASGD"], "SGD"),
+        ("ftt", ["fft", "ifft", "hfft"], "fft"),
+        ("he_normal_", ["normal_", "kaiming_normal_"], "kaiming_normal_"),
+        ("axes", ["input", "dim", "keepdim"], "dim"),
+        ("Gaussian", ["Normal", "Gamma"], "Normal"),
+        ("BatchNorm", ["BatchNorm1d", "BatchNorm2d", "BatchNorm3d"], "BatchNorm1d"),
         ("sum", ["sum"], None),
     ],
 )
@@ -128,6 +134,16 @@ DATA = TensorDataset(torch.ones(2))
         (lambda: nn.LSTM(2, 3, num_layer=2), "num_layer", "num_layers", "RNNBase(mode: str"),
         (lambda: optim.SGD([torch.ones(1)], learning_rate=0.1), "learning_rate", "lr", "SGD(params"),
         (lambda: DataLoader(DATA, shufle=True), "shufle", "shuffle", "DataLoader(dataset"),
+        (lambda: torch.distributions.Normal(0.0, std=1.0), "std", "scale", "Normal(loc: Tensor | float"),
+        (lambda: nn.Conv2d(1, 2, kernel=3), "kernel", "kernel_size", "Conv2d(in_channels: int"),
+        (lambda: nn.init.normal_(torch.ones(1), sd=1.0), "sd", "std", "normal_(tensor: Tensor"),
+        (
+            lambda: nn.init.kaiming_normal_(torch.ones(1, 1), nonlinear="relu"),
+            "nonlinear",
+            "nonlinearity",
+            "kaiming_normal_(tensor",
+        ),
+        (lambda: nn.utils.clip_grad_norm_([], max_nrom=1.0), "max_nrom", "max_norm", "clip_grad_norm_(parameters"),
         (lambda: torch.distributions.Normal(0.0, scales=1.0), "scales", "scale", "Normal(loc: Tensor | float"),
     ],
 )
@@ -139,6 +155,14 @@ def test_a_mistyped_keyword_is_answered_with_the_near_one_and_the_signature(
     first, _, signature = str(error.value).partition("\n")
     assert first.endswith(f"got an unexpected keyword argument '{wrong}'. Did you mean: '{meant}'?")
     assert signature.strip().startswith(listed)
+
+
+@pytest.mark.parametrize(
+    "make, name", [(lambda: nn.Conv2d(1, 2, kernel=3), "Conv2d"), (lambda: torch.distributions.Normal(0.0, std=1.0), "Normal")]
+)
+def test_a_refused_keyword_names_the_class_that_was_called_not_its_base(make: Callable[[], Any], name: str) -> None:
+    with pytest.raises(TypeError, match=rf"^{name}\.__init__\(\) got"):
+        make()
 
 
 def test_an_error_inside_that_speaks_of_a_keyword_is_left_as_it_is() -> None:

@@ -16,6 +16,7 @@ import pytest
 import mini_dl
 from mini_dl.experiments import _frame as frame, same, show
 from mini_dl.experiments._korean import EXACT, PAIRS, translated
+from mini_dl.utils import viz
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "docs"))
@@ -91,9 +92,10 @@ def test_an_experiment_runs_without_pytorch_and_says_so(capsys: pytest.CaptureFi
 def test_an_experiment_without_matplotlib_prints_and_has_no_figure(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("mini_dl.experiments.find_spec", lambda name: None)
+    monkeypatch.setattr("mini_dl.utils.viz.find_spec", lambda name: None)
     assert show("gradient_field") is None
-    assert "no figure: matplotlib is not installed" in capsys.readouterr().out
+    assert viz.curves({"loss": [1.0, 0.5]}) is viz.outlines({}) is None
+    assert capsys.readouterr().out.count("no picture: matplotlib is not installed") == 3
 
 
 def test_results_are_kept_where_they_are_asked_to_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -220,11 +220,13 @@ def test_the_boxes_of_a_picture_do_not_overlap_and_arrows_end_at_their_edges() -
 def test_curves_and_outlines_are_drawn_with_their_names(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     picture = viz.curves({"train": [3.0, 2.0, 1.0], "test": ([0, 2], [3.0, 2.0])}, xlabel="epoch", title="loss", log=True)
+    assert picture is not None
     (axes,) = picture.figure.axes
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["train", "test"]
     assert (axes.get_xlabel(), axes.get_title(), axes.get_yscale()) == ("epoch", "loss", "log")
     square = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
     pictures = viz.outlines({"as it is": square, "twice": 2 * square})
+    assert pictures is not None
     assert [axes.get_title() for axes in pictures.figure.axes[:2]] == ["as it is", "twice"]
     pictures.save(tmp_path / "squares.svg")
     assert "<svg" in (tmp_path / "squares.svg").read_text(encoding="utf-8")

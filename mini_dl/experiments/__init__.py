@@ -19,14 +19,12 @@ An experiment is one module. Its docstring begins with the title and then says w
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
 import numpy as np
 
 from mini_dl.experiments._frame import agreement, experiment, results_of
 from mini_dl.experiments._korean import translated, write_in_korean
 from mini_dl.experiments._types import Part
-from mini_dl.utils.viz import Picture
+from mini_dl.utils.viz import Picture, drawable
 
 __all__ = ["same", "show"]
 
@@ -44,8 +42,7 @@ def show(name: str, language: str = "en", quick: bool = True) -> Picture | None:
         raise AssertionError(f"{name}: {apart}")
     lines = [*module.report(results), apart]
     print(*(map(translated, lines) if language == "ko" else lines), sep="\n")
-    if find_spec("matplotlib") is None:
-        print("(no figure: matplotlib is not installed)")
+    if not drawable():
         return None
     figure = module.draw(results)
     if language == "ko":

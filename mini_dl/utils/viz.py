@@ -454,13 +454,17 @@ def curves(
     ylabel: str = "",
     title: str = "",
     log: bool = False,
-) -> Picture:
-    """Curves by their names, each of values y or of a pair (x, y); with `log` on a logarithmic scale. Needs matplotlib.
+) -> Picture | None:
+    """Curves by their names, each of values y or of a pair (x, y); with `log` on a logarithmic scale.
+
+    Without matplotlib there is no picture: a line says so, and the result is None.
 
     >>> from mini_dl.utils.viz import curves
     >>> curves({"training": [2.3, 1.1, 0.7], "test": [2.3, 1.3, 1.0]}, xlabel="epoch", ylabel="loss")  # doctest: +SKIP
     Picture(6.4 x 3.4 inches)
     """
+    if not drawable():
+        return None
     figure = _blank(6.4, 3.4)
     axes = figure.subplots()
     for i, (name, course) in enumerate(courses.items()):
@@ -472,8 +476,10 @@ def curves(
     return Picture(_with_letters(figure))
 
 
-def outlines(shapes: Mapping[str, Array], columns: int = 3) -> Picture:
-    """Closed outlines in the plane, by their names, each of points (n, 2); in gray behind each the first. Needs matplotlib."""
+def outlines(shapes: Mapping[str, Array], columns: int = 3) -> Picture | None:
+    """Closed outlines in the plane, by their names, each of points (n, 2); in gray behind each the first. Else as `curves`."""
+    if not drawable():
+        return None
     rows = -(-len(shapes) // columns)
     figure = _blank(2.7 * columns, 2.8 * rows)
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
@@ -485,6 +491,14 @@ def outlines(shapes: Mapping[str, Array], columns: int = 3) -> Picture:
         axes.set(title=title, aspect="equal")
         axes.spines[["top", "right"]].set_visible(False)
     return Picture(_with_letters(figure))
+
+
+def drawable() -> bool:
+    """Whether matplotlib is installed; says so if not. A program that draws need not stop where it cannot."""
+    if find_spec("matplotlib") is None:
+        print("(no picture: matplotlib is not installed; pip install 'mini-dl[viz]' brings it)")
+        return False
+    return True
 
 
 def _blank(width: float, height: float) -> Figure:
