@@ -39,6 +39,11 @@ def is_dense(array: Array) -> bool:
     return array.flags.forc or array.transpose(np.argsort([-step for step in array.strides])).flags.c_contiguous
 
 
+def lies_like(array: Array, other: Array) -> bool:
+    """Whether the elements lie in memory in the same order."""
+    return all([n == 1 or step == wanted for n, step, wanted in zip(array.shape, array.strides, other.strides)])
+
+
 def meeting(target: Array, other: Array) -> str:
     """How two arrays lie that fill a piece of memory each: "" apart, "partly" together, or "wholly"."""
     if not np.may_share_memory(target, other) or is_hollow(target) or is_hollow(other):
@@ -47,8 +52,8 @@ def meeting(target: Array, other: Array) -> str:
         return ""
     if is_unseen(target) or is_unseen(other):
         return ""
-    alike = address_of(target) == address_of(other) and target.nbytes == other.nbytes and target.strides == other.strides
-    return "wholly" if alike else "partly"
+    together = address_of(target) == address_of(other) and target.nbytes == other.nbytes
+    return "wholly" if together and target.ndim == other.ndim and lies_like(target, other) else "partly"
 
 
 def meets(target: Tensor, value: Tensor, entirely: bool = False) -> bool:
