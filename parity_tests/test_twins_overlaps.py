@@ -106,6 +106,6 @@ def test_by_index(torch, rng, name):
 def test_out(torch, rng, layout):
     shown = []  # not what is written: of what it asks nothing about, torch reads what it has written
     for name in OUT:
-        write = lambda x, y, name=name: getattr(torch, name)(*operands(torch, name, y), out=x)  # noqa: E731
+        write = lambda x, y, name=name: getattr(torch, name)(*operands(torch, name, y), out=x)
         shown.append((name, seen(rng, layout, write)[0]))
     return shown

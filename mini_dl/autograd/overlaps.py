@@ -6,7 +6,7 @@ computed before.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -66,7 +66,7 @@ def meets(target: Tensor, value: Tensor, entirely: bool = False) -> bool:
     return meeting(array, other) in (("partly", "wholly") if entirely else ("partly",))
 
 
-def is_met(target: Tensor, values: Any, entirely: bool = False) -> bool:
+def is_met(target: Tensor, values: Iterable[object], entirely: bool = False) -> bool:
     """Whether one of `values`, or of the tensors in them, lies in a part of the memory of `target`."""
     if target._sparse or at_work.anywhere:
         return False
@@ -74,12 +74,12 @@ def is_met(target: Tensor, values: Any, entirely: bool = False) -> bool:
         if isinstance(value, Tensor):
             if not value._sparse and meets(target, value, entirely):
                 return True
-        elif type(value) in (list, tuple) and is_met(target, value, entirely):
+        elif isinstance(value, (list, tuple)) and is_met(target, value, entirely):
             return True
     return False
 
 
-def check_operands(target: Tensor, values: Any, entirely: bool = False) -> None:
+def check_operands(target: Tensor, values: Iterable[object], entirely: bool = False) -> None:
     """RuntimeError if one of `values` lies in a part of the memory of `target`."""
     if is_met(target, values, entirely):
         raise shared_memory()

@@ -71,7 +71,7 @@ def arange(start: Any = NO_END, end: Any = NO_END, step: Any = NO_END, *, dtype:
     >>> torch.arange(1, 2, 0.25)
     tensor([1.0000, 1.2500, 1.5000, 1.7500])
     """
-    start, end, step = _number(start), _number(end), _number(step)
+    start, end, step = [v if isinstance(v, Tensor) and v._array.size != 1 else _number(v) for v in (start, end, step)]
     if end is NO_END and step is NO_END:
         start, end = 0, start
     start, step = 0 if start is NO_END else start, 1 if step is NO_END else step
@@ -179,8 +179,9 @@ def logspace(start: Any, end: Any, steps: int, base: float = 10.0, *, dtype: Num
 def eye(n: int, m: int = NO_END, *, dtype: NumpyType | None) -> Array:
     """(n, m) with ones on the main diagonal and zeros elsewhere."""
     m = n if m is NO_END else m
+    n, m = [index_of(size, f"eye(): argument '{name}' must be int") for name, size in (("n", n), ("m", m))]
     for name, size in (("n", n), ("m", m)):
-        if index_of(size, f"eye(): argument '{name}' must be int") < 0:
+        if size < 0:
             raise RuntimeError(f"{name} must be greater or equal to 0, got {size}")
     return np.eye(n, m, dtype=default_type(dtype))
 
