@@ -17,13 +17,13 @@ import sys
 import types
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 
 from mini_dl import overrides
 from mini_dl._checks import type_name
-from mini_dl._dtypes import Function, dtype, number_as, of_numpy
+from mini_dl._dtypes import PYTHON_TYPES, Function, dtype, number_as
 from mini_dl._families import said_first
 from mini_dl._guidance import mistyped
 from mini_dl._signatures import OF_NUMPY, show, signature_behind
@@ -32,10 +32,6 @@ from mini_dl.tensor import Tensor
 
 OTHER_NAMES = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input", "x1": "input", "x2": "other"}
 """NumPy's names, which torch's parser accepts too."""
-
-PYTHON_TYPES = {float: of_numpy(np.dtype("d")), int: of_numpy(np.dtype(np.int64)), bool: of_numpy(np.dtype("?")),
-                complex: of_numpy(np.dtype("D"))}  # fmt: skip
-
 
 INT_LISTS = frozenset("kernel_size stride padding dilation output_padding output_size dim dims shifts normalized_shape s".split())
 """Parameters that are an int or several ints in every function that does not say otherwise."""
@@ -461,7 +457,7 @@ def as_bool(value: object) -> Any:
 def as_int(value: Any) -> Any:
     if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
         return int(value)
-    if hasattr(type(value), "__index__") and not isinstance(value, (bool, np.bool_, np.ndarray, Tensor)):
+    if isinstance(value, SupportsIndex) and not isinstance(value, (bool, np.bool_, np.ndarray, Tensor)):
         return operator.index(value)
     return single(value, "iu")
 

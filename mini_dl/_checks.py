@@ -32,6 +32,12 @@ def index_of(number: Any, must: str) -> int:
     raise TypeError(f"{must}, not {type_name(number)}")
 
 
+def check_bool(value: object, argument: str) -> None:
+    """TypeError, naming the argument, unless `value` is a bool."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{argument} must be bool, not {type_name(value)}")
+
+
 def listed(numbers: object) -> list[Any]:
     """An int, or several ints, as a list."""
     return list(numbers) if isinstance(numbers, (tuple, list)) else [numbers]

@@ -22,6 +22,13 @@ class device:
     index: int | None
 
     def __init__(self, type: object = "cpu", index: int | None = None) -> None:
+        if index is not None:
+            if not isinstance(index, int) or isinstance(index, bool):
+                raise TypeError(f"device(): argument 'index' (position 2) must be int, not {_type_name(index)}")
+            if index < 0:
+                raise RuntimeError(f"Device index must not be negative: {index}")
+            if isinstance(type, str) and ":" in type:
+                raise RuntimeError(f"type (string) must not include an index because index was passed explicitly: {type}")
         if isinstance(type, device):
             name, number = type.type, type.index
         elif isinstance(type, str):

@@ -116,6 +116,7 @@ NAMES = {
     "short": short, "int": int, "long": long, "half": half, "float": float, "double": double,
     "cfloat": cfloat, "cdouble": cdouble,
 }  # fmt: skip
+PYTHON_TYPES = {builtins.bool: bool, builtins.int: int64, builtins.float: float64, builtins.complex: complex128}
 _REAL: dict[str, np.dtype[Any]] = {"F": np.dtype("float32"), "D": np.dtype("float64")}
 _OF_CHAR: dict[str, dtype] = {
     np.dtype(code).char: d for d in ALL if d is not bfloat16 for code in "?bBhHiIlLqQefdFD" if np.dtype(code) == d.numpy
@@ -248,6 +249,14 @@ def promote_numpy(a: np.dtype[Any], b: np.dtype[Any]) -> np.dtype[Any]:
     return _SINGLE if a.char in HALVES and b.char in HALVES else np.promote_types(a, b)
 
 
+def given_type(value: object, argument: str) -> dtype:
+    """The dtype that `value` is, or that a Python type stands for. TypeError, naming the argument, for anything else."""
+    found = PYTHON_TYPES.get(value) if isinstance(value, type) else value
+    if not isinstance(found, dtype):
+        raise TypeError(f"{argument} must be torch.dtype, not {type(value).__name__}")
+    return found
+
+
 def promote_types(type1: dtype, type2: dtype) -> dtype:
     """The type of the sum of two tensors with dimensions.
 
@@ -256,6 +265,8 @@ def promote_types(type1: dtype, type2: dtype) -> dtype:
     >>> torch.promote_types(torch.int64, torch.float16), torch.promote_types(torch.uint8, torch.int8)
     (torch.float16, torch.int16)
     """
+    type1 = given_type(type1, "promote_types(): argument 'type1' (position 1)")
+    type2 = given_type(type2, "promote_types(): argument 'type2' (position 2)")
     return of_numpy(promote_numpy(type1.numpy, type2.numpy))
 
 
@@ -425,6 +436,10 @@ def can_cast(from_: dtype, to: dtype) -> builtins.bool:
     >>> torch.can_cast(torch.float64, torch.float32), torch.can_cast(torch.float32, torch.int64)
     (True, False)
     """
+    from_, to = (
+        given_type(from_, "can_cast(): argument 'from_' (position 1)"),
+        given_type(to, "can_cast(): argument 'to' (position 2)"),
+    )
     return castable(from_.numpy, to.numpy)
 
 
@@ -505,7 +520,7 @@ class finfo:
         if known is not None:
             vars(self).update(known)
             return
-        type = _default if type is None else type
+        type = _default if type is None else given_type(type, "finfo(): argument 'type' (position 1)")
         if not (type.is_floating_point or type.is_complex):
             raise TypeError(f"torch.finfo() requires a floating point input type. Use torch.iinfo to handle '{type!r}'")
         info = _Limits if type is bfloat16 else np.finfo(type.to_real().numpy)
@@ -532,6 +547,7 @@ class iinfo:
     """
 
     def __init__(self, type: dtype) -> None:
+        type = given_type(type, "iinfo(): argument 'type' (position 1)")
         if type.is_floating_point or type.is_complex:
             raise TypeError(f"torch.iinfo() requires an integer input type. Use torch.finfo to handle '{type!r}'")
         if type is bool:

@@ -245,7 +245,7 @@ def with_out(function: Function, check: bool | Function = True, where: str = "to
         except NotImplementedError:  # of the type, at which torch looks after the memory
             if asked:
                 check_target(out, args, apart)
-                check_operand_types(out, args)
+                check_operand_types(function.__name__, out, args)
             raise
         if asked:
             check_target(out, (*args, *kwargs.values()), apart)
@@ -331,7 +331,7 @@ def store(result: Any, out: object, casts: bool = False) -> Any:
     return out
 
 
-def check_target(out: Tensor, values: Any, apart: bool) -> None:
+def check_target(out: Tensor, values: tuple[object, ...], apart: bool) -> None:
     """RuntimeError if elements of `out` share memory, or if `values` lie in it."""
     check_memory(out._array)
     check_operands(out, values, apart)

@@ -86,6 +86,9 @@ def backward(
             "backward() called inside a functorch transform. This is not supported, please use functorch.grad or functorch.vjp "
             "instead or call backward() outside of functorch transforms."
         )
+    for flag in (retain_graph, create_graph):
+        if flag is not None and not hasattr(type(flag), "__index__"):
+            raise TypeError(f"'{type(flag).__name__}' object cannot be interpreted as an integer")
     outputs = _as_tuple(tensors)
     gradients = (None,) * len(outputs) if grad_tensors is None else _as_tuple(grad_tensors)
     targets = None if inputs is None else _as_tuple(inputs)

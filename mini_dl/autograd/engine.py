@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 
 from mini_dl._checks import check_fits, fits
-from mini_dl._dtypes import Array
 from mini_dl.autograd.anomaly import anomaly
 from mini_dl.autograd.former import known_as
 from mini_dl.autograd.graph import (
@@ -30,7 +29,7 @@ from mini_dl.autograd.graph import (
     grad_fn_and_number,
 )
 from mini_dl.autograd.mode import at_work, mode
-from mini_dl.autograd.overlaps import is_dense
+from mini_dl.autograd.overlaps import is_dense, lies_like
 from mini_dl.tensor import LEAF, Tensor, inference, typename, version_of, wrap
 
 
@@ -429,11 +428,6 @@ def _counted(made: Tensor, writes: int) -> Tensor:
     """`made`, with a number of writes: torch counts those by which it copies into memory laid out like that of a dense leaf."""
     made._counter = [int(writes)]
     return made
-
-
-def lies_like(array: Array, other: Array) -> bool:
-    """Whether the elements lie in memory in the same order."""
-    return all([n == 1 or step == wanted for n, step, wanted in zip(array.shape, array.strides, other.strides)])
 
 
 def _add_sparse(leaf: Tensor, grad: Tensor, create_graph: bool) -> None:

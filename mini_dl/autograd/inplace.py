@@ -94,7 +94,7 @@ def inplace(function: Callable[..., Tensor], name: str | None = None, operator: 
             check_memory(self._array)
             if asked:
                 check_operands(self, args, apart)
-            check_operand_types(self, (self, *args))
+            check_operand_types(function.__name__, self, (self, *args))
             raise
 
     call.__name__ = call.__qualname__ = name = name or function.__name__ + "_"
@@ -230,10 +230,14 @@ def check_broadcast(target: Tensor, args: tuple[object, ...]) -> None:
     check_fits(target._array.shape, shape)
 
 
-def check_operand_types(target: Tensor, operands: tuple[Any, ...]) -> None:
-    """RuntimeError if the type that two operands have together cannot be cast to that of `target`."""
-    if len(operands) == 2 and isinstance(operands[1], Tensor):
-        check_cast(result_numpy(operands[0]._array, operands[1]._array), target._array.dtype)
+ORDERING = frozenset("lt le gt ge less less_equal greater greater_equal".split())
+
+
+def check_operand_types(name: str, target: Tensor, operands: tuple[object, ...]) -> None:
+    """RuntimeError if the type that two operands have together, and that their result has, cannot be cast to that of `target`."""
+    arrays = [operand._array for operand in operands if isinstance(operand, Tensor)]
+    if len(operands) == len(arrays) == 2 and name not in ORDERING:
+        check_cast(result_numpy(*arrays), target._array.dtype)
 
 
 def check_cast(source: NumpyType, target: NumpyType) -> None:

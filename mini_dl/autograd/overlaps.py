@@ -6,7 +6,7 @@ computed before.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -39,6 +39,11 @@ def is_dense(array: Array) -> bool:
     return array.flags.forc or array.transpose(np.argsort([-step for step in array.strides])).flags.c_contiguous
 
 
+def lies_like(array: Array, other: Array) -> bool:
+    """Whether the elements lie in memory in the same order."""
+    return all([n == 1 or step == wanted for n, step, wanted in zip(array.shape, array.strides, other.strides)])
+
+
 def meeting(target: Array, other: Array) -> str:
     """How two arrays lie that fill a piece of memory each: "" apart, "partly" together, or "wholly"."""
     if not np.may_share_memory(target, other) or is_hollow(target) or is_hollow(other):
@@ -47,8 +52,8 @@ def meeting(target: Array, other: Array) -> str:
         return ""
     if is_unseen(target) or is_unseen(other):
         return ""
-    alike = address_of(target) == address_of(other) and target.nbytes == other.nbytes and target.strides == other.strides
-    return "wholly" if alike else "partly"
+    together = address_of(target) == address_of(other) and target.nbytes == other.nbytes
+    return "wholly" if together and target.ndim == other.ndim and lies_like(target, other) else "partly"
 
 
 def meets(target: Tensor, value: Tensor, entirely: bool = False) -> bool:
@@ -61,7 +66,7 @@ def meets(target: Tensor, value: Tensor, entirely: bool = False) -> bool:
     return meeting(array, other) in (("partly", "wholly") if entirely else ("partly",))
 
 
-def is_met(target: Tensor, values: Any, entirely: bool = False) -> bool:
+def is_met(target: Tensor, values: Iterable[object], entirely: bool = False) -> bool:
     """Whether one of `values`, or of the tensors in them, lies in a part of the memory of `target`."""
     if target._sparse or at_work.anywhere:
         return False
@@ -69,12 +74,12 @@ def is_met(target: Tensor, values: Any, entirely: bool = False) -> bool:
         if isinstance(value, Tensor):
             if not value._sparse and meets(target, value, entirely):
                 return True
-        elif type(value) in (list, tuple) and is_met(target, value, entirely):
+        elif isinstance(value, (list, tuple)) and is_met(target, value, entirely):
             return True
     return False
 
 
-def check_operands(target: Tensor, values: Any, entirely: bool = False) -> None:
+def check_operands(target: Tensor, values: Iterable[object], entirely: bool = False) -> None:
     """RuntimeError if one of `values` lies in a part of the memory of `target`."""
     if is_met(target, values, entirely):
         raise shared_memory()

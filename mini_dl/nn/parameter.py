@@ -8,7 +8,7 @@ from typing import Any, NoReturn, SupportsIndex, TypeVar
 import numpy as np
 
 from mini_dl import _dtypes
-from mini_dl._checks import nonnegative, sizes, too_large, type_name
+from mini_dl._checks import check_bool, nonnegative, sizes, too_large, type_name
 from mini_dl._device import is_meta, require_cpu
 from mini_dl._dtypes import FLOATING, INEXACT
 from mini_dl._meta import hollow
@@ -36,6 +36,7 @@ def _owned(kind: type[Tensor], data: Tensor | None, requires_grad: bool) -> Any:
     """A leaf of class `kind` over the memory of `data`."""
     if data is None:
         data = empty(0)
+    check_bool(requires_grad, "_make_subclass(): argument 'require_grad' (position 3)")
     if requires_grad and data._array.dtype.kind not in INEXACT:
         raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
     if requires_grad and data._inference and not inference.here:

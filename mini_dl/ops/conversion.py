@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from mini_dl import _dtypes
-from mini_dl._arguments import PYTHON_TYPES
 from mini_dl._checks import type_name
 from mini_dl._device import (
     DeviceLike,
@@ -20,7 +19,19 @@ from mini_dl._device import (
     is_meta,
     preserve_format,
 )
-from mini_dl._dtypes import FLOATING, INEXACT, NARROW, Array, Number, NumpyType, TypeLike, dtype, of_numpy, result_numpy
+from mini_dl._dtypes import (
+    FLOATING,
+    INEXACT,
+    NARROW,
+    PYTHON_TYPES,
+    Array,
+    Number,
+    NumpyType,
+    TypeLike,
+    dtype,
+    of_numpy,
+    result_numpy,
+)  # fmt: skip
 from mini_dl._meta import NO_DATA, NO_ITEM, hollow, is_hollow
 from mini_dl._surface import function, method, named, public, tensor_method
 from mini_dl._unseen import NO_STORAGE, is_unseen

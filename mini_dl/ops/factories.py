@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import functools
 import inspect
 from collections.abc import Callable
@@ -30,17 +29,14 @@ from mini_dl.tensor import Tensor, wrap
 # ------------------------------------------------------------------------------------------------ the keywords they share
 
 
-_PYTHON_TYPES = {builtins.bool: _dtypes.bool, builtins.int: _dtypes.int64, builtins.float: _dtypes.float64}
-
-
 def numpy_of(dtype: object, default: object = None) -> Any:
     """The NumPy dtype for the argument `dtype`, or `default` if it is None. TypeError if it is not a type."""
     if dtype is None:
         return default
     if isinstance(dtype, DType):
         return dtype.numpy
-    if dtype in _PYTHON_TYPES:
-        return _PYTHON_TYPES[dtype].numpy
+    if dtype in _dtypes.PYTHON_TYPES:
+        return _dtypes.PYTHON_TYPES[dtype].numpy
     raise TypeError(f"argument 'dtype' must be torch.dtype, not {type_name(dtype)}")
 
 

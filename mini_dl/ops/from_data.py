@@ -52,6 +52,7 @@ def tensor(
     return finished(hollow(array.shape, array.dtype) if meta else array, requires_grad)
 
 
+TEXT = "too many dimensions 'str'"
 _KINDS = {builtins.bool: 0, builtins.int: 1, builtins.float: 2, complex: 3}
 
 
@@ -63,8 +64,8 @@ def from_data(data: object, target: NumpyType | None) -> Array:
         return mode.run(np.array, checked_array(data), target)
     try:
         shape, leaves = _leaves(data)
-    except (TypeError, ValueError):
-        if target is None:
+    except (TypeError, ValueError) as error:
+        if target is None and TEXT not in str(error):
             _check_typed(data)  # torch determines a type first
         raise
     kinds = set(map(type, leaves))
@@ -126,7 +127,7 @@ def _leaves(data: Any) -> tuple[tuple[builtins.int, ...], list[Any]]:
             break
         first = first[0]
         if isinstance(first, str):
-            raise ValueError("too many dimensions 'str'")
+            raise ValueError(TEXT)
     if 0 in shape:
         return tuple(shape), []
     level: list[Any] = [data]

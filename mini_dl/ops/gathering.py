@@ -598,7 +598,7 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
             f"{scalar_name(input._array.dtype)} and source.dtype = {scalar_name(source._array.dtype)}"
         )
     if source._array.size != index._array.size:
-        raise RuntimeError(
+        raise IndexError(
             "put_(): Expected source and index to have the same number of elements, but got source.numel() = "
             f"{source._array.size}, "
             f"index.numel() = {index._array.size}"

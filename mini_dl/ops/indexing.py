@@ -34,7 +34,7 @@ from mini_dl.kernels.indexing import (
     put_into,
 )
 from mini_dl.ops.filling import copy_
-from mini_dl.ops.gathering import assigned
+from mini_dl.ops.gathering import assigned, zeros_as
 from mini_dl.ops.index_expressions import BY_MASK, forward_slice, in_range, integers, mask_fits, parse, takes_all
 from mini_dl.ops.parts import _new_axes, _pick, _select, _slice
 from mini_dl.ops.views import _alias
@@ -162,8 +162,8 @@ def type_of_mask(index: object) -> NumpyType | None:
 
 @linear_in("input values")
 @op(
-    input=lambda grad, indices, values, accumulate: (
-        grad if accumulate else _index_put(grad, indices, wrap(np.zeros_like(values._array)), False)
+    input=lambda grad, indices, values_shape, accumulate: (
+        grad if accumulate else _index_put(grad, indices, zeros_as(grad, values_shape), False)
     ),
     values=lambda grad, indices: _index(grad, indices),
 )

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._checks import index_of, nonnegative, sizes, spread_out
+from mini_dl._checks import index_of, nonnegative, sizes, spread_out, type_name
 from mini_dl._device import MemoryFormat
 from mini_dl._dtypes import Array, Ints, NumpyType, of_numpy
 from mini_dl._families import said_first
@@ -149,6 +149,8 @@ def set_(self: Tensor, source: object = None, storage_offset: int = 0, size: obj
     >>> torch.empty(0).set_(torch.tensor([1.0, 2.0, 3.0]).untyped_storage(), 1, (2,), (1,))
     tensor([2., 3.])
     """
+    if not (source is None or isinstance(source, Tensor) or hasattr(source, "_bytes")):
+        raise TypeError(f"set_() received an invalid combination of arguments - got ({type_name(source)})")
     taken = [self, source] if isinstance(source, Tensor) else [self]
     recorded = mode.enabled and any_needs_grad(taken)
     if recorded:

@@ -74,7 +74,7 @@ def arange(start: Any = NO_END, end: Any = NO_END, step: Any = NO_END, *, dtype:
     >>> torch.arange(2, 10, 3), torch.arange(0.0, 1.0, 0.25)
     (tensor([2, 5, 8]), tensor([0.0000, 0.2500, 0.5000, 0.7500]))
     """
-    start, end, step = _number(start), _number(end), _number(step)
+    start, end, step = [v if isinstance(v, Tensor) and v._array.size != 1 else _number(v) for v in (start, end, step)]
     if end is NO_END and step is NO_END:
         start, end = 0, start
     start, step = 0 if start is NO_END else start, 1 if step is NO_END else step
@@ -213,8 +213,9 @@ def eye(n: int, m: int = NO_END, *, dtype: NumpyType | None) -> Array:
             [0., 1., 0.]])
     """
     m = n if m is NO_END else m
+    n, m = [index_of(size, f"eye(): argument '{name}' must be int") for name, size in (("n", n), ("m", m))]
     for name, size in (("n", n), ("m", m)):
-        if index_of(size, f"eye(): argument '{name}' must be int") < 0:
+        if size < 0:
             raise RuntimeError(f"{name} must be greater or equal to 0, got {size}")
     return np.eye(n, m, dtype=default_type(dtype))
 

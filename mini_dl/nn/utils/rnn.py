@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mini_dl import _dtypes
+from mini_dl._checks import check_bool
 from mini_dl._dtypes import Array
 from mini_dl.autograd.node_names import rename
 from mini_dl.autograd.primitive import not_a_tensor
@@ -134,6 +135,7 @@ def pack_padded_sequence(
     counts = np.asarray(lengths._array if isinstance(lengths, Tensor) else lengths, np.int64)
     if counts.ndim != 1:
         raise RuntimeError(f"'lengths' argument should be a 1D CPU int64 tensor, but got {counts.ndim}D cpu Long tensor")
+    check_bool(batch_first, "_pack_padded_sequence(): argument 'batch_first' (position 3)")
     input = input.transpose(0, 1) if batch_first else input
     order = None
     if not enforce_sorted:
@@ -208,6 +210,7 @@ def pad_sequence(
     """
     if not isinstance(sequences, Iterable):
         raise RuntimeError(f"pad_sequence: Expected iterable for input sequences, but got arg of type: {type(sequences)}")
+    check_bool(batch_first, "pad_sequence(): argument 'batch_first' (position 2)")
     if padding_side not in ("left", "right"):
         raise RuntimeError(f"Expected padding_side to be one of left or right, but got {padding_side}.")
     tensors = list(sequences)
