@@ -114,6 +114,14 @@ def check_many_at_a_time_and_large_ones(rank: int, size: int) -> None:
         dist.destroy_process_group(each)
 
 
+def check_more_than_one_piece(rank: int, size: int) -> None:
+    for dtype in (torch.float32, torch.float16, torch.complex64, torch.bool):
+        tensor = (torch.arange(5_000_001) % 3 + rank == 1).to(dtype)
+        expected = sum((torch.arange(5_000_001) % 3 + each == 1).to(torch.int64) for each in range(size))
+        dist.all_reduce(tensor)
+        assert (tensor == expected.to(dtype)).all()
+
+
 def check_versions_and_gradients_see_the_write(rank: int, size: int) -> None:
     x = torch.ones(2, requires_grad=True)
     y = x * 2

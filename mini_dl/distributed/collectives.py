@@ -16,7 +16,7 @@ import numpy as np
 
 from mini_dl._dtypes import Array, buffer_of
 from mini_dl.distributed.groups import Group, ProcessGroup, member, rank_in
-from mini_dl.distributed.mpi import Comm, Request, as_bytes, memory_for, memory_of, mpi, reduction
+from mini_dl.distributed.mpi import Comm, Request, Together, as_bytes, memory_for, memory_of, mpi, pieces_of, reduction
 from mini_dl.distributed.reducing import RedOpType, ReduceOp, supports_complex
 from mini_dl.distributed.work import Collective, Heading, Work, WorkFuture
 from mini_dl.tensor import Tensor, written
@@ -112,10 +112,10 @@ def all_reduce(tensor: Tensor, op: RedOpType = ReduceOp.SUM, group: Group = None
         return None
     _check_complex(op, tensor)
     row, back = memory_for(tensor)
-    (message,), how = reduction(op, tensor, row)
+    messages, how = reduction(op, tensor, *pieces_of(row))
 
     def start(comm: Comm) -> Request:
-        return comm.Iallreduce(mpi().IN_PLACE, message, how)
+        return Together([comm.Iallreduce(mpi().IN_PLACE, message, how) for message in messages])
 
     finish = _averaged(op, row, tensor, ranks, back)
     return _run(ranks, _heading("all_reduce", tensor, -1, op), start, finish, [tensor], async_op)

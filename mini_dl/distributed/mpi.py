@@ -79,6 +79,28 @@ def as_bytes(row: Array) -> Message:
     return [row.view(np.uint8), mpi().BYTE]
 
 
+PIECE = 1 << 22
+"""Of so many bytes are the pieces in which more is reduced: MPI's memory for them is then used again, not new for each call, and
+one piece is added up while another is on its way."""
+
+
+def pieces_of(row: Array) -> list[Array]:
+    """A row in pieces: as many on all ranks, where all rows have one size and type."""
+    size = PIECE // row.itemsize
+    return [row[i : i + size] for i in range(0, max(row.size, 1), size)]
+
+
+class Together:
+    """Requests that count as one."""
+
+    def __init__(self, requests: list[Request]) -> None:
+        self.requests = requests
+
+    def Test(self) -> bool:
+        """Whether all of them are over."""
+        return bool(mpi().Request.Testall(self.requests))
+
+
 # ------------------------------------------------------------------------------------------------ reductions
 
 LOGICAL = {"SUM": "LOR", "MAX": "LOR", "BOR": "LOR", "PRODUCT": "LAND", "MIN": "LAND", "BAND": "LAND", "BXOR": "LXOR"}
