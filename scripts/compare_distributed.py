@@ -166,9 +166,8 @@ def model(found: dict[str, dict[str, float]]) -> None:
     latency = times[small] / 2
     sent = 4 * 1_863_690  # gradients of the MLP
     alone = found["step"]["alone"]
-    print(
-        f"\nfitted: latency {latency * 1e6:.1f} us, {1 / per_byte / 1e9:.2f} GB/s; calculated, for {sent / 1e6:.1f} MB of gradients"
-    )
+    fitted = f"latency {latency * 1e6:.1f} us, {1 / per_byte / 1e9:.2f} GB/s"
+    print(f"\nfitted: {fitted}; calculated, for {sent / 1e6:.1f} MB of gradients")
     print(f"{'ranks':>6} {'ring ms':>9} {'tree ms':>9} {'efficiency, ring':>17} {'with overlap':>13}")
     for power in range(1, 11):
         ranks = 2**power
