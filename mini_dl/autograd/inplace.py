@@ -36,6 +36,7 @@ from mini_dl.kernels.blocks import spread
 from mini_dl.tensor import Edge, Tensor, inference, wrap, written
 
 SAID = "`{}`, in place: the result is written into the tensor, which is returned."
+may_share = np.may_share_memory
 
 
 def inplace(function: Callable[..., Tensor], name: str | None = None, operator: bool = False) -> Callable[..., Tensor]:
@@ -152,9 +153,9 @@ def overwritten_by(ufunc: np.ufunc, target: Tensor, args: tuple[object, ...]) ->
                 return False
             if mode.enabled and (other._edge is not None or other._base is not None):
                 return False
-            if meets(target, other):
+            tensor, other = other, other._array
+            if (array.base is not None or other.base is not None) and may_share(array, other) and meets(target, tensor):
                 return False
-            other = other._array
             if other.dtype is not array.dtype:
                 return False
         elif (type(other) is not float and type(other) is not int) or not -6e4 < other < 6e4:
