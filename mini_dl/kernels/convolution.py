@@ -59,9 +59,9 @@ def conv(input: Array, weight: Array, bias: Array | None, g: Geometry) -> Array:
             matrix = columns.of(image, piece)
             at = target[images, :, :, columns.positions(lines)]  # (n, G, O/G, L)
             if upright is not None:  # the rows of the transposed matrix are contiguous
-                at[:, 0] = matmul(matrix[0].T, upright).reshape(len(at), at.shape[-1], o).swapaxes(1, 2)
+                at[:, 0] = np.matmul(matrix[0].T, upright).reshape(len(at), at.shape[-1], o).swapaxes(1, 2)
             elif at.shape[-1] < FEW_ROWS:
-                at[...] = matmul(rows, matrix).reshape(*at.shape[1:3], len(at), -1).transpose(2, 0, 1, 3)
+                at[...] = columns.multiply(rows, matrix).reshape(*at.shape[1:3], len(at), -1).transpose(2, 0, 1, 3)
             else:
                 stacked = matrix.reshape(*matrix.shape[:2], len(at), at.shape[-1]).transpose(2, 0, 1, 3)
                 np.matmul(rows[None], stacked, out=at)
@@ -160,7 +160,9 @@ def conv_weight(input: Array, output: Array, shape: Shape, g: Geometry) -> Array
             return found.sum(0)
         at = at.transpose(1, 2, 0, 3)
         at = at.reshape(*at.shape[:2], matrix.shape[2])
-        return matmul(matrix, at.swapaxes(1, 2)).swapaxes(1, 2) if few else matmul(at, matrix.swapaxes(1, 2))
+        left, right = (matrix, at) if few else (at, matrix)
+        found = columns.multiply(left, right.swapaxes(1, 2))
+        return found.swapaxes(1, 2) if few else found
 
     return columns.weight_of(total_of(product, columns.pieces, columns.size), shape)
 
@@ -227,6 +229,7 @@ class Columns:
         self.height = shape[1] * math.prod(kernel)
         self.size = shape[0] * self.height * math.prod(g.out)
         self.pieces = list(self._pieces())
+        self.multiply = matmul if len(self.pieces) == 1 else np.matmul  # if the threads have no pieces, they share the products
         self.by_images = [list(pieces) for _, pieces in itertools.groupby(self.pieces, lambda piece: piece[0].start)]
         target, source = overlap(g.padding, self.needed, shape[2:])
         self.fits = self.needed == shape[2:] and not any(g.padding)
@@ -310,10 +313,10 @@ class Columns:
         n, out = len(found), (lines.stop - lines.start, *g.out[1:])
         flat = output.transpose(1, 2, 0, 3).reshape(*output.shape[1:3], n * output.shape[3])  # (G, O/G, n * L)
         if self.last:
-            columns = matmul(flat.swapaxes(1, 2), rows.swapaxes(1, 2)).reshape(n, *out, *self.kernel, self.shape[1])
+            columns = self.multiply(flat.swapaxes(1, 2), rows.swapaxes(1, 2)).reshape(n, *out, *self.kernel, self.shape[1])
             self._add_runs(found, lines.start, columns)
             return
-        columns = matmul(rows, flat).reshape(self.shape[1], math.prod(self.kernel), n, *out)
+        columns = self.multiply(rows, flat).reshape(self.shape[1], math.prod(self.kernel), n, *out)
         for tap_number, tap in enumerate(np.ndindex(*self.kernel)):
             found[inner(self._seen_by(tap, lines.start, out))] += columns[:, tap_number].swapaxes(0, 1)
 

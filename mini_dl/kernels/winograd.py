@@ -23,6 +23,8 @@ TRANSFORMED_IN_CACHE = 1 << 18
 def conv(input: Array, weight: Array, padding: Shape, out: Array) -> None:
     """(N, C, H, W), (O, C, 3, 3) -> `out`, (N, O, H', W')"""
     kernel = _kernel(weight, KERNEL).swapaxes(1, 2)
+    if out.size >= 16 * len(weight) ** 2:  # many positions: BLAS is then slower with a transposed factor than turning it over is
+        kernel = np.ascontiguousarray(kernel)
 
     def convolve(piece: Piece) -> None:
         images, lines = piece
