@@ -38,8 +38,7 @@ def case_tags(torch: Any, dist: Any, rank: int, size: int) -> Any:
     if rank == 0:
         works = [dist.isend(torch.full((2,), float(tag)), 1, tag=tag) for tag in (3, 5)]
         works.append(dist.isend(numbers(torch, 3, (4, 4))[:, 1].contiguous(), 1, tag=7))
-        waited = [work.wait() for work in works]
-        return waited
+        return [work.wait() for work in works]
     if rank == 1:
         first, second, column = torch.zeros(2), torch.zeros(2), torch.zeros(4)
         dist.recv(second, 0, tag=5)
