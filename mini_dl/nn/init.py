@@ -70,7 +70,10 @@ def _answered(function: Callable[_P, Tensor]) -> Callable[_P, Tensor]:
     def call(*args: _P.args, **kwargs: _P.kwargs) -> Tensor:
         if not overrides.watching:
             return function(*args, **kwargs)
-        given = signature.bind(*args, **kwargs)
+        try:
+            given = signature.bind(*args, **kwargs)
+        except TypeError:
+            return function(*args, **kwargs)  # which says what is wrong
         given.apply_defaults()
         if not overrides.has_torch_function((given.arguments["tensor"],)):
             return function(*args, **kwargs)
