@@ -20,6 +20,8 @@ PLACES = (
     "nn.utils.prune", "nn.utils.parametrizations", "utils.data", "utils.checkpoint", "autograd", "autograd.functional",
     "autograd.gradcheck", "func", "distributions", "special", "fft", "linalg", "sparse", "amp", "signal.windows", "",
 )  # fmt: skip
+WITH_METHODS = ("optim", "optim.lr_scheduler", "optim.swa_utils", "nn", "utils.data")
+"""Where the methods of classes are compared too."""
 
 
 def at(library: Any, path: str) -> Any:
@@ -56,9 +58,16 @@ def pairs() -> Iterator[tuple[str, str, Any, Any]]:
             theirs, ours = (getattr(at(library, place), name, None) for library in (torch, mini_dl))
             if name.startswith("_") or not callable(theirs) or not callable(ours) or theirs is ours:
                 continue
-            mine, expected = defaults(ours), defaults(theirs)
-            for parameter in (mine or {}).keys() & (expected or {}).keys():
-                yield f"{place}.{name}".strip("."), parameter, mine[parameter], expected[parameter]  # type: ignore[index]
+            yield from of_callables(f"{place}.{name}".strip("."), ours, theirs)
+            if place in WITH_METHODS and isinstance(theirs, type):
+                for method in [key for key in vars(theirs) if not key.startswith("_") and callable(getattr(ours, key, None))]:
+                    yield from of_callables(f"{place}.{name}.{method}", getattr(ours, method), getattr(theirs, method))
+
+
+def of_callables(name: str, ours: Any, theirs: Any) -> Iterator[tuple[str, str, Any, Any]]:
+    mine, expected = defaults(ours) or {}, defaults(theirs) or {}
+    for parameter in mine.keys() & expected.keys():
+        yield name, parameter, mine[parameter], expected[parameter]
 
 
 def test_defaults_are_those_of_torch() -> None:

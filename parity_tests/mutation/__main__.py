@@ -55,7 +55,10 @@ def changed_lines(reference: str) -> dict[str, set[int]]:
 
 
 def git(*arguments: str) -> str:
-    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    found = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True)
+    if found.returncode:
+        raise SystemExit(f"git {' '.join(arguments)}: {found.stderr.strip()} (--since names another commit)")
+    return found.stdout
 
 
 def lines_of(diff: str) -> dict[str, set[int]]:
