@@ -1,7 +1,7 @@
 """Checks of the comparison made blind, one at a time: each with a planted fault that only it can notice.
 
 Whatever decides that two libraries differ returns why, or None. Made to return None always, it must let a fault of
-`faults.FAULTS` pass that the suite plants; else nobody would notice that the check is broken.
+a fault pass that the suite plants; else nobody would notice that the check is broken.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from parity_tests import blinding, faults, ops, report
-from parity_tests.test_instruments import test_a_planted_fault_is_seen as suite_sees
+from parity_tests import blinding, ops, report
+from parity_tests.test_instruments import FAULTS, test_a_planted_fault_is_seen as suite_sees
 
 SEEN_BY_COLUMN = {
     "operations: forward": "biased variance",
@@ -82,7 +82,7 @@ BLIND: dict[str, tuple[Callable[[], Any], str]] = {
 @pytest.mark.parametrize("name", BLIND)
 def test_a_check_that_passes_always_is_noticed(name: str) -> None:
     blind, what = BLIND[name]
-    fault = next(fault for fault in faults.FAULTS if fault.what == what)
+    fault = next(fault for fault in FAULTS if fault.what == what)
     with blind(), pytest.raises(AssertionError, match="nothing noticed"):
         suite_sees(fault)
 
@@ -96,7 +96,7 @@ def test_every_column_and_every_function_that_decides_is_among_them() -> None:
 
 def test_a_sound_comparison_is_left_sound() -> None:
     """What makes a check blind is gone afterwards."""
-    fault = next(fault for fault in faults.FAULTS if fault.what == "(1,) for ()")
+    fault = next(fault for fault in FAULTS if fault.what == "(1,) for ()")
     for blind, _ in BLIND.values():
         with contextlib.suppress(AssertionError), blind():
             pass

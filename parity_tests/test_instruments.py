@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from parity_tests import adapter, bridge, compare, faults, ledger, optimizers
+from parity_tests import adapter, bridge, compare, faults, faults_by_check, ledger, optimizers
 from parity_tests.forwards import Forwards
 from parity_tests.judging import FAIL, PASS, Outcome
 from parity_tests.modules import run_module
 from parity_tests.ops import CHECKS, run_entry
 from parity_tests.optimizers import run_optimizer
 
+FAULTS = [*faults.FAULTS, *faults_by_check.FAULTS]
 TOLERANCES = [*compare.TOLERANCES.values(), *optimizers.TOLERANCES.values()]
 DTYPES = list(compare.TOLERANCES)
 
@@ -175,7 +176,7 @@ def failures(seen_by: tuple[Any, ...]) -> list[str]:
     return [o.why for o in outcomes if o.status == FAIL and (o.entry, o.dtype, o.check) not in known]
 
 
-@pytest.mark.parametrize("fault", [pytest.param(fault, id=fault.what) for fault in faults.FAULTS])
+@pytest.mark.parametrize("fault", [pytest.param(fault, id=fault.what) for fault in FAULTS])
 def test_a_planted_fault_is_seen(fault: faults.Fault) -> None:
     assert failures(fault.seen_by) == [], "the test must pass before the fault is planted"
     with fault.plant():
@@ -185,13 +186,13 @@ def test_a_planted_fault_is_seen(fault: faults.Fault) -> None:
 
 
 def test_every_family_has_a_fault() -> None:
-    families = {fault.family for fault in faults.FAULTS}
+    families = {fault.family for fault in FAULTS}
     wanted = (
         "activation attention batches convolution creation distance distributions dropout embedding engine fft forwards "
         "in-place indexing joining linalg loss matmul modules normalization optimizers padding pointwise pooling random "
         "reduction resampling scans sorting special spellings types views"
     )
-    assert families == set(wanted.split()) and len(faults.FAULTS) >= 24
+    assert families == set(wanted.split()) and len(FAULTS) >= 24
 
 
 # ------------------------------------------------------------------------------------------------ the ledger
