@@ -360,7 +360,9 @@ class Optimizer:
             packed = {name: value for name, value in group.items() if name != "params"}
             packed["params"] = [numbers[id(param)] for param in group["params"]]
             groups.append(packed)
-        state = {numbers[id(key)] if isinstance(key, Tensor) else key: value for key, value in self.state.items()}
+        state = {
+            numbers[id(key)] if isinstance(key, Tensor) else key: _described(key, value) for key, value in self.state.items()
+        }
         state_dict: StateDict = {"state": state, "param_groups": groups}
         for hook in self._optimizer_hooks("state_dict_post").values():
             changed = hook(self, state_dict)
@@ -471,6 +473,12 @@ def _bundles(found: Found, size: int) -> list[Found]:
 
 _PLAIN = frozenset([float, int, bool, type(None)])
 """Types of options that updates take as they are."""
+
+
+def _described(param: object, state: Any) -> Any:
+    """The state of a parameter; one whose rows lie in several processes knows which of it are rows."""
+    described = getattr(param, "described", None)
+    return state if described is None else described(state)
 
 
 def _scalar(option: Tensor) -> object:

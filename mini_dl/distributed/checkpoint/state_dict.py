@@ -1,7 +1,6 @@
 """The state of a model and its optimizers under the names of parameters, as checkpoints of several processes need it.
 
 ``optimizer.state_dict()`` numbers parameters; here ``{"state": {name: {...}}, "param_groups": [{"params": [names], ...}]}``.
-What an optimizer keeps for rows of a parameter is known as rows.
 """
 
 from __future__ import annotations
@@ -69,7 +68,7 @@ def get_optimizer_state_dict(
         for group, packed_group in zip(optimizer.param_groups, packed["param_groups"]):
             for number, parameter in zip(packed_group["params"], group["params"]):
                 own = packed["state"].get(number, {})
-                state[names[id(parameter)]] = {key: _wanted(_rows(value, parameter), options) for key, value in own.items()}
+                state[names[id(parameter)]] = {key: _wanted(value, options) for key, value in own.items()}
             groups.append({**packed_group, "params": [names[id(p)] for p in group["params"]]})
     return {"state": state, "param_groups": groups}
 
@@ -133,13 +132,6 @@ def _names(model: Module) -> dict[int, str]:
 
 def _listed(optimizers: Optimizers) -> list[Optimizer]:
     return [optimizers] if isinstance(optimizers, Optimizer) else list(optimizers)
-
-
-def _rows(value: Any, parameter: Tensor) -> Any:
-    """What an optimizer keeps for each element of rows, as rows."""
-    if isinstance(parameter, DTensor) and isinstance(value, Tensor) and value.ndim and value.shape == parameter.shape:
-        return DTensor.of(value, parameter.rows)
-    return value
 
 
 def _wanted(value: Any, options: StateDictOptions) -> Any:
