@@ -1,6 +1,6 @@
 """Checks of the comparison made blind, one at a time: each with a planted fault that only it can notice.
 
-Whatever decides that two libraries differ returns why, or None. Made to return None always, it must let a fault of
+Whatever decides that two libraries differ returns why, or None. Made to return None always, it must let
 a fault pass that the suite plants; else nobody would notice that the check is broken.
 """
 
