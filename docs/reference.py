@@ -25,6 +25,7 @@ from mini_dl.tensor import Tensor
 
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
+INSTALLED = Path(mini_dl.__file__).resolve().parents[1]
 TARGET = DOCS / "reference"
 PACKAGE = "mini_dl"
 
@@ -167,7 +168,7 @@ def source_of(value: Any) -> tuple[str, int]:
     if primitive is not None:
         behind = inspect.unwrap(primitive.forward)
     try:
-        return str(Path(inspect.getsourcefile(behind) or "").relative_to(ROOT)), inspect.getsourcelines(behind)[1]
+        return str(Path(inspect.getsourcefile(behind) or "").relative_to(INSTALLED)), inspect.getsourcelines(behind)[1]
     except (OSError, TypeError, ValueError):
         return "", 0
 

@@ -12,6 +12,8 @@ from _report import progress, table
 from _speed_cases import Work, both_ways, tensor, without_gradients
 from _speed_programs import gpt, lenet, next_token_step, perceptron, resnet, training_step
 
+from mini_dl.files.replacing import replaced
+
 Measure = Callable[[list[Work], float], list[float]]
 Growing = Callable[[Any, int], Work]
 
@@ -88,7 +90,8 @@ def draw(ours: ModuleType, theirs: ModuleType, folder: Path, seconds: float, mea
             for size, (own, other) in zip(sizes, times)
         ]
     folder.mkdir(parents=True, exist_ok=True)
-    figure.savefig(folder / "speed.png", dpi=110)
+    with replaced(folder / "speed.png") as file:
+        figure.savefig(file, dpi=110, format="png")
     rows = [[f"{row['curve']}: {row['along']} {row['at']}", f"{1e3 * row['mini_dl']:.2f}"] for row in found]
     rows = [[*row, f"{1e3 * each['torch']:.2f}", f"{each['ratio']:.2f}"] for row, each in zip(rows, found)]
     print(table(["work", "mini_dl ms", "torch ms", "ratio"], rows))

@@ -155,7 +155,9 @@ def compare(options: argparse.Namespace) -> None:
         model(found["mini_dl"])
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(found, indent=1), encoding="utf-8")
+        from mini_dl.files.replacing import rewrite  # not in the processes that measure torch
+
+        rewrite(options.json, json.dumps(found, indent=1))
 
 
 def model(found: dict[str, dict[str, float]]) -> None:

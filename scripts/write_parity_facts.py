@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from mini_dl.files.replacing import rewrite
+
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "docs" / "parity.txt"
 HEAD = """# Written by scripts/write_parity_facts.py from the report of a whole run of the parity suite against torch 2.13.0.
@@ -31,7 +33,7 @@ def main(source: Path) -> None:
     counts = json.loads(source.read_text(encoding="utf-8"))["counts"]
     rows = [(name, *facts(one)) for kind in ("ops", "modules", "optimizers") for name, one in counts[kind].items()]
     lines = [" | ".join(map(str, row)) for row in sorted(rows) if row[4]]
-    TARGET.write_text(HEAD + "\n".join(lines) + "\n", encoding="utf-8")
+    rewrite(TARGET, HEAD + "\n".join(lines) + "\n")
     print(f"{TARGET.relative_to(ROOT)}: {len(lines)} names, {sum(row[4] for row in rows)} comparisons")
 
 

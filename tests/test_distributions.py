@@ -54,7 +54,7 @@ def test_a_module_of_torchs_name_has_its_classes_and_their_examples_hold(name: s
     module = importlib.import_module(f"mini_dl.distributions.{name}")
     for cls in module.__all__:
         assert getattr(module, cls).__module__ == module.__name__
-    outcome = doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE)
+    outcome = doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE, extraglobs={"torch": torch})
     assert outcome.failed == 0
     with pytest.raises(AttributeError):
         _ = module.no_such_name

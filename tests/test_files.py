@@ -419,10 +419,11 @@ def writes(call: ast.Call) -> bool:
 def test_every_writer_replaces_its_file() -> None:
     """Else a report or a table would be lost to the same kill that no longer takes the checkpoint."""
     paths = [path for folder in ("mini_dl", "scripts", "parity_tests") for path in sorted((ROOT / folder).rglob("*.py"))]
+    shared = "stores.py"  # a table that running processes share under a lock, of which nothing is kept
     found = [
         f"{path.relative_to(ROOT)}:{node.lineno}: {ast.unparse(node)}"
         for path in paths
-        if path.name != "replacing.py" and not path.name.startswith("test_")
+        if path.name not in ("replacing.py", shared) and not path.name.startswith("test_")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Call) and writes(node)
     ]

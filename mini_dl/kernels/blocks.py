@@ -180,7 +180,8 @@ def in_pieces(ufunc: np.ufunc, *operands: Any, out: Array | None = None) -> Arra
     divided = [type(view) is np.ndarray and view.ndim == ndim and len(view) == rows for view in views]
 
     def compute(piece: slice) -> None:
-        ufunc(*[view[piece] if part else view for view, part in zip(views, divided)])
+        *given, written = [view[piece] if part else view for view, part in zip(views, divided)]
+        ufunc(*given, out=written)
 
     share(compute, split(rows, -(-first.size // PIECE)), first.size)
     return result

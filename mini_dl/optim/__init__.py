@@ -1,6 +1,6 @@
 """Optimizers and learning rate schedules."""
 
-from mini_dl._families import tell
+from mini_dl._families import tell as _tell
 from mini_dl._listing import list_names
 from mini_dl.optim import lr_scheduler as lr_scheduler, swa_utils as swa_utils
 from mini_dl.optim.adafactor import Adafactor as Adafactor
@@ -13,7 +13,7 @@ from mini_dl.optim.rprop import Rprop as Rprop
 from mini_dl.optim.sgd import ASGD as ASGD, SGD as SGD
 from mini_dl.optim.sparse_adam import SparseAdam as SparseAdam
 
-tell(globals(), "optimizer")
-tell(vars(lr_scheduler), "schedule")
-tell(vars(swa_utils), "average")
+_tell(globals(), "optimizer")
+_tell(vars(lr_scheduler), "schedule")
+_tell(vars(swa_utils), "average")
 list_names(globals(), "lr_scheduler", "swa_utils")

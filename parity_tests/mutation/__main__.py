@@ -133,9 +133,9 @@ def report_of(rows: list[dict[str, Any]], options: argparse.Namespace, baseline:
 
 def write(report: dict[str, Any], file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = file.with_suffix(f".{os.getpid()}")
-    unfinished.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    os.replace(unfinished, file)
+    from mini_dl.files.replacing import rewrite  # when all mutants have run: their parent must not have the library
+
+    rewrite(file, json.dumps(report, indent=1) + "\n")
 
 
 def summary(report: dict[str, Any]) -> str:

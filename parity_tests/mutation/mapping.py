@@ -137,9 +137,9 @@ def _map_part(job: tuple[Path, list[str]], say: Say) -> None:
     else:
         units.run_tests(chunk, units.Watcher(begins, ended), stop=False)
     watch.stop()
-    unfinished = file.with_suffix(f".{os.getpid()}")
-    unfinished.write_bytes(pickle.dumps({"units": found, "lines": _lines(watch.get_data())}))
-    os.replace(unfinished, file)
+    from mini_dl.files.replacing import rewrite  # here, in a child: its parent must not have the library
+
+    rewrite(file, pickle.dumps({"units": found, "lines": _lines(watch.get_data())}))
 
 
 def _lines(data: Any) -> dict[str, dict[int, int]]:
