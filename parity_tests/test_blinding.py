@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from parity_tests import blinding, ops, report
-from parity_tests.test_instruments import FAULTS, test_a_planted_fault_is_seen as suite_sees
+from parity_tests.planting import FAULTS, check_seen
 
 SEEN_BY_COLUMN = {
     "operations: forward": "biased variance",
@@ -84,7 +84,7 @@ def test_a_check_that_passes_always_is_noticed(name: str) -> None:
     blind, what = BLIND[name]
     fault = next(fault for fault in FAULTS if fault.what == what)
     with blind(), pytest.raises(AssertionError, match="nothing noticed"):
-        suite_sees(fault)
+        check_seen(fault)
 
 
 def test_every_column_and_every_function_that_decides_is_among_them() -> None:
@@ -100,4 +100,4 @@ def test_a_sound_comparison_is_left_sound() -> None:
     for blind, _ in BLIND.values():
         with contextlib.suppress(AssertionError), blind():
             pass
-    suite_sees(fault)
+    check_seen(fault)

@@ -60,7 +60,7 @@ def meets(target: Tensor, value: Tensor, entirely: bool = False) -> bool:
     """Whether torch refuses `value` where `target` is written; `entirely`: also the tensor itself."""
     array, other = target._array, value._array
     if array is other:
-        return entirely and array.size > 0
+        return entirely and (array.size > 0 or target is value)
     if array.base is None and other.base is None:
         return False
     return meeting(array, other) in (("partly", "wholly") if entirely else ("partly",))

@@ -1,0 +1,57 @@
+"""Planting a fault, and whether the suite notices."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import pytest
+
+from parity_tests import adapter, faults, faults_by_check, ledger
+from parity_tests.judging import FAIL, PASS, Outcome
+from parity_tests.modules import run_module
+from parity_tests.ops import run_entry
+from parity_tests.optimizers import run_optimizer
+
+FAULTS = [*faults.FAULTS, *faults_by_check.FAULTS]
+
+
+def check_seen(fault: faults.Fault) -> None:
+    """AssertionError unless the test that must notice the fault passes before, fails while it is planted, and passes after."""
+    assert failures(fault.seen_by) == [], "the test must pass before the fault is planted"
+    with fault.plant():
+        noticed = failures(fault.seen_by)
+    assert noticed, f"nothing noticed {fault.what}"
+    assert failures(fault.seen_by) == [], "the fault must be gone"
+
+
+def fresh(name: str) -> adapter.Entry:
+    """An entry that looks up its function again."""
+    return adapter.Entry(next(entry.info for entry in adapter.entries() if repr(entry) == name))
+
+
+def failures(seen_by: tuple[Any, ...]) -> list[str]:
+    """What fails in the test that must notice a fault."""
+    kind, name = seen_by[:2]
+    outcomes: list[Outcome] = []
+    if kind == "op":
+        for dtype in ("float64", "float32"):
+            if dtype in fresh(name).dtypes:
+                outcomes += run_entry(fresh(name), dtype, seen_by[2], limit=60)
+    elif kind == "module":
+        entry = next(e for e in adapter.module_entries() if e.name == name)
+        checks = seen_by[2] if len(seen_by) > 2 else ("construct", "forward")
+        outcomes += run_module(entry, "float32" if "error" in checks else "float64", checks)
+    elif kind == "optimizer":
+        entry = next(e for e in adapter.optimizer_entries() if e.name == name)
+        outcomes += run_optimizer(entry, "float32")
+    else:
+        test = getattr(importlib.import_module(f"parity_tests.test_twins_{name}"), seen_by[2])
+        try:
+            test(**seen_by[3])
+        except pytest.fail.Exception as failure:
+            return [str(failure)]
+        return []
+    assert any(o.status == PASS for o in outcomes) or any(o.status == FAIL for o in outcomes), "nothing ran"
+    known = {(gap.op, gap.dtype, gap.check) for gap in ledger.gaps().values()}
+    return [o.why for o in outcomes if o.status == FAIL and (o.entry, o.dtype, o.check) not in known]
