@@ -12,6 +12,8 @@ import weakref
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import numpy as np
+
 from mini_dl._dtypes import dtype as DType
 from mini_dl.autograd.engine import nodes_behind, queue_callback
 from mini_dl.autograd.graph import edge_of
@@ -21,7 +23,7 @@ from mini_dl.distributed.groups import ProcessGroup, get_rank
 from mini_dl.futures import Future
 from mini_dl.ops.creation import zeros
 from mini_dl.ops.from_data import tensor
-from mini_dl.tensor import Tensor
+from mini_dl.tensor import Tensor, written
 
 MB = 1 << 20
 FIRST_BUCKET_BYTES = MB
@@ -186,15 +188,16 @@ class Reducer:
         view, grad = bucket.views[place], parameter.grad
         if self.order is not None:
             self.order.append(number)
+        share = 1.0 if self.hook is not None else 1.0 / self.divisor
         if grad is None:
             view.zero_()
+        elif same_memory(view, grad):
+            view.mul_(share)
         else:
-            if not same_memory(view, grad):
-                view.copy_(grad)
-                if self.as_views:
-                    parameter.grad = view
-            if self.hook is None:
-                view.mul_(1.0 / self.divisor)
+            np.multiply(grad._array, view._array.dtype.type(share), out=view._array)  # in one pass
+            written(view)
+            if self.as_views:
+                parameter.grad = view
         while self.next < len(self.buckets) and not self.buckets[self.next].missing:
             self.start(self.next)
             self.next += 1
