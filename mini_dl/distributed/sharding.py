@@ -78,7 +78,7 @@ class DTensor(Parameter):
         """The whole tensor, gathered from all processes: all of them must call this."""
         return gathered([self.to_local()], [self.rows])[0]
 
-    def described(self, state: dict[str, Any]) -> dict[str, Any]:
+    def described(self, state: dict[str, object]) -> dict[str, object]:
         """What an optimizer keeps for these rows; what it keeps for each element, as rows."""
         return {
             key: DTensor.of(value, self.rows) if isinstance(value, Tensor) and value.ndim and value.shape == self.shape else value

@@ -475,7 +475,7 @@ _PLAIN = frozenset([float, int, bool, type(None)])
 """Types of options that updates take as they are."""
 
 
-def _described(param: object, state: Any) -> Any:
+def _described(param: object, state: object) -> object:
     """The state of a parameter; one whose rows lie in several processes knows which of it are rows."""
     described = getattr(param, "described", None)
     return state if described is None else described(state)
