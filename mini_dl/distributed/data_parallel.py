@@ -11,7 +11,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from mini_dl.autograd.function import Function
-from mini_dl.autograd.mode import is_grad_enabled, no_grad
+from mini_dl.autograd.mode import is_grad_enabled
 from mini_dl.distributed.algorithms.join import Join, Joinable, JoinHook
 from mini_dl.distributed.collectives import all_reduce, broadcast
 from mini_dl.distributed.groups import ProcessGroup, chosen_group, get_rank, get_world_size, group as World
@@ -96,21 +96,22 @@ class DistributedDataParallel(Module, Joinable):
         self._caps = [int(mb * MB) for mb in bucket_cap_mb_list or [BUCKET_MB if bucket_cap_mb is None else bucket_cap_mb]]
         self._default_caps = bucket_cap_mb is None and not bucket_cap_mb_list
         self.bucket_bytes_cap = max(self._caps)
-        trained = [(name, p) for name, p in named if p.requires_grad]
         if init_sync:
-            _check_shapes([p for _, p in trained], self.process_group)
+            _check_shapes([p for _, p in named if p.requires_grad], self.process_group)
             self._send_module(0, sync_at_once)
-        self.reducer = self._reducer([name for name, _ in trained], [p for _, p in trained])
+        self.reducer = self._new_reducer()
 
     def __class_getitem__(cls, _: object) -> type[DistributedDataParallel]:
         return cls
 
-    def _reducer(self, names: list[str], parameters: list[Tensor]) -> Reducer:
+    def _new_reducer(self) -> Reducer:
+        named = self.module.named_parameters()
+        trained = {name: p for name, p in named if p.requires_grad and name not in self.parameters_to_ignore}
         rebuilt = [FIRST_BUCKET_BYTES, *self._caps] if self._default_caps else self._caps
         one_bucket = (self.static_graph or not self.find_unused_parameters) and len(self._caps) == 1
         return Reducer(
-            parameters, self.process_group, [sys.maxsize] if one_bucket else rebuilt, rebuilt,
-            self.find_unused_parameters, self.static_graph, self.gradient_as_bucket_view, names,
+            list(trained.values()), self.process_group, [sys.maxsize] if one_bucket else rebuilt, rebuilt,
+            self.find_unused_parameters, self.static_graph, self.gradient_as_bucket_view, list(trained),
         )  # fmt: skip
 
     def __getstate__(self) -> dict[str, Any]:
@@ -123,8 +124,7 @@ class DistributedDataParallel(Module, Joinable):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         self.process_group = chosen_group(None)
-        trained = [(n, p) for n, p in self.module.named_parameters() if p.requires_grad and n not in self.parameters_to_ignore]
-        self.reducer = self._reducer([name for name, _ in trained], [p for _, p in trained])
+        self.reducer = self._new_reducer()
 
     # -------------------------------------------------------------------------------------------- forward
 
@@ -138,7 +138,7 @@ class DistributedDataParallel(Module, Joinable):
         if is_grad_enabled():
             self.reducer.rebuild()
         if self.will_sync_module_buffers():
-            self._sync_buffers()
+            self._send(self._buffers_kept_equal(), self._common_rank(True) if self._join_config.enable else 0)
         if self._join_config.enable:
             all_reduce(ones(1) if self.require_backward_grad_sync else zeros(1), group=self.process_group)
         output = self.module(*inputs, **kwargs)
@@ -193,17 +193,13 @@ class DistributedDataParallel(Module, Joinable):
     def _buffers_kept_equal(self) -> list[Tensor]:
         return [b for name, b in self.module.named_buffers() if name not in self.parameters_to_ignore]
 
-    @no_grad()
-    def _sync_buffers(self) -> None:
-        source = self._common_rank(True) if self._join_config.enable else 0
-        for buffer in self._buffers_kept_equal():
-            broadcast(buffer.detach(), group_src=source, group=self.process_group)
-
-    @no_grad()
     def _send_module(self, source: int, buffers: bool) -> None:
         """Send the parameters, and the buffers, of one rank to all."""
-        kept = [p for name, p in self.module.named_parameters() if name not in self.parameters_to_ignore]
-        for one in kept + (self._buffers_kept_equal() if buffers else []):
+        self._send(self._module_parameters + (self._buffers_kept_equal() if buffers else []), source)
+
+    def _send(self, tensors: list[Tensor], source: int) -> None:
+        """Send tensors of one rank to all."""
+        for one in tensors:
             broadcast(one.detach(), group_src=source, group=self.process_group)
 
     # -------------------------------------------------------------------------------------------- uneven inputs
@@ -247,9 +243,7 @@ class _Shadow(JoinHook):
         model, reducer = self.model, self.model.reducer
         reducer.rebuild()
         if model.will_sync_module_buffers():
-            source = model._common_rank(False)
-            for buffer in model._buffers_kept_equal():
-                broadcast(buffer.detach(), group_src=source, group=model.process_group)
+            model._send(model._buffers_kept_equal(), model._common_rank(False))
         averaged = zeros(1)
         all_reduce(averaged, group=model.process_group)
         model.require_forward_param_sync = bool(averaged.item())

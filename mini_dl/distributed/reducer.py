@@ -93,12 +93,8 @@ class Reducer:
         names: Sequence[str],
     ) -> None:
         self.parameters, self.group, self.names = list(parameters), group, list(names)
-        self.rebuilt_limits, self.find_unused, self.static_graph, self.as_views = (
-            rebuilt_limits,
-            find_unused,
-            static_graph,
-            as_views,
-        )
+        self.rebuilt_limits, self.as_views = rebuilt_limits, as_views
+        self.find_unused, self.static_graph = find_unused, static_graph
         self.number = {id(p): i for i, p in enumerate(self.parameters)}
         self.hook: tuple[Any, Hook] | None = None
         self.divisor = float(group.size())
@@ -165,11 +161,8 @@ class Reducer:
         """The first gradient of this backward has come: what is unused is ready."""
         self.under_way = True
         queue_callback(self.finish)
-        unused = (
-            [self.parameters[i] for i in range(len(self.parameters)) if not self.fires.get(i)]
-            if self.fires is not None
-            else self.unused
-        )
+        fires = self.fires
+        unused = self.unused if fires is None else [p for i, p in enumerate(self.parameters) if not fires.get(i)]
         for parameter in unused:
             self.mark_ready(parameter)
 
@@ -297,17 +290,16 @@ class _Told:
 
 def in_buckets(parameters: Sequence[Tensor], limits: Sequence[int]) -> list[list[Tensor]]:
     """The parameters in groups of one type, each closed once it has reached its limit in bytes; in the order of their first."""
-    done: list[list[Tensor]] = []
-    open_: dict[DType, tuple[list[Tensor], list[int]]] = {}  # and the limits that are left
-    place = {id(p): i for i, p in enumerate(parameters)}
+    done: list[list[Tensor]] = []  # in the order in which they were begun
+    filling: dict[DType, tuple[list[Tensor], int, list[int]]] = {}  # a group, its bytes, the limits for it and those after it
     for parameter in parameters:
-        group, left = open_.setdefault(parameter.dtype, ([], list(limits)))
-        group.append(parameter)
-        if sum([p.numel() * p.element_size() for p in group]) >= left[0]:
+        group, size, left = filling.get(parameter.dtype) or ([], 0, list(limits))
+        if not group:
             done.append(group)
-            open_[parameter.dtype] = ([], left[1:] or left)
-    done += [group for group, _ in open_.values() if group]
-    return sorted(done, key=lambda group: min([place[id(p)] for p in group]))
+        group.append(parameter)
+        size += parameter.numel() * parameter.element_size()
+        filling[parameter.dtype] = (group, size, left) if size < left[0] else ([], 0, left[1:] or left)
+    return done
 
 
 def views_of(buffer: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:

@@ -6,6 +6,7 @@ Rows are dealt out as ``torch.chunk`` does: the first ranks get ``ceil(rows / n)
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any, NamedTuple, NoReturn, SupportsIndex
 
 from mini_dl.distributed.collectives import all_gather, all_gather_into_tensor, reduce_scatter_tensor
@@ -124,18 +125,11 @@ def gathered(locals_: Sequence[Tensor], rows: Sequence[Rows]) -> list[Tensor]:
     n = get_world_size(group)
     each = [_largest(one, n) for one in rows]
     sent = empty(sum(each), dtype=kind)
-    at = 0
-    for local, size in zip(locals_, each):
-        sent[at : at + local.numel()].copy_(local.reshape(-1))
-        at += size
-    received = empty(n * sum(each), dtype=kind)
+    for part, local in zip(sent.split(each), locals_):
+        part[: local.numel()].copy_(local.reshape(-1))
+    received = empty(n, sum(each), dtype=kind)
     all_gather_into_tensor(received, sent, group=group)
-    table, at, whole = received.view(n, sum(each)), 0, []
-    for one, size in zip(rows, each):
-        elements = table[:, at : at + size].reshape(-1)[: _count(one.size)]
-        whole.append(elements.view(one.size))
-        at += size
-    return whole
+    return [part.reshape(-1)[: prod(one.size)].view(one.size) for part, one in zip(received.split(each, 1), rows)]
 
 
 def reduced_to_rows(wholes: Sequence[Tensor], rows: Sequence[Rows]) -> list[Tensor]:
@@ -143,30 +137,20 @@ def reduced_to_rows(wholes: Sequence[Tensor], rows: Sequence[Rows]) -> list[Tens
     group, kind = rows[0].group, wholes[0].dtype
     n = get_world_size(group)
     each = [_largest(one, n) for one in rows]
-    sent, at = empty(n, sum(each), dtype=kind), 0
-    for whole, size in zip(wholes, each):
-        flat, part = whole.reshape(-1), sent[:, at : at + size]
+    sent = empty(n, sum(each), dtype=kind)
+    for whole, size, part in zip(wholes, each, sent.split(each, 1)):
+        flat = whole.reshape(-1)
         full = flat.numel() // size if size else 0
         part[:full].copy_(flat[: full * size].view(full, size))
         if full < n and size:
-            part[full].narrow(0, 0, flat.numel() - full * size).copy_(flat[full * size :])
-        at += size
+            part[full, : flat.numel() - full * size].copy_(flat[full * size :])
     sent.div_(n)
-    received, at, found = empty(sum(each), dtype=kind), 0, []
-    reduce_scatter_tensor(received, sent.view(-1), group=group)
-    for one, size in zip(rows, each):
-        found.append(received[at : at + _count(one.local_size)].view(one.local_size).clone())
-        at += size
-    return found
-
-
-def _count(size: Sequence[int]) -> int:
-    count = 1
-    for n in size:
-        count *= n
-    return count
+    received = empty(sum(each), dtype=kind)
+    reduce_scatter_tensor(received, sent, group=group)
+    parts = zip(received.split(each), [one.local_size for one in rows])
+    return [part[: prod(size)].view(size).clone() for part, size in parts]
 
 
 def _largest(rows: Rows, processes: int) -> int:
     """The number of elements of the largest share."""
-    return -(-rows.size[0] // processes) * _count(rows.size[1:])
+    return -(-rows.size[0] // processes) * prod(rows.size[1:])

@@ -28,6 +28,7 @@ from mini_dl.distributed.objects import all_gather_object
 from mini_dl.distributed.sharding import DTensor
 from mini_dl.files.pt.writing import write_pt
 from mini_dl.tensor import Size, Tensor
+from mini_dl.utils._pytree import tree_map
 
 
 class Piece(NamedTuple):
@@ -70,7 +71,7 @@ def save(
     number = ranks.together("write", lambda: writer.prepare() if ranks.rank == 0 else 0)[0]
     pieces = ranks.together("write", lambda: [_piece(name, value) for name, value in values.items()])
     owners = _owners(pieces)
-    mine = [piece for piece in pieces[ranks.rank] if owners[piece.name, piece.offsets] == ranks.rank]
+    mine = [piece for piece in pieces[ranks.rank] if owners.get((piece.name, piece.offsets)) == ranks.rank]
     file = f"__{ranks.rank}_{number}{SUFFIX}"
     try:
         written = ranks.together("write", lambda: _write(writer, file, mine, values))
@@ -97,9 +98,12 @@ def async_save(state_dict: dict[str, Any], *, checkpoint_id: Any = None, **optio
     It is written before this returns, unless this process is alone: then a thread writes a copy.
     """
     if options.get("no_dist") or not is_initialized():
-        copy = _copied({key: value.state_dict() if is_stateful(value) else value for key, value in state_dict.items()})
-        with ThreadPoolExecutor(1) as pool:
-            return pool.submit(save, copy, checkpoint_id=checkpoint_id, **options)
+        asked = {key: value.state_dict() if is_stateful(value) else value for key, value in state_dict.items()}
+        copy = tree_map(lambda value: value.detach().clone() if isinstance(value, Tensor) else value, asked)
+        pool = ThreadPoolExecutor(1)
+        future = pool.submit(save, copy, checkpoint_id=checkpoint_id, **options)
+        pool.shutdown(wait=False)
+        return future
     done: Future[Any] = Future()
     done.set_result(save(state_dict, checkpoint_id=checkpoint_id, **options))
     return done
@@ -162,12 +166,7 @@ def _owners(pieces: list[list[Piece]]) -> dict[tuple[str, tuple[int, ...] | None
         owner = ranks[0] if key[1] is None else min(ranks, key=lambda rank: (load[rank], rank))
         owners[key] = owner
         load[owner] += bytes_of[key]
-    return _Owners(owners)
-
-
-class _Owners(dict[Any, int]):
-    def __missing__(self, key: object) -> int:
-        return -1
+    return owners
 
 
 def _write(writer: Any, file: str, mine: list[Piece], values: dict[str, Any]) -> list[tuple[Piece, tuple[str, int, int]]]:
@@ -201,11 +200,3 @@ def _metadata(pieces: list[list[Piece]], paths: dict[str, Any], written: list[An
             stored[MetadataIndex(piece.name, piece.offsets, len(one.chunks))] = _StorageInfo(file, at, length)
             one.chunks.append(ChunkStorageMetadata(Size(piece.offsets), Size(piece.sizes)))
     return Metadata(described, paths, stored, StorageMeta(folder, str(uuid.uuid4())), VERSION)
-
-
-def _copied(value: Any) -> Any:
-    if isinstance(value, Tensor):
-        return value.detach().clone()
-    if isinstance(value, dict):
-        return {key: _copied(one) for key, one in value.items()}
-    return [_copied(one) for one in value] if isinstance(value, list) else value

@@ -31,7 +31,9 @@ class Layer:
         own: dict[int, DTensor] = {}
         for owner, name in self.places:
             parameter: Any = owner._parameters[name]
-            owner._parameters[name] = own.setdefault(id(parameter), shard_of(parameter, group))
+            if id(parameter) not in own:  # it may stand in several places
+                own[id(parameter)] = shard_of(parameter, group)
+            owner._parameters[name] = own[id(parameter)]
         self.shards = list(own.values())
         for shard in self.shards:
             if shard.requires_grad:
