@@ -239,3 +239,19 @@ def test_names_of_nodes(torch, rng):
         F.embedding(torch.tensor([1, 0]), x),
     ]
     return [r.grad_fn.name() for r in results], [outcome(lambda r=r: repr(r.grad_fn).split(" ")[0]) for r in results]
+
+
+@twin
+def test_a_leaf_that_is_used_twice_is_told_once_while_backward_goes_on(torch, rng):
+    twice, once, log = rng(3, grad=True), rng(3, grad=True), []
+    twice.register_post_accumulate_grad_hook(lambda p: log.append(("twice", p.grad.clone())))
+    once.register_post_accumulate_grad_hook(lambda p: log.append(("once", p.grad.clone())))
+    x = rng(3, grad=True)
+    first = x * 1
+    first.register_hook(lambda g: log.append("first"))
+    middle = first * twice
+    middle.register_hook(lambda g: log.append("middle"))
+    (middle * once * twice).sum().backward()
+    x.register_hook(lambda g: torch.autograd.Variable._execution_engine.queue_callback(lambda: log.append("end")))
+    (x * 1).sum().backward()
+    return log, x.grad, twice.grad

@@ -283,7 +283,7 @@ def last_users(roots: Sequence[Any]) -> dict[Node, list[Tensor]]:
         for edge in edges_in_order(node):
             if not isinstance(edge, Tensor) or edge._hooks is None or not edge._hooks.after:
                 continue
-            if edge not in oldest or node.seq_ < oldest[edge].seq_:
+            if edge not in oldest or node.seq_ > oldest[edge].seq_:
                 oldest[edge] = node
     found: dict[Node, list[Tensor]] = {}
     for leaf, node in oldest.items():

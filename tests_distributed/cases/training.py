@@ -262,3 +262,18 @@ def case_digits_for_three_epochs(torch: Any, dist: Any, rank: int, size: int) ->
             dist.all_reduce(mean)
             losses.append(mean / size)
     return torch.stack(losses), list(model.parameters())
+
+
+def case_a_parameter_in_two_places(torch: Any, dist: Any, rank: int, size: int) -> Any:
+    nn = torch.nn
+    torch.manual_seed(0)
+    first, second = nn.Linear(6, 6), nn.Linear(6, 6)
+    second.weight = first.weight
+    module = nn.Sequential(first, nn.Tanh(), second, nn.Linear(6, 3)).double()
+    model = wrapped(torch, module)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    for i in range(3):
+        optimizer.zero_grad()
+        step(torch, model, 10 * i + rank)
+        optimizer.step()
+    return state(module)
