@@ -21,6 +21,8 @@ ROOT = DOCS.parent
 sys.path[:0] = [str(ROOT), str(DOCS)]  # for autodoc, and for the modules beside this file, `reference` among them
 import notebooks  # noqa: E402
 
+OFFERED = notebooks.pages(DOCS)
+
 os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(DOCS)])  # for the code on the pages
 os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"  # small matrices are fastest on one thread
 os.environ["MATPLOTLIBRC"] = str(DOCS / "matplotlibrc")
@@ -132,7 +134,7 @@ def describe_figures(app, doctree, docname):
 
 def offer_the_notebook(app, doctree, docname):
     """Beside the link to the other language, at the top of a page that can be downloaded as a notebook."""
-    if DOCS / f"{docname}.md" not in notebooks.pages(DOCS):
+    if DOCS / f"{docname}.md" not in OFFERED:
         return
     words = "Jupyter 노트북 내려받기" if docname.startswith("ko/") else "Download as a notebook"
     up = "../" * docname.count("/")

@@ -11,7 +11,6 @@ The report shows what this writes.
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 import sys
 import time
@@ -26,6 +25,7 @@ from mini_dl.files.replacing import rewrite
 from parity_tests import adapter, bridge
 from parity_tests.judging import call
 from parity_tests.ops import Trial
+from parity_tests.report_parts import now
 
 ROOT = Path(__file__).resolve().parent.parent
 BOUNDS = (0.0, 0.5, 1.0, 2.0, 4.0, 16.0, 256.0)
@@ -197,9 +197,8 @@ def main(arguments: list[str] | None = None) -> int:
         found[name] = errors
         worst = "   ".join(f"{d}: {e['mini_dl']['worst']:.3g} ULP, torch {e['torch']['worst']:.3g}" for d, e in errors.items())
         print(f"{name:44} {worst}", flush=True)
-    when = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
     options.json.parent.mkdir(parents=True, exist_ok=True)
-    rewrite(options.json, json.dumps({"when": when, "bounds": BOUNDS, "ops": found}, indent=1) + "\n")
+    rewrite(options.json, json.dumps({"when": now(), "bounds": BOUNDS, "ops": found}, indent=1) + "\n")
     return 0
 
 

@@ -73,8 +73,9 @@ def test_every_kind_of_change_is_made_and_texts_are_left_alone(source: str) -> N
 
 def test_a_mutant_compiles_and_differs_in_its_own_place(source: str) -> None:
     original = mutants.parsed(source)
+    unchanged = compile(mutants.parsed(source), str(mutants.ROOT / source), "exec", dont_inherit=True)
     for mutant in mutants.mutants_of(source):
-        assert mutants.code_of(mutant).co_code is not None
+        assert mutants.code_of(mutant) != unchanged
     assert mutants.ast.dump(original) == mutants.ast.dump(mutants.parsed(source))
 
 

@@ -4,15 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from parity_tests.twin import raised, twin
-
-
-def what(call):
-    """What a call gives, or the type of its error."""
-    try:
-        return call()
-    except Exception as error:
-        return type(error).__name__
+from parity_tests.twin import outcome, raised, twin
 
 
 class Index:
@@ -26,7 +18,7 @@ class Index:
 @pytest.mark.parametrize("dtype", ["uint8", "int8", "int16", "int32", "int64"])
 def test_steps_smaller_than_one_in_integers(torch, rng, dtype):
     steps = [(0, 1, 0.3), (0, 2, 0.7), (3, 1, -0.5), (0.5, 2.7, 0.4), (0, 3, 1.5)]
-    return [what(lambda given=given: torch.arange(*given, dtype=getattr(torch, dtype))) for given in steps]
+    return [outcome(lambda given=given: torch.arange(*given, dtype=getattr(torch, dtype))) for given in steps]
 
 
 @twin
@@ -38,7 +30,7 @@ def test_half_precision_is_counted_from_the_nearer_end_in_rounded_steps(torch, r
 def test_text_and_ragged_lists_as_data(torch, rng):
     data = [["a"], "a", [["ab"]], [1, "a"], [None], [1, None], {}, [{}], [1j], [[], [1]], [[1], []], [[1, 2], [3]]]
     types = [None, torch.int64, torch.float32, torch.bool]
-    return [what(lambda one=one, dtype=dtype: torch.tensor(one, dtype=dtype).shape) for one in data for dtype in types]
+    return [outcome(lambda one=one, dtype=dtype: torch.tensor(one, dtype=dtype).shape) for one in data for dtype in types]
 
 
 @twin
@@ -110,7 +102,7 @@ def test_types_that_are_not(torch, rng):
         torch.finfo, torch.iinfo, lambda one: torch.promote_types(one, torch.int8), lambda one: torch.can_cast(torch.int8, one),
         lambda one: torch.can_cast(one, torch.int8),
     ]  # fmt: skip
-    return [what(lambda call=call, one=one: str(call(one)).replace("mini_dl", "torch")) for call in calls for one in given]
+    return [outcome(lambda call=call, one=one: str(call(one)).replace("mini_dl", "torch")) for call in calls for one in given]
 
 
 @twin

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from mini_dl._checks import type_name
+from mini_dl._checks import check_bool, type_name
 from mini_dl._dtypes import INEXACT
 from mini_dl._families import told
 from mini_dl._meta import is_hollow
@@ -74,8 +74,7 @@ def requires_grad_(self: Tensor, requires_grad: bool = True) -> Tensor:
         raise RuntimeError(
             NOT_WITHIN.format(call="requires_grad_() (or perhaps using torch.autograd.functional.* APIs)", name="requires_grad_")
         )
-    if not isinstance(requires_grad, bool):
-        raise TypeError(f"requires_grad_(): argument 'requires_grad' (position 1) must be bool, not {type_name(requires_grad)}")
+    check_bool(requires_grad, "requires_grad_(): argument 'requires_grad' (position 1)")
     _set_requires_grad(self, requires_grad)
     return self
 

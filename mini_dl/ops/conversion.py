@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl import _dtypes
-from mini_dl._checks import type_name
+from mini_dl._checks import check_bool, type_name
 from mini_dl._device import (
     DeviceLike,
     MemoryFormat,
@@ -196,8 +196,7 @@ def asked_of_to(*args: object, **kwargs: object) -> tuple[DeviceLike, dtype | No
     if target is not None and not isinstance(target, dtype):
         raise TypeError(f"to(): argument 'dtype' must be torch.dtype, not {type_name(target)}")
     for flag in ("non_blocking", "copy"):
-        if not isinstance(given.get(flag, False), bool):
-            raise TypeError(f"to(): argument '{flag}' must be bool, not {type_name(given[flag])}")
+        check_bool(given.get(flag, False), f"to(): argument '{flag}'")
     if like is not None:
         where, target = like.device, like.dtype
     return where, target, given.get("non_blocking", False), given.get("copy"), given.get("memory_format")

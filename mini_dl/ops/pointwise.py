@@ -8,12 +8,10 @@ from typing import Any
 
 from mini_dl._arguments import parsed
 from mini_dl._dtypes import (
-    castable,
     result_numpy,
-    scalar_name,
 )
 from mini_dl._surface import public
-from mini_dl.autograd.inplace import inplace as in_place
+from mini_dl.autograd.inplace import check_cast, inplace as in_place
 from mini_dl.ops.arithmetic import _add, _div, _sub, floor_divide, mul, neg, positive, remainder
 from mini_dl.ops.bits import bitwise_and, bitwise_left_shift, bitwise_not, bitwise_or, bitwise_right_shift, bitwise_xor
 from mini_dl.ops.powers import _pow, _pow_operator, pow
@@ -44,9 +42,7 @@ def _shift_of_type(shift: Any) -> Any:
         have = self._array.dtype
         known = isinstance(other, (Tensor, builtins.int, builtins.float, builtins.complex))
         common = result_numpy(self._array, other._array if isinstance(other, Tensor) else other) if known else have
-        if not castable(common, have):
-            names = scalar_name(common), scalar_name(have)
-            raise RuntimeError("result type {} can't be cast to the desired output type {}".format(*names))
+        check_cast(common, have)
         return shift(self, other)
 
     return call

@@ -19,6 +19,7 @@ from mini_dl.autograd.primitive import not_a_tensor, op
 from mini_dl.kernels import counts, distributions, gamma, mersenne
 from mini_dl.kernels.distributions import Draw
 from mini_dl.kernels.mersenne import Generator
+from mini_dl.ops.arithmetic import underivable
 from mini_dl.ops.factories import finished, numpy_of
 from mini_dl.ops.random import coins, drawn, filled, replaced_by, source, whole_number
 from mini_dl.ops.special import no_derivative
@@ -171,7 +172,7 @@ def _standard_gamma(self: Tensor, generator: Generator | None = None) -> Tensor:
     return _gamma_numbers(self, source(generator))
 
 
-@op(input=lambda grad: _underivable("_sample_dirichlet"))
+@op(input=lambda grad: underivable("_sample_dirichlet"))
 def _dirichlet_points(input: Array, generator: Generator) -> Array:
     return drawn(np.empty_like(input, order="C"), generator, gamma.dirichlet(input))
 
@@ -186,17 +187,13 @@ def _sample_dirichlet(self: Tensor, generator: Generator | None = None) -> Tenso
 
 @function()
 @op(
-    x=lambda grad: _underivable("_dirichlet_grad"),
-    alpha=lambda grad: _underivable("_dirichlet_grad"),
-    total=lambda grad: _underivable("_dirichlet_grad"),
+    x=lambda grad: underivable("_dirichlet_grad"),
+    alpha=lambda grad: underivable("_dirichlet_grad"),
+    total=lambda grad: underivable("_dirichlet_grad"),
 )
 def _dirichlet_grad(x: Array, alpha: Array, total: Array) -> Array:
     """How the coordinates `x` of points of Dirichlet distributions change with their concentrations `alpha`, of sum `total`."""
     return gamma.dirichlet_slope(x, alpha, total)
-
-
-def _underivable(name: str) -> Tensor:
-    raise RuntimeError(f"derivative for aten::{name} is not implemented")
 
 
 @method()
