@@ -116,7 +116,7 @@ def of_spaces() -> dict[str, dict[str, str]]:
 
 
 def _words(n: int) -> dict[str, str]:
-    """What takes the place of the braces."""
+    """What replaces the braces."""
     names, kernel = NAMES[n], [f"K{i}" for i in range(1, n + 1)] if n > 1 else ["K"]
     space, others = ", ".join(names), " and ".join([f"{name}'" for name in names[1:]])
     return {

@@ -159,7 +159,7 @@ class no_grad(_Plain):
 class enable_grad(_Plain):
     """Operations are recorded within the block, or the function that it decorates, also inside of `no_grad`.
 
-    Raises: TypeError for what is not a function.
+    Raises: TypeError for anything but a function.
 
     >>> x = torch.ones(1, requires_grad=True)
     >>> with torch.no_grad(), torch.enable_grad():

@@ -1,6 +1,6 @@
 """Tensors of which each process holds some rows, as FSDP and sharded checkpoints need them.
 
-Rows are dealt out as ``torch.chunk`` does: the first ranks get ``ceil(rows / n)`` each, the last ones what is left, maybe none.
+Rows are distributed as ``torch.chunk`` does: the first ranks get ``ceil(rows / n)`` each, the last ones what is left, maybe none.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from mini_dl.tensor import Size, Tensor
 
 
 class Shard(NamedTuple):
-    """The placement of a tensor whose slices along `dim` are dealt out to the processes."""
+    """The placement of a tensor whose slices along `dim` are distributed to the processes."""
 
     dim: int = 0
 

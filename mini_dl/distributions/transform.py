@@ -368,7 +368,7 @@ class CatTransform(_Several):
     there are none).
 
     Shapes: (*, n, *) -> (*, n, *) along `dim`, n the sum of `lengths`.
-    Raises: AssertionError for what is not a transform, or a size other than the sum of `lengths`.
+    Raises: AssertionError for anything but a transform, or a size other than the sum of `lengths`.
 
     >>> D = torch.distributions
     >>> D.CatTransform([D.ExpTransform(), D.AffineTransform(1.0, 2.0)], lengths=[1, 2])(torch.tensor([0.0, 0.0, 3.0]))
@@ -417,7 +417,7 @@ class StackTransform(_Several):
     """``y = stack([t(x[i]) for i, t in enumerate(tseq)], dim)``: transforms of the slices along `dim`.
 
     Shapes: (*, n, *) -> (*, n, *) along `dim`, n the number of transforms.
-    Raises: AssertionError for what is not a transform, or another number of slices.
+    Raises: AssertionError for anything but a transform, or another number of slices.
 
     >>> D = torch.distributions
     >>> D.StackTransform([D.ExpTransform(), D.AffineTransform(1.0, 2.0)])(torch.tensor([0.0, 3.0]))

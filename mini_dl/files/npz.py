@@ -139,7 +139,7 @@ class _Malformed(Exception):
 
 
 def _check_record(info: zipfile.ZipInfo, place: str, left: int) -> None:
-    """ValueError for what cannot be an array: `left` is what remains of the file after this record."""
+    """ValueError for anything that cannot be an array: `left` is what remains of the file after this record."""
     if "\0" in info.orig_filename:
         raise ValueError(f"{place}: the name has a NUL")
     if info.flag_bits & 1:

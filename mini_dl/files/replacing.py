@@ -89,7 +89,8 @@ def written_archive(file: Any) -> Iterator[zipfile.ZipFile]:
 
 
 def _replaceable(path: str) -> str | None:
-    """The path of the file, links followed; None for what cannot be replaced: devices, pipes, files given as descriptors.
+    """The path of the file, links followed; None for anything that cannot be replaced: devices, pipes, files given as
+    descriptors.
 
     PermissionError for a file that is write-protected: replacing it would need only a writable folder.
     """

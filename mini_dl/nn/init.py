@@ -28,9 +28,9 @@ _LINEAR = ("linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_tra
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
-    """The factor that keeps the variance of signals before `nonlinearity`: 1 for "linear", convolutions and "sigmoid", ``5 / 3``
-    for "tanh", ``sqrt(2)`` for "relu", ``sqrt(2 / (1 + param ** 2))`` for "leaky_relu" (`param`, its slope, is 0.01), ``3 / 4``
-    for "selu".
+    """The factor that preserves the variance of signals before `nonlinearity`: 1 for "linear", convolutions and "sigmoid",
+    ``5 / 3`` for "tanh", ``sqrt(2)`` for "relu", ``sqrt(2 / (1 + param ** 2))`` for "leaky_relu" (`param`, its slope, is 0.01),
+    ``3 / 4`` for "selu".
 
     Shapes: no tensors.
     Raises: ValueError for an unknown name, or a `param` that is not a number.
@@ -63,7 +63,7 @@ _M = TypeVar("_M", bound="Module")
 
 
 def _answered(function: Callable[_P, Tensor]) -> Callable[_P, Tensor]:
-    """`function`, for which a mode or the class of its tensor may answer: they get its arguments by name."""
+    """`function`, which a mode or the class of its tensor may override; they get its arguments by name."""
     signature = inspect.signature(function)
 
     @functools.wraps(function)
@@ -143,7 +143,7 @@ def trunc_normal_(
 
 
 def _redraw_outside(tensor: Tensor, mean: float, std: float, a: float, b: float, generator: Generator | None) -> Tensor:
-    """Normal draws; values outside are redrawn, all elements at a time."""
+    """Normal draws; values outside are redrawn, all elements at once."""
     low, high = tensor._array.dtype.type(a), tensor._array.dtype.type(b)
     array = tensor.normal_(mean, std, generator=generator)._array
     while (outside := (array < low) | (array > high)).any():
@@ -153,7 +153,7 @@ def _redraw_outside(tensor: Tensor, mean: float, std: float, a: float, b: float,
 
 
 def _reject_from_uniform(tensor: Tensor, mean: float, std: float, a: float, b: float, generator: Generator | None) -> Tensor:
-    """Uniform candidates, each accepted with the probability of its density over the highest one in [a, b]."""
+    """Uniform candidates, each accepted with probability density / maximal density in [a, b]."""
     peak = -0.5 * ((max(a, min(mean, b)) - mean) / std) ** 2
     array = tensor._array
     candidates, thresholds = wrap(np.empty_like(array)), wrap(np.empty_like(array))
@@ -175,7 +175,7 @@ def constant_(tensor: Tensor, val: float) -> Tensor:
     """``tensor = val``, in place.
 
     Shapes: (*) -> the same tensor.
-    Raises: AttributeError for what is not a tensor.
+    Raises: AttributeError for anything but a tensor.
 
     >>> torch.nn.init.constant_(torch.empty(2), 0.5)
     tensor([0.5000, 0.5000])
@@ -189,7 +189,7 @@ def ones_(tensor: Tensor) -> Tensor:
     """``tensor = 1``, in place.
 
     Shapes: (*) -> the same tensor.
-    Raises: AttributeError for what is not a tensor.
+    Raises: AttributeError for anything but a tensor.
 
     >>> torch.nn.init.ones_(torch.empty(2))
     tensor([1., 1.])
@@ -202,7 +202,7 @@ def zeros_(tensor: Tensor) -> Tensor:
     """``tensor = 0``, in place.
 
     Shapes: (*) -> the same tensor.
-    Raises: AttributeError for what is not a tensor.
+    Raises: AttributeError for anything but a tensor.
 
     >>> torch.nn.init.zeros_(torch.empty(2))
     tensor([0., 0.])
@@ -337,7 +337,7 @@ def kaiming_uniform_(
 ) -> Tensor:
     """``tensor = u`` with draws `u` from U(-b, b), ``b = gain * sqrt(3 / fan)``, in place.
 
-    `mode` says which fan; the gain is that of `nonlinearity`, with `a` as the slope of "leaky_relu".
+    `mode` selects the fan; the gain is that of `nonlinearity`, with `a` as the slope of "leaky_relu".
 
     Shapes: (fan_out, fan_in), or (O, C, *kernel) -> the same tensor.
     Raises: ValueError for fewer than two dimensions, an unknown `mode` or an unknown `nonlinearity`.
@@ -359,7 +359,7 @@ def kaiming_normal_(
 ) -> Tensor:
     """``tensor = std * z`` with standard normal draws `z`, ``std = gain / sqrt(fan)``, in place.
 
-    `mode` says which fan; the gain is that of `nonlinearity`, with `a` as the slope of "leaky_relu".
+    `mode` selects the fan; the gain is that of `nonlinearity`, with `a` as the slope of "leaky_relu".
 
     Shapes: (fan_out, fan_in), or (O, C, *kernel) -> the same tensor.
     Raises: ValueError for fewer than two dimensions, an unknown `mode` or an unknown `nonlinearity`.
@@ -378,9 +378,9 @@ def kaiming_normal_(
 def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = None) -> Tensor:
     """``tensor @ tensor.T = gain ** 2 * I`` for a wide matrix, ``tensor.T @ tensor`` for a tall one, in place.
 
-    The Q of normal draws, with the diagonal of R made positive, times `gain`.
+    The Q factor of normal draws, with the diagonal of R made positive, times `gain`.
 
-    Shapes: (m, *), taken as a matrix of m rows -> the same tensor.
+    Shapes: (m, *), viewed as a matrix of m rows -> the same tensor.
     Raises: ValueError for fewer than two dimensions.
     Source: Saxe, McClelland and Ganguli, Exact solutions to the nonlinear dynamics of learning in deep linear neural networks,
     2014.
@@ -433,7 +433,7 @@ def random_walk_(module: _M, nonlinearity: str = "relu", generator: Generator | 
     neither up nor down: ``g = exp(1 / (2 * n))`` for "linear", ``g = sqrt(2) * exp(1.2 / (max(n, 6) - 2.4))`` for "relu".
 
     Not in torch. Every dense and convolutional layer below `module` is drawn, in the order of `module.modules()`; biases and
-    other parameters are left alone. Returns `module`.
+    other parameters are unchanged. Returns `module`.
 
     Shapes: no tensors but the weights.
     Raises: ValueError for another `nonlinearity`.
@@ -458,9 +458,9 @@ def lsuv_(module: _M, input: Tensor | Args, tol: float = 0.1, max_trials: int = 
     order, after orthogonal draws: each output on `input` has variance 1.
 
     Not in torch. Every dense and convolutional layer takes part. One that is called again, or shares its weight, is scaled at
-    its first call; one that is never called keeps its orthogonal weight. Biases and other parameters are left alone. The module
-    runs once on `input` (a tuple is passed as several arguments), in evaluation mode and without gradients; afterwards every
-    part of it is back in its former mode. Returns `module`.
+    its first call; one that is never called keeps its orthogonal weight. Biases and other parameters are unchanged. The module
+    runs once on `input` (a tuple is passed as several arguments), in evaluation mode and without gradients; afterwards each
+    submodule is in its former mode again. Returns `module`.
 
     Shapes: `input` is what `module` takes.
     Raises: ValueError, naming the layer, if an output does not vary or is not finite.
@@ -505,7 +505,7 @@ def lsuv_(module: _M, input: Tensor | Args, tol: float = 0.1, max_trials: int = 
 
 
 def _weighted_layers(module: Module) -> list[tuple[str, Module]]:
-    """The dense and convolutional layers with their names: modules with inputs, or channels, and a weight of their own."""
+    """The dense and convolutional layers with their names: modules with inputs, or channels, and their own weight."""
     return [
         (name, layer)
         for name, layer in module.named_modules()

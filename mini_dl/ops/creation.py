@@ -122,7 +122,7 @@ def scalar_tensor(s: Operand, *, dtype: NumpyType | None) -> Array:
     """A number as a 0-d tensor of the default dtype: ``out = s``
 
     Shapes: a number -> ().
-    Raises: TypeError for what is not a number.
+    Raises: TypeError for anything but a number.
 
     >>> torch.scalar_tensor(3)
     tensor(3.)
@@ -277,7 +277,7 @@ def new_tensor(
     """A copy of `data` in the dtype of this tensor: ``out = data``
 
     Shapes: nested sequences, an array, or a number -> a tensor of that shape.
-    Raises: ValueError for sequences of unequal lengths; TypeError for what is not a number.
+    Raises: ValueError for sequences of unequal lengths; TypeError for anything but a number.
 
     >>> torch.zeros(2, dtype=torch.float64).new_tensor([1, 2])
     tensor([1., 2.], dtype=torch.float64)

@@ -379,7 +379,7 @@ def batch_norm(
 ) -> Tensor:  # fmt: skip
     """``out = (input - mean) / sqrt(var + eps) * weight + bias`` for each channel.
 
-    In `training`, with the mean and biased variance of the batch, towards which the running ones move by `momentum` (the
+    In `training`, with the mean and biased variance of the batch, toward which the running ones move by `momentum` (the
     variance unbiased, ``running = (1 - momentum) * running + momentum * found``); otherwise with the running ones.
 
     Shapes: (N, C, *), the other tensors (C) -> (N, C, *).
@@ -453,7 +453,7 @@ def instance_norm(
 ) -> Tensor:  # fmt: skip
     """``out = (input - mean) / sqrt(var + eps) * weight + bias`` for each channel of each sample.
 
-    Unless `use_input_stats`, with the running statistics, which otherwise move towards those found, averaged over the samples.
+    Unless `use_input_stats`, with the running statistics, which otherwise move toward those found, averaged over the samples.
 
     Shapes: (N, C, *), the other tensors (C) -> (N, C, *).
     Raises: ValueError for one element per channel while `use_input_stats`; RuntimeError for other sizes.

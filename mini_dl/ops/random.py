@@ -35,7 +35,7 @@ from mini_dl.tensor import Tensor, wrap
 def manual_seed(seed: int) -> Generator:
     """Start the default stream of random numbers from `seed`; return the generator.
 
-    Raises: RuntimeError for a number of more than 64 bits; TypeError for what is not a number.
+    Raises: RuntimeError for a number of more than 64 bits; TypeError for anything but a number.
 
     >>> _ = torch.manual_seed(7); a = torch.rand(2)
     >>> _ = torch.manual_seed(7); torch.equal(a, torch.rand(2))

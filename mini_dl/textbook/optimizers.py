@@ -107,7 +107,7 @@ class AdaGrad:
 
     h <- h + g^2, p <- p - lr g / (sqrt(h) + 1e-7); h begins at 0
 
-    All squares are kept, so the steps shrink for ever.
+    All squares are kept, so the steps shrink forever.
 
     Where it differs from torch: `torch.optim.Adagrad(params, lr)` adds 1e-10 to the root and
     not 1e-7. With `eps=1e-7` there, the steps are equal.
@@ -161,7 +161,7 @@ class RMSProp:
 
 
 class Adam:
-    """Momentum and RMSProp together: averages of the gradient and of its square, freed of their bias towards 0.
+    """Momentum and RMSProp together: averages of the gradient and of its square, freed of their bias toward 0.
 
     t <- t + 1, m <- m + (1 - beta1) (g - m), v <- v + (1 - beta2) (g^2 - v)
     lr_t = lr sqrt(1 - beta2^t) / (1 - beta1^t), p <- p - lr_t m / (sqrt(v) + 1e-7)

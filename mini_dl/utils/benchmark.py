@@ -172,7 +172,7 @@ def ordered_unique(elements: Iterable[Any]) -> list[Any]:
 
 @contextlib.contextmanager
 def set_torch_threads(n: int) -> Iterator[None]:
-    """Within it, kernels are shared by so many threads."""
+    """Within it, kernels are shared by that many threads."""
     before = get_num_threads()
     set_num_threads(n)
     try:

@@ -1,4 +1,4 @@
-"""Reading a checkpoint: each process what it needs, however it was dealt out when it was written."""
+"""Reading a checkpoint: each process what it needs, however it was distributed when it was written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``fully_shard``: the parameters of one layer, dealt out to the processes and gathered while the layer runs.
+"""``fully_shard``: the parameters of one layer, distributed to the processes and gathered while the layer runs.
 
 Before forward the rows of all processes become whole tensors, which autograd sees as computed from the rows; after it they are
 let go. What backward needs of them is not kept: it is gathered again. The transpose of gathering is the reduce-scatter that gives

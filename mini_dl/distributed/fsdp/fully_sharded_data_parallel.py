@@ -23,7 +23,7 @@ INSIDE = "_fsdp_wrapped_module"
 
 
 class ShardingStrategy(enum.Enum):
-    """What is dealt out: parameters, gradients and state (FULL_SHARD), or whole parameters kept from forward to backward."""
+    """What is distributed: parameters, gradients and state (FULL_SHARD), or whole parameters kept from forward to backward."""
 
     FULL_SHARD = enum.auto()
     SHARD_GRAD_OP = enum.auto()
@@ -54,7 +54,7 @@ class ShardedStateDictConfig:
 
 
 class FullyShardedDataParallel(Module, FSDPModule):
-    """Calls `module`, whose parameters are dealt out to the processes by rows and gathered while layers run.
+    """Calls `module`, whose parameters are distributed to the processes by rows and gathered while layers run.
 
     `auto_wrap_policy` names the layers inside that gather their own (`mini_dl.distributed.fsdp.wrap`); the rest belongs to this
     one. `sync_module_states`: start from the parameters and buffers of rank 0. ``state_dict()`` holds whole tensors under the

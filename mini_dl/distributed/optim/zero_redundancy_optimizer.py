@@ -1,4 +1,4 @@
-"""``ZeroRedundancyOptimizer``: the state of an optimizer dealt out to the processes.
+"""``ZeroRedundancyOptimizer``: the state of an optimizer distributed to the processes.
 
 Rajbhandari et al. 2020, ZeRO: Memory Optimizations Toward Training Trillion Parameter Models (SC20), section 5.1.
 """
@@ -22,7 +22,7 @@ __all__ = ["ZeroRedundancyOptimizer"]
 class ZeroRedundancyOptimizer(Optimizer, Joinable):
     """Each process keeps the state of, and steps, about 1/n of the parameters, and sends them to the others.
 
-    Whole parameters are dealt out, the largest first, each to the process that has the fewest elements so far. The steps are
+    Whole parameters are distributed, the largest first, each to the process that has the fewest elements so far. The steps are
     those of `optimizer_class` with `defaults`. ``state_dict()`` needs `consolidate_state_dict` before; RuntimeError without.
     NotImplementedError for `overlap_with_ddp`.
     """
@@ -72,7 +72,7 @@ class ZeroRedundancyOptimizer(Optimizer, Joinable):
             taken.update({key: value for key, value in given.items() if key != "params"})
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Step these parameters too: they are dealt out as the first were."""
+        """Step these parameters too: they are distributed as the first were."""
         super().add_param_group(param_group)
         if self.initialized:
             self._deal_out(self.param_groups[-1])

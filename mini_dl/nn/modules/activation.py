@@ -150,7 +150,7 @@ class Tanh(Configured):
 
 
 class Hardsigmoid(_InPlace):
-    """``out = min(max(input + 3, 0), 6) / 6``: a `sigmoid` of three straight pieces.
+    """``out = min(max(input + 3, 0), 6) / 6``: a piecewise linear `sigmoid`.
 
     Shapes: (*) -> (*).
     Raises: NotImplementedError for integers.
@@ -327,7 +327,7 @@ class Hardshrink(_Shrink):
 
 
 class Softshrink(_Shrink):
-    """``out = sign(input) * max(abs(input) - lambd, 0)``: towards 0 by `lambd`, and not past it.
+    """``out = sign(input) * max(abs(input) - lambd, 0)``: toward 0 by `lambd`, and not past it.
 
     Shapes: (*) -> (*).
     Raises: RuntimeError if `lambd` is negative; NotImplementedError for integers.
@@ -421,9 +421,9 @@ class Tanhshrink(Configured):
 
 
 class PReLU(Module):
-    """``out[n, c] = input[n, c] if input[n, c] > 0 else weight[c] * input[n, c]`` with learned slopes that begin at `init`.
+    """``out[n, c] = input[n, c] if input[n, c] > 0 else weight[c] * input[n, c]`` with learned slopes, initially `init`.
 
-    One slope for all channels, or one for each if `num_parameters` is their number.
+    One slope for all channels, or one per channel if `num_parameters` is their number.
 
     Shapes: (N, C, *) -> (N, C, *).
     Raises: RuntimeError if `num_parameters` is neither 1 nor the number of channels.
@@ -471,7 +471,7 @@ class Softmin(_AlongDim):
 class Softmax(_AlongDim):
     """``out[i] = exp(input[i]) / sum(exp(input[j]), j)`` along `dim`.
 
-    Without `dim` it warns, and takes dimension 0 of tensors of 0, 1 or 3 dimensions and 1 of others.
+    Without `dim` it warns, and uses dimension 0 of tensors with 0, 1 or 3 dimensions, otherwise 1.
 
     Shapes: (*) -> (*).
     Raises: IndexError if there is no dimension `dim`; NotImplementedError for integers.
@@ -488,7 +488,7 @@ class Softmax(_AlongDim):
 class LogSoftmax(_AlongDim):
     """``out[i] = input[i] - log(sum(exp(input[j]), j))`` along `dim`.
 
-    Without `dim` it warns, and takes dimension 0 of tensors of 0, 1 or 3 dimensions and 1 of others.
+    Without `dim` it warns, and uses dimension 0 of tensors with 0, 1 or 3 dimensions, otherwise 1.
 
     Shapes: (*) -> (*).
     Raises: IndexError if there is no dimension `dim`; NotImplementedError for integers.

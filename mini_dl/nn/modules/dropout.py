@@ -20,7 +20,7 @@ class _Dropout(Configured):
 
 
 class Dropout(_Dropout):
-    """``out = mask * input / (1 - p)`` with a random `mask`, 0 with probability `p` and else 1, while training; else `input`.
+    """``out = mask * input / (1 - p)`` in training, with a random `mask`, 0 with probability `p` and otherwise 1; else `input`.
 
     Shapes: (*) -> (*).
     Raises: ValueError unless 0 <= p <= 1.
@@ -36,7 +36,7 @@ class Dropout(_Dropout):
 
 
 class Dropout1d(_Dropout):
-    """``out[n, c] = mask[n, c] * input[n, c] / (1 - p)`` while `training`: `dropout` of whole channels.
+    """``out[n, c] = mask[n, c] * input[n, c] / (1 - p)`` in training: `dropout` of whole channels.
 
     Shapes: (N, C, L) -> (N, C, L), also without N.
     Raises: ValueError unless 0 <= p <= 1; RuntimeError for other numbers of dimensions.
@@ -51,9 +51,9 @@ class Dropout1d(_Dropout):
 
 
 class Dropout2d(_Dropout):
-    """``out[n, c] = mask[n, c] * input[n, c] / (1 - p)`` while `training`: `dropout` of whole channels.
+    """``out[n, c] = mask[n, c] * input[n, c] / (1 - p)`` in training: `dropout` of whole channels.
 
-    Three dimensions are taken as (N, C, L), with a warning.
+    Three dimensions are interpreted as (N, C, L), with a warning.
 
     Shapes: (N, C, H, W) -> (N, C, H, W).
     Raises: ValueError unless 0 <= p <= 1.
@@ -69,7 +69,7 @@ class Dropout2d(_Dropout):
 
 
 class Dropout3d(_Dropout):
-    """``out[n, c] = mask[n, c] * input[n, c] / (1 - p)`` while `training`: `dropout` of whole channels.
+    """``out[n, c] = mask[n, c] * input[n, c] / (1 - p)`` in training: `dropout` of whole channels.
 
     Shapes: (N, C, D, H, W) -> (N, C, D, H, W), also without N.
     Raises: ValueError unless 0 <= p <= 1.
@@ -84,7 +84,7 @@ class Dropout3d(_Dropout):
 
 
 class AlphaDropout(_Dropout):
-    """``out = a * (mask * input + (1 - mask) * low) + b`` while training: `mask` is 0 with probability `p`, `low` is the limit of
+    """``out = a * (mask * input + (1 - mask) * low) + b`` in training: `mask` is 0 with probability `p`, `low` is the limit of
     `SELU` below 0, and `a` and `b` keep mean 0 and variance 1.
 
     Shapes: (*) -> (*).

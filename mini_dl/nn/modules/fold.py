@@ -9,7 +9,7 @@ from mini_dl.tensor import Tensor
 
 
 class Fold(Configured):
-    """``out[n, c, y[l] + i * dilation, x[l] + j * dilation] += input[n, (c, i, j), l]``: columns put back as windows, added where
+    """``out[n, c, y[l] + i * dilation, x[l] + j * dilation] += input[n, (c, i, j), l]``: columns as windows, summed where
     they overlap.
 
     The transpose of `unfold`, not its inverse.

@@ -1,4 +1,4 @@
-"""Losses: how far `input` is from `target`, per element ("none"), or their "mean" or "sum"."""
+"""Losses: the discrepancy of `input` and `target`, per element ("none"), or their "mean" or "sum"."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class _Loss(_Reduced):
 
 
 if TYPE_CHECKING:
-    _OwnOrder: TypeAlias = _Reduced  # to type checkers, what a base annotates comes first, also where it is annotated again
+    _OwnOrder: TypeAlias = _Reduced  # for type checkers, fields of a base come first, even if annotated again
 
     class _WeightedOwnOrder(_Reduced):
         weight: Tensor | None = None
@@ -143,7 +143,7 @@ class _ClassLoss(_WeightedOwnOrder):
 class NLLLoss(_ClassLoss):
     """``loss[n] = -weight[target[n]] * input[n, target[n]]`` for log-probabilities; the mean divides by the sum of the weights.
 
-    Targets that are `ignore_index` do not count.
+    Targets equal to `ignore_index` are ignored.
 
     Shapes: `input` (C), (N, C) or (N, C, *), `target` (), (N) or (N, *) -> (), or the shape of `target` if `reduction` is
     "none".
@@ -162,7 +162,7 @@ class CrossEntropyLoss(_ClassLoss):
     """``loss[n] = -weight[target[n]] * log(p[n, target[n]])`` with ``p[n, c] = exp(input[n, c]) / sum(exp(input[n, k]), k)`` of
     logits.
 
-    The mean divides by the sum of the weights; targets that are `ignore_index` do not count. A `target` of probabilities:
+    The mean divides by the sum of the weights; targets equal to `ignore_index` are ignored. A `target` of probabilities:
     ``loss[n] = -sum(weight[c] * target[n, c] * log(p[n, c]), c)``. `label_smoothing` mixes the target with ``1 / C``.
 
     Shapes: `input` (C), (N, C) or (N, C, *), `target` classes (), (N) or (N, *), or probabilities of the shape of `input` -> (),
@@ -192,7 +192,7 @@ class CrossEntropyLoss(_ClassLoss):
 class LinearCrossEntropyLoss(Module):
     """``cross_entropy(input @ W.T + b, target)``: a `Linear` with weight W and bias b, and a `CrossEntropyLoss`, in one.
 
-    `options`, which tell torch how to save memory, are accepted and change nothing.
+    `options`, which tell torch how to save memory, are accepted without effect.
 
     Shapes: `input` (N, in_features), `target` (N, *out_features) -> (), or the shape of `target` if `reduction` is "none".
     Raises: RuntimeError for a `weight` that is not (num_classes), or a smoothing outside [0, 1]; IndexError for a target that is
@@ -292,7 +292,7 @@ class KLDivLoss(_Loss):
     """``loss = target * (log(target) - input)`` for log-probabilities `input`; with `log_target`
     ``exp(target) * (target - input)``.
 
-    "batchmean" divides the sum by the first size: the divergence of each sample; "mean" divides by all.
+    "batchmean" divides the sum by the batch size: the divergence per sample; "mean" divides by the number of elements.
 
     Shapes: `input` and `target` (*in) -> (), or (*in) if `reduction` is "none".
     Raises: RuntimeError if the shapes do not broadcast, and for integers; ValueError for an unknown `reduction`.
@@ -328,7 +328,7 @@ class BCEWithLogitsLoss(_WeightedLoss):
     """``loss = -(pos_weight * target * log(s) + (1 - target) * log(1 - s))`` with ``s = 1 / (1 + exp(-input))``, times `weight`,
     reduced.
 
-    Computed from ``log(s)`` without overflow; `pos_weight` makes up for rare positives.
+    Computed from ``log(s)`` without overflow; `pos_weight` compensates for rare positives.
 
     Shapes: `input` and `target` (*in), the weights broadcast -> (), or (*in) if `reduction` is "none".
     Raises: ValueError if the shapes differ, and for an unknown `reduction`; RuntimeError for a `target` of integers.
@@ -388,7 +388,7 @@ class MultiLabelMarginLoss(_Loss):
 
 
 class SoftMarginLoss(_Loss):
-    """``loss = log(1 + exp(-target * input))`` for targets 1 and -1, reduced; `target` takes no gradient.
+    """``loss = log(1 + exp(-target * input))`` for targets 1 and -1, reduced; `target` gets no gradient.
 
     Shapes: `input` (*in), `target` broadcast to it -> (), or (*in) if `reduction` is "none".
     Raises: RuntimeError if `target` does not broadcast to the shape of `input`; ValueError for an unknown `reduction`.
@@ -423,7 +423,7 @@ class CosineEmbeddingLoss(_MarginLoss):
     reduced.
 
     Shapes: `input1` and `input2` (N, D), `target` (N); or (D) and () -> (), or the shape of `target` if `reduction` is "none".
-    Raises: RuntimeError if the shapes do not fit together; ValueError for an unknown `reduction`.
+    Raises: RuntimeError if the shapes do not match; ValueError for an unknown `reduction`.
 
     >>> x = torch.tensor([[1.0, 0.0]])
     >>> torch.nn.CosineEmbeddingLoss()(x, torch.tensor([[1.0, 1.0]]), torch.tensor([1]))
@@ -484,7 +484,7 @@ class MultiMarginLoss(_OwnOrder):
 class TripletMarginLoss(_OwnOrder):
     """``loss = max(0, margin + d(anchor, positive) - d(anchor, negative))`` with the distance `d` of `PairwiseDistance`, reduced.
 
-    `swap`: the negative counts by the smaller of its distances from the anchor and from the positive.
+    `swap`: the negative's distance is the smaller of those to the anchor and to the positive.
 
     Shapes: `anchor`, `positive` and `negative` (N, D) or (D) -> (), or (N) or () if `reduction` is "none".
     Raises: ValueError unless `margin` is positive, and for an unknown `reduction`; RuntimeError for different numbers of
@@ -517,9 +517,9 @@ class TripletMarginLoss(_OwnOrder):
 class TripletMarginWithDistanceLoss(Configured):
     """``loss = max(0, margin + d(anchor, positive) - d(anchor, negative))`` with `distance_function` as `d`, reduced.
 
-    `swap`: the negative counts by the smaller of its distances from the anchor and from the positive.
+    `swap`: the negative's distance is the smaller of those to the anchor and to the positive.
 
-    Shapes: three tensors of one shape -> (), or what `d` gives if `reduction` is "none".
+    Shapes: three tensors of one shape -> (), or that of `d` if `reduction` is "none".
     Raises: ValueError unless `margin` is positive, and for an unknown `reduction`; RuntimeError for different numbers of
     dimensions.
     Source: Balntas et al., Learning local feature descriptors with triplets and shallow convolutional neural networks, 2016.
@@ -550,14 +550,14 @@ class TripletMarginWithDistanceLoss(Configured):
 
 
 class CTCLoss(Configured):
-    """``loss[n] = -log(sum(prod(exp(log_probs[t, n, a[t]]), t), a))`` over all paths `a` that give the n-th target without blanks
-    and repetitions; the mean is over losses divided by the target lengths.
+    """``loss[n] = -log(sum(prod(exp(log_probs[t, n, a[t]]), t), a))`` over all paths `a` that give the n-th target once blanks
+    and repetitions are removed; the mean is over losses divided by the target lengths.
 
     `zero_infinity` gives 0 where no path is long enough.
 
     Shapes: `log_probs` (T, N, C) or (T, C), `targets` (N, S) or all in one row, lengths (N) -> (), or (N) if `reduction` is
     "none".
-    Raises: RuntimeError for a `blank` that is not a class, or lengths that do not fit; ValueError for an unknown `reduction`.
+    Raises: RuntimeError for a `blank` that is not a class, or lengths that do not match; ValueError for an unknown `reduction`.
     Source: Graves et al., Connectionist temporal classification, 2006, section 4.
 
     >>> log_probs = torch.full((4, 1, 3), 1 / 3).log()  # 4 steps, 1 sequence, blank and two labels

@@ -26,7 +26,7 @@ class _ResponseNorm(Configured):
 
 class LocalResponseNorm(_ResponseNorm):
     """``out[n, c] = input[n, c] / (k + alpha * mean(input[n, j] ** 2, j)) ** beta`` over the `size` channels `j` around `c`,
-    zeros beyond.
+    with zeros beyond.
 
     Shapes: (N, C, *) -> (N, C, *).
     Raises: ValueError for fewer than three dimensions.
@@ -118,7 +118,7 @@ class GroupNorm(Scaled):
 class RMSNorm(Module):
     """``out = input / sqrt(mean(input ** 2) + eps) * weight`` with the mean over the last dimensions.
 
-    `eps` is by default that of the dtype.
+    `eps` defaults to that of the dtype.
 
     Shapes: (*, *normalized_shape), `weight` of shape `normalized_shape` -> the same.
     Raises: RuntimeError unless the shape ends with `normalized_shape`; NotImplementedError for integers.
