@@ -1,4 +1,4 @@
-"""Reading a checkpoint: each process what it needs, however it was distributed when it was written."""
+"""Reading a checkpoint: each process reads what it needs, however it was sharded when written."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def load(
     process_group: ProcessGroup | None = None,
     no_dist: bool = False,
 ) -> None:
-    """Fill `state_dict` from the folder `checkpoint_id`: tensors in place, other objects by what was written.
+    """Fill `state_dict` from the folder `checkpoint_id`: tensors in place, other objects replaced by those written.
 
-    The number of processes need not be that which wrote it: of a `DTensor`, each process reads what it has rows of. Objects with
-    ``load_state_dict`` are given their state. Objects that are not tensors are read as by ``torch.load(weights_only=True)``.
+    The number of processes may differ from that which wrote it: of a `DTensor`, each process reads its own rows. Objects with
+    ``load_state_dict`` are given their state. Other objects are read as by ``torch.load(weights_only=True)``.
 
-    CheckpointException in all processes if a name is missing (RuntimeError inside), a shape is another (ValueError), or a file
-    cannot be read.
+    CheckpointException in all processes if a name is missing (RuntimeError inside), a shape differs (ValueError), or a
+    file cannot be read.
     """
     if planner is not None:
         raise NotImplementedError("mini_dl's checkpoints have no planners")
@@ -71,7 +71,7 @@ def _fill(state_dict: dict[str, Any], reader: Any) -> None:
 
 
 def _check(values: dict[str, Any], metadata: Metadata) -> None:
-    """RuntimeError for a name that is not there, ValueError for another shape, before anything is written."""
+    """RuntimeError for a missing name, ValueError for another shape, before anything is written."""
     for name, value in values.items():
         described = metadata.state_dict_metadata.get(name)
         if described is None:
@@ -87,7 +87,7 @@ def _check(values: dict[str, Any], metadata: Metadata) -> None:
 
 
 def _copy_overlap(name: str, value: Tensor, chunk: Any, reader: Any, metadata: Metadata) -> None:
-    """Copy what a piece of a file and the elements that are here have in common."""
+    """Copy the intersection of a piece in a file and the local elements."""
     here = value.rows.offsets if isinstance(value, DTensor) else (0,) * value.ndim
     source, target = [], []
     for dim, (start, size) in enumerate(zip(chunk.offsets, chunk.sizes)):
