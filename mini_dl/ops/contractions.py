@@ -45,7 +45,7 @@ def chain_matmul(*matrices: Tensor) -> Tensor:
     ``out = matrices[0] @ matrices[1] @ ...``
 
     Shapes: (a, b), (b, c), ..., (y, z) -> (a, z).
-    Raises: RuntimeError unless all are matrices that fit.
+    Raises: RuntimeError unless all are matching matrices.
 
     >>> import warnings; warnings.simplefilter("ignore")
     >>> torch.chain_matmul(torch.ones(2, 3), torch.ones(3, 1), torch.ones(1, 2))

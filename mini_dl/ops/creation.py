@@ -79,7 +79,7 @@ def ones(size: tuple[int, ...], *, dtype: NumpyType | None) -> Array:
 @factory()
 @spread_out
 def empty(size: tuple[int, ...], *, dtype: NumpyType | None, memory_format: MemoryFormat = None) -> Array:
-    """An uninitialized tensor, in the order of `memory_format`: ``out[i]`` is whatever the memory held.
+    """An uninitialized tensor, in the order of `memory_format`: ``out[i]`` is arbitrary.
 
     Family: factory
 
@@ -101,7 +101,7 @@ def empty(size: tuple[int, ...], *, dtype: NumpyType | None, memory_format: Memo
 
 @factory()
 def full(size: Sequence[int], fill_value: Operand, *, dtype: NumpyType | None) -> Array:
-    """One value in every place: ``out[i] = fill_value``; the dtype is that of the value unless it is given.
+    """One value everywhere: ``out[i] = fill_value``; the dtype is that of the value unless it is given.
 
     Family: factory
 
@@ -132,7 +132,7 @@ def scalar_tensor(s: Operand, *, dtype: NumpyType | None) -> Array:
 
 @factory(out=False)
 def empty_strided(size: Sequence[int], stride: Sequence[int], *, dtype: NumpyType | None) -> Array:
-    """An uninitialized tensor whose neighbors lie `stride` elements apart in memory: ``out[i, j]`` at
+    """An uninitialized tensor whose neighbors are `stride` elements apart in memory: ``out[i, j]`` at
     ``i * stride[0] + j * stride[1]``
 
     Shapes: `size` and `stride`, of one length -> `size`.
@@ -153,7 +153,7 @@ def empty_strided(size: Sequence[int], stride: Sequence[int], *, dtype: NumpyTyp
 
 @factory(out=False)
 def empty_permuted(size: Sequence[int], physical_layout: Sequence[int], *, dtype: NumpyType | None) -> Array:
-    """An uninitialized tensor whose dimensions lie in memory in the order `physical_layout`, from the outermost: ``out[i, j]``
+    """An uninitialized tensor whose dimensions are in memory in the order `physical_layout`, from the outermost: ``out[i, j]``
 
     Shapes: `size` -> `size`.
     Raises: RuntimeError unless `physical_layout` names each dimension once.
@@ -175,10 +175,10 @@ def empty_permuted(size: Sequence[int], physical_layout: Sequence[int], *, dtype
     return np.empty([shape[d] for d in order], default_type(dtype)).transpose(np.argsort(order))
 
 
-# ------------------------------------------------------------------------------------------------ like another
+# ------------------------------------------------------------------------------------------------ like another tensor
 
 
-UNINITIALIZED = " is whatever the memory held."
+UNINITIALIZED = " is arbitrary."
 
 
 def _like(name: str, fill: Operand | None) -> Callable[..., Tensor]:
@@ -240,7 +240,7 @@ empty_like, full_like = _like("empty_like", None), _like("full_like", None)
 
 
 def _longer(lead: tuple[int, ...], args: tuple[object, ...]) -> tuple[Any, ...]:
-    """The arguments of a factory, with these sizes before those given."""
+    """The arguments of a factory, preceded by these sizes."""
     if args and isinstance(args[0], (tuple, list)):
         return ((*lead, *args[0]), *args[1:])
     return (*lead, *args)
@@ -285,7 +285,7 @@ def new_tensor(
     return tensor(data, dtype=self.dtype if dtype is None else dtype, device=device, requires_grad=requires_grad)
 
 
-# ------------------------------------------------------------------------------------------------ the old constructors
+# ------------------------------------------------------------------------------------------------ legacy constructors
 
 
 def _legacy(cls: object, args: tuple[object, ...], dtype: NumpyType) -> Array:
@@ -316,7 +316,9 @@ setattr(Tensor, "__new__", _constructor)  # noqa: B010
 
 
 class TensorType(type):
-    """The class of ``torch.FloatTensor`` and the like: they create tensors of one type as ``Tensor`` does, and know them."""
+    """The class of ``torch.FloatTensor`` and similar: they create tensors of one type as ``Tensor`` does, and support
+    isinstance.
+    """
 
     dtype: DType
 
@@ -348,7 +350,7 @@ def new(self: Tensor, *args: object, device: DeviceLike = None) -> Tensor:
     """``Tensor(...)`` of the type of this tensor: from sizes, uninitialized, or from a sequence of numbers.
 
     Shapes: sizes (*out) -> (*out); a sequence -> its shape.
-    Raises: TypeError for what is neither sizes nor numbers.
+    Raises: TypeError for anything but sizes or numbers.
 
     >>> torch.tensor([1]).new([1, 2])
     tensor([1, 2])

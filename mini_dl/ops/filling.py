@@ -15,7 +15,7 @@ from mini_dl.autograd.primitive import linear_in, not_a_tensor, op
 from mini_dl.ops.gathering import one_value, zeros_as
 from mini_dl.tensor import Operand, Tensor, wrap
 
-# ------------------------------------------------------------------------------------------------ writing everything
+# ------------------------------------------------------------------------------------------------ whole tensors
 
 
 @linear_in("input src")

@@ -229,7 +229,7 @@ def matrix_rank(
     A: Tensor, tol: Tensor | float | None = None, hermitian: bool = False, *, atol: Tensor | float | None = None,
     rtol: Tensor | float | None = None,
 ) -> Tensor:  # fmt: skip
-    """The number of singular values that count: ``out = sum(S[i] > max(atol, rtol * S[0]), i)``
+    """The number of nonzero singular values: ``out = sum(S[i] > max(atol, rtol * S[0]), i)``
 
     Shapes: (*, m, n) -> (*).
     Raises: RuntimeError for fewer than two dimensions, and for integers.
@@ -259,12 +259,12 @@ _Lstsq = return_type("linalg_lstsq", "solution residuals rank singular_values")
 @public("linalg", out=True)
 @by_element
 def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None) -> NamedTensors:
-    """Least squares: of all X with the least ``norm(A @ X - B)``, that of least norm.
+    """Least squares: of all X with minimal ``norm(A @ X - B)``, that of minimal norm.
 
     The drivers gels, gelsd and gelss return residuals for tall matrices of full rank; the last two return singular values.
 
     Shapes: `A` (*, m, n), `B` (*, m, k) -> solution (*, n, k), residuals (*, k), rank (*), singular values (*, min(m, n)).
-    Raises: RuntimeError unless the shapes fit, and for an unknown `driver`.
+    Raises: RuntimeError unless the shapes match, and for an unknown `driver`.
 
     >>> A, b = torch.tensor([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0]]), torch.tensor([[1.0], [3.0], [5.0]])
     >>> torch.linalg.lstsq(A, b).solution
