@@ -1,6 +1,6 @@
 """Write docs/parity.txt: what was compared with torch, by op, module and optimizer, for the entries of the reference.
 
-python scripts/write_parity_facts.py [report/parity.json]     # which a whole run of `tox run -e parity` writes
+python scripts/write_parity_facts.py [report/parity.json]     # written by a whole run of `tox run -e parity`
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ HEAD = """# Written by scripts/write_parity_facts.py from the report of a whole 
 
 
 def facts(by_dtype: dict[str, Any]) -> tuple[int, str, str, int, int]:
-    """How many samples, the dtypes, the checks that applied, how many comparisons agree, and how many differ as explained."""
+    """The number of samples, the dtypes, the checks that applied, and the numbers of comparisons that agree, or differ as
+    explained.
+    """
     cells = [(dtype, check, cell) for dtype, checks in by_dtype.items() for check, cell in checks.items()]
     ran = [(dtype, check, cell) for dtype, check, cell in cells if cell["pass"] + cell["ledgered"]]
     samples = max([cell["pass"] + cell["ledgered"] for _, check, cell in ran if check in ("forward", "trajectory")], default=0)

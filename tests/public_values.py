@@ -1,4 +1,4 @@
-"""The public functions, classes and attributes by the place where users find them."""
+"""The public functions, classes and attributes by public path."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def module_at(place: str) -> types.ModuleType:
 
 
 def public_values(place: str) -> Iterator[tuple[str, Any]]:
-    """Name and value of what is computed here: functions, classes, and of Tensor also properties."""
+    """Name and value of everything implemented here: functions, classes, and for Tensor also properties."""
     if place == "Tensor":
         for name in dir(Tensor):
             value = inspect.getattr_static(Tensor, name)
@@ -47,8 +47,8 @@ METHODS = (classmethod, staticmethod)
 
 
 def is_ours(value: Any) -> bool:
-    """Whether a function or class is written here, not one of the standard library that a module shows."""
-    if isinstance(value, Absent):  # torch's own private names, which answer that they are not here
+    """Whether a function or class is defined here, rather than imported from the standard library."""
+    if isinstance(value, Absent):  # torch's own private names, which report that they are absent
         return False
     home = getattr(value, "__module__", None)
     return home is None or home.partition(".")[0] in ("mini_dl", "torch")

@@ -1,4 +1,4 @@
-"""Small .pt files that would take much memory or time: what they ask for beyond their own bytes is counted."""
+"""Small .pt files that would take much memory or time: their requests beyond their own bytes are counted."""
 
 from __future__ import annotations
 
