@@ -9,8 +9,11 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any, TypeVar
+
+import numpy as np
 
 from mini_dl.kernels.blas import limit_threads
 from mini_dl.kernels.room import run
@@ -86,6 +89,67 @@ def set_num_threads(num: int) -> None:
 Task = Callable[[], None]
 
 
+class _Bell:
+    """A byte that one thread sets and others watch. Both take the interpreter from nobody: a thread that waits for the interpreter
+    sleeps, and to wake it takes 50 us, several times as long as many a kernel.
+
+    NumPy's `logical_or` goes through one byte again and again, and stops when it is true; its result for a row of true bytes, which
+    comes before, rings another bell.
+    """
+
+    def __init__(self) -> None:
+        self.bytes = np.zeros(2 * _LINE, bool)  # a true one, the bell, and a place for what is not looked at
+        self.bytes[0] = True
+        self.result = self.bytes[1:3]
+
+    def ring_and_watch(self, other: _Bell, times: int) -> None:
+        """Ring; then wait until `other` rings, at most for so many looks at it."""
+        _either(np.ndarray((2, times), bool, other.bytes, strides=(1, 0)), 1, None, self.result)
+
+    def watch(self, times: int) -> None:
+        _either(np.ndarray((times,), bool, self.bytes, 1, (0,)))
+
+    def rang(self) -> bool:
+        return bool(self.bytes[1])
+
+    def still(self) -> None:
+        self.bytes[1] = False
+
+
+_LINE = 64
+_either = np.logical_or.reduce
+LOOKS, MOMENT = 1 << 21, 20000
+"""How often a thread looks at a bell before it sleeps (about 0.7 ms), and the time that another takes to begin with its work."""
+
+
+class _Helper:
+    """A thread that works for others, and watches a bell for a while before it sleeps."""
+
+    def __init__(self, done: _Bell, name: str) -> None:
+        self.tasks = deque[Task]()  # at most one
+        self.called, self.done, self.tokens, self.asleep = _Bell(), done, SimpleQueue[None](), False
+        threading.Thread(target=run, args=(self.serve,), daemon=True, name=name).start()
+
+    def call(self, task: Task) -> None:
+        self.tasks.append(task)
+        if not self.asleep:
+            self.called.ring_and_watch(_silent, MOMENT)  # let it have the interpreter
+        if self.asleep:
+            self.tokens.put(None)
+
+    def serve(self) -> None:
+        while True:
+            self.done.ring_and_watch(self.called, LOOKS if _crew.threads <= _cores() else 1)
+            if not self.tasks and not self.called.rang():
+                self.asleep = True
+                if not self.tasks:  # else it came just now
+                    self.tokens.get()
+                self.asleep = False
+            self.called.still()
+            with suppress(IndexError):  # it may have been withdrawn
+                self.tasks.pop()()
+
+
 class _Crew:
     """The threads besides the caller's: started when first needed, then waiting for tasks."""
 
@@ -97,7 +161,8 @@ class _Crew:
         """Forget the threads, also after a fork: the child has none of them."""
         self.lock = threading.RLock()  # reentrant: a thread interrupted just after taking it can go on
         self.busy = False
-        self.tasks: list[SimpleQueue[Task]] = []
+        self.helpers = list[_Helper]()
+        self.done = _Bell()
 
     def share(self, work: Callable[[Piece], object], pieces: Sequence[Piece]) -> bool:
         """Whether the pieces were done: not if the threads are already working, for another thread or for this one."""
@@ -137,9 +202,18 @@ class _Crew:
             went.append(None)
             done.put(None)
 
+        def wait() -> None:
+            self.done.still()
+            if len(went) < len(came):
+                self.done.watch(LOOKS)
+            if len(went) < len(came):
+                done.get()
+
+        hired = list[_Helper]()
         try:
-            for tasks in self.hired(min(self.threads, len(pieces)) - 1):
-                tasks.put(help)
+            hired += self.hired(min(self.threads, len(pieces)) - 1)
+            for helper in hired:
+                helper.call(help)
             take()
         except BaseException as error:
             errors.append(error)
@@ -147,36 +221,35 @@ class _Crew:
             try:
                 if errors:
                     rest.clear()
-                done.get() if not rest else take()
+                wait() if not rest else take()
             except BaseException as error:  # noqa: PERF203
                 errors.append(error)
+        for helper in hired:
+            helper.tasks.clear()
         if errors:
             try:
                 raise next((error for error in errors if not isinstance(error, Exception)), errors[0])
             finally:
                 errors.clear()  # their tracebacks hold this frame
 
-    def hired(self, count: int) -> list[SimpleQueue[Task]]:
-        while len(self.tasks) < count:
-            tasks: SimpleQueue[Task] = SimpleQueue()
-            threading.Thread(target=run, args=(_help, tasks), daemon=True, name=f"mini_dl helper {len(self.tasks) + 1}").start()
-            self.tasks.append(tasks)
-        return self.tasks[:count]
-
-
-def _help(tasks: SimpleQueue[Task]) -> None:
-    while True:
-        tasks.get()()
+    def hired(self, count: int) -> list[_Helper]:
+        while len(self.helpers) < count:
+            self.helpers.append(_Helper(self.done, f"mini_dl helper {len(self.helpers) + 1}"))
+        return self.helpers[:count]
 
 
 def _threads_at_first() -> int:
     given = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
     if given.isdigit() and int(given) > 0:
         return int(given)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return cores or 1
+    return _cores()
 
 
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+_silent = _Bell()
 _crew = _Crew()
 _blas_is_single = limit_threads(1) > 0
 """From the start and for good: BLAS divides a product differently for several threads than for one, and its threads belong to the
