@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -118,8 +119,12 @@ class _Bell:
 
 _LINE = 64
 _either = np.logical_or.reduce
-LOOKS, MOMENT = 1 << 21, 20000
-"""How often a thread looks at a bell before it sleeps (about 0.7 ms), and the time that another takes to begin with its work."""
+LOOKS, MOMENT = 1 << 21, 1 << 15
+"""How often a thread looks at a bell before it sleeps (some 0.7 ms), and the time that another takes to begin with its work."""
+
+
+TURN = 2e-3
+"""Seconds that a thread surely waits where another one has its core."""
 
 
 class _Helper:
@@ -128,6 +133,7 @@ class _Helper:
     def __init__(self, done: _Bell, name: str) -> None:
         self.tasks = deque[Task]()  # at most one
         self.called, self.done, self.tokens, self.asleep = _Bell(), done, SimpleQueue[None](), False
+        self.sober = 0.0  # until when it does not watch
         threading.Thread(target=run, args=(self.serve,), daemon=True, name=name).start()
 
     def call(self, task: Task) -> None:
@@ -139,7 +145,7 @@ class _Helper:
 
     def serve(self) -> None:
         while True:
-            self.done.ring_and_watch(self.called, LOOKS if _crew.threads <= _cores() else 1)
+            self.watch()
             if not self.tasks and not self.called.rang():
                 self.asleep = True
                 if not self.tasks:  # else it came just now
@@ -148,6 +154,16 @@ class _Helper:
             self.called.still()
             with suppress(IndexError):  # it may have been withdrawn
                 self.tasks.pop()()
+
+
+    def watch(self) -> None:
+        """Say that the work is done, and watch for more; not while there are fewer cores than threads that want one: then it
+        would take a core from someone with work, from its caller even."""
+        began, used = time.perf_counter(), time.thread_time()
+        self.done.ring_and_watch(self.called, LOOKS if began >= self.sober else 1)
+        ended = time.perf_counter()
+        if ended - began > time.thread_time() - used + TURN:
+            self.sober = ended + 100 * TURN
 
 
 class _Crew:
@@ -242,11 +258,8 @@ def _threads_at_first() -> int:
     given = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
     if given.isdigit() and int(given) > 0:
         return int(given)
-    return _cores()
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return cores or 1
 
 
 _silent = _Bell()
