@@ -34,6 +34,7 @@ def tiny_pieces(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     for name in ("BLOCK", "LONGEST"):
         monkeypatch.setattr(blocks, name, 4)
     monkeypatch.setattr(products, "LARGE", 1)
+    monkeypatch.setattr(recurrent, "ENOUGH", 1)
     monkeypatch.setattr(convolution, "COLUMNS_IN_CACHE", 64)
     inner = parallel._Crew.share
     monkeypatch.setattr(parallel._Crew, "share", lambda *args: shared.append(len(args[2])) or inner(*args))
