@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import mini_dl
-from mini_dl.kernels import blocks, convolution, parallel, products
+from mini_dl.kernels import blocks, convolution, parallel, products, recurrent
 from parity_tests import adapter
 from parity_tests.ops import run_entry
 from parity_tests.settling import settle

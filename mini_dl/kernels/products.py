@@ -10,8 +10,8 @@ from mini_dl._dtypes import HALVES, Array, Index
 from mini_dl.kernels.blocks import split
 from mini_dl.kernels.parallel import get_num_threads, share_product
 
-LARGE = 1 << 23
-"""Multiplications that take a thread a few times as long as waking another one."""
+LARGE = 1 << 22
+"""Multiplications that take a thread a few times as long as calling another one."""
 
 
 def gemm(input: Array, other: Array) -> Array:
