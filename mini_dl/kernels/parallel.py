@@ -10,12 +10,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
 import numpy as np
 
+from mini_dl._dtypes import Array
 from mini_dl.kernels.blas import limit_threads
 from mini_dl.kernels.room import run
 
@@ -91,79 +91,83 @@ Task = Callable[[], None]
 
 
 class _Bell:
-    """A byte that one thread sets and others watch. Both take the interpreter from nobody: a thread that waits for the interpreter
-    sleeps, and to wake it takes 50 us, several times as long as many a kernel.
+    """A byte that one thread sets and another watches. Neither needs the interpreter for that: a thread that waits for the
+    interpreter sleeps, and to wake it takes 50 us, several times as long as many a kernel.
 
-    NumPy's `logical_or` goes through one byte again and again, and stops when it is true; its result for a row of true bytes, which
-    comes before, rings another bell.
+    `looks` are an array of a true byte, and below, many times over, the byte of the bell. NumPy's `logical_or` along its rows
+    sets another bell for the first, then goes through the second, and stops where it is true.
     """
 
     def __init__(self) -> None:
-        self.bytes = np.zeros(2 * _LINE, bool)  # a true one, the bell, and a place for what is not looked at
-        self.bytes[0] = True
-        self.result = self.bytes[1:3]
+        self.bytes = np.zeros(128, bool)  # in the middle a true one, the bell, and what comes of looking
+        self.bytes[63] = True
+        self.result = self.bytes[64:66]
 
-    def ring_and_watch(self, other: _Bell, times: int) -> None:
-        """Ring; then wait until `other` rings, at most for so many looks at it."""
-        _either(np.ndarray((2, times), bool, other.bytes, strides=(1, 0)), 1, None, self.result)
+    def looks(self, times: int) -> Array:
+        return np.ndarray((2, times), bool, self.bytes, 63, (1, 0))
 
-    def watch(self, times: int) -> None:
-        _either(np.ndarray((times,), bool, self.bytes, 1, (0,)))
-
-    def rang(self) -> bool:
-        return bool(self.bytes[1])
+    def ring(self, looks: Array) -> None:
+        """Ring, then look at another bell until it rings or there are no more looks."""
+        _either(looks, 1, None, self.result)
 
     def still(self) -> None:
-        self.bytes[1] = False
+        self.bytes[64] = False
 
 
-_LINE = 64
 _either = np.logical_or.reduce
-LOOKS, MOMENT = 1 << 21, 1 << 15
-"""How often a thread looks at a bell before it sleeps (some 0.7 ms), and the time that another takes to begin with its work."""
-
-
+LOOKS = 1 << 21
+"""How often a thread looks at a bell before it sleeps: for some 0.7 ms."""
+_moment = _Bell().looks(1 << 15)
+"""To look at a bell that never rings, while another thread begins with its work."""
 TURN = 2e-3
 """Seconds that a thread surely waits where another one has its core."""
 
 
 class _Helper:
-    """A thread that works for others, and watches a bell for a while before it sleeps."""
+    """A thread that works for others, and watches a bell for a while before it sleeps.
+
+    Not so while there are more threads with work than cores: it would take a core from one of them, from its caller even.
+    """
 
     def __init__(self, done: _Bell, name: str) -> None:
         self.tasks = deque[Task]()  # at most one
         self.called, self.done, self.tokens, self.asleep = _Bell(), done, SimpleQueue[None](), False
-        self.sober = 0.0  # until when it does not watch
+        self.since = self.sober = 0.0  # when it was called; until when it does not watch
         threading.Thread(target=run, args=(self.serve,), daemon=True, name=name).start()
 
     def call(self, task: Task) -> None:
+        self.since = time.perf_counter()
         self.tasks.append(task)
         if not self.asleep:
-            self.called.ring_and_watch(_silent, MOMENT)  # let it have the interpreter
+            self.called.ring(_moment)
         if self.asleep:
             self.tokens.put(None)
 
+    def begun(self) -> Task | None:
+        """The task, which nobody else begins."""
+        try:
+            task = self.tasks.pop()
+        except IndexError:
+            return None
+        now = time.perf_counter()
+        if now > self.since + TURN:
+            self.sober = now + 100 * TURN
+        return task
+
     def serve(self) -> None:
+        patient, short = self.called.looks(LOOKS), self.called.looks(1)
         while True:
-            self.watch()
-            if not self.tasks and not self.called.rang():
+            self.done.ring(patient if time.perf_counter() > self.sober else short)
+            if not self.tasks and not self.called.bytes[64]:
                 self.asleep = True
                 if not self.tasks:  # else it came just now
                     self.tokens.get()
                 self.asleep = False
             self.called.still()
-            with suppress(IndexError):  # it may have been withdrawn
-                self.tasks.pop()()
-
-
-    def watch(self) -> None:
-        """Say that the work is done, and watch for more; not while there are fewer cores than threads that want one: then it
-        would take a core from someone with work, from its caller even."""
-        began, used = time.perf_counter(), time.thread_time()
-        self.done.ring_and_watch(self.called, LOOKS if began >= self.sober else 1)
-        ended = time.perf_counter()
-        if ended - began > time.thread_time() - used + TURN:
-            self.sober = ended + 100 * TURN
+            task = self.begun()
+            if task is not None:
+                task()
+            del task
 
 
 class _Crew:
@@ -179,6 +183,7 @@ class _Crew:
         self.busy = False
         self.helpers = list[_Helper]()
         self.done = _Bell()
+        self.patience = self.done.looks(LOOKS)[1]
 
     def share(self, work: Callable[[Piece], object], pieces: Sequence[Piece]) -> bool:
         """Whether the pieces were done: not if the threads are already working, for another thread or for this one."""
@@ -221,7 +226,7 @@ class _Crew:
         def wait() -> None:
             self.done.still()
             if len(went) < len(came):
-                self.done.watch(LOOKS)
+                _either(self.patience)
             if len(went) < len(came):
                 done.get()
 
@@ -241,7 +246,7 @@ class _Crew:
             except BaseException as error:  # noqa: PERF203
                 errors.append(error)
         for helper in hired:
-            helper.tasks.clear()
+            helper.begun()
         if errors:
             try:
                 raise next((error for error in errors if not isinstance(error, Exception)), errors[0])
@@ -262,7 +267,6 @@ def _threads_at_first() -> int:
     return cores or 1
 
 
-_silent = _Bell()
 _crew = _Crew()
 _blas_is_single = limit_threads(1) > 0
 """From the start and for good: BLAS divides a product differently for several threads than for one, and its threads belong to the

@@ -47,11 +47,8 @@ def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
         axis += 1
     from_end = axis - out.ndim
     left, right, result = (partly(array, from_end, but) for array, but in ((a, -1), (b, -2), (out, 0)))
-
-    def multiply(piece: slice) -> None:
-        np.matmul(left(piece), right(piece), result(piece))
-
-    if not share_product(multiply, split(out.shape[axis], get_num_threads())):
+    pieces = [(left(piece), right(piece), result(piece)) for piece in split(out.shape[axis], get_num_threads())]
+    if not share_product(lambda operands: np.matmul(*operands), pieces):
         np.matmul(a, b, out)
     return out
 
