@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import mini_dl as torch
-from mini_dl.kernels import blas, blocks, convolution, parallel, products
+from mini_dl.kernels import blas, blocks, convolution, parallel, products, recurrent
 
 F = torch.nn.functional
 
@@ -32,6 +32,7 @@ def tiny_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("BLOCK", "LONGEST"):
         monkeypatch.setattr(blocks, name, 16)
     monkeypatch.setattr(products, "LARGE", 1)
+    monkeypatch.setattr(recurrent, "ENOUGH", 1)
     monkeypatch.setattr(convolution, "COLUMNS_IN_CACHE", 64)
     convolution.columns_of.cache_clear()
 
