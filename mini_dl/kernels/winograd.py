@@ -1,112 +1,96 @@
-"""Convolution with 3 x 3 kernels by Winograd's F(4 x 4, 3 x 3) (Lavin and Gray, 2016): 36 products instead of 144.
+"""Convolution with small kernels by Winograd's F(4 x 4, r x r) (Lavin and Gray, 2016): with 3 x 3 taps 36 products instead of 144,
+with 2 x 2 taps 25 instead of 64.
 
-Each tile of 4 x 4 outputs sees 6 x 6 inputs. Inputs, kernel and outputs are transformed by small matrices; in between, each of 36
-planes is one matrix product over the channels. The transforms are products too: of what all tiles have in one place, a row. Arrays
-are kept with the channels last.
+Each tile of 4 x 4 outputs sees (4 + r - 1) ** 2 inputs. Inputs, kernel and outputs are transformed by small matrices; in between,
+each plane of transformed numbers is one matrix product over the channels. The transforms are products too, of rows of what all
+tiles have in one place. Of a stride of 2, the four phases of the input (even and odd lines and columns) are so many more channels,
+and a kernel of k x k has r = k / 2 taps in each, rounded up. Arrays are kept with the channels last.
 """
 
 from __future__ import annotations
 
+import functools
+import itertools
+import math
+
 import numpy as np
 
-from mini_dl._dtypes import Array, NumpyType, Shape
+from mini_dl._dtypes import FLOATING, Array, NumpyType, Shape
 from mini_dl.kernels.blocks import Scratch, copy, number_of_pieces, split, total_of
+from mini_dl.kernels.depthwise import Geometry
 from mini_dl.kernels.parallel import share
 from mini_dl.kernels.products import matmul
 
-POINTS = (0, 2 / 3, -2 / 3, 3 / 2, -3 / 2)
-"""Where polynomials are multiplied, besides at infinity (Toom and Cook): with these, errors are a third of what 1 and 2 give, and
-2.5 times those of a plain product."""
-TILE, SEEN = 4, 6
-"""Outputs of a tile, and the inputs they see, in each dimension."""
+POINTS = {2: (2 / 5, -2 / 5, 5 / 4, -5 / 4), 3: (0, 2 / 3, -2 / 3, 3 / 2, -3 / 2)}
+"""By r, where polynomials are multiplied, besides at infinity (Toom and Cook): found by trying. Errors are 1.6 and 2.6 times those
+of a plain product; with 0, 1, -1, 2 and -2 they are 6 times."""
+TILE = 4
+"""Outputs of a tile in each dimension."""
 Piece = tuple[slice, slice]
-"""Images, and lines of outputs."""
-TRANSFORMED_IN_CACHE = 1 << 18
+"""Images, and lines of tiles."""
+Pair = tuple[int, int]
+TRANSFORMED_IN_CACHE = 1 << 17
 """Elements of the transformed input of a piece: it stays in the second-level cache."""
 FEW_TILES = 32
 """Tiles of a piece below which reading the transformed kernel takes longer than multiplying by it."""
 
 
-def _transforms() -> tuple[Array, Array, Array]:
-    """Of both dimensions at once: of inputs (36, 36), of a kernel (36, 9), and of products to outputs (16, 36)."""
-    points = np.array(POINTS)
-    others = [np.delete(points, j) for j in range(len(points))]
-    inputs = [np.append(np.poly(rest)[::-1], 0) for rest in others] + [np.poly(points)[::-1]]
-    scales = [np.prod(point - rest) for point, rest in zip(points, others)]
-    kernel = np.vstack([points[:, None] ** np.arange(3) / np.array(scales)[:, None], [0, 0, 1]])
-    outputs = np.vstack([points[:, None] ** np.arange(TILE), [0, 0, 0, 1]]).T
-    return np.kron(inputs, inputs), np.kron(kernel, kernel), np.kron(outputs, outputs)
+def suits(images: int, weight: Shape, dtype: NumpyType, g: Geometry) -> bool:
+    """Whether the kernel is of this kind and dense, over enough channels and positions to repay the transforms; of 3 x 3 with
+    a stride of 2, too few products are saved."""
+    stride, k = g.stride[0], weight[-1]
+    return (
+        weight[2:] == (k, k)
+        and g.stride == (stride, stride)
+        and (stride, k) in ((1, 2), (1, 3), (2, 4), (2, 5), (2, 6))
+        and g.groups == max(g.dilation) == 1
+        and min(weight[:2]) >= 16
+        and min(g.padding) >= 0
+        and images * math.prod(g.out) >= 768
+        and dtype.kind in FLOATING
+    )
 
 
-INPUTS, KERNEL, OUTPUTS = _transforms()
+def conv(input: Array, weight: Array, g: Geometry, out: Array) -> None:
+    """(N, C, H, W), (O, C, k, k) -> `out`, (N, O, H', W')"""
+    form = form_of(weight.shape[2], g.stride[0], (0, 0), input.dtype)
+    kernel = form.kernel(weight, by_input=True).reshape(form.size, 1, -1, len(weight))
+
+    def convolve(piece: Piece, tiles: Pair) -> None:
+        planes = form.planes(input, piece, tiles, g.padding)
+        form.multiply(planes.reshape(form.size, -1, 1, kernel.shape[2]), kernel, out, piece, tiles)
+
+    pieces, work = form.pieces(len(input), g.out, max(weight.shape[0], form.phases * weight.shape[1]))
+    share(lambda piece: convolve(*piece), pieces, work)
 
 
-def conv(input: Array, weight: Array, padding: Shape, out: Array) -> None:
-    """(N, C, H, W), (O, C, 3, 3) -> `out`, (N, O, H', W')"""
-    turned = np.empty((9, *weight.shape[1::-1]), weight.dtype)
-    copy(turned, weight.reshape(*weight.shape[:2], 9).transpose(2, 1, 0))
-    kernel = _kernel(turned, KERNEL)
+def conv_input(output: Array, weight: Array, shape: Shape, g: Geometry) -> Array:
+    """(N, O, H', W') -> `shape`, (N, C, H, W): the transpose of `conv` in its input. Each phase of it is a convolution."""
+    form = form_of(weight.shape[2], g.stride[0], g.padding, output.dtype)
+    kernel = form.kernel(weight, by_input=False)
+    found = np.empty(shape, output.dtype)
 
-    def convolve(piece: Piece) -> None:
-        images, lines = piece
-        _products(_seen(input, piece, padding, out.shape[3]), kernel, out[images, :, lines])
+    def add_back(piece: Piece, tiles: Pair) -> None:
+        form.multiply(form.planes_back(output, piece, tiles, g.padding), kernel, found, piece, tiles)
 
-    share(convolve, *_pieces(out, max(weight.shape[:2])))
-
-
-def conv_weight(input: Array, output: Array, padding: Shape) -> Array:
-    """(N, C, H, W), (N, O, H', W') -> (O, C, 3, 3)"""
-
-    def product(piece: Piece) -> Array:
-        images, lines = piece
-        tiles = _tiles_of(lines, output.shape[3])
-        spread = _spread(_window(output, images, (lines.start, 0), (TILE * tiles[0], TILE * tiles[1])), 0, tiles)
-        return np.matmul(spread.swapaxes(1, 2), _planes(_seen(input, piece, padding, output.shape[3])))
-
-    return _weight_of(total_of(product, *_pieces(output, max(input.shape[1], output.shape[1]))))
+    space = -(-shape[2] // form.stride), -(-shape[3] // form.stride)
+    pieces, work = form.pieces(len(output), space, form.phases * max(weight.shape[:2]))
+    share(lambda piece: add_back(*piece), pieces, work)
+    return found
 
 
-def conv_gradients(input: Array, weight: Array, output: Array) -> tuple[Array, Array]:
-    """(N, C, H, W), (O, C, 3, 3), (N, O, H, W) -> the transposes of `conv` with a padding of 1 in input, (N, C, H, W), and in
-    weight, (O, C, 3, 3): both read the output, whose tiles lie within what the mirrored kernel sees."""
-    kernel = _kernel(weight.reshape(-1, 9).T.reshape(9, *weight.shape[:2]), KERNEL[:, ::-1])
-    to_input = np.empty_like(input)
+def conv_weight(input: Array, output: Array, shape: Shape, g: Geometry) -> Array:
+    """(N, C, H, W), (N, O, H', W') -> `shape`, (O, C, k, k): the transpose of `conv` in its weight."""
+    form = form_of(shape[2], g.stride[0], (0, 0), input.dtype)
 
-    def product(piece: Piece) -> Array:
-        images, lines = piece
-        seen = _seen(output, piece, (1, 1), output.shape[3])
-        spread = _spread(seen, 1, _tiles_of(lines, output.shape[3]))
-        _products(seen, kernel, to_input[images, :, lines])
-        return np.matmul(spread.swapaxes(1, 2), _planes(_seen(input, piece, (1, 1), output.shape[3])))
+    def product(pair: tuple[Piece, Pair]) -> Array:
+        piece, tiles = pair
+        spread = form.spread(output, piece, tiles)  # (P, t, O)
+        planes = form.planes(input, piece, tiles, g.padding)  # (P, t, phases, C)
+        return np.matmul(spread.swapaxes(1, 2)[:, None], planes.swapaxes(1, 2))
 
-    return to_input, _weight_of(total_of(product, *_pieces(output, max(weight.shape[:2]))))
-
-
-def _kernel(taps: Array, transform: Array) -> Array:
-    """(9, *) -> (36, *)"""
-    return matmul(transform.astype(taps.dtype), taps.reshape(9, -1)).reshape(-1, *taps.shape[1:])
-
-
-def _weight_of(planes: Array) -> Array:
-    """The transpose of the kernel's transform: (36, O, C) -> (O, C, 3, 3)"""
-    return matmul(planes.reshape(len(planes), -1).T, KERNEL.astype(planes.dtype)).reshape(*planes.shape[1:], 3, 3)
-
-
-def _pieces(out: Array, channels: int) -> tuple[list[Piece], int]:
-    """Pieces of a few images or, of large images, a few lines of outputs (whole tiles but for the last piece); and the amount of
-    work they are."""
-    count, h, w = len(out), *out.shape[2:]
-    th, tw = _tiles_of(slice(0, h), w)
-    size = SEEN**2 * count * th * tw * channels  # of the transformed input
-    block = max(TRANSFORMED_IN_CACHE, SEEN**2 * FEW_TILES * channels)
-    number = number_of_pieces(size, 4 * size, block, 2 * block)
-    lines = split(th, number // count)
-    return [(i, slice(TILE * j.start, min(TILE * j.stop, h))) for i in split(count, number) for j in lines], 4 * size
-
-
-def _tiles_of(lines: slice, w: int) -> tuple[int, int]:
-    """The number of tiles that cover the lines, of width `w`."""
-    return -(-(lines.stop - lines.start) // TILE), -(-w // TILE)
+    found = total_of(product, *form.pieces(len(input), g.out, max(shape[0], form.phases * shape[1])))
+    return matmul(found.reshape(-1, shape[0] * shape[1]).T, form.of_kernel).reshape(shape)
 
 
 # Successive results alternate between FIRST and SECOND: both stay in the cache.
@@ -114,14 +98,100 @@ def _tiles_of(lines: slice, w: int) -> tuple[int, int]:
 WINDOW, FIRST, SECOND, SPREAD = Scratch(), Scratch(), Scratch(), Scratch()
 
 
-def _seen(input: Array, piece: Piece, padding: Shape, w: int) -> Array:
-    """What the outputs of a piece see: (n, 4 th + 2, 4 tw + 2, C)"""
-    images, lines = piece
-    th, tw = _tiles_of(lines, w)
-    return _window(input, images, (lines.start - padding[0], -padding[1]), (TILE * th + 2, TILE * tw + 2))
+@functools.lru_cache(64)
+def form_of(kernel: int, stride: int, padding: Pair, dtype: NumpyType) -> Form:
+    return Form(kernel, stride, padding, dtype)
 
 
-def _window(array: Array, images: slice, start: tuple[int, int], size: tuple[int, int]) -> Array:
+class Form:
+    """The transforms for a kernel size and a stride. The transposed kernel's phases begin with that of the first input, which
+    `padding` decides. P is the number of planes, t that of tiles."""
+
+    def __init__(self, k: int, stride: int, padding: Pair, dtype: NumpyType) -> None:
+        self.stride, self.phases, self.taps = stride, stride**2, -(-k // stride)
+        self.seen = TILE + self.taps - 1
+        self.size = self.seen**2
+        points = np.array(POINTS[self.taps])
+        others = [np.delete(points, j) for j in range(len(points))]
+        inputs = [np.append(np.poly(rest)[::-1], 0) for rest in others] + [np.poly(points)[::-1]]
+        scales = np.array([np.prod(point - rest) for point, rest in zip(points, others)])
+        kernel = np.vstack([points[:, None] ** np.arange(self.taps) / scales[:, None], np.eye(self.taps)[-1]])
+        outputs = np.vstack([points[:, None] ** np.arange(TILE), np.eye(TILE)[-1]]).T
+        self.of_inputs, self.of_outputs = np.kron(inputs, inputs).astype(dtype), np.kron(outputs, outputs).astype(dtype)
+        self.of_kernel = self._of_phases(kernel, k, (0, 0), False).astype(dtype)
+        self.of_mirrored = self._of_phases(kernel, k, padding, True).astype(dtype)
+
+    def _of_phases(self, kernel: Array, k: int, padding: Pair, mirrored: bool) -> Array:
+        """From the taps (k * k) to the planes and phases (P * phases)."""
+        sides = []
+        for p in padding:
+            side = np.zeros((self.seen, self.stride, k))
+            for tap in range(k):
+                number, phase = divmod(tap, self.stride)
+                side[:, (phase - p) % self.stride, tap] = kernel[:, self.taps - 1 - number if mirrored else number]
+            sides.append(side)
+        return np.einsum("pak,qbl->pqabkl", *sides).reshape(self.size * self.phases, k * k)
+
+    def kernel(self, weight: Array, by_input: bool) -> Array:
+        """(O, C, k, k) -> (P, phases, C, O), or for the transpose (P, phases, O, C)"""
+        o, c = weight.shape[:2]
+        if not by_input:
+            return matmul(self.of_mirrored, weight.reshape(o * c, -1).T).reshape(self.size, self.phases, o, c)
+        turned = np.empty((self.of_kernel.shape[1], c, o), weight.dtype)
+        copy(turned, weight.reshape(o, c, -1).transpose(2, 1, 0))
+        return matmul(self.of_kernel, turned.reshape(len(turned), -1)).reshape(self.size, self.phases, c, o)
+
+    def pieces(self, images: int, space: Shape, channels: int) -> tuple[list[tuple[Piece, Pair]], int]:
+        """Pieces of a few images or, of large images, a few lines of tiles, with the number of tiles in each dimension; and the
+        amount of work they are."""
+        th, tw = -(-space[0] // TILE), -(-space[1] // TILE)
+        size = self.size * images * th * tw * channels  # of the transformed input
+        block = max(TRANSFORMED_IN_CACHE, self.size * FEW_TILES * channels)
+        number = number_of_pieces(size, 4 * size, block, 2 * block)
+        lines = split(th, number // images)
+        return [((i, j), (j.stop - j.start, tw)) for i, j in itertools.product(split(images, number), lines)], 4 * size
+
+    def planes(self, input: Array, piece: Piece, tiles: Pair, padding: Shape) -> Array:
+        """(N, C, H, W) -> (P, t, phases, C)"""
+        images, lines = piece
+        start = self.stride * TILE * lines.start - padding[0], -padding[1]
+        size = self.stride * (TILE * tiles[0] + self.taps - 1), self.stride * (TILE * tiles[1] + self.taps - 1)
+        window = _window(input, images, start, size)
+        found = _tiles(window, self.seen, self.stride, (1, 1), self.stride, tiles)
+        return _transformed(found, self.of_inputs, SECOND).reshape(self.size, -1, self.phases, input.shape[1])
+
+    def planes_back(self, output: Array, piece: Piece, tiles: Pair, padding: Shape) -> Array:
+        """What the phases of the input are computed from: (N, O, H', W') -> (P, t, phases, O)"""
+        images, lines = piece
+        first, last = ([(p + phase) // self.stride for p in padding] for phase in (0, self.stride - 1))
+        steps = last[0] - first[0], last[1] - first[1]
+        start = TILE * lines.start + first[0] - self.taps + 1, first[1] - self.taps + 1
+        size = TILE * tiles[0] + self.taps - 1 + steps[0], TILE * tiles[1] + self.taps - 1 + steps[1]
+        found = _tiles(_window(output, images, start, size), self.seen, 1, steps, self.stride, tiles)
+        return _transformed(found, self.of_inputs, SECOND).reshape(self.size, -1, self.phases, output.shape[1])
+
+    def spread(self, output: Array, piece: Piece, tiles: Pair) -> Array:
+        """The transpose of the way from products to outputs: (N, O, H', W') -> (P, t, O)"""
+        images, lines = piece
+        window = _window(output, images, (TILE * lines.start, 0), (TILE * tiles[0], TILE * tiles[1]))
+        found = _tiles(window, TILE, 1, (0, 0), 1, tiles)
+        return _transformed(found, self.of_outputs.T, SPREAD).reshape(self.size, -1, output.shape[1])
+
+    def multiply(self, planes: Array, kernel: Array, out: Array, piece: Piece, tiles: Pair) -> None:
+        """(P, t, phases, K), (P, phases, K, M) -> the part of `out`, (N, M, *), that the piece is"""
+        images, lines = piece
+        s = math.isqrt(kernel.shape[1])
+        product = FIRST.of((*planes.shape[:3], kernel.shape[3]), planes.dtype)
+        np.matmul(planes.swapaxes(1, 2), kernel, product.swapaxes(1, 2))
+        found = _transformed(product.reshape(self.size, -1), self.of_outputs, SECOND)
+        part = out[images, :, s * TILE * lines.start : s * TILE * lines.stop]
+        n, m, h, w = part.shape
+        whole = FIRST.of((n, tiles[0], TILE, s, tiles[1], TILE, s, m), planes.dtype)
+        np.copyto(whole.transpose(2, 5, 0, 1, 4, 3, 6, 7), found.reshape(TILE, TILE, n, *tiles, s, s, m))
+        part[...] = whole.reshape(n, tiles[0] * TILE * s, tiles[1] * TILE * s, m)[:, :h, :w].transpose(0, 3, 1, 2)
+
+
+def _window(array: Array, images: slice, start: Pair, size: Pair) -> Array:
     """The window of `images`, (N, C, H, W), with zeros outside, and the channels last: (n, *size, C)"""
     at = [slice(max(0, s), max(0, s + n)) for s, n in zip(start, size)]
     part = array[images, :, at[0], at[1]].transpose(0, 2, 3, 1)
@@ -132,40 +202,18 @@ def _window(array: Array, images: slice, start: tuple[int, int], size: tuple[int
     return out
 
 
-def _tiles(window: Array, size: int, first: int, tiles: tuple[int, int]) -> Array:
-    """The tiles of `size` x `size` from position `first` on, a row for each of their places: (size ** 2, n * th * tw * C)"""
+def _tiles(window: Array, size: int, unit: int, steps: Pair, phases: int, tiles: Pair) -> Array:
+    """The tiles of `size` x `size`, `unit` apart in a tile, in phases, a row for each place: (size ** 2, n * th * tw * phases ** 2 * C)"""
     n, c = len(window), window.shape[3]
-    image, line, column, step = window.strides
-    shape = (size, size, n, *tiles, c)
-    strides = (line, column, image, TILE * line, TILE * column, step)
-    seen: Array = np.ndarray(shape, window.dtype, window, first * (line + column), strides)
+    image, line, column, channel = window.strides
+    shape = (size, size, n, *tiles, phases, phases, c)
+    inside, between = (unit * line, unit * column), (TILE * unit * line, TILE * unit * column)
+    strides = (*inside, image, *between, steps[0] * line, steps[1] * column, channel)
+    seen: Array = np.ndarray(shape, window.dtype, window, 0, strides)
     found = FIRST.of(shape, window.dtype)
     np.copyto(found, seen)
     return found.reshape(size**2, -1)
 
 
 def _transformed(tiles: Array, transform: Array, memory: Scratch) -> Array:
-    found = memory.of((len(transform), tiles.shape[1]), tiles.dtype)
-    return np.matmul(transform.astype(tiles.dtype), tiles, found)
-
-
-def _planes(seen: Array) -> Array:
-    """(n, 4 th + 2, 4 tw + 2, C) -> (36, n * th * tw, C)"""
-    tiles = seen.shape[1] // TILE, seen.shape[2] // TILE
-    return _transformed(_tiles(seen, SEEN, 0, tiles), INPUTS, SECOND).reshape(SEEN**2, -1, seen.shape[3])
-
-
-def _products(seen: Array, kernel: Array, out: Array) -> None:
-    """(n, 4 th + 2, 4 tw + 2, C), (36, C, O) -> the window `out`, (n, O, h, w)"""
-    planes, (n, o, h, w) = _planes(seen), out.shape
-    product = np.matmul(planes, kernel, FIRST.of((*planes.shape[:2], o), seen.dtype))
-    tiles = _transformed(product.reshape(SEEN**2, -1), OUTPUTS, SECOND)
-    th, tw = seen.shape[1] // TILE, seen.shape[2] // TILE
-    whole = FIRST.of((n, th, TILE, tw, TILE, o), seen.dtype)
-    np.copyto(whole.transpose(2, 4, 0, 1, 3, 5), tiles.reshape(TILE, TILE, n, th, tw, o))
-    out[...] = whole.reshape(n, TILE * th, TILE * tw, o)[:, :h, :w].transpose(0, 3, 1, 2)
-
-
-def _spread(window: Array, first: int, tiles: tuple[int, int]) -> Array:
-    """The transpose of the way from products to outputs, which are the window from position `first` on: (36, n * th * tw, O)"""
-    return _transformed(_tiles(window, TILE, first, tiles), OUTPUTS.T, SPREAD).reshape(SEEN**2, -1, window.shape[3])
+    return np.matmul(transform, tiles, memory.of((len(transform), tiles.shape[1]), tiles.dtype))
