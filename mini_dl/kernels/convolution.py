@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import FLOATING, Array, Index, NumpyType, Shape
+from mini_dl._dtypes import Array, Index, NumpyType, Shape
 from mini_dl.kernels import winograd
 from mini_dl.kernels.blocks import Scratch, copy, in_single, in_slices, slices, total_of
 from mini_dl.kernels.depthwise import Depthwise, Geometry as Geometry
