@@ -245,7 +245,7 @@ def with_out(function: Function, check: bool | Function = True, where: str = "to
         except NotImplementedError:  # of the type, at which torch looks after the memory
             if asked:
                 check_target(out, args, apart)
-                check_operand_types(function.__name__, out, args)
+                check_operand_types(function, out, (*args, *kwargs.values()))
             raise
         if asked:
             check_target(out, (*args, *kwargs.values()), apart)
@@ -254,7 +254,7 @@ def with_out(function: Function, check: bool | Function = True, where: str = "to
         if len(read) > 1 and any([out is value for value in read]) and out._array.shape != result._array.shape:
             raise RuntimeError(f"output with shape {list(out.shape)} doesn't match the broadcast shape {list(result.shape)}")
         if callable(check):
-            check(result, out, args)
+            check(result, out, (*args, *kwargs.values()))
         if is_unseen(result):
             raise RuntimeError(
                 f"Batching rule not implemented for aten::{function.__name__}.out; the fallback path doesn't work on out= or "

@@ -510,7 +510,8 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Operand) -> Tensor
     )
     if kind == "c" and input._array.dtype.kind != "c":
         raise RuntimeError("index_fill_(): Converting complex Scalar to non-complex type is not supported")
-    return _index_fill(input, checked_rows("index_fill", input, dim, index), index, one_value("index_fill_", input, value))
+    filling = one_value("index_fill_", input, value)
+    return _index_fill(input, checked_rows("index_fill", input, dim, index), index, filling)
 
 
 @op(**reduced_gradients("index_reduce"))
