@@ -246,7 +246,7 @@ def _where(condition: Array, input: object, other: object) -> Array:
 
 
 def _type_of_choice(result: Tensor, out: Tensor, args: Sequence[object]) -> None:
-    """TypeError for numbers next to ``out=``, which torch has no overload for; RuntimeError unless it has the type of the result."""
+    """TypeError for numbers next to ``out=``; RuntimeError unless it has the type of the result."""
     for position, (name, value) in enumerate(zip(("input", "other"), args[1:]), 2):
         if not isinstance(value, Tensor):
             raise not_a_tensor("where", name, position, value)
