@@ -145,21 +145,21 @@ def public(*places: str, inplace: bool = False, out: bool | Function = False, op
     refuse_bare("method", (*places, operators))
 
     def decorate(function: Function) -> Function:
-        versions: dict[bool, tuple[Function, Function]] = {}
+        versions: dict[tuple[bool, bool], tuple[Function, Function]] = {}
         function.__doc__ = told(function.__doc__, family_of(function))
         function = recorded(function, *spelled(places[0], function))
         for place in places:
             where, name = spelled(place, function)
             native = has_parser(where, name)
-            if native not in versions:
-                alone = where == "Tensor" and getattr(function, "spread", False)  # its first argument is a tensor anyway
+            alone = where == "Tensor" and getattr(function, "spread", False)  # its first argument is a tensor anyway
+            if (native, alone) not in versions:
                 looked_at = not alone and where in ("torch", "Tensor", "masked") and not name.startswith("__") and name not in OWN
                 exact = parsed(function, native) if (native and not alone) or looked_at or where == "nn.functional" else function
                 writing = with_out(exact, out, where) if out else exact
                 if out and (parser := parser_of(exact)):
                     parser.writing = writing
-                versions[native] = exact, writing
-            plain, writing = versions[native]
+                versions[native, alone] = exact, writing
+            plain, writing = versions[native, alone]
             publish(where, name, (function if is_unary(function) else plain) if where == "Tensor" else writing)
             if inplace and (where == "Tensor" or (where == "torch" and name + "_" in FUNCTIONS_IN_PLACE)):
                 publish(where, name + "_", in_place(plain, name + "_"))
@@ -245,7 +245,7 @@ def with_out(function: Function, check: bool | Function = True, where: str = "to
         except NotImplementedError:  # of the type, at which torch looks after the memory
             if asked:
                 check_target(out, args, apart)
-                check_operand_types(function.__name__, out, args)
+                check_operand_types(function, out, (*args, *kwargs.values()))
             raise
         if asked:
             check_target(out, (*args, *kwargs.values()), apart)
@@ -254,7 +254,7 @@ def with_out(function: Function, check: bool | Function = True, where: str = "to
         if len(read) > 1 and any([out is value for value in read]) and out._array.shape != result._array.shape:
             raise RuntimeError(f"output with shape {list(out.shape)} doesn't match the broadcast shape {list(result.shape)}")
         if callable(check):
-            check(result, out, args)
+            check(result, out, (*args, *kwargs.values()))
         if is_unseen(result):
             raise RuntimeError(
                 f"Batching rule not implemented for aten::{function.__name__}.out; the fallback path doesn't work on out= or "

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._checks import broadcast_shapes, sizes, spread_out, type_name, wrap_dim
+from mini_dl._checks import broadcast_shapes, int_list, spread_out, type_name, wrap_dim
 from mini_dl._device import DeviceLike, contiguous_format
 from mini_dl._dtypes import Array, dtype as DType
 from mini_dl._families import said_first
@@ -239,7 +239,7 @@ def expand_into(input: Tensor, size: Sequence[int]) -> Tensor:
     tensor([[1, 1],
             [2, 2]])
     """
-    return expand_to(input, sizes((size,), "expand_copy(): argument 'size' (position 2)"))
+    return expand_to(input, int_list(size, "expand_copy(): argument 'size' (position 2)"))
 
 
 def view_of(input: Tensor, *shape: object, size: object = (), dtype: DType | None = None) -> Tensor:
@@ -254,6 +254,8 @@ def view_of(input: Tensor, *shape: object, size: object = (), dtype: DType | Non
     """
     if not isinstance(input, Tensor):
         raise not_a_tensor("view_copy", "input", 1, input)
+    if dtype is None and not (len(shape) == 1 and isinstance(shape[0], DType)):
+        input = input.contiguous()  # a copy is made anyway
     return tensor_view(input, *shape, size=size, dtype=dtype)
 
 

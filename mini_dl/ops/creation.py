@@ -11,7 +11,7 @@ import numpy as np
 
 from mini_dl import _device, _dtypes
 from mini_dl._arguments import loosely_parsed, single
-from mini_dl._checks import nonnegative, sizes, spread_out, type_name
+from mini_dl._checks import int_list, nonnegative, sizes, spread_out, type_name
 from mini_dl._device import (
     DeviceLike,
     Layout,
@@ -141,7 +141,8 @@ def empty_strided(size: Sequence[int], stride: Sequence[int], *, dtype: NumpyTyp
     >>> torch.empty_strided((2, 3), (1, 2)).stride()
     (1, 2)
     """
-    shape, strides = nonnegative(sizes((tuple(size),))), sizes((tuple(stride),))
+    shape = nonnegative(int_list(size, "empty_strided(): argument 'size' (position 1)"))
+    strides = int_list(stride, "empty_strided(): argument 'stride' (position 2)")
     if len(shape) != len(strides):
         raise RuntimeError(f"dimensionality of sizes ({len(shape)}) must match dimensionality of strides ({len(strides)})")
     if any([s < 0 for s in strides]):

@@ -75,6 +75,8 @@ def factory(
                 return one_by_one(call, args, given)
             meta = is_meta(device)
             if layout is not None and layout is not strided:
+                if not isinstance(layout, type(strided)):
+                    raise TypeError(f"{make.__name__}(): argument 'layout' must be torch.layout, not {type_name(layout)}")
                 raise RuntimeError(f"mini_dl has dense tensors only: no layout {layout} here")
             if out is not None and not isinstance(out, Tensor):
                 raise TypeError(f"{make.__name__}(): argument 'out' must be Tensor, not {type_name(out)}")

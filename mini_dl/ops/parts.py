@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._checks import also_named, index_of, type_name, wrap_dim
+from mini_dl._checks import also_named, index_of, int_list, sizes, type_name, wrap_dim
 from mini_dl._dtypes import Array, int64, scalar_name
 from mini_dl._meta import refuse_hollow
 from mini_dl._surface import function, method, named, public, tensor_method
@@ -239,7 +239,7 @@ def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) ->
         raise RuntimeError("split expects at least a 1-dimensional tensor")
     dim = wrap_dim(dim, input._array.ndim)
     n = input._array.shape[dim]
-    lengths = [operator.index(s) for s in split_sizes]
+    lengths = list(int_list(split_sizes, "split_with_sizes(): argument 'split_sizes' (position 2)"))
     if any([length < 0 for length in lengths]):
         raise RuntimeError(f"split_with_sizes expects split_sizes have only non-negative entries, but got split_sizes={lengths}")
     if sum(lengths) != n:
@@ -344,9 +344,9 @@ def tensor_split(input: Tensor, sections: Any, dim: int = 0) -> tuple[Tensor, ..
     dim = wrap_dim(dim, input._array.ndim)
     n = input._array.shape[dim]
     if isinstance(sections, (tuple, list)):
-        bounds = [0, *[operator.index(i) for i in sections], n]
+        bounds = [0, *sizes((sections,), "tensor_split(): argument 'indices' (position 2)"), n]
     else:
-        sections = operator.index(sections)
+        sections = index_of(sections, "tensor_split(): argument 'sections' (position 2) must be int")
         if sections <= 0:
             raise RuntimeError(f"number of sections must be larger than 0, got {sections}")
         size, more = divmod(n, sections)
@@ -363,14 +363,14 @@ def _splitter(name: str, dim: int, least: int) -> None:
             raise RuntimeError(
                 f"torch.{name} requires a tensor with at least {least} dimension, but got a tensor with {ndim} dimensions!"
             )
-        if isinstance(sections, int) and not isinstance(sections, bool):
+        if isinstance(sections, (int, np.integer)) and not isinstance(sections, bool):
             n = input._array.shape[along]
             if sections <= 0 or n % sections:
                 raise RuntimeError(
                     f"torch.{name} attempted to split along dimension {along}, but the size of the dimension {n} is not "
                     f"divisible by the split_size {sections}!"
                 )
-        if isinstance(sections, bool) or not isinstance(sections, (int, tuple, list)):
+        if isinstance(sections, bool) or not isinstance(sections, (int, np.integer, tuple, list)):
             raise TypeError(
                 f"{name}() received an invalid combination of arguments - got (Tensor, {type_name(sections)}), "
                 "but expected one of:\n * (Tensor input, int sections)\n * (Tensor input, tuple of ints indices)"

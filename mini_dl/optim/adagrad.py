@@ -133,7 +133,7 @@ class RMSprop(Optimizer):
         super().__init__(params, chosen(locals(), "lr eps momentum weight_decay alpha", last))
 
     def update(self, param: Array, grad: Array, state: State, group: Options) -> None:
-        state.begin(param, "square_avg", *["momentum_buffer"] * (group.momentum > 0), *["grad_avg"] * bool(group.centered))
+        state.begin(param, "square_avg", *["momentum_buffer"] * bool(group.momentum > 0), *["grad_avg"] * bool(group.centered))
         state.advance()
         means = state["grad_avg"] if group.centered else None
         buffers = state["momentum_buffer"] if group.momentum > 0 else None

@@ -94,7 +94,12 @@ class Configured(Module):
     def extra_repr(self) -> str:
         """``name=value`` of the fields, `inplace` only if set."""
         names = self._fields if self.shown is None else self.shown
-        return ", ".join([f"{name}={getattr(self, name)!r}" for name in names if name != "inplace" or self.inplace])
+        return ", ".join([f"{name}={shown(getattr(self, name))}" for name in names if name != "inplace" or self.inplace])
+
+
+def shown(value: object) -> str:
+    """A field as ``print`` shows it, strings quoted: a number of NumPy looks like any other."""
+    return repr(value) if isinstance(value, str) else str(value)
 
 
 def deviations(module: Module, **defaults: object) -> str:

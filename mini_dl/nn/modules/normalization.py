@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mini_dl._checks import listed
 from mini_dl.nn import functional as F, init
 from mini_dl.nn._types import Device, DType, Ints, Shape
 from mini_dl.nn.modules.configured import Configured
@@ -53,7 +54,7 @@ class CrossMapLRN2d(_ResponseNorm):
 
 
 def _shape(normalized_shape: Ints) -> Shape:
-    return (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+    return tuple(listed(normalized_shape))
 
 
 class LayerNorm(Scaled):
