@@ -1,5 +1,5 @@
-"""The page of the support matrix, made from ``parity.txt`` when the site is built: the matrix of the parity suite's report, with links
-to the entries of the reference.
+"""The page of the support matrix, made from ``parity.txt`` when the site is built: the matrix of the parity suite's report, with
+links to the entries of the reference.
 """
 
 from __future__ import annotations

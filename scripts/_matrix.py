@@ -27,7 +27,9 @@ CHECKS = {
     "reference grad": "gradients of those",
 }
 """What the checks of operations are; those of modules and optimizers are named after what is compared."""
-DTYPES = "float64 float32 float16 bfloat16 complex128 complex64 complex32 int64 int32 int16 int8 uint8 uint16 uint32 uint64 bool".split()
+DTYPES = (
+    "float64 float32 float16 bfloat16 complex128 complex64 complex32 int64 int32 int16 int8 uint8 uint16 uint32 uint64 bool"
+).split()
 """The order of types on a page."""
 
 Cells = dict[str, dict[str, list[int]]]
@@ -52,7 +54,7 @@ def order(check: str) -> tuple[int, str]:
 
 
 def place(dtype: str) -> int:
-    return DTYPES.index(dtype)
+    return DTYPES.index(dtype) if dtype in DTYPES else len(DTYPES)
 
 
 def total_of(cells: Cells) -> dict[str, list[int]]:
@@ -124,7 +126,7 @@ HEAD = """# Written by scripts/write_parity_facts.py from the report of a whole 
 
 
 class Release(NamedTuple):
-    """What the file says: versions and day of the run; table -> name -> cells; (op, dtype, check, number, reason) of known gaps."""
+    """Versions and day of the run; table -> name -> cells; (op, dtype, check, number, reason) of each known gap."""
 
     run: str
     counts: dict[str, dict[str, Cells]]
