@@ -18,9 +18,11 @@ DOCS = Path(__file__).resolve().parent.parent / "docs"
 
 @pytest.fixture(scope="module")
 def reference() -> Iterator[Any]:
-    sys.path.insert(0, str(DOCS))
+    folders = [str(DOCS.parent), str(DOCS)]  # as docs/conf.py has them
+    sys.path[:0] = folders
     yield importlib.import_module("reference")
-    sys.path.remove(str(DOCS))
+    for folder in folders:
+        sys.path.remove(folder)
 
 
 @pytest.fixture(scope="module")
