@@ -146,7 +146,7 @@ def public(*places: str, inplace: bool = False, out: bool | Function = False, op
 
     def decorate(function: Function) -> Function:
         versions: dict[bool, tuple[Function, Function]] = {}
-        function.__doc__ = told(function.__doc__, family_of(function))
+        function.__doc__ = told(function.__doc__, family_of(function), NAMESPACES)
         function = recorded(function, *spelled(places[0], function))
         for place in places:
             where, name = spelled(place, function)

@@ -321,9 +321,7 @@ def _torch_rrelu(
 ) -> Tensor:
     """``out = input if input > 0 else a * input`` with `a` drawn from U(lower, upper) by `generator`.
 
-    Shapes: (*) -> (*).
-    Raises: RuntimeError unless lower <= upper; NotImplementedError for integers.
-    Source: Xu et al., Empirical evaluation of rectified activations in convolutional network, 2015, section 2.4.
+    Family: F.rrelu
 
     >>> torch.rrelu(torch.tensor([-1.0, 2.0]))
     tensor([-0.2292,  2.0000])
@@ -337,9 +335,7 @@ def _rrelu_(
 ) -> Tensor:
     """``input = input if input > 0 else a * input`` with `a` drawn from U(lower, upper), in place.
 
-    Shapes: (*) -> (*).
-    Raises: RuntimeError unless lower <= upper; NotImplementedError for integers.
-    Source: Xu et al., Empirical evaluation of rectified activations in convolutional network, 2015, section 2.4.
+    Family: F.rrelu
 
     >>> F.rrelu_(torch.tensor([-1.0, 2.0]))
     tensor([-0.2292,  2.0000])
