@@ -78,6 +78,18 @@ FAMILIES: dict[str, dict[str, str]] = {
         "Shapes": "`mask` broadcasts to (*in) -> (*in) without the dimensions `dim`, which stay with size 1 if `keepdim`.",
         "Raises": "IndexError for a dimension that `input` lacks; RuntimeError if `mask` does not broadcast.",
     },
+    "signal window": {
+        "Shapes": "a number N of elements -> (N,); if it is `periodic`, the first N of N + 1.",
+        "Raises": "ValueError for a negative `M`, and a dtype other than float32 and float64.",
+    },
+    "initialization": {
+        "Shapes": "(*) -> the same tensor.",
+        "Raises": "AttributeError for what is not a tensor.",
+    },
+    "transform": {
+        "Shapes": "(*) -> (*), element by element; the Jacobian too.",
+        "Raises": "ValueError for a `cache_size` other than 0 and 1.",
+    },
     "window": {
         "Shapes": "a number N of elements -> (N,); if it is `periodic`, the first N of N + 1.",
         "Raises": "RuntimeError for a negative length and for a dtype that is not floating point.",
@@ -106,7 +118,7 @@ FAMILIES: dict[str, dict[str, str]] = {
         "Raises": "ValueError for an unknown `reduction`; RuntimeError if the shapes do not broadcast.",
     },
 }
-"""By name: what stands after ``Shapes:`` and ``Raises:``."""
+"""By name: what stands after ``Shapes:`` and ``Raises:``; under "" a paragraph before them."""
 
 FAMILIES |= of_spaces()
 
@@ -135,7 +147,10 @@ def told(doc: str | None, family: str = "", functions: Functions = types.Mapping
         before += "\n" if any([part + ": " in before for part in PARTS]) else "\n\n"
     else:
         return doc
-    told_here = [f"{part}: {text}" for part, text in _parts_of(family, functions).items() if f"{part}: " not in doc]
+    parts = _parts_of(family, functions)
+    told_here = [f"{part}: {text}" for part, text in parts.items() if part and f"{part}: " not in doc]
+    if "" in parts:
+        before += indent + parts[""] + "\n\n"
     if not told_here and at < 0:
         return doc
     return before + "\n".join([indent + text.replace("\n", "\n" + indent) for text in told_here]) + after

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 
 from mini_dl import _dtypes
-from mini_dl._checks import type_name
+from mini_dl._checks import check_bool
 from mini_dl._dtypes import FLOATING, NARROW, Array
 from mini_dl._guidance import tell_constructor
 from mini_dl._meta import Hollow
@@ -176,8 +176,7 @@ class Optimizer:
             with enable_grad():
                 loss = closure()
         differentiable = self.defaults.get("differentiable", False)
-        if not isinstance(differentiable, bool):
-            raise TypeError(f"argument 'differentiable' must be bool, not {type_name(differentiable)}")
+        check_bool(differentiable, "argument 'differentiable'")
         for group in self.param_groups:
             self._check_before_step(group)
             if differentiable:
