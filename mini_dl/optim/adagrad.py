@@ -43,8 +43,14 @@ class Adagrad(Optimizer):
         if group["differentiable"] and group["fused"]:
             raise RuntimeError("adagrad with fused=True does not support differentiable=True")
 
+    def _rate(self, param: Array, state: State, group: Options) -> float:
+        """The learning rate of this step, which is counted."""
+        if not state:
+            _begin(param, state, group.initial_accumulator_value)
+        return group.lr / (1 + (state.advance() - 1) * group.lr_decay)
+
     def update(self, param: Array, grad: Array, state: State, group: Options) -> None:
-        rate = _rate(param, state, group)
+        rate = self._rate(param, state, group)
         for p, g, total, t, u in state.blocks(2, param, grad, state["sum"]):
             g = with_penalty(g, p, group.weight_decay, group.maximize, t, u)
             total += np.multiply(g, g, out=t)
@@ -53,7 +59,7 @@ class Adagrad(Optimizer):
     def update_sparse(self, param: Array, grad: Tensor, tensors: StateDict, group: Options) -> None:
         if group.weight_decay != 0:
             raise RuntimeError("weight_decay option is not compatible with sparse gradients")
-        rate = _rate(param, State(tensors), group)
+        rate = self._rate(param, State(tensors), group)
         at, values = stored(grad, group.maximize)
         total = tensors["sum"]._array
         total[at] += values * values
@@ -64,13 +70,6 @@ class Adagrad(Optimizer):
 def _begin(param: Array, state: State, value: float) -> None:
     start = complex(value, value) if param.dtype.kind == "c" else value
     state.tensors.update(step=new_step(), sum=wrap(np.full_like(param, start)))
-
-
-def _rate(param: Array, state: State, group: Options) -> float:
-    """The learning rate of the next step, which is counted."""
-    if not state:
-        _begin(param, state, group.initial_accumulator_value)
-    return group.lr / (1 + (state.advance() - 1) * group.lr_decay)
 
 
 class Adadelta(Optimizer):

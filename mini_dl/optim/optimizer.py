@@ -224,8 +224,8 @@ class Optimizer:
                     raise NotImplementedError("a step of an optimizer needs values, which a meta tensor does not have")
                 if array.dtype.char in NARROW:
                     update_in_single(self.update, array, grad, state, options)
-                else:
-                    self.update(array, grad, state, options)
+                elif self.update(array, grad, state, options) is not None:  # type: ignore[func-returns-value]
+                    raise TypeError(f"{type(self).__name__}.update must write into `param`; what it returns is lost")
             _spare.append(spare)
 
         try:
