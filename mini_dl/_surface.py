@@ -20,7 +20,7 @@ from mini_dl._checks import level_of_user, type_name
 from mini_dl._dtypes import Function, c_name, castable, scalar_name
 from mini_dl._families import told
 from mini_dl._meta import is_hollow
-from mini_dl._signatures import named_results, show
+from mini_dl._signatures import LateSignature, named_results, show, signature_behind
 from mini_dl._unseen import is_unseen
 from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.inplace import (
@@ -262,12 +262,16 @@ def with_out(function: Function, check: bool | Function = True, where: str = "to
             )
         return store(result, out, function.__name__ in CASTING)
 
-    signature = inspect.signature(function)
+    call.__signature__ = LateSignature(lambda: _with_keyword(signature_behind(function)))  # type: ignore[attr-defined]
+    return call
+
+
+def _with_keyword(signature: inspect.Signature) -> inspect.Signature:
+    """`signature` with ``out``."""
     keyword = inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None)
     parameters = list(signature.parameters.values())
     at = len(parameters) - (bool(parameters) and parameters[-1].kind is inspect.Parameter.VAR_KEYWORD)
-    call.__signature__ = signature.replace(parameters=[*parameters[:at], keyword, *parameters[at:]])  # type: ignore[attr-defined]
-    return call
+    return signature.replace(parameters=[*parameters[:at], keyword, *parameters[at:]])
 
 
 OWN_TYPE = frozenset(

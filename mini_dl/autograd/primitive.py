@@ -52,6 +52,7 @@ Formula = Function
 Gradients = tuple[Tensor | None, ...]
 Promotion = Callable[..., tuple[Any, Any]]
 Decorator = Callable[[Function], Function]
+VARIADIC = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS
 
 
 class Op:
@@ -92,7 +93,7 @@ class Op:
         self.forward, self.name, self.together = forward, forward.__name__, together
         self.grad_name, self.order = name_of_primitive(self.name), ORDER.get(self.name)
         code = inspect.unwrap(forward).__code__
-        if code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS):
+        if code.co_flags & VARIADIC:
             raise TypeError(f"{self.name}: a forward must name its arguments; several tensors come as one, a list")
         self.params = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
         self.arity = len(self.params)
@@ -106,7 +107,7 @@ class Op:
                 raise TypeError(f"{self.name}: the formula of {argument!r} must be a function, not {type(formula).__name__}")
             code = formula.__code__
             asks = code.co_varnames[: code.co_argcount]
-            if len(inspect.signature(formula).parameters) > len(asks) or formula.__defaults__:
+            if code.co_flags & VARIADIC or code.co_kwonlyargcount or formula.__defaults__:
                 raise TypeError(f"{self.name}: the formula of {argument!r} must name what it takes, without *, ** and defaults")
             if argument not in self.index:
                 raise TypeError(f"{self.name}() has no argument {argument!r} to differentiate")
