@@ -224,10 +224,7 @@ def public(private: inspect.Signature, function: object, method: bool) -> inspec
 def signature_behind(function: Any) -> inspect.Signature:
     """The signature of a function as its source has it, also where a public one is shown."""
     shown = getattr(function, "__signature__", None)
-    if isinstance(shown, PublicSignature):
-        return shown.private()
-    wrapped = getattr(function, "__wrapped__", None) if shown is None else None
-    return inspect.signature(function) if wrapped is None else signature_behind(wrapped)
+    return shown.private() if isinstance(shown, PublicSignature) else inspect.signature(function)
 
 
 def shown_signature(function: Any) -> inspect.Signature:

@@ -262,12 +262,15 @@ def with_out(function: Function, check: bool | Function = True, where: str = "to
             )
         return store(result, out, function.__name__ in CASTING)
 
-    call.__signature__ = LateSignature(lambda: _with_keyword(signature_behind(function)))  # type: ignore[attr-defined]
+    call.__signature__ = LateSignature(lambda: _with_keyword(function))  # type: ignore[attr-defined]
     return call
 
 
-def _with_keyword(signature: inspect.Signature) -> inspect.Signature:
-    """`signature` with ``out``."""
+def _with_keyword(function: Any) -> inspect.Signature:
+    """The signature of `function` as its source has it, with ``out``."""
+    while not hasattr(function, "__signature__") and hasattr(function, "__wrapped__"):
+        function = function.__wrapped__
+    signature = signature_behind(function)
     keyword = inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None)
     parameters = list(signature.parameters.values())
     at = len(parameters) - (bool(parameters) and parameters[-1].kind is inspect.Parameter.VAR_KEYWORD)
