@@ -131,14 +131,18 @@ class Entry(NamedTuple):
 
 
 def entries(place: str) -> list[Entry]:
-    """The public functions, classes and attributes of a place that compute here."""
+    return [entry(place, name, value) for name, value in public_values(place)]
+
+
+def public_values(place: str) -> list[tuple[str, Any]]:
+    """The public functions, classes and attributes of a place that compute here, by name."""
     if place == "Tensor":
         found = [(name, inspect.getattr_static(Tensor, name)) for name in dir(Tensor) if not name.startswith("_")]
-        return [entry(place, name, value) for name, value in found if callable(value) or is_descriptor(value)]
+        return [(name, value) for name, value in found if callable(value) or is_descriptor(value)]
     module = importlib.import_module(PACKAGE if place == "torch" else f"{PACKAGE}.{place}")
     names = [name for name in dir(module) if not name.startswith("_") and kind_of(place, name) == "here"]
     values = [(name, getattr(module, name)) for name in names]
-    return [entry(place, name, value) for name, value in values if is_ours(value) and not is_of_torch(place, name, value)]
+    return [(name, value) for name, value in values if is_ours(value) and not is_of_torch(place, name, value)]
 
 
 def is_descriptor(value: object) -> bool:

@@ -20,7 +20,7 @@ from mini_dl._checks import level_of_user, type_name
 from mini_dl._dtypes import Function, c_name, castable, scalar_name
 from mini_dl._families import told
 from mini_dl._meta import is_hollow
-from mini_dl._signatures import named_results, show
+from mini_dl._signatures import LateSignature, named_results, show, signature_behind
 from mini_dl._unseen import is_unseen
 from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.inplace import (
@@ -146,7 +146,7 @@ def public(*places: str, inplace: bool = False, out: bool | Function = False, op
 
     def decorate(function: Function) -> Function:
         versions: dict[tuple[bool, bool], tuple[Function, Function]] = {}
-        function.__doc__ = told(function.__doc__, family_of(function))
+        function.__doc__ = told(function.__doc__, family_of(function), NAMESPACES)
         function = recorded(function, *spelled(places[0], function))
         for place in places:
             where, name = spelled(place, function)
@@ -262,12 +262,19 @@ def with_out(function: Function, check: bool | Function = True, where: str = "to
             )
         return store(result, out, function.__name__ in CASTING)
 
-    signature = inspect.signature(function)
+    call.__signature__ = LateSignature(lambda: _with_keyword(function))  # type: ignore[attr-defined]
+    return call
+
+
+def _with_keyword(function: Any) -> inspect.Signature:
+    """The signature of `function` as its source has it, with ``out``."""
+    while not hasattr(function, "__signature__") and hasattr(function, "__wrapped__"):
+        function = function.__wrapped__
+    signature = signature_behind(function)
     keyword = inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None)
     parameters = list(signature.parameters.values())
     at = len(parameters) - (bool(parameters) and parameters[-1].kind is inspect.Parameter.VAR_KEYWORD)
-    call.__signature__ = signature.replace(parameters=[*parameters[:at], keyword, *parameters[at:]])  # type: ignore[attr-defined]
-    return call
+    return signature.replace(parameters=[*parameters[:at], keyword, *parameters[at:]])
 
 
 OWN_TYPE = frozenset(

@@ -359,6 +359,11 @@ def _numpy(self: Tensor, *, force: bool = False) -> Array:
     """
     if is_unseen(self):
         raise RuntimeError(NO_STORAGE)
+    if mode.formula:
+        raise TypeError(
+            f"{mode.formula}: its formula asks for the array of a tensor, as NumPy's functions do, and would have no derivative; "
+            "formulas compute with tensors: input.exp(), not np.exp(input)"
+        )
     if mode.enabled and needs_grad(self) and not force:
         raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
     if is_hollow(self._array):

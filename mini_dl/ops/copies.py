@@ -16,6 +16,7 @@ from mini_dl._surface import function, method, named, public, store, tensor_meth
 from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.primitive import linear_in, not_a_tensor, op, recorded_as
 from mini_dl.autograd.single import as_it_is
+from mini_dl.ops.arithmetic import underivable
 from mini_dl.ops.complex_numbers import view_as_complex, view_as_real
 from mini_dl.ops.memory import _as_strided, as_strided, strided_place
 from mini_dl.ops.parts import (
@@ -263,13 +264,9 @@ _copying(expand_into, "expand_copy")
 _copying(view_of, "view_copy")
 
 
-def _no_gradient(grad: Tensor) -> Tensor:
-    raise RuntimeError("derivative for aten::detach_copy is not implemented")
-
-
 @function(out=True)
 @recorded_as("NotImplemented")
-@op(input=_no_gradient)
+@op(input=lambda grad: underivable("detach_copy"))
 def detach_copy(input: Array) -> Array:
     """A copy, ``out = input``, that is recorded, and whose gradient is refused.
 

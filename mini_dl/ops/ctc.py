@@ -12,6 +12,7 @@ from mini_dl._surface import public
 from mini_dl.autograd.elements import by_element
 from mini_dl.autograd.primitive import op
 from mini_dl.kernels.losses import ctc_paths, ctc_slopes
+from mini_dl.ops.arithmetic import underivable
 from mini_dl.ops.loss_reduction import checked_reduction
 from mini_dl.tensor import Tensor, wrap
 
@@ -30,11 +31,7 @@ def _ctc(
     return ctc_paths(log_probs, extended, input_lengths, target_lengths, blank, zero_infinity)
 
 
-def _no_second_derivative(grad: Tensor) -> Tensor:
-    raise RuntimeError("derivative for aten::_ctc_loss_backward is not implemented")
-
-
-@op(grad=lambda grad: _no_second_derivative(grad), log_probs=lambda grad: _no_second_derivative(grad))
+@op(grad=lambda grad: underivable("_ctc_loss_backward"), log_probs=lambda grad: underivable("_ctc_loss_backward"))
 def _ctc_backward(
     grad: Array, log_probs: Array, losses: Array, alpha: Array, extended: Array, input_lengths: Array, target_lengths: Array,
     blank: int, zero_infinity: bool,

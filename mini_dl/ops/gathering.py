@@ -124,8 +124,7 @@ def scatter(
 
     `reduce` "add" or "multiply" combines it with what is there instead.
 
-    Shapes: `input` (*in), `index` no larger elsewhere than at `dim`, `src` at least the shape of `index` -> (*in).
-    Raises: RuntimeError if an index is out of range or shapes do not fit.
+    Family: torch.scatter_add
 
     >>> torch.zeros(2, 3).scatter(0, torch.tensor([[0, 1, 1]]), torch.tensor([[1.0, 2.0, 3.0]]))
     tensor([[1., 0., 0.],

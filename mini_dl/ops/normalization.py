@@ -165,9 +165,7 @@ def _torch_layer_norm(
 ) -> Tensor:  # fmt: skip
     """``out = (input - mean) / sqrt(var + eps) * weight + bias`` with the mean and biased variance over the last dimensions.
 
-    Shapes: (*, *normalized_shape), `weight` and `bias` of shape `normalized_shape` -> the same.
-    Raises: RuntimeError unless the shape ends with `normalized_shape`, which has at least one dimension.
-    Source: Ba, Kiros and Hinton, Layer normalization, 2016, section 3.
+    Family: F.layer_norm
 
     >>> torch.layer_norm(torch.tensor([[-1.0, 1.0], [10.0, 30.0]]), (2,))
     tensor([[-1.0000,  1.0000],

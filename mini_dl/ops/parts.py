@@ -197,8 +197,7 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
 def split_method(self: Tensor, split_size: object, dim: int = 0) -> tuple[Tensor, ...]:
     """``torch.split(self, split_size, dim)``: views of at most `split_size` elements along `dim`, or of the given sizes.
 
-    Shapes: (*in) -> parts of it, of which the last may be smaller.
-    Raises: RuntimeError for a negative size, and unless given sizes add up to that of `dim`.
+    Family: torch.split
 
     >>> torch.arange(5).split([1, 4])
     (tensor([0]), tensor([1, 2, 3, 4]))
@@ -287,8 +286,7 @@ def unsafe_split(input: Tensor, split_size: int, dim: int = 0) -> tuple[Tensor, 
 def unsafe_chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """`chunk` whose parts may be modified: ``out[k] = input[k * s:(k + 1) * s]``, ``s = ceil(n / chunks)``
 
-    Shapes: (*in) -> parts of it along `dim`.
-    Raises: RuntimeError unless `chunks` is positive.
+    Family: torch.chunk
 
     >>> torch.unsafe_chunk(torch.arange(5), 2)
     (tensor([0, 1, 2]), tensor([3, 4]))
@@ -305,8 +303,7 @@ def unsafe_chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]
 def unsafe_split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
     """`split_with_sizes` whose parts may be modified: ``out[k] = input[s_k:s_k + split_sizes[k]]``
 
-    Shapes: (*in) -> (*in) with each of the sizes at `dim`.
-    Raises: RuntimeError unless the sizes add up to that of `dim`.
+    Family: torch.split_with_sizes
 
     >>> torch.unsafe_split_with_sizes(torch.arange(5), (1, 4))
     (tensor([0]), tensor([1, 2, 3, 4]))

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl import _dtypes
-from mini_dl._checks import index_of, type_name, wrap_dim, wrap_dims
+from mini_dl._checks import check_bool, index_of, wrap_dim, wrap_dims
 from mini_dl._dtypes import FLOATING, INEXACT, Array, Ints, c_name, dtype, scalar_name, uint8
 from mini_dl._surface import NamedTensors, function, method, public, return_type
 from mini_dl.autograd.overlaps import check_operands
@@ -31,7 +31,7 @@ def checked(name: str, input: object, keepdim: object = False) -> Tensor:
     if not isinstance(input, Tensor):
         raise not_a_tensor(name, "input", 1, input)
     if not isinstance(keepdim, builtins.bool):
-        raise TypeError(f"{name}(): argument 'keepdim' must be bool, not {type_name(keepdim)}")
+        check_bool(keepdim, f"{name}(): argument 'keepdim'")
     return input
 
 

@@ -226,8 +226,7 @@ def pinv(
 def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
     """The pseudoinverse: ``out = linalg.pinv(input, rtol=rcond)``
 
-    Shapes: (*, m, n) -> (*, n, m).
-    Raises: RuntimeError for fewer than two dimensions, and for integers.
+    Family: linalg.pinv
 
     >>> torch.pinverse(torch.tensor([[2.0, 0.0], [0.0, 4.0]]))
     tensor([[0.5000, 0.0000],

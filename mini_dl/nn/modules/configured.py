@@ -57,7 +57,12 @@ class Configured(Module):
         for name, annotation in inspect.get_annotations(cls).items():
             if not str(annotation).startswith("ClassVar"):
                 inherited = fields.pop(name, (None, _EMPTY))[1]
-                fields[name] = annotation, cls.__dict__.get(name, inherited)
+                default = cls.__dict__.get(name, inherited)
+                if isinstance(default, (list, dict, set)):
+                    raise TypeError(f"{cls.__name__}.{name}: all modules would share this {type(default).__name__}; use a tuple")
+                if hasattr(Module, name):
+                    raise TypeError(f"{cls.__name__}.{name}: every module has something of this name; use another")
+                fields[name] = annotation, default
                 if name in cls.__dict__:
                     delattr(cls, name)  # a class attribute would hide a buffer of that name
         cls._fields = fields
