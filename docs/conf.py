@@ -32,7 +32,7 @@ project = "mini_dl"
 author = "the authors of mini_dl"
 copyright = "the authors of mini_dl, MIT"
 language = "en"
-extensions = ["myst_nb", "sphinx.ext.autodoc", "reference"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "reference", "support"]
 exclude_patterns = ["_build"]
 
 html_theme = "furo"

@@ -22,6 +22,7 @@ import mini_dl
 from mini_dl.standins import kind_of
 from mini_dl.standins.kinds import Absent
 from mini_dl.tensor import Tensor
+from scripts._matrix import KINDS, Cells, Release, read
 
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
@@ -130,14 +131,18 @@ class Entry(NamedTuple):
 
 
 def entries(place: str) -> list[Entry]:
-    """The public functions, classes and attributes of a place that compute here."""
+    return [entry(place, name, value) for name, value in public_values(place)]
+
+
+def public_values(place: str) -> list[tuple[str, Any]]:
+    """The public functions, classes and attributes of a place that compute here, by name."""
     if place == "Tensor":
         found = [(name, inspect.getattr_static(Tensor, name)) for name in dir(Tensor) if not name.startswith("_")]
-        return [entry(place, name, value) for name, value in found if callable(value) or is_descriptor(value)]
+        return [(name, value) for name, value in found if callable(value) or is_descriptor(value)]
     module = importlib.import_module(PACKAGE if place == "torch" else f"{PACKAGE}.{place}")
     names = [name for name in dir(module) if not name.startswith("_") and kind_of(place, name) == "here"]
     values = [(name, getattr(module, name)) for name in names]
-    return [entry(place, name, value) for name, value in values if is_ours(value) and not is_of_torch(place, name, value)]
+    return [(name, value) for name, value in values if is_ours(value) and not is_of_torch(place, name, value)]
 
 
 def is_descriptor(value: object) -> bool:
@@ -237,19 +242,23 @@ LINKS: dict[str, str] = {}
 CHECKS = {
     "forward": "values", "grad": "gradients", "gradgrad": "second derivatives", "forward_ad": "forward mode",
     "fwgrad_bwgrad": "forward over reverse", "noncontiguous": "strided inputs", "inplace": "in place", "method": "as a method",
-    "out": "out=", "vmap": "vmap", "vmap_grad": "vmap of gradients", "error": "errors", "error_message": "messages",
+    "out": "out=", "vmap": "vmap", "vmap_grad": "vmap of gradients", "error": "errors", "error message": "messages",
     "construct": "construction", "buffers": "buffers", "trajectory": "trajectories",
 }  # fmt: skip
 
 
 @functools.cache
-def facts() -> dict[str, list[list[str]]]:
-    """The rows of parity.txt, by the name without its variant."""
+def release() -> Release:
+    return read((DOCS / "parity.txt").read_text(encoding="utf-8"))
+
+
+@functools.cache
+def compared() -> dict[str, list[Cells]]:
+    """What parity.txt says, by the name without its variant."""
     found = defaultdict(list)
-    for line in (DOCS / "parity.txt").read_text(encoding="utf-8").splitlines():
-        if not line.startswith("#"):
-            name, *row = line.split(" | ")
-            found[name.partition(":")[0]].append(row)
+    for kind in KINDS:
+        for name, cells in release().counts[kind].items():
+            found[name.partition(":")[0]].append(cells)
     return dict(found)
 
 
@@ -258,15 +267,22 @@ def parity(one: Entry) -> str:
     behind = getattr(one.value, "__name__", one.name)
     short = [one.name, one.name.rstrip("_"), behind, behind.rstrip("_")] if one.place in ("torch", "Tensor") else []
     keys = [f"{one.place}.{one.name}", f"{one.place}.{one.name.rstrip('_')}", *short]
-    rows = next((facts()[key] for key in keys if key in facts()), None)
+    rows = next((compared()[key] for key in keys if key in compared()), None)
     if rows is None:
         return ""
-    samples, agree, explained = (sum(int(row[i]) for row in rows) for i in (0, 3, 4))
-    dtypes, checks = (" ".join(dict.fromkeys(word for row in rows for word in row[i].split())) for i in (1, 2))
-    text = f"{samples} sample{'s' * (samples != 1)} in {', '.join(dtypes.split())}; "
-    text += ", ".join([CHECKS.get(check, check) for check in checks.split()])
+    samples = sum(max(samples_in(checks) for checks in cells.values()) for cells in rows)
+    dtypes = dict.fromkeys(dtype for cells in rows for dtype in cells)
+    checks = dict.fromkeys(check for cells in rows for checks in cells.values() for check in checks)
+    counts = [counts for cells in rows for checks in cells.values() for counts in checks.values()]
+    agree, explained = (sum(one[i] for one in counts) for i in (0, 2))
+    text = f"{samples} sample{'s' * (samples != 1)} in {', '.join(dtypes)}; "
+    text += ", ".join([CHECKS.get(check, check) for check in checks])
     text += f": {agree} comparisons with torch agree"
     return text + (f", {explained} differ as ``parity_tests/ledger.toml`` explains" if explained else "") + "."
+
+
+def samples_in(checks: dict[str, list[int]]) -> int:
+    return max([sum(checks[check]) for check in ("forward", "trajectory") if check in checks], default=0)
 
 
 # ------------------------------------------------------------------------------------------------ entries as RST
@@ -309,8 +325,8 @@ def entry_as_rst(one: Entry, full: dict[str, str]) -> str:
     lines = []
     if where:
         lines.append(f":As: :py:obj:`{where}`")
-    if compared := parity(one):
-        lines.append(f":Parity: {compared}")
+    if agreement := parity(one):
+        lines.append(f":Parity: {agreement}")
     if one.file:
         lines.append(f":Source code: `{one.file}:{one.line} <{source_name(one.file)}.html#line-{one.line}>`__")
     listed = methods(one) if isinstance(one.value, type) and not where else ""

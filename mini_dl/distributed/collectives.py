@@ -231,16 +231,10 @@ def gather(
     group_dst: int | None = None,
 ) -> Work | None:  # fmt: skip
     """Write the tensors of all ranks to the list of rank `dst` (0 if not given)."""
-    check_single(tensor, "tensor")
     outputs = gather_list or []
-    check_list(outputs, "gather_list")
-    check_one_dtype(tensor, *outputs)
-    if (ranks := member(group, "gather")) is None:
+    if (found := _root_of_lists("gather", tensor, ("destination", "output"), outputs, group, dst, group_dst)) is None:
         return None
-    root = rank_in(ranks, dst, group_dst, 0)
-    here = check_list_for_rank("gather_list", "destination", ranks.rank() == root, outputs)
-    if here:
-        _check_sizes("gather", outputs, tensor, ranks, "output")
+    ranks, root, here = found
     row = memory_of(tensor)
     kept = np.empty(row.size * ranks.size() if here else 0, row.dtype)
 
@@ -248,6 +242,25 @@ def gather(
         return comm.Igather(as_bytes(row), as_bytes(kept) if here else None, root)
 
     return _run(ranks, _heading("gather", tensor, root), start, lambda: _back_to(outputs, kept), outputs, async_op)
+
+
+def _root_of_lists(
+    name: str, tensor: Tensor, kinds: tuple[str, str], tensors: list[Tensor], group: Group, rank: int | None, in_group: int | None
+) -> tuple[ProcessGroup, int, bool] | None:
+    """The group, its rank that has a list of tensors, and whether this is that rank; None outside the group.
+
+    `kinds` are torch's words for that rank and for a tensor of the list.
+    """
+    check_single(tensor, "tensor")
+    check_list(tensors, f"{name}_list")
+    check_one_dtype(tensor, *tensors)
+    if (ranks := member(group, name)) is None:
+        return None
+    root = rank_in(ranks, rank, in_group, 0)
+    here = check_list_for_rank(f"{name}_list", kinds[0], ranks.rank() == root, tensors)
+    if here:
+        _check_sizes(name, tensors, tensor, ranks, kinds[1])
+    return ranks, root, here
 
 
 def check_list_for_rank(name: str, kind: str, here: bool, tensors: Sequence[object]) -> bool:
@@ -264,16 +277,10 @@ def scatter(
     group_src: int | None = None,
 ) -> Work | None:  # fmt: skip
     """Write the tensors of the list of rank `src` (0 if not given) to those of the ranks."""
-    check_single(tensor, "tensor")
     inputs = scatter_list or []
-    check_list(inputs, "scatter_list")
-    check_one_dtype(tensor, *inputs)
-    if (ranks := member(group, "scatter")) is None:
+    if (found := _root_of_lists("scatter", tensor, ("source", "input"), inputs, group, src, group_src)) is None:
         return None
-    root = rank_in(ranks, src, group_src, 0)
-    here = check_list_for_rank("scatter_list", "source", ranks.rank() == root, inputs)
-    if here:
-        _check_sizes("scatter", inputs, tensor, ranks, "input")
+    ranks, root, here = found
     sent = _row_of(inputs, tensor)
     row, back = memory_for(tensor, filled=False)
 

@@ -48,28 +48,14 @@ class DistributedDataParallel(Module, Joinable):
     module: Module
 
     def __init__(
-        self,
-        module: Module,
-        device_ids: object = None,
-        output_device: object = None,
-        dim: int = 0,
-        broadcast_buffers: bool | None = None,
-        init_sync: bool = True,
-        process_group: ProcessGroup | None = None,
-        bucket_cap_mb: float | None = None,
-        find_unused_parameters: bool = False,
-        check_reduction: bool = False,
-        gradient_as_bucket_view: bool = False,
-        static_graph: bool = False,
-        delay_all_reduce_named_params: object = None,
-        param_to_hook_all_reduce: object = None,
-        mixed_precision: object = None,
-        device_mesh: Any = None,
-        skip_all_reduce_unused_params: bool = False,
-        bucket_cap_mb_list: list[float] | None = None,
-        batched_grad_copy: bool = False,
-        forward_sync_buffers: bool | None = None,
-    ) -> None:
+        self, module: Module, device_ids: object = None, output_device: object = None, dim: int = 0,
+        broadcast_buffers: bool | None = None, init_sync: bool = True, process_group: ProcessGroup | None = None,
+        bucket_cap_mb: float | None = None, find_unused_parameters: bool = False, check_reduction: bool = False,
+        gradient_as_bucket_view: bool = False, static_graph: bool = False, delay_all_reduce_named_params: object = None,
+        param_to_hook_all_reduce: object = None, mixed_precision: object = None, device_mesh: Any = None,
+        skip_all_reduce_unused_params: bool = False, bucket_cap_mb_list: list[float] | None = None,
+        batched_grad_copy: bool = False, forward_sync_buffers: bool | None = None,
+    ) -> None:  # fmt: skip
         super().__init__()
         Joinable.__init__(self)
         _refuse_what_is_absent(delay_all_reduce_named_params, param_to_hook_all_reduce, mixed_precision)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import scalar_name
+from mini_dl.autograd.inplace import check_cast
 
 
 class RedOpType(enum.Enum):
@@ -68,6 +68,5 @@ def check_reduces(op: RedOpType, kind: np.dtype[Any]) -> None:
         raise RuntimeError("Cannot use ReduceOp.PREMUL_SUM with Gloo")
     if op in (RedOpType.BAND, RedOpType.BOR, RedOpType.BXOR) and kind.kind not in "biu":
         raise RuntimeError(f"Cannot use ReduceOp.{op.name} with non-integral dtype")
-    if op is RedOpType.AVG and kind.kind in "biu":
-        name = scalar_name(kind)
-        raise RuntimeError(f"result type Float can't be cast to the desired output type {name}")
+    if op is RedOpType.AVG:
+        check_cast(np.dtype(np.float32), kind)

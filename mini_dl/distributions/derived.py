@@ -372,12 +372,8 @@ class LogitRelaxedBernoulli(ProbsOrLogits):
     support = constraints.real
 
     def __init__(
-        self,
-        temperature: Tensor,
-        probs: Value | None = None,
-        logits: Value | None = None,
-        validate_args: bool | None = None,
-    ) -> None:
+        self, temperature: Tensor, probs: Value | None = None, logits: Value | None = None, validate_args: bool | None = None,
+    ) -> None:  # fmt: skip
         self.temperature = temperature
         (given,) = broadcast_all(self._choose(probs, logits))
         setattr(self, self._given, given)
@@ -420,12 +416,8 @@ class RelaxedBernoulli(_Relaxed):
     support: Any = constraints.unit_interval
 
     def __init__(
-        self,
-        temperature: Tensor,
-        probs: Value | None = None,
-        logits: Value | None = None,
-        validate_args: bool | None = None,
-    ) -> None:
+        self, temperature: Tensor, probs: Value | None = None, logits: Value | None = None, validate_args: bool | None = None,
+    ) -> None:  # fmt: skip
         base = LogitRelaxedBernoulli(temperature, probs, logits)
         super().__init__(base, SigmoidTransform(), validate_args=validate_args)
 

@@ -166,12 +166,8 @@ class Binomial(_OfTrials):
     variance = tensor_given_by(lambda self: self.total_count * self.probs * (1 - self.probs))
 
     def __init__(
-        self,
-        total_count: Value = 1,
-        probs: Value | None = None,
-        logits: Value | None = None,
-        validate_args: bool | None = None,
-    ) -> None:
+        self, total_count: Value = 1, probs: Value | None = None, logits: Value | None = None, validate_args: bool | None = None,
+    ) -> None:  # fmt: skip
         super().__init__(total_count, probs, logits, validate_args)
 
     @constraints.dependent_property(is_discrete=True, event_dim=0)
@@ -230,12 +226,8 @@ class NegativeBinomial(_OfTrials):
     variance = tensor_given_by(lambda self: self.mean / (-self.logits).sigmoid())
 
     def __init__(
-        self,
-        total_count: Value,
-        probs: Value | None = None,
-        logits: Value | None = None,
-        validate_args: bool | None = None,
-    ) -> None:
+        self, total_count: Value, probs: Value | None = None, logits: Value | None = None, validate_args: bool | None = None,
+    ) -> None:  # fmt: skip
         super().__init__(total_count, probs, logits, validate_args)
 
     @lazy_property

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mini_dl._dtypes import finfo
+from mini_dl._families import tell
 from mini_dl.distributions import constraints
 from mini_dl.distributions.transform import (
     CatTransform as CatTransform,
@@ -84,8 +85,7 @@ class _Increasing(_Plain):
 class ExpTransform(_Increasing):
     """``y = exp(x)``
 
-    Shapes: (*) -> (*), element by element; the Jacobian too.
-    Raises: ValueError for a `cache_size` other than 0 and 1.
+    Family: transform
 
     >>> torch.distributions.ExpTransform().inv(torch.tensor(1.0))
     tensor(0.)
@@ -111,8 +111,7 @@ def _clipped_sigmoid(x: Tensor) -> Tensor:
 class SigmoidTransform(_Increasing):
     """``y = 1 / (1 + exp(-x))``, never exactly 0 or 1.
 
-    Shapes: (*) -> (*), element by element; the Jacobian too.
-    Raises: ValueError for a `cache_size` other than 0 and 1.
+    Family: transform
 
     >>> torch.distributions.SigmoidTransform()(torch.tensor([-200.0, 0.0]))
     tensor([1.1755e-38, 5.0000e-01])
@@ -135,8 +134,7 @@ class SigmoidTransform(_Increasing):
 class SoftplusTransform(_Increasing):
     """``y = log(1 + exp(x))``
 
-    Shapes: (*) -> (*), element by element; the Jacobian too.
-    Raises: ValueError for a `cache_size` other than 0 and 1.
+    Family: transform
 
     >>> t = torch.distributions.SoftplusTransform()
     >>> t(torch.tensor(0.0)), t.inv(t(torch.tensor(0.0)))
@@ -158,8 +156,7 @@ class SoftplusTransform(_Increasing):
 class TanhTransform(_Increasing):
     """``y = tanh(x)``, with the Jacobian from `x`: ``2 * (log(2) - x - softplus(-2 * x))``.
 
-    Shapes: (*) -> (*), element by element; the Jacobian too.
-    Raises: ValueError for a `cache_size` other than 0 and 1.
+    Family: transform
 
     >>> t = torch.distributions.TanhTransform()
     >>> t.log_abs_det_jacobian(torch.tensor(20.0), torch.tensor(1.0))
@@ -181,8 +178,7 @@ class TanhTransform(_Increasing):
 class AbsTransform(_Plain):
     """``y = abs(x)``: not a bijection, and the inverse is the positive one.
 
-    Shapes: (*) -> (*), element by element; the Jacobian too.
-    Raises: ValueError for a `cache_size` other than 0 and 1.
+    Family: transform
 
     >>> t = torch.distributions.AbsTransform()
     >>> t(torch.tensor([-2.0, 3.0])), t.inv(torch.tensor(2.0))
@@ -201,8 +197,7 @@ class AbsTransform(_Plain):
 class PowerTransform(Transform):
     """``y = x ** exponent`` for positive x.
 
-    Shapes: (*) -> (*), element by element; the Jacobian too.
-    Raises: ValueError for a `cache_size` other than 0 and 1.
+    Family: transform
 
     >>> torch.distributions.PowerTransform(2.0)(torch.tensor([1.0, 3.0]))
     tensor([1., 9.])
@@ -299,8 +294,7 @@ class AffineTransform(Transform):
 class CumulativeDistributionTransform(Transform):
     """``y = cdf(x)`` of a distribution, whose density is the Jacobian.
 
-    Shapes: (*) -> (*), element by element; the Jacobian too.
-    Raises: ValueError for a `cache_size` other than 0 and 1.
+    Family: transform
 
     >>> normal = torch.distributions.Normal(0.0, 1.0)
     >>> torch.distributions.CumulativeDistributionTransform(normal)(torch.tensor(0.0))
@@ -537,3 +531,6 @@ class PositiveDefiniteTransform(_Plain):
 
     def _inverse(self, y: Tensor) -> Tensor:
         return LowerCholeskyTransform().inv(cholesky(y))
+
+
+tell(globals())

@@ -10,8 +10,8 @@ from mini_dl._dtypes import HALVES, Array, Index
 from mini_dl.kernels.blocks import split
 from mini_dl.kernels.parallel import get_num_threads, share_product
 
-LARGE = 1 << 23
-"""Multiplications that take a thread a few times as long as waking another one."""
+LARGE = 1 << 22
+"""Multiplications that take a thread a few times as long as calling another one."""
 
 
 def gemm(input: Array, other: Array) -> Array:
@@ -47,11 +47,8 @@ def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
         axis += 1
     from_end = axis - out.ndim
     left, right, result = (partly(array, from_end, but) for array, but in ((a, -1), (b, -2), (out, 0)))
-
-    def multiply(piece: slice) -> None:
-        np.matmul(left(piece), right(piece), result(piece))
-
-    if not share_product(multiply, split(out.shape[axis], get_num_threads())):
+    pieces = [(left(piece), right(piece), result(piece)) for piece in split(out.shape[axis], get_num_threads())]
+    if not share_product(lambda operands: np.matmul(*operands), pieces):
         np.matmul(a, b, out)
     return out
 

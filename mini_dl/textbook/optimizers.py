@@ -65,12 +65,16 @@ class Momentum:
 
     def update(self, params: dict[str, Array], grads: dict[str, Array]) -> None:
         for name, g in grads.items():
-            past = self.v.get(name, np.zeros_like(g))
-            self.v[name] = self.momentum * past - self.lr * g
-            params[name] += self.v[name]
+            params[name] += self.velocity(name, g)
+
+    def velocity(self, name: str, g: Array) -> Array:
+        """The new one: it becomes what is kept."""
+        past = self.v.get(name, np.zeros_like(g))
+        self.v[name] = self.momentum * past - self.lr * g
+        return self.v[name]
 
 
-class Nesterov:
+class Nesterov(Momentum):
     """Momentum that looks ahead: the gradient counts where the velocity is about to lead.
 
     v <- momentum v - lr g, p <- p + momentum v - lr g, with the new v in the second
@@ -91,15 +95,9 @@ class Nesterov:
     array([0.19])
     """
 
-    def __init__(self, lr: float = 0.01, momentum: float = 0.9) -> None:
-        self.lr, self.momentum = lr, momentum
-        self.v: dict[str, Array] = {}
-
     def update(self, params: dict[str, Array], grads: dict[str, Array]) -> None:
         for name, g in grads.items():
-            past = self.v.get(name, np.zeros_like(g))
-            self.v[name] = self.momentum * past - self.lr * g
-            params[name] += self.momentum * self.v[name] - self.lr * g
+            params[name] += self.momentum * self.velocity(name, g) - self.lr * g
 
 
 class AdaGrad:

@@ -9,7 +9,7 @@ from mini_dl.autograd.mode import no_grad
 from mini_dl.distributed.checkpoint.filesystem import FileSystemReader
 from mini_dl.distributed.checkpoint.metadata import Metadata, MetadataIndex, TensorStorageMetadata
 from mini_dl.distributed.checkpoint.nesting import flattened, put
-from mini_dl.distributed.checkpoint.saving import _Ranks, is_stateful
+from mini_dl.distributed.checkpoint.saving import _Ranks, is_stateful, storage_of
 from mini_dl.distributed.groups import ProcessGroup
 from mini_dl.distributed.sharding import DTensor
 from mini_dl.files.pt.reading import read_pt
@@ -17,14 +17,9 @@ from mini_dl.tensor import Tensor
 
 
 def load(
-    state_dict: dict[str, Any],
-    *,
-    checkpoint_id: str | os.PathLike[str] | None = None,
-    storage_reader: Any = None,
-    planner: object = None,
-    process_group: ProcessGroup | None = None,
-    no_dist: bool = False,
-) -> None:
+    state_dict: dict[str, Any], *, checkpoint_id: str | os.PathLike[str] | None = None, storage_reader: Any = None,
+    planner: object = None, process_group: ProcessGroup | None = None, no_dist: bool = False,
+) -> None:  # fmt: skip
     """Fill `state_dict` from the folder `checkpoint_id`: tensors in place, other objects replaced by those written.
 
     The number of processes may differ from that which wrote it: of a `DTensor`, each process reads its own rows. Objects with
@@ -33,12 +28,7 @@ def load(
     CheckpointException in all processes if a name is missing (RuntimeError inside), a shape differs (ValueError), or a
     file cannot be read.
     """
-    if planner is not None:
-        raise NotImplementedError("mini_dl's checkpoints have no planners")
-    if storage_reader is None and checkpoint_id is None:
-        raise ValueError("Checkpoint needs a checkpoint_id (a folder) or a storage_reader")
-    reader = storage_reader or FileSystemReader(checkpoint_id)  # type: ignore[arg-type]
-    reader.reset(checkpoint_id)
+    reader = storage_of("storage_reader", FileSystemReader, storage_reader, checkpoint_id, planner)
     asked = {key: value.state_dict() if is_stateful(value) else value for key, value in state_dict.items()}
     _Ranks(process_group, no_dist).together("read", lambda: _fill(asked, reader))
     for key, value in state_dict.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import uuid
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -42,16 +43,21 @@ class Piece(NamedTuple):
     dtype: Any = None
 
 
+def storage_of(name: str, kind: Callable[[Any], Any], given: Any, folder: str | os.PathLike[str] | None, planner: object) -> Any:
+    """What writes or reads a checkpoint: what is given, or else files in `folder`."""
+    if planner is not None:
+        raise NotImplementedError("mini_dl's checkpoints have no planners")
+    if given is None and folder is None:
+        raise ValueError(f"Checkpoint needs a checkpoint_id (a folder) or a {name}")
+    storage = given or kind(folder)
+    storage.reset(folder)
+    return storage
+
+
 def save(
-    state_dict: dict[str, Any],
-    *,
-    checkpoint_id: str | os.PathLike[str] | None = None,
-    storage_writer: Any = None,
-    planner: object = None,
-    process_group: ProcessGroup | None = None,
-    no_dist: bool = False,
-    use_collectives: bool = True,
-) -> Metadata:
+    state_dict: dict[str, Any], *, checkpoint_id: str | os.PathLike[str] | None = None, storage_writer: Any = None,
+    planner: object = None, process_group: ProcessGroup | None = None, no_dist: bool = False, use_collectives: bool = True,
+) -> Metadata:  # fmt: skip
     """Write `state_dict`, of which each process has a part, to the folder `checkpoint_id`; all processes must call this.
 
     Of a `DTensor` each process writes its rows; values that all processes have are divided among them. Objects with
@@ -59,12 +65,7 @@ def save(
 
     CheckpointException in all processes if one of them fails. ValueError without a destination.
     """
-    if planner is not None:
-        raise NotImplementedError("mini_dl's checkpoints have no planners")
-    if storage_writer is None and checkpoint_id is None:
-        raise ValueError("Checkpoint needs a checkpoint_id (a folder) or a storage_writer")
-    writer = storage_writer or FileSystemWriter(checkpoint_id)  # type: ignore[arg-type]
-    writer.reset(checkpoint_id)
+    writer = storage_of("storage_writer", FileSystemWriter, storage_writer, checkpoint_id, planner)
     ranks = _Ranks(process_group, no_dist)
     asked = {key: value.state_dict() if is_stateful(value) else value for key, value in state_dict.items()}
     values, paths = flattened(asked)

@@ -63,24 +63,12 @@ class FullyShardedDataParallel(Module, FSDPModule):
     """
 
     def __init__(
-        self,
-        module: Module,
-        process_group: ProcessGroup | None = None,
-        sharding_strategy: ShardingStrategy | None = None,
-        cpu_offload: object = None,
-        auto_wrap_policy: Callable[..., bool] | None = None,
-        backward_prefetch: object = None,
-        mixed_precision: object = None,
-        ignored_modules: object = None,
-        param_init_fn: Callable[[Module], None] | None = None,
-        device_id: object = None,
-        sync_module_states: bool = False,
-        forward_prefetch: bool = False,
-        limit_all_gathers: bool = True,
-        use_orig_params: bool = False,
-        ignored_states: object = None,
-        device_mesh: Any = None,
-    ) -> None:
+        self, module: Module, process_group: ProcessGroup | None = None, sharding_strategy: ShardingStrategy | None = None,
+        cpu_offload: object = None, auto_wrap_policy: Callable[..., bool] | None = None, backward_prefetch: object = None,
+        mixed_precision: object = None, ignored_modules: object = None, param_init_fn: Callable[[Module], None] | None = None,
+        device_id: object = None, sync_module_states: bool = False, forward_prefetch: bool = False,
+        limit_all_gathers: bool = True, use_orig_params: bool = False, ignored_states: object = None, device_mesh: Any = None,
+    ) -> None:  # fmt: skip
         super().__init__()
         strategy = sharding_strategy or ShardingStrategy.FULL_SHARD
         if strategy not in (ShardingStrategy.FULL_SHARD, ShardingStrategy.SHARD_GRAD_OP):

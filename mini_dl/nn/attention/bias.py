@@ -84,9 +84,7 @@ def causal_upper_left(*size: int) -> CausalBias:
     tensor([[ True, False, False],
             [ True,  True, False]])
     """
-    if len(size) != 2:
-        raise AssertionError("causal_upper_left only supports 2D tensors")
-    return CausalBias(CausalVariant.UPPER_LEFT, *size)
+    return _of_two_sizes("causal_upper_left", CausalVariant.UPPER_LEFT, size)
 
 
 def causal_lower_right(*size: int) -> CausalBias:
@@ -100,6 +98,10 @@ def causal_lower_right(*size: int) -> CausalBias:
     tensor([[ True,  True, False],
             [ True,  True,  True]])
     """
+    return _of_two_sizes("causal_lower_right", CausalVariant.LOWER_RIGHT, size)
+
+
+def _of_two_sizes(name: str, variant: CausalVariant, size: tuple[int, ...]) -> CausalBias:
     if len(size) != 2:
-        raise AssertionError("causal_lower_right only supports 2D tensors")
-    return CausalBias(CausalVariant.LOWER_RIGHT, *size)
+        raise AssertionError(f"{name} only supports 2D tensors")
+    return CausalBias(variant, *size)

@@ -57,7 +57,12 @@ class Configured(Module):
         for name, annotation in inspect.get_annotations(cls).items():
             if not str(annotation).startswith("ClassVar"):
                 inherited = fields.pop(name, (None, _EMPTY))[1]
-                fields[name] = annotation, cls.__dict__.get(name, inherited)
+                default = cls.__dict__.get(name, inherited)
+                if isinstance(default, (list, dict, set)):
+                    raise TypeError(f"{cls.__name__}.{name}: all modules would share this {type(default).__name__}; use a tuple")
+                if hasattr(Module, name):
+                    raise TypeError(f"{cls.__name__}.{name}: every module has something of this name; use another")
+                fields[name] = annotation, default
                 if name in cls.__dict__:
                     delattr(cls, name)  # a class attribute would hide a buffer of that name
         cls._fields = fields
@@ -94,7 +99,12 @@ class Configured(Module):
     def extra_repr(self) -> str:
         """``name=value`` of the fields, `inplace` only if set."""
         names = self._fields if self.shown is None else self.shown
-        return ", ".join([f"{name}={getattr(self, name)!r}" for name in names if name != "inplace" or self.inplace])
+        return ", ".join([f"{name}={shown(getattr(self, name))}" for name in names if name != "inplace" or self.inplace])
+
+
+def shown(value: object) -> str:
+    """A field as ``print`` shows it, strings quoted: a number of NumPy looks like any other."""
+    return repr(value) if isinstance(value, str) else str(value)
 
 
 def deviations(module: Module, **defaults: object) -> str:

@@ -61,6 +61,16 @@ class _Indexed(Module):
     def __iter__(self) -> Iterator[Module]:
         return iter(self._modules.values())
 
+    @overload
+    def __getitem__(self, idx: int) -> Module: ...
+    @overload
+    def __getitem__(self: Self, idx: slice) -> Self: ...
+    def __getitem__(self, idx: int | slice) -> Any:
+        return self._part(idx) if isinstance(idx, slice) else list(self._modules.values())[position(idx, len(self))]
+
+    def _part(self, idx: slice) -> Module:
+        raise NotImplementedError
+
     def __setitem__(self, idx: int, module: Module) -> None:
         setattr(self, list(self._modules)[position(idx, len(self))], module)
 
@@ -82,7 +92,7 @@ class _Indexed(Module):
 
     def pop(self, key: int | slice) -> Module:
         """Remove a module and return it."""
-        module: Module = self[key]  # type: ignore[index]
+        module: Module = self[key]
         del self[key]
         return module
 
@@ -112,14 +122,8 @@ class Sequential(_Indexed):
         for name, module in named:
             self.add_module(name, module)
 
-    @overload
-    def __getitem__(self, idx: int) -> Module: ...
-    @overload
-    def __getitem__(self: Self, idx: slice) -> Self: ...
-    def __getitem__(self, idx: int | slice) -> Any:
-        if isinstance(idx, slice):
-            return type(self)(OrderedDict(list(self._modules.items())[idx]))
-        return list(self._modules.values())[position(idx, len(self))]
+    def _part(self, idx: slice) -> Sequential:
+        return type(self)(OrderedDict(list(self._modules.items())[idx]))
 
     def forward(self, input: object) -> Any:
         for module in self._modules.values():
@@ -185,14 +189,8 @@ class ModuleList(_Indexed):
         if modules is not None:
             self.extend(modules)
 
-    @overload
-    def __getitem__(self, idx: int) -> Module: ...
-    @overload
-    def __getitem__(self: Self, idx: slice) -> Self: ...
-    def __getitem__(self, idx: int | slice) -> Any:
-        if isinstance(idx, slice):
-            return type(self)(list(self._modules.values())[idx])
-        return self._modules[str(position(idx, len(self)))]
+    def _part(self, idx: slice) -> ModuleList:
+        return type(self)(list(self._modules.values())[idx])
 
     def insert(self, index: int, module: Module) -> None:
         """Put a module before position `index`."""

@@ -95,9 +95,7 @@ class MSELoss(_Loss):
 class SmoothL1Loss(_Loss):
     """``loss = d ** 2 / (2 * beta) if d < beta else d - beta / 2`` with ``d = abs(input - target)``, reduced.
 
-    Shapes: `input` and `target` (*in) -> (), or (*in) if `reduction` is "none".
-    Raises: RuntimeError if `beta` is negative or the shapes do not broadcast; ValueError for an unknown `reduction`.
-    Source: Girshick, Fast R-CNN, 2015, section 2.3.
+    Family: F.smooth_l1_loss
 
     >>> torch.nn.SmoothL1Loss(beta=4.0)(torch.zeros(2), torch.tensor([1.0, 5.0]))
     tensor(1.5625)
@@ -145,10 +143,7 @@ class NLLLoss(_ClassLoss):
 
     Targets equal to `ignore_index` are ignored.
 
-    Shapes: `input` (C), (N, C) or (N, C, *), `target` (), (N) or (N, *) -> (), or the shape of `target` if `reduction` is
-    "none".
-    Raises: IndexError for a target that is not a class; ValueError if the batches differ; RuntimeError for other shapes and
-    types.
+    Family: F.nll_loss
 
     >>> torch.nn.NLLLoss()(torch.tensor([[0.2, 0.8], [0.6, 0.4]]).log(), torch.tensor([1, 0]))
     tensor(0.3670)
@@ -165,11 +160,7 @@ class CrossEntropyLoss(_ClassLoss):
     The mean divides by the sum of the weights; targets equal to `ignore_index` are ignored. A `target` of probabilities:
     ``loss[n] = -sum(weight[c] * target[n, c] * log(p[n, c]), c)``. `label_smoothing` mixes the target with ``1 / C``.
 
-    Shapes: `input` (C), (N, C) or (N, C, *), `target` classes (), (N) or (N, *), or probabilities of the shape of `input` -> (),
-    or the shape of the classes if `reduction` is "none".
-    Raises: IndexError for a target that is not a class; ValueError if the batches differ; RuntimeError for other shapes and
-    types.
-    Source: Szegedy et al., Rethinking the inception architecture for computer vision, 2016, section 7 (label smoothing).
+    Family: F.cross_entropy
 
     >>> loss = nn.CrossEntropyLoss(label_smoothing=0.1)
     >>> loss(torch.tensor([[0.0, 100.0]]), torch.tensor([1]))
@@ -270,9 +261,7 @@ class GaussianNLLLoss(Configured):
 
     `v` takes the gradient of `var` also below `eps`.
 
-    Shapes: `input` and `target` (*, K), `var` (*, K), (*, 1), (*) or a number -> (), or (*, K) if `reduction` is "none".
-    Raises: ValueError for a negative `var` or one of another shape, and for an unknown `reduction`.
-    Source: Nix and Weigend, Estimating the mean and variance of the target probability distribution, 1994.
+    Family: F.gaussian_nll_loss
 
     >>> torch.nn.GaussianNLLLoss()(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 5.0]), var=torch.tensor([1.0, 4.0]))
     tensor(0.9091)
@@ -294,9 +283,7 @@ class KLDivLoss(_Loss):
 
     "batchmean" divides the sum by the batch size: the divergence per sample; "mean" divides by the number of elements.
 
-    Shapes: `input` and `target` (*in) -> (), or (*in) if `reduction` is "none".
-    Raises: RuntimeError if the shapes do not broadcast, and for integers; ValueError for an unknown `reduction`.
-    Source: Kullback and Leibler, On information and sufficiency, 1951.
+    Family: F.kl_div
 
     >>> torch.nn.KLDivLoss(reduction="batchmean")(torch.tensor([[0.5, 0.5]]).log(), torch.tensor([[0.25, 0.75]]))
     tensor(0.1308)
@@ -313,8 +300,7 @@ class BCELoss(_WeightedLoss):
 
     Logarithms are at least -100, so that the loss is finite at 0 and 1.
 
-    Shapes: `input` and `target` (*in) -> (), or (*in) if `reduction` is "none".
-    Raises: ValueError if the shapes differ, and for an unknown `reduction`; RuntimeError for elements outside [0, 1].
+    Family: F.binary_cross_entropy
 
     >>> torch.nn.BCELoss()(torch.tensor([0.9, 0.2]), torch.tensor([1.0, 0.0]))
     tensor(0.1643)
@@ -330,8 +316,7 @@ class BCEWithLogitsLoss(_WeightedLoss):
 
     Computed from ``log(s)`` without overflow; `pos_weight` compensates for rare positives.
 
-    Shapes: `input` and `target` (*in), the weights broadcast -> (), or (*in) if `reduction` is "none".
-    Raises: ValueError if the shapes differ, and for an unknown `reduction`; RuntimeError for a `target` of integers.
+    Family: F.binary_cross_entropy_with_logits
 
     >>> torch.nn.BCEWithLogitsLoss()(torch.tensor([2.0, -1.0]), torch.tensor([1.0, 0.0]))
     tensor(0.2201)
@@ -375,9 +360,7 @@ class MultiLabelMarginLoss(_Loss):
 
     The labels of a row are those of `target` before the first -1.
 
-    Shapes: `input` and `target` (N, C) or (C) -> (), or (N) or () if `reduction` is "none".
-    Raises: RuntimeError for a `target` of another shape, type, or with a number that is not a class; ValueError for an unknown
-    `reduction`.
+    Family: F.multilabel_margin_loss
 
     >>> torch.nn.MultiLabelMarginLoss()(torch.tensor([[0.1, 0.2, 0.8]]), torch.tensor([[2, -1, 0]]))
     tensor(0.2333)
@@ -390,8 +373,7 @@ class MultiLabelMarginLoss(_Loss):
 class SoftMarginLoss(_Loss):
     """``loss = log(1 + exp(-target * input))`` for targets 1 and -1, reduced; `target` gets no gradient.
 
-    Shapes: `input` (*in), `target` broadcast to it -> (), or (*in) if `reduction` is "none".
-    Raises: RuntimeError if `target` does not broadcast to the shape of `input`; ValueError for an unknown `reduction`.
+    Family: F.soft_margin_loss
 
     >>> torch.nn.SoftMarginLoss()(torch.tensor([2.0, -1.0]), torch.tensor([1.0, -1.0]))
     tensor(0.2201)
@@ -407,8 +389,7 @@ class MultiLabelSoftMarginLoss(_WeightedLoss):
 
     Each term is multiplied by `weight`; the losses of the samples are reduced.
 
-    Shapes: `input` and `target` (*, C), `weight` (C) -> (), or (*) if `reduction` is "none".
-    Raises: RuntimeError if the shapes do not broadcast; ValueError for an unknown `reduction`.
+    Family: F.multilabel_soft_margin_loss
 
     >>> torch.nn.MultiLabelSoftMarginLoss()(torch.tensor([[2.0, -1.0]]), torch.tensor([[1.0, 0.0]]))
     tensor(0.2201)
@@ -422,8 +403,7 @@ class CosineEmbeddingLoss(_MarginLoss):
     """``loss = 1 - c if target == 1 else max(0, c - margin)`` with ``c = input1 @ input2 / (norm(input1) * norm(input2))``,
     reduced.
 
-    Shapes: `input1` and `input2` (N, D), `target` (N); or (D) and () -> (), or the shape of `target` if `reduction` is "none".
-    Raises: RuntimeError if the shapes do not match; ValueError for an unknown `reduction`.
+    Family: F.cosine_embedding_loss
 
     >>> x = torch.tensor([[1.0, 0.0]])
     >>> torch.nn.CosineEmbeddingLoss()(x, torch.tensor([[1.0, 1.0]]), torch.tensor([1]))
@@ -438,9 +418,7 @@ class MarginRankingLoss(_MarginLoss):
     """``loss = max(0, margin - target * (input1 - input2))``: 0 where `input1` is larger by `margin` (smaller for a `target` of
     -1).
 
-    Shapes: `input1`, `input2` and `target` (N) -> (), or (N) if `reduction` is "none".
-    Raises: RuntimeError for different numbers of dimensions or sizes that do not broadcast; ValueError for an unknown
-    `reduction`.
+    Family: F.margin_ranking_loss
 
     >>> first, second = torch.tensor([1.0, 2.0]), torch.tensor([0.5, 3.0])
     >>> torch.nn.MarginRankingLoss(margin=0.1)(first, second, torch.tensor([1, 1]))
@@ -455,9 +433,7 @@ class MultiMarginLoss(_OwnOrder):
     """``loss[n] = weight[y] * sum(max(0, margin - input[n, y] + input[n, c]) ** p, c) / C`` over the classes `c` other than
     ``y = target[n]``.
 
-    Shapes: `input` (N, C) or (C), `target` (N) or () -> (), or the shape of `target` if `reduction` is "none".
-    Raises: ValueError unless `p` is 1 or 2, and for an unknown `reduction`; RuntimeError for a target that is not a class.
-    Source: Crammer and Singer, On the algorithmic implementation of multiclass kernel-based vector machines, 2001.
+    Family: F.multi_margin_loss
 
     >>> torch.nn.MultiMarginLoss()(torch.tensor([[0.1, 0.2, 0.8]]), torch.tensor([2]))
     tensor(0.2333)
@@ -486,10 +462,7 @@ class TripletMarginLoss(_OwnOrder):
 
     `swap`: the negative's distance is the smaller of those to the anchor and to the positive.
 
-    Shapes: `anchor`, `positive` and `negative` (N, D) or (D) -> (), or (N) or () if `reduction` is "none".
-    Raises: ValueError unless `margin` is positive, and for an unknown `reduction`; RuntimeError for different numbers of
-    dimensions.
-    Source: Balntas et al., Learning local feature descriptors with triplets and shallow convolutional neural networks, 2016.
+    Family: F.triplet_margin_loss
 
     >>> anchor, near, far = torch.zeros(1, 2), torch.ones(1, 2), torch.tensor([[1.0, 2.0]])
     >>> nn.TripletMarginLoss()(anchor, near, far)
@@ -519,10 +492,7 @@ class TripletMarginWithDistanceLoss(Configured):
 
     `swap`: the negative's distance is the smaller of those to the anchor and to the positive.
 
-    Shapes: three tensors of one shape -> (), or that of `d` if `reduction` is "none".
-    Raises: ValueError unless `margin` is positive, and for an unknown `reduction`; RuntimeError for different numbers of
-    dimensions.
-    Source: Balntas et al., Learning local feature descriptors with triplets and shallow convolutional neural networks, 2016.
+    Family: F.triplet_margin_with_distance_loss
 
     >>> city_block = lambda x, y: (x - y).abs().sum(-1)
     >>> loss = nn.TripletMarginWithDistanceLoss(distance_function=city_block)
@@ -555,10 +525,7 @@ class CTCLoss(Configured):
 
     `zero_infinity` gives 0 where no path is long enough.
 
-    Shapes: `log_probs` (T, N, C) or (T, C), `targets` (N, S) or all in one row, lengths (N) -> (), or (N) if `reduction` is
-    "none".
-    Raises: RuntimeError for a `blank` that is not a class, or lengths that do not match; ValueError for an unknown `reduction`.
-    Source: Graves et al., Connectionist temporal classification, 2006, section 4.
+    Family: F.ctc_loss
 
     >>> log_probs = torch.full((4, 1, 3), 1 / 3).log()  # 4 steps, 1 sequence, blank and two labels
     >>> torch.nn.CTCLoss()(log_probs, torch.tensor([[1, 2]]), (4,), (2,))

@@ -45,8 +45,6 @@ class _CircularPad(_Pad):
 class CircularPad1d(_CircularPad):
     """``out[i] = input[(i - before) % L]``, wrapping around.
 
-    `padding` is one number, or (before, after) per dimension, last dimension first; a negative one crops.
-
     Family: padding from the input 1d
     Raises: ValueError for other numbers of dimensions; RuntimeError for padding larger than the size.
 
@@ -59,8 +57,6 @@ class CircularPad1d(_CircularPad):
 
 class CircularPad2d(_CircularPad):
     """``out[i] = input[(i - before) % L]``, wrapping around, in each dimension of size L.
-
-    `padding` is one number, or (before, after) per dimension, last dimension first; a negative one crops.
 
     Family: padding from the input 2d
     Raises: ValueError for other numbers of dimensions; RuntimeError for padding larger than the size.
@@ -75,8 +71,6 @@ class CircularPad2d(_CircularPad):
 
 class CircularPad3d(_CircularPad):
     """``out[i] = input[(i - before) % L]``, wrapping around, in each dimension of size L.
-
-    `padding` is one number, or (before, after) per dimension, last dimension first; a negative one crops.
 
     Family: padding from the input 3d
     Raises: ValueError for other numbers of dimensions; RuntimeError for padding larger than the size.
@@ -95,8 +89,6 @@ class _ReflectionPad(_Pad):
 class ReflectionPad1d(_ReflectionPad):
     """``out[i] = input[abs(i - before)]`` and likewise at the end: reflection without the edge.
 
-    `padding` is one number, or (before, after) per dimension, last dimension first; a negative one crops.
-
     Family: padding from the input 1d
 
     >>> torch.nn.ReflectionPad1d((0, 3))(torch.tensor([[1.0, 2.0, 3.0, 4.0]]))
@@ -109,8 +101,6 @@ class ReflectionPad1d(_ReflectionPad):
 class ReflectionPad2d(_ReflectionPad):
     """``out[i] = input[abs(i - before)]`` and likewise at the end: reflection without the edge, in each dimension of size
     L.
-
-    `padding` is one number, or (before, after) per dimension, last dimension first; a negative one crops.
 
     Family: padding from the input 2d
 
@@ -126,8 +116,6 @@ class ReflectionPad2d(_ReflectionPad):
 class ReflectionPad3d(_ReflectionPad):
     """``out[i] = input[abs(i - before)]`` and likewise at the end: reflection without the edge, in each dimension of size
     L.
-
-    `padding` is one number, or (before, after) per dimension, last dimension first; a negative one crops.
 
     Family: padding from the input 3d
 
@@ -145,8 +133,6 @@ class _ReplicationPad(_Pad):
 class ReplicationPad1d(_ReplicationPad):
     """``out[i] = input[min(max(i - before, 0), L - 1)]``: the edge repeated.
 
-    `padding` is one number, or (before, after) per dimension, last dimension first; a negative one crops.
-
     Family: padding from the input 1d
 
     >>> torch.nn.ReplicationPad1d(1)(torch.tensor([[1.0, 2.0, 3.0]])).tolist()
@@ -158,8 +144,6 @@ class ReplicationPad1d(_ReplicationPad):
 
 class ReplicationPad2d(_ReplicationPad):
     """``out[i] = input[min(max(i - before, 0), L - 1)]``: the edge repeated, in each dimension of size L.
-
-    `padding` is one number, or (before, after) per dimension, last dimension first; a negative one crops.
 
     Family: padding from the input 2d
 
@@ -174,8 +158,6 @@ class ReplicationPad2d(_ReplicationPad):
 
 class ReplicationPad3d(_ReplicationPad):
     """``out[i] = input[min(max(i - before, 0), L - 1)]``: the edge repeated, in each dimension of size L.
-
-    `padding` is one number, or (before, after) per dimension, last dimension first; a negative one crops.
 
     Family: padding from the input 3d
 

@@ -116,8 +116,7 @@ class EmbeddingBag(_Table):
     A bag is a row of a matrix, or begins at an offset (`include_last_offset`: the last one ends the last bag). An empty
     bag gives zeros; `padding_idx` is ignored. `per_sample_weights` multiply the rows of a sum.
 
-    Shapes: `input` (B, n), or (N) with `offsets` (B) -> (B, D).
-    Raises: ValueError if the arguments do not match; RuntimeError for an index that is not a row.
+    Family: F.embedding_bag
 
     >>> bags = nn.EmbeddingBag.from_pretrained(torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
     >>> bags(torch.tensor([0, 1, 1]), offsets=torch.tensor([0, 2]))

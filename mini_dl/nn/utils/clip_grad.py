@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-from mini_dl._guidance import told
+from mini_dl._guidance import naming_keywords
 from mini_dl.autograd.mode import no_grad
 from mini_dl.nn._types import Tensors
 from mini_dl.ops.from_data import tensor
@@ -68,7 +68,7 @@ def get_total_norm(
 
 
 @_without_recording
-@told
+@naming_keywords
 def clip_grads_with_norm_(parameters: Tensors, max_norm: float, total_norm: Tensor, foreach: bool | None = None) -> None:
     """``grad = grad * min(1, max_norm / (total_norm + 1e-6))``, with a norm computed before.
 
@@ -87,7 +87,7 @@ def clip_grads_with_norm_(parameters: Tensors, max_norm: float, total_norm: Tens
 
 
 @_without_recording
-@told
+@naming_keywords
 def clip_grad_norm_(
     parameters: Tensors, max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False, foreach: bool | None = None
 ) -> Tensor:
@@ -114,7 +114,7 @@ def clip_grad_norm_(
 
 
 @_without_recording
-@told
+@naming_keywords
 def clip_grad_value_(parameters: Tensors, clip_value: float, foreach: bool | None = None) -> None:
     """``grad = min(max(grad, -clip_value), clip_value)``, element by element.
 

@@ -31,14 +31,9 @@ class DistributedSampler(Sampler[T]):
     """
 
     def __init__(
-        self,
-        dataset: Any,
-        num_replicas: int | None = None,
-        rank: int | None = None,
-        shuffle: bool = True,
-        seed: int = 0,
+        self, dataset: Any, num_replicas: int | None = None, rank: int | None = None, shuffle: bool = True, seed: int = 0,
         drop_last: bool = False,
-    ) -> None:
+    ) -> None:  # fmt: skip
         if num_replicas is None or rank is None:
             num_replicas, rank = _of_this_process(num_replicas, rank)
         if rank >= num_replicas or rank < 0:
