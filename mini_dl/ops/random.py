@@ -399,7 +399,7 @@ def randint(
     low: Any = 0, high: Any = NOT_GIVEN, size: Sequence[int] | None = None, *, generator: Generator | None = None,
     dtype: NumpyType | None,
 ) -> Array:  # fmt: skip
-    """Integers, each as likely, ``low <= out[i] < high``: ``randint(high, size)`` or ``randint(low, high, size)``.
+    """Uniformly distributed integers, ``low <= out[i] < high``: ``randint(high, size)`` or ``randint(low, high, size)``.
 
     Family: factory
     Raises: RuntimeError if the range is empty, or the dtype cannot hold it.
