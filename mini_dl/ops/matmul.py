@@ -18,7 +18,7 @@ from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.memory import filled_in
 from mini_dl.autograd.primitive import linear_in, not_a_tensor, op
 from mini_dl.autograd.single import as_it_is
-from mini_dl.kernels.blocks import as_single
+from mini_dl.kernels.blocks import as_single, ones
 from mini_dl.kernels.products import gemm
 from mini_dl.ops.operands import accept
 from mini_dl.ops.views import _alias, unsafe_view
@@ -135,7 +135,8 @@ def _as(number: Number, dtype: NumpyType) -> Any:
 @op(input=lambda grad, input_shape: grad.expand(input_shape))
 def _sum_of_rows(input: Array) -> Array:
     """(*, M) -> (M)"""
-    return np.add.reduce(input.reshape(math.prod(input.shape[:-1]), input.shape[-1]), axis=0)
+    rows = input.reshape(math.prod(input.shape[:-1]), input.shape[-1])
+    return ones(len(rows), rows.dtype) @ rows if rows.dtype.char in "fd" and rows.size else np.add.reduce(rows, axis=0)
 
 
 # ------------------------------------------------------------------------------------------------ matmul and its parts
