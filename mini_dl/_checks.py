@@ -74,6 +74,13 @@ def sizes(shape: Sequence[Any], argument: str = "a shape") -> tuple[int, ...]:
         ) from None
 
 
+def int_list(numbers: object, argument: str) -> tuple[int, ...]:
+    """Several ints, as a tuple. TypeError, naming `argument`, for one int and for anything else that is not a tuple or list."""
+    if not isinstance(numbers, (tuple, list)):
+        raise TypeError(f"{argument} must be tuple of ints, not {type_name(numbers)}")
+    return sizes((numbers,), argument)
+
+
 def spread_out(function: Callable[..., object]) -> Callable[..., Any]:
     """Let the last positional parameter, a sequence of ints, be given one by one: ``f(x, 2, 3)`` is ``f(x, (2, 3))``."""
     signature = inspect.signature(function)

@@ -19,6 +19,7 @@ from typing import Any
 
 from mini_dl.files.replacing import rewrite
 from parity_tests import golden, packing, report, targets
+from scripts._matrix import STATUSES
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -60,7 +61,7 @@ def compared(target: Any, patterns: list[str], dtypes: list[str], limit: int | N
             verdicts = golden.check(case, arrays, target)
         for check, why in verdicts.items():
             checks = counts.setdefault(case.op, {}).setdefault(case.dtype, {})
-            cell = checks.setdefault(check, dict.fromkeys(report.STATUSES, 0))
+            cell = checks.setdefault(check, dict.fromkeys(STATUSES, 0))
             cell["fail" if why else "pass"] += 1
             if why:
                 print(f"FAIL  {case}: {why}")

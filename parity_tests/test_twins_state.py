@@ -498,3 +498,13 @@ def test_writes_by_index_check_in_this_order(torch, rng, name):
                     error = raised(lambda t=t, d=dim, i=index, s=source: getattr(t, name)(d, torch.tensor(i), s))
                     found.append((error, t if error == "nothing" else None))
     return found
+
+
+@twin
+@pytest.mark.parametrize("name", ["index_add", "index_copy"])
+@pytest.mark.parametrize("shape", [(), (3,), (2, 3)])
+def test_the_gradient_of_what_an_index_distributes_is_a_view(torch, rng, name, shape):
+    x, source = rng(*shape, grad=True), rng(*shape, grad=True)
+    index = torch.arange(shape[-1] if shape else 1)
+    found = torch.autograd.grad(getattr(x * 1, name)(-1, index, source).sum(), [x, source])
+    return [(g, g._is_view(), g._version) for g in found]

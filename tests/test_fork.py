@@ -150,7 +150,7 @@ def check():
     try:
         next(batches)
     except RuntimeError as error:
-        assert "iterate over the loader anew" in str(error)
+        assert "create a new iterator" in str(error)
     else:
         raise AssertionError("no error")
     assert len(list(loader)) == 10

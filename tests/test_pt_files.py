@@ -266,7 +266,7 @@ def test_two_records_of_one_name_and_wrong_check_sums_are_refused() -> None:
     with pytest.raises(FileError, match="two records of the name 'data/0'"):
         torch.load(io.BytesIO(archived([*records, (data, bytes(16))])))
     at = content.find(np.arange(4, dtype=np.float32).tobytes())
-    with pytest.raises(FileError, match="record data/0: its check sum is wrong"):
+    with pytest.raises(FileError, match="record data/0: its checksum is wrong"):
         torch.load(io.BytesIO(content[: at + 1] + b"\x01" + content[at + 2 :]))
 
 

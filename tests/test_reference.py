@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import re
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import public_values as shared
 import pytest
 from public_values import PLACES, public_values
 
@@ -17,10 +15,8 @@ DOCS = Path(__file__).resolve().parent.parent / "docs"
 
 
 @pytest.fixture(scope="module")
-def reference() -> Iterator[Any]:
-    sys.path.insert(0, str(DOCS))
-    yield importlib.import_module("reference")
-    sys.path.remove(str(DOCS))
+def reference() -> Any:
+    return shared.reference
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -95,7 +96,7 @@ def inplace(function: Callable[..., Tensor], name: str | None = None, operator: 
             check_memory(self._array)
             if asked:
                 check_operands(self, args, apart)
-            check_operand_types(function.__name__, self, (self, *args))
+            check_operand_types(function, self, (self, *args, *kwargs.values()))
             raise
 
     call.__name__ = call.__qualname__ = name = name or function.__name__ + "_"
@@ -232,13 +233,22 @@ def check_broadcast(target: Tensor, args: tuple[object, ...]) -> None:
 
 
 ORDERING = frozenset("lt le gt ge less less_equal greater greater_equal".split())
+OPERANDS = frozenset("other exponent".split())
+"""The parameters with which a tensor is combined, also where they are numbers."""
 
 
-def check_operand_types(name: str, target: Tensor, operands: tuple[object, ...]) -> None:
-    """RuntimeError if the type that two operands have together, and that their result has, cannot be cast to that of `target`."""
-    arrays = [operand._array for operand in operands if isinstance(operand, Tensor)]
-    if len(operands) == len(arrays) == 2 and name not in ORDERING:
+def check_operand_types(function: Function, target: Tensor, values: tuple[object, ...]) -> None:
+    """RuntimeError if the type that operands have together, and that their result has, cannot be cast to that of `target`."""
+    name, operands = function.__name__, [value for value in values if isinstance(value, Tensor) or is_number(value)]
+    arrays = [value._array for value in operands if isinstance(value, Tensor)]
+    if name == "lerp":
+        operands = arrays = arrays[:2]  # the weight does not count
+    if name in ORDERING or (name == "clamp" and arrays[0].dtype.kind == "c"):
+        return
+    if len(arrays) == len(operands) and (len(arrays) == 2 or name == "clamp"):
         check_cast(result_numpy(*arrays), target._array.dtype)
+    elif len(operands) == 2 and [*signature(function).parameters][1] in OPERANDS:
+        check_cast(result_numpy(arrays[0], operands[1]), target._array.dtype)
 
 
 def check_cast(source: NumpyType, target: NumpyType) -> None:

@@ -52,6 +52,7 @@ Formula = Function
 Gradients = tuple[Tensor | None, ...]
 Promotion = Callable[..., tuple[Any, Any]]
 Decorator = Callable[[Function], Function]
+VARIADIC = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS
 
 
 class Op:
@@ -92,6 +93,8 @@ class Op:
         self.forward, self.name, self.together = forward, forward.__name__, together
         self.grad_name, self.order = name_of_primitive(self.name), ORDER.get(self.name)
         code = inspect.unwrap(forward).__code__
+        if code.co_flags & VARIADIC:
+            raise TypeError(f"{self.name}: a forward must name its arguments; several tensors come as one, a list")
         self.params = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
         self.arity = len(self.params)
         self.index = {name: i for i, name in enumerate(self.params)}
@@ -104,6 +107,8 @@ class Op:
                 raise TypeError(f"{self.name}: the formula of {argument!r} must be a function, not {type(formula).__name__}")
             code = formula.__code__
             asks = code.co_varnames[: code.co_argcount]
+            if code.co_flags & VARIADIC or code.co_kwonlyargcount or formula.__defaults__:
+                raise TypeError(f"{self.name}: the formula of {argument!r} must name what it takes, without *, ** and defaults")
             if argument not in self.index:
                 raise TypeError(f"{self.name}() has no argument {argument!r} to differentiate")
             if asks[:1] not in (("grad",), ("grads",)) or (together and asks[1:2] != ("wanted",)):
@@ -186,10 +191,17 @@ class Op:
                     out._edge = (node, number)
 
     def backward(self, node: Node, grad: Tensor | Grads) -> Gradients:
-        """The gradient of each differentiable argument, None where it is not wanted. Made at the first call."""
-        setattr(self, "backward", backward_of(self))  # noqa: B010
-        gradients = self.backward(node, grad)
+        """The gradient of each differentiable argument, None where it is not wanted.
+
+        Once all formulas that are wanted have given tensors, and asked none for its array, its text takes the place of this.
+        """
+        backward, mode.formula = backward_of(self), self.name
+        try:
+            gradients = backward(node, grad)
+        finally:
+            mode.formula = ""
         self.check_gradients(node.edges_, gradients)
+        setattr(self, "backward", backward)  # noqa: B010
         return gradients
 
     def check_gradients(self, edges: Sequence[object], gradients: Gradients) -> None:

@@ -21,6 +21,8 @@ BLOCK = 65536
 """Elements per array in one pass of a blocked kernel: a few such arrays fit the second-level cache."""
 LONGEST = 8 * BLOCK
 """The same when threads share the work: handing over the interpreter at each call costs more than the cache saves."""
+LONGEST_RUN = 4 * BLOCK
+"""The same for kernels that take each number by itself: they have no short calls, for each row, between the long ones."""
 
 
 def in_slices(work: Callable[[slice], object], count: int, each: int = 1) -> None:
@@ -34,7 +36,7 @@ def in_slices(work: Callable[[slice], object], count: int, each: int = 1) -> Non
 def slices(count: int, each: int = 1) -> list[slice]:
     """``range(count)``, items of `each` elements, in slices to `share`: fewer and longer ones if threads share them."""
     size = count * each
-    return split(count, number_of_pieces(size, size, BLOCK, LONGEST))
+    return split(count, number_of_pieces(size, size, BLOCK, LONGEST if each > 1 else LONGEST_RUN))
 
 
 def number_of_pieces(size: int, work: int, block: int, longest: int) -> int:

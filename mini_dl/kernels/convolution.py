@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import FLOATING, Array, Index, NumpyType, Shape
+from mini_dl._dtypes import Array, Index, NumpyType, Shape
 from mini_dl.kernels import winograd
 from mini_dl.kernels.blocks import Scratch, copy, in_single, in_slices, slices, total_of
 from mini_dl.kernels.depthwise import Depthwise, Geometry as Geometry
@@ -47,8 +47,8 @@ def conv(input: Array, weight: Array, bias: Array | None, g: Geometry) -> Array:
     elif is_depthwise(weight.shape, g):
         taps = weight.reshape(g.groups, -1, math.prod(kernel))
         Depthwise(input.shape, kernel, g).conv(input, taps, out.reshape(n, g.groups, -1, *g.out))
-    elif suits_winograd(n, weight.shape, input.dtype, g):
-        winograd.conv(input, weight, g.padding, out)
+    elif winograd.suits(n, weight.shape, input.dtype, g):
+        winograd.conv(input, weight, g, out)
     else:
         columns = columns_of(input.shape, kernel, g, o)
         rows, target, image = columns.rows_of(weight), grouped(out, g), columns.image(input)
@@ -83,6 +83,8 @@ def conv_input(output: Array, weight: Array, shape: Shape, g: Geometry) -> Array
     if is_depthwise(weight.shape, g):
         taps = weight.reshape(g.groups, o, math.prod(kernel))
         return Depthwise(shape, kernel, g).conv_input(output.reshape(len(output), g.groups, o, *g.out), taps)
+    if winograd.suits(len(output), weight.shape, output.dtype, g):
+        return winograd.conv_input(output, weight, shape, g)
     many = are_many(len(output), g, len(weight))
     if max(g.stride) == 1 and 2 * c >= o and many:  # the mirrored kernel, over the padded output
         ends = [d * (k - 1) for d, k in zip(g.dilation, kernel)]
@@ -139,8 +141,8 @@ def conv_weight(input: Array, output: Array, shape: Shape, g: Geometry) -> Array
     if is_depthwise(shape, g):
         given = output.reshape(len(output), g.groups, -1, *g.out)
         return Depthwise(input.shape, kernel, g).conv_weight(input, given).reshape(shape)
-    if suits_winograd(len(input), shape, input.dtype, g):
-        return winograd.conv_weight(input, output, g.padding)
+    if winograd.suits(len(input), shape, input.dtype, g):
+        return winograd.conv_weight(input, output, shape, g)
     if is_pointwise(input, kernel, g) and shape[0] * shape[1] <= 64 * math.prod(g.out):  # else adding up products takes longer
         left, right = grouped(output, g), grouped(input, g).swapaxes(2, 3)
         images = slices(len(input), max(input[0].size, output[0].size))
@@ -175,23 +177,6 @@ def is_pointwise(array: Array, kernel: Shape, g: Geometry) -> bool:
 def is_depthwise(weight: Shape, g: Geometry) -> bool:
     """Whether each output channel sees exactly one of several input channels."""
     return weight[1] == 1 < g.groups
-
-
-def suits_winograd(images: int, weight: Shape, dtype: NumpyType, g: Geometry) -> bool:
-    """Whether the kernel is 3 x 3 and dense, over enough channels and positions to repay the transforms."""
-    return (
-        weight[2:] == (3, 3)
-        and g.groups == max(g.stride) == max(g.dilation) == 1
-        and min(weight[:2]) >= 48
-        and min(g.padding) >= 0
-        and images * math.prod(g.out) >= 768
-        and dtype.kind in FLOATING
-    )
-
-
-def share_work(input: Array, weight: Array, g: Geometry) -> bool:
-    """Whether the gradients of input and weight share work."""
-    return g.padding == (1, 1) and input.itemsize > 2 and suits_winograd(len(input), weight.shape, input.dtype, g)
 
 
 def by_group(weight: Array, g: Geometry) -> Array:

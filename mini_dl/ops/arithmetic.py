@@ -414,7 +414,7 @@ def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 
     """A scaled product added: ``out = input + value * tensor1 * tensor2``
 
     Shapes: all three are broadcast, and the result has their common shape.
-    Raises: RuntimeError if the shapes do not broadcast; TypeError for what is not a tensor.
+    Raises: RuntimeError if the shapes do not broadcast; TypeError for anything but a tensor.
 
     >>> torch.addcmul(torch.ones(2), torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0]), value=0.5)
     tensor([2.5000, 5.0000])

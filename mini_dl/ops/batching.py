@@ -36,6 +36,7 @@ from mini_dl.ops import (
     matmul,
     matrices,
     memory,
+    normalization,
     operands,
     padding,
     parts,
@@ -284,6 +285,7 @@ FAMILIES: list[tuple[Rule, dict[ModuleType, str]]] = [
             piecewise_linear: "_threshold _hardtanh _leaky_relu _prelu_slope _prelu hardshrink _softshrink _hardsigmoid "
             "_hardswish",
             activation: "_elu _softplus logsigmoid _silu _mish _gelu_tanh _gelu",
+            normalization: "_scaled",
             choice: "_clamp _clamp_to _where _nan_to_num _lerp",
             rounding: "_sgn _frexp _round",
             powers: "_pow_number _ldexp _logit",

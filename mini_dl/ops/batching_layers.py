@@ -9,7 +9,7 @@ from mini_dl.ops.attention import _attention, _attention_backward
 from mini_dl.ops.batching import loop, loop_with_warning, ranked
 from mini_dl.ops.batching_products import beside_images, folded, merged, parted, unfolded
 from mini_dl.ops.classification import _cross_entropy, _cross_entropy_slope
-from mini_dl.ops.convolution import _gradient_of_nothing, _winograd_gradients
+from mini_dl.ops.convolution import _gradient_of_nothing
 from mini_dl.ops.ctc import _ctc, _ctc_backward
 from mini_dl.ops.folding import _fold, _unfold
 from mini_dl.ops.normalization import _channel_norm, _channel_norm_backward, _row_norm, _row_norm_backward
@@ -139,5 +139,5 @@ def _gradient_of_nothing_on_batch(call: Call) -> Any:
 
 # ------------------------------------------------------------------------------------------------ what goes one by one
 
-rule_for(_ctc, _ctc_backward, _winograd_gradients)(loop_with_warning)
+rule_for(_ctc, _ctc_backward)(loop_with_warning)
 rule_for(_lstm_steps, _lstm_steps_backward, _gru_steps, _gru_steps_backward)(loop)

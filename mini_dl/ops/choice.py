@@ -156,7 +156,15 @@ def _clamp_to(input: Array, min: float | None, max: float | None) -> Array:
     return np.minimum(out, max, out=None if min is None else own_copy(out))
 
 
-@method(alias="clip", inplace=True, out=True)
+def _type_of_clamped(result: Tensor, out: Tensor, args: Sequence[object]) -> None:
+    """RuntimeError unless ``out=`` has the type of the result: with numbers as bounds, it is not cast."""
+    numbers = [bound for bound in args[1:] if bound is not None and not isinstance(bound, Tensor)]
+    if numbers and result._array.dtype != out._array.dtype:
+        names = scalar_name(out._array.dtype), scalar_name(result._array.dtype)
+        raise RuntimeError(f"Found dtype {names[0]} but expected {names[1]}")
+
+
+@method(alias="clip", inplace=True, out=_type_of_clamped)
 def clamp(input: Tensor, min: Tensor | float | None = None, max: Tensor | float | None = None) -> Tensor:
     """Limited to an interval: ``out = minimum(maximum(input, min), max)``; a bound that is None has no effect.
 
@@ -192,13 +200,6 @@ def _checked_bounds(name: str, input: object, *bounds: Any) -> None:
         raise TypeError(
             f"{name}() received an invalid combination of arguments - got ({given}), but the bounds must be tensors or numbers"
         )
-
-
-def _type_of_clamped(result: Tensor, out: Tensor, args: Sequence[object]) -> None:
-    """RuntimeError unless ``out=`` has the type of the result: with numbers as bounds, it is not cast."""
-    if len(args) > 1 and not isinstance(args[1], Tensor) and result._array.dtype != out._array.dtype:
-        names = scalar_name(out._array.dtype), scalar_name(result._array.dtype)
-        raise RuntimeError(f"Found dtype {names[0]} but expected {names[1]}")
 
 
 @method(inplace=True, out=_type_of_clamped)
@@ -244,7 +245,17 @@ def _where(condition: Array, input: object, other: object) -> Array:
     return choose(condition, input, other)
 
 
-@function(out=True)
+def _type_of_choice(result: Tensor, out: Tensor, args: Sequence[object]) -> None:
+    """TypeError for numbers next to ``out=``; RuntimeError unless it has the type of the result."""
+    for position, (name, value) in enumerate(zip(("input", "other"), args[1:]), 2):
+        if not isinstance(value, Tensor):
+            raise not_a_tensor("where", name, position, value)
+    if result._array.dtype != out._array.dtype:
+        names = scalar_name(result._array.dtype), scalar_name(out._array.dtype)
+        raise RuntimeError(f"Expected out type to be {names[0]} but got {names[1]}")
+
+
+@function(out=_type_of_choice)
 def where(condition: Tensor, input: object = None, other: object = None) -> Any:
     """``out = input if condition else other``, element by element; with `condition` alone, the indices where it holds.
 

@@ -120,9 +120,7 @@ def isposinf(input: Array) -> Array:
     >>> torch.isposinf(torch.tensor([1.0, torch.inf, -torch.inf]))
     tensor([False,  True, False])
     """
-    if input.dtype.kind == "c":
-        raise RuntimeError("isposinf does not support complex inputs.")
-    return np.equal(input, np.inf)
+    return _equals("isposinf", input, np.inf)
 
 
 @method(out=True)
@@ -135,9 +133,13 @@ def isneginf(input: Array) -> Array:
     >>> torch.isneginf(torch.tensor([1.0, torch.inf, -torch.inf]))
     tensor([False, False,  True])
     """
+    return _equals("isneginf", input, -np.inf)
+
+
+def _equals(name: str, input: Array, number: float) -> Array:
     if input.dtype.kind == "c":
-        raise RuntimeError("isneginf does not support complex inputs.")
-    return np.equal(input, -np.inf)
+        raise RuntimeError(f"{name} does not support complex inputs.")
+    return np.equal(input, number)
 
 
 @method()

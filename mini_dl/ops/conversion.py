@@ -17,6 +17,7 @@ from mini_dl._device import (
     contiguous_format,
     device,
     is_meta,
+    memory_format,
     preserve_format,
 )
 from mini_dl._dtypes import (
@@ -197,9 +198,12 @@ def asked_of_to(*args: object, **kwargs: object) -> tuple[DeviceLike, dtype | No
         raise TypeError(f"to(): argument 'dtype' must be torch.dtype, not {type_name(target)}")
     for flag in ("non_blocking", "copy"):
         check_bool(given.get(flag, False), f"to(): argument '{flag}'")
+    order = given.get("memory_format")
+    if order is not None and not isinstance(order, memory_format):
+        raise TypeError(f"to(): argument 'memory_format' must be torch.memory_format, not {type_name(order)}")
     if like is not None:
         where, target = like.device, like.dtype
-    return where, target, given.get("non_blocking", False), given.get("copy"), given.get("memory_format")
+    return where, target, given.get("non_blocking", False), given.get("copy"), order
 
 
 def asked_of_module_to(*args: object, **kwargs: object) -> tuple[device | None, dtype | None, bool, Any]:
@@ -355,6 +359,11 @@ def _numpy(self: Tensor, *, force: bool = False) -> Array:
     """
     if is_unseen(self):
         raise RuntimeError(NO_STORAGE)
+    if mode.formula:
+        raise TypeError(
+            f"{mode.formula}: its formula asks for the array of a tensor, as NumPy's functions do, and would have no derivative; "
+            "formulas compute with tensors: input.exp(), not np.exp(input)"
+        )
     if mode.enabled and needs_grad(self) and not force:
         raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
     if is_hollow(self._array):

@@ -19,7 +19,7 @@ from mini_dl._spaces import INDICES
 from mini_dl._surface import function, named, public
 from mini_dl.autograd.mode import differentiates
 from mini_dl.autograd.primitive import linear_in, not_a_tensor, op, op_together, recorded_as
-from mini_dl.kernels import convolution as kernels, winograd
+from mini_dl.kernels import convolution as kernels
 from mini_dl.kernels.convolution import Geometry
 from mini_dl.ops.matmul import conj
 from mini_dl.tensor import Tensor
@@ -38,8 +38,6 @@ def _gradients(
             _gradient_of_nothing(grad, input, weight._array.shape) if wanted[1] else None,
             to_bias,
         )
-    if wanted[0] and wanted[1] and not differentiates() and kernels.share_work(input._array, weight._array, geometry):
-        return *_winograd_gradients(grad, input, weight), to_bias
     return (
         conv_input(grad, conj(weight), input._array.shape, geometry) if wanted[0] else None,
         conv_weight(conj(input), grad, weight._array.shape, geometry) if wanted[1] else None,
@@ -97,12 +95,6 @@ def channel_sums(input: Array) -> Array:
 def _gradient_of_nothing(first: Array, second: Array, shape: Shape) -> Array:
     """The gradient of an input without elements, or of its weight. It has none of its own, as in torch: not zeros."""
     return np.zeros(shape, first.dtype)
-
-
-@op()
-def _winograd_gradients(output: Array, input: Array, weight: Array) -> tuple[Array, Array]:
-    """`conv_input` and `conv_weight` by Winograd's method."""
-    return winograd.conv_gradients(input, weight, output)
 
 
 # ------------------------------------------------------------------------------------------------ arguments

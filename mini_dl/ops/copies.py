@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._checks import broadcast_shapes, sizes, spread_out, type_name, wrap_dim
+from mini_dl._checks import broadcast_shapes, int_list, spread_out, type_name, wrap_dim
 from mini_dl._device import DeviceLike, contiguous_format
 from mini_dl._dtypes import Array, dtype as DType
 from mini_dl._families import said_first
@@ -16,6 +16,7 @@ from mini_dl._surface import function, method, named, public, store, tensor_meth
 from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.primitive import linear_in, not_a_tensor, op, recorded_as
 from mini_dl.autograd.single import as_it_is
+from mini_dl.ops.arithmetic import underivable
 from mini_dl.ops.complex_numbers import view_as_complex, view_as_real
 from mini_dl.ops.memory import _as_strided, as_strided, strided_place
 from mini_dl.ops.parts import (
@@ -239,7 +240,7 @@ def expand_into(input: Tensor, size: Sequence[int]) -> Tensor:
     tensor([[1, 1],
             [2, 2]])
     """
-    return expand_to(input, sizes((size,), "expand_copy(): argument 'size' (position 2)"))
+    return expand_to(input, int_list(size, "expand_copy(): argument 'size' (position 2)"))
 
 
 def view_of(input: Tensor, *shape: object, size: object = (), dtype: DType | None = None) -> Tensor:
@@ -254,6 +255,8 @@ def view_of(input: Tensor, *shape: object, size: object = (), dtype: DType | Non
     """
     if not isinstance(input, Tensor):
         raise not_a_tensor("view_copy", "input", 1, input)
+    if dtype is None and not (len(shape) == 1 and isinstance(shape[0], DType)):
+        input = input.contiguous()  # a copy is made anyway
     return tensor_view(input, *shape, size=size, dtype=dtype)
 
 
@@ -261,13 +264,9 @@ _copying(expand_into, "expand_copy")
 _copying(view_of, "view_copy")
 
 
-def _no_gradient(grad: Tensor) -> Tensor:
-    raise RuntimeError("derivative for aten::detach_copy is not implemented")
-
-
 @function(out=True)
 @recorded_as("NotImplemented")
-@op(input=_no_gradient)
+@op(input=lambda grad: underivable("detach_copy"))
 def detach_copy(input: Array) -> Array:
     """A copy, ``out = input``, that is recorded, and whose gradient is refused.
 

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import FLOATING, INEXACT, Array, NumpyType, bool as boolean, scalar_name
+from mini_dl._dtypes import FLOATING, Array, NumpyType, bool as boolean, scalar_name
 from mini_dl._meta import is_hollow
 from mini_dl._surface import function, named, namespace, public
 from mini_dl.autograd.draws import any_batches, for_batches, leading
 from mini_dl.autograd.formal import kinked
+from mini_dl.autograd.inplace import check_cast
 from mini_dl.autograd.mode import mode, no_grad
 from mini_dl.autograd.single import widening
 from mini_dl.kernels import distributions
@@ -193,8 +194,7 @@ def _dropped(input: Tensor, p: float, train: bool, inplace: bool, parts: Callabl
     else:
         like = _one_per_channel(array) if by_channel else array
         draw = distributions.bernoulli(array.dtype, 1 - p)
-        if array.dtype.kind not in FLOATING:
-            raise RuntimeError(f"result type Float can't be cast to the desired output type {scalar_name(array.dtype)}")
+        check_cast(np.dtype(np.float32), array.dtype)
         made = mode.run(widening(parts), mode.run(drawn, like, source(None), draw), p)
         factor, shift = wrap(made[0]), None if made[1] is None else wrap(made[1])
     result = input.mul_(factor) if inplace else input * factor
@@ -283,8 +283,7 @@ def native_dropout(input: Tensor, p: float, train: bool | None) -> tuple[Tensor,
     array = input._array
     if train is False or not array.size:
         return input.clone(), wrap(np.ones(array.shape, bool))
-    if array.dtype.kind not in INEXACT:
-        raise RuntimeError(f"result type Float can't be cast to the desired output type {scalar_name(array.dtype)}")
+    check_cast(np.dtype(np.float32), array.dtype)
     if p != 1 and any_batches():
         kept = _kept(array.shape, array.dtype, p)
         return input * (kept * (1 / (1 - p))), kept.to(boolean)
@@ -321,9 +320,7 @@ def _torch_rrelu(
 ) -> Tensor:
     """``out = input if input > 0 else a * input`` with `a` drawn from U(lower, upper) by `generator`.
 
-    Shapes: (*) -> (*).
-    Raises: RuntimeError unless lower <= upper; NotImplementedError for integers.
-    Source: Xu et al., Empirical evaluation of rectified activations in convolutional network, 2015, section 2.4.
+    Family: F.rrelu
 
     >>> torch.rrelu(torch.tensor([-1.0, 2.0]))
     tensor([-0.2292,  2.0000])
@@ -337,9 +334,7 @@ def _rrelu_(
 ) -> Tensor:
     """``input = input if input > 0 else a * input`` with `a` drawn from U(lower, upper), in place.
 
-    Shapes: (*) -> (*).
-    Raises: RuntimeError unless lower <= upper; NotImplementedError for integers.
-    Source: Xu et al., Empirical evaluation of rectified activations in convolutional network, 2015, section 2.4.
+    Family: F.rrelu
 
     >>> F.rrelu_(torch.tensor([-1.0, 2.0]))
     tensor([-0.2292,  2.0000])

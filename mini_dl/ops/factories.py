@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl import _dtypes
-from mini_dl._checks import nonnegative, sizes, too_large, type_name
+from mini_dl._checks import check_bool, nonnegative, sizes, too_large, type_name
 from mini_dl._device import DeviceLike, Layout, is_meta, strided
 from mini_dl._dtypes import INEXACT, Array, NumpyType, TypeLike, dtype as DType
 from mini_dl._families import told
@@ -75,6 +75,8 @@ def factory(
                 return one_by_one(call, args, given)
             meta = is_meta(device)
             if layout is not None and layout is not strided:
+                if not isinstance(layout, type(strided)):
+                    raise TypeError(f"{make.__name__}(): argument 'layout' must be torch.layout, not {type_name(layout)}")
                 raise RuntimeError(f"mini_dl has dense tensors only: no layout {layout} here")
             if out is not None and not isinstance(out, Tensor):
                 raise TypeError(f"{make.__name__}(): argument 'out' must be Tensor, not {type_name(out)}")
@@ -87,7 +89,7 @@ def factory(
                     f"({_dtypes.scalar_name(out._array.dtype)})"
                 )
             if requires_grad is not True and requires_grad is not False and requires_grad is not None:
-                raise TypeError(f"{make.__name__}(): argument 'requires_grad' must be bool, not {type_name(requires_grad)}")
+                check_bool(requires_grad, f"{make.__name__}(): argument 'requires_grad'")
             if meta and out is None:
                 return finished(_hollow(make, args, {**kwargs, "dtype": wanted}), requires_grad)
             try:

@@ -346,8 +346,7 @@ def fftshift(input: Tensor, dim: Ints | None = None) -> Tensor:
 def ifftshift(input: Tensor, dim: Ints | None = None) -> Tensor:
     """The inverse of `fftshift`: ``out[k] = input[(k + n // 2) % n]``
 
-    Shapes: (*in) -> (*in).
-    Raises: IndexError for a dimension that `input` lacks.
+    Family: fft.fftshift
 
     >>> torch.fft.ifftshift(torch.tensor([-2, -1, 0, 1]))
     tensor([ 0,  1, -2, -1])

@@ -33,7 +33,7 @@ def tensor(
     `data` is a number, an array, or nested sequences. Python floats become the default dtype, ints int64.
 
     Shapes: nested sequences, an array, or a number -> a tensor of that shape.
-    Raises: ValueError if sequences of one level differ in length; TypeError for what is not a number.
+    Raises: ValueError if sequences of one level differ in length; TypeError for anything but a number.
 
     >>> torch.tensor([[1, 2], [3, 4]])
     tensor([[1, 2],
@@ -233,7 +233,7 @@ def as_tensor(data: object, dtype: TypeLike = None, device: DeviceLike = None) -
     """`data` as a tensor, ``out = data``, without a copy if possible: for a tensor or an array of the requested dtype.
 
     Shapes: nested sequences, an array, a tensor, or a number -> a tensor of that shape.
-    Raises: ValueError for sequences of unequal lengths; TypeError for what is not a number.
+    Raises: ValueError for sequences of unequal lengths; TypeError for anything but a number.
 
     >>> a = torch.tensor([1.0, 2.0])
     >>> torch.as_tensor(a) is a, torch.as_tensor([1, 2], dtype=torch.float32)

@@ -124,8 +124,7 @@ def scatter(
 
     `reduce` "add" or "multiply" combines it with what is there instead.
 
-    Shapes: `input` (*in), `index` no larger elsewhere than at `dim`, `src` at least the shape of `index` -> (*in).
-    Raises: RuntimeError if an index is out of range or shapes do not fit.
+    Family: torch.scatter_add
 
     >>> torch.zeros(2, 3).scatter(0, torch.tensor([[0, 1, 1]]), torch.tensor([[1.0, 2.0, 3.0]]))
     tensor([[1., 0., 0.],
@@ -401,7 +400,7 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
 
 
 @linear_in("input source")
-@op(input=lambda grad: grad, source=lambda grad, dim, index: _index_select(grad, dim, index))
+@op(input=lambda grad: grad, source=lambda grad, dim, index: _source_gradient(grad, dim, index))
 def _index_add(input: Array, dim: int, index: Array, source: Array) -> Array:
     out = fresh(input)
     if out.size:
@@ -424,6 +423,12 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
     return _index_add(input, dim, index, source if alpha == 1 else source * alpha)
 
 
+def _source_gradient(grad: Tensor, dim: int, index: Tensor) -> Tensor:
+    """The rows of a gradient that came from a source: a view, like torch's, which is expanded to the shape it has."""
+    rows: Tensor = _index_select(grad, dim, index)
+    return _alias(rows) if rows._array.ndim else rows
+
+
 @by_element
 def _sum_where_filled(grad: Tensor, dim: int, index: Tensor) -> Tensor:
     found: Tensor = _index_select(grad, dim, wrap(np.unique(index._array))).sum()
@@ -433,7 +438,7 @@ def _sum_where_filled(grad: Tensor, dim: int, index: Tensor) -> Tensor:
 @linear_in("input source")
 @op(
     input=lambda grad, dim, index: _index_fill(grad, dim, index, zeros_as(grad, ())),
-    source=lambda grad, dim, index: _alias(_index_select(grad, dim, index)),
+    source=lambda grad, dim, index: _source_gradient(grad, dim, index),
 )
 def _index_copy(input: Array, dim: int, index: Array, source: Array) -> Array:
     out = fresh(input)
@@ -510,7 +515,8 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Operand) -> Tensor
     )
     if kind == "c" and input._array.dtype.kind != "c":
         raise RuntimeError("index_fill_(): Converting complex Scalar to non-complex type is not supported")
-    return _index_fill(input, checked_rows("index_fill", input, dim, index), index, one_value("index_fill_", input, value))
+    filling = one_value("index_fill_", input, value)
+    return _index_fill(input, checked_rows("index_fill", input, dim, index), index, filling)
 
 
 @op(**reduced_gradients("index_reduce"))

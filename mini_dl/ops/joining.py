@@ -152,7 +152,7 @@ def _atleast(n: int) -> Any:
     doc = f"""Each tensor with at least {n} dimension{"s" * (n > 1)}, with those of size 1 added: ``input = out{added}``
 
 Shapes: (*in) -> (*in), or {("(1)", "(1, n) or (1, 1)", "(m, n, 1), (1, n, 1) or (1, 1, 1)")[n - 1]}; several tensors -> a tuple.
-Raises: TypeError for what is not a tensor.
+Raises: TypeError for anything but a tensor.
 
 >>> torch.atleast_{n}d(torch.tensor(5)).shape
 torch.Size({shown})"""

@@ -187,8 +187,7 @@ def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
 
     They lie along `dim`, by default the first dimension of size 3.
 
-    Shapes: `input` and `other` are broadcast, with size 3 at `dim`.
-    Raises: RuntimeError unless both have size 3 there.
+    Family: linalg.cross
 
     >>> torch.cross(torch.tensor([1.0, 0.0, 0.0]), torch.tensor([0.0, 1.0, 0.0]), dim=0)
     tensor([0., 0., 1.])

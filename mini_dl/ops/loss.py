@@ -18,6 +18,7 @@ from mini_dl._checks import broadcast_shapes, type_name
 from mini_dl._dtypes import INEXACT, NARROW, Array, is_number, of_numpy, result_numpy, scalar_name
 from mini_dl._surface import namespace, public
 from mini_dl._unseen import is_unseen
+from mini_dl.autograd.inplace import check_cast
 from mini_dl.autograd.mode import mode, no_grad
 from mini_dl.autograd.primitive import op, symmetric_in
 from mini_dl.kernels.blocks import elementwise, real_floating
@@ -143,11 +144,7 @@ def huber_loss(
     if not delta > 0:
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
     difference = _difference("huber_cpu", input, target)
-    if input._array.dtype.kind in "biu":
-        raise RuntimeError(
-            f"result type {scalar_name(difference._array.dtype)} can't be cast to the desired output type "
-            f"{scalar_name(input._array.dtype)}"
-        )
+    check_cast(difference._array.dtype, input._array.dtype)
     loss = _huber(difference, delta)
     if loss._array.dtype != input._array.dtype:
         loss = loss.to(input.dtype)
@@ -354,8 +351,7 @@ def soft_margin_loss(
     x, common = input._array, broadcast_shapes(input._array.shape, target._array.shape)
     if x.dtype.kind == "b":
         raise RuntimeError("Negation, the `-` operator, on a bool tensor is not supported.")
-    if x.dtype.kind in "iu":
-        raise RuntimeError(f"result type Float can't be cast to the desired output type {scalar_name(x.dtype)}")
+    check_cast(np.dtype(np.float32), x.dtype)
     if common != x.shape:
         raise RuntimeError(f"output with shape {list(x.shape)} doesn't match the broadcast shape {list(common)}")
     return reduced_loss(-logsigmoid(input * target), reduction)

@@ -317,8 +317,7 @@ def cumsum(input: Tensor, dim: int, *, dtype: dtype | None = None, mask: Tensor 
     >>> torch.masked.cumsum(torch.tensor([1, 2, 3]), 0, mask=torch.tensor([True, False, True]))
     tensor([1, 1, 4])
     """
-    kind = input.dtype if dtype is None else dtype
-    return scans.cumsum(filled(input, mask, 0), wrap_dim(dim, input._array.ndim), dtype=kind)
+    return _along(scans.cumsum, input, dim, dtype, filled(input, mask, 0))
 
 
 @public("masked")
@@ -330,17 +329,20 @@ def cumprod(input: Tensor, dim: int, *, dtype: dtype | None = None, mask: Tensor
     >>> torch.masked.cumprod(torch.tensor([1, 2, 3]), 0, mask=torch.tensor([True, False, True]))
     tensor([1, 1, 3])
     """
-    kind = input.dtype if dtype is None else dtype
-    return scans.cumprod(filled(input, mask, 1), wrap_dim(dim, input._array.ndim), dtype=kind)
+    return _along(scans.cumprod, input, dim, dtype, filled(input, mask, 1))
+
+
+def _along(function: Callable[..., Tensor], input: Tensor, dim: int, kind: dtype | None, x: Tensor) -> Tensor:
+    """`function` of `x`, which is `input` with the hidden elements filled, along `dim`."""
+    return function(x, wrap_dim(dim, input._array.ndim), dtype=input.dtype if kind is None else kind)
 
 
 def _normalization(function: Callable[..., Tensor], hide: Callable[[Tensor, str], Any], doc: str) -> None:
     """`function` of the elements that are kept."""
 
     def normalization(input: Tensor, dim: int, *, dtype: dtype | None = None, mask: Tensor | None = None) -> Tensor:
-        kind = input.dtype if dtype is None else dtype
         x = filled(input, mask, lambda: hide(input, "amax" if hide is lowest else "amin"))
-        return function(x, wrap_dim(dim, input._array.ndim), dtype=kind)
+        return _along(function, input, dim, dtype, x)
 
     named(normalization, function.__name__, doc)
     public("masked")(normalization)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import functools
-import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from mini_dl._checks import index_of, nonnegative, sizes, spread_out, type_name
+from mini_dl._checks import index_of, int_list, nonnegative, sizes, spread_out, type_name
 from mini_dl._device import MemoryFormat
 from mini_dl._dtypes import Array, Ints, NumpyType, of_numpy
 from mini_dl._families import said_first
@@ -66,7 +65,8 @@ def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storag
     offset = offset_of(array)
     if storage_offset is not None:
         offset = index_of(storage_offset, "as_strided(): argument 'storage_offset' must be int")
-    sizes_, strides = tuple([operator.index(n) for n in size]), tuple([operator.index(n) for n in stride])
+    sizes_ = int_list(size, "as_strided(): argument 'size' (position 2)")
+    strides = int_list(stride, "as_strided(): argument 'stride' (position 3)")
     if len(sizes_) != len(strides):
         raise RuntimeError("mismatch in length of strides and shape")
     if any([s < 0 for s in strides]):

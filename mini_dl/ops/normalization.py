@@ -23,7 +23,7 @@ from mini_dl.autograd.node_names import rename
 from mini_dl.autograd.primitive import op, op_together
 from mini_dl.kernels import normalization as kernels
 from mini_dl.kernels.blocks import computed_in, real_floating
-from mini_dl.kernels.normalization import channel_norm, channel_norm_backward, row_norm, row_norm_backward
+from mini_dl.kernels.normalization import channel_norm, channel_norm_backward, row_norm, row_norm_backward, scaled
 from mini_dl.ops.joining import cat
 from mini_dl.ops.operands import accept, in_float32
 from mini_dl.tensor import Grads, Tensor, written
@@ -165,9 +165,7 @@ def _torch_layer_norm(
 ) -> Tensor:  # fmt: skip
     """``out = (input - mean) / sqrt(var + eps) * weight + bias`` with the mean and biased variance over the last dimensions.
 
-    Shapes: (*, *normalized_shape), `weight` and `bias` of shape `normalized_shape` -> the same.
-    Raises: RuntimeError unless the shape ends with `normalized_shape`, which has at least one dimension.
-    Source: Ba, Kiros and Hinton, Layer normalization, 2016, section 3.
+    Family: F.layer_norm
 
     >>> torch.layer_norm(torch.tensor([[-1.0, 1.0], [10.0, 30.0]]), (2,))
     tensor([[-1.0000,  1.0000],
@@ -264,9 +262,10 @@ def _back(out: Tensor, input: Tensor) -> Tensor:
     return out if input.ndim == 3 else out.reshape(input._array.shape)
 
 
-def _affine(input: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-    shape = (-1, *(1,) * (input.ndim - 2))
-    return input * scale.reshape(shape) + shift.reshape(shape)
+@op(input=lambda grad, scale: grad * scale, scale=lambda grad, input: grad * input, shift=lambda grad: grad)
+def _scaled(input: Array, scale: Array, shift: Array) -> Array:
+    """``input * scale + shift``, which broadcast to the shape of `input`"""
+    return scaled(input, scale, shift)
 
 
 def _check_channels(channels: int, flat: str, **parameters: Tensor | None) -> None:
@@ -357,7 +356,8 @@ def _batch_norm(
         if weight is not None:
             scale = scale * weight
         shift = -running_mean.detach() * scale
-        out = _affine(input, scale, shift if bias is None else shift + bias)
+        shape = (-1, *(1,) * (input.ndim - 2))
+        out = _scaled(input, scale.reshape(shape), (shift if bias is None else shift + bias).reshape(shape))
         return out if out._array.dtype == input._array.dtype else out.to(input.dtype), None, None
     out, mean, rstd, variance = _channel_norm(_three(input), weight, bias, 0, eps)
     if running_mean is not None:
@@ -379,7 +379,7 @@ def batch_norm(
 ) -> Tensor:  # fmt: skip
     """``out = (input - mean) / sqrt(var + eps) * weight + bias`` for each channel.
 
-    In `training`, with the mean and biased variance of the batch, towards which the running ones move by `momentum` (the
+    In `training`, with the mean and biased variance of the batch, toward which the running ones move by `momentum` (the
     variance unbiased, ``running = (1 - momentum) * running + momentum * found``); otherwise with the running ones.
 
     Shapes: (N, C, *), the other tensors (C) -> (N, C, *).
@@ -453,7 +453,7 @@ def instance_norm(
 ) -> Tensor:  # fmt: skip
     """``out = (input - mean) / sqrt(var + eps) * weight + bias`` for each channel of each sample.
 
-    Unless `use_input_stats`, with the running statistics, which otherwise move towards those found, averaged over the samples.
+    Unless `use_input_stats`, with the running statistics, which otherwise move toward those found, averaged over the samples.
 
     Shapes: (N, C, *), the other tensors (C) -> (N, C, *).
     Raises: ValueError for one element per channel while `use_input_stats`; RuntimeError for other sizes.

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._checks import also_named, index_of, type_name, wrap_dim
+from mini_dl._checks import also_named, index_of, int_list, sizes, type_name, wrap_dim
 from mini_dl._dtypes import Array, int64, scalar_name
 from mini_dl._meta import refuse_hollow
 from mini_dl._surface import function, method, named, public, tensor_method
@@ -197,8 +197,7 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
 def split_method(self: Tensor, split_size: object, dim: int = 0) -> tuple[Tensor, ...]:
     """``torch.split(self, split_size, dim)``: views of at most `split_size` elements along `dim`, or of the given sizes.
 
-    Shapes: (*in) -> parts of it, of which the last may be smaller.
-    Raises: RuntimeError for a negative size, and unless given sizes add up to that of `dim`.
+    Family: torch.split
 
     >>> torch.arange(5).split([1, 4])
     (tensor([0]), tensor([1, 2, 3, 4]))
@@ -239,7 +238,7 @@ def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) ->
         raise RuntimeError("split expects at least a 1-dimensional tensor")
     dim = wrap_dim(dim, input._array.ndim)
     n = input._array.shape[dim]
-    lengths = [operator.index(s) for s in split_sizes]
+    lengths = list(int_list(split_sizes, "split_with_sizes(): argument 'split_sizes' (position 2)"))
     if any([length < 0 for length in lengths]):
         raise RuntimeError(f"split_with_sizes expects split_sizes have only non-negative entries, but got split_sizes={lengths}")
     if sum(lengths) != n:
@@ -287,8 +286,7 @@ def unsafe_split(input: Tensor, split_size: int, dim: int = 0) -> tuple[Tensor, 
 def unsafe_chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """`chunk` whose parts may be modified: ``out[k] = input[k * s:(k + 1) * s]``, ``s = ceil(n / chunks)``
 
-    Shapes: (*in) -> parts of it along `dim`.
-    Raises: RuntimeError unless `chunks` is positive.
+    Family: torch.chunk
 
     >>> torch.unsafe_chunk(torch.arange(5), 2)
     (tensor([0, 1, 2]), tensor([3, 4]))
@@ -305,8 +303,7 @@ def unsafe_chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]
 def unsafe_split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
     """`split_with_sizes` whose parts may be modified: ``out[k] = input[s_k:s_k + split_sizes[k]]``
 
-    Shapes: (*in) -> (*in) with each of the sizes at `dim`.
-    Raises: RuntimeError unless the sizes add up to that of `dim`.
+    Family: torch.split_with_sizes
 
     >>> torch.unsafe_split_with_sizes(torch.arange(5), (1, 4))
     (tensor([0]), tensor([1, 2, 3, 4]))
@@ -344,9 +341,9 @@ def tensor_split(input: Tensor, sections: Any, dim: int = 0) -> tuple[Tensor, ..
     dim = wrap_dim(dim, input._array.ndim)
     n = input._array.shape[dim]
     if isinstance(sections, (tuple, list)):
-        bounds = [0, *[operator.index(i) for i in sections], n]
+        bounds = [0, *sizes((sections,), "tensor_split(): argument 'indices' (position 2)"), n]
     else:
-        sections = operator.index(sections)
+        sections = index_of(sections, "tensor_split(): argument 'sections' (position 2) must be int")
         if sections <= 0:
             raise RuntimeError(f"number of sections must be larger than 0, got {sections}")
         size, more = divmod(n, sections)
@@ -363,14 +360,14 @@ def _splitter(name: str, dim: int, least: int) -> None:
             raise RuntimeError(
                 f"torch.{name} requires a tensor with at least {least} dimension, but got a tensor with {ndim} dimensions!"
             )
-        if isinstance(sections, int) and not isinstance(sections, bool):
+        if isinstance(sections, (int, np.integer)) and not isinstance(sections, bool):
             n = input._array.shape[along]
             if sections <= 0 or n % sections:
                 raise RuntimeError(
                     f"torch.{name} attempted to split along dimension {along}, but the size of the dimension {n} is not "
                     f"divisible by the split_size {sections}!"
                 )
-        if isinstance(sections, bool) or not isinstance(sections, (int, tuple, list)):
+        if isinstance(sections, bool) or not isinstance(sections, (int, np.integer, tuple, list)):
             raise TypeError(
                 f"{name}() received an invalid combination of arguments - got (Tensor, {type_name(sections)}), "
                 "but expected one of:\n * (Tensor input, int sections)\n * (Tensor input, tuple of ints indices)"

@@ -269,7 +269,7 @@ def _softshrink(input: Array, lambd: float) -> Array:
 
 @public("nn.functional", out=True)
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
-    """``out = sign(input) * max(abs(input) - lambd, 0)``: towards 0 by `lambd`, and not past it.
+    """``out = sign(input) * max(abs(input) - lambd, 0)``: toward 0 by `lambd`, and not past it.
 
     Shapes: (*) -> (*).
     Raises: RuntimeError if `lambd` is negative; NotImplementedError for integers.

@@ -230,7 +230,7 @@ def _max_pool_family(n: int, example: str, with_places: str) -> None:
         return found if return_indices else found[0]
 
     formula = "``out[n, c, i] = max(input[n, c, i * stride - padding + k * dilation], k)``"
-    doc = f"""{formula} over the places `k` of a window.
+    doc = f"""{formula} over the positions `k` of a window.
 
     `i` and `k` are {INDICES[n]}. With `return_indices`, also where the maxima are in the flattened image.
 
@@ -349,8 +349,8 @@ def _means_of_windows(n: int, example: str) -> Callable[..., Tensor]:
 
     doc = f"""``out[n, c, i] = sum(input[n, c, i * stride - padding + k], k) / K`` over windows of `K` elements.
 
-    `i` and `k` are {INDICES[n]}. Padding, which is zero, counts unless `count_include_pad` is False; `divisor_override` takes the
-    place of `K`.
+    `i` and `k` are {INDICES[n]}. Padding, which is zero, counts unless `count_include_pad` is False; `divisor_override`
+    replaces `K`.
 
     Family: mean pooling {n}d
 

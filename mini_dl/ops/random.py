@@ -35,7 +35,7 @@ from mini_dl.tensor import Tensor, wrap
 def manual_seed(seed: int) -> Generator:
     """Start the default stream of random numbers from `seed`; return the generator.
 
-    Raises: RuntimeError for a number of more than 64 bits; TypeError for what is not a number.
+    Raises: RuntimeError for a number of more than 64 bits; TypeError for anything but a number.
 
     >>> _ = torch.manual_seed(7); a = torch.rand(2)
     >>> _ = torch.manual_seed(7); torch.equal(a, torch.rand(2))
@@ -396,13 +396,9 @@ def randn(*size: object, generator: Generator | None = None, names: None = None,
 
 @factory(draws=True)
 def randint(
-    low: Any = 0,
-    high: Any = NOT_GIVEN,
-    size: Sequence[int] | None = None,
-    *,
-    generator: Generator | None = None,
+    low: Any = 0, high: Any = NOT_GIVEN, size: Sequence[int] | None = None, *, generator: Generator | None = None,
     dtype: NumpyType | None,
-) -> Array:
+) -> Array:  # fmt: skip
     """Integers, each as likely, ``low <= out[i] < high``: ``randint(high, size)`` or ``randint(low, high, size)``.
 
     Family: factory
@@ -520,14 +516,9 @@ def randint_like(
 
 
 def _filled_like(
-    input: Tensor,
-    dtype: object,
-    device: DeviceLike,
-    memory_format: MemoryFormat,
-    generator: Generator | None,
-    requires_grad: bool,
-    distribution: Distribution,
-) -> Tensor:
+    input: Tensor, dtype: object, device: DeviceLike, memory_format: MemoryFormat, generator: Generator | None,
+    requires_grad: bool, distribution: Distribution,
+) -> Tensor:  # fmt: skip
     if not isinstance(input, Tensor):
         raise TypeError(f"argument 'input' must be Tensor, not {type_name(input)}")
     if any_batches():
@@ -538,14 +529,9 @@ def _filled_like(
 
 
 def _physically_like(
-    input: Tensor,
-    dtype: object,
-    device: DeviceLike,
-    memory_format: MemoryFormat,
-    generator: Generator | None,
-    requires_grad: bool,
-    distribution: Distribution,
-) -> Tensor:
+    input: Tensor, dtype: object, device: DeviceLike, memory_format: MemoryFormat, generator: Generator | None,
+    requires_grad: bool, distribution: Distribution,
+) -> Tensor:  # fmt: skip
     if is_meta(device) or (is_hollow(input._array) and device is None):
         return finished(hollow(input._array.shape, numpy_of(dtype, input._array.dtype)), requires_grad)
     contiguous = memory_format is not None and "contiguous" in str(memory_format)

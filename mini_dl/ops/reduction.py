@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 
 from mini_dl import _dtypes
-from mini_dl._checks import index_of, type_name, wrap_dim, wrap_dims
+from mini_dl._checks import check_bool, index_of, wrap_dim, wrap_dims
 from mini_dl._dtypes import FLOATING, INEXACT, Array, Ints, c_name, dtype, scalar_name, uint8
 from mini_dl._surface import NamedTensors, function, method, public, return_type
 from mini_dl.autograd.overlaps import check_operands
 from mini_dl.autograd.primitive import linear_in, not_a_tensor, op, recorded_as
 from mini_dl.kernels.blocks import in_single
-from mini_dl.kernels.sums import Dims, add_up, count, near_mean, reduce, reduced, squares, std_array
+from mini_dl.kernels.softmax import log_sum_exp_rows
+from mini_dl.kernels.sums import Dims, add_up, count, extremes, near_mean, reduce, reduced, squares, std_array, trailing
 from mini_dl.tensor import Tensor
 
 # ------------------------------------------------------------------------------------------------ arguments
@@ -30,7 +31,7 @@ def checked(name: str, input: object, keepdim: object = False) -> Tensor:
     if not isinstance(input, Tensor):
         raise not_a_tensor(name, "input", 1, input)
     if not isinstance(keepdim, builtins.bool):
-        raise TypeError(f"{name}(): argument 'keepdim' must be bool, not {type_name(keepdim)}")
+        check_bool(keepdim, f"{name}(): argument 'keepdim'")
     return input
 
 
@@ -380,12 +381,12 @@ def _extreme_gradient(grad: Tensor, input: Tensor, result: Tensor, dims: Dims, k
 
 @op(input=lambda grad, input, result, dims, keepdim, all_nan: _extreme_gradient(grad, input, result, dims, keepdim, all_nan))
 def _amax(input: Array, dims: Dims, keepdim: bool, all_nan: bool = True) -> Array:
-    return reduce(np.maximum, input, dims, keepdim)
+    return extremes(True, input, dims, keepdim)
 
 
 @op(input=lambda grad, input, result, dims, keepdim, all_nan: _extreme_gradient(grad, input, result, dims, keepdim, all_nan))
 def _amin(input: Array, dims: Dims, keepdim: bool, all_nan: bool = True) -> Array:
-    return reduce(np.minimum, input, dims, keepdim)
+    return extremes(False, input, dims, keepdim)
 
 
 def _extreme(name: str, kernel: str, reduce: Any, input: Tensor, dim: Ints, keepdim: bool) -> Tensor:
@@ -427,7 +428,7 @@ def amin(input: Tensor, dim: Ints = (), keepdim: bool = False) -> Tensor:
     )
 )
 def _amin_and_amax(input: Array, dims: Dims, keepdim: bool) -> tuple[Array, Array]:
-    return reduce(np.minimum, input, dims, keepdim), reduce(np.maximum, input, dims, keepdim)
+    return extremes(False, input, dims, keepdim), extremes(True, input, dims, keepdim)
 
 
 _both_extremes = return_type("aminmax", "min max")
@@ -641,6 +642,9 @@ def _softmax_of(grad: Tensor, input: Tensor, result: Tensor, dims: Dims, keepdim
 def _logsumexp(input: Array, dims: Dims, keepdim: bool) -> Array:
     if not input.size:
         return np.log(add_up(input, dims, keepdim))
+    if input.dtype.char in "fd" and trailing(input, dims):
+        rows = input.reshape(-1, count(input.shape, dims))
+        return log_sum_exp_rows(rows).reshape(reduced(input.shape, dims, keepdim))
     largest = np.maximum.reduce(input.real, dims, keepdims=True)
     largest = np.where(np.isfinite(largest), largest, 0)
     out = np.log(add_up(np.exp(input - largest), dims, True)) + largest

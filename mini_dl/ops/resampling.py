@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._arguments import as_float
-from mini_dl._checks import type_name
+from mini_dl._checks import check_bool, type_name
 from mini_dl._dtypes import FLOATING, HALVES, Array, Ints, Shape, scalar_name
 from mini_dl._surface import function, public
 from mini_dl.autograd.elements import by_element
@@ -73,8 +73,8 @@ def interpolate(
         raise ValueError(
             "align_corners option can only be set with the interpolating modes: linear | bilinear | bicubic | trilinear"
         )
-    if align_corners is not None and not isinstance(align_corners, bool):
-        raise TypeError(f"interpolate(): argument 'align_corners' (position 5) must be bool, not {type_name(align_corners)}")
+    if align_corners is not None:
+        check_bool(align_corners, "interpolate(): argument 'align_corners' (position 5)")
     shape = input._array.shape
     n, space = len(shape) - 2, shape[2:]
     out, factors = _wanted(space, n, size, scale_factor, mode == "area")
@@ -171,12 +171,9 @@ def _resized(input: Tensor, mode: str, out: Shape, factors: list[float] | None, 
 
 @public("nn.functional")
 def upsample(
-    input: Tensor,
-    size: Ints | None = None,
-    scale_factor: float | Sequence[float] | None = None,
-    mode: str = "nearest",
+    input: Tensor, size: Ints | None = None, scale_factor: float | Sequence[float] | None = None, mode: str = "nearest",
     align_corners: bool | None = None,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """``interpolate(input, size, scale_factor, mode, align_corners)``, under its old name, with a warning.
 
     Shapes: (N, C, *in) -> (N, C, *size).

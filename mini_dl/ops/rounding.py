@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -174,7 +175,13 @@ def nextafter(input: Array, other: Array) -> Array:
     return np.nextafter(input, other)
 
 
-@method(inplace=True, out=True)
+def _type_of_step(result: Tensor, out: Tensor, args: Sequence[object]) -> None:
+    """RuntimeError unless ``out=`` has the type of the operands."""
+    if result._array.dtype != out._array.dtype:
+        raise RuntimeError("heaviside is not yet implemented for tensors with different dtypes.")
+
+
+@method(inplace=True, out=_type_of_step)
 def heaviside(input: Tensor, values: Tensor) -> Tensor:
     """The step function: ``out = 0 if input < 0 else values if input == 0 else 1``
 

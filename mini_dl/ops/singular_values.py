@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -73,15 +74,22 @@ def _singular_values(A: Array) -> Array:
 
 def _svd_of(name: str, A: Tensor, full: bool, vectors: bool = True) -> tuple[Any, Tensor, Any]:
     matrix(name, A)
-    try:
+    with _converging(name):
         if not vectors and not (differentiates() and requires_grad(A)):
             return None, _singular_values(A), None
         U, S, Vh = _svd(A, full)
+    return U, S, Vh
+
+
+@contextlib.contextmanager
+def _converging(name: str) -> Iterator[None]:
+    """torch's LinAlgError where LAPACK does not converge, which NumPy reports by its own."""
+    try:
+        yield
     except np.linalg.LinAlgError:
         raise LinAlgError(
             f"{name}: The algorithm failed to converge because the input matrix contained non-finite values."
         ) from None
-    return U, S, Vh
 
 
 _SVD, _TorchSVD = return_type("linalg_svd", "U S Vh"), return_type("svd", "U S V")
@@ -153,6 +161,11 @@ def _pinv_gradient(grad: Tensor, A: Tensor, result: Tensor) -> Tensor:
 
 @op(A=lambda grad, A, result: _pinv_gradient(grad, A, result))
 def _pinv(A: Array, atol: Any, rtol: Any, hermitian: bool) -> Array:
+    with _converging("linalg.eigh" if hermitian else "linalg.svd"):
+        return _pseudoinverse(A, atol, rtol, hermitian)
+
+
+def _pseudoinverse(A: Array, atol: Any, rtol: Any, hermitian: bool) -> Array:
     if not A.size:
         return np.zeros((*A.shape[:-2], A.shape[-1], A.shape[-2]), A.dtype)
     if hermitian:
@@ -213,8 +226,7 @@ def pinv(
 def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
     """The pseudoinverse: ``out = linalg.pinv(input, rtol=rcond)``
 
-    Shapes: (*, m, n) -> (*, n, m).
-    Raises: RuntimeError for fewer than two dimensions, and for integers.
+    Family: linalg.pinv
 
     >>> torch.pinverse(torch.tensor([[2.0, 0.0], [0.0, 4.0]]))
     tensor([[0.5000, 0.0000],

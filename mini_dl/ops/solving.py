@@ -81,8 +81,7 @@ def inv(A: Tensor) -> Tensor:
 def inverse(input: Tensor) -> Tensor:
     """`linalg.inv`, the inverse of square matrices: ``input @ out = I``
 
-    Shapes: (*, n, n) -> (*, n, n).
-    Raises: LinAlgError, a RuntimeError, where one is singular; RuntimeError for matrices that are not square.
+    Family: linalg.inv
 
     >>> torch.inverse(torch.tensor([[2.0, 0.0], [1.0, 4.0]]))
     tensor([[ 0.5000,  0.0000],

@@ -319,9 +319,7 @@ def nanquantile(
 ) -> Tensor:
     """`quantile` of the n elements that are not NaN: ``out = sort(input)[q * (n - 1)]``
 
-    Shapes: `input` (*in), `q` a number or (k,) -> (*in) without `dim` (size 1 if `keepdim`), with k in front.
-    Raises: RuntimeError for `q` outside [0, 1], for integers, and for an empty `input`; IndexError for a dimension that it
-    lacks.
+    Family: torch.quantile
 
     >>> torch.nanquantile(torch.tensor([0.0, torch.nan, 2.0]), 0.5)
     tensor(1.)
@@ -393,8 +391,7 @@ def unique_consecutive(input: Tensor, return_inverse: bool = False, return_count
 
     On request also the run of each (`return_inverse`), and the lengths of the runs (`return_counts`).
 
-    Shapes: (*in) -> (n,), or (*in) with size n at `dim`; the inverse (*in), or (size,) with `dim`; the counts (n,).
-    Raises: IndexError for a dimension that `input` lacks; TypeError unless it is a tensor.
+    Family: torch.unique
 
     >>> torch.unique_consecutive(torch.tensor([1, 1, 2, 1]), return_counts=True)
     (tensor([1, 2, 1]), tensor([2, 1, 1]))

@@ -358,8 +358,7 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
 def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
     """``out = input.transpose(axis0, axis1)``
 
-    Shapes: (..., m, ..., n, ...) -> (..., n, ..., m, ...); a view.
-    Raises: IndexError for a dimension that `input` lacks.
+    Family: torch.transpose
 
     >>> torch.swapaxes(torch.zeros(2, 3, 4), 0, 2).shape
     torch.Size([4, 3, 2])
@@ -371,8 +370,7 @@ def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
 def swapdims(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """``out = input.transpose(dim0, dim1)``
 
-    Shapes: (..., m, ..., n, ...) -> (..., n, ..., m, ...); a view.
-    Raises: IndexError for a dimension that `input` lacks.
+    Family: torch.transpose
 
     >>> torch.swapdims(torch.zeros(2, 3, 4), 0, 2).shape
     torch.Size([4, 3, 2])

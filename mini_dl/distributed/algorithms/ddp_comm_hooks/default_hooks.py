@@ -1,4 +1,4 @@
-"""Plain hooks of `DistributedDataParallel`: the mean of gradients, as they are or in half precision on the way."""
+"""Basic hooks of `DistributedDataParallel`: the mean of gradients, optionally compressed to half precision."""
 
 from __future__ import annotations
 
