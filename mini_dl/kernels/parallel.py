@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from mini_dl._dtypes import Array
+from mini_dl._dtypes import Array, Function
 from mini_dl.kernels.blas import limit_threads
 from mini_dl.kernels.room import run
 
@@ -121,7 +121,7 @@ class _Bell:
         self.bytes[64] = False
 
 
-_either = np.logical_or.reduce
+_either: Function = np.logical_or.reduce
 LOOKS = 1 << 21
 """How often a thread looks at a bell before it sleeps: for some 0.7 ms."""
 _moment = _Bell().looks(1 << 15)

@@ -51,7 +51,7 @@ def add_up(x: Array, dims: Dims, keepdim: bool = False) -> Array:
     """
     kind = x.dtype.char
     if x.size <= 256 and kind in "fd" and x.flags.c_contiguous:
-        return np.add.reduce(x, dims, None, None, keepdim)
+        return np.add.reduce(x, dims, keepdims=keepdim)
     if kind in HALVES:
         return add_up(x.astype(np.float32), dims, keepdim).astype(x.dtype)
     if x.dtype.kind not in INEXACT:
