@@ -46,7 +46,7 @@ def listed(numbers: object) -> list[Any]:
 def wrap_dims(dim: object, ndim: int) -> tuple[int, ...]:
     """An int, a sequence of ints, or None or () for all dimensions, as distinct dims counted from the front."""
     if dim is None:
-        return tuple(range(ndim))
+        return tuple(range(ndim)) if ndim > 1 else (0,) * ndim
     if not isinstance(dim, (tuple, list)):
         return (wrap_dim(dim, ndim),) if ndim else (wrap_dim(dim, ndim),)[:0]
     if len(dim) == 0:

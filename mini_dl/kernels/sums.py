@@ -50,6 +50,8 @@ def add_up(x: Array, dims: Dims, keepdim: bool = False) -> Array:
     matters, take the dimensions in memory order and let BLAS multiply blocks of at most 8192 by ones: faster, more accurate.
     """
     kind = x.dtype.char
+    if x.size <= 256 and kind in "fd" and x.flags.c_contiguous:
+        return np.add.reduce(x, dims, keepdims=keepdim)
     if kind in HALVES:
         return add_up(x.astype(np.float32), dims, keepdim).astype(x.dtype)
     if x.dtype.kind not in INEXACT:

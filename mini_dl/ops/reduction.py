@@ -111,7 +111,10 @@ def sum(input: Tensor, dim: Ints | None = None, keepdim: bool = False, *, dtype:
     >>> torch.tensor([[1, 2], [3, 4]]).sum(0)
     tensor([4, 6])
     """
-    x = of_type(checked("sum", input, keepdim), dtype)
+    x = checked("sum", input, keepdim)
+    if dtype is None:
+        return _sum(x, wrap_dims(dim, x._array.ndim), keepdim)
+    x = x.to(dtype)
     return of_type(_sum(x, wrap_dims(dim, x._array.ndim), keepdim), dtype)
 
 

@@ -456,7 +456,9 @@ def _reversed_dims(self: Tensor) -> Tensor:
             [2, 4]])
     """
     ndim = self._array.ndim
-    if ndim not in (0, 2):
+    if ndim == 2:
+        return _permute(self, (1, 0))
+    if ndim:
         warnings.warn(
             "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is deprecated and it will throw an "
             "error in a future release. Consider `x.mT` to transpose batches of matrices or "
