@@ -70,8 +70,9 @@ def keep(values: Array, mask: Array) -> Array:
     flat, source, flat_mask = out.reshape(-1).view(bits), values.reshape(-1).view(bits), mask.reshape(-1)
 
     def choose_block(block: slice) -> None:
-        part = flat_mask[block]
-        np.multiply(source[block], part if part.dtype.kind == "b" else part != 0, flat[block])
+        part, target = flat_mask[block], flat[block]
+        np.copyto(target, part if part.dtype.kind == "b" else part != 0)
+        np.multiply(source[block], target, target)
 
     in_slices(choose_block, flat.size)
     return out
