@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from mini_dl._dtypes import HALVES, Array
-from mini_dl.kernels.blocks import BLOCK, Scratch, in_slices, ones
+from mini_dl.kernels.blocks import Scratch, in_slices, is_one_block, ones
 from mini_dl.kernels.sums import row_extremes
 
 # ------------------------------------------------------------------------------------------------ softmax
@@ -20,7 +20,7 @@ def _over_rows(kernel: Callable[..., None], *arrays: Array) -> Array:
         return _over_rows(kernel, *[a.astype(np.float32) for a in arrays]).astype(first.dtype)
     n = first.shape[-1]
     out = np.empty(first.shape, first.dtype)
-    if first.ndim == 2 and first.size <= BLOCK:
+    if first.ndim == 2 and is_one_block(first.size):
         kernel(out, *arrays)
         return out
     rows = [np.ascontiguousarray(a).reshape(-1, n) for a in arrays]
