@@ -27,7 +27,7 @@ LONGEST_RUN = 4 * BLOCK
 
 def in_slices(work: Callable[[slice], object], count: int, each: int = 1) -> None:
     """``work(slice)`` for `slices` of ``range(count)``, items of `each` elements, shared if there are many."""
-    if 0 < count * each and is_one_block(count * each):
+    if count * each and is_one_block(count * each):
         work(slice(0, count))
     else:
         share(work, slices(count, each), count * each)
