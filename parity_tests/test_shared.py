@@ -22,7 +22,7 @@ NAMES = """
     nn.functional.adaptive_avg_pool2d nn.functional.layer_norm nn.functional.rms_norm nn.functional.group_norm
     nn.functional.instance_norm nn.functional.batch_norm softmax log_softmax nn.functional.cross_entropy
     nn.functional.gelu nn.functional.silu nn.functional.relu nn.functional.scaled_dot_product_attention matmul bmm addmm
-    nn.functional.linear
+    nn.functional.linear amax amin logsumexp sigmoid
 """.split()
 
 
@@ -31,7 +31,7 @@ def tiny_pieces(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     """Make three threads share everything; gives the number of pieces of each shared kernel."""
     before, shared = mini_dl.get_num_threads(), list[int]()
     monkeypatch.setattr(parallel, "ENOUGH", 1)
-    for name in ("BLOCK", "LONGEST"):
+    for name in ("BLOCK", "LONGEST", "LONGEST_RUN"):
         monkeypatch.setattr(blocks, name, 4)
     monkeypatch.setattr(products, "LARGE", 1)
     monkeypatch.setattr(recurrent, "ENOUGH", 1)

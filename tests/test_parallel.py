@@ -29,7 +29,7 @@ def three_threads() -> Iterator[None]:
 def tiny_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything is shared, in pieces of a few elements."""
     monkeypatch.setattr(parallel, "ENOUGH", 1)
-    for name in ("BLOCK", "LONGEST"):
+    for name in ("BLOCK", "LONGEST", "LONGEST_RUN"):
         monkeypatch.setattr(blocks, name, 16)
     monkeypatch.setattr(products, "LARGE", 1)
     monkeypatch.setattr(recurrent, "ENOUGH", 1)

@@ -39,8 +39,8 @@ def reduce(ufunc: np.ufunc, x: Array, dims: Dims, keepdim: bool, kind: Any = Non
 
 
 def trailing(x: Array, dims: Dims) -> bool:
-    """Whether `dims` are the last ones and `x` is contiguous: each sum is then over neighbors in memory."""
-    return x.flags.c_contiguous and builtins.min(dims) == x.ndim - len(dims)
+    """Whether `dims`, not none, are the last ones and `x` is contiguous: each sum is then over neighbors in memory."""
+    return bool(dims) and x.flags.c_contiguous and builtins.min(dims) == x.ndim - len(dims)
 
 
 def add_up(x: Array, dims: Dims, keepdim: bool = False) -> Array:
@@ -127,7 +127,7 @@ def _columns(x: Array) -> Array:
 
 def add_up_squares(x: Array, dims: Dims, keepdim: bool) -> Array:
     """The sum of squares of real elements over `dims`."""
-    if not dims or not x.size or not trailing(x, dims):
+    if not x.size or not trailing(x, dims):
         return add_up(np.square(x), dims, keepdim)
     n = count(x.shape, dims)
     rows = x.reshape(-1, n)
@@ -146,7 +146,7 @@ def add_up_squares(x: Array, dims: Dims, keepdim: bool) -> Array:
 def extremes(largest: bool, x: Array, dims: Dims, keepdim: bool) -> Array:
     """The largest or smallest elements over `dims`. NumPy finds the place of an extreme in a row of up to 4096 floating point
     numbers in a half to a quarter of the time that the extreme itself takes."""
-    if x.dtype.char not in "fd" or not dims or not trailing(x, dims) or not 1 < count(x.shape, dims) <= 4096:
+    if x.dtype.char not in "fd" or not trailing(x, dims) or not 1 < count(x.shape, dims) <= 4096:
         return reduce(np.maximum if largest else np.minimum, x, dims, keepdim)
     rows = x.reshape(-1, count(x.shape, dims))
     return _each(functools.partial(row_extremes, largest), rows, np.empty(len(rows), x.dtype)).reshape(
