@@ -5,16 +5,16 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from mini_dl._dtypes import Array, Index, NumpyType, Shape
 from mini_dl.kernels import winograd
-from mini_dl.kernels.blocks import Scratch, copy, in_single, in_slices, slices, total_of
+from mini_dl.kernels.blocks import Scratch, copy, in_single, in_slices, number_of_pieces, slices, split, total_of
 from mini_dl.kernels.depthwise import Depthwise, Geometry as Geometry
-from mini_dl.kernels.parallel import share
+from mini_dl.kernels.parallel import get_num_threads, share
 from mini_dl.kernels.products import matmul
 
 Piece = tuple[slice, slice]
@@ -196,8 +196,12 @@ def are_many(images: int, g: Geometry, outputs: int) -> bool:
     return images * math.prod(g.out) >= 4 * outputs
 
 
-@functools.lru_cache(1024)
 def columns_of(shape: Shape, kernel: Shape, g: Geometry, outputs: int) -> Columns:
+    return _columns_of(shape, kernel, g, outputs, get_num_threads())
+
+
+@functools.lru_cache(1024)
+def _columns_of(shape: Shape, kernel: Shape, g: Geometry, outputs: int, threads: int) -> Columns:
     return Columns(shape, kernel, g, outputs)
 
 
@@ -216,7 +220,8 @@ class Columns:
         self.size = shape[0] * self.height * math.prod(g.out)
         many, width = are_many(shape[0], g, outputs), g.out[-1]
         whole = not many and self.size <= 8 * COLUMNS_IN_CACHE
-        self.pieces = [(slice(0, shape[0]), slice(0, g.out[0]))] if whole else list(self._pieces())
+        number = 1 if whole else number_of_pieces(self.size, self.size, COLUMNS_IN_CACHE, 4 * COLUMNS_IN_CACHE)
+        self.pieces = list(itertools.product(split(shape[0], number), split(g.out[0], number // max(1, shape[0]))))
         self.multiply = matmul if len(self.pieces) == 1 else np.matmul  # if the threads have no pieces, they share the products
         self.by_images = [list(pieces) for _, pieces in itertools.groupby(self.pieces, lambda piece: piece[0].start)]
         run = shape[1] * (kernel[-1] if g.dilation[-1] == 1 else 1)
@@ -225,20 +230,6 @@ class Columns:
         space = range(2, len(shape))
         self.axes = (0, *space, 1) if self.last else (1, *space, 0) if self.inner else (0, 1, *space)
         self.back = [self.axes.index(axis) for axis in range(len(shape))]
-
-    def _pieces(self) -> Iterator[Piece]:
-        """Ranges of images and of the first spatial dimension whose columns fit the cache."""
-        n, lines = self.shape[0], self.g.out[0]
-        line = self.height * math.prod(self.g.out[1:])
-        if line * lines <= COLUMNS_IN_CACHE:
-            step = COLUMNS_IN_CACHE // (line * lines)
-            for i in range(0, n, step):
-                yield slice(i, min(i + step, n)), slice(0, lines)
-        else:
-            step = max(1, COLUMNS_IN_CACHE // line)
-            for i in range(n):
-                for j in range(0, lines, step):
-                    yield slice(i, i + 1), slice(j, min(j + step, lines))
 
     def positions(self, lines: slice) -> slice:
         """`lines` of the first spatial dimension, as positions in the flattened ones."""
@@ -265,7 +256,8 @@ class Columns:
         else:
             shape, strides = (c, *k, n, *out), (steps[1], *taps, steps[0], *moves)
         filled = COLUMNS.of(shape, image.dtype)
-        copy(filled, np.ndarray(shape, image.dtype, image, 0, strides))
+        put = copy if len(self.pieces) == 1 else np.copyto
+        put(filled, np.ndarray(shape, image.dtype, image, 0, strides))
         if self.last:
             return filled.reshape(1, -1, self.height).swapaxes(1, 2)
         return filled.reshape(g.groups, self.height // g.groups, -1)

@@ -46,7 +46,7 @@ def suits(images: int, weight: Shape, dtype: NumpyType, g: Geometry) -> bool:
         and g.groups == max(g.dilation) == 1
         and min(weight[:2]) >= 16
         and min(g.padding) >= 0
-        and images * math.prod(g.out) >= 768
+        and images * math.prod(g.out) >= max(256, 4 * max(weight[:2]))
         and dtype.kind in FLOATING
     )
 
