@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import math
@@ -44,33 +45,49 @@ def conv(input: Array, weight: Array, bias: Array | None, g: Geometry) -> Array:
         out[...] = 0
     elif is_pointwise(input, kernel, g):
         matmul(by_group(weight, g)[None], grouped(input, g), grouped(out, g))
-    elif is_depthwise(weight.shape, g):
-        taps = weight.reshape(g.groups, -1, math.prod(kernel))
-        Depthwise(input.shape, kernel, g).conv(input, taps, out.reshape(n, g.groups, -1, *g.out))
-    elif winograd.suits(n, weight.shape, input.dtype, g):
-        winograd.conv(input, weight, g, out)
-    else:
-        columns = columns_of(input.shape, kernel, g, o)
-        rows, target = columns.rows_of(weight), grouped(out, g)
-        upright = np.ascontiguousarray(rows[0].T) if columns.last else None  # (C * K, O)
-
-        def multiply(piece: Piece) -> None:
-            images, lines = piece
-            matrix = columns.of(input, piece)
-            at = target[images, :, :, columns.positions(lines)]  # (n, G, O/G, L)
-            if upright is not None:  # the rows of the transposed matrix are contiguous
-                at[:, 0] = np.matmul(matrix[0].T, upright).reshape(len(at), at.shape[-1], o).swapaxes(1, 2)
-            elif at.shape[-1] < FEW_ROWS or columns.inner:
-                sides = columns.sides(at)
-                sides[...] = columns.multiply(rows, matrix).reshape(sides.shape)
-            else:
-                stacked = matrix.reshape(*matrix.shape[:2], len(at), at.shape[-1]).transpose(2, 0, 1, 3)
-                np.matmul(rows[None], stacked, out=at)
-
-        share(multiply, columns.pieces, columns.size)
+    elif not _conv_by_transforms(input, weight, g, out):
+        _conv_by_columns(input, weight, g, out)
     if bias is not None:
         out += bias.reshape(o, *[1] * len(kernel))
     return out
+
+
+def _conv_by_transforms(input: Array, weight: Array, g: Geometry, out: Array) -> bool:
+    """Whether `out` was written by a method that suits. What is infinite or NaN would spread further than it should."""
+    kernel = weight.shape[2:]
+    try:
+        if is_depthwise(weight.shape, g):
+            taps = weight.reshape(g.groups, -1, math.prod(kernel))
+            Depthwise(input.shape, kernel, g).conv(input, taps, out.reshape(len(out), g.groups, -1, *g.out))
+        elif winograd.suits(len(input), weight.shape, input.dtype, g):
+            winograd.conv(input, weight, g, out)
+        else:
+            return False
+    except FloatingPointError:
+        return False
+    return True
+
+
+def _conv_by_columns(input: Array, weight: Array, g: Geometry, out: Array) -> None:
+    o = len(weight)
+    columns = columns_of(input.shape, weight.shape[2:], g, o)
+    rows, target = columns.rows_of(weight), grouped(out, g)
+    upright = np.ascontiguousarray(rows[0].T) if columns.last else None  # (C * K, O)
+
+    def multiply(piece: Piece) -> None:
+        images, lines = piece
+        matrix = columns.of(input, piece)
+        at = target[images, :, :, columns.positions(lines)]  # (n, G, O/G, L)
+        if upright is not None:  # the rows of the transposed matrix are contiguous
+            at[:, 0] = np.matmul(matrix[0].T, upright).reshape(len(at), at.shape[-1], o).swapaxes(1, 2)
+        elif at.shape[-1] < FEW_ROWS or columns.inner:
+            sides = columns.sides(at)
+            sides[...] = columns.multiply(rows, matrix).reshape(sides.shape)
+        else:
+            stacked = matrix.reshape(*matrix.shape[:2], len(at), at.shape[-1]).transpose(2, 0, 1, 3)
+            np.matmul(rows[None], stacked, out=at)
+
+    share(multiply, columns.pieces, columns.size)
 
 
 @in_single
@@ -81,11 +98,12 @@ def conv_input(output: Array, weight: Array, shape: Shape, g: Geometry) -> Array
     if is_pointwise(output, kernel, g) and shape[2:] == g.out:
         return matmul(by_group(weight, g).swapaxes(1, 2)[None], grouped(output, g)).reshape(shape)
     o = len(weight) // g.groups
-    if is_depthwise(weight.shape, g):
-        taps = weight.reshape(g.groups, o, math.prod(kernel))
-        return Depthwise(shape, kernel, g).conv_input(output.reshape(len(output), g.groups, o, *g.out), taps)
-    if winograd.suits(len(output), weight.shape, output.dtype, g):
-        return winograd.conv_input(output, weight, shape, g)
+    with contextlib.suppress(FloatingPointError):
+        if is_depthwise(weight.shape, g):
+            taps, given = weight.reshape(g.groups, o, math.prod(kernel)), output.reshape(len(output), g.groups, o, *g.out)
+            return Depthwise(shape, kernel, g).conv_input(given, taps).reshape(shape)
+        if winograd.suits(len(output), weight.shape, output.dtype, g):
+            return winograd.conv_input(output, weight, shape, g)
     many = are_many(len(output), g, len(weight))
     if max(g.stride) == 1 and 2 * c >= o and many:  # the mirrored kernel, over the padded output
         ends = [d * (k - 1) for d, k in zip(g.dilation, kernel)]
@@ -140,11 +158,12 @@ def conv_weight(input: Array, output: Array, shape: Shape, g: Geometry) -> Array
     kernel = shape[2:]
     if 0 in input.shape or 0 in output.shape or 0 in shape:
         return np.zeros(shape, input.dtype)
-    if is_depthwise(shape, g):
-        given = output.reshape(len(output), g.groups, -1, *g.out)
-        return Depthwise(input.shape, kernel, g).conv_weight(input, given).reshape(shape)
-    if winograd.suits(len(input), shape, input.dtype, g):
-        return winograd.conv_weight(input, output, shape, g)
+    with contextlib.suppress(FloatingPointError):
+        if is_depthwise(shape, g):
+            given = output.reshape(len(output), g.groups, -1, *g.out)
+            return Depthwise(input.shape, kernel, g).conv_weight(input, given).reshape(shape)
+        if winograd.suits(len(input), shape, input.dtype, g):
+            return winograd.conv_weight(input, output, shape, g)
     if is_pointwise(input, kernel, g) and shape[0] * shape[1] <= 64 * math.prod(g.out):  # else adding up products takes longer
         left, right = grouped(output, g), grouped(input, g).swapaxes(2, 3)
         images = slices(len(input), max(input[0].size, output[0].size))
@@ -177,8 +196,8 @@ def is_pointwise(array: Array, kernel: Shape, g: Geometry) -> bool:
 
 
 def is_depthwise(weight: Shape, g: Geometry) -> bool:
-    """Whether each output channel sees exactly one of several input channels."""
-    return weight[1] == 1 < g.groups
+    """Whether each output channel sees exactly one of several input channels, in one or two dimensions."""
+    return weight[1] == 1 < g.groups and len(weight) <= 4
 
 
 def by_group(weight: Array, g: Geometry) -> Array:

@@ -16,7 +16,7 @@ import math
 import numpy as np
 
 from mini_dl._dtypes import FLOATING, Array, NumpyType, Shape
-from mini_dl.kernels.blocks import Scratch, copy, number_of_pieces, split, total_of
+from mini_dl.kernels.blocks import Scratch, check_finite, copy, number_of_pieces, split, total_of
 from mini_dl.kernels.depthwise import Geometry
 from mini_dl.kernels.parallel import share
 from mini_dl.kernels.products import matmul
@@ -90,6 +90,7 @@ def conv_weight(input: Array, output: Array, shape: Shape, g: Geometry) -> Array
         return np.matmul(spread.swapaxes(1, 2)[:, None], planes.swapaxes(1, 2))
 
     found = total_of(product, *form.pieces(len(input), g.out, max(shape[0], form.phases * shape[1])))
+    check_finite(found)
     return matmul(found.reshape(-1, shape[0] * shape[1]).T, form.of_kernel).reshape(shape)
 
 
@@ -184,6 +185,7 @@ class Form:
         product = FIRST.of((*planes.shape[:3], kernel.shape[3]), planes.dtype)
         np.matmul(planes.swapaxes(1, 2), kernel, product.swapaxes(1, 2))
         found = _transformed(product.reshape(self.size, -1), self.of_outputs, SECOND)
+        check_finite(found)
         part = out[images, :, s * TILE * lines.start : s * TILE * lines.stop]
         n, m, h, w = part.shape
         whole = FIRST.of((n, tiles[0], TILE, s, tiles[1], TILE, s, m), planes.dtype)
