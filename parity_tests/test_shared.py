@@ -40,11 +40,11 @@ def tiny_pieces(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     monkeypatch.setattr(winograd, "FEW_TILES", 1)
     inner = parallel._Crew.share
     monkeypatch.setattr(parallel._Crew, "share", lambda *args: shared.append(len(args[2])) or inner(*args))
-    convolution.columns_of.cache_clear()
+    convolution._columns_of.cache_clear()
     mini_dl.set_num_threads(3)
     yield shared
     mini_dl.set_num_threads(before)
-    convolution.columns_of.cache_clear()
+    convolution._columns_of.cache_clear()
 
 
 @pytest.mark.parametrize("entry", [entry for entry in adapter.entries() if repr(entry) in NAMES], ids=repr)

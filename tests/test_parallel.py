@@ -36,7 +36,7 @@ def tiny_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(convolution, "COLUMNS_IN_CACHE", 64)
     monkeypatch.setattr(winograd, "TRANSFORMED_IN_CACHE", 1)
     monkeypatch.setattr(winograd, "FEW_TILES", 1)
-    convolution.columns_of.cache_clear()
+    convolution._columns_of.cache_clear()
 
 
 def test_every_piece_is_done_once_and_by_several_threads() -> None:

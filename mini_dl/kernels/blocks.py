@@ -276,6 +276,13 @@ def copy(target: Array, source: Array) -> None:
     in_slices(lambda piece: np.copyto(target[piece], source[piece]), len(target), target.size // max(1, len(target)))
 
 
+def check_finite(array: Array) -> None:
+    """FloatingPointError if a number of a contiguous array is infinite or NaN, or their sum is: one pass, in the cache."""
+    flat = array.reshape(-1)
+    if not np.isfinite(flat @ ones(len(flat), array.dtype)):
+        raise FloatingPointError
+
+
 @functools.lru_cache(64)
 def ones(n: int, dtype: NumpyType) -> Array:
     """Ones, to sum rows and columns by matrix products: 2 to 6 times faster than ``add.reduce``. Read only."""
