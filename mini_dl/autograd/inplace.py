@@ -116,8 +116,9 @@ def fresh(input: Array) -> Array:
     return input if input is mode.spare else np.array(input, order="C")
 
 
-def written_by(ufunc: np.ufunc, primitive: Any = None) -> Callable[[Function], Function]:
-    """Mark a function that is `ufunc` on floating point arrays: threads share it, and its in-place version needs no temporary.
+def written_by(ufunc: np.ufunc, primitive: Any = None, entirely: bool = False) -> Callable[[Function], Function]:
+    """Mark a function that is `ufunc` on floating point arrays, or on all (`entirely`): threads share it, and its in-place version
+    needs no temporary.
 
     `primitive` is the one that the function calls last; if gradients do not need its `input`, no copy of it is made.
     """
@@ -127,7 +128,7 @@ def written_by(ufunc: np.ufunc, primitive: Any = None) -> Callable[[Function], F
         if primitive is not None:
             function.op = primitive.op
         if hasattr(function, "op"):
-            is_shared(function.op, ufunc)
+            is_shared(function.op, ufunc, entirely)
         return function
 
     return decorate
@@ -142,7 +143,7 @@ def overwritten_by(ufunc: np.ufunc, target: Tensor, args: tuple[object, ...]) ->
         or target._inference
         or not array.flags.writeable
         or 0 in array.strides
-        or (mode.enabled and (target._edge is not None or target._base is not None))
+        or (mode.enabled and needs_grad(target))
     ):
         return False
     if not args:
@@ -152,7 +153,7 @@ def overwritten_by(ufunc: np.ufunc, target: Tensor, args: tuple[object, ...]) ->
         if isinstance(other, Tensor):
             if at_work.anywhere:
                 return False
-            if mode.enabled and (other._edge is not None or other._base is not None):
+            if mode.enabled and needs_grad(other):
                 return False
             tensor, other = other, other._array
             if (array.base is not None or other.base is not None) and may_share(array, other) and meets(target, tensor):
