@@ -121,3 +121,23 @@ def test_both_lengths_of_ctc_are_tensors_or_neither_is(torch, rng, lengths):
     given = [torch.tensor([n, n]) if one == "tensor" else one for one, n in zip(lengths, (5, 2))]
     log_probs, targets = rng(5, 2, 4).log_softmax(-1), torch.ones(2, 2, dtype=torch.int64)
     return outcome(lambda: torch.nn.functional.ctc_loss(log_probs, targets, *given))
+
+
+CASTS: dict[str, Callable[..., Any]] = {
+    "copy_": lambda torch, z: torch.ones(2).copy_(z),
+    "float": lambda torch, z: z.float(),
+    "to an integer": lambda torch, z: z.to(torch.int64),
+    "to bool": lambda torch, z: z.bool(),
+    "tensor": lambda torch, z: torch.as_tensor(z, dtype=torch.float64),
+    "fill_": lambda torch, z: torch.zeros(2).fill_(z[0]),
+    "a parameter": lambda torch, z: torch.nn.Linear(1, 2).bias.data.copy_(z),
+    "an index": lambda torch, z: torch.zeros(2).__setitem__(slice(None), z),
+    "a gradient": lambda torch, z: torch.autograd.grad(((x := torch.ones(2, requires_grad=True)) * z).abs().sum(), x),
+    "a recorded write": lambda torch, z: (torch.ones(2, requires_grad=True) * 1).copy_(z),
+}
+
+
+@twin
+@pytest.mark.parametrize("call", CASTS)
+def test_lost_imaginary_parts_are_warned_of(torch, rng, call):
+    return CASTS[call](torch, rng(2, dtype="complex64"))

@@ -12,8 +12,17 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._checks import check_fits
-from mini_dl._dtypes import INEXACT, Array, Function, NumpyType, castable, is_number, result_numpy, scalar_name
+from mini_dl._checks import check_fits, without_imaginary_parts
+from mini_dl._dtypes import (
+    INEXACT,
+    Array,
+    Function,
+    NumpyType,
+    castable,
+    is_number,
+    result_numpy,
+    scalar_name,
+)
 from mini_dl._families import said_first
 from mini_dl._meta import is_hollow
 from mini_dl.autograd.forwards import is_shared
@@ -117,8 +126,8 @@ def fresh(input: Array) -> Array:
 
 
 def written_by(ufunc: np.ufunc, primitive: Any = None, entirely: bool = False) -> Callable[[Function], Function]:
-    """Mark a function that is `ufunc` on floating point arrays, or on all (`entirely`): threads share it, and its in-place version
-    needs no temporary.
+    """Mark a function that is `ufunc` on floating point arrays, or on all (`entirely`): threads share it, and its version in
+    place needs no temporary.
 
     `primitive` is the one that the function calls last; if gradients do not need its `input`, no copy of it is made.
     """
@@ -273,12 +282,17 @@ def overwrite(target: Tensor, result: Tensor, own_result: bool = False) -> None:
     edge = edge_of(result) if recorded else None
     if not (at_work.anywhere and at_work.put(target, result)):
         check_memory(array)
-        mode.run(np.copyto, array, result._array, "unsafe")
+        copy_into(array, result._array)
     count_write(target)
     if recorded:
         rebase(target, edge)
         if own_result:
             adopt(target, edge)
+
+
+def copy_into(target: Array, source: Array) -> None:
+    """Cast `source` into memory. UserWarning where imaginary parts are lost."""
+    mode.run(np.copyto, target, without_imaginary_parts(source, target.dtype), "unsafe")
 
 
 def rebase(target: Tensor, edge: Edge | None) -> None:

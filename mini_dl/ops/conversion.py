@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl import _dtypes
-from mini_dl._checks import check_bool, type_name
+from mini_dl._checks import check_bool, type_name, without_imaginary_parts
 from mini_dl._device import (
     DeviceLike,
     MemoryFormat,
@@ -122,6 +122,8 @@ def cast(input: Tensor, target: NumpyType) -> Tensor:
     """`input` itself if it has type `target`, else a copy of that type."""
     if input._array.dtype == target:
         return input
+    if input._array.dtype.kind == "c" and target.kind not in "cb":
+        without_imaginary_parts(input._array, target)
     return _cast(input if target.kind in INEXACT or is_unseen(input) else wrap(input._array), target)  # integers have no history
 
 
