@@ -13,11 +13,11 @@ from mini_dl._device import (
     MemoryFormat,
     channels_last,
     channels_last_3d,
+    check_memory_format,
     compiled_without,
     contiguous_format,
     device,
     is_meta,
-    memory_format,
     preserve_format,
 )
 from mini_dl._dtypes import (
@@ -201,8 +201,7 @@ def asked_of_to(*args: object, **kwargs: object) -> tuple[DeviceLike, dtype | No
     for flag in ("non_blocking", "copy"):
         check_bool(given.get(flag, False), f"to(): argument '{flag}'")
     order = given.get("memory_format")
-    if order is not None and not isinstance(order, memory_format):
-        raise TypeError(f"to(): argument 'memory_format' must be torch.memory_format, not {type_name(order)}")
+    check_memory_format("to", order)
     if like is not None:
         where, target = like.device, like.dtype
     return where, target, given.get("non_blocking", False), given.get("copy"), order
