@@ -501,7 +501,7 @@ def as_generator(value: object) -> Any:
     return value if isinstance(value, Generator) else NotImplemented
 
 
-def as_memory_format(value: object) -> Any:
+def as_memory_format(value: object) -> object:
     return value if isinstance(value, memory_format) else NotImplemented
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._checks import index_of, nonnegative, sizes, type_name
-from mini_dl._device import DeviceLike, Layout, MemoryFormat, is_meta
+from mini_dl._device import DeviceLike, Layout, MemoryFormat, check_memory_format, is_meta
 from mini_dl._dtypes import FLOATING, Array, NumpyType, TypeLike
 from mini_dl._leaving import Block
 from mini_dl._meta import hollow, is_hollow
@@ -521,6 +521,7 @@ def _filled_like(
 ) -> Tensor:  # fmt: skip
     if not isinstance(input, Tensor):
         raise TypeError(f"argument 'input' must be Tensor, not {type_name(input)}")
+    check_memory_format("rand_like", memory_format)
     if any_batches():
         rest = dtype, device, memory_format, generator, False, distribution
         found = drawn_from(lambda one: _physically_like(one, *rest), (input,), like=True)

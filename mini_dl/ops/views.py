@@ -38,7 +38,7 @@ def place(input: Array, look: Callable[..., Any], args: tuple[Any, ...], shape: 
 # ------------------------------------------------------------------------------------------------ another shape
 
 
-@view(input=lambda grad: grad)  # the engine sums back to the input's shape
+@view(input=lambda grad, input_shape: grad if input_shape else grad.sum())  # to other shapes the engine sums
 def _expand(input: Array, shape: tuple[int, ...]) -> Array:
     # like np.broadcast_to, but writable: parts of the result without repeated elements may be written to
     if not input.flags.writeable:
