@@ -15,6 +15,8 @@ from mini_dl.kernels.blocks import Scratch, as_single, in_single, in_slices, one
 from mini_dl.kernels.parallel import get_num_threads, share
 
 Dims = tuple[int, ...]
+IN_DOUBLE = 16384
+"""Up to how many elements of float32 a variance and its mean are computed in float64."""
 
 # ------------------------------------------------------------------------------------------------ arguments
 
@@ -166,7 +168,7 @@ def row_extremes(largest: bool, rows: Array) -> Array:
 def squares(x: Array, dims: Dims, keepdim: bool, divisor: float) -> Array:
     """The sum of squared distances from the mean, divided by `divisor`; of half precision in single."""
     n = count(x.shape, dims)
-    if x.dtype.char == "f" and x.size <= 16384:  # in double, so that the mean of equal elements is exactly their value
+    if x.dtype.char == "f" and x.size <= IN_DOUBLE:  # in double, so that the mean of equal elements is exactly their value
         apart = x.astype(np.float64)
         apart -= reduce(np.add, apart, dims, True) / n
         return np.divide(add_up_squares(apart, dims, keepdim), divisor).astype(np.float32)
@@ -187,8 +189,11 @@ def add_up_sizes(x: Array, dims: Dims) -> Array:
 
 
 def near_mean(input: Array, dims: Dims, keepdim: bool) -> Array:
-    """The mean, corrected by the mean of the distances from it: exact up to the last rounding."""
+    """The mean, corrected by the mean of the distances from it, or in double: exact up to the last rounding."""
     x = as_single(input)
+    if x.dtype.char == "f" and x.size <= IN_DOUBLE:
+        total = reduce(np.add, x.astype(np.float64), dims, keepdim)
+        return np.divide(total, count(x.shape, dims)).astype(input.dtype)
     n = x.dtype.type(count(x.shape, dims))
     mean = add_up(x, dims, True) / n
     rest = add_up(x - mean, dims, True) / n

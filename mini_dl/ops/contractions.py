@@ -119,7 +119,10 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
                 f"contracted dimensions need to match, but first has size {n} in dim {first[i]} "
                 f"and second has size {m} in dim {second[i]}"
             )
-        a, b = (a, b.sum(db, keepdim=True)) if n == 1 else (a.sum(da, keepdim=True), b)  # a size of 1 expands
+        if n == 1:  # which expands
+            b = b.sum(db, keepdim=True, dtype=b.dtype)
+        else:
+            a = a.sum(da, keepdim=True, dtype=a.dtype)
     kept_a = [d for d in range(a.ndim) if d not in dims_a]
     kept_b = [d for d in range(b.ndim) if d not in dims_b]
     shape = [a.shape[d] for d in kept_a] + [b.shape[d] for d in kept_b]
