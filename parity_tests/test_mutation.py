@@ -108,22 +108,53 @@ def test_units_that_fail_without_a_mutant_are_not_asked(found: mapping.Map) -> N
 
 def test_the_units_of_a_line_come_first_then_those_of_its_function_and_file(found: mapping.Map) -> None:
     assert running.selected(found, mutant(3)) == [2, 0, 3]
-    assert running.selected(found, mutant(9, function="g")) == [3, 2, 0]
-    assert running.selected(found, mutant(4)) == []  # in a function, and no unit runs it
-    assert running.selected(found, mutant(2, at_import=True)) == [2, 0]
+    assert running.selected(found, mutant(9, function="g")) == [3, 2]
+    assert running.selected(found, mutant(4)) == [0, 2, 3]  # no unit runs it, but some run its function
+    assert running.selected(found, mutant(30, function="h")) == []
+    assert running.selected(found, mutant(30, at_import=True, function="")) == [2, 3, 0]
 
 
 def test_batches_take_turns_between_rows_and_tests_and_limit_each(found: mapping.Map) -> None:
-    batches = running.batches_of(found, [2, 0, 3], set())
+    batches = running.batches_of(found, mutant(3), [2, 0, 3], set())
     assert [[unit for unit, _ in batch] for batch in batches] == [["op|a|float64"], ["t.py::x", "t.py::y"]]
-    assert batches[0][0][1] == pytest.approx(26)
-    assert running.batches_of(found, [2, 0], {"t.py::x"}) == [[("op|a|float64", pytest.approx(26))]]
+    assert batches[0][0][1] == pytest.approx(36)
+    assert running.batches_of(found, mutant(3), [2, 0], {"t.py::x"}) == [[("op|a|float64", pytest.approx(36))]]
     assert units.group("op|a|float64") == "op" and units.group("t.py::x") == "t.py"
+
+
+def test_rows_of_the_function_and_of_main_types_come_first() -> None:
+    names = ["op|a|float64", "op|a|float32", "op|f|float64", "op|f|float32", "module|B|float64", "op|b|float64"]
+    made = mapping.Map()
+    made.add({"units": [(name, None, 0.1) for name in names], "lines": {}})
+    assert running.rows_in_order(made, Mutant("x/ops/a.py", 0, (1, 1), (1, 1), False, "", "", "", "_f"), [0, 1, 2, 3, 4, 5]) == [
+        2, 3, 0, 5, 4, 1,
+    ]  # fmt: skip
+    assert running.rows_in_order(made, Mutant("x/nn/a.py", 0, (1, 1), (1, 1), False, "", "", "", "_g"), [0, 1, 4]) == [4, 0, 1]
+
+
+def test_files_of_which_most_is_asked_come_first_and_a_few_tests_of_each() -> None:
+    made = mapping.Map()
+    made.add({"units": [(f"a.py::{i}", None, 0.1) for i in range(40)] + [("b.py::0", None, 0.1)], "lines": {}})
+    first, *_, last = running.tests_in_order(made, [*range(12), 40])
+    assert first == [*range(8), 40] and last == [8, 9, 10, 11]
 
 
 def test_lines_added_since_a_reference() -> None:
     diff = "+++ b/mini_dl/a.py\n@@ -3 +3,2 @@ def f\n+x\n+y\n@@ -9,2 +10,0 @@\n-z\n+++ /dev/null\n@@ -1,5 +0,0 @@\n"
     assert command.lines_of(diff) == {"mini_dl/a.py": {3, 4}}
+
+
+def test_changes_that_read_the_same_are_told_apart_and_found_again_when_lines_move(source: str) -> None:
+    file = mutants.ROOT / source
+    file.write_text("def f(a):\n    return -a - -a\n")
+    mutants.mutants_of.cache_clear()
+    signs = [m for m in mutants.mutants_of(source) if m.kind == "sign"]
+    assert [(m.before, m.nth) for m in signs] == [("-a", 0), ("-a", 1)]
+    rows = [command.row_of(running.Result(m, "survived")) for m in signs]
+    file.write_text("\n\n" + file.read_text())
+    mutants.mutants_of.cache_clear()
+    moved = [m for m in mutants.mutants_of(source) if m.kind == "sign"]
+    assert [command.identity(row) for row in rows] == [(*m.key, m.nth) for m in moved] and moved[0].line == rows[0]["line"] + 2
 
 
 # ------------------------------------------------------------------------------------------------ planting
@@ -207,7 +238,7 @@ def test_the_score_counts_neither_equivalents_nor_what_was_not_asked(monkeypatch
         for i, status in enumerate(statuses)
     ]
     monkeypatch.setattr(accepted, "accepted", lambda: {("a.py", "f3", "sign", "-x", "x"): "x is zero there"})
-    report = command.report_of(rows, command.parser().parse_args([]), {})
+    report = command.report_of(rows, command.asked(command.parser().parse_args([])), {})
     assert report["score"] == 0.75 and report["counts"]["equivalent"] == 1
     assert report["counts"]["no test selected"] == 1 and report["counts"]["survived"] == 0
     assert command.summary(report).endswith("score 75.0% of those that are not equivalent")

@@ -1,16 +1,20 @@
-"""Which units touch which line: found once per state of the tree by running every unit under coverage, and kept in a file.
+"""Which units touch which line: found once per state of the tree under coverage, and kept in files.
 
-The same run is the clean baseline: a unit that fails without a mutant is never asked.
+Tests are run, at most `ENOUGH` seconds of a file. Of the rows of an entry of torch's tables the first samples of its main type
+are, which takes a minute for all: what other samples and types touch beside is chosen by the function (`running.selected`).
+The same run is the clean baseline of the tests: one that fails without a mutant is never asked.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib
 import os
 import pickle
 import pkgutil
 import time
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +24,11 @@ from parity_tests.mutation import server, units
 from parity_tests.mutation.server import CACHE, ROOT, Say
 
 LATE = ("onnx", "tensorboard", "viz", "models", "textbook", "compat")
-ROWS_TOGETHER = 24
+ROWS_TOGETHER = 60
+ENOUGH = 90.0
+"""Seconds of the processor for the tests of a file, under coverage; tests that come later are not asked."""
+SAMPLES, ERRORS = 0.3, 0.1
+"""Seconds of the processor for the samples of an entry, and for its wrong calls."""
 RUNNERS = ("adapter", "bridge", "compare", "forwards", "judging", "ledger", "mapped", "modules", "ops", "optimizers")
 
 
@@ -32,6 +40,8 @@ class Map:
     seconds: list[float] = field(default_factory=list)
     lines: dict[str, dict[int, int]] = field(default_factory=dict)
     failing: dict[str, str] = field(default_factory=dict)
+    sizes: Counter[str] = field(default_factory=Counter)
+    """How many units each group has."""
 
     def touching(self, file: str, lines: Iterable[int]) -> list[int]:
         """The numbers of the units that run one of these lines, cheapest first."""
@@ -48,6 +58,7 @@ class Map:
             if why:
                 self.failing[unit] = why
             self.units.append(unit)
+            self.sizes[units.group(unit)] += 1
             self.seconds.append(seconds)
         passing = sum(1 << i for i, (_, why, _) in enumerate(part["units"]) if not why)
         for file, lines in part["lines"].items():
@@ -91,13 +102,17 @@ def key_of(chunk: list[str], sources: str) -> str:
 
 
 def chunks_of() -> list[list[str]]:
-    """All units, in parts that one process runs: some rows, or the tests of a file."""
+    """All units, in parts that one process runs: the rows of some entries, or the tests of a file."""
     rows: list[str] = []
     for trial in server.trials([None], _list_rows, 1):
         rows = trial.said[0].get("rows", [])
         if not rows:
             raise RuntimeError(f"torch's tables could not be read: {trial.said}")
-    return [rows[i : i + ROWS_TOGETHER] for i in range(0, len(rows), ROWS_TOGETHER)] + [[file] for file in units.test_files()]
+    entries: dict[str, list[str]] = {}
+    for row in rows:
+        entries.setdefault(row.rpartition("|")[0], []).append(row)
+    parts = [list(entries.values())[i : i + ROWS_TOGETHER] for i in range(0, len(entries), ROWS_TOGETHER)]
+    return [[row for entry in part for row in entry] for part in parts] + [[file] for file in units.test_files()]
 
 
 def _list_rows(_: None, say: Say) -> None:
@@ -126,20 +141,41 @@ def _map_part(job: tuple[Path, list[str]], say: Say) -> None:
         found.append((unit, why, seconds))
 
     if units.is_row(chunk[0]):
-        for unit in chunk:
-            begins(unit)
-            began = time.process_time()
-            try:
-                why = units.run_row(unit)
-            except Exception as error:
-                why = f"{type(error).__name__}: {error}"
-            ended(unit, why, time.process_time() - began)
+        for entry in dict.fromkeys(unit.rpartition("|")[0] for unit in chunk):
+            rows = [unit for unit in chunk if unit.rpartition("|")[0] == entry]
+            watch.switch_context(" ".join(str(chunk.index(row)) for row in rows))
+            seconds = _begin_row(rows[0])
+            found += [(row, None, seconds) for row in rows]
     else:
-        units.run_tests(chunk, units.Watcher(begins, ended), stop=False)
+        watcher = units.Watcher(begins, ended)
+        watcher.until = ENOUGH
+        units.run(chunk, watcher, stop=False)
     watch.stop()
     from mini_dl.files.replacing import rewrite  # here, in a child: its parent must not have the library
 
     rewrite(file, pickle.dumps({"units": found, "lines": _lines(watch.get_data())}))
+
+
+def _begin_row(row: str) -> float:
+    """Run the first samples of a row, and the wrong calls of its entry; the seconds it took."""
+    from parity_tests import modules, ops, optimizers, tables
+
+    kind, name, dtype = row.split("|")
+    runners: dict[str, Any] = {"op": ops, "module": modules, "optimizer": optimizers}
+    began = time.process_time()
+    with contextlib.suppress(Exception):
+        for _ in tables.outcomes_of(kind, name, dtype):
+            if time.process_time() - began > SAMPLES:
+                break
+    taken = time.process_time() - began
+    with contextlib.suppress(Exception):
+        entry, until = tables.entry_of(kind, name), time.process_time() + ERRORS
+        for error in entry.error_samples():
+            with contextlib.suppress(Exception):
+                runners[kind].check_refusal(entry, error)
+            if time.process_time() > until:
+                break
+    return taken
 
 
 def _lines(data: Any) -> dict[str, dict[int, int]]:
@@ -148,7 +184,7 @@ def _lines(data: Any) -> dict[str, dict[int, int]]:
     for path in data.measured_files():
         lines: dict[int, int] = {}
         for line, contexts in data.contexts_by_lineno(path).items():
-            bits = sum(1 << int(context) for context in set(contexts) if context.isdigit())
+            bits = sum(1 << int(unit) for context in set(contexts) if context != "import" for unit in context.split())
             if bits:
                 lines[line] = bits
         if lines:

@@ -6,7 +6,7 @@ import functools
 import importlib
 import os
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -17,12 +17,16 @@ from parity_tests.mutation.server import Say
 
 STATUSES = ("killed", "timeout", "survived", "undecided", "no test selected", "error")
 KILLED, TIMEOUT, SURVIVED, UNDECIDED, UNSELECTED, ERROR = STATUSES
+NOTICED = (KILLED, TIMEOUT)
 FEW = 20
-"""A line that fewer units touch is also tried with those of its function, and then of its file: what is computed once and kept
+"""A line that fewer tests run is also tried with those of its function, and then of its file: what is computed once and kept
 belongs to the unit that came first.
 """
-SIZES = (12, 30, 40, 120, 200, 400)
-"""How many units are tried before others: of rows, then of tests, then of rows again."""
+ROWS = (8, 30, 100, 10**9)
+FILES, OF_A_FILE = (3, 6, 12), 8
+"""How many rows are tried before some tests, and of how many files how many tests before further rows."""
+KINDS = {"nn": "module", "optim": "optimizer"}
+"""Which of torch's tables speaks of a folder; for the others its ops."""
 
 
 @dataclass
@@ -56,45 +60,69 @@ def spans(file: str) -> dict[str, tuple[int, int]]:
 
 
 def selected(found: Map, mutant: Mutant) -> list[int]:
-    """The units that may notice a mutant: those that run its line, and if they are few, some that run its function or file."""
-    first, last = mutant.lines
-    own = found.touching(mutant.file, range(first, last + 1))
-    own = own or found.touching(mutant.file, range(mutant.statement[0], mutant.statement[1] + 1))
-    if not own and not mutant.at_import:
-        return []
+    """The units that may notice a mutant: rows that run its function, tests that run its line, and if these are few, some that
+    run its function or file.
+    """
+    around, file = spans(mutant.file).get(mutant.function, (0, 0)), found.lines.get(mutant.file, {})
+    own = found.touching(mutant.file, span(mutant.lines)) or found.touching(mutant.file, span(mutant.statement))
+    near = found.touching(mutant.file, span(around))
+    if not near and not own:
+        if not mutant.at_import:
+            return []
+        own = found.touching(mutant.file, file)
     chosen = dict.fromkeys(own)
-    first, last = spans(mutant.file).get(mutant.function, (0, 0))
-    for wider in (range(first, last + 1), found.lines.get(mutant.file, {})):
-        room = FEW - len(chosen) if own else None
-        if room is None or room > 0:
-            chosen.update(dict.fromkeys([unit for unit in found.touching(mutant.file, wider) if unit not in chosen][:room]))
-        if chosen and not own:
-            break
+    chosen.update(dict.fromkeys(unit for unit in near if units.is_row(found.units[unit])))
+    tests = sum(not units.is_row(found.units[unit]) for unit in chosen)
+    for wider in (near, found.touching(mutant.file, file)):
+        more = [unit for unit in wider if unit not in chosen and not units.is_row(found.units[unit])][: max(0, FEW - tests)]
+        chosen.update(dict.fromkeys(more))
+        tests += len(more)
     return list(chosen)
 
 
-def batches_of(found: Map, chosen: list[int], excluded: set[str]) -> list[list[tuple[str, float]]]:
-    """Rows and tests by turns, each cheapest first and from all groups; a few first, then more."""
-    rows = [u for u in chosen if units.is_row(found.units[u]) and found.units[u] not in excluded]
-    tests = [u for u in chosen if not units.is_row(found.units[u]) and found.units[u] not in excluded]
-    queues, batches = [deque(by_turns(found, rows)), deque(by_turns(found, tests))], []
-    for turn, size in enumerate([*SIZES, 10**9, 10**9]):
-        queue = queues[turn % 2]
-        batch = [queue.popleft() for _ in range(min(size, len(queue)))]
-        if turn % 2:
-            batch.sort(key=lambda u: units.group(found.units[u]))  # a file is collected once
-        if batch:
-            batches.append([(found.units[u], 20 + 20 * found.seconds[u]) for u in batch])
-    return batches
+def span(lines: tuple[int, int]) -> range:
+    return range(lines[0], lines[1] + 1)
 
 
-def by_turns(found: Map, chosen: list[int]) -> list[int]:
-    """One unit of each group, then the next of each: what is alike is not tried first."""
-    groups: dict[str, list[int]] = {}
-    for unit in sorted(chosen, key=found.seconds.__getitem__):
-        groups.setdefault(units.group(found.units[unit]), []).append(unit)
-    place = {unit: i for members in groups.values() for i, unit in enumerate(members)}
-    return sorted(chosen, key=lambda unit: (place[unit], found.seconds[unit]))
+def batches_of(found: Map, mutant: Mutant, chosen: list[int], excluded: set[str]) -> list[list[tuple[str, float]]]:
+    """Rows and tests by turns: a few first, then more."""
+    asked = [unit for unit in chosen if found.units[unit] not in excluded]
+    rows = deque(rows_in_order(found, mutant, [unit for unit in asked if units.is_row(found.units[unit])]))
+    tests = tests_in_order(found, [unit for unit in asked if not units.is_row(found.units[unit])])
+    batches = []
+    for size, more in zip(ROWS, tests):
+        batches += [[rows.popleft() for _ in range(min(size, len(rows)))], more]
+    return [[(found.units[unit], limit_of(found.seconds[unit])) for unit in batch] for batch in batches if batch]
+
+
+def limit_of(seconds: float) -> float:
+    """How long a unit may run that took so long under coverage."""
+    return 30 + 20 * seconds
+
+
+def rows_in_order(found: Map, mutant: Mutant, rows: list[int]) -> list[int]:
+    """First the entries that have the function's name or are of the folder's table, in their main type, the cheapest first."""
+    name = mutant.function.split(".")[0].strip("_").lower()
+    table = next((KINDS[part] for part in mutant.file.split("/") if part in KINDS), "op")
+    seen, order = Counter[str](), dict[int, tuple[bool, int, bool, float]]()
+    for row in sorted(rows):  # in the order of the table, where the main type of an entry comes first
+        kind, entry, _ = found.units[row].split("|")
+        order[row] = not (name and name in entry.lower()), seen[entry], kind != table, found.seconds[row]
+        seen[entry] += 1
+    return sorted(rows, key=order.__getitem__)
+
+
+def tests_in_order(found: Map, tests: list[int]) -> list[list[int]]:
+    """Parts of the tests. First come files of which many tests are asked: a file is collected as a whole."""
+    files: dict[str, list[int]] = {}
+    for test in sorted(tests, key=found.seconds.__getitem__):
+        files.setdefault(units.group(found.units[test]), []).append(test)
+    names, parts = deque(sorted(files, key=lambda name: -len(files[name]) / found.sizes[name] ** 0.5)), []
+    for number in FILES:
+        few = [names.popleft() for _ in range(min(number, len(names)))]
+        parts.append([test for name in few for test in files[name][:OF_A_FILE]])
+    tried = {test for part in parts for test in part}
+    return [*parts, [test for name in files for test in files[name] if test not in tried]]
 
 
 # ------------------------------------------------------------------------------------------------ in a process of its own
@@ -134,17 +162,7 @@ def attempt(job: Job, say: Say) -> None:
             os._exit(0)
 
     for batch in job.batches:
-        names = [unit for unit, _ in batch]
-        if not units.is_row(names[0]):
-            units.run_tests(names, units.Watcher(begins, ended), stop=True)
-            continue
-        for unit in names:
-            begins(unit)
-            try:
-                why = units.run_row(unit)
-            except Exception as error:
-                why = f"{type(error).__name__}: {error}"
-            ended(unit, why, 0.0)
+        units.run([unit for unit, _ in batch], units.Watcher(begins, ended))
     say(survived=True, ran=ran, seconds=time.process_time())
 
 
@@ -152,12 +170,13 @@ def attempt(job: Job, say: Say) -> None:
 
 
 class Runner:
-    """Runs mutants. The map is the clean baseline; a test that kills is checked once more without a mutant and, if it came
-    after others, with the mutant alone.
+    """Runs mutants. What kills is checked once more without a mutant and, if it is a test that came after others, with the
+    mutant alone.
     """
 
     def __init__(self, found: Map, budget: float, workers: int) -> None:
         self.found, self.budget, self.workers = found, budget, workers
+        self.limits = {unit: limit_of(seconds) for unit, seconds in zip(found.units, found.seconds)}
         self.sound: dict[str, bool] = {"import": True}
         self.waiting: deque[Job] = deque()
         self.held: dict[str, list[Result]] = {}
@@ -174,36 +193,38 @@ class Runner:
             yield from self._heard(trial)
 
     def _job(self, mutant: Mutant, excluded: set[str]) -> Job:
-        return Job(mutant, batches_of(self.found, self.chosen[mutant], excluded), self.budget, excluded)
+        return Job(mutant, batches_of(self.found, mutant, self.chosen[mutant], excluded), self.budget, excluded)
 
     def _heard(self, trial: server.Trial) -> Iterator[Result]:
         job: Job = trial.job
         if job.mutant is None:
             unit = job.batches[0][0][0]
-            self.sound[unit] = "survived" in trial.said[-2 if trial.ending == "done" else -1]
+            self.sound[unit] = any("survived" in message for message in trial.said)
             for result in self.held.pop(unit, []):
                 yield from self._settled(result)
             return
         result = result_of(trial, len(self.chosen[job.mutant]))
-        if job.alone and result.status != KILLED:  # it failed for what ran before it
+        if job.alone and result.status not in NOTICED:  # it failed for what ran before it
             self.waiting.append(self._job(job.mutant, job.excluded))
-        elif result.status == KILLED and not job.alone and result.ran > 1 and not units.is_row(result.unit):
+        elif result.status in NOTICED and not job.alone and result.ran > 1 and not units.is_row(result.unit):
             without = {*job.excluded, result.unit}
-            self.waiting.appendleft(Job(job.mutant, [[(result.unit, 120.0)]], self.budget, without, alone=True))
+            self.waiting.appendleft(
+                Job(job.mutant, [[(result.unit, self.limits[result.unit])]], self.budget, without, alone=True)
+            )
         else:
             yield from self._settled(result)
 
     def _settled(self, result: Result) -> Iterator[Result]:
         """A result whose unit is known to pass without a mutant; others are held back until it is known."""
         unit = result.unit
-        if result.status != KILLED or units.is_row(unit) or self.sound.get(unit):
+        if result.status not in NOTICED or self.sound.get(unit):
             yield result
         elif unit in self.sound:  # it fails without a mutant, too
             unsound = {name for name, sound in self.sound.items() if not sound}
             self.waiting.append(self._job(result.mutant, unsound))
         else:
             if unit not in self.held:
-                self.waiting.appendleft(Job(None, [[(unit, 120.0)]], 600.0))
+                self.waiting.appendleft(Job(None, [[(unit, self.limits[unit])]], 600.0))
             self.held.setdefault(unit, []).append(result)
 
 

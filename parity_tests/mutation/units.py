@@ -43,19 +43,13 @@ def group(unit: str) -> str:
     return unit.split("|")[0] if is_row(unit) else unit.split("::")[0]
 
 
-def run_row(unit: str) -> str | None:
-    """Why a row of torch's tables fails; None if it passes."""
-    from parity_tests import tables
-
-    kind, name, dtype = unit.split("|")
-    return tables.complaint(kind, name, dtype)
-
-
 class Watcher:
     """A plugin of pytest: tells of each test when it begins and whether it failed."""
 
     def __init__(self, begins: Callable[[str], None], ended: Callable[[str, str | None, float], None]) -> None:
         self.begins, self.ended = begins, ended
+        self.until = float("inf")
+        """After so many seconds of the processor, no further test is begun."""
         self.why: str | None = None
         self.running = ""
 
@@ -67,6 +61,8 @@ class Watcher:
             return (yield)
         finally:
             self.ended(item.nodeid, self.why, time.process_time() - began)
+            if time.process_time() > self.until:
+                item.session.shouldstop = "the time is over"
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         if report.failed and self.why is None:
@@ -104,3 +100,20 @@ def run_tests(tests: list[str], watcher: Watcher, stop: bool) -> int:
     if status not in (0, 1, 5):
         raise RuntimeError(f"pytest ended with {status}")
     return status
+
+
+def run(names: list[str], watcher: Watcher, stop: bool = True) -> None:
+    """Run rows, or else tests; the watcher is told of each."""
+    if not is_row(names[0]):
+        run_tests(names, watcher, stop)
+        return
+    from parity_tests import tables
+
+    for unit in names:
+        watcher.begins(unit)
+        began = time.process_time()
+        try:
+            why = tables.complaint(*unit.split("|"))
+        except Exception as error:
+            why = f"{type(error).__name__}: {error}"
+        watcher.ended(unit, why, time.process_time() - began)
