@@ -27,7 +27,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from parity_tests.mutation import accepted, mapping, running, server
+from parity_tests.mutation import accepted, mapping, names, running, server
 from parity_tests.mutation.mutants import Mutant, mutants_of
 from parity_tests.mutation.server import ROOT
 
@@ -116,7 +116,7 @@ def asked(options: argparse.Namespace) -> dict[str, Any]:
     return {"paths": options.paths, "sample": options.sample, "seed": options.seed, "since": options.since}
 
 
-def report_of(rows: list[dict[str, Any]], question: dict[str, Any], baseline: dict[str, str]) -> dict[str, Any]:
+def report_of(rows: list[dict[str, Any]], question: dict[str, Any]) -> dict[str, Any]:
     reasons = accepted.accepted()
     for row in rows:
         row["accepted"] = (
@@ -129,7 +129,6 @@ def report_of(rows: list[dict[str, Any]], question: dict[str, Any], baseline: di
         "asked": question,
         "counts": {**{status: counts[status] for status in running.STATUSES}, "equivalent": len(rows) - len(counted)},
         "score": sum(counts[status] for status in running.NOTICED) / len(counted) if counted else None,
-        "failing without a mutant": baseline,
         "mutants": sorted(rows, key=lambda row: (row["file"], row["line"], row["kind"], row["before"], row["after"], row["nth"])),
     }
 
@@ -160,7 +159,8 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--since", default="main", metavar="COMMIT", help="without PATH and --sample: the lines changed since")
     found.add_argument("--again", action="store_true", help="those of the last run that were not killed")
     found.add_argument("--resume", action="store_true", help="go on with a run that was broken off: leave out what it has tried")
-    found.add_argument("--partly", action="store_true", help="ask only the units that are mapped already")
+    found.add_argument("--coverage", action="store_true", help="find the units by a run of all tests, not by names")
+    found.add_argument("--partly", action="store_true", help="with --coverage: ask only the units that are mapped already")
     found.add_argument("--budget", type=float, default=60.0, help="seconds of the processor for one mutant")
     found.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     found.add_argument("--json", type=Path, default=ROOT / "report" / "mutation.json")
@@ -181,18 +181,17 @@ def main(arguments: list[str] | None = None) -> int:
     if not mutants:
         return 0
     server.preload()
-    found = mapping.mapped(options.workers, options.partly)
-    print(
-        f"{len(found.units)} units, {len(found.failing)} are not asked: they fail without a mutant, or are not mapped", flush=True
-    )
+    selection: running.Selection = names.ByNames()
+    if options.coverage:
+        selection = mapping.ByCoverage(mapping.mapped(options.workers, options.partly))
     report: dict[str, Any] = {}
     began, rows = time.monotonic(), list[dict[str, Any]]()
-    for result in running.Runner(found, options.budget, options.workers).results(mutants):
+    for result in running.Runner(selection, options.budget, options.workers).results(mutants):
         rows.append(row_of(result))
         place = f"{len(rows)} of {len(mutants)}, {time.monotonic() - began:.0f} s"
         print(f"{place}: {result.status}: {result.mutant} {result.unit} ({result.ran} of {result.selected})", flush=True)
         tried = {identity(row) for row in rows}
-        report = report_of([*rows, *(row for row in before if identity(row) not in tried)], question, found.failing)
+        report = report_of([*rows, *(row for row in before if identity(row) not in tried)], question)
         write(report, options.json)
     open_ = [row for row in report["mutants"] if row["status"] in OPEN and not row["accepted"]]
     for row in open_:

@@ -8,28 +8,41 @@ The same run is the clean baseline of the tests: one that fails without a mutant
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import importlib
 import os
 import pickle
 import pkgutil
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from parity_tests.mutation import server, units
+from parity_tests.mutation.mutants import Mutant, functions_of
 from parity_tests.mutation.server import CACHE, ROOT, Say
 
 LATE = ("onnx", "tensorboard", "viz", "models", "textbook", "compat")
 ROWS_TOGETHER = 60
-ENOUGH = 90.0
+ENOUGH = 30.0
 """Seconds of the processor for the tests of a file, under coverage; tests that come later are not asked."""
 SAMPLES, ERRORS = 0.3, 0.1
 """Seconds of the processor for the samples of an entry, and for its wrong calls."""
 RUNNERS = ("adapter", "bridge", "compare", "forwards", "judging", "ledger", "mapped", "modules", "ops", "optimizers")
+
+
+FEW = 20
+"""A line that fewer tests run is also tried with those of its function, and then of its file: what is computed once and kept
+belongs to the unit that came first.
+"""
+ROWS = (8, 30, 100, 10**9)
+FILES, OF_A_FILE = (3, 6, 12), 8
+"""How many rows are tried before some tests, and of how many files how many tests before further rows."""
+KINDS = {"nn": "module", "optim": "optimizer"}
+"""Which of torch's tables speaks of a folder; for the others its ops."""
 
 
 @dataclass
@@ -103,22 +116,11 @@ def key_of(chunk: list[str], sources: str) -> str:
 
 def chunks_of() -> list[list[str]]:
     """All units, in parts that one process runs: the rows of some entries, or the tests of a file."""
-    rows: list[str] = []
-    for trial in server.trials([None], _list_rows, 1):
-        rows = trial.said[0].get("rows", [])
-        if not rows:
-            raise RuntimeError(f"torch's tables could not be read: {trial.said}")
     entries: dict[str, list[str]] = {}
-    for row in rows:
+    for row in units.rows():
         entries.setdefault(row.rpartition("|")[0], []).append(row)
     parts = [list(entries.values())[i : i + ROWS_TOGETHER] for i in range(0, len(entries), ROWS_TOGETHER)]
     return [[row for entry in part for row in entry] for part in parts] + [[file] for file in units.test_files()]
-
-
-def _list_rows(_: None, say: Say) -> None:
-    from parity_tests import tables
-
-    say(rows=["|".join(row) for row in tables.rows()])
 
 
 def _map_part(job: tuple[Path, list[str]], say: Say) -> None:
@@ -203,3 +205,83 @@ def import_everything() -> None:
             except ImportError:
                 continue
     import parity_tests.tables  # noqa: F401
+
+
+# ------------------------------------------------------------------------------------------------ selection
+
+
+@functools.cache
+def spans(file: str) -> dict[str, tuple[int, int]]:
+    return functions_of(file)
+
+
+def selected(found: Map, mutant: Mutant) -> list[int]:
+    """The units that may notice a mutant: rows that run its function, tests that run its line, and if these are few, some that
+    run its function or file.
+    """
+    around, file = spans(mutant.file).get(mutant.function, (0, 0)), found.lines.get(mutant.file, {})
+    own = found.touching(mutant.file, span(mutant.lines)) or found.touching(mutant.file, span(mutant.statement))
+    near = found.touching(mutant.file, span(around))
+    if not near and not own:
+        if not mutant.at_import:
+            return []
+        own = found.touching(mutant.file, file)
+    chosen = dict.fromkeys(own)
+    chosen.update(dict.fromkeys(unit for unit in near if units.is_row(found.units[unit])))
+    tests = sum(not units.is_row(found.units[unit]) for unit in chosen)
+    for wider in (near, found.touching(mutant.file, file)):
+        more = [unit for unit in wider if unit not in chosen and not units.is_row(found.units[unit])][: max(0, FEW - tests)]
+        chosen.update(dict.fromkeys(more))
+        tests += len(more)
+    return list(chosen)
+
+
+def span(lines: tuple[int, int]) -> range:
+    return range(lines[0], lines[1] + 1)
+
+
+class ByCoverage:
+    """The units that run the line or function of a mutant: rows and tests by turns, a few first, then more."""
+
+    def __init__(self, found: Map) -> None:
+        self.found = found
+        self.limits = {unit: 30 + 20 * seconds for unit, seconds in zip(found.units, found.seconds)}
+
+    def limit(self, unit: str) -> float:
+        """How long a unit may run that took so long under coverage."""
+        return self.limits[unit]
+
+    def batches(self, mutant: Mutant, excluded: set[str]) -> list[list[str]]:
+        found = self.found
+        asked = [unit for unit in selected(found, mutant) if found.units[unit] not in excluded]
+        rows = deque(rows_in_order(found, mutant, [unit for unit in asked if units.is_row(found.units[unit])]))
+        tests = tests_in_order(found, [unit for unit in asked if not units.is_row(found.units[unit])])
+        batches = []
+        for size, more in zip(ROWS, tests):
+            batches += [[rows.popleft() for _ in range(min(size, len(rows)))], more]
+        return [[found.units[unit] for unit in batch] for batch in batches if batch]
+
+
+def rows_in_order(found: Map, mutant: Mutant, rows: list[int]) -> list[int]:
+    """First the entries that have the function's name or are of the folder's table, in their main type, the cheapest first."""
+    name = mutant.function.split(".")[0].strip("_").lower()
+    table = next((KINDS[part] for part in mutant.file.split("/") if part in KINDS), "op")
+    seen, order = Counter[str](), dict[int, tuple[bool, int, bool, float]]()
+    for row in sorted(rows):  # in the order of the table, where the main type of an entry comes first
+        kind, entry, _ = found.units[row].split("|")
+        order[row] = not (name and name in entry.lower()), seen[entry], kind != table, found.seconds[row]
+        seen[entry] += 1
+    return sorted(rows, key=order.__getitem__)
+
+
+def tests_in_order(found: Map, tests: list[int]) -> list[list[int]]:
+    """Parts of the tests. First come files of which many tests are asked: a file is collected as a whole."""
+    files: dict[str, list[int]] = {}
+    for test in sorted(tests, key=found.seconds.__getitem__):
+        files.setdefault(units.group(found.units[test]), []).append(test)
+    names, parts = deque(sorted(files, key=lambda name: -len(files[name]) / found.sizes[name] ** 0.5)), []
+    for number in FILES:
+        few = [names.popleft() for _ in range(min(number, len(names)))]
+        parts.append([test for name in few for test in files[name][:OF_A_FILE]])
+    tried = {test for part in parts for test in part}
+    return [*parts, [test for name in files for test in files[name] if test not in tried]]

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from parity_tests.mutation import server
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 ROWS = {"test_sweep.py", "test_modules.py", "test_optimizers.py"}
 """Files that run torch's tables, whose rows are units of their own."""
@@ -32,6 +34,21 @@ def test_files() -> list[str]:
     found = [path for folder in ("parity_tests", "tests") for path in sorted((ROOT / folder).glob("test_*.py"))]
     found.sort(key=lambda path: "twins" not in path.name)
     return [str(path.relative_to(ROOT)) for path in found if path.name not in ROWS | ABOUT_OTHER_THINGS]
+
+
+def rows() -> list[str]:
+    """The rows of torch's tables, of each entry those of its main type first."""
+    for trial in server.trials([None], _list_rows, 1):
+        if found := trial.said[0].get("rows"):
+            return list(found)
+        raise RuntimeError(f"torch's tables could not be read: {trial.said}")
+    return []
+
+
+def _list_rows(_: None, say: server.Say) -> None:
+    from parity_tests import tables
+
+    say(rows=["|".join(row) for row in tables.rows()])
 
 
 def is_row(unit: str) -> bool:
