@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import json
 import os
 import signal
 import sys
@@ -276,6 +277,20 @@ def test_the_score_counts_neither_equivalents_nor_what_was_not_asked(monkeypatch
     assert report["score"] == 0.75 and report["counts"]["equivalent"] == 1
     assert report["counts"]["no test selected"] == 1 and report["counts"]["survived"] == 0
     assert command.summary(report).endswith("score 75.0% of those that are not equivalent")
+
+
+def test_a_run_is_kept_with_what_it_left_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [
+        {"file": "a.py", "function": "f", "kind": "sign", "before": name, "after": "x", "nth": 0, "line": 1, "status": status}
+        for name, status in (("-x", "survived"), ("-y", "killed"))
+    ]
+    monkeypatch.setattr(command, "LAST", tmp_path / "last.json")
+    question = {"paths": [], "sample": 2, "seed": 3, "since": "main"}
+    command.write({**command.report_of(rows, question), "when": "then"}, tmp_path / "run.json")
+    assert command.main(["--keep", "--json", str(tmp_path / "run.json")]) == 0
+    kept = json.loads((tmp_path / "last.json").read_text())
+    assert kept["when"] == "then" and kept["asked"] == question and kept["score"] == 0.5
+    assert [row["before"] for row in kept["mutants"]] == ["-x"]
 
 
 def test_the_ledger_of_equivalents_is_strict() -> None:

@@ -33,6 +33,7 @@ from parity_tests.mutation.server import ROOT
 
 SCOPE = ("ops", "nn", "optim", "autograd", "_*", "kernels", "serialization.py", "utils/data")
 """What the score speaks of, below ``mini_dl/``."""
+LAST = Path(__file__).with_name("last.json")
 OPEN = (running.SURVIVED, running.UNDECIDED, running.UNSELECTED, running.ERROR)
 
 
@@ -143,6 +144,11 @@ def write(report: dict[str, Any], file: Path) -> None:
     os.replace(new, file)
 
 
+def last_of(report: dict[str, Any]) -> dict[str, Any]:
+    """What is kept of a report in the repository: all but the mutants that are killed."""
+    return {**report, "mutants": [row for row in report["mutants"] if row["status"] not in running.NOTICED]}
+
+
 def summary(report: dict[str, Any]) -> str:
     counts, score = report["counts"], report["score"]
     parts = ", ".join(f"{number} {status}" for status, number in counts.items() if number)
@@ -161,6 +167,7 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--resume", action="store_true", help="go on with a run that was broken off: leave out what it has tried")
     found.add_argument("--coverage", action="store_true", help="find the units by a run of all tests, not by names")
     found.add_argument("--partly", action="store_true", help="with --coverage: ask only the units that are mapped already")
+    found.add_argument("--keep", action="store_true", help="keep the counts of the last run, and what it left open, in last.json")
     found.add_argument("--budget", type=float, default=60.0, help="seconds of the processor for one mutant")
     found.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     found.add_argument("--json", type=Path, default=ROOT / "report" / "mutation.json")
@@ -171,7 +178,10 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     if old := accepted.outdated(accepted.accepted()):
         raise SystemExit("accepted.toml: no such mutants: " + "; ".join(old))
-    last = json.loads(options.json.read_text(encoding="utf-8")) if options.again or options.resume else {}
+    last = json.loads(options.json.read_text(encoding="utf-8")) if options.again or options.resume or options.keep else {}
+    if options.keep:
+        write(last_of({**report_of(last["mutants"], last["asked"]), "when": last["when"]}), LAST)
+        return 0
     question, before = last.get("asked", asked(options)), last.get("mutants", [])
     mutants = chosen(options)
     if options.resume:

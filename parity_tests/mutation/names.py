@@ -96,18 +96,19 @@ class Sources:
 
     def reached(self, mutant: Mutant, downward: bool) -> dict[str, int]:
         """The names through which a mutant may be noticed, with the number of steps. `downward` begins with what the definition
-        mentions: it is a rule for that, which a decorator keeps.
+        mentions: it is a rule for that, which a decorator keeps; and with its file.
         """
         start = self.around(mutant)
         steps = {start: 0}
         found = {name.strip("_"): 0 for name in (*mutant.function.split("."), start[1])}
         if downward:
             steps |= {used: 1 for name in self.mentions[start] for used in self._meant(start[0], name)}
+            steps |= {other: 2 for _, other in self.lines[mutant.file]}
             found |= {name.strip("_"): 1 for name in (*self.mentions[start], Path(mutant.file).stem)}
-        waiting = list(steps)
+        waiting, first = list(steps), len(steps)
         for definition in waiting:
             for user in sorted(self.used_by[definition]):
-                if user not in steps and len(steps) < MANY:
+                if user not in steps and len(waiting) < MANY + first:
                     steps[user] = steps[definition] + 1
                     waiting.append(user)
         for definition, step in steps.items():
@@ -185,15 +186,18 @@ def tests_for(reached: dict[str, int], file: str) -> list[str]:
     return sorted((test for test in order if order[test] > 0.01), key=lambda test: (-order[test], test))
 
 
-def rows_for(reached: dict[str, int], rows: list[str]) -> list[str]:
-    """The rows of entries with these names, in the main type of each before others; then one of each of some others."""
+def rows_for(reached: dict[str, int], rows: list[str], refusal: bool) -> list[str]:
+    """The rows of entries with these names, the nearest first, each in its main type before others; a refusal is noticed in
+    float32, where the wrong calls are.
+    """
     seen, order = Counter[str](), dict[str, tuple[int, int]]()
     for row in rows:
-        entry = row.rpartition("|")[0]
+        entry, _, dtype = row.rpartition("|")
         name = entry.split("|")[1].partition(":")[0].split(".")[-1].strip("_")
         step = reached.get(name, reached.get(name[:-1]))  # k0 and k1 are made of one name
         if step is not None:
-            order[row] = min(seen[entry], 1), step
+            late = min(seen[entry], 1) if not refusal else int(dtype != "float32")
+            order[row] = step + 2 * late, step
         seen[entry] += 1
     return sorted(order, key=order.__getitem__)
 
@@ -219,5 +223,5 @@ class ByNames:
 
     def _found(self, mutant: Mutant, downward: bool, without: set[str]) -> tuple[list[str], list[str]]:
         names = self.sources.reached(mutant, downward)
-        found = rows_for(names, self.rows)[:MOST], tests_for(names, mutant.file)[:MOST]
+        found = rows_for(names, self.rows, mutant.before.startswith("raise"))[:MOST], tests_for(names, mutant.file)[:MOST]
         return [row for row in found[0] if row not in without], [test for test in found[1] if test not in without]

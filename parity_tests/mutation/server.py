@@ -27,7 +27,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CACHE = ROOT / ".mutation"
-SILENCE = 600.0
+SILENCE = 200.0
 MEMORY = 12 << 30
 OWN = ("mini_dl", "parity_tests", "tests", "scripts", "programs", "docs")
 IMPORTED = (
