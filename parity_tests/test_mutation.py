@@ -227,6 +227,12 @@ def act(job: str, say: Any) -> None:
         server.limit(0.2)
         while True:
             pass
+    elif job == "computes":
+        until = time.process_time() + 0.3
+        while time.process_time() < until:
+            pass
+    elif job == "sleeps":
+        time.sleep(600)
     elif job == "crashes":
         os.kill(os.getpid(), signal.SIGSEGV)
     elif job == "leaves a process":
@@ -251,6 +257,13 @@ def test_endings_are_told_apart(job: str, status: str) -> None:
     (trial,) = server.trials([job], act, 1)
     trial.job = running.Job(mutant(3), [], 1.0)
     assert running.result_of(trial).status == status
+
+
+def test_only_what_sleeps_is_ended_for_its_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "SILENCE", 0.0)
+    monkeypatch.setattr(server, "LOOK", 0.05)
+    trials = {trial.job: trial.ending for trial in server.trials(["computes", "sleeps"], act, 2)}
+    assert trials == {"computes": "done", "sleeps": "timeout"}
 
 
 def test_jobs_may_be_added_while_others_run_and_nothing_is_left_behind() -> None:

@@ -24,7 +24,7 @@ MANY = 80
 TEXT_OF_NAMES = re.compile(r"[\w.:]+|[a-z0-9]*_[\w. ]+")
 LIMIT = 60.0
 """Seconds of the processor for a unit: a row, or a test with all its parameters."""
-MOST = 60
+MOST, NEAR = 60, 2
 SIZES = slice(0, 6), slice(6, 24), slice(24, 2 * MOST)
 """How many rows, and how many tests, are tried together."""
 Definition = tuple[str, str]
@@ -199,7 +199,8 @@ def rows_for(reached: dict[str, int], rows: list[str], refusal: bool) -> list[st
             late = min(seen[entry], 1) if not refusal else int(dtype != "float32")
             order[row] = step + 2 * late, step
         seen[entry] += 1
-    return sorted(order, key=order.__getitem__)
+    nearest = min([step for _, step in order.values()], default=0)
+    return sorted((row for row in order if order[row][1] <= nearest + NEAR), key=order.__getitem__)
 
 
 class ByNames:
