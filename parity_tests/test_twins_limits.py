@@ -127,3 +127,107 @@ def test_a_recurrent_network_takes_inputs_of_its_own_type(torch, rng, kind):
 def test_sizes_of_blocks_that_stand_for_no_blocks(torch, rng):
     from_torch = importlib.import_module(f"{torch.__name__}.nn.attention.flex_attention")
     return from_torch._DEFAULT_SPARSE_BLOCK_SIZE, from_torch._LARGE_SPARSE_BLOCK_SIZE
+
+
+def functional(torch):
+    return torch.nn.functional
+
+
+REFUSED = {
+    "ranks of a target": lambda m, r: functional(m).cosine_embedding_loss(r(2, 3), r(2, 3), m.ones(2, 1)),
+    "ranks of a target of one pair": lambda m, r: functional(m).cosine_embedding_loss(r(2, 3), r(2, 3), m.ones(())),
+    "the size of a variance": lambda m, r: functional(m).gaussian_nll_loss(r(2, 3), r(2, 3), m.ones(2, 2)),
+    "the shape of a mask": lambda m, r: m.nn.MultiheadAttention(4, 2)(*[r(3, 2, 4)] * 3, attn_mask=m.zeros(3, 4)),
+    "the rank of a query": lambda m, r: m.nn.MultiheadAttention(4, 2)(r(1, 3, 2, 4), r(3, 2, 4), r(3, 2, 4)),
+    "a comparison with a text": lambda m, r: m.isclose(r(2), "2"),
+    "equality with a number": lambda m, r: m.equal(r(2), 2),
+    "a window of complex numbers": lambda m, r: m.hann_window(3, dtype=m.complex64),
+    "rows of another matrix": lambda m, r: m.ormqr(r(3, 2), r(2), r(4, 2)),
+    "no chunks": lambda m, r: m.chunk(r(3), 0),
+    "fewer than no chunks": lambda m, r: m.chunk(r(3), -1),
+    "chunks of a number": lambda m, r: m.unsafe_chunk(m.tensor(1.0), 1),
+    "a transposed convolution with mirrors": lambda m, r: m.nn.ConvTranspose1d(1, 1, 2, padding_mode="reflect"),
+    "out of another type": lambda m, r: m.linalg.cholesky_ex(m.eye(2), out=(m.empty(2, 2, dtype=m.int32), m.empty(()))),
+    "out of a larger type": lambda m, r: m.max(r(2, 2), 0, out=(m.empty(2, dtype=m.float64), m.empty(2, dtype=m.int64))),
+    "an argument that is not there": lambda m, r: m.func.grad(lambda a: a.sum(), argnums=1)(r(2)),
+    "an argument before the first": lambda m, r: m.func.grad(lambda a: a.sum(), argnums=-2)(r(2)),
+    "numbers of tries that are integers": lambda m, r: m.binomial(m.tensor([3]), m.tensor([0.5])),
+    "a factor that is no function": lambda m, r: m.optim.lr_scheduler.MultiplicativeLR(m.optim.SGD([r(1, grad=True)], 0.1), 2),
+    "a place beyond the end": lambda m, r: m.nn.Sequential(m.nn.ReLU()).insert(2, m.nn.ReLU()),
+    "a place before the start": lambda m, r: m.nn.Sequential(m.nn.ReLU()).insert(-2, m.nn.ReLU()),
+    "a bias of another size": lambda m, r: m.conv_tbc(r(4, 2, 3), r(2, 3, 5), r(4)),
+    "a module that is no list": lambda m, r: m.nn.ModuleList().extend(m.nn.ReLU()),
+    "a number that is no list": lambda m, r: m.nn.ModuleList().extend(3),
+    "the sign of a complex number": lambda m, r: m.relu(m.tensor([1j])),
+    "no steps": lambda m, r: m.nn.utils.spectral_norm(m.nn.Linear(2, 2), n_power_iterations=0),
+    "more sizes than dimensions": lambda m, r: m.fft.fftn(r(3), s=(2, 2)),
+    "a layer without sizes": lambda m, r: m.nn.utils.weight_norm(m.nn.LazyLinear(2)),
+    "the largest of complex numbers": lambda m, r: m.argmax(m.tensor([1j])),
+    "less than no repeats": lambda m, r: r(2).repeat(-1),
+    "a vector that is a list": lambda m, r: m.mv(1.0, r(1)),
+    "a type of its own": lambda m, r: m.tensor([{}]),
+    "fusion while one trains": lambda m, r: m.nn.utils.fuse_conv_bn_eval(m.nn.Conv1d(1, 1, 1).eval(), m.nn.BatchNorm1d(1)),
+    "shapes between which nothing lies": lambda m, r: m.lerp(r(2), r(3), 0.5),
+    "a weight of another shape": lambda m, r: m.lerp(r(2), r(2), r(3)),
+    "a source of another rank": lambda m, r: r(2, 2).index_copy(0, m.tensor([0]), r(2)),
+    "a quantile of another type": lambda m, r: m.quantile(r(3), m.tensor([0.5], dtype=m.float64)),
+}
+
+
+@twin
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_refused_is_refused_in_the_same_words(torch, rng, name):
+    return message(lambda: REFUSED[name](torch, rng))
+
+
+@twin
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_the_number_of_gradients_that_a_function_returns(torch, rng, count):
+    class Twice(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, a, b):
+            return a + b
+
+        @staticmethod
+        def backward(ctx, grad):
+            return (grad, grad, None)[:count] if count < 3 else (grad, grad, grad)
+
+    return outcome(lambda: Twice.apply(rng(2, grad=True), rng(2, grad=True)).sum().backward())
+
+
+@twin
+@pytest.mark.parametrize("factor", [1, 2])
+@pytest.mark.parametrize("shape", [(1, 4, 1, 1), (4, 4, 2), (1, 2, 2), (1, 4, 2), (4, 1, 1, 2)])
+@pytest.mark.parametrize("name", ["pixel_shuffle", "pixel_unshuffle", "channel_shuffle"])
+def test_what_is_shuffled_has_memory_of_its_own(torch, rng, name, shape, factor):
+    x = rng(*shape)
+
+    def shuffle():
+        out = getattr(torch.nn.functional, name)(x, factor)
+        out.zero_()
+        return out, out._base is None
+
+    return outcome(shuffle), x
+
+
+@twin
+def test_a_gradient_that_does_not_depend_on_what_comes_back(torch, rng):
+    class Constant(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, a):
+            return a * 1
+
+        @staticmethod
+        def backward(ctx, grad):
+            return torch.ones_like(grad)
+
+    x = rng(2, dtype="float64", grad=True)
+    return message(lambda: torch.autograd.gradcheck(Constant.apply, x))[0]
+
+
+@twin
+@pytest.mark.parametrize("base", [1, -1, 2, 0])
+@pytest.mark.parametrize("kind", ["int64", "int8"])
+def test_integers_to_negative_powers(torch, rng, base, kind):
+    exponents = torch.tensor([-3, -2, -1, 0, 1, 2], dtype=getattr(torch, kind))
+    return outcome(lambda: torch.tensor(base, dtype=exponents.dtype) ** exponents)
