@@ -11,6 +11,7 @@ from typing import Any
 from mini_dl.files.replacing import rewrite
 
 ROOT = Path(__file__).resolve().parent.parent
+LAST_MUTATION = ROOT / "parity_tests" / "mutation" / "last.json"
 KEPT = 200
 """Of how many runs the history is kept."""
 BY_OPTION = {
@@ -85,8 +86,10 @@ def line_of(runs: list[dict[str, Any]], width: int = 640, height: int = 120) -> 
 
 
 def mutation(file: Path) -> dict[str, Any] | None:
-    """The counts of the last mutation run, the mutants that no test kills, and those that are accepted with a reason."""
-    report = read(file)
+    """The counts of the last mutation run, here or of those that are kept, the mutants that no test kills, and those that are
+    accepted with a reason.
+    """
+    report = read(file) or read(LAST_MUTATION)
     if report is None:
         return None
     rows = report["mutants"]

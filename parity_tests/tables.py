@@ -65,9 +65,13 @@ def rows() -> Iterator[tuple[str, str, str]]:
             yield from (("optimizer", repr(optimizer), dtype) for dtype in WIDE if not optimizer.sparse or dtype == "float32")
 
 
-def outcomes_of(kind: str, name: str, dtype: str) -> Iterator[Outcome]:
+def entry_of(kind: str, name: str) -> Any:
     table: list[Any] = {"op": adapter.entries, "module": adapter.module_entries, "optimizer": adapter.optimizer_entries}[kind]()
-    entry = next(entry for entry in table if repr(entry) == name)
+    return next(entry for entry in table if repr(entry) == name)
+
+
+def outcomes_of(kind: str, name: str, dtype: str) -> Iterator[Outcome]:
+    entry = entry_of(kind, name)
     if kind == "op":
         return outcomes_in(entry, dtype)
     return iter(run_module(entry, dtype) if kind == "module" else run_optimizer(entry, dtype))

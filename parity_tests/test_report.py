@@ -182,11 +182,16 @@ def test_what_other_commands_measured_is_shown(folder: Path) -> None:
     assert text.count("not here yet") == 4  # of what runs by option: two versions, reference inputs, programs
 
 
-def test_a_first_run_has_no_line_and_no_parts_that_were_not_measured(tmp_path: Path) -> None:
+def test_a_first_run_has_no_line_and_of_the_mutants_the_last_run_that_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "parity.json").write_text(json.dumps(REPORT))
     report.main(["--json", str(tmp_path / "parity.json"), "--html", str(tmp_path / "index.html")])
     text = (tmp_path / "index.html").read_text()
-    assert "<polyline" not in text and 'id="mutants"' not in text and text.count("not here yet") == 6
+    assert "<polyline" not in text and 'id="mutants"' in text and text.count("not here yet") == 6
+    monkeypatch.setattr(report_parts, "LAST_MUTATION", tmp_path / "last.json")
+    report.main(["--json", str(tmp_path / "parity.json"), "--html", str(tmp_path / "index.html")])
+    assert 'id="mutants"' not in (tmp_path / "index.html").read_text()
 
 
 def test_errors_are_counted_in_units_in_the_last_place() -> None:
