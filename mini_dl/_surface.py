@@ -267,7 +267,7 @@ def with_out(function: Function, check: bool | Function = True, where: str = "to
     return call
 
 
-def _with_keyword(function: Any) -> inspect.Signature:
+def _with_keyword(function: object) -> inspect.Signature:
     """The signature of `function` as its source has it, with ``out``."""
     while not hasattr(function, "__signature__") and hasattr(function, "__wrapped__"):
         function = function.__wrapped__

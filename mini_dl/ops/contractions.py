@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -65,7 +64,7 @@ def chain_matmul(*matrices: Tensor) -> Tensor:
 
 
 @function(out=True)
-def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
+def tensordot(a: Tensor, b: Tensor, dims: object = 2) -> Tensor:
     """The sum of products over `dims`, the last of `a` with the first of `b`, or two lists of them:
     ``out[i, j] = sum(a[i, k] * b[k, j], k)``
 

@@ -498,9 +498,9 @@ randn_like = _like("randn_like", _standard_normal, _said_of("randn_like", "norma
 
 @function()
 def randint_like(
-    input: Tensor, low: Any = NOT_GIVEN, high: Any = NOT_GIVEN, *, generator: Generator | None = None, dtype: TypeLike = None,
-    layout: Layout = None, device: DeviceLike = None, pin_memory: bool = False, requires_grad: bool = False,
-    memory_format: MemoryFormat = None,
+    input: Tensor, low: object = NOT_GIVEN, high: object = NOT_GIVEN, *, generator: Generator | None = None,
+    dtype: TypeLike = None, layout: Layout = None, device: DeviceLike = None, pin_memory: bool = False,
+    requires_grad: bool = False, memory_format: MemoryFormat = None,
 ) -> Tensor:  # fmt: skip
     """Integers in the shape and dtype of `input`: ``low <= out[i] < high``, or with one bound ``0 <= out[i] < low``
 

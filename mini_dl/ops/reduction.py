@@ -46,7 +46,7 @@ def same_types(result: Any, out: Any, args: Sequence[object]) -> None:
             raise RuntimeError(f"Expected out tensor to have dtype {c_name(want)}, but got {c_name(given)} instead")
 
 
-def same_types_along(result: Any, out: Any, args: Sequence[object]) -> None:
+def same_types_along(result: object, out: object, args: Sequence[object]) -> None:
     """`same_types` of the results along a dimension; those over all elements, and of two tensors, are cast."""
     if isinstance(result, tuple):
         same_types(result, out, ())
