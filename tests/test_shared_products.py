@@ -1,4 +1,4 @@
-"""Products, recurrent layers and attention that threads share give what one thread gives; helpers come however long they waited."""
+"""Products, recurrent layers and attention give the same on several threads as on one, however long helpers had waited."""
 
 from __future__ import annotations
 
