@@ -65,7 +65,7 @@ def add_at(out: Array, indices: Indices, values: Array) -> None:
 
 def add_rows(out: Array, rows: Array, values: Array, zeros: bool = False) -> None:
     """``out[rows[i]] += values[i]``. `np.add.at` is slow: few repeats are added in rounds, many are summed first. If `out` is
-    `zeros`, all rows are written at once, and only those that repeat are read and sorted."""
+    `zeros`, all rows are written at once, and those that repeat once more."""
     if not len(rows):
         return
     order = np.argsort(rows.astype(np.uint16) if len(out) <= 1 << 16 else rows, kind="stable")  # 16 bits: in linear time

@@ -18,7 +18,7 @@ _RUN = 1024
 
 _SHORT_ROW = 256
 """Numbers in a row below which NumPy expands what it broadcasts through its buffer, which takes twice as long as the row."""
-_MANY_ROWS = 32
+_MANY_ROWS = 256
 """Rows from which writing out what is broadcast repays the calls."""
 PRODUCTS, ACROSS = Scratch(), Scratch()
 

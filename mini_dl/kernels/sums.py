@@ -12,7 +12,7 @@ import numpy as np
 
 from mini_dl._dtypes import HALVES, INEXACT, Array
 from mini_dl.kernels.blocks import Scratch, as_single, in_single, in_slices, ones, split
-from mini_dl.kernels.parallel import get_num_threads, share
+from mini_dl.kernels.parallel import get_num_threads, share, worth_sharing
 
 Dims = tuple[int, ...]
 IN_DOUBLE = 16384
@@ -94,13 +94,17 @@ _CHEAP = 8
 """Waking a thread and waiting for it takes as long as one pass of BLAS or `extremes` over that many times `ENOUGH` numbers."""
 
 
-def _each(reduce: Callable[[Array], Array], x: Array, out: Array) -> Array:
-    """``out = reduce(x)``, in parts that threads share if there are enough numbers."""
+def _each(reduce: Callable[[Array], Array], x: Array) -> Array:
+    """``reduce(x)``, which takes each element of `x` by itself, in parts that threads share if there are enough numbers."""
+    size = x.size // _CHEAP
+    if not worth_sharing(size):
+        return reduce(x)
+    out = np.empty((len(x), *x.shape[2:]), x.dtype)
 
     def reduce_part(part: slice) -> None:
         out[part] = reduce(x[part])
 
-    share(reduce_part, split(len(x), 4 * get_num_threads()), x.size // _CHEAP)
+    share(reduce_part, split(len(x), 4 * get_num_threads()), size)
     return out
 
 
@@ -108,9 +112,9 @@ def _rows(x: Array) -> Array:
     """(R, n) -> (R,)"""
     n = x.shape[1]
     if n <= 8192:
-        return _each(lambda part: part @ _ONES[x.dtype.char][:n], x, np.empty(len(x), x.dtype))
+        return _each(lambda part: part @ _ONES[x.dtype.char][:n], x)
     if n % 1024 and len(x) > 1:
-        return _each(lambda part: np.add.reduce(part, 1), x, np.empty(len(x), x.dtype))
+        return _each(lambda part: np.add.reduce(part, 1), x)
     whole = n - n % 1024
     out = _rows(_rows(x[:, :whole].reshape(-1, 1024)).reshape(len(x), -1))
     return out if n == whole else out + np.add.reduce(x[:, whole:], 1)
@@ -121,7 +125,7 @@ def _columns(x: Array) -> Array:
     n, m = x.shape[1:]
     one = _ONES[x.dtype.char]
     if n <= 512:
-        return _each(lambda part: np.matmul(one[:n], part), x, np.empty((len(x), m), x.dtype))
+        return _each(lambda part: np.matmul(one[:n], part), x)
     whole = n - n % 256
     out = _columns(_columns(x[:, :whole].reshape(-1, 256, m)).reshape(-1, whole // 256, m))
     return out if n == whole else out + np.matmul(one[: n - whole], x[:, whole:])
@@ -151,9 +155,7 @@ def extremes(largest: bool, x: Array, dims: Dims, keepdim: bool) -> Array:
     if x.dtype.char not in "fd" or not trailing(x, dims) or not 1 < count(x.shape, dims) <= 4096:
         return reduce(np.maximum if largest else np.minimum, x, dims, keepdim)
     rows = x.reshape(-1, count(x.shape, dims))
-    return _each(functools.partial(row_extremes, largest), rows, np.empty(len(rows), x.dtype)).reshape(
-        reduced(x.shape, dims, keepdim)
-    )
+    return _each(functools.partial(row_extremes, largest), rows).reshape(reduced(x.shape, dims, keepdim))
 
 
 def row_extremes(largest: bool, rows: Array) -> Array:
