@@ -1,4 +1,4 @@
-"""A slice of torch's reference inputs, which go beyond its samples: broadcasts, strides, extreme values.
+"""A slice of torch's reference inputs, of each entry that has some: broadcasts, strides, extreme values beyond its samples.
 
 All of them: ``python -m parity_tests.sweep --reference --json report/references.json``; the report says when that ran last.
 """
@@ -11,6 +11,7 @@ import pytest
 
 from parity_tests import adapter
 from parity_tests.ops import run_references
+from parity_tests.reproducing import script
 from parity_tests.settling import settle
 from parity_tests.tables import entries
 
@@ -35,3 +36,10 @@ def test_the_inputs_that_are_chosen_are_spread_and_are_not_the_samples() -> None
     assert (len(two), len(four)) == (2, 4) and len(everything) > 100
     shapes = [[tuple(t.shape) for t in (sample.input, *sample.args) if hasattr(t, "shape")] for sample in four]
     assert len({str(shape) for shape in shapes}) > 1
+
+
+def test_a_failure_comes_with_the_command_that_runs_these_inputs() -> None:
+    (entry,) = [entry for entry in entries() if repr(entry) == "add"]
+    sample = entry.reference_samples("float32", False, 1)[0]
+    first = script(entry, "float32", "reference forward", 0, sample).splitlines()[0]
+    assert first == "# python -m parity_tests.sweep 'add' --dtype float32 --reference"

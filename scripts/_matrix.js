@@ -97,7 +97,8 @@ function detail() {
   }
   for (const gap of found.gaps || []) {
     dialog.append(make("p", `${gap.dtype}, ${gap.check}: ${number(gap.number)} known. ${gap.reason}.`, "gap"));
-    dialog.append(make("pre", `${found.again} --dtype ${gap.dtype} --check ${gap.check}`));
+    const option = !key.startsWith("ops/") ? "" : gap.check.startsWith("reference") ? " --reference" : ` --check ${gap.check.split(" ")[0]}`;
+    dialog.append(make("pre", `${found.again} --dtype ${gap.dtype}${option}`));
   }
   for (const text of found.texts || []) dialog.append(make("p", text.where, "soft"), make("pre", text.text));
   if (!dialog.open) dialog.showModal();

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import inspect
 import textwrap
 import threading
 import weakref
@@ -266,4 +267,4 @@ def test_the_text_of_a_call_is_what_its_documentation_shows() -> None:
 
     written = text_of_unary(Op(exp, {"input": lambda grad, result: grad * result}))
     assert Text.__doc__ is not None
-    assert textwrap.indent(written, "        ") in Text.__doc__
+    assert textwrap.indent(written, "    ") in inspect.cleandoc(Text.__doc__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import tracemalloc
 from collections.abc import Iterator
 from typing import Any
@@ -268,7 +269,7 @@ PLAIN = {"LRScheduler", "LambdaOption", "Optimizer"}
 
 def documented(where: Any, base: type) -> dict[str, str]:
     found = {name: value for name, value in vars(where).items() if isinstance(value, type) and issubclass(value, base)}
-    return {name: value.__doc__ or "" for name, value in found.items() if name[0] != "_" and name not in PLAIN}
+    return {name: inspect.cleandoc(value.__doc__ or "") for name, value in found.items() if name[0] != "_" and name not in PLAIN}
 
 
 def test_docstrings_have_a_sentence_a_formula_the_state_errors_a_source_and_an_example() -> None:
@@ -281,7 +282,7 @@ def test_docstrings_have_a_sentence_a_formula_the_state_errors_a_source_and_an_e
     lacking = []
     for name, doc in {**optimizers, **schedules}.items():
         first, _, rest = doc.partition("\n\n")
-        parts = ["``", "Raises: ", "\n    >>> ", *["State", "Source: "] * (name in optimizers)]
+        parts = ["``", "Raises: ", "\n>>> ", *["State", "Source: "] * (name in optimizers)]
         lacking += [f"{name}: {part.strip()}" for part in parts if part not in rest]
         lacking += [f"{name}: a first sentence on a line of its own"] * (not first.endswith(".") or "\n" in first)
     assert not lacking, lacking

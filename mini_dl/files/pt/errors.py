@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 
 class FileError(pickle.UnpicklingError):
@@ -74,10 +72,18 @@ def told(error: Exception, where: str, note: str = "") -> FileError:
     return kind(f"{where}: {error or 'no message'} ({type(error).__name__}){note}")
 
 
-@contextmanager
-def located(where: str, note: str = "") -> Iterator[None]:
-    """Add the position in the file, and what to do, to any error in this block."""
-    try:
-        yield
-    except BROKEN as error:
-        raise told(error, where, note) from (error.__cause__ if isinstance(error, FileError) else error)
+class Located:
+    """Add the position in the file, and what to do, to any error in this block.
+
+    (From Python 3.13 on, a generator that raises in place of an error keeps that error and the file in a cycle.)
+    """
+
+    def __init__(self, where: str, note: str = "") -> None:
+        self.where, self.note = where, note
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, BROKEN):
+            raise told(error, self.where, self.note) from (error.__cause__ if isinstance(error, FileError) else error)

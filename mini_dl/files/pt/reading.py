@@ -14,7 +14,7 @@ import numpy as np
 from mini_dl._surface import namespace
 from mini_dl.files.pt import settings
 from mini_dl.files.pt.archive import Archive, fill, is_archive
-from mini_dl.files.pt.errors import BROKEN, ByteOrderError, CallersError, EndError, FileError, RecordError, located, told
+from mini_dl.files.pt.errors import BROKEN, ByteOrderError, CallersError, EndError, FileError, Located, RecordError, told
 from mini_dl.files.pt.locations import restoring, text_of
 from mini_dl.files.pt.names import KNOWN, NAMES, RESULTS, named_result
 from mini_dl.files.pt.storages import Memory, StorageType, TypedStorage, memory_of_bytes
@@ -81,7 +81,7 @@ class _Reader:
 
     def unpickled(self, where: str, file: object, persistent: Callable[[Any], Any], length: int) -> Any:
         if self.pickle_module is None:
-            with located(where):
+            with Located(where):
                 return Unpickler(file, NAMES, persistent, length, self.options["encoding"]).load()
         kind = AnyUnpickler if self.pickle_module is pickle else _any_unpickler(self.pickle_module)
         reader = kind(file, **self.options)
@@ -103,7 +103,7 @@ class _Reader:
         for record, kind in {".data/serialization_id": str, ".format_version": bytes, ".storage_alignment": int}.items():
             if record in archive:
                 content = archive.read(record)
-                with located(f"record {record}"):
+                with Located(f"record {record}"):
                     kind(content if kind is bytes else content.decode("utf-8"))
         whole = None if mapped is None else _mapped(mapped)
 
@@ -208,7 +208,7 @@ class _Reader:
         count, size = int.from_bytes(head, "little", signed=True), storage._bytes.nbytes
         if count * storage._kind.itemsize != size:
             raise RecordError(f"storage {key} has wrong byte size: expected {size} got {count * storage._kind.itemsize}")
-        with located(f"storage {key}"):
+        with Located(f"storage {key}"):
             fill(file, storage._bytes.data)
         if sys.byteorder == "big" and storage._kind.itemsize > 1:
             storage._bytes.view(np.uint16 if storage._kind.itemsize == 2 else storage.dtype.numpy).byteswap(inplace=True)
