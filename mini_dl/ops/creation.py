@@ -227,9 +227,7 @@ def _full_like(
 
 zeros_like = _like("zeros_like", 0, "out[i] = 0``", "(torch.tensor([1.5, 2.5]))\ntensor([0., 0.])")
 ones_like = _like("ones_like", 1, "out[i] = 1``", "(torch.tensor([1.5, 2.5]))\ntensor([1., 1.])")
-empty_like = _like(
-    "empty_like", None, "out[i]`` is arbitrary.", "(torch.tensor([1.5, 2.5])).shape\ntorch.Size([2])"
-)
+empty_like = _like("empty_like", None, "out[i]`` is arbitrary.", "(torch.tensor([1.5, 2.5])).shape\ntorch.Size([2])")
 full_like = _published_like(_full_like, "full_like", "out[i] = fill_value``", "(torch.tensor([1.5, 2.5]), 7)\ntensor([7., 7.])")
 
 
