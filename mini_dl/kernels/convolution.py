@@ -86,7 +86,7 @@ def conv_input(output: Array, weight: Array, shape: Shape, g: Geometry) -> Array
     if winograd.suits(len(output), weight.shape, output.dtype, g):
         return winograd.conv_input(output, weight, shape, g)
     many = are_many(len(output), g, len(weight))
-    if max(g.stride) == 1 and 2 * c >= o and many:  # the mirrored kernel, over the padded output
+    if max(g.stride) == 1 and 2 * c >= o and many:  # the flipped kernel, over the padded output
         ends = [d * (k - 1) for d, k in zip(g.dilation, kernel)]
         mirrored = weight.reshape(g.groups, o, c, *kernel)[inner([slice(None, None, -1)] * len(kernel))].swapaxes(1, 2)
         back = Geometry(g.stride, tuple([e - p for e, p in zip(ends, g.padding)]), g.dilation, g.groups, shape[2:])
@@ -94,7 +94,7 @@ def conv_input(output: Array, weight: Array, shape: Shape, g: Geometry) -> Array
     needed = tuple([n + d * (k - 1) for n, d, k in zip(g.out, g.dilation, kernel)])
     if many and max(g.stride) == 1 and all([p >= 0 and p + i <= n for p, i, n in zip(g.padding, shape[2:], needed)]):
         return _spread_back(output, weight, shape, needed, g)
-    columns = columns_of(shape, kernel, g, len(weight) // 4)  # here the weight is moved, but not turned over
+    columns = columns_of(shape, kernel, g, len(weight) // 4)  # here the weight is transposed, but not flipped
     rows = columns.rows_of(weight).swapaxes(1, 2)  # (G, C/G * K, O/G)
     source = grouped(output, g)
     found = columns.space(output.dtype)
@@ -143,7 +143,7 @@ def conv_weight(input: Array, output: Array, shape: Shape, g: Geometry) -> Array
         return Depthwise(input.shape, kernel, g).conv_weight(input, given).reshape(shape)
     if winograd.suits(len(input), shape, input.dtype, g):
         return winograd.conv_weight(input, output, shape, g)
-    if is_pointwise(input, kernel, g) and shape[0] * shape[1] <= 64 * math.prod(g.out):  # else adding up products takes longer
+    if is_pointwise(input, kernel, g) and shape[0] * shape[1] <= 64 * math.prod(g.out):  # otherwise summing products takes longer
         left, right = grouped(output, g), grouped(input, g).swapaxes(2, 3)
         images = slices(len(input), max(input[0].size, output[0].size))
         found = total_of(lambda piece: np.matmul(left[piece], right[piece]).sum(0), images, max(input.size, output.size))
@@ -170,7 +170,7 @@ def conv_weight(input: Array, output: Array, shape: Shape, g: Geometry) -> Array
 
 
 def is_pointwise(array: Array, kernel: Shape, g: Geometry) -> bool:
-    """Whether one matrix product is enough: each output position sees only the input position in its place."""
+    """Whether one matrix product is enough: each output position sees only the input position at the same index."""
     return max(kernel) == 1 == max(g.stride) and not any(g.padding) and array.shape[2:] == g.out
 
 
@@ -200,10 +200,10 @@ def columns_of(shape: Shape, kernel: Shape, g: Geometry, outputs: int) -> Column
 
 
 class Columns:
-    """The matrix of what the taps of the kernel see: a row per channel and tap, a column per image and output position.
+    """The matrix of the elements under the taps of the kernel: a row per channel and tap, a column per image and output position.
 
-    It is built in pieces. Two layouts: rows ordered (C, *kernel), copied from the image as it is; or, where rows of the image are
-    shorter than there are channels, (*kernel, C), copied from the image with the channels last: longer runs of memory.
+    It is built in pieces. Two layouts: rows ordered (C, *kernel), copied from the image directly; or, if the rows of the image
+    are shorter than the number of channels, (*kernel, C), copied from the image with the channels last: longer runs of memory.
     """
 
     def __init__(self, shape: Shape, kernel: Shape, g: Geometry, outputs: int) -> None:
@@ -240,7 +240,7 @@ class Columns:
         return slice(lines.start * inner, lines.stop * inner)
 
     def of(self, image: Array, piece: Piece) -> Array:
-        """The matrix of a piece, (G, C/G * K, n * L), from the result of `image`: valid until the thread asks for the next."""
+        """The matrix of a piece, (G, C/G * K, n * L), from the result of `image`: valid until the thread's next request."""
         g, c = self.g, self.shape[1]
         images, lines = piece
         if self.last:
@@ -289,7 +289,7 @@ class Columns:
         full = [max(m, p + i) for m, p, i in zip(self.needed, self.g.padding, self.shape[2:])]
         if not self.last:
             return np.zeros((n, c, *full), dtype)
-        full[-1] += self.g.stride[-1]  # as far as the last run reaches
+        full[-1] += self.g.stride[-1]  # up to the end of the last run
         return np.zeros((n, *full, c), dtype)
 
     def add(self, found: Array, lines: slice, output: Array, rows: Array) -> None:

@@ -1,8 +1,8 @@
 """Depthwise convolution: an image is cut into phases, in which each tap of the kernel sees one run of memory.
 
-Position r of phase q is the image's position ``r * stride + q - padding``, zero outside. Several images of a channel lie one
-after the other, so that tap t, in phase ``t * dilation % stride``, sees all outputs from ``t * dilation // stride`` on: they are
-sums of multiples of long runs. What lies between the lines belongs to nothing, and is not copied out.
+Position r of phase q is the image's position ``r * stride + q - padding``, zero outside. Several images of a channel are stored
+one after the other, so tap t, in phase ``t * dilation % stride``, sees all outputs from ``t * dilation // stride`` on: they are
+sums of multiples of long runs. The gaps between the lines are not copied out.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ class Geometry(NamedTuple):
     """Output position o and kernel tap t meet at input position ``o * stride + t * dilation - padding``, per dimension."""
 
     stride: Shape
-    padding: Shape  # before the first position; what is missing after the last follows from `out`
+    padding: Shape  # before the first position; the padding after the last follows from `out`
     dilation: Shape
     groups: int
     out: Shape  # the spatial shape of the output
 
 
 class Phases:
-    """Where the taps of a kernel find what the outputs see, in an image of shape `space`."""
+    """The locations of the elements that the taps of a kernel read, in an image of shape `space`."""
 
     def __init__(self, space: Shape, kernel: Shape, g: Geometry) -> None:
         at = [[divmod(t * d, s) for t in range(k)] for k, d, s in zip(kernel, g.dilation, g.stride)]  # offset, phase
@@ -56,7 +56,7 @@ class Phases:
         self.valid: Index = (Ellipsis, *[slice(0, o) for o in g.out])
 
     def length(self, images: int) -> int:
-        """Of the run that the outputs of so many images are, with what lies between."""
+        """The length of the run of outputs of a number of images, including gaps."""
         return images * self.pitch - self.beyond
 
     def image(self, channels: int, images: int, dtype: NumpyType) -> Array:
@@ -66,7 +66,7 @@ class Phases:
         return found
 
     def parts(self, image: Array, of: Array) -> list[tuple[Array, Array]]:
-        """The pairs of what is the same in an image of phases and in `of`, (n, C, *in)."""
+        """The pairs of corresponding parts in an image of phases and in `of`, (n, C, *in)."""
         shape = (*image.shape[1:2], len(of), *self.rows)
         of = of.swapaxes(0, 1)
         return [(phase.reshape(shape)[to], of[source]) for phase, (to, source) in zip(image, self.places)]
@@ -159,7 +159,7 @@ class Depthwise:
             images, channels = self.images[piece[0]], piece[1]
             image = self.phases.cut(input[images, channels])
             if image.dtype.kind == "c":
-                image = image.conj()  # vecdot will once more
+                image = image.conj()  # vecdot will do it again
             for k in range(output.shape[2]):
                 spread = self.phases.spread(output[images, channels, k])
                 for tap, run in enumerate(self.taps(image, spread.shape[1])):

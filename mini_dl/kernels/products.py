@@ -1,4 +1,4 @@
-"""Matrix products: operands that BLAS can read, shared among threads where they are large."""
+"""Matrix products: operands that BLAS can read, shared among threads if they are large."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mini_dl.kernels.blocks import split
 from mini_dl.kernels.parallel import get_num_threads, share_product
 
 LARGE = 1 << 22
-"""Multiplications that take a thread a few times as long as calling another one."""
+"""The number of multiplications that take a few times as long as waking a thread."""
 
 
 def gemm(input: Array, other: Array) -> Array:
@@ -20,7 +20,7 @@ def gemm(input: Array, other: Array) -> Array:
     if dtype.char in HALVES:
         return matmul(input.astype(np.float32), other.astype(np.float32)).astype(dtype)
     if input.ndim == other.ndim == 2 and input.size * other.shape[1] < LARGE:
-        return input.dot(other)  # copies what BLAS cannot read; half the cost of matmul for small products
+        return input.dot(other)  # copies operands that BLAS cannot read; half the cost of matmul for small products
     return matmul(_readable(input), _readable(other))
 
 

@@ -1,10 +1,10 @@
-"""Convolution with small kernels by Winograd's F(4 x 4, r x r) (Lavin and Gray, 2016): with 3 x 3 taps 36 products instead of 144,
-with 2 x 2 taps 25 instead of 64.
+"""Convolution with small kernels by Winograd's F(4 x 4, r x r) (Lavin and Gray, 2016): with 3 x 3 taps, 36 products instead of
+144, with 2 x 2 taps, 25 instead of 64.
 
 Each tile of 4 x 4 outputs sees (4 + r - 1) ** 2 inputs. Inputs, kernel and outputs are transformed by small matrices; in between,
-each plane of transformed numbers is one matrix product over the channels. The transforms are products too, of rows of what all
-tiles have in one place. Of a stride of 2, the four phases of the input (even and odd lines and columns) are so many more channels,
-and a kernel of k x k has r = k / 2 taps in each, rounded up. Arrays are kept with the channels last.
+each plane of transformed numbers is one matrix product over the channels. The transforms are products too, of rows of the
+elements of all tiles at one position. With a stride of 2, the four phases of the input (even and odd lines and columns) act as
+additional channels, and a kernel of k x k has r = k / 2 taps in each, rounded up. Arrays are kept with the channels last.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from mini_dl.kernels.parallel import share
 from mini_dl.kernels.products import matmul
 
 POINTS = {2: (2 / 5, -2 / 5, 5 / 4, -5 / 4), 3: (0, 2 / 3, -2 / 3, 3 / 2, -3 / 2)}
-"""By r, where polynomials are multiplied, besides at infinity (Toom and Cook): found by trying. Errors are 1.6 and 2.6 times those
-of a plain product; with 0, 1, -1, 2 and -2 they are 6 times."""
+"""By r, the points at which polynomials are evaluated, besides infinity (Toom and Cook): chosen empirically. Errors are 1.6 and
+2.6 times those of a plain product; with 0, 1, -1, 2 and -2 they are 6 times."""
 TILE = 4
 """Outputs of a tile in each dimension."""
 Piece = tuple[slice, slice]
@@ -36,7 +36,7 @@ FEW_TILES = 32
 
 
 def suits(images: int, weight: Shape, dtype: NumpyType, g: Geometry) -> bool:
-    """Whether the kernel is of this kind and dense, over enough channels and positions to repay the transforms; of 3 x 3 with
+    """Whether the kernel is of this kind and dense, over enough channels and positions to repay the transforms; for 3 x 3 with
     a stride of 2, too few products are saved."""
     stride, k = g.stride[0], weight[-1]
     return (
@@ -104,8 +104,8 @@ def form_of(kernel: int, stride: int, padding: Pair, dtype: NumpyType) -> Form:
 
 
 class Form:
-    """The transforms for a kernel size and a stride. The transposed kernel's phases begin with that of the first input, which
-    `padding` decides. P is the number of planes, t that of tiles."""
+    """The transforms for a kernel size and a stride. The transposed kernel's phases start with that of the first input, which
+    depends on `padding`. P is the number of planes, t that of tiles."""
 
     def __init__(self, k: int, stride: int, padding: Pair, dtype: NumpyType) -> None:
         self.stride, self.phases, self.taps = stride, stride**2, -(-k // stride)
@@ -142,8 +142,8 @@ class Form:
         return matmul(self.of_kernel, turned.reshape(len(turned), -1)).reshape(self.size, self.phases, c, o)
 
     def pieces(self, images: int, space: Shape, channels: int) -> tuple[list[tuple[Piece, Pair]], int]:
-        """Pieces of a few images or, of large images, a few lines of tiles, with the number of tiles in each dimension; and the
-        amount of work they are."""
+        """Pieces of a few images or, of large images, a few lines of tiles, with the number of tiles in each dimension;
+        and their amount of work."""
         th, tw = -(-space[0] // TILE), -(-space[1] // TILE)
         size = self.size * images * th * tw * channels  # of the transformed input
         block = max(TRANSFORMED_IN_CACHE, self.size * FEW_TILES * channels)
@@ -161,7 +161,7 @@ class Form:
         return _transformed(found, self.of_inputs, SECOND).reshape(self.size, -1, self.phases, input.shape[1])
 
     def planes_back(self, output: Array, piece: Piece, tiles: Pair, padding: Shape) -> Array:
-        """What the phases of the input are computed from: (N, O, H', W') -> (P, t, phases, O)"""
+        """The source of the phases of the input: (N, O, H', W') -> (P, t, phases, O)"""
         images, lines = piece
         first, last = ([(p + phase) // self.stride for p in padding] for phase in (0, self.stride - 1))
         steps = last[0] - first[0], last[1] - first[1]
@@ -171,14 +171,14 @@ class Form:
         return _transformed(found, self.of_inputs, SECOND).reshape(self.size, -1, self.phases, output.shape[1])
 
     def spread(self, output: Array, piece: Piece, tiles: Pair) -> Array:
-        """The transpose of the way from products to outputs: (N, O, H', W') -> (P, t, O)"""
+        """The transpose of the map from products to outputs: (N, O, H', W') -> (P, t, O)"""
         images, lines = piece
         window = _window(output, images, (TILE * lines.start, 0), (TILE * tiles[0], TILE * tiles[1]))
         found = _tiles(window, TILE, 1, (0, 0), 1, tiles)
         return _transformed(found, self.of_outputs.T, SPREAD).reshape(self.size, -1, output.shape[1])
 
     def multiply(self, planes: Array, kernel: Array, out: Array, piece: Piece, tiles: Pair) -> None:
-        """(P, t, phases, K), (P, phases, K, M) -> the part of `out`, (N, M, *), that the piece is"""
+        """(P, t, phases, K), (P, phases, K, M) -> the part of `out`, (N, M, *), of the piece"""
         images, lines = piece
         s = math.isqrt(kernel.shape[1])
         product = FIRST.of((*planes.shape[:3], kernel.shape[3]), planes.dtype)
@@ -203,7 +203,9 @@ def _window(array: Array, images: slice, start: Pair, size: Pair) -> Array:
 
 
 def _tiles(window: Array, size: int, unit: int, steps: Pair, phases: int, tiles: Pair) -> Array:
-    """The tiles of `size` x `size`, `unit` apart in a tile, in phases, a row for each place: (size ** 2, n * th * tw * phases ** 2 * C)"""
+    """The tiles of `size` x `size`, `unit` apart in a tile, in phases, a row for each position: (size ** 2, n * th * tw * phases
+    ** 2 * C)
+    """
     n, c = len(window), window.shape[3]
     image, line, column, channel = window.strides
     shape = (size, size, n, *tiles, phases, phases, c)
