@@ -5,7 +5,7 @@
     python -m parity_tests --target package.module:target     # an object: see parity_tests/targets.py
 
 Results and gradients are compared. ``--html`` writes the page that the suite writes for mini_dl. For mini_dl itself this is a
-short form of the suite, which also checks second derivatives, writes in place, errors and more: ``python -m tox run -e parity``.
+short form of the suite, which also checks second derivatives, in-place writes, errors and more: ``python -m tox run -e parity``.
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def compared(target: Any, patterns: list[str], dtypes: list[str], limit: int | None) -> dict[str, Any]:
-    """op -> dtype -> check -> how many cases passed and failed, of the entries that the target has. What fails is printed."""
+    """op -> dtype -> check -> the numbers of cases that passed and failed, for the entries of the target. Failures are
+    printed.
+    """
     counts: dict[str, Any] = {}
     arrays: dict[str, Any] = {}
     for case in packing.recorded(patterns, dtypes, limit, arrays):

@@ -1,4 +1,4 @@
-"""What the suite runs of torch's tables: which entries, in which types, with which checks."""
+"""The parts of torch's tables that the suite runs: entries, types and checks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from parity_tests.optimizers import run_optimizer
 from parity_tests.settling import WIDE
 
 IN_ONE_TYPE = ("fwgrad_bwgrad", "vmap", "vmap_grad")
-"""Checks of how derivatives and batches are put together, which float64 settles: ``parity_tests.sweep`` runs them in any type."""
+"""Checks of how derivatives and batches are composed, for which float64 suffices: ``parity_tests.sweep`` runs them in any
+type.
+"""
 OTHERS = ("int64", "bool", "complex64", "uint8", "int32", "float16", "complex128")
 
 
@@ -42,7 +44,7 @@ def checks_in(entry: adapter.Entry, dtype: str) -> tuple[str, ...]:
 
 
 def rows() -> Iterator[tuple[str, str, str]]:
-    """(kind, name, dtype) of all that the suite runs, of the three tables."""
+    """(kind, name, dtype) of everything that the suite runs from the three tables."""
     for entry in entries():
         yield from (("op", repr(entry), dtype) for dtype in main_dtypes(entry) + other_dtypes(entry))
     for module in adapter.module_entries():
@@ -62,7 +64,7 @@ def outcomes_of(kind: str, name: str, dtype: str) -> Iterator[Outcome]:
 
 
 def complaint(kind: str, name: str, dtype: str) -> str | None:
-    """The first failure of a row that the ledger does not take, as soon as it is seen; None if there is none."""
+    """The first failure of a row that the ledger does not accept, as soon as it occurs; None if there is none."""
     failures: dict[str, list[Outcome]] = {}
     ran, executed = set(), 0
     for outcome in outcomes_of(kind, name, dtype):

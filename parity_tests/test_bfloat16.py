@@ -27,9 +27,9 @@ KNOWN = {
     "nn.functional.linear_cross_entropy": ROUNDING, "nn.functional.linear_cross_entropy:chunked": ROUNDING,
     "nn.functional.linear_cross_entropy:chunked_none": ROUNDING,
 }  # fmt: skip
-"""Entries that differ, with the reason: the others may not."""
+"""Entries that differ, with the reason: the others must not."""
 SAMPLES = 2
-"""Of each op; ``python -m parity_tests.sweep --dtype bfloat16`` runs all."""
+"""The number of samples of each op; ``python -m parity_tests.sweep --dtype bfloat16`` runs all."""
 
 
 @pytest.mark.parametrize("entry", adapter.dense_entries("bfloat16"), ids=repr)

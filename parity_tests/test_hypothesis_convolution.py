@@ -19,7 +19,9 @@ WANTED = [(True, True), (True, True), (True, False), (False, True)]
 
 @st.composite
 def geometries(draw: Any) -> dict[str, Any]:
-    """Geometries of 1 to 3 dimensions; half of those of two with small kernels and many channels, which suits Winograd's method."""
+    """Geometries of 1 to 3 dimensions; half of those of two with small kernels and many channels, which suits Winograd's
+    method.
+    """
     n = draw(st.sampled_from([1, 2, 2, 2, 3]))
     if winograd := n == 2 and draw(st.booleans()):
         k, s = draw(st.sampled_from([(3, 1), (3, 1), (2, 1), (4, 2), (5, 2), (6, 2)]))
@@ -95,7 +97,7 @@ def count_methods() -> Any:
 @settings(max_examples=150, derandomize=True, deadline=None, database=None, phases=PHASES)
 @given(geometries())
 def test_a_convolution_and_its_gradients(case: dict[str, Any]) -> None:
-    """Sums of at most a few thousand products of normal numbers: rounding grows with the root of their number."""
+    """Sums of at most a few thousand products of normal numbers: rounding errors grow with the root of their number."""
     theirs, ours = run(torch, case), run(mini_dl, case)
     for name, expected in theirs.items():
         if expected is None:

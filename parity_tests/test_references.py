@@ -1,6 +1,6 @@
 """A slice of torch's reference inputs, which go beyond its samples: broadcasts, strides, extreme values.
 
-All of them: ``python -m parity_tests.sweep --reference --json report/references.json``; the report says when that ran last.
+All of them: ``python -m parity_tests.sweep --reference --json report/references.json``; the report shows when that last ran.
 """
 
 from __future__ import annotations
