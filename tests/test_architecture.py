@@ -24,7 +24,7 @@ LINES_OF_A_FILE = 700
 LINES_OF_A_FUNCTION = 60
 ROOMS = "mini_dl", "scripts", "parity_tests"
 TABLES = {"mini_dl/kernels/special_tables.py"}
-ANY, ANY_IN_THE_CORE = 3189, 1144
+ANY, ANY_IN_THE_CORE = 3119, 1122
 """How often the package, and its core, may use `Any`, which checks nothing."""
 CORE = "autograd", "kernels", "nn", "ops", "optim"
 LONGER: dict[str, int] = {}  # files and functions over the budget, with their sizes, which can only fall

@@ -68,7 +68,9 @@ class Op:
     unary = False
     """Whether it was declared by `unary`: its call checks its one argument itself."""
     looks = False
-    """Whether it was declared by `view`: its forward returns views."""
+    """Whether it was declared by `view`: its forward looks into memory."""
+    apart = True
+    """Whether its results have memory of their own."""
     runs_without = False
     """Whether `backward` is called if no gradient arrived: some operations then get zeros."""
     asked: frozenset[str] = frozenset()
@@ -327,6 +329,12 @@ def linear_in(*groups: str, added: str = "") -> Decorator:
     return decorate
 
 
+def looks_unseen(call: Function) -> Function:
+    """Mark a primitive whose result may lie in the memory of its argument, where nothing else can see either of them."""
+    primitive_of(call, "looks_unseen").apart = False
+    return call
+
+
 def symmetric_in(*arguments: str) -> Decorator:
     """Declare in which arguments the Jacobian of a primitive is symmetric if all are real, as for an elementwise function:
     the formulas then apply to the tangents unchanged."""
@@ -436,7 +444,7 @@ def view(*bare: object, **formulas: Formula) -> Callable[[Function], Callable[..
 
     def decorate(forward: Function) -> Callable[..., Tensor]:
         primitive = Op(forward, formulas)
-        primitive.looks = True
+        primitive.looks, primitive.apart = True, False
         computes(primitive)
         return call_of(primitive, text_of_view)
 

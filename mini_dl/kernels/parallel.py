@@ -15,9 +15,16 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from mini_dl._dtypes import Array
+from mini_dl._dtypes import Array, Function
 from mini_dl.kernels.blas import limit_threads
 from mini_dl.kernels.room import run
+
+try:
+    import resource
+except ImportError:  # not on this system
+    resource = None  # type: ignore[assignment]
+if not hasattr(resource, "RUSAGE_THREAD"):
+    resource = None  # type: ignore[assignment]
 
 Piece = TypeVar("Piece")
 
@@ -114,7 +121,7 @@ class _Bell:
         self.bytes[64] = False
 
 
-_either = np.logical_or.reduce
+_either: Function = np.logical_or.reduce
 LOOKS = 1 << 21
 """How often a thread checks a bell before it sleeps: about 0.7 ms."""
 _moment = _Bell().looks(1 << 15)
@@ -132,42 +139,55 @@ class _Helper:
     def __init__(self, done: _Bell, name: str) -> None:
         self.tasks = deque[Task]()  # at most one
         self.called, self.done, self.tokens, self.asleep = _Bell(), done, SimpleQueue[None](), False
-        self.since = self.sober = 0.0  # when it was called; until when it does not watch
         threading.Thread(target=run, args=(self.serve,), daemon=True, name=name).start()
 
     def call(self, task: Task) -> None:
-        self.since = time.perf_counter()
         self.tasks.append(task)
         if not self.asleep:
             self.called.ring(_moment)
         if self.asleep:
             self.tokens.put(None)
 
-    def begun(self) -> Task | None:
-        """The task, which no other thread starts."""
-        try:
-            task = self.tasks.pop()
-        except IndexError:
-            return None
-        now = time.perf_counter()
-        if now > self.since + TURN:
-            self.sober = now + 100 * TURN
-        return task
-
     def serve(self) -> None:
         patient, short = self.called.looks(LOOKS), self.called.looks(1)
+        lost, sober = _Lost(), 0.0
         while True:
-            self.done.ring(patient if time.perf_counter() > self.sober else short)
+            if lost.core():
+                sober = lost.at + 100 * TURN
+            self.done.ring(patient if lost.at > sober else short)
             if not self.tasks and not self.called.bytes[64]:
                 self.asleep = True
                 if not self.tasks:  # otherwise it has just arrived
                     self.tokens.get()
                 self.asleep = False
+                lost.begin()
             self.called.still()
-            task = self.begun()
-            if task is not None:
-                task()
+            try:
+                task = self.tasks.pop()
+            except IndexError:  # it was withdrawn
+                continue
+            task()
             del task
+
+
+class _Lost:
+    """Looks at the clocks of this thread."""
+
+    def __init__(self) -> None:
+        self.times = 0
+        self.begin()
+
+    def begin(self) -> None:
+        self.at, self.worked = time.perf_counter(), time.thread_time()
+
+    def core(self) -> bool:
+        """Whether other work had the core for a turn since the last question."""
+        at, worked = self.at, self.worked
+        self.begin()
+        if self.at - at < self.worked - worked + TURN or resource is None:
+            return False
+        before, self.times = self.times, resource.getrusage(resource.RUSAGE_THREAD).ru_nivcsw
+        return self.times != before  # else it waited of its own accord
 
 
 class _Crew:
@@ -246,7 +266,7 @@ class _Crew:
             except BaseException as error:  # noqa: PERF203
                 errors.append(error)
         for helper in hired:
-            helper.begun()
+            helper.tasks.clear()
         if errors:
             try:
                 raise next((error for error in errors if not isinstance(error, Exception)), errors[0])

@@ -15,7 +15,7 @@ from mini_dl.kernels.parallel import get_num_threads, share_product
 from mini_dl.kernels.products import matmul
 
 ENOUGH = 1 << 22
-"""Multiplications of a step from which it pays to share the batch: with fewer, calls dominate, and threads contend in them."""
+"""Multiplications of a step from which it pays to share the batch: with fewer, most time goes into calls, where threads meet."""
 
 
 def _for_samples(work: Callable[[slice], object], n: int, products: int) -> None:

@@ -36,7 +36,7 @@ def _add(input: Array, other: Array) -> Array:
 
 
 @method(inplace=True, out=True)
-@written_by(np.add, _add)
+@written_by(np.add, _add, entirely=True)
 def add(input: Tensor | Number, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     """``out = input + alpha * other``
 

@@ -7,17 +7,17 @@ from typing import Any
 import numpy as np
 
 from mini_dl import _dtypes
-from mini_dl._checks import check_bool, type_name
+from mini_dl._checks import check_bool, type_name, without_imaginary_parts
 from mini_dl._device import (
     DeviceLike,
     MemoryFormat,
     channels_last,
     channels_last_3d,
+    check_memory_format,
     compiled_without,
     contiguous_format,
     device,
     is_meta,
-    memory_format,
     preserve_format,
 )
 from mini_dl._dtypes import (
@@ -122,6 +122,8 @@ def cast(input: Tensor, target: NumpyType) -> Tensor:
     """`input` itself if it has type `target`, else a copy of that type."""
     if input._array.dtype == target:
         return input
+    if input._array.dtype.kind == "c" and target.kind not in "cb":
+        without_imaginary_parts(input._array, target)
     return _cast(input if target.kind in INEXACT or is_unseen(input) else wrap(input._array), target)  # integers have no history
 
 
@@ -200,8 +202,7 @@ def asked_of_to(*args: object, **kwargs: object) -> tuple[DeviceLike, dtype | No
     for flag in ("non_blocking", "copy"):
         check_bool(given.get(flag, False), f"to(): argument '{flag}'")
     order = given.get("memory_format")
-    if order is not None and not isinstance(order, memory_format):
-        raise TypeError(f"to(): argument 'memory_format' must be torch.memory_format, not {type_name(order)}")
+    check_memory_format("to", order)
     if like is not None:
         where, target = like.device, like.dtype
     return where, target, given.get("non_blocking", False), given.get("copy"), order

@@ -17,6 +17,7 @@ from mini_dl._device import (
     MemoryFormat,
     channels_last,
     channels_last_3d,
+    check_memory_format,
     contiguous_format,
     is_meta,
     require_cpu,
@@ -88,9 +89,8 @@ def empty(size: tuple[int, ...], *, dtype: NumpyType | None, memory_format: Memo
     size = nonnegative(size)
     if memory_format is None or memory_format is contiguous_format:
         return np.empty(size, default_type(dtype))
+    check_memory_format("empty", memory_format)
     if memory_format is not channels_last and memory_format is not channels_last_3d:
-        if not isinstance(memory_format, type(contiguous_format)):
-            raise TypeError(f"empty(): argument 'memory_format' must be torch.memory_format, not {type_name(memory_format)}")
         raise RuntimeError(f"unsupported memory format {memory_format}")
     rank = 4 if memory_format is channels_last else 5
     if len(size) != rank:
@@ -175,7 +175,7 @@ def empty_permuted(size: Sequence[int], physical_layout: Sequence[int], *, dtype
     return np.empty([shape[d] for d in order], default_type(dtype)).transpose(np.argsort(order))
 
 
-# ------------------------------------------------------------------------------------------------ like another tensor tensor
+# ------------------------------------------------------------------------------------------------ like another tensor
 
 
 def _filled_like(
@@ -185,6 +185,7 @@ def _filled_like(
     """A tensor of the shape, type and memory order of `input`, with this value everywhere, or uninitialized."""
     if not isinstance(input, Tensor):
         raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
+    check_memory_format(name, memory_format)
     if is_unseen(input):
         return in_batches(
             input, lambda physical, lead: _filled_like(name, physical, fill_value, dtype, None, requires_grad, memory_format)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl import _dtypes
+from mini_dl._checks import without_imaginary_parts
 from mini_dl._device import DeviceLike, is_meta, require_cpu
 from mini_dl._dtypes import FLOATING, INEXACT, Array, NumpyType, TypeLike
 from mini_dl._meta import hollow
@@ -59,7 +60,8 @@ _KINDS = {builtins.bool: 0, builtins.int: 1, builtins.float: 2, complex: 3}
 def from_data(data: object, target: NumpyType | None) -> Array:
     """A new array with the values of `data`, of type `target`, or else of the type that holds them all."""
     if isinstance(data, Tensor):
-        return data._array.astype(target or data._array.dtype)
+        wanted = target or data._array.dtype
+        return without_imaginary_parts(data._array, wanted).astype(wanted)
     if isinstance(data, np.ndarray):
         return mode.run(np.array, checked_array(data), target)
     try:

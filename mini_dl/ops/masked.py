@@ -244,7 +244,7 @@ def logaddexp(
 
 @public("masked")
 def norm(
-    input: Tensor, ord: Any = 2.0, dim: Ints | None = None, *, keepdim: bool = False, dtype: dtype | None = None,
+    input: Tensor, ord: object = 2.0, dim: Ints | None = None, *, keepdim: bool = False, dtype: dtype | None = None,
     mask: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
     """The vector norm of the elements that `mask` keeps: ``out = sum(abs(input[i]) ** ord, i) ** (1 / ord)``
@@ -361,7 +361,7 @@ _normalization(softmin, highest, _said_of("softmin", SOFTMIN, "[0.1192, 0.0000, 
 
 @public("masked")
 def normalize(
-    input: Tensor, ord: Any, dim: int, *, eps: float = 1e-12, dtype: dtype | None = None, mask: Tensor | None = None
+    input: Tensor, ord: object, dim: int, *, eps: float = 1e-12, dtype: dtype | None = None, mask: Tensor | None = None
 ) -> Tensor:
     """The kept elements divided by their norm: ``out = input / max(norm(input, ord), eps)``; masked-out ones get 0.
 

@@ -18,7 +18,7 @@ from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.memory import filled_in
 from mini_dl.autograd.primitive import linear_in, not_a_tensor, op
 from mini_dl.autograd.single import as_it_is
-from mini_dl.kernels.blocks import as_single
+from mini_dl.kernels.blocks import as_single, ones
 from mini_dl.kernels.products import gemm
 from mini_dl.ops.operands import accept
 from mini_dl.ops.views import _alias, unsafe_view
@@ -50,7 +50,7 @@ def _rows(input: Array, weight: Array, flip: bool) -> Array:
     return _rows_kernel(input, weight.T if flip else weight)
 
 
-def _rows_kernel(input: Array, weight: Array) -> Array:
+def _rows_kernel(input: Array, weight: Array, bias: Array | None = None) -> Array:
     shape = input.shape
     if shape[-1] != weight.shape[0]:
         rows, (k, m) = math.prod(shape[:-1]), weight.shape
@@ -61,8 +61,8 @@ def _rows_kernel(input: Array, weight: Array) -> Array:
     if input.dtype.char in "?HILQ":
         _checked("addmm_impl_cpu_", input.dtype)
     if len(shape) == 2:
-        return gemm(input, weight)
-    return gemm(input.reshape(math.prod(shape[:-1]), shape[-1]), weight).reshape(*shape[:-1], weight.shape[1])
+        return gemm(input, weight, bias)
+    return gemm(input.reshape(math.prod(shape[:-1]), shape[-1]), weight, bias).reshape(*shape[:-1], weight.shape[1])
 
 
 @linear_in("input", "other")
@@ -135,7 +135,8 @@ def _as(number: Number, dtype: NumpyType) -> Any:
 @op(input=lambda grad, input_shape: grad.expand(input_shape))
 def _sum_of_rows(input: Array) -> Array:
     """(*, M) -> (M)"""
-    return np.add.reduce(input.reshape(math.prod(input.shape[:-1]), input.shape[-1]), axis=0)
+    rows = input.reshape(math.prod(input.shape[:-1]), input.shape[-1])
+    return ones(len(rows), rows.dtype) @ rows if rows.dtype.char in "fd" and rows.size else np.add.reduce(rows, axis=0)
 
 
 # ------------------------------------------------------------------------------------------------ matmul and its parts
@@ -542,12 +543,14 @@ def _affine(input: Array, weight: Array, bias: Array | None) -> Array:
     kind = input.dtype
     if kind.char in NARROW and weight.dtype == kind:  # rounded once
         input, weight, bias = as_single(input), as_single(weight), as_single(bias)
-    out = _rows_kernel(input, weight.T)
-    if bias.shape != out.shape[-1:]:
+    if bias.shape == weight.shape[:1]:
+        out = _rows_kernel(input, weight.T, bias)
+    else:
+        out = _rows_kernel(input, weight.T)
         _check_expands(bias.shape, out.shape if out.ndim > 1 else (1, *out.shape))
         if out.ndim == 1 and bias.ndim == 2:
             bias = bias[0]
-    out = np.add(out, bias, out=out)
+        out = np.add(out, bias, out=out)
     return out.astype(kind) if kind.char in NARROW else out
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._checks import index_of, int_list, nonnegative, sizes, spread_out, type_name
-from mini_dl._device import MemoryFormat
+from mini_dl._device import MemoryFormat, check_memory_format
 from mini_dl._dtypes import Array, Ints, NumpyType, of_numpy
 from mini_dl._families import said_first
 from mini_dl._meta import is_hollow, refuse_hollow
@@ -188,6 +188,7 @@ def resize_(self: Tensor, size: tuple[int, ...], *, memory_format: MemoryFormat 
     >>> torch.tensor([1, 2, 3, 4]).resize_(1, 2)
     tensor([[1, 2]])
     """
+    check_memory_format("resize_", memory_format)
     refuse_hollow("resize_", self)
     shape = nonnegative(size)
     if is_unseen(self):

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import FLOATING, HALVES, INEXACT, NARROW, Array, Ints, limits_of, scalar_name
+from mini_dl._dtypes import FLOATING, HALVES, INEXACT, NARROW, Array, Ints, dtype as DType, limits_of, scalar_name
 from mini_dl._surface import function, public, store
 from mini_dl._unseen import is_unseen
 from mini_dl.autograd.inplace import is_recorded
@@ -191,7 +191,13 @@ def native_layer_norm(
     shape = _row_checks("native_layer_norm", input, normalized_shape, weight, bias)
     out, mean, rstd = _over_trailing(input, shape, weight, bias, eps, True)
     small = (*input._array.shape[: input.ndim - len(shape)], *(1,) * len(shape))
-    return out, mean.detach().reshape(small), rstd.detach().reshape(small)
+    dtype = _type_of_statistics(input, weight, bias)
+    return out, mean.detach().to(dtype).reshape(small), rstd.detach().to(dtype).reshape(small)
+
+
+def _type_of_statistics(input: Tensor, weight: Tensor | None, bias: Tensor | None) -> DType:
+    """Half precision computes a mean and `rstd` in single, and gives them in the type of the weight or bias, or of the input."""
+    return next(tensor.dtype for tensor in (weight, bias, input) if tensor is not None)
 
 
 @public("nn.functional", "torch")
@@ -444,7 +450,8 @@ def native_batch_norm(
     out, mean, rstd = _batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps)
     if mean is None or rstd is None:
         return out, input.detach().reshape(-1)[:0].clone(), input.detach().reshape(-1)[:0].clone()
-    return out, mean.detach().reshape(-1), rstd.detach().reshape(-1)
+    dtype = _type_of_statistics(input, weight, bias)
+    return out, mean.detach().to(dtype).reshape(-1), rstd.detach().to(dtype).reshape(-1)
 
 
 @public("nn.functional")

@@ -12,7 +12,7 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._checks import index_of, nonnegative, sizes, type_name
-from mini_dl._device import DeviceLike, Layout, MemoryFormat, is_meta
+from mini_dl._device import DeviceLike, Layout, MemoryFormat, check_memory_format, is_meta
 from mini_dl._dtypes import FLOATING, Array, NumpyType, TypeLike
 from mini_dl._leaving import Block
 from mini_dl._meta import hollow, is_hollow
@@ -498,9 +498,9 @@ randn_like = _like("randn_like", _standard_normal, _said_of("randn_like", "norma
 
 @function()
 def randint_like(
-    input: Tensor, low: Any = NOT_GIVEN, high: Any = NOT_GIVEN, *, generator: Generator | None = None, dtype: TypeLike = None,
-    layout: Layout = None, device: DeviceLike = None, pin_memory: bool = False, requires_grad: bool = False,
-    memory_format: MemoryFormat = None,
+    input: Tensor, low: object = NOT_GIVEN, high: object = NOT_GIVEN, *, generator: Generator | None = None,
+    dtype: TypeLike = None, layout: Layout = None, device: DeviceLike = None, pin_memory: bool = False,
+    requires_grad: bool = False, memory_format: MemoryFormat = None,
 ) -> Tensor:  # fmt: skip
     """Integers in the shape and dtype of `input`: ``low <= out[i] < high``, or with one bound ``0 <= out[i] < low``
 
@@ -521,6 +521,7 @@ def _filled_like(
 ) -> Tensor:  # fmt: skip
     if not isinstance(input, Tensor):
         raise TypeError(f"argument 'input' must be Tensor, not {type_name(input)}")
+    check_memory_format("rand_like", memory_format)
     if any_batches():
         rest = dtype, device, memory_format, generator, False, distribution
         found = drawn_from(lambda one: _physically_like(one, *rest), (input,), like=True)

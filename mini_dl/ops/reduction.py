@@ -46,7 +46,7 @@ def same_types(result: Any, out: Any, args: Sequence[object]) -> None:
             raise RuntimeError(f"Expected out tensor to have dtype {c_name(want)}, but got {c_name(given)} instead")
 
 
-def same_types_along(result: Any, out: Any, args: Sequence[object]) -> None:
+def same_types_along(result: object, out: object, args: Sequence[object]) -> None:
     """`same_types` of the results along a dimension; those over all elements, and of two tensors, are cast."""
     if isinstance(result, tuple):
         same_types(result, out, ())
@@ -111,7 +111,10 @@ def sum(input: Tensor, dim: Ints | None = None, keepdim: bool = False, *, dtype:
     >>> torch.tensor([[1, 2], [3, 4]]).sum(0)
     tensor([4, 6])
     """
-    x = of_type(checked("sum", input, keepdim), dtype)
+    x = checked("sum", input, keepdim)
+    if dtype is None:
+        return _sum(x, wrap_dims(dim, x._array.ndim), keepdim)
+    x = x.to(dtype)
     return of_type(_sum(x, wrap_dims(dim, x._array.ndim), keepdim), dtype)
 
 

@@ -82,7 +82,7 @@ def _normal_around(mean: Tensor | float, std: Tensor | float, generator: Generat
 
 
 @method(out=True)
-def bernoulli(input: Tensor, p: Any = None, *, generator: Generator | None = None) -> Tensor:
+def bernoulli(input: Tensor, p: object = None, *, generator: Generator | None = None) -> Tensor:
     """Ones and zeros: ``P(out[i] == 1) = input[i]``, unless `p` is given.
 
     Shapes: (*in) -> (*in).

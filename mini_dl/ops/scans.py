@@ -23,9 +23,14 @@ from mini_dl.tensor import Operand, Tensor, wrap
 
 
 @linear_in("input")
-@op(input=lambda grad, dim, reverse: _cumsum(grad, dim, not reverse))
+@op(input=lambda grad, dim, reverse: grad if _is_short(grad, dim) else _cumsum(grad, dim, not reverse))
 def _cumsum(input: Array, dim: int, reverse: bool) -> Array:
     return accumulate(np.add, input, dim, reverse)
+
+
+def _is_short(input: Tensor, dim: int) -> bool:
+    """Whether there is one element at most along `dim`, so that running results are the elements."""
+    return input._array.size < 2 or input._array.shape[dim] == 1
 
 
 def _countable(name: str, input: Tensor, dtype: dtype | None) -> Tensor:
@@ -96,7 +101,7 @@ def _cumprod(input: Array, dim: int, reverse: bool) -> Array:
 
 def _cumprod_gradient(grad: Tensor, input: Tensor, result: Tensor, dim: int, reverse: bool) -> Tensor:
     """``sum over j >= k of grad[j] * result[j] / input[k]``, without division where an element is 0."""
-    if input._array.size < 2 or input._array.shape[dim] == 1:
+    if _is_short(input, dim):
         return grad
     if not is_unseen(input) and input._array.all():
         return _cumsum(grad * conj(result), dim, not reverse) / conj(input)

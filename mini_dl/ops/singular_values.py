@@ -161,17 +161,13 @@ def _pinv_gradient(grad: Tensor, A: Tensor, result: Tensor) -> Tensor:
 
 @op(A=lambda grad, A, result: _pinv_gradient(grad, A, result))
 def _pinv(A: Array, atol: Any, rtol: Any, hermitian: bool) -> Array:
-    with _converging("linalg.eigh" if hermitian else "linalg.svd"):
-        return _pseudoinverse(A, atol, rtol, hermitian)
-
-
-def _pseudoinverse(A: Array, atol: Any, rtol: Any, hermitian: bool) -> Array:
     if not A.size:
         return np.zeros((*A.shape[:-2], A.shape[-1], A.shape[-2]), A.dtype)
-    if hermitian:
-        L, V = np.linalg.eigh(A)
-        return (V * kernels.inverted(L, atol, rtol)[..., None, :]) @ h(V)
-    U, S, Vh = np.linalg.svd(A, False)
+    with _converging("linalg.eigh" if hermitian else "linalg.svd"):
+        if hermitian:
+            L, V = np.linalg.eigh(A)
+            return (V * kernels.inverted(L, atol, rtol)[..., None, :]) @ h(V)
+        U, S, Vh = np.linalg.svd(A, False)
     return (h(Vh) * kernels.inverted(S, atol, rtol)[..., None, :]) @ h(U)
 
 

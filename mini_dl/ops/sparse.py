@@ -96,7 +96,9 @@ def sparse_csc_tensor(
 
 
 @function()
-def sparse_bsr_tensor(crow_indices: Any, col_indices: Any, values: Any, size: Any = None, **options: Any) -> Tensor:
+def sparse_bsr_tensor(
+    crow_indices: object, col_indices: object, values: object, size: object = None, **options: object
+) -> Tensor:
     """A sparse matrix by rows of blocks: ``block[r, col_indices[k]] = values[k]`` over
     ``crow_indices[r] <= k < crow_indices[r + 1]``
 
@@ -111,7 +113,9 @@ def sparse_bsr_tensor(crow_indices: Any, col_indices: Any, values: Any, size: An
 
 
 @function()
-def sparse_bsc_tensor(ccol_indices: Any, row_indices: Any, values: Any, size: Any = None, **options: Any) -> Tensor:
+def sparse_bsc_tensor(
+    ccol_indices: object, row_indices: object, values: object, size: object = None, **options: object
+) -> Tensor:
     """A sparse matrix by columns of blocks: ``block[row_indices[k], c] = values[k]`` over
     ``ccol_indices[c] <= k < ccol_indices[c + 1]``
 
@@ -206,7 +210,7 @@ def to_sparse_csc(self: Tensor, dense_dim: int | None = None) -> Tensor:
 
 
 @tensor_method()
-def to_sparse_bsr(self: Tensor, blocksize: Any, dense_dim: int | None = None) -> Tensor:
+def to_sparse_bsr(self: Tensor, blocksize: object, dense_dim: int | None = None) -> Tensor:
     """The nonzero blocks by rows: ``block[r, col_indices[k]] = values[k]`` over
     ``crow_indices[r] <= k < crow_indices[r + 1]``
 
@@ -220,7 +224,7 @@ def to_sparse_bsr(self: Tensor, blocksize: Any, dense_dim: int | None = None) ->
 
 
 @tensor_method()
-def to_sparse_bsc(self: Tensor, blocksize: Any, dense_dim: int | None = None) -> Tensor:
+def to_sparse_bsc(self: Tensor, blocksize: object, dense_dim: int | None = None) -> Tensor:
     """The nonzero blocks by columns: ``block[row_indices[k], c] = values[k]`` over
     ``ccol_indices[c] <= k < ccol_indices[c + 1]``
 

@@ -18,7 +18,7 @@ from mini_dl._checks import (
 )
 from mini_dl._dtypes import Array, Ints, NumpyType, buffer_of, dtype as DType, scalar_name
 from mini_dl._surface import method, tensor_method
-from mini_dl.autograd.primitive import linear_in, op, view
+from mini_dl.autograd.primitive import linear_in, looks_unseen, op, view
 from mini_dl.autograd.single import as_it_is
 from mini_dl.tensor import Tensor
 
@@ -38,7 +38,7 @@ def place(input: Array, look: Callable[..., Any], args: tuple[Any, ...], shape: 
 # ------------------------------------------------------------------------------------------------ another shape
 
 
-@view(input=lambda grad: grad)  # the engine sums back to the input's shape
+@view(input=lambda grad, input_shape: grad if input_shape else grad.sum())  # to other shapes the engine sums
 def _expand(input: Array, shape: tuple[int, ...]) -> Array:
     # like np.broadcast_to, but writable: parts of the result without repeated elements may be written to
     if not input.flags.writeable:
@@ -128,6 +128,7 @@ def _view(input: Array, shape: tuple[int, ...]) -> Array:
 
 
 @linear_in("input")
+@looks_unseen
 @op(input=lambda grad, input_shape: grad.reshape(input_shape))
 def unsafe_view(input: Array, shape: tuple[int, ...]) -> Array:
     """Another shape of an intermediate result that nothing else sees; not recorded as a view."""
@@ -456,7 +457,9 @@ def _reversed_dims(self: Tensor) -> Tensor:
             [2, 4]])
     """
     ndim = self._array.ndim
-    if ndim not in (0, 2):
+    if ndim == 2:
+        return _permute(self, (1, 0))
+    if ndim:
         warnings.warn(
             "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is deprecated and it will throw an "
             "error in a future release. Consider `x.mT` to transpose batches of matrices or "

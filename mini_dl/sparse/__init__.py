@@ -237,7 +237,7 @@ class check_sparse_tensor_invariants:
 
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
-        def call(*args: Any, **kwargs: Any) -> Any:
+        def call(*args: object, **kwargs: object) -> Any:
             with type(self)(self.wanted):
                 return function(*args, **kwargs)
 

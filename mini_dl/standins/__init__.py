@@ -159,7 +159,7 @@ def shown_names(module: types.ModuleType) -> list[str]:
     return sorted([name for name in {*names, *rows, *known} if name in known or name in rows or name[:2] == "__"])
 
 
-def is_defined_in(module: types.ModuleType, value: Any) -> bool:
+def is_defined_in(module: types.ModuleType, value: object) -> bool:
     home = value.__name__.rpartition(".")[0] if isinstance(value, types.ModuleType) else getattr(value, "__module__", None)
     return home == module.__name__
 

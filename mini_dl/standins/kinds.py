@@ -35,7 +35,7 @@ class Absent(type):
     _name: str
     _reason: str
 
-    def __new__(cls, name: str, bases: tuple[type, ...], members: dict[str, Any], **options: Any) -> Any:
+    def __new__(cls, name: str, bases: tuple[type, ...], members: dict[str, Any], **options: object) -> Any:
         for base in bases:
             if isinstance(base, Absent):
                 raise NotImplementedError(base._why())
