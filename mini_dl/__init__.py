@@ -70,7 +70,7 @@ with _uncollected():
     globals().update(_asking(_namespace("torch"), __name__))
     _attach()
 
-if _TYPE_CHECKING:  # loaded when first used, as the tables of names say (`standins`)
+if _TYPE_CHECKING:  # loaded on first use, per the tables of names (`standins`)
     from mini_dl import amp, distributions, func, optim, serialization, signal, utils
     from mini_dl.amp.autocast_mode import (
         autocast,

@@ -1,11 +1,11 @@
-"""What torch's argument parser does before a function runs: other names, types, and numbers given as tensors.
+"""The checks of torch's argument parser before a function runs: aliases, types, and numbers given as tensors.
 
-The annotations of a function say what it accepts. At its first call, a prologue is generated for it that looks only at the
-classes of the arguments; only arguments that do not fit take the slow path, through `Parser.resolve`. What takes time to check,
-the numbers in a list, is checked only after a call has failed (`Parser.explain`).
+The annotations of a function define what it accepts. At its first call, a prologue is generated that checks only the
+classes of the arguments; only arguments that do not match take the slow path, through `Parser.resolve`. Slow checks, of
+the numbers in a list, are made only after a call has failed (`Parser.explain`).
 
-The functions of a public module also ask their arguments whether one of them answers for the function (see `overrides`), and take
-``out=``: all of it stands in the one text that is generated (`PublicParser`).
+The functions of a public module also check whether an argument overrides them (see `overrides`), and take
+``out=``: all of this is in one generated source (`PublicParser`).
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ OTHER_NAMES = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input",
 """NumPy's names, which torch's parser accepts too."""
 
 INT_LISTS = frozenset("kernel_size stride padding dilation output_padding output_size dim dims shifts normalized_shape s".split())
-"""Parameters that are an int or several ints in every function that does not say otherwise."""
+"""Parameters that are an int or several ints in every function unless specified otherwise."""
 
 SEVERAL_MEANINGS = frozenset("max min var std var_mean std_mean tensordot".split())
-"""Functions whose `dim` or `dims` may be something else: the other tensor, whether to divide by one less, two lists."""
+"""Functions whose `dim` or `dims` may be something else: the other tensor, whether to use Bessel's correction, two lists."""
 
 NEVER_NONE = frozenset(
     "max.dim min.dim prod.dim squeeze.dim squeeze_copy.dim median.dim nanmedian.dim trapezoid.x cumulative_trapezoid.x "
     "scatter.reduce repeat_interleave.repeats".split()
 )
-"""Arguments that may be left out, and may not be None: torch has an overload without them."""
+"""Arguments that may be omitted but may not be None: torch has an overload without them."""
 
 HANDED_ON = frozenset("Tensor int ints bool float Number".split())
 ANY_OBJECT = frozenset(
@@ -55,7 +55,7 @@ ANY_OBJECT = frozenset(
     "multi_head_attention_forward.v_proj_weight "
     "interpolate.align_corners gaussian_nll_loss.full triplet_margin_with_distance_loss.swap".split()
 )
-"""What is checked for a function that torch wrote in Python: the kinds that it passes on, except arguments used only for their
+"""The kinds checked for a function that torch implements in Python: those that it passes on, except arguments used only for their
 truth value."""
 
 
@@ -73,7 +73,7 @@ SCALARS = frozenset(
     "celu.alpha dist.p elu.alpha hardshrink.lambd histc.max histc.min normalize.p renorm.maxnorm renorm.p rrelu.lower "
     "rrelu.upper softplus.beta softplus.threshold softshrink.lambd".split()
 )
-"""Arguments that are a number of any kind to torch's parser, and a float to what runs then."""
+"""Arguments that torch's parser accepts as any number, and converts to a float."""
 
 HANDED_OVER = frozenset(
     "weight bias out_proj_weight out_proj_bias running_mean running_var indices var log_target gaussian_nll_loss.target".split()
@@ -86,8 +86,8 @@ NUMBER_FIRST = {
     "addmm": ("beta", "alpha"), "addmv": ("beta", "alpha"), "addr": ("beta", "alpha"), "addbmm": ("beta", "alpha"),
     "baddbmm": ("beta", "alpha"),
 }  # fmt: skip
-"""Functions that once took numbers between their tensors, ``x.add(2, y)`` or ``addmm(0.5, x, 2, a, b)``, by the names that the
-numbers have now."""
+"""Functions with deprecated overloads that take numbers between their tensors, ``x.add(2, y)`` or ``addmm(0.5, x, 2, a, b)``,
+with the current names of the numbers."""
 
 
 SPREAD = frozenset(["squeeze", "count_nonzero"])
@@ -99,14 +99,14 @@ def was_to_be_a_tensor(parameter: inspect.Parameter, value: object) -> bool:
 
 
 def refused_by_numpy(error: Exception) -> bool:
-    """Whether `error` is NumPy's, about shapes that do not broadcast or a type that cannot be cast."""
+    """Whether `error` is NumPy's for shapes that do not broadcast or a type that cannot be cast."""
     if type(error) is ValueError:
         return "broadcast" in str(error)
     return "UFuncTypeError" in [kind.__name__ for kind in type(error).__mro__]
 
 
 class Absent:
-    """Stands for an argument that was not given."""
+    """The sentinel for an omitted argument."""
 
 
 ABSENT = Absent()
@@ -116,7 +116,7 @@ LEFT_OUT = Absent()
 
 
 class Parser:
-    """Calls `function` with its arguments as torch's parser would pass them. TypeError if they do not fit."""
+    """Calls `function` with its arguments as torch's parser would pass them. TypeError if they do not match."""
 
     call: Any
     writing: Function | None = None
@@ -126,7 +126,7 @@ class Parser:
         self.function, self.strict = function, strict
 
     def first(self, args: tuple[object, ...], kwargs: dict[str, object]) -> Any:
-        """The first call, which gives `call` the code generated for this function."""
+        """The first call, which installs the generated code of this function in `call`."""
         self.write()
         return self.made_of_tensors(self.call(*args, **kwargs))
 
@@ -168,7 +168,7 @@ class Parser:
         return parameter.name in names or f"{self.function.__name__}.{parameter.name}" in names
 
     def default_of(self, parameter: inspect.Parameter) -> Any:
-        """What the generated call takes for an argument that was not given."""
+        """The default of an omitted argument in the generated call."""
         if self.strict and self.is_among(NEVER_NONE, parameter):
             return LEFT_OUT
         return ABSENT if parameter.default is parameter.empty else parameter.default
@@ -180,7 +180,7 @@ class Parser:
         return [p.name for p in self.parameters if self.strict and self.is_among(NEVER_NONE, p)]
 
     def refuse_none(self, name: str, values: tuple[object, ...], named: dict[str, object]) -> Any:
-        """Called when an argument that may be left out is None."""
+        """Called when an argument that may be omitted is None."""
         raise TypeError(f"{self.function.__name__}(): argument '{name}' may be left out, but it must not be None")
 
     def resolve(self, values: tuple[Any, ...], named: dict[str, Any]) -> Any:
@@ -214,7 +214,7 @@ class Parser:
             raise
 
     def take_numbers_first(self, given: dict[str, object], more: tuple[object, ...]) -> None:
-        """Put the arguments of a call in the old order, with numbers between its tensors, under their names of today."""
+        """Map the arguments of a call in the deprecated order, with numbers between its tensors, to their current names."""
         name, numbers = self.function.__name__, NUMBER_FIRST[self.function.__name__]
         names = [p.name for p in self.parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
         values = [*[given[one] for one in names], *more]
@@ -243,7 +243,7 @@ class Parser:
                 raise ValueError("Overflow when unpacking long long") from None
             elif isinstance(error, AttributeError) and error.name and value is error.obj and was_to_be_a_tensor(parameter, value):
                 raise TypeError(f"{self.named(parameter, position)} must be Tensor, not {type_name(value)}") from None
-        if isinstance(error, MemoryError) and type(error) is not MemoryError:  # an array that NumPy could not allocate
+        if isinstance(error, MemoryError) and type(error) is not MemoryError:  # NumPy could not allocate an array
             raise RuntimeError(f"{self.function.__name__}(): not enough memory: {error}") from None
         if refused_by_numpy(error):
             raise RuntimeError(f"{self.function.__name__}(): {error}") from None
@@ -276,14 +276,14 @@ class Parser:
 
 
 def is_general(function: object) -> bool:
-    """Whether `function` is a primitive that does not look at its arguments itself: where its forward sees an array, it takes a
-    tensor."""
+    """Whether `function` is a primitive that does not check its arguments itself: an array in its forward is a tensor in
+    the call."""
     primitive = getattr(function, "op", None)
     return primitive is not None and primitive.call is function and not (primitive.unary or hasattr(primitive, "promote"))
 
 
 def parsed(function: Function, strict: bool = True) -> Function:
-    """`function` with torch's checks of arguments and, if `strict`, its other names for them."""
+    """`function` with torch's checks of arguments and, if `strict`, their aliases."""
     if getattr(function, "spread", False):
         return loosely_parsed(function)
     if inspect.unwrap(function).__code__.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS):
@@ -296,13 +296,13 @@ def parsed(function: Function, strict: bool = True) -> Function:
 
 
 def parser_of(function: object) -> Parser | None:
-    """The parser that `function` is the call of, or the call with ``out=``."""
-    parser: Parser | None = getattr(function, "parser", None)  # or that of a function that this one wraps
+    """The parser whose call, or call with ``out=``, is `function`."""
+    parser: Parser | None = getattr(function, "parser", None)  # or the parser of a wrapped function
     return parser if parser is not None and (function is parser.call or function is parser.writing) else None
 
 
 def placeholder(function: Function, parser: Parser) -> Any:
-    """A function that gets its code at its first call. That code has the same free variables."""
+    """A function whose code is generated at its first call. That code has the same free variables."""
 
     def call(*args: object, **kwargs: object) -> Any:
         function  # noqa: B018
@@ -312,7 +312,7 @@ def placeholder(function: Function, parser: Parser) -> Any:
 
 
 def loosely_parsed(function: Function) -> Function:
-    """The same for a function whose last argument, several ints, a method takes one by one, too."""
+    """The same for a function whose last argument, several ints, may also be given as separate arguments."""
     input, *_, last = names = list(inspect.signature(function).parameters)
     others = [other for other, meant in OTHER_NAMES.items() if meant == input]
 
@@ -344,7 +344,7 @@ def text_of(
     parameters: list[inspect.Parameter], kinds: list[str], strict: bool, never_none: list[str], asks: bool = False,
     writes: bool = False,
 ) -> str:  # fmt: skip
-    """The text of a call, here of one that `asks` whether an argument answers for the function, and that `writes` to ``out``::
+    """The source of a call, here one that `asks` whether an argument overrides the function, and `writes` to ``out``::
 
     def call(input, dim, keepdim, *, dtype, out, **named_otherwise):
         if named_otherwise or not isinstance(input, Tensor) or dim.__class__ is not int or ... or out is not None:
@@ -407,7 +407,7 @@ QUICK = {
     "Generator": "{0}.__class__ is not Generator",
     "MemoryFormat": "{0} is not None and {0}.__class__ is not memory_format",
 }
-"""By annotation: the condition under which the value of a parameter needs a closer look."""
+"""By annotation: the condition under which the value of a parameter needs the slow path."""
 
 
 def doubt_about(parameter: inspect.Parameter, kind: str) -> str | None:
@@ -435,11 +435,11 @@ def optional(parameter: inspect.Parameter) -> bool:
     return "None" in str(parameter.annotation) or parameter.default is None or parameter.default == ()
 
 
-# ------------------------------------------------------------------------------------------------ what fits
+# ------------------------------------------------------------------------------------------------ matching
 
 
 def single(value: object, kinds: str) -> Any:
-    """The number in a 0-d tensor that requires no grad and whose type is one of `kinds`; NotImplemented for anything else."""
+    """The number in a 0-d tensor that requires no grad and whose type is one of `kinds`; NotImplemented otherwise."""
     if isinstance(value, Tensor) and not value._array.ndim and value._array.dtype.kind in kinds and not value.requires_grad:
         return value._array[()].item()
     return NotImplemented
@@ -454,7 +454,7 @@ def as_operand(value: object) -> Any:
 
 
 def as_tensor_or_float(value: object) -> Any:
-    return value if isinstance(value, (Tensor, complex)) else as_float(value)  # complex numbers are refused by what runs then
+    return value if isinstance(value, (Tensor, complex)) else as_float(value)  # complex numbers are rejected later
 
 
 def as_bool(value: object) -> Any:
@@ -470,7 +470,7 @@ def as_int(value: object) -> Any:
 
 
 def as_ints(value: object) -> Any:
-    """An int, or a sequence of ints (None is left as it is)."""
+    """An int, or a sequence of ints (None is unchanged)."""
     if not isinstance(value, (tuple, list)):
         return as_int(value)
     return NotImplemented if any([one is not None and as_int(one) is NotImplemented for one in value]) else value
@@ -519,14 +519,14 @@ FIT: dict[str, tuple[Callable[[Any], Any], str]] = {
     "Generator": (as_generator, "torch.Generator"),
     "MemoryFormat": (as_memory_format, "torch.memory_format"),
 }
-"""By annotation: what an argument becomes (NotImplemented if it does not fit), and the name of the type in messages."""
+"""By annotation: the converted argument (NotImplemented if it does not match), and the name of the type in messages."""
 
 
 # ------------------------------------------------------------------------------------------------ functions of a public module
 
 
 class PublicParser(Parser):
-    """The parser of a public function, whose arguments may answer for it; `whole` is the function without that question."""
+    """The parser of a public function, whose arguments may override it; `whole` is the function without that check."""
 
     def __init__(self, whole: Function, parser: Parser) -> None:
         super().__init__(parser.function, parser.strict)
@@ -543,14 +543,14 @@ class PublicParser(Parser):
         return self.made_of_tensors(self.call(*args, **kwargs))
 
     def text(self) -> str:
-        self.writes = self.writes and "out" not in self.names  # else the function writes itself
+        self.writes = self.writes and "out" not in self.names  # otherwise the function writes by itself
         if self.writes:
             self.parameters.append(inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None))
             self.kinds.append("")
         return text_of(self.parameters, self.kinds, self.strict, self.never_none(), asks=True, writes=self.writes)
 
     def ask_first(self) -> None:
-        """Give `call` the code that asks its arguments before it does anything else."""
+        """Give `call` the code that checks its arguments for overrides first."""
         self.call.__code__ = asking_call(self.function, self).__code__
         self.call.__defaults__ = self.call.__kwdefaults__ = None
 
@@ -571,17 +571,17 @@ class PublicParser(Parser):
         return super().refuse_none(name, values, named)
 
     def is_answered(self, values: tuple[object, ...]) -> bool:
-        """Whether one of `values` answers for the function: it has failed because none was asked so far."""
+        """Whether one of `values` overrides the function: overrides are checked only after a failure."""
         return bool(overrides.overriding(values))
 
     def again(self, values: tuple[object, ...], named: dict[str, object]) -> Any:
-        """Make a call again, now that arguments are asked."""
+        """Repeat a call with checks for overrides."""
         overrides.watch()
         args, kwargs = self.as_given(values, named)
         return self.call(*args, **kwargs)
 
     def as_given(self, values: tuple[Any, ...], named: dict[str, object]) -> tuple[list[Any], dict[str, Any]]:
-        """The arguments of a call: by position as long as they have no default, the others by name."""
+        """The arguments of a call: by position up to the first default, the others by name."""
         args: list[Any] = []
         kwargs, in_order = dict(named), True
         for parameter, value in zip(self.parameters, values):
@@ -598,7 +598,7 @@ class PublicParser(Parser):
 
 
 def asking_call(function: Function, parser: PublicParser) -> Any:
-    """A call that asks its arguments first."""
+    """A call that checks its arguments for overrides first."""
 
     def call(*args: object, **kwargs: object) -> Any:
         function  # noqa: B018 - as in `placeholder`

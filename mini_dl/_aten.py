@@ -1,4 +1,4 @@
-"""What torch calls the operators behind our primitives: for profiles, and for functions that decide by operator."""
+"""The names of torch's operators for our primitives: for profiles, and for functions that depend on the operator."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NAMES = {
     "_rows_at": "embedding", "_rows_summed": "embedding_dense_backward", "_pad_constant": "constant_pad_nd",
     "_lstm_steps": "mkldnn_rnn_layer", "_gru_steps": "gru.input", "_bce": "binary_cross_entropy",
 }  # fmt: skip
-"""The operator, with its overload unless it is the default one, for primitives of another name."""
+"""The operator, with its overload unless it is the default one, for primitives with a different name."""
 
 
 def operator_named(primitive: str) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""Parts of ``multi_head_attention_forward`` that torch keeps to itself; variants of attention are built from them."""
+"""Private parts of torch's ``multi_head_attention_forward``; variants of attention are built from them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _none_or_dtype(input: Tensor | None) -> Any:
 def _canonical_mask(
     mask: Tensor | None, mask_name: str, other_type: object, other_name: str, target_type: Any, check_other: bool = True
 ) -> Tensor | None:
-    """`mask` as numbers that are added to scores: -inf where a mask of bools is True."""
+    """`mask` as numbers to add to scores: -inf where a mask of bools is True."""
     if mask is None:
         return None
     floating = mask.dtype.is_floating_point
@@ -40,11 +40,11 @@ def _in_projection(
     q: Tensor, k: Tensor, v: Tensor, w_q: Tensor, w_k: Tensor, w_v: Tensor, b_q: Tensor | None = None,
     b_k: Tensor | None = None, b_v: Tensor | None = None,
 ) -> Three:  # fmt: skip
-    """Each of `q`, `k` and `v` through a linear map of its own."""
+    """Each of `q`, `k` and `v` through its own linear map."""
     linear = torch.nn.functional.linear
     return linear(q, w_q, b_q), linear(k, w_k, b_k), linear(v, w_v, b_v)
 
 
 def _in_projection_packed(q: Tensor, k: Tensor, v: Tensor, w: Tensor, b: Tensor | None = None) -> Three:
-    """Likewise, by the three maps that lie one below the other in `w` and `b`."""
+    """Likewise, by the three maps stacked in `w` and `b`."""
     return _in_projection(q, k, v, *w.chunk(3), *((None,) * 3 if b is None else b.chunk(3)))

@@ -1,4 +1,4 @@
-"""The meaning of arguments: dimensions, shapes and types, with torch's errors. Knows the shapes of arrays, but not tensors."""
+"""Validation of arguments: dimensions, shapes and types, with torch's errors. It knows the shapes of arrays, but not tensors."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def wrap_dim(dim: object, ndim: int) -> int:
 
 
 def index_of(number: Any, must: str) -> int:
-    """The int that `number` stands for; TypeError for a bool and for anything that is not an int."""
+    """The int value of `number`; TypeError for a bool and for anything that is not an int."""
     try:
         if not isinstance(number, bool):
             return operator.index(number)
@@ -84,7 +84,7 @@ def int_list(numbers: object, argument: str) -> tuple[int, ...]:
 
 
 def spread_out(function: Callable[..., object]) -> Callable[..., Any]:
-    """Let the last positional parameter, a sequence of ints, be given one by one: ``f(x, 2, 3)`` is ``f(x, (2, 3))``."""
+    """Accept the last positional parameter, a sequence of ints, as separate arguments: ``f(x, 2, 3)`` is ``f(x, (2, 3))``."""
     signature = inspect.signature(function)
     positional = [p.name for p in signature.parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
     before, name = len(positional) - 1, positional[-1]
@@ -112,7 +112,7 @@ def spread_out(function: Callable[..., object]) -> Callable[..., Any]:
 
 
 def also_named(name: str, *others: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Let the parameter `name` be given under the other names it has in torch's overloads."""
+    """Accept the parameter `name` under its other names in torch's overloads."""
 
     def decorate(function: Callable[..., object]) -> Callable[..., Any]:
         @functools.wraps(function)
@@ -128,7 +128,7 @@ def also_named(name: str, *others: str) -> Callable[[Callable[..., Any]], Callab
 
 
 def deprecated(name: str, instead: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Let calls of a function that torch calls `name` warn of its deprecation, and say what to write instead."""
+    """Make calls of a function that torch calls `name` warn of its deprecation and name the replacement."""
 
     def decorate(function: Callable[..., object]) -> Callable[..., Any]:
         @functools.wraps(function)
@@ -150,7 +150,7 @@ def nonnegative(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def too_large(name: str, args: tuple[object, ...], error: Exception) -> Exception:
-    """The error for sizes in `args` that no tensor can have; if there are none, `error`, with which NumPy refused them."""
+    """The error for sizes in `args` that no tensor can have; if there are none, `error`, which NumPy raised for them."""
     given = args[0] if args and isinstance(args[0], (tuple, list)) else args
     size = [n for n in given if isinstance(n, int)]
     if any([n >= 2**63 for n in size]):
@@ -185,7 +185,7 @@ def infer_size(shape: tuple[int, ...], numel: int) -> tuple[int, ...]:
 
 
 def broadcast_shapes(*shapes: Iterable[int]) -> tuple[int, ...]:
-    """The shape that all `shapes` expand to, with torch's error where two sizes differ and neither is 1."""
+    """The shape that all `shapes` expand to, with torch's error if two sizes differ and neither is 1."""
     result: list[int] = []
     for shape in map(tuple, shapes):
         result = [1] * (len(shape) - len(result)) + result

@@ -1,4 +1,4 @@
-"""``torch.compile`` without a compiler: the same numbers, computed step by step."""
+"""``torch.compile`` without a compiler: the same numbers, computed eagerly."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ BACKENDS = (
 
 
 class InvalidBackend(RuntimeError):
-    """A backend that torch does not have either."""
+    """A backend that does not exist in torch either."""
 
 
 class OptimizedModule(Module):
-    """What ``torch.compile(module)`` returns: it calls the module, which stands in its state under ``_orig_mod``.
+    """The result of ``torch.compile(module)``: it calls the module, which is in its state dict under ``_orig_mod``.
 
-    Attributes are read from the module and written to it.
+    Attribute accesses are forwarded to the module.
     """
 
     _orig_mod: Module
@@ -80,7 +80,7 @@ def compile(
 ) -> Any:  # fmt: skip
     """A function or module that computes what `model` does, or a decorator if there is no `model`.
 
-    Nothing is compiled: the options are checked as by torch and select nothing.
+    Nothing is compiled: the options are checked as by torch, and have no effect.
 
     >>> import mini_dl as torch
     >>> list(torch.compile(torch.nn.Linear(1, 1)).state_dict())
@@ -122,7 +122,7 @@ def optimize(*args: object, **kwargs: object) -> Callable[..., Any]:
 
 
 def disable(fn: object = None, recursive: bool = True, *, reason: str | None = None, wrapping: bool = True) -> Any:
-    """`fn` itself, or a decorator that returns what it is given; a module comes back as `compile` returns it."""
+    """`fn` itself, or a decorator that returns its argument; a module is returned as by `compile`."""
     if fn is None:
         return _disabled
     return _disabled(fn)
@@ -155,7 +155,9 @@ def wrap_numpy(fn: Callable[..., Any]) -> Callable[..., Any]:
 
 @contextlib.contextmanager
 def patched(arg1: Any = None, arg2: Any = None, **kwargs: Any) -> Iterator[None]:
-    """Within it, the settings of ``torch._dynamo.config`` have these values: by name, as a dictionary, or one name and value."""
+    """A context in which the settings of ``torch._dynamo.config`` have these values: by name, as a dictionary, or one name and
+    value.
+    """
     config = importlib.import_module("mini_dl._dynamo.config")
     changes = dict(arg1 or {}) if isinstance(arg1, dict) or arg1 is None else {arg1: arg2}
     changes.update(kwargs)

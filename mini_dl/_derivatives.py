@@ -1,6 +1,6 @@
-"""``torch.func``: derivatives of functions as functions: ``grad``, ``vjp``, ``jvp``, and what is made of them.
+"""``torch.func``: derivatives of functions as functions: ``grad``, ``vjp``, ``jvp``, and functions built on them.
 
-Each runs a function on a level of its own (see `autograd.transforms`), so they nest, among each other and with ``vmap``.
+Each runs a function on its own level (see `autograd.transforms`), so they nest with each other and with ``vmap``.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ ArgNums = int | tuple[int, ...]
 
 
 def chosen(args: tuple[object, ...], argnums: ArgNums) -> Any:
-    """The arguments with these numbers: one, or a tuple of several. RuntimeError for a number that there is not, or is twice."""
+    """The arguments with these numbers: one, or a tuple of several. RuntimeError for a number that is out of range or occurs
+    twice.
+    """
     if not isinstance(argnums, (int, tuple)):
         raise RuntimeError(f"argnums must be int or Tuple[int, ...], got: {type(argnums)}")
     for number in argnums if isinstance(argnums, tuple) else (argnums,):
@@ -51,7 +53,7 @@ def chosen(args: tuple[object, ...], argnums: ArgNums) -> Any:
 
 
 def replaced(args: tuple[object, ...], argnums: ArgNums, by: Any) -> tuple[Any, ...]:
-    """The arguments, those with these numbers replaced."""
+    """The arguments, with those of these numbers replaced."""
     given = list(args)
     for number, one in zip((argnums,) if isinstance(argnums, int) else argnums, (by,) if isinstance(argnums, int) else by):
         given[number] = one
@@ -64,7 +66,7 @@ def lifted(level: Lifted, tree: object) -> Any:
 
 
 def differentiable(x: object) -> Tensor:
-    """Let a tensor that was just lifted get a gradient."""
+    """Make a newly lifted tensor require grad."""
     if not isinstance(x, Tensor):
         raise ValueError(f"Thing passed to transform API must be Tensor, got {type(x)}")
     if x._array.dtype.kind not in INEXACT:
@@ -85,7 +87,7 @@ def lowered(level: Lifted, tree: object) -> Any:
 
 
 def with_aux(result: object, has_aux: bool, what: str) -> tuple[Any, Any]:
-    """What a function returned, and what it returned beside it."""
+    """The output of a function, and its auxiliary output."""
     if not has_aux:
         return result, None
     if not (isinstance(result, tuple) and len(result) == 2):
@@ -113,7 +115,7 @@ def refuse_hooks(name: str) -> None:
 def pull_back(
     level: Lifted, outs: Sequence[Tensor], cotangents: Sequence[Any], inputs: Sequence[Tensor], keep: bool
 ) -> list[Tensor]:
-    """The gradients of outputs of `level` for its inputs, on the level below; zeros where none comes."""
+    """The gradients of outputs of `level` for its inputs, on the level below; zeros if there are none."""
     pairs = [(o, c) for o, c in zip(outs, cotangents) if o._level is level and needs_grad(o)]
     found: Sequence[Any] = [None] * len(inputs)
     if pairs:
@@ -125,7 +127,7 @@ def pull_back(
     return [zeros_like(x) if g is None else unwrap(level, g) for g, x in zip(found, inputs)]
 
 
-# ------------------------------------------------------------------------------------------------ backwards
+# ------------------------------------------------------------------------------------------------ reverse mode
 
 
 def grad(func: Function, argnums: ArgNums = 0, has_aux: bool = False) -> Function:
@@ -192,7 +194,7 @@ def vjp(func: Function, *primals: object, has_aux: bool = False) -> Any:
     """The output, and a function of cotangents: ``vjp_fn(v)[j] = sum(v[i] * J[i, j], i)`` with the Jacobian
     ``J[i, j] = diff(func(x)[i], x[j])``
 
-    With `has_aux` a third: what `func` returned beside its output.
+    With `has_aux`, the third is the auxiliary output of `func`.
 
     Shapes: primals (*in) -> the output (*out), and a function (*out) -> (*in).
     Raises: RuntimeError unless all outputs are floating point tensors.
@@ -205,7 +207,7 @@ def vjp(func: Function, *primals: object, has_aux: bool = False) -> Any:
 
 
 def vjp_in(func: Function, primals: tuple[object, ...], argnums: ArgNums | None, has_aux: bool) -> Any:
-    """`vjp` in the arguments `argnums`, or in all."""
+    """`vjp` for the arguments `argnums`, or for all."""
     refuse_hooks("vjp")
     what = "vjp(f, *primals)"
     with Lifted() as level:
@@ -240,7 +242,7 @@ def vjp_in(func: Function, primals: tuple[object, ...], argnums: ArgNums | None,
 
 
 def printed(tree: TreeSpec) -> str:
-    """A tree as torch writes it in messages: stars in brackets."""
+    """A tree as torch prints it in messages: stars in brackets."""
     return str(tree_unflatten([_Star()] * tree.num_leaves, tree))
 
 
@@ -249,7 +251,7 @@ class _Star:
         return "*"
 
 
-# ------------------------------------------------------------------------------------------------ forwards
+# ------------------------------------------------------------------------------------------------ forward mode
 
 JVP = "jvp(f, primals, tangents)"
 
@@ -258,11 +260,11 @@ def jvp(func: Function, primals: object, tangents: object, *, strict: bool = Fal
     """The output, and its derivative in a direction, by forward mode: ``out[i] = sum(J[i, j] * tangents[j], j)``,
     ``J[i, j] = diff(func(x)[i], x[j])``
 
-    `primals` is a tuple, `tangents` another of the same structure. With `has_aux` a third: what `func` returned beside its
-    output.
+    `primals` is a tuple, `tangents` another of the same structure. With `has_aux`, the third is the auxiliary output
+    of `func`.
 
     Shapes: primals (*in), tangents (*in) -> (*out), (*out).
-    Raises: RuntimeError for other structures or shapes, and with `strict` where an output does not depend on the primals.
+    Raises: RuntimeError for other structures or shapes, and with `strict` if an output does not depend on the primals.
 
     >>> torch.func.jvp(torch.sin, (torch.tensor(0.0),), (torch.tensor(2.0),))
     (tensor(0.), tensor(2.))
@@ -271,7 +273,7 @@ def jvp(func: Function, primals: object, tangents: object, *, strict: bool = Fal
 
 
 def jvp_in(func: Function, primals: object, tangents: object, argnums: ArgNums | None, strict: bool, has_aux: bool) -> Any:
-    """`jvp` in the arguments `argnums`, or in all."""
+    """`jvp` for the arguments `argnums`, or for all."""
     if not isinstance(primals, tuple):
         raise RuntimeError(f"{JVP}: Expected primals to be a tuple. E.g. it should be valid to call f(*primals).")
     asked = primals if argnums is None else chosen(primals, argnums)
@@ -304,7 +306,7 @@ def jvp_in(func: Function, primals: object, tangents: object, argnums: ArgNums |
 
 
 def product_of(level: Lifted, out: Tensor, strict: bool) -> Tensor:
-    """The tangent of an output, zeros where it has none."""
+    """The tangent of an output, zeros if it has none."""
     tangent = tangent_of(out) if out._level is level else None
     if tangent is not None:
         return tangent
@@ -320,10 +322,10 @@ def linearize(func: Function, *primals: object) -> tuple[Any, Function]:
     """The output, and the linear map that is the derivative: ``jvp_fn(t)[i] = sum(J[i, j] * t[j], j)``,
     ``J[i, j] = diff(func(x)[i], x[j])``
 
-    The function is run once: what it recorded is a linear map, whose transpose is taken at each call.
+    The function is run once: the recorded graph is a linear map, whose transpose is computed at each call.
 
     Shapes: primals (*in) -> the output (*out), and a function (*in) -> (*out).
-    Raises: RuntimeError where the tangents do not have the structure, shapes and dtypes of the primals.
+    Raises: RuntimeError if the tangents do not have the structure, shapes and dtypes of the primals.
 
     >>> output, jvp_fn = torch.func.linearize(torch.square, torch.tensor([1.0, 2.0]))
     >>> jvp_fn(torch.tensor([1.0, 10.0]))
@@ -416,7 +418,7 @@ def jacfwd(func: Function, argnums: ArgNums = 0, has_aux: bool = False, *, rando
     """The function that computes the Jacobian of `func`, by forward mode, column by column:
     ``out[i, j] = diff(func(x)[i], x[j])``
 
-    `randomness` says what random functions do in the columns, which are computed together: see `vmap`.
+    `randomness` is the behavior of random functions in the columns, which are computed together: see `vmap`.
 
     Shapes: arguments (*in) -> (*out, *in), in the structure of the output and, within it, of `argnums`.
     Raises: RuntimeError for complex inputs or outputs.
@@ -473,7 +475,7 @@ def hessian(func: Function, argnums: ArgNums = 0) -> Function:
 
 
 def functionalize(func: Function, *, remove: str = "mutations") -> Function:
-    """`func`, whose writes in place torch would replace for its compilers: here it stays as it is, ``out = func``
+    """`func`, whose in-place writes torch would replace for its compilers; here it is unchanged, ``out = func``
 
     Shapes: those of `func`.
     Raises: RuntimeError unless `remove` is "mutations" or "mutations_and_views".
@@ -498,8 +500,8 @@ def functionalize(func: Function, *, remove: str = "mutations") -> Function:
 
 
 def debug_unwrap(tensor: Tensor, *, recurse: bool = True) -> Tensor:
-    """What a tensor within a transform stands for, outside of all of them, or one level below unless `recurse`: ``out[b]`` for
-    each b.
+    """The underlying tensor of a tensor in transforms, outside all of them, or one level below unless `recurse`: ``out[b]``
+    for each b.
 
     Shapes: (*in) -> (*batches, *in).
     Raises: AttributeError unless it is a tensor.
@@ -517,5 +519,5 @@ def debug_unwrap(tensor: Tensor, *, recurse: bool = True) -> Tensor:
 
 
 def wraps(func: Any) -> Callable[[Function], Function]:
-    """``functools.wraps`` for whatever can be called."""
+    """``functools.wraps`` for any callable."""
     return functools.wraps(func) if hasattr(func, "__name__") else lambda made: made

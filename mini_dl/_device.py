@@ -75,7 +75,7 @@ class device:
 
 
 class _Creation(threading.local):
-    """Where this thread creates tensors: on the last of these devices, those of blocks, or else on the default one."""
+    """The device on which this thread creates tensors: the last of the devices of blocks, otherwise the default one."""
 
     def __init__(self) -> None:
         self.devices: list[device] = []
@@ -134,12 +134,14 @@ contiguous_format, preserve_format, channels_last, channels_last_3d = [
 
 
 def compiled_without(name: str) -> NoReturn:
-    """The error for anything that only a GPU could do."""
+    """The error for anything that requires a GPU."""
     raise AssertionError(f"Torch not compiled with {name} enabled")
 
 
 def is_meta(where: DeviceLike) -> bool:
-    """Whether a tensor is asked for on the device meta, by `where` or else by the block around. Errors as of `require_cpu`."""
+    """Whether a tensor is requested on the device meta, by `where` or else by the enclosing block. Errors as for
+    `require_cpu`.
+    """
     if where is None:
         return creation.here().type == "meta"
     if where is META or (where if isinstance(where, device) else device(where)).type == "meta":

@@ -1,6 +1,6 @@
 """Data types and torch's promotion rules.
 
-A :class:`dtype` stands for a NumPy ``np.dtype``; the arrays themselves carry NumPy's. Promotion is torch's:
+A :class:`dtype` represents a NumPy ``np.dtype``; the arrays themselves have NumPy's. Promotion is torch's:
 category first (bool < integer < floating point < complex), then arrays with dimensions > 0-d arrays > Python numbers.
 """
 
@@ -24,7 +24,7 @@ Number = builtins.bool | builtins.int | builtins.float | builtins.complex
 Shape = tuple[builtins.int, ...]
 Index = tuple[types.EllipsisType | slice, ...]
 Ints = builtins.int | Sequence[builtins.int]
-"""An int for all dimensions, or one for each: `_arguments.kind_of` knows it by its name."""
+"""An int for all dimensions, or one for each: `_arguments.kind_of` recognizes it by name."""
 
 FLOATING = "fV"
 """The NumPy kinds of floating point types. "V" is that of bfloat16, which NumPy lacks: the package ml_dtypes adds it."""
@@ -50,7 +50,7 @@ class dtype:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        if name != "bfloat16":  # which is looked for when first used
+        if name != "bfloat16":  # which is looked up on first use
             self.numpy = np.dtype(name)
 
     def __getattr__(self, name: str) -> Any:
@@ -94,7 +94,7 @@ class dtype:
 
 
 TypeLike = dtype | type | None
-"""What stands for an element type: also Python's bool, int and float, and None for the default."""
+"""An element type in calls: also Python's bool, int and float, and None for the default."""
 
 uint8, uint16, uint32, uint64 = dtype("uint8"), dtype("uint16"), dtype("uint32"), dtype("uint64")
 int8, int16, int32, int64 = dtype("int8"), dtype("int16"), dtype("int32"), dtype("int64")
@@ -110,7 +110,7 @@ ALL = (
     float16, float32, float64, bfloat16, complex64, complex128, bool,
 )  # fmt: skip
 INDEX_TYPES = (int64.numpy, int32.numpy)
-"""What most operations take as indices. Types are compared, not their letters: ``l`` is int64 here and int32 there."""
+"""The index type of most operations. Types are compared, not their letters: ``l`` is int64 here and int32 there."""
 NAMES = {
     **{d.name: d for d in ALL},
     "short": short, "int": int, "long": long, "half": half, "float": float, "double": double,
@@ -136,7 +136,7 @@ def of_numpy(numpy_dtype: np.dtype[Any]) -> dtype:
 
 
 def no_tensor_of(numpy_dtype: np.dtype[Any]) -> TypeError:
-    """The error for an array of a type that tensors do not share with NumPy."""
+    """The error for an array of a type that tensors do not support."""
     kind = numpy_dtype.type
     name = f"{kind.__module__.partition('.')[0]}.{kind.__name__}"
     supported = (
@@ -146,7 +146,7 @@ def no_tensor_of(numpy_dtype: np.dtype[Any]) -> TypeError:
 
 
 when_bfloat16: list[Callable[[], None]] = []
-"""Called when the type bfloat16 is first used."""
+"""Called on the first use of bfloat16."""
 
 
 INSTALL_BFLOAT16 = "torch.bfloat16 needs the package ml_dtypes: pip install 'mini_dl[bfloat16]'"
@@ -168,7 +168,7 @@ def load_bfloat16() -> np.dtype[Any]:
 
 
 def buffer_of(array: Array) -> Array:
-    """`array` as memory for another: Python's buffers do not know bfloat16."""
+    """`array` as a buffer: Python's buffers do not support bfloat16."""
     return array.view(np.uint16) if array.dtype.char in NARROW else array
 
 
@@ -200,7 +200,7 @@ def get_default_dtype() -> dtype:
 
 
 def set_default_dtype(d: dtype) -> None:
-    """Make `d` the type that Python floats become.
+    """Set the type that Python floats become to `d`.
 
     Raises: TypeError unless it is a floating point type.
 
@@ -229,7 +229,7 @@ def floating(array: Array) -> Array:
 # ------------------------------------------------------------------------------------------------ promotion
 
 _SINGLE = np.dtype(np.float32)
-_BAREBONES = frozenset("HILQ")  # uint16, uint32 and uint64 take no part in torch's promotion among integers
+_BAREBONES = frozenset("HILQ")  # uint16, uint32 and uint64 are excluded from torch's integer promotion
 
 
 def promote_numpy(a: np.dtype[Any], b: np.dtype[Any]) -> np.dtype[Any]:
@@ -250,7 +250,7 @@ def promote_numpy(a: np.dtype[Any], b: np.dtype[Any]) -> np.dtype[Any]:
 
 
 def given_type(value: object, argument: str) -> dtype:
-    """The dtype that `value` is, or that a Python type stands for. TypeError, naming the argument, for anything else."""
+    """The dtype for `value`, a dtype or a Python type. TypeError, naming the argument, for anything else."""
     found = PYTHON_TYPES.get(value) if isinstance(value, type) else value
     if not isinstance(found, dtype):
         raise TypeError(f"{argument} must be torch.dtype, not {type(value).__name__}")
@@ -326,7 +326,7 @@ def result_numpy(*operands: object) -> np.dtype[Any]:
 
 
 def promote(a: Any, b: object) -> tuple[Any, Any]:
-    """Both operands in the type of the result. A Python number stays one if NumPy then agrees with torch."""
+    """Both operands in the type of the result. A Python number is unchanged if NumPy then agrees with torch."""
     if type(b) is not np.ndarray or type(a) is not np.ndarray:
         array, number = (b, a) if isinstance(b, np.ndarray) else (a, b)
         if array.dtype.kind in FLOATING and type(number) in (builtins.float, builtins.int):
@@ -339,8 +339,8 @@ def promote(a: Any, b: object) -> tuple[Any, Any]:
 
 
 class Exact(np.ndarray[Any, Any]):
-    """A number, or 0-d array, that meets float16 without being rounded to it: what ufuncs compute with it is computed in float32,
-    and rounded once."""
+    """A number, or 0-d array, that is combined with float16 without being rounded to it: ufuncs compute with it in float32,
+    and round once."""
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: object, **kwargs: object) -> Any:
         plain = [one.view(np.ndarray) if isinstance(one, Exact) else one for one in inputs]
@@ -356,8 +356,8 @@ def exact(number: object) -> Array:
 
 
 def exactly(promotion: Callable[..., tuple[object, object]], also_first: builtins.bool) -> Callable[..., tuple[Any, Any]]:
-    """`promotion`, but for the number or 0-d array by which float16 or bfloat16 is multiplied or divided: it stays as it is. A
-    number may be the first operand if `also_first`."""
+    """`promotion`, except that a number or 0-d array by which float16 or bfloat16 is multiplied or divided is unchanged.
+    A number may be the first operand if `also_first`."""
 
     def promoted(a: object, b: object) -> tuple[Any, Any]:
         for array, other, may in ((a, b, True), (b, a, also_first)):
@@ -370,7 +370,7 @@ def exactly(promotion: Callable[..., tuple[object, object]], also_first: builtin
 
 
 def _keeps(array: Array, other: object, last: builtins.bool) -> builtins.bool:
-    """Whether the result of `array`, of a half type, and `other` is of that type, and `other` needs not be."""
+    """Whether the result of `array`, of a half type, and `other` has that type, although `other` need not."""
     if isinstance(other, np.ndarray):
         return last and array.ndim > other.ndim == 0 and other.dtype.kind in "biuf"
     return type(other) in (builtins.float, builtins.int)
@@ -413,7 +413,9 @@ def number_as(number: Any, target: np.dtype[Any]) -> Array:
 
 
 def number_cast(number: object, target: np.dtype[Any]) -> Array:
-    """As `number_as`, but a number beyond float16 and bfloat16 becomes infinite: where torch makes a tensor of it first."""
+    """As `number_as`, but a number beyond float16 and bfloat16 becomes infinite: for functions in which torch first creates a
+    tensor from it.
+    """
     if target.char not in HALVES or isinstance(number, builtins.bool):
         return number_as(number, target)
     with np.errstate(over="ignore"):
@@ -480,15 +482,15 @@ _C_NAMES = {
 
 
 def c_name(numpy_dtype: np.dtype[Any], style: str = "compiler") -> str:
-    """What C++, and so many of torch's messages, call a type: int64 is ``long int`` in the `style` of the "compiler", ``int64_t``
-    in that of the "source", which calls the others the same."""
+    """The name of a type in C++, and in many of torch's messages: int64 is ``long int`` in the `style` of the "compiler",
+    ``int64_t`` in that of the "source", which calls the others the same."""
     if style == "source" and numpy_dtype.kind in "iu" and numpy_dtype != np.int32:
         return f"{numpy_dtype.name}_t"
     return _C_NAMES[numpy_dtype.name]
 
 
 def tensor_name(numpy_dtype: np.dtype[Any]) -> str:
-    """What the type of a tensor was called once, and still is in some of torch's messages: ``torch.FloatTensor``."""
+    """The legacy name of the type of a tensor, which some of torch's messages use: ``torch.FloatTensor``."""
     name = scalar_name(numpy_dtype)
     return f"CPU{name}Type" if numpy_dtype.kind in "bcV" else f"torch.{name}Tensor"
 
@@ -516,7 +518,7 @@ class finfo:
     """
 
     def __init__(self, type: dtype | None = None) -> None:
-        known = getattr(type, "limits", None)  # of a type that is a name only
+        known = getattr(type, "limits", None)  # for a type without NumPy support
         if known is not None:
             vars(self).update(known)
             return

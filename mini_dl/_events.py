@@ -1,4 +1,4 @@
-"""Streams and events of the CPU: whatever was asked for is done when the call returns, so there is nothing to wait for."""
+"""Streams and events of the CPU: all work is done when the call returns, so there is nothing to wait for."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from mini_dl._device import CPU, device, require_cpu
 
 
 class Stream:
-    """The order of the work on a device. The CPU has one, which has always finished.
+    """The queue of work on a device. The CPU has one, which is always finished.
 
     >>> import mini_dl as torch
     >>> torch.Stream("cpu").query()
@@ -24,13 +24,13 @@ class Stream:
         return True
 
     def synchronize(self) -> None:
-        """Nothing is left to wait for."""
+        """Nothing to wait for."""
 
     def wait_event(self, event: object) -> None:
-        """Nothing is left to wait for."""
+        """Nothing to wait for."""
 
     def wait_stream(self, stream: object) -> None:
-        """Nothing is left to wait for."""
+        """Nothing to wait for."""
 
     def __enter__(self) -> Stream:
         return self
@@ -43,7 +43,7 @@ class Stream:
 
 
 class Event:
-    """A point in the work on a device. The CPU does not support them: only its state can be asked for."""
+    """A point in the work on a device. The CPU does not support them: only its state can be queried."""
 
     def __init__(
         self, device: Any = None, *, enable_timing: bool = False, blocking: bool = False, interprocess: bool = False
@@ -52,18 +52,18 @@ class Event:
         self.device, self.event_id, self._timed = CPU, 0, enable_timing
 
     def query(self) -> bool:
-        """True: nothing is left to wait for."""
+        """True: nothing to wait for."""
         return True
 
     def synchronize(self) -> None:
-        """Nothing is left to wait for."""
+        """Nothing to wait for."""
 
     def record(self, stream: object = None) -> None:
         """RuntimeError, as in torch."""
         raise RuntimeError("cpu backend doesn't support events.")
 
     def wait(self, stream: object = None) -> None:
-        """Nothing is left to wait for."""
+        """Nothing to wait for."""
 
     def elapsed_time(self, end_event: Event) -> float:
         """ValueError or RuntimeError, as in torch: there are no times."""
@@ -82,13 +82,13 @@ class CPUStream:
         pass
 
     def wait_stream(self, stream: object) -> None:
-        """Nothing is left to wait for."""
+        """Nothing to wait for."""
 
     def record_event(self) -> None:
-        """Nothing is left to wait for."""
+        """Nothing to wait for."""
 
     def wait_event(self, event: object) -> None:
-        """Nothing is left to wait for."""
+        """Nothing to wait for."""
 
 
 class CPUEvent:
@@ -102,10 +102,10 @@ class CPUEvent:
         """Nothing is recorded."""
 
     def synchronize(self) -> None:
-        """Nothing is left to wait for."""
+        """Nothing to wait for."""
 
     def wait(self, stream: object = None) -> None:
-        """Nothing is left to wait for."""
+        """Nothing to wait for."""
 
 
 _stream = CPUStream()
@@ -117,7 +117,7 @@ def current_cpu_stream(device: object = None) -> CPUStream:
 
 
 class Where:
-    """A context in which a device is chosen: only none, which is number -1, can be."""
+    """A context that selects a device: only none, number -1, is allowed."""
 
     error: type[Exception] = RuntimeError
     message = "PyTorch was compiled without CUDA support"

@@ -1,8 +1,8 @@
-"""What the docstrings of a family share: shapes and errors, written once, told by every member.
+"""The shared parts of a family's docstrings: shapes and errors, written once and shown by every member.
 
-A docstring names its family in a line ``Family: reduction``; a function declared by `unary`, `binary` or `view` has one already.
-A module shares the lines of the function that it computes: ``Family: F.elu``. At publication the family's lines take that line's
-place, without those that the docstring has of its own.
+A docstring names its family in a line ``Family: reduction``; a function declared by `unary`, `binary` or `view` has one
+implicitly. A module shares the lines of the function that it computes: ``Family: F.elu``. At publication, that line is replaced
+by the family's lines, except those that the docstring has itself.
 """
 
 from __future__ import annotations
@@ -118,14 +118,14 @@ FAMILIES: dict[str, dict[str, str]] = {
         "Raises": "ValueError for an unknown `reduction`; RuntimeError if the shapes do not broadcast.",
     },
 }
-"""By name: what stands after ``Shapes:`` and ``Raises:``; under "" a paragraph before them."""
+"""By name: the texts after ``Shapes:`` and ``Raises:``; under "" a paragraph before them."""
 
 FAMILIES |= of_spaces()
 
 INDENT = re.compile(r"\n([ \t]*)\S")
 PARTS = "Shapes", "Raises", "Source"
 Functions: TypeAlias = Mapping[str, Mapping[str, object]]
-"""By place, the published functions."""
+"""The published functions by place."""
 
 
 def told(doc: str | None, family: str = "", functions: Functions = types.MappingProxyType({})) -> str | None:
@@ -157,7 +157,7 @@ def told(doc: str | None, family: str = "", functions: Functions = types.Mapping
 
 
 def _parts_of(family: str, functions: Functions) -> dict[str, str]:
-    """What the members of a family share: a family has a name, or is a function, whose docstring has the parts."""
+    """The shared texts of a family: a family is a name, or a function whose docstring has the parts."""
     if family in FAMILIES:
         return FAMILIES[family]
     place, _, name = family.rpartition(".")
@@ -182,7 +182,7 @@ def _parts_of(family: str, functions: Functions) -> dict[str, str]:
 
 
 def said_first(sentence: str, doc: str | None) -> str:
-    """A docstring that says of a variant what it is, and then what the docstring of the original says."""
+    """A docstring that describes a variant, and continues with the docstring of the original."""
     if not doc:
         return sentence
     later = INDENT.search(doc)
@@ -191,7 +191,7 @@ def said_first(sentence: str, doc: str | None) -> str:
 
 
 def tell(names: Mapping[str, object], family: str = "", functions: Functions = types.MappingProxyType({})) -> None:
-    """Let the classes and functions of a module that name a family tell its lines; with `family`, all of its package those."""
+    """Add the lines of their family to the classes and functions of a module; with `family`, those lines to its whole package."""
     package = str(names.get("__package__"))
     for value in names.values():
         if not isinstance(value, (type, types.FunctionType)) or not value.__doc__:

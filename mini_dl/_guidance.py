@@ -1,6 +1,6 @@
-"""What a message says besides what is wrong: the name that was probably meant, and the arguments that there are.
+"""Suggestions in error messages: the name that was probably meant, and the available arguments.
 
-Names are compared when a message is read, not when it is raised: `hasattr`, and `getattr` with a default, stay quick.
+Names are compared when a message is read, not when it is raised: `hasattr`, and `getattr` with a default, remain fast.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ ELSEWHERE = {
     "sigma": "scale", "sd": "std", "he_normal_": "kaiming_normal_", "he_uniform_": "kaiming_uniform_",
     "glorot_normal_": "xavier_normal_", "glorot_uniform_": "xavier_uniform_",
 }  # fmt: skip
-"""What other libraries and the books call it."""
+"""Its name in other libraries and in books."""
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
-    """The one of `names` that is probably meant by `name`: alike in its letters, its beginning, or the initials of its words."""
-    import difflib  # a millisecond, which no program without a mistake has to spend
+    """The one of `names` that is probably meant by `name`: similar in its letters, its prefix, or the initials of its words."""
+    import difflib  # a millisecond, spent only by programs with a mistake
 
     known = sorted([other for other in names if other != name], key=lambda other: other[:1] == name[:1])
-    by_case = {other.lower(): other for other in known}  # the last counts: one that begins with the same letter
-    letters = {"".join(sorted(other)): other for other in by_case}  # of those in another order
+    by_case = {other.lower(): other for other in known}  # the last one wins: one that starts with the same letter
+    letters = {"".join(sorted(other)): other for other in by_case}  # in another order
     for low in (name.lower(), ELSEWHERE.get(name.lower(), "").lower(), letters.get("".join(sorted(name.lower())))):
         if low in by_case:
             return by_case[low]
-    cutoff = 0.7 if len(name) > 3 else 0.66  # of three letters two
+    cutoff = 0.7 if len(name) > 3 else 0.66  # two of three letters
     near = difflib.get_close_matches(name, [other for other in known if abs(len(other) - len(name)) < 4], 5, cutoff)
     if near:
         alike = [difflib.SequenceMatcher(None, other, name).ratio() for other in near]
-        return min(other for other, ratio in zip(near, alike) if ratio == alike[0])  # of equals not the last: BatchNorm1d
+        return min(other for other, ratio in zip(near, alike) if ratio == alike[0])  # not the last one among equals: BatchNorm1d
     if "_" in name and (initials := "".join(part[:1] for part in name.split("_"))) in known:
         return initials
     begun = [other for other in known if min(len(other), len(name)) > 2 and (name.startswith(other) or other.startswith(name))]
@@ -45,7 +45,7 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
 
 
 class Suggesting(str):
-    """A message that ends with a suggestion, which is looked for when the message is read."""
+    """A message that ends with a suggestion, which is computed when the message is read."""
 
     name: str
     names: Callable[[], Iterable[str]]
@@ -63,15 +63,15 @@ class Suggesting(str):
 
 
 def missing(text: str, name: str, names: Callable[[], Iterable[str]]) -> AttributeError:
-    """The error for an attribute that is not there; `names` gives those that are."""
+    """The error for a missing attribute; `names` returns the existing ones."""
     said = Suggesting(text)
     said.name, said.names = name, names
     return AttributeError(said, name=name)
 
 
 def mistyped(error: TypeError, function: Any, given: Iterable[str], called: str = "") -> None:
-    """Let an error about a keyword that `function` does not know end with the name that is near and with the signature."""
-    text = str(error).partition("\n")[0].partition(". Did you mean")[0]  # a function within may have said its own
+    """Append the most similar name and the signature to an error about an unknown keyword of `function`."""
+    text = str(error).partition("\n")[0].partition(". Did you mean")[0]  # an inner function may have added its own
     if UNEXPECTED not in text:
         return
     try:
@@ -86,12 +86,12 @@ def mistyped(error: TypeError, function: Any, given: Iterable[str], called: str 
     guess = "" if meant is None else f". Did you mean: {meant!r}?"
     named = called or function.__name__
     text = re.sub(r"^_\w+\(\)", f"{named}()", text)
-    text = re.sub(r"^\w+\.__init__\(\)", f"{named}.__init__()", text)  # a base class may have refused it
+    text = re.sub(r"^\w+\.__init__\(\)", f"{named}.__init__()", text)  # a base class may have rejected it
     error.args = (f"{text}{guess}\n  {named}{signature}",)
 
 
 def naming_keywords(function: F) -> F:
-    """A function that is not called often; its error about an unknown keyword lists those that it knows."""
+    """A function that is not called often; its error about an unknown keyword lists the known ones."""
 
     @functools.wraps(function)
     def call(*args: object, **kwargs: object) -> object:
@@ -105,7 +105,7 @@ def naming_keywords(function: F) -> F:
 
 
 def telling(init: F, name: str) -> F:
-    """The constructor `init` that a class of this name declares; its error about an unknown keyword lists those that it knows."""
+    """The constructor `init` that a class of this name declares; its error about an unknown keyword lists the known ones."""
 
     @functools.wraps(init)
     def call(self: object, *args: object, **kwargs: object) -> None:
@@ -122,7 +122,7 @@ def telling(init: F, name: str) -> F:
 
 
 def tell_constructor(cls: type) -> None:
-    """Let the constructor that a class of this package declares tell its arguments to who mistypes one."""
+    """Make the constructor declared by a class of this package list its arguments after a mistyped one."""
     init = cls.__dict__.get("__init__")
     if init is not None and cls.__module__.startswith(__name__.partition(".")[0] + "."):
         setattr(cls, "__init__", telling(init, cls.__name__))  # noqa: B010

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """A block that makes much and leaves no garbage: none is looked for, which took a quarter of the time of an import.
+    """A block that allocates a lot and leaves no garbage: collection is disabled, which took a quarter of the time of an import.
 
-    What was made counts as old afterwards, as it would if it had been looked at; else all of it would be at the next opportunity.
+    Its objects count as old afterward, as if they had been collected; otherwise the next collection would scan all of them.
     """
     collects = gc.isenabled()
     gc.disable()
@@ -19,7 +19,7 @@ def uncollected() -> Iterator[None]:
         yield
     finally:
         if collects:
-            if not gc.get_freeze_count():  # what the program has frozen stays frozen
+            if not gc.get_freeze_count():  # objects that the program has frozen stay frozen
                 gc.freeze()
                 gc.unfreeze()
             gc.enable()

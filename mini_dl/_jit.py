@@ -1,4 +1,4 @@
-"""``torch.jit`` without TorchScript: functions and modules run as the Python that they are."""
+"""``torch.jit`` without TorchScript: functions and modules run as plain Python."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WHY = "TorchScript programs; mini_dl runs Python functions as they are; see docs
 
 
 class Error(Exception):
-    """What a TorchScript program raises. Python's own exceptions are raised here."""
+    """The exception of a TorchScript program. Here, Python's own exceptions are raised."""
 
 
 class ScriptWarning(Warning):
@@ -29,15 +29,15 @@ class ScriptWarning(Warning):
 
 
 class TracerWarning(Warning):
-    """A warning about what a trace does not record."""
+    """A warning about things that a trace does not record."""
 
 
 class ScriptModule(Module):
-    """The class of what `script` and `trace` return for modules."""
+    """The class of the results of `script` and `trace` for modules."""
 
 
 class RecursiveScriptModule(ScriptModule):
-    """A module that `script` or `trace` was given: it has the same parameters, buffers, modules and attributes."""
+    """A module passed to `script` or `trace`: it has the same parameters, buffers, modules and attributes."""
 
     def __init__(self, original: Module) -> None:
         super().__init__()
@@ -97,7 +97,7 @@ class RecursiveScriptModule(ScriptModule):
 
 
 class ScriptFunction:
-    """A function that `trace` was given."""
+    """A function passed to `trace`."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.__wrapped__ = function
@@ -118,7 +118,7 @@ def _deprecated(name: str, instead: str = "Please switch to `torch.compile` or `
 
 
 def script(obj: object, optimize: None = None, _frames_up: int = 0, _rcb: object = None, example_inputs: object = None) -> Any:
-    """A function or class itself; for a module, a `ScriptModule` that computes what it does. Python's semantics hold.
+    """A function or class itself; for a module, a `ScriptModule` that computes the same. Python's semantics apply.
 
     >>> import mini_dl as torch
     >>> with warnings.catch_warnings():
@@ -145,9 +145,9 @@ def trace(
     check_tolerance: float = 1e-5, strict: bool = True, _force_outplace: bool = False, _module_class: object = None,
     _compilation_unit: object = None, example_kwarg_inputs: dict[str, Any] | None = None, _store_inputs: bool = True,
 ) -> Any:  # fmt: skip
-    """Call `func` once with the example inputs, as a trace does, and return it in the form of a traced one.
+    """Call `func` once with the example inputs, as a trace does, and return it in the form of a traced function.
 
-    Branches and loops are not frozen: later calls take the way that their own inputs take.
+    Branches and loops are not frozen: each call follows its own inputs.
     """
     _deprecated("trace")
     if isinstance(func, (ScriptModule, ScriptFunction)):
@@ -253,7 +253,7 @@ def isinstance_(obj: Any, target_type: Any) -> bool:
 
 
 def fork(func: Callable[..., Any], *args: object, **kwargs: object) -> Future[Any]:
-    """A future of ``func(*args, **kwargs)``, which is called at once, as by torch in Python."""
+    """A future of ``func(*args, **kwargs)``, which is called immediately, as by torch in Python."""
     _deprecated("fork", "Please use `torch.compile` instead.")
     future: Future[Any] = Future()
     future.set_result(func(*args, **kwargs))
@@ -276,7 +276,7 @@ def strict_fusion() -> Iterator[None]:
 
 
 def set_fusion_strategy(strategy: list[tuple[str, int]]) -> list[tuple[str, int]]:
-    """Remember a strategy of the compiler, and return the one before."""
+    """Set a strategy of the compiler, and return the previous one."""
     _deprecated("set_fusion_strategy", "Please use `torch.compile` instead.")
     before, _strategy[:] = list(_strategy), strategy
     return before
@@ -289,7 +289,7 @@ def boolean_dispatch(
     arg_name: str, arg_index: int, default: bool, if_true: Callable[..., Any], if_false: Callable[..., Any], module_name: str,
     func_name: str,
 ) -> Callable[..., Any]:  # fmt: skip
-    """A function that calls `if_true` or `if_false`, as its argument `arg_name` says."""
+    """A function that calls `if_true` or `if_false`, depending on its argument `arg_name`."""
 
     def call(*args: Any, **kwargs: Any) -> Any:
         flag = default

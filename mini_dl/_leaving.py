@@ -1,9 +1,9 @@
-"""Context managers that restore what they changed however their block is left, even by Ctrl-C between any two instructions.
+"""Context managers that restore their changes however their block is left, even by Ctrl-C between any two instructions.
 
 Python calls ``__exit__`` like any function: a signal that arrives just before it runs raises in its first instruction, or in the
-last one of ``__enter__``, and then nothing is restored. What is certain to happen is that the frame of the block releases the
-``__exit__`` it had looked up. So that is an object of its own, and if it dies without having been called to the end, the state is
-restored then.
+last one of ``__enter__``, and then nothing is restored. The frame of the block always releases the ``__exit__`` that
+it looked up. So this is a separate object, and if it is destroyed without a completed call, it restores the
+state then.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class _Entry:
 
     entered = False
     before: Any = None
-    watch: Any = None  # calls `put_back` if the way out is lost
+    watch: Any = None  # calls `put_back` if the exit is lost
 
     def __init__(self, block: Block) -> None:
         self.block = block
@@ -36,7 +36,7 @@ class _Entry:
 
 
 class _Thread(threading.local):
-    coming: _Entry | None = None  # made when ``with`` looked up ``__exit__``; the next thing it does is enter
+    coming: _Entry | None = None  # made when ``with`` looked up ``__exit__``; next it enters
 
 
 _thread = _Thread()
@@ -46,7 +46,7 @@ class _Exit:
     """The ``__exit__`` of a class."""
 
     def __get__(self, block: Block | None, owner: type) -> Callable[..., None]:
-        if block is None:  # as ExitStack asks for it
+        if block is None:  # as ExitStack requests it
             return _leave
         entry = _thread.coming = _Entry(block)
         way_out = functools.partial(_leave_by, entry)
@@ -57,12 +57,12 @@ class _Exit:
 def _leave_by(entry: _Entry, *exception: object) -> None:
     if entry.entered:
         entry.put_back()
-    else:  # ``__enter__`` was called by hand, before ``__exit__`` was looked up
+    else:  # ``__enter__`` was called explicitly, before ``__exit__`` was looked up
         _leave(entry.block)
 
 
 def _leave(block: Block, *exception: object) -> None:
-    if not getattr(block, "_by_hand", None):  # never entered: what was changed when it was made is restored
+    if not getattr(block, "_by_hand", None):  # never entered: changes made at its creation are restored
         block._put_back(block._state())
         return
     entry = block._by_hand[-1]
@@ -71,7 +71,7 @@ def _leave(block: Block, *exception: object) -> None:
 
 
 class Block:
-    """A context manager. Subclasses define what the state is, how it changes and how it is restored."""
+    """A context manager. Subclasses define the state, how it changes and how it is restored."""
 
     _by_hand: list[_Entry]
 
@@ -79,11 +79,11 @@ class Block:
         raise NotImplementedError
 
     def _change(self, before: Any) -> Any:
-        """Change the state; return what ``as`` binds."""
+        """Change the state; return the value that ``as`` binds."""
         raise NotImplementedError
 
     def _put_back(self, before: Any) -> None:
-        """Restore what `_state` returned. It may be called twice."""
+        """Restore the result of `_state`. It may be called twice."""
         raise NotImplementedError
 
     def __enter__(self) -> Any:

@@ -1,4 +1,4 @@
-"""What a package exports to ``from package import *``: its names are listed once, in its imports."""
+"""The exports of a package for ``from package import *``: its names are listed once, in its imports."""
 
 from __future__ import annotations
 

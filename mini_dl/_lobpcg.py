@@ -1,4 +1,4 @@
-"""The largest or smallest eigenpairs of a symmetric matrix that is only multiplied with: LOBPCG (Knyazev, 2001)."""
+"""The largest or smallest eigenpairs of a symmetric matrix, using only products with it: LOBPCG (Knyazev, 2001)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Product = Callable[[Array], Array]
 
 
 class Options(NamedTuple):
-    """How many pairs are wanted, when one has converged, and which are wanted."""
+    """The number of requested pairs, the convergence criterion, and which pairs are requested."""
 
     k: int
     niter: int
@@ -29,7 +29,7 @@ class Options(NamedTuple):
 
 
 def product_with(matrix: Tensor | None) -> Product:
-    """What multiplies an array by a dense or sparse matrix, or leaves it."""
+    """A function that multiplies an array by a dense or sparse matrix, or returns it unchanged."""
     if matrix is None:
         return lambda x: x
     constant: Any = matrix.detach()
@@ -37,7 +37,7 @@ def product_with(matrix: Tensor | None) -> Product:
 
 
 def orthonormal(basis: Array, by: Product, tolerance: float) -> Array:
-    """The span of `basis`, orthonormal in the product with ``by``; directions that are hardly there are left out."""
+    """The span of `basis`, orthonormal in the product with ``by``; negligible directions are dropped."""
     for _ in range(2):
         gram = basis.T @ by(basis)
         scale = 1 / np.sqrt(np.maximum(np.diagonal(gram), np.finfo(basis.dtype).tiny))
@@ -48,7 +48,7 @@ def orthonormal(basis: Array, by: Product, tolerance: float) -> Array:
 
 
 class LOBPCG:
-    """The iteration: each step looks for the pairs in the span of the vectors, their residuals and the last step."""
+    """The iteration: each step searches for the pairs in the span of the vectors, their residuals and the last step."""
 
     def __init__(self, A: Tensor, B: Tensor | None, X: Tensor, iK: Tensor | None, options: Options, tracker: Any = None) -> None:
         self.times_a, self.times_b, self.preconditioned = product_with(A), product_with(B), product_with(iK)
@@ -69,14 +69,14 @@ class LOBPCG:
         return wrap(self.values)
 
     def ritz(self, basis: Array) -> tuple[Array, Array, Array]:
-        """The eigenvalues in the span of a basis, the wanted ones first, an orthonormal basis, and the vectors in it."""
+        """The eigenvalues in the span of a basis, the requested ones first, an orthonormal basis, and the vectors in it."""
         basis = orthonormal(basis, self.times_b, float(np.finfo(basis.dtype).eps))
         inner = basis.T @ self.times_a(basis)
         values, vectors = np.linalg.eigh((inner + inner.T) / 2)
         return (values[::-1], basis, vectors[:, ::-1]) if self.options.largest else (values, basis, vectors)
 
     def update(self) -> None:
-        """One step, in which the pairs that have converged stay as they are."""
+        """One step, which does not change converged pairs."""
         n, done = self.x.shape[1], self.converged
         if not self.steps:
             values, basis, vectors = self.ritz(self.x)
@@ -103,7 +103,7 @@ class LOBPCG:
         self.steps += 1
 
     def run(self) -> None:
-        """Steps until the pairs have converged, or until there were enough."""
+        """Steps until the pairs have converged, or until the maximum number of steps."""
         while self.steps < self.options.niter and (not self.steps or self.converged < self.options.k):
             self.update()
             if self.tracker is not None:
@@ -144,12 +144,12 @@ def lobpcg(
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """The `k` largest (or, with ``largest=False``, smallest) eigenvalues and their vectors: ``A @ x = e * B @ x``
 
-    `A` and `B` are symmetric and positive definite, dense or sparse; without `B` it is the identity. `X` is where the search
-    begins, `n` random vectors without it; `iK` preconditions. `method` is "ortho" or "basic"; `tracker` is called in each
+    `A` and `B` are symmetric and positive definite, dense or sparse; `B` defaults to the identity. `X` is the initial
+    guess, by default `n` random vectors; `iK` preconditions. `method` is "ortho" or "basic"; `tracker` is called in each
     iteration.
 
     Shapes: `A` and `B` (*, m, m), `X` (*, m, n) -> (*, k), (*, m, k).
-    Raises: ValueError for an `m` below 3 k; RuntimeError for other shapes, and where a gradient is asked for that is not
+    Raises: ValueError for an `m` below 3 k; RuntimeError for other shapes, and for a gradient that is not
     defined.
     Source: Knyazev, Toward the optimal preconditioned eigensolver, 2001; Stathopoulos and Wu, A block orthogonalization
     procedure, 2002.

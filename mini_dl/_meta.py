@@ -1,7 +1,7 @@
-"""Arrays without values: what the tensors of ``device="meta"`` hold.
+"""Arrays without values: the arrays of tensors on ``device="meta"``.
 
-All elements of a `Hollow` array are one zero: it has a shape and a type, and takes no memory. What NumPy computes from one is
-another.
+All elements of a `Hollow` array are the same zero: it has a shape and a type, and takes no memory. NumPy's results from one are
+`Hollow` too.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import numpy as np
 NO_DATA = "Cannot copy out of meta tensor; no data!"
 NO_ITEM = "Tensor.item() cannot be called on meta tensors"
 when_used: list[Callable[[], None]] = []
-"""Called when the first such array is made."""
+"""Called when the first such array is created."""
 
 
 class Hollow(np.ndarray[Any, Any]):
-    """An array of zeros that share one place in memory."""
+    """An array of zeros that share one memory location."""
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         outs = kwargs.pop("out", ())
@@ -74,7 +74,7 @@ _LIKE = (np.empty_like, np.zeros_like, np.ones_like, np.full_like)
 
 
 def hollow(shape: tuple[int, ...], dtype: Any, value: object = 0) -> Hollow:
-    """An array of this shape and type without values; if it has no dimensions, with the `value` that zeros gave, so that a check
+    """An array of this shape and type without values; if it is 0-d, with the `value` computed from zeros, so that a check
     of all values passes as for zeros."""
     for call in when_used:
         call()
@@ -85,7 +85,7 @@ def hollow(shape: tuple[int, ...], dtype: Any, value: object = 0) -> Hollow:
 
 
 def mapped(convert: Callable[[Any], Any], value: object) -> Any:
-    """`value` with `convert` applied to what is not a container."""
+    """`value` with `convert` applied to everything that is not a container."""
     if isinstance(value, (list, tuple)):
         parts = [mapped(convert, one) for one in value]
         return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
@@ -95,7 +95,7 @@ def mapped(convert: Callable[[Any], Any], value: object) -> Any:
 
 
 def solid(value: object) -> Any:
-    """A hollow array as a plain one of zeros, for a kernel."""
+    """A hollow array as a regular array of zeros, for a kernel."""
     return value.view(np.ndarray) if isinstance(value, Hollow) else value
 
 
@@ -107,7 +107,7 @@ def single(value: object) -> Any:
 
 
 def hollowed(result: object) -> Any:
-    """What a kernel computed, without its values."""
+    """The result of a kernel, without its values."""
     return mapped(
         lambda one: (
             hollow(one.shape, one.dtype, one if not one.ndim else 0) if isinstance(one, (np.ndarray, np.generic)) else one
@@ -121,6 +121,6 @@ def is_hollow(array: object) -> bool:
 
 
 def refuse_hollow(name: str, value: object) -> None:
-    """NotImplementedError for a function of values: for a tensor, or an array, without any."""
+    """NotImplementedError for a function that reads values, if a tensor or array has none."""
     if is_hollow(getattr(value, "_array", value)):
         raise NotImplementedError(f"{name}: its result depends on values, which a meta tensor does not have")

@@ -1,6 +1,6 @@
-"""Operators that programs define: their names, implementations and derivatives, and the namespace ``torch.ops`` where they are.
+"""Operators that programs define: their names, implementations and derivatives, and their namespace ``torch.ops``.
 
-An operator runs the function given for the CPU. Its derivative is the one that was registered; without one, going backward
+An operator runs the function registered for the CPU. Its derivative is the registered one; without one, a backward pass
 through it raises.
 """
 
@@ -37,7 +37,7 @@ ARGUMENT = re.compile(r"(?P<type>.+?)\s+(?P<name>\w+)(?:\s*=\s*(?P<default>.+))?
 
 @dataclass(frozen=True)
 class Schema:
-    """The arguments of an operator: name, type and default of each, and which are written."""
+    """The arguments of an operator: name, type and default of each, and which are mutated."""
 
     text: str
     signature: inspect.Signature
@@ -58,7 +58,7 @@ def split_arguments(text: str) -> list[str]:
 
 
 def parsed_schema(text: str) -> tuple[str, Schema]:
-    """The name in a schema such as ``f(Tensor x, int n=1) -> Tensor``, and what it says of the arguments."""
+    """The name in a schema such as ``f(Tensor x, int n=1) -> Tensor``, and its arguments."""
     found = SCHEMA.fullmatch(text.strip())
     if found is None:
         raise RuntimeError(f"cannot read the schema of an operator: {text!r}")
@@ -116,7 +116,7 @@ class Operator:
             return self.run(*bound.args, **bound.kwargs)
 
     def bound(self, args: tuple[object, ...], kwargs: dict[str, object]) -> inspect.BoundArguments:
-        """The arguments by name, with defaults. RuntimeError if they do not fit the schema."""
+        """The arguments by name, with defaults. RuntimeError if they do not match the schema."""
         try:
             bound = self.schema.signature.bind(*args, **kwargs)
         except TypeError as error:
@@ -196,7 +196,7 @@ def _recorded(operator: Operator, bound: inspect.BoundArguments) -> Any:
 
 
 def shown_as(operator: Operator, result: object) -> Any:
-    """`result`, whose node bears the name of the operator."""
+    """`result`, whose node has the name of the operator."""
     first = next((one for one in (result if isinstance(result, (tuple, list)) else [result]) if isinstance(one, Tensor)), None)
     node = None if first is None else first.grad_fn
     kind: Any = type(node)
@@ -212,7 +212,7 @@ def node_class(before: Any, name: str) -> type:
 
 
 def _recorded_lists(operator: Operator, bound: inspect.BoundArguments) -> Any:
-    """The same where a list of tensors is among the arguments: its gradient is a list."""
+    """The same if a list of tensors is among the arguments: its gradient is a list."""
     flat, form = [], []
     for value in bound.arguments.values():
         several = isinstance(value, (list, tuple))
@@ -258,7 +258,7 @@ def defined(name: str, schema: str) -> Operator:
 
 
 def operator_of(name: object) -> Operator:
-    """The operator of a qualified name, or the one that an object stands for. RuntimeError if there is none."""
+    """The operator of a qualified name, or the one of an object. RuntimeError if there is none."""
     found = getattr(name, "_operator", None)
     if found is not None:
         return found
@@ -331,7 +331,7 @@ OVERLOADS = (
     "Scalar_mode stable "
     "input size mode sizes list names float other memory_format using_ints Dimname correction indices"
 ).split()
-"""Overloads of torch's own operators; the arguments decide here."""
+"""Overloads of torch's own operators; here the arguments determine them."""
 
 
 class Namespace:
@@ -373,18 +373,18 @@ NAMES_ONLY = frozenset(
     "_sparse_mm_reduce_impl _to_copy _unsafe_view alias convolution_backward index lift_fresh slice sym_constrain_range_for_size "
     "sym_size".split()
 )
-"""Operators of torch without a function of the same name: packages use them as keys of tables."""
+"""Operators of torch without a function of the same name, which packages use as keys of tables."""
 
 
 OPERATORS_BEHIND = frozenset(name.partition(".")[0] for name in NAMES.values()) | frozenset(
     "_scaled_dot_product_flash_attention _scaled_dot_product_efficient_attention _scaled_dot_product_cudnn_attention "
     "_scaled_dot_product_attention_math _flash_attention_forward _efficient_attention_forward".split()
 )
-"""Operators that functions which decide by operator speak of."""
+"""Operators that are mentioned by functions that depend on the operator."""
 
 
 def overload(space: str, name: str, which: str) -> Overload:
-    """``torch.ops.space.name.which``, also where it only has a name."""
+    """``torch.ops.space.name.which``, including operators that only have a name."""
     found = namespace(space)
     packet = getattr(found, name, None)
     if packet is None:
@@ -396,12 +396,12 @@ def overload(space: str, name: str, which: str) -> Overload:
 
 
 def refuse(name: str, *args: object, **kwargs: object) -> NoReturn:
-    """The call of an operator that only has a name here. NotImplementedError."""
+    """The call of an operator that only has a name here: NotImplementedError."""
     raise NotImplementedError(f"mini_dl has no torch.ops.aten.{name} (use the functions of torch; see docs/coverage.md)")
 
 
 def aten(name: str) -> Kernel | None:
-    """The function of torch that does what the operator of this name does, if there is one."""
+    """The function of torch equivalent to the operator of this name, if there is one."""
     if name.startswith("_"):
         return None
     for place in (torch, torch.nn.functional, torch.special):
@@ -426,7 +426,7 @@ def namespace(name: str) -> Namespace:
 
 
 def load_library(path: str) -> NoReturn:
-    """OSError: there are no operators in compiled libraries here."""
+    """OSError: operators in compiled libraries are not supported."""
     raise OSError(f"{path}: torch.ops.load_library is not here: mini_dl has no operators in compiled libraries")
 
 

@@ -1,4 +1,4 @@
-"""Which functions ask their arguments for ``__torch_function__``, by place and by name."""
+"""The functions that check their arguments for ``__torch_function__``, by place and by name."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ NEVER = frozenset(
     "are_deterministic_algorithms_enabled set_warn_always is_warn_always_enabled autocast_increment_nesting promote_types "
     "broadcast_shapes asarray complex32 fftfreq rfftfreq scalar_tensor set_float32_matmul_precision".split()
 )
-"""Functions whose arguments are not tensors, or are taken for what they are."""
+"""Functions whose arguments are not tensors, or cannot override them."""
 UNTOUCHED = frozenset(
     "__new__ __init__ __class__ __subclasshook__ __init_subclass__ __getattribute__ __setattr__ __dir__ __delattr__ __doc__ "
     "__dict__ __module__ __weakref__ __hash__ __slots__ __torch_function__ as_subclass new _make_subclass __annotations__ "
@@ -45,8 +45,8 @@ UNTOUCHED = frozenset(
 
 @functools.cache
 def _known(method: object) -> tuple[dict[Any, list[Any]], dict[Any, str]]:
-    """The functions by the object that has them, and their names; `method` is any method of Tensor, which are replaced when
-    tensors begin to be asked."""
+    """The functions by the object that has them, and their names; `method` is any method of Tensor; they are replaced
+    when tensors may override."""
     functions: dict[Any, list[Any]] = {}
     names: dict[Any, str] = {}
     for place, owner in PLACES.items():
@@ -66,12 +66,12 @@ def _known(method: object) -> tuple[dict[Any, list[Any]], dict[Any, str]]:
 
 
 def get_overridable_functions() -> dict[Any, list[Callable[..., Any]]]:
-    """The functions that ask their arguments, by the module or class in which they are."""
+    """The functions that check their arguments, by module or class."""
     return {owner: list(functions) for owner, functions in _known(Tensor.add)[0].items()}
 
 
 def resolve_name(f: object) -> str | None:
-    """What a function is called: ``torch.add``, ``torch.Tensor.add``, ``torch.Tensor.grad.__get__``. None for others.
+    """The qualified name of a function: ``torch.add``, ``torch.Tensor.add``, ``torch.Tensor.grad.__get__``. None for others.
 
     >>> import mini_dl as torch
     >>> torch.overrides.resolve_name(torch.nn.functional.relu)
@@ -95,6 +95,6 @@ def _doing_nothing(function: Callable[..., object]) -> Callable[..., Any]:
 
 
 def get_ignored_functions() -> set[Callable[..., Any]]:
-    """The public functions that do not ask their arguments, most of them because none of these is a tensor."""
+    """The public functions that do not check their arguments, mostly because none is a tensor."""
     found = {getattr(torch, name, None) for name in NEVER}
     return {one for one in found if callable(one)} | {Tensor.as_subclass, Tensor.__hash__, Tensor.__new__, Tensor.__init__}

@@ -1,4 +1,4 @@
-"""The errors of ``torch.distributed``, and how long it waits."""
+"""The errors and timeouts of ``torch.distributed``."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ from datetime import timedelta
 
 
 class DistError(RuntimeError):
-    """What goes wrong among processes."""
+    """An error among processes."""
 
 
 class DistBackendError(DistError):
-    """What goes wrong in the library that connects them."""
+    """An error in the library that connects processes."""
 
 
 class DistNetworkError(DistError):
-    """What goes wrong in the network between them."""
+    """An error in the network between processes."""
 
 
 class DistStoreError(DistError):
-    """What goes wrong in the store that they share."""
+    """An error in the store that processes share."""
 
 
 class QueueEmptyError(DistStoreError):
-    """A queue of the store that has nothing."""
+    """An empty queue of the store."""
 
 
 for _error in (DistError, DistBackendError, DistNetworkError, DistStoreError, QueueEmptyError):
     _error.__module__ = "torch.distributed"
 
 default_pg_timeout = timedelta(seconds=1800)
-"""How long processes wait for each other."""
+"""The default timeout of processes."""
 
 processes: Callable[[], tuple[int, int]] | None = None
-"""The number of processes and the rank of this one; set where several can work together."""
+"""The number of processes and the rank of this one; set if distributed processes are supported."""

@@ -1,4 +1,4 @@
-"""How tensors print: exactly like torch's, so that examples and logs can be compared as text."""
+"""Printing of tensors: exactly as in torch, so that examples and logs can be compared as text."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def set_printoptions(
     profile: str | None = None,
     sci_mode: bool | None = None,
 ) -> None:
-    """Digits after the point; elements above which only `edgeitems` at each end are shown; line width; scientific notation; or a
-    `profile`.
+    """Set the digits after the decimal point; the number of elements above which only `edgeitems` at each end are shown; the line
+    width; scientific notation; or a `profile`.
 
     The profiles are "default", "short" and "full".
 
@@ -71,7 +71,7 @@ def get_printoptions() -> dict[str, Any]:
 
 
 class printoptions(Block, ContextDecorator):
-    """``set_printoptions`` until the block ends."""
+    """``set_printoptions`` for a block."""
 
     def __init__(self, **kwargs: object) -> None:
         self._wanted = kwargs
@@ -117,7 +117,7 @@ def formatter(shown: Array) -> tuple[int, Show]:
 
 
 def complex_formatter(shown: Array) -> tuple[int, Show]:
-    """The same for complex numbers: the parts have widths of their own."""
+    """The same for complex numbers: the parts have their own widths."""
     real_width, real = formatter(shown.real)
     imag_width, imag = formatter(shown.imag)
 
@@ -132,7 +132,7 @@ def complex_formatter(shown: Array) -> tuple[int, Show]:
 
 
 def edges(array: Array) -> Array:
-    """The part that is shown of an array too large to be shown whole."""
+    """The visible part of an array too large to be shown completely."""
     edge = options.edgeitems
     for dim, n in enumerate(array.shape):
         if n > 2 * edge:
@@ -173,7 +173,7 @@ def body(array: Array, indent: int) -> str:
 
 
 def suffixes(self: Tensor) -> Iterator[str]:
-    """What follows the numbers: size and type if they are not obvious, and the history."""
+    """The suffix after the numbers: size and type if they are not obvious, and the history."""
     array, default = self._array, _dtypes.get_default_dtype()
     if is_hollow(array):
         yield "device='meta'"
@@ -196,14 +196,14 @@ def suffixes(self: Tensor) -> Iterator[str]:
             yield f"grad_fn=<{node.name().rpartition('::')[2]}>"
         elif self.requires_grad:
             yield "requires_grad=True"
-    except RuntimeError:  # a view that may not be looked at because its base was modified
+    except RuntimeError:  # a view that must not be read because its base was modified
         yield "grad_fn=<Invalid>"
     if self._tangent is not None and mode.forward:
         yield f"tangent={self._tangent}"
 
 
 def _of_level(tensor: Tensor) -> str:
-    """A tensor within a transform of functions: what it stands for, and of which level."""
+    """A tensor within a function transform: its underlying tensor and its level."""
     head = f"lvl={tensor._level.at + 1}"
     name, head = (
         ("BatchedTensor", head + ", bdim=0")
@@ -214,7 +214,7 @@ def _of_level(tensor: Tensor) -> str:
 
 
 def _repr(self: Tensor, *, tensor_contents: str | None = None) -> str:
-    """The numbers, rounded for display, with type and history if they are not the usual ones."""
+    """The numbers, rounded for display, with type and history if they are not the defaults."""
     if self._level is not None and tensor_contents is None:
         return _of_level(self)
     kind = type(self).__name__

@@ -1,4 +1,4 @@
-"""Helpers that torch keeps to itself and packages use all the same."""
+"""Private helpers of torch that packages use nevertheless."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _DecoratorContextManager, _NoParamDecoratorContextManager = _Switch, _Plain
 
 
 def context_decorator(ctx: Any, func: Callable[..., object]) -> Callable[..., Any]:
-    """`func` within a context, made anew for each call if `ctx` is a function."""
+    """`func` within a context, which is created for each call if `ctx` is a function."""
 
     @functools.wraps(func)
     def wrapped(*args: object, **kwargs: object) -> Any:
@@ -31,7 +31,7 @@ def context_decorator(ctx: Any, func: Callable[..., object]) -> Callable[..., An
 
 
 def set_anomaly_enabled(mode: bool, check_nan: bool = True) -> None:
-    """Let an error in backward show the line of the forward, or not; with `check_nan`, check each gradient for NaN.
+    """Set whether an error in backward shows the line of the forward; with `check_nan`, check each gradient for NaN.
 
     Raises: TypeError unless `mode` is given.
 
@@ -110,7 +110,7 @@ def is_expandable_to(shape: Iterable[int], desired: Iterable[int]) -> bool:
 
 
 class OrderedSet(MutableSet[Any]):
-    """A set whose elements stay in the order in which they came."""
+    """A set that keeps insertion order."""
 
     def __init__(self, iterable: Iterable[object] = ()) -> None:
         self._dict: dict[Any, None] = dict.fromkeys(iterable)
@@ -135,7 +135,7 @@ class OrderedSet(MutableSet[Any]):
 
 
 def set_module(obj: object, mod: str) -> None:
-    """Say that `obj` was defined in the module `mod`."""
+    """Mark `obj` as defined in the module `mod`."""
     if not isinstance(mod, str):
         raise TypeError("The mod argument should be a string")
     obj.__module__ = mod
@@ -147,7 +147,7 @@ def get_accelerator(check: bool | None = None) -> device:
 
 
 class DispatchKeySet:
-    """A set of the names of torch's dispatcher, which is not here."""
+    """A set of dispatch keys of torch, which mini_dl does not have."""
 
     def __init__(self, *keys: object) -> None:
         self.keys: frozenset[Any] = frozenset(keys)
@@ -162,15 +162,15 @@ class DispatchKeySet:
         return DispatchKeySet(*self.keys - other.keys)
 
     def has(self, key: object) -> bool:
-        """Whether a name is in it."""
+        """Whether it contains a key."""
         return key in self.keys
 
 
-# ------------------------------------------------------------------------------------------------ of torch.optim.optimizer
+# ------------------------------------------------------------------------------------------------ torch.optim.optimizer
 
 
 def _use_grad_for_differentiable(func: Callable[..., object]) -> Callable[..., Any]:
-    """A step that is recorded only if the optimizer was made with ``differentiable=True``."""
+    """A step that is recorded only if the optimizer was created with ``differentiable=True``."""
 
     @functools.wraps(func)
     def step(self: Any, *args: object, **kwargs: object) -> Any:

@@ -1,7 +1,7 @@
-"""Where the time goes: each kernel that a thread runs, with its time, its place among ranges with names, and its memory.
+"""The profiler: each kernel that a thread runs, with its time, its position among named ranges, and its memory.
 
-A profile puts a function that takes the time in place of the one that runs kernels in this thread; outside, nothing is measured
-and nothing costs more.
+A profile replaces the function that runs kernels in this thread with a timed one; outside a profile,
+there is no overhead.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ class Interval(NamedTuple):
     end: float
 
     def elapsed_us(self) -> float:
-        """How long it is."""
+        """Its length."""
         return self.end - self.start
 
 
 def time_text(microseconds: float) -> str:
-    """Seconds, milliseconds or microseconds, with three digits."""
+    """A time in seconds, milliseconds or microseconds, with three digits."""
     if microseconds >= 1e6:
         return f"{microseconds / 1e6:.3f}s"
     return f"{microseconds / 1e3:.3f}ms" if microseconds >= 1e3 else f"{microseconds:.3f}us"
 
 
 def memory_text(size: int) -> str:
-    """Gigabytes, megabytes, kilobytes or bytes."""
+    """A size in gigabytes, megabytes, kilobytes or bytes."""
     for unit, name in ((1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "KB")):
         if abs(size) >= unit:
             return f"{size / unit:.2f} {name}"
@@ -53,12 +53,12 @@ def memory_text(size: int) -> str:
 
 
 def _text_of(name: str) -> property:
-    """The property that gives the time of this name as a text."""
+    """The property that formats the time of this name as a string."""
     return property(lambda self: time_text(getattr(self, name)))
 
 
 class _Times:
-    """What events and their averages have in common. There are no other devices, whose times are 0."""
+    """The base class of events and averages. Times of other devices are 0."""
 
     count: int
     cpu_time_total: float
@@ -76,7 +76,7 @@ class _Times:
 
 @dataclass(eq=False)
 class FunctionEvent(_Times):
-    """One kernel, or one range with a name."""
+    """One kernel, or one named range."""
 
     id: int
     name: str
@@ -116,7 +116,7 @@ class FunctionEvent(_Times):
 
 
 class FunctionEventAvg(_Times):
-    """The events of one name together."""
+    """The average of the events of one name."""
 
     def __init__(self, key: str = "") -> None:
         self.key, self.count, self.cpu_time_total, self.self_cpu_time_total = key, 0, 0.0, 0.0
@@ -124,7 +124,7 @@ class FunctionEventAvg(_Times):
         self.input_shapes: Any = ""
 
     def add(self, event: Any) -> FunctionEventAvg:
-        """Count an event, or other averages, in."""
+        """Add an event, or other averages."""
         self.count += event.count
         self.cpu_time_total += event.cpu_time_total
         self.self_cpu_time_total += event.self_cpu_time_total
@@ -163,7 +163,7 @@ class EventList(list[Any]):
         return EventList(found.values(), profile_memory=self._profile_memory, with_shapes=group_by_input_shape)
 
     def total_average(self) -> FunctionEventAvg:
-        """All of them together."""
+        """The average of all."""
         total = FunctionEventAvg("Total")
         for event in self:
             total.add(event)
@@ -173,7 +173,7 @@ class EventList(list[Any]):
         self, sort_by: str | None = None, row_limit: int = 100, max_src_column_width: int = 75, max_name_column_width: int = 55,
         max_shapes_column_width: int = 80, header: str | None = None, top_level_events_only: bool = False,
     ) -> str:  # fmt: skip
-        """The events with their times, sorted by "cpu_time_total", "self_cpu_time_total", "count" ... if asked for."""
+        """The events with their times, sorted by "cpu_time_total", "self_cpu_time_total", "count" ... if requested."""
         events = list(self)
         if sort_by is not None:
             events.sort(key=lambda event: getattr(event, sort_by), reverse=True)
@@ -283,7 +283,7 @@ def _timed(
 
 
 def name_of(kernel: Callable[..., object]) -> str:
-    """``aten::add`` where torch has an operator for the kernel, else ``mini_dl::`` and the name."""
+    """``aten::add`` if torch has an operator for the kernel, else ``mini_dl::`` and the name."""
     primitive = getattr(kernel, "__name__", "kernel")
     name, _ = operator_named(primitive)
     return f"aten::{name}" if primitive in NAMES or hasattr(Tensor, name) else f"mini_dl::{name}"
@@ -296,7 +296,7 @@ def _bytes(result: object) -> int:
 
 
 class record_function:
-    """A range with a name in the profiles that are under way; also a decorator.
+    """A named range in the active profiles; also a decorator.
 
     >>> import mini_dl as torch
     >>> with torch.profiler.profile() as prof:
@@ -329,7 +329,7 @@ class record_function:
 
 
 class profile:
-    """The kernels that this thread runs within it.
+    """A profile of the kernels that this thread runs within the block.
 
     >>> import mini_dl as torch
     >>> with torch.autograd.profiler.profile() as prof:

@@ -1,4 +1,4 @@
-"""Marks for quantization: until a network is quantized, which cannot be done here, they leave numbers as they are."""
+"""Markers for quantization: until a network is quantized, which is not supported, they return their input."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mini_dl.tensor import Tensor
 
 
 class QuantStub(Module):
-    """Where numbers would be quantized: its input itself."""
+    """The point where numbers would be quantized: returns its input."""
 
     def __init__(self, qconfig: object = None) -> None:
         super().__init__()
@@ -23,11 +23,11 @@ class QuantStub(Module):
 
 
 class DeQuantStub(QuantStub):
-    """Where numbers would become floating point again: its input itself."""
+    """The point where numbers would be dequantized: returns its input."""
 
 
 class QuantWrapper(Module):
-    """A module between the two marks."""
+    """A module between the two markers."""
 
     def __init__(self, module: Module) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class QuantWrapper(Module):
 
 
 class FloatFunctional(Module):
-    """Operations as methods of a module, so that what they give could be observed."""
+    """Operations as methods of a module, so their results could be observed."""
 
     def __init__(self) -> None:
         super().__init__()

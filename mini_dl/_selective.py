@@ -1,4 +1,4 @@
-"""Selective checkpoints: results of chosen operations are kept in the first run, and taken instead of computed in the second."""
+"""Selective checkpoints: results of selected operations are saved in the first run, and reused in the second."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ KEPT = (CheckpointPolicy.MUST_SAVE, CheckpointPolicy.PREFER_SAVE, CheckpointPoli
 
 
 class SelectiveCheckpointContext:
-    """What a policy is told beside the operator and its arguments."""
+    """The context of a policy, besides the operator and its arguments."""
 
     def __init__(self, *, is_recompute: bool, op_output: object = None) -> None:
         self.is_recompute, self.op_output = is_recompute, op_output
 
 
 class _Used:
-    """In place of a result that has been taken."""
+    """The placeholder for a result that has been consumed."""
 
 
 class _Watching:
@@ -71,7 +71,7 @@ class _Watching:
 
 
 class Keeping(_Watching):
-    """The first run: the policy says of each result whether it is kept."""
+    """The first run: the policy decides whether each result is saved."""
 
     def __init__(self, policy: Callable[..., object], kept: dict[object, dict[int, object]]) -> None:
         super().__init__(kept)
@@ -79,7 +79,7 @@ class Keeping(_Watching):
 
     def result(self, operator: object, number: int, run: Run, args: Any, kwargs: Any) -> Any:
         found = run()
-        mode.enter = self.before  # what the policy computes is its own affair
+        mode.enter = self.before  # computations of the policy are not recorded
         try:
             context = SelectiveCheckpointContext(is_recompute=False, op_output=_shown(found))
             said = self.policy(context, operator, *[_shown(value) for value in as_of(operator, args)], **kwargs)
@@ -91,7 +91,7 @@ class Keeping(_Watching):
 
 
 class Taking(_Watching):
-    """The second run: what was kept is taken, once, and all else is computed."""
+    """The second run: saved results are consumed, once, and all others are computed."""
 
     def result(self, operator: object, number: int, run: Run, args: object, kwargs: object) -> Any:
         if operator not in self.kept:
@@ -122,24 +122,24 @@ ARGUMENTS: dict[str, Callable[..., tuple[Any, ...]]] = {
     "aten.bmm.default": lambda a, b, flip, flop: (a.swapaxes(-1, -2) if flip else a, b.swapaxes(-1, -2) if flop else b),
     "aten.addmm.default": lambda a, b, bias, *more: (a, b) if more else (bias, a, b.T),
 }
-"""Operators whose arguments are others than those of our kernels; `_weighted_sum` takes the product, not its factors."""
+"""Operators whose arguments differ from those of our kernels; `_weighted_sum` takes the product, not its factors."""
 
 
 def as_of(operator: object, args: tuple[object, ...]) -> tuple[Any, ...]:
-    """The arguments that torch's operator has in place of those of the kernel."""
+    """The arguments of torch's operator for those of the kernel."""
     change = ARGUMENTS.get(str(operator))
     return args if change is None else change(*args)
 
 
 def _shown(value: Any) -> Any:
-    """What the policy sees of an argument or result of a kernel."""
+    """An argument or result of a kernel as the policy sees it."""
     if isinstance(value, np.ndarray):
         return wrap(value)
     return type(value)([_shown(one) for one in value]) if type(value) in (list, tuple) else value
 
 
 def _copied(found: object) -> Any:
-    """A result that nobody can write to."""
+    """A read-only result."""
     if isinstance(found, tuple):
         return tuple([_copied(one) for one in found])
     return found.copy() if isinstance(found, np.ndarray) else found
@@ -148,10 +148,10 @@ def _copied(found: object) -> Any:
 def create_selective_checkpoint_contexts(
     policy_fn_or_list: object, allow_cache_entry_mutation: bool = False
 ) -> tuple[_Watching, _Watching]:
-    """The two contexts for `checkpoint`: what the policy, or a list of operators, names is kept and not computed again.
+    """The two contexts for `checkpoint`: results selected by a policy, or by a list of operators, are saved and not recomputed.
 
-    A policy is called as ``policy(context, operator, *args)`` for each kernel and returns a `CheckpointPolicy`, or a bool. What
-    is kept is a copy, so that tensors may be written meanwhile. TypeError if it is neither a function nor a list, ValueError if
+    A policy is called as ``policy(context, operator, *args)`` for each kernel and returns a `CheckpointPolicy`, or a bool. Copies
+    are saved, so tensors may be modified meanwhile. TypeError if it is neither a function nor a list, ValueError if
     something in the list is not an operator with its overload.
     """
     if isinstance(policy_fn_or_list, list):
@@ -174,4 +174,4 @@ def create_selective_checkpoint_contexts(
 
 
 SAC_IGNORED_OPS = {overload("aten", "detach", "default")}
-"""What no policy is asked about: views have no kernel here."""
+"""Operators excluded from policies: views have no kernel here."""

@@ -1,5 +1,5 @@
-"""Settings of torch's numbers and processes: remembered and reported as torch does. What is computed here is deterministic, in
-full precision and on the CPU whatever they say."""
+"""torch's numeric and process settings: stored and reported as in torch. Regardless of them, computations here are
+deterministic, in full precision and on the CPU."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def _bool(value: object, name: str) -> bool:
 
 
 jagged, mkldnn_layout = layout("jagged"), layout("_mkldnn")
-"""Layouts that no tensor has here."""
+"""Layouts that no tensor can have here."""
 
 # ------------------------------------------------------------------------------------------------ deterministic results
 
 
 def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
-    """Ask for deterministic algorithms: all algorithms here are, so nothing changes."""
+    """Request deterministic algorithms: all algorithms here are deterministic, so nothing changes."""
     for name, value in (("mode", mode), ("warn_only", warn_only)):
         if not isinstance(value, bool):
             position = " (position 1)" if name == "mode" else ""
@@ -53,12 +53,12 @@ def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None
 
 
 def are_deterministic_algorithms_enabled() -> bool:
-    """Whether `use_deterministic_algorithms` asked for them."""
+    """Whether `use_deterministic_algorithms` requested them."""
     return state.deterministic
 
 
 def is_deterministic_algorithms_warn_only_enabled() -> bool:
-    """Whether `use_deterministic_algorithms` asked for warnings in place of errors."""
+    """Whether `use_deterministic_algorithms` requested warnings instead of errors."""
     return state.warn_only
 
 
@@ -84,7 +84,9 @@ def get_deterministic_debug_mode() -> int:
 
 
 def set_float32_matmul_precision(precision: str) -> None:
-    """Allow products of less than full precision: "highest", "high" or "medium". All are computed in full precision here."""
+    """Allow matrix products of less than full precision: "highest", "high" or "medium". All are computed in full precision
+    here.
+    """
     if not isinstance(precision, str):
         raise RuntimeError(f"set_float32_matmul_precision expects a str, but got {type(precision).__name__}")
     if precision not in PRECISIONS:
@@ -98,12 +100,12 @@ def set_float32_matmul_precision(precision: str) -> None:
 
 
 def get_float32_matmul_precision() -> str:
-    """What `set_float32_matmul_precision` set; "highest" before."""
+    """The setting of `set_float32_matmul_precision`; by default "highest"."""
     return state.precision
 
 
 def set_flush_denormal(mode: bool) -> bool:
-    """False: denormal numbers are kept, as on the processors where torch answers False."""
+    """False: denormal numbers are kept, as on processors for which torch returns False."""
     _bool(mode, "flush_denormal")
     return False
 
@@ -112,7 +114,7 @@ def set_flush_denormal(mode: bool) -> bool:
 
 
 def set_warn_always(b: bool) -> None:
-    """Whether warnings that torch gives once are given at each call; Python's filters decide about ours."""
+    """Whether warnings that torch issues once are issued at each call; Python's filters control ours."""
     state.warn_always = _bool(b, "setWarnOnlyOnce")
 
 
@@ -122,12 +124,12 @@ def is_warn_always_enabled() -> bool:
 
 
 def get_num_interop_threads() -> int:
-    """The number of processors, or what `set_num_interop_threads` set. No operation here runs beside another."""
+    """The number of processors, or the setting of `set_num_interop_threads`. Operations here do not run concurrently."""
     return state.interop_threads
 
 
 def set_num_interop_threads(num: int) -> None:
-    """Remember the number. RuntimeError unless it is positive."""
+    """Store the number. RuntimeError unless it is positive."""
     if not isinstance(num, int):
         raise RuntimeError(f"set_num_interop_threads expects an int, but got {type(num).__name__}")
     if num <= 0:
@@ -139,7 +141,7 @@ def set_num_interop_threads(num: int) -> None:
 
 
 def set_default_device(device: Any) -> None:
-    """Make new tensors of this thread on this device, the CPU or meta; None is the CPU too."""
+    """Set the device of new tensors of this thread: the CPU or meta; None is the CPU too."""
     creation.default = META if device is not None and is_meta(device) else None
 
 
@@ -195,38 +197,38 @@ def get_fastpath_enabled() -> bool:
 
 
 def set_fastpath_enabled(value: bool) -> None:
-    """Allow the fast path of attention in inference, which computes the same here."""
+    """Allow the fast path of attention in inference, which gives the same results here."""
     state.fastpath = value
 
 
 KERNELS = {"flash": True, "math": True, "mem_efficient": True, "cudnn": True}
-"""Which kernels of attention are allowed. There is one here, which computes what all of them do."""
+"""The allowed kernels of attention. There is only one here, equivalent to all of them."""
 
 
 def kernels_allowed(**changes: bool) -> dict[str, bool]:
-    """Allow or forbid kernels, and return what held before."""
+    """Allow or forbid kernels, and return the previous setting."""
     before = dict(KERNELS)
     KERNELS.update({name: bool(value) for name, value in changes.items()})
     return before
 
 
 def enable_flash_sdp(enabled: bool) -> None:
-    """Remembered, and without effect."""
+    """Stored without effect."""
     kernels_allowed(flash=enabled)
 
 
 def enable_math_sdp(enabled: bool) -> None:
-    """Remembered, and without effect."""
+    """Stored without effect."""
     kernels_allowed(math=enabled)
 
 
 def enable_mem_efficient_sdp(enabled: bool) -> None:
-    """Remembered, and without effect."""
+    """Stored without effect."""
     kernels_allowed(mem_efficient=enabled)
 
 
 def enable_cudnn_sdp(enabled: bool) -> None:
-    """Remembered, and without effect."""
+    """Stored without effect."""
     kernels_allowed(cudnn=enabled)
 
 
@@ -254,7 +256,7 @@ def cudnn_sdp_enabled() -> bool:
 def sdp_kernel(
     enable_flash: bool = True, enable_math: bool = True, enable_mem_efficient: bool = True, enable_cudnn: bool = True
 ) -> Iterator[None]:
-    """Within it, these kernels of attention are allowed. Deprecated: ``torch.nn.attention.sdpa_kernel`` took its place."""
+    """A context in which these kernels of attention are allowed. Deprecated in favor of ``torch.nn.attention.sdpa_kernel``."""
     warnings.warn(
         "`torch.backends.cuda.sdp_kernel()` is deprecated. In the future, this context manager will be removed. Please see "
         "`torch.nn.attention.sdpa_kernel()` for the new context manager, with updated signature.",
@@ -272,7 +274,7 @@ def sdp_kernel(
 
 
 class Options:
-    """Attributes of a library that torch is built with. They are remembered and change nothing; others are refused."""
+    """Attributes of a library that torch is built with. They are stored without effect; others raise an error."""
 
     def __init__(self, **values: object) -> None:
         vars(self).update(values)
@@ -287,7 +289,7 @@ class Options:
 
 
 class _Products(Options):
-    """Those of matrix products on CUDA, where ``allow_tf32`` is another spelling of the precision of products."""
+    """Attributes of matrix products on CUDA, where ``allow_tf32`` is an alias for the precision of products."""
 
     @property
     def allow_tf32(self) -> bool:
@@ -317,7 +319,7 @@ inductor_cpp = Options(threads=-1, simdlen=None, weight_prepack=True, enable_ker
 
 
 def set_flags(module: str, names: str, values: tuple[object, ...], also_none: bool = False) -> tuple[Any, ...]:
-    """Set attributes of a module of ``torch.backends``, None only if `also_none`, and return what they were."""
+    """Set attributes of a module of ``torch.backends``, None only if `also_none`, and return the previous values."""
     settings = importlib.import_module(f"mini_dl.backends.{module}")
     before = tuple(getattr(settings, name) for name in names.split())
     for name, value in zip(names.split(), values):
@@ -335,7 +337,7 @@ def set_cudnn_flags(
     _deterministic: bool | None = None, _allow_tf32: bool | None = None, _fp32_precision: str = "none",
     _depthwise_kernel: str | None = None,
 ) -> tuple[Any, ...]:  # fmt: skip
-    """Set attributes of ``torch.backends.cudnn`` and return what they were."""
+    """Set attributes of ``torch.backends.cudnn`` and return the previous values."""
     values = (_enabled, _benchmark, _benchmark_limit, _deterministic, _allow_tf32, _fp32_precision, _depthwise_kernel)
     return set_flags("cudnn", CUDNN, values)
 
@@ -344,7 +346,7 @@ def set_mkldnn_flags(
     _enabled: bool | None = None, _deterministic: bool | None = None, _allow_tf32: bool | None = None,
     _fp32_precision: str = "none",
 ) -> tuple[Any, ...]:  # fmt: skip
-    """Set attributes of ``torch.backends.mkldnn`` and return what they were."""
+    """Set attributes of ``torch.backends.mkldnn`` and return the previous values."""
     return set_flags("mkldnn", MKLDNN, (_enabled, _deterministic, _allow_tf32, _fp32_precision))
 
 
@@ -353,7 +355,7 @@ def cudnn_flags(
     enabled: bool = False, benchmark: bool = False, benchmark_limit: int = 10, deterministic: bool = False,
     allow_tf32: bool = True, fp32_precision: str = "none", depthwise_kernel: str | None = None,
 ) -> Iterator[None]:  # fmt: skip
-    """Within it, these are the attributes of ``torch.backends.cudnn``."""
+    """A context that sets attributes of ``torch.backends.cudnn``."""
     values = (enabled, benchmark, benchmark_limit, deterministic, allow_tf32, fp32_precision, depthwise_kernel)
     before = set_flags("cudnn", CUDNN, values)
     try:
@@ -366,7 +368,7 @@ def cudnn_flags(
 def mkldnn_flags(
     enabled: bool = False, deterministic: bool = False, allow_tf32: bool = True, fp32_precision: str = "none"
 ) -> Iterator[None]:
-    """Within it, these are the attributes of ``torch.backends.mkldnn``."""
+    """A context that sets attributes of ``torch.backends.mkldnn``."""
     before = set_flags("mkldnn", MKLDNN, (enabled, deterministic, allow_tf32, fp32_precision))
     try:
         yield

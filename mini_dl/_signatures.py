@@ -1,7 +1,8 @@
-"""What ``help`` and `inspect.signature` show of a public function: tensors where its body sees arrays, and no private names.
+"""The signatures that ``help`` and `inspect.signature` show for public functions: tensors instead of arrays, and no private
+names.
 
-The annotations of a function also say what its arguments are checked for (`_arguments`), so they stay as they are; what is shown
-is worked out when somebody looks.
+The annotations of a function also determine the checks of its arguments (`_arguments`), so they are unchanged; the displayed
+signature is computed on demand.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ PUBLIC = {
 """The public spelling of the names in annotations."""
 
 OF_NUMPY = frozenset("from_numpy _numpy __array__ __array_wrap__".split())
-"""Where an array is meant; everywhere else it is what the body of a primitive sees of a tensor."""
+"""Functions that do take or return arrays; elsewhere, an array in the body of a primitive is a tensor in the call."""
 
 named_results: dict[str, Any] = {}
 """The classes of named results (``torch.return_types``) by name."""
@@ -76,21 +77,21 @@ SAID_BY_NAME = {
     "memory_format": "memory_format | None",
     "obj": "object",
 }
-"""What parameters are that take several kinds of things, and so are Any to the checks of arguments."""
+"""The displayed types of parameters that take several kinds of values, and so are Any to the checks of arguments."""
 
 SPREAD = "int | Sequence[int]"
-"""What follows a function's tensor one by one or as a sequence: sizes."""
+"""Sizes that follow a function's tensor as separate arguments or as a sequence."""
 
 
 class Text(str):
-    """An annotation that is shown as it is written, without quotes."""
+    """An annotation that is shown verbatim, without quotes."""
 
     def __repr__(self) -> str:
         return str(self)
 
 
 def public_annotation(parameter: Parameter, position: int, function: object) -> Text:
-    """How the annotation of a parameter is shown."""
+    """The displayed annotation of a parameter."""
     given = parameter.annotation
     if parameter.name == "out":
         return Text("tuple[Tensor, ...] | None" if returns_several(function) else "Tensor | None")
@@ -142,7 +143,7 @@ def returns_several(function: object) -> bool:
 
 
 class LateSignature(inspect.Signature):
-    """A signature that is worked out when it is first asked for: hardly any of those made at import ever is."""
+    """A signature that is computed on first access: hardly any of those made at import ever is."""
 
     __slots__ = ("_found", "_work_out")
 
@@ -176,7 +177,7 @@ class PublicSignature(LateSignature):
 
     __slots__ = ("behind", "function", "method")
     behind: inspect.Signature | None
-    """The signature that the function already had of its own."""
+    """The signature that the function already had."""
 
     def __init__(self, function: Any, method: bool = False) -> None:
         super().__init__(lambda: public(self.private(), function, method))
@@ -197,12 +198,12 @@ class PublicSignature(LateSignature):
         return inspect.signature(bare)
 
     def settle(self) -> None:
-        """Keep the signature of the source: the function is about to get other code."""
+        """Keep the signature of the source before the code of the function is replaced."""
         self.behind = self.private()
 
 
 def public(private: inspect.Signature, function: object, method: bool) -> inspect.Signature:
-    """A signature as it is shown."""
+    """The displayed signature."""
     parameters = []
     listed = list(private.parameters.values())
     positional = [p for p in listed if p.kind is Parameter.POSITIONAL_OR_KEYWORD]
@@ -222,7 +223,7 @@ def public(private: inspect.Signature, function: object, method: bool) -> inspec
 
 
 def signature_behind(function: Any) -> inspect.Signature:
-    """The signature of a function as its source has it, also where a public one is shown."""
+    """The signature of a function in its source, even if a public one is shown."""
     shown = getattr(function, "__signature__", None)
     return shown.private() if isinstance(shown, PublicSignature) else inspect.signature(function)
 

@@ -1,5 +1,6 @@
-"""What the docstrings of functions and modules over one, two and three dimensions share (`_families`): one text, in which the
-names of the dimensions change. ``Family: max pooling 2d`` in a docstring stands for the text of "max pooling" with H and W."""
+"""The shared docstrings of functions and modules over one, two and three dimensions (`_families`): one text in which the names
+of the dimensions are replaced. ``Family: max pooling 2d`` in a docstring is replaced by the text of "max pooling" with H and
+W."""
 
 from __future__ import annotations
 
@@ -98,10 +99,10 @@ TEXTS: dict[str, dict[str, str]] = {
         "Raises": "RuntimeError or NotImplementedError for other numbers of dimensions; RuntimeError for a padding out of reach.",
     },
 }
-"""By name, what stands after ``Shapes:``, ``Raises:`` and ``Source:``."""
+"""By name, the texts after ``Shapes:``, ``Raises:`` and ``Source:``."""
 
 INDICES = {1: "single indices", 2: "pairs of indices", 3: "triples of indices"}
-"""What the letters of a formula stand for."""
+"""The meaning of the letters in a formula."""
 
 NAMES = {1: ["L"], 2: ["H", "W"], 3: ["D", "H", "W"]}
 
@@ -117,7 +118,7 @@ def of_spaces() -> dict[str, dict[str, str]]:
 
 
 def _words(n: int) -> dict[str, str]:
-    """What replaces the braces."""
+    """The replacements of the braces."""
     names, kernel = NAMES[n], [f"K{i}" for i in range(1, n + 1)] if n > 1 else ["K"]
     space, others = ", ".join(names), " and ".join([f"{name}'" for name in names[1:]])
     return {

@@ -1,6 +1,6 @@
 """One definition, every spelling: ``torch.f``, ``Tensor.f``, ``Tensor.f_``, ``out=``, ``nn.functional.f``, ``special.f`` ...
 
-A decorator above the function says where it appears; nothing else lists it.
+A decorator above the function declares where it appears; nothing else lists it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from mini_dl.tensor import Tensor
 
 
 class Names(dict[str, Any]):
-    """The public names of one place. TypeError where a name is given a second time: the later would hide the earlier."""
+    """The public names of one place. TypeError if a name is defined a second time: the later would hide the earlier."""
 
     def __init__(self, where: str) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ FUNCTIONS_IN_PLACE = frozenset(
 """The in-place methods that torch also offers as functions."""
 
 OWN = frozenset(["manual_seed", "set_rng_state"])
-"""Functions whose Python in torch converts what it is given, and refuses the rest in its own words."""
+"""Functions whose Python code in torch converts arguments, and rejects others with its own messages."""
 
 WRITTEN_IN_PYTHON = frozenset(
     "set_printoptions split broadcast_tensors broadcast_shapes get_default_device atleast_1d atleast_2d atleast_3d block_diag "
@@ -72,14 +72,14 @@ WRITTEN_IN_PYTHON = frozenset(
     "einsum unravel_index from_dlpack norm lu svd_lowrank pca_lowrank unique unique_consecutive stft save load backward "
     "register_hook register_post_accumulate_grad_hook unflatten share_memory_ is_shared".split()
 )
-"""The functions and methods of torch that its argument parser never sees: they accept no other names."""
+"""The functions and methods of torch that bypass its argument parser: they accept no aliases."""
 PARSED_FUNCTIONAL = frozenset(
     "hardshrink softshrink softplus logsigmoid gelu relu_ selu_ celu_ linear bilinear scaled_dot_product_attention conv1d conv2d "
     "conv3d conv_transpose1d conv_transpose2d conv_transpose3d conv_tbc pairwise_distance cosine_similarity pdist rrelu_ one_hot "
     "pixel_shuffle pixel_unshuffle channel_shuffle native_channel_shuffle avg_pool1d avg_pool2d avg_pool3d prelu "
     "adaptive_avg_pool1d".split()
 )
-"""The functions of ``nn.functional`` that it does see."""
+"""The functions of ``nn.functional`` that use it."""
 
 
 def has_parser(where: str, name: str) -> bool:
@@ -114,7 +114,7 @@ def publish(where: str, name: str, value: object) -> None:
 
 
 def show_methods() -> None:
-    """Let what is public as it is published, the methods of Tensor above all, show its public signature."""
+    """Make names that are public when published, mainly the methods of Tensor, show their public signatures."""
     for value in vars(Tensor).values():
         if type(value) is types.FunctionType:
             show(value, method=True)
@@ -130,18 +130,18 @@ def published_twice(where: str, name: str, first: object, second: object) -> Typ
 
 
 def written_at(value: object) -> str:
-    """Where the function behind a public name is written."""
+    """Where the function behind a public name is defined."""
     code = getattr(inspect.unwrap(value), "__code__", None) if callable(value) else None
     return repr(value) if code is None else f"{code.co_filename}:{code.co_firstlineno}"
 
 
 def public(*places: str, inplace: bool = False, out: bool | Function = False, operators: str = "") -> Callable[[Function], Any]:
-    """Publish a function in `places`: "torch", "Tensor", "nn.functional", "special", "linalg", "fft"; "special:expit" gives it
-    another name there.
+    """Publish a function in `places`: "torch", "Tensor", "nn.functional", "special", "linalg", "fft"; "special:expit" sets a
+    different name there.
 
     `inplace` adds ``Tensor.f_`` (and ``torch.f_`` if torch has it). `out` adds the keyword ``out=`` (not on Tensor): a function
     ``check(result, out, args)`` raises if it is unsuitable.
-    `operators` are special methods that are this very function.
+    `operators` are special methods that are this function.
     """
     refuse_bare("method", (*places, operators))
 
@@ -152,7 +152,7 @@ def public(*places: str, inplace: bool = False, out: bool | Function = False, op
         for place in places:
             where, name = spelled(place, function)
             native = has_parser(where, name)
-            alone = where == "Tensor" and getattr(function, "spread", False)  # its first argument is a tensor anyway
+            alone = where == "Tensor" and getattr(function, "spread", False)  # its first argument is always a tensor
             if (native, alone) not in versions:
                 looked_at = not alone and where in ("torch", "Tensor", "masked") and not name.startswith("__") and name not in OWN
                 exact = parsed(function, native) if (native and not alone) or looked_at or where == "nn.functional" else function
@@ -173,14 +173,14 @@ def public(*places: str, inplace: bool = False, out: bool | Function = False, op
 
 
 def named(function: Function, name: str, doc: str | None) -> Function:
-    """`function`, one of a family that is written once, with a name and a docstring of its own."""
+    """`function`, one of a family that is written once, with its own name and docstring."""
     function.__name__ = function.__qualname__ = name
     function.__doc__ = doc
     return function
 
 
 def family_of(function: Function) -> str:
-    """The family whose shapes and errors the docstring tells (`_families`): that of the declaration."""
+    """The family whose shapes and errors the docstring shows (`_families`): that of the declaration."""
     primitive = getattr(function, "op", None)
     if primitive is None:
         return ""
@@ -190,7 +190,7 @@ def family_of(function: Function) -> str:
 
 
 def is_unary(function: Function) -> bool:
-    """Whether `function` is a primitive that takes one tensor, at which it looks itself: as a method it needs no parser."""
+    """Whether `function` is a primitive that takes one tensor and checks it itself: as a method it needs no parser."""
     primitive = getattr(function, "op", None)
     return primitive is not None and primitive.unary and primitive.call is function
 
@@ -243,7 +243,7 @@ def with_out(function: Function, check: bool | Function = True, where: str = "to
         asked = looked_at and isinstance(out, Tensor) and not (at_work.anywhere or out._sparse)
         try:
             result = function(*args, **kwargs)
-        except NotImplementedError:  # of the type, at which torch looks after the memory
+        except NotImplementedError:  # of the type, which torch checks after the memory
             if asked:
                 check_target(out, args, apart)
                 check_operand_types(function, out, (*args, *kwargs.values()))
@@ -292,7 +292,7 @@ JOINING = frozenset("cat column_stack dstack hstack vstack".split())
 
 
 def check_out(name: str, result: Any, out: Any) -> None:
-    """TypeError unless `out` is a tensor, or several where there are several results; RuntimeError for types that are refused."""
+    """TypeError unless `out` is a tensor, or several if there are several results; RuntimeError for rejected types."""
     several = isinstance(result, tuple)
     if several != isinstance(out, (tuple, list)) or not all([isinstance(one, Tensor) for one in _tuple(out)]):
         wanted = "tuple of Tensors" if several else "Tensor"
@@ -340,7 +340,7 @@ def store(result: Any, out: object, casts: bool = False) -> Any:
 
 
 def check_target(out: Tensor, values: tuple[object, ...], apart: bool) -> None:
-    """RuntimeError if elements of `out` share memory, or if `values` lie in it."""
+    """RuntimeError if elements of `out` share memory, or if it overlaps with `values`."""
     check_memory(out._array)
     check_operands(out, values, apart)
 
@@ -353,7 +353,7 @@ def _tuple(value: object) -> tuple[Any, ...]:
 
 
 class NamedTensors(tuple[Tensor, ...]):
-    """What a function with several named results returns, for annotations."""
+    """The return type of a function with several named results, for annotations."""
 
     if TYPE_CHECKING:
 
@@ -382,5 +382,5 @@ def _named_result(name: str, values: tuple[object, ...]) -> Any:
 
 
 def requires_grad(tensor: Tensor) -> bool:
-    """Whether gradients flow to `tensor`, or a transform of functions is at work on it."""
+    """Whether gradients flow to `tensor`, or a function transform is active on it."""
     return needs_grad(tensor) or (at_work.anywhere > 0 and at_work.involves((tensor,)))

@@ -1,4 +1,4 @@
-"""Conditions and numbers as programs for torch's compiler spell them: ``_assert``, ``_check``, ``sym_max``, ``cond``.
+"""Conditions and numbers as written in programs for torch's compiler: ``_assert``, ``_check``, ``sym_max``, ``cond``.
 
 Nothing is traced here, so sizes are Python numbers and every condition is known.
 """
@@ -115,7 +115,7 @@ def sym_float(a: Any) -> float:
 
 
 def sym_not(a: object) -> bool:
-    """The contrary of the truth value of `a`.
+    """The negation of the truth value of `a`.
 
     Raises: TypeError unless there is one argument.
 
@@ -192,7 +192,7 @@ def sym_fresh_size(expr: object) -> Any:
 
 
 def sym_constrain_range(size: int, *, min: int | None = None, max: int | None = None) -> None:
-    """A number, which has to lie in the range.
+    """A number, which must be in the range.
 
     Raises: RuntimeError if it does not.
 
@@ -207,7 +207,7 @@ def sym_constrain_range(size: int, *, min: int | None = None, max: int | None = 
 
 
 def sym_constrain_range_for_size(size: int, *, min: int | None = None, max: int | None = None) -> None:
-    """A number, which has to lie in the range, which begins at 0.
+    """A number, which must be in the range, which starts at 0.
 
     Raises: RuntimeError if it does not.
 
@@ -220,7 +220,7 @@ def sym_constrain_range_for_size(size: int, *, min: int | None = None, max: int 
 
 
 def cond(pred: object, true_fn: Callable[..., object], false_fn: Callable[..., object], operands: Any = ()) -> Any:
-    """One of two functions, as `pred` says: ``out = true_fn(*operands) if pred else false_fn(*operands)``
+    """One of two functions, depending on `pred`: ``out = true_fn(*operands) if pred else false_fn(*operands)``
 
     Shapes: those of the functions; `pred` is a bool or a tensor of one element.
     Raises: RuntimeError for another `pred`, and unless both are functions.
@@ -259,7 +259,7 @@ def while_loop(
 
 
 class classproperty:
-    """A property of a class: ``C.name`` is that of the function, called with C.
+    """A property of a class: ``C.name`` is the result of the function called with C.
 
     Raises: TypeError unless there is one argument.
 

@@ -1,7 +1,7 @@
-"""Arrays whose values nobody may read: what the tensors within `vmap` hold.
+"""Arrays whose values cannot be read: the arrays of tensors within `vmap`.
 
-Each stands for one element of a batch, whichever: it has a shape, a type and strides. Whatever would read or compute with
-values is refused, so that what bypasses the primitives errs instead of computing on one element.
+Each represents an arbitrary element of a batch: it has a shape, a type and strides. Reading or computing with values
+raises an error, so code that bypasses the primitives fails instead of computing on one element.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ FLOW = (
 
 
 class _Flags:
-    """What NumPy's flags say of the memory of one element."""
+    """NumPy's flags for the memory of one element."""
 
     writeable = False
 
@@ -54,9 +54,9 @@ class _Flags:
 
 
 class Unseen:
-    """The array of a tensor at the level of a `vmap`: the shape, type and strides of one element. Reading values is refused.
+    """The array of a tensor at the level of a `vmap`: the shape, type and strides of one element. Reading values raises an error.
 
-    `memory` is the array of the whole batch, which says where elements lie.
+    `memory` is the array of the whole batch, which determines the locations of elements.
     """
 
     __slots__ = ("dtype", "memory", "shape", "strides")
@@ -87,7 +87,7 @@ class Unseen:
 
     @property
     def real(self) -> Unseen:
-        """The type of the real part, for those who ask for no more."""
+        """The type of the real part."""
         kind = np.empty(0, self.dtype).real.dtype
         return Unseen(self.shape, kind, self.strides, self.memory)
 
@@ -148,16 +148,16 @@ class Unseen:
 
 
 _LIKE: dict[Any, Any] = {np.zeros_like: np.zeros, np.ones_like: np.ones, np.empty_like: np.empty, np.full_like: np.full}
-"""These give an array that is the same for all elements."""
+"""These return an array that is the same for all elements."""
 
 
 def is_unseen(value: object) -> TypeGuard[Any]:
-    """Whether a tensor, or an array, stands for one element of a batch."""
+    """Whether a tensor or array represents one element of a batch."""
     return getattr(value, "_array", value).__class__ is Unseen
 
 
 def refuse_batch(name: str, *values: object) -> None:
-    """RuntimeError for a function whose result takes another shape for each element of a batch."""
+    """RuntimeError for a function whose result has a different shape for each element of a batch."""
     if any([is_unseen(value) for value in values]):
         raise RuntimeError(
             f"vmap: We do not support batching operators that can output dynamic shape. Attempted to vmap over aten::{name}. "

@@ -1,4 +1,4 @@
-"""Helpers of torch that programs and libraries use: many tensors as one, errors of workers, sums of lists."""
+"""Helpers of torch that programs and libraries use: flattened tensors, errors of workers, sums of lists."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from mini_dl.tensor import Tensor
 
 
 def _flatten_dense_tensors(tensors: Iterable[Tensor]) -> Tensor:
-    """The elements of all tensors, which have one type, in one row."""
+    """The elements of all tensors, of the same type, flattened into one vector."""
     return cat([tensor.contiguous().view(-1) for tensor in tensors])
 
 
 def _unflatten_dense_tensors(flat: Tensor, tensors: Iterable[Tensor]) -> tuple[Tensor, ...]:
-    """Views of the row `flat` with the shapes of `tensors`."""
+    """Views of the vector `flat` with the shapes of `tensors`."""
     found, start = [], 0
     for tensor in tensors:
         found.append(flat[start : start + tensor.numel()].view_as(tensor))
@@ -68,7 +68,7 @@ def _get_device_index(device: object, optional: bool = False, allow_cpu: bool = 
 
 
 class ExceptionWrapper:
-    """An exception with its traceback as text: what a thread or process sends to the one that waits for it."""
+    """An exception with its traceback as text, for a thread or process to send to the one waiting for it."""
 
     def __init__(self, exc_info: Any = None, where: str = "in background") -> None:
         kind, error, trace = exc_info or sys.exc_info()
@@ -91,7 +91,7 @@ class ExceptionWrapper:
 
 
 class _Plain(str):
-    """A text whose repr is itself: the message of a KeyError."""
+    """A string whose repr is itself: the message of a KeyError."""
 
     def __repr__(self) -> str:
         return str(self)

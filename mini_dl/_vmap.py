@@ -27,19 +27,19 @@ def vmap(
     *,
     chunk_size: int | None = None,
 ) -> Callable[..., Any]:
-    """A function that calls `func` on every element along a dimension of its arguments at once: ``out[b] = func(args[b])``
+    """A function that applies `func` to all elements along a dimension of its arguments in parallel: ``out[b] = func(args[b])``
 
-    `func` sees tensors without that dimension, and need not know of it. `in_dims` says which dimension of each argument is
-    the batch, None for an argument that is the same for all elements: a number for all, or a tuple in the structure of the
-    arguments (their lists, tuples and dictionaries). `out_dims` says likewise where it goes in the results. Keyword arguments
+    `func` sees tensors without that dimension. `in_dims` is the batch dimension of each argument, None for
+    an argument that is the same for all elements: one number for all, or a tuple in the structure of the arguments
+    (their lists, tuples and dictionaries). `out_dims` is likewise its position in the results. Keyword arguments
     are passed on.
 
-    Random draws in `func` are refused, unless `randomness` is "different" (for each element) or "same" (for all). With
-    `chunk_size` the batch is taken in parts of at most that size, which needs less memory. May be nested, and meet `grad`,
-    `jvp` and the others in any order.
+    Random draws in `func` raise an error, unless `randomness` is "different" (for each element) or "same" (for all). With
+    `chunk_size` the batch is processed in parts of at most that size, which needs less memory. May be nested, and combined with
+    `grad`, `jvp` and the others in any order.
 
     Shapes: (B, *in) -> (B, *out), where `func` maps (*in) to (*out).
-    Raises: ValueError where dimensions do not fit; RuntimeError where `func` reads the value of a batched tensor (``item()``,
+    Raises: ValueError if dimensions do not match; RuntimeError if `func` reads the value of a batched tensor (``item()``,
     ``if``), or writes one into a tensor that is the same for all elements.
 
     >>> rows, columns = torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([[1.0, 1.0], [0.0, 2.0]])
@@ -61,7 +61,7 @@ def vmap(
 
 
 def name_of(func: object) -> str:
-    """What errors call a function."""
+    """The name of a function in errors."""
     if hasattr(func, "__name__"):
         return str(func.__name__)
     return f"functools.partial({name_of(func.func)}, ...)" if isinstance(func, functools.partial) else repr(func)
@@ -75,7 +75,7 @@ class _Mapping:
 
     @property
     def name(self) -> str:
-        """What errors call the function."""
+        """The name of the function in errors."""
         return name_of(self.func)
 
     def run(self, in_dims: InDims, chunk_size: int | None, args: tuple[object, ...], kwargs: dict[str, object]) -> Any:
@@ -212,7 +212,7 @@ def batch_size(dims: Sequence[int | None], flat: Sequence[Any]) -> int:
 
 
 def batched(level: Batched, tensor: Tensor, dim: int) -> Tensor:
-    """The tensor of `level` that stands for the elements of `tensor` along `dim`."""
+    """The tensor of `level` that represents the elements of `tensor` along `dim`."""
     with level.beneath():
         value = tensor.movedim(dim, 0) if dim else tensor
     return wrap_at(level, value, 0)
@@ -231,7 +231,7 @@ def unbatched(level: Batched, out: Tensor, dim: int) -> Tensor:
 
 
 def replace_all_batch_norm_modules_(root: Module) -> Module:
-    """Let every batch norm of a module use the statistics of the batch only, in place: `vmap` cannot write running ones.
+    """Make every batch norm of a module use only the statistics of the batch, in place: `vmap` cannot update running ones.
 
     Raises: AttributeError for anything but a module.
 

@@ -1,4 +1,4 @@
-"""Modules as functions of their parameters. The transforms of functions (``grad``, ``vmap`` ...) are not here."""
+"""Modules as functions of their parameters. The function transforms (``grad``, ``vmap`` ...) are defined elsewhere."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def functional_call(
     tie_weights: bool = True,
     strict: bool = False,
 ) -> Any:
-    """``module(*args, **kwargs)`` with these tensors in place of its parameters and buffers.
+    """``module(*args, **kwargs)`` with these tensors as its parameters and buffers.
 
     With `tie_weights`, a tensor that the module has under two names is replaced under both; with `strict` every parameter and
     buffer must be given, and nothing else.
 
     Shapes: those of the module.
-    Raises: ValueError for dictionaries that share a name; RuntimeError with `strict` for another set of names.
+    Raises: ValueError for dictionaries that share a name; RuntimeError with `strict` for a different set of names.
 
     >>> layer = torch.nn.Linear(2, 1)
     >>> torch.func.functional_call(layer, {"weight": torch.ones(1, 2), "bias": torch.zeros(1)}, torch.tensor([3.0, 4.0]))

@@ -1,4 +1,4 @@
-"""Results that may come later: ``torch.futures``."""
+"""Results that may become available later: ``torch.futures``."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class Future(Generic[T]):
         self._result: Any = None
         self._error: BaseException | None = None
         self._callbacks: list[Callable[[Any], Any]] = []
-        self._lock = threading.RLock()  # whoever asks for the result may bring it
+        self._lock = threading.RLock()  # the caller that waits for the result may compute it
 
     def done(self) -> bool:
         """Whether there is a result or an error."""
         return self._done.is_set()
 
     def wait(self) -> Any:
-        """The result, once it is there; the error is raised."""
+        """The result, once available; an error is raised."""
         self._done.wait()
         return self.value()
 
@@ -66,7 +66,7 @@ class Future(Generic[T]):
         self._complete(None, result)
 
     def add_done_callback(self, callback: Callable[[Any], Any]) -> None:
-        """Call ``callback(self)`` once there is a result, or at once if there is."""
+        """Call ``callback(self)`` once there is a result, immediately if there already is one."""
         with self._lock:
             if not self.done():
                 self._callbacks.append(callback)
@@ -74,11 +74,11 @@ class Future(Generic[T]):
         callback(self)
 
     def _another(self) -> Future[Any]:
-        """A future of what follows from this one."""
+        """A future that depends on this one."""
         return Future()
 
     def then(self, callback: Callable[[Any], Any]) -> Future[Any]:
-        """A future of ``callback(self)``, which is called once there is a result."""
+        """A future of the result of ``callback(self)``, which is called once there is a result."""
         later = self._another()
 
         def run(done: object) -> None:
@@ -113,5 +113,5 @@ def collect_all(futures: list[Future[Any]]) -> Future[list[Future[Any]]]:
 
 
 def wait_all(futures: list[Future[Any]]) -> list[Any]:
-    """The results of all of them, once they are there."""
+    """The results of all of them, once available."""
     return [future.wait() for future in collect_all(futures).wait()]

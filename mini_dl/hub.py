@@ -1,4 +1,4 @@
-"""Models of a folder with a ``hubconf.py``, and files of weights from the network."""
+"""Models of a folder with a ``hubconf.py``, and weight files from the network."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _folder: str | None = None
 
 
 def get_dir() -> str:
-    """The folder of downloaded files: what `set_dir` set, else ``$TORCH_HOME/hub``, else ``~/.cache/torch/hub``."""
+    """The folder of downloaded files: the one set by `set_dir`, else ``$TORCH_HOME/hub``, else ``~/.cache/torch/hub``."""
     if _folder is not None:
         return _folder
     return os.path.join(_get_torch_home(), "hub")
@@ -36,7 +36,7 @@ def _get_torch_home() -> str:
 
 
 def set_dir(d: str | os.PathLike[str]) -> None:
-    """Keep downloaded files in this folder."""
+    """Set the folder of downloaded files."""
     global _folder
     _folder = os.path.expanduser(d)
 
@@ -52,7 +52,7 @@ def _refuse(name: str) -> NoReturn:
 
 
 def _hubconf(repo_or_dir: object, source: str, name: str) -> Any:
-    """The module ``hubconf.py`` of a folder. ValueError for another source than torch's two."""
+    """The module ``hubconf.py`` of a folder. ValueError for any source other than torch's two."""
     source = source.lower()
     if source not in ("github", "local"):
         raise ValueError(f'Unknown source: "{source}". Allowed values: "github" | "local".')
@@ -87,7 +87,7 @@ def list(
     github: object, force_reload: bool = False, skip_validation: bool = False, trust_repo: object = "check", verbose: bool = True,
     *, source: str = "github",
 ) -> Any:  # fmt: skip
-    """The entries of a repository: only from a folder, with ``source="local"``, which torch does not offer here."""
+    """The entries of a repository: only from a folder, with ``source="local"``, which torch does not support here."""
     module = _hubconf(github, source, "list")
     return [name for name in dir(module) if callable(getattr(module, name)) and not name.startswith("_")]
 
@@ -96,7 +96,7 @@ def help(
     github: object, model: str, force_reload: bool = False, skip_validation: bool = False, trust_repo: object = "check", *,
     source: str = "github",
 ) -> Any:  # fmt: skip
-    """The docstring of an entry: only from a folder, with ``source="local"``, which torch does not offer here."""
+    """The docstring of an entry: only from a folder, with ``source="local"``, which torch does not support here."""
     return _entry(_hubconf(github, source, "help"), model).__doc__
 
 
@@ -112,9 +112,9 @@ def load(
 
 
 def download_url_to_file(url: str, dst: str, hash_prefix: str | None = None, progress: bool = True) -> None:
-    """Write what lies at `url` to the file `dst`. RuntimeError if its SHA-256 does not begin with `hash_prefix`.
+    """Download `url` to the file `dst`. RuntimeError if its SHA-256 does not begin with `hash_prefix`.
 
-    Nothing is shown of the progress.
+    The progress is not shown.
     """
     dst = os.path.expanduser(dst)
     digest = hashlib.sha256()
@@ -133,7 +133,7 @@ def load_state_dict_from_url(
 ) -> Any:  # fmt: skip
     """`torch.load` of the file at `url`, which is downloaded once and kept in `model_dir` (``get_dir() + "/checkpoints"``).
 
-    With `check_hash` the name of the file holds the beginning of its SHA-256: ``name-<sha256>.ext``.
+    With `check_hash`, the name of the file contains the start of its SHA-256: ``name-<sha256>.ext``.
     """
     folder = model_dir or os.path.join(get_dir(), "checkpoints")
     os.makedirs(folder, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Defining operators: ``torch.library``. They are called as ``torch.ops.namespace.name`` and run as the Python they are."""
+"""Defining operators: ``torch.library``. They are called as ``torch.ops.namespace.name`` and run as plain Python."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ __all__ = [
 
 
 def fallthrough_kernel(*args: object, **kwargs: object) -> Any:
-    """Stands for "no function": it cannot be called."""
+    """The placeholder for "no function": it cannot be called."""
     raise NotImplementedError("fallthrough_kernel() should never be called.")
 
 
@@ -68,7 +68,7 @@ def _type(annotation: object, name: str, signature: object) -> str:
 
 
 def infer_schema(prototype_function: Callable[..., Any], /, *, mutates_args: Any, op_name: str | None = None) -> str:
-    """The schema of a function, from its annotations. ValueError where they are missing or have no name in a schema.
+    """The schema of a function, from its annotations. ValueError if they are missing or have no name in a schema.
 
     >>> import mini_dl as torch
     >>> def f(x: torch.Tensor, n: int = 1) -> torch.Tensor: ...
@@ -124,12 +124,12 @@ def infer_schema(prototype_function: Callable[..., Any], /, *, mutates_args: Any
 
 
 class CustomOpDef:
-    """What `custom_op` makes of a function: calling it runs the operator."""
+    """The result of `custom_op`: calling it runs the operator."""
 
     def __init__(self, space: str, name: str, schema: str, fn: Kernel) -> None:
         self._namespace, self._name, self._init_fn = space, name, fn
         self._qualname = f"{space}::{name}"
-        OPERATORS.pop(self._qualname, None)  # a program, or a notebook, may define it again
+        OPERATORS.pop(self._qualname, None)  # a program or notebook may redefine it
         vars(namespace(space)).pop(name, None)
         self._operator = defined(self._qualname, schema)
         self._operator.apart = True
@@ -150,7 +150,7 @@ class CustomOpDef:
         return register_kernel(self, device_types, fn)
 
     def register_fake(self, fn: Kernel, /) -> Kernel:
-        """The function for tensors without data, which is kept and not called."""
+        """The function for tensors without data, which is stored but not called."""
         self._operator.fake = fn
         return fn
 
@@ -161,7 +161,7 @@ class CustomOpDef:
         register_autograd(self, backward, setup_context=setup_context)
 
     def register_autocast(self, device_type: str, cast_inputs: object) -> Any:
-        """Accepted: the operator takes its arguments as they are."""
+        """Accepted without effect: the operator takes its arguments unchanged."""
         return lambda fn: fn
 
 
@@ -169,7 +169,7 @@ def custom_op(
     name: str, fn: Kernel | None = None, /, *, mutates_args: object, device_types: Any = None, schema: str | None = None,
     tags: object = None,
 ) -> Any:  # fmt: skip
-    """Make an operator ``torch.ops.namespace.name`` of a function with annotations. `name` is ``namespace::name``.
+    """Define an operator ``torch.ops.namespace.name`` from a function with annotations. `name` is ``namespace::name``.
 
     >>> import mini_dl as torch
     >>> @torch.library.custom_op("example::twice", mutates_args=())
@@ -199,7 +199,7 @@ def _kept_apart(*args: Any) -> Any:
 
 
 def register_kernel(op: Any, device_types: Any, func: Kernel | None = None, /, *, lib: Any = None) -> Any:
-    """Run `func` for an operator's tensors of a device ("cpu"; None: of all). A decorator without it."""
+    """Run `func` for an operator's tensors on a device ("cpu"; None: any). A decorator without it."""
     if func is None:
         return functools.partial(register_kernel, op, device_types)
     names = [device_types] if isinstance(device_types, str) else device_types
@@ -217,7 +217,7 @@ def register_autograd(op: object, backward: Kernel, /, *, setup_context: Kernel 
 def register_fake(
     op: object, func: Kernel | None = None, /, *, lib: object = None, _stacklevel: int = 1, allow_override: bool = False
 ) -> Any:
-    """Keep a function for tensors without data; it is not called. A decorator without `func`."""
+    """Store a function for tensors without data; it is not called. A decorator without `func`."""
     if func is None:
         return functools.partial(register_fake, op)
     found = OPERATORS.get(op) if isinstance(op, str) else operator_of(op)
@@ -230,19 +230,19 @@ impl_abstract = register_fake
 
 
 def register_vmap(op: object, func: Kernel | None = None, /, *, lib: object = None) -> Any:
-    """Keep a function for ``torch.vmap``; it is not called. A decorator without `func`."""
+    """Store a function for ``torch.vmap``; it is not called. A decorator without `func`."""
     return func if func is not None else lambda function: function
 
 
 def register_torch_dispatch(
     op: object, torch_dispatch_class: object, func: Kernel | None = None, /, *, lib: object = None
 ) -> Any:
-    """Keep a function for a mode of torch's dispatcher; it is not called. A decorator without `func`."""
+    """Store a function for a mode of torch's dispatcher; it is not called. A decorator without `func`."""
     return func if func is not None else lambda function: function
 
 
 def register_autocast(op: object, device_type: str, cast_inputs: object, /, *, lib: object = None) -> None:
-    """Accepted: the operator takes its arguments as they are."""
+    """Accepted without effect: the operator takes its arguments unchanged."""
 
 
 def define(qualname: Any, schema: Any, *rest: Any, lib: object = None, tags: object = ()) -> Any:
@@ -280,7 +280,7 @@ def impl(qualname: Any, types: Any, func: Any = None, *, lib: object = None) -> 
 
 
 class Library:
-    """Operators of a namespace: "DEF" begins it, "FRAGMENT" adds to it, "IMPL" gives functions for one key."""
+    """Operators of a namespace: "DEF" creates it, "FRAGMENT" adds to it, "IMPL" registers functions for one key."""
 
     _begun: typing.ClassVar[set[str]] = set()
 
@@ -306,7 +306,7 @@ class Library:
     def impl(
         self, op_name: object, fn: Kernel, dispatch_key: str = "", *, with_keyset: bool = False, allow_override: bool = False
     ) -> None:
-        """Set the function of an operator for a key: the CPU, all devices, or with the derivative that Python records.
+        """Set the function of an operator for a key: the CPU, all devices, or the autograd key.
 
         Functions for other keys ("Meta", "CUDA" ...) are never called.
         """
@@ -319,7 +319,7 @@ class Library:
             operator.kernel = fn
 
     def fallback(self, fn: Kernel, dispatch_key: str = "", *, with_keyset: bool = False) -> None:
-        """Accepted: there is no dispatcher to fall back in."""
+        """Accepted without effect: there is no dispatcher."""
 
     def _register_fake(self, op_name: str, fn: Kernel, *args: object, **kwargs: object) -> None:
         register_fake(f"{self.ns}::{op_name}", fn)

@@ -1,8 +1,8 @@
 """``__torch_function__``: how subclasses of Tensor, and classes that merely look like tensors, take part in operations.
 
-A public function asks its arguments whether one of them wants to answer instead. While there are only plain tensors, none is
-asked: functions look for such arguments after they have failed, and methods are replaced by ones that look (`watch`) once a
-subclass of Tensor is declared or an object that answers is met.
+A public function checks whether one of its arguments overrides it. While there are only plain tensors, this costs nothing:
+functions check their arguments only after a failure, and methods are replaced by checking ones (`watch`) once a
+subclass of Tensor is declared or an overriding object is found.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ FACTORIES = frozenset(
     "is_tensor kaiser_window linspace load logspace manual_seed normal ones rand randint randn randperm range rfftfreq save "
     "scalar_tensor seed set_printoptions set_rng_state tensor to_dlpack tril_indices triu_indices vander zeros".split()
 )
-"""Public functions for which no argument can answer."""
+"""Public functions that no argument can override."""
 
 APART = frozenset(
     "__array_wrap__ __deepcopy__ __delitem__ __dlpack__ __dlpack_device__ __hash__ __init__ __init_subclass__ __iter__ __new__ "
     "__reduce_ex__ __reversed__ __setstate__ _is_view _make_subclass as_subclass is_inference".split()
 )
-"""Methods that do not ask their arguments."""
+"""Methods that do not check their arguments."""
 
 AS = {
     "__add__": "add", "__radd__": "add", "__iadd__": "add_", "__sub__": "sub", "__isub__": "sub_", "__mul__": "mul",
@@ -50,25 +50,25 @@ AS = {
     "__pow__": "pow", "__ipow__": "pow_", "__matmul__": "matmul", "__ne__": "ne", "__lt__": "lt", "__le__": "le", "__gt__": "gt",
     "__ge__": "ge", "__neg__": "neg", "__pos__": "positive", "__abs__": "abs",
 }  # fmt: skip
-"""The names of methods under which operators ask."""
+"""The names of methods under which operators are overridden."""
 
 OPERATORS = frozenset(
     [*AS, "__rsub__", "__rdiv__", "__floordiv__", "__rfloordiv__", "__rmod__", "__rpow__", "__rmatmul__", "__eq__"]
     + [f"__{kind}{name}__" for name in ("and", "or", "xor", "lshift", "rshift") for kind in ("", "r", "i")]
 ) - {"__neg__", "__pos__", "__abs__"}
-"""Methods whose TypeError leaves the operand to Python."""
+"""Methods whose TypeError makes Python try the other operand."""
 
 
 class _State(threading.local):
-    off = False  # in this thread no argument is asked
-    modes: tuple[Any, ...] = ()  # which are asked before any argument, the last one first
+    off = False  # no argument is checked in this thread
+    modes: tuple[Any, ...] = ()  # which are checked before any argument, the last one first
 
 
 state = _State()
 
 
 class DisableTorchFunctionSubclass:
-    """No argument is asked within it: subclasses count as plain tensors.
+    """A context without overrides: subclasses count as plain tensors.
 
     Raises: TypeError for arguments.
 
@@ -85,19 +85,19 @@ class DisableTorchFunctionSubclass:
         state.off = self.before
 
 
-# ------------------------------------------------------------------------------------------------ who is asked
+# ------------------------------------------------------------------------------------------------ overriding arguments
 
 _PLAIN = {Tensor, int, float, bool, complex, str, type(None), types.FunctionType, type}
 
 
 def overrides(value: object) -> bool:
-    """Whether the class of `value` answers for functions."""
+    """Whether the class of `value` overrides functions."""
     kind = type(value)
     return kind not in _PLAIN and getattr(kind, "__torch_function__", disabled_torch_function) is not disabled_torch_function
 
 
 def overriding(values: Iterable[Any]) -> list[Any]:
-    """The `values`, or elements of lists among them, that answer for functions: one of each class, subclasses first."""
+    """The `values`, or elements of lists among them, that override functions: one of each class, subclasses first."""
     found: list[Any] = []
     for value in values:
         kind = type(value)
@@ -121,12 +121,12 @@ def _insert(found: list[Any], value: object) -> None:
 
 
 def has_torch_function(relevant_args: Iterable[Any]) -> bool:
-    """Whether any of the arguments, or a mode, answers for functions."""
+    """Whether any of the arguments, or a mode, overrides functions."""
     return bool(state.modes) or (not state.off and bool(overriding(relevant_args)))
 
 
 def handle_torch_function(public_api: Function, relevant_args: Iterable[Any], *args: object, **kwargs: object) -> Any:
-    """The answer of the first argument whose class answers for a function:
+    """The result of the first argument whose class overrides a function:
     ``out = type(x).__torch_function__(public_api, types, args, kwargs)``
 
     Shapes: those of the arguments.
@@ -138,14 +138,14 @@ def handle_torch_function(public_api: Function, relevant_args: Iterable[Any], *a
     'Logged'
     """
     found: list[Any] = []
-    for value in relevant_args:  # plain tensors among them are named, and decline
+    for value in relevant_args:  # plain tensors among them are listed, and decline
         if type(value) is Tensor or overrides(value):
             _insert(found, value)
     return in_mode(public_api, found, args, kwargs) if state.modes else answer(public_api, found, args, kwargs)
 
 
 def in_mode(public_api: Function, found: list[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """What the innermost mode answers, with the modes around it in force; if it declines, what `found` answer."""
+    """The result of the innermost mode, with the enclosing modes active; if it declines, the result of `found`."""
     modes = state.modes
     state.modes = modes[:-1]
     try:
@@ -166,7 +166,7 @@ def answer(public_api: Function, found: list[Any], args: tuple[Any, ...], kwargs
 
 
 def wrap_torch_function(dispatcher: Function) -> Callable[[Function], Function]:
-    """Let a function ask the arguments that ``dispatcher(*args, **kwargs)`` returns."""
+    """Let the arguments that ``dispatcher(*args, **kwargs)`` returns override a function."""
 
     def inner(function: Function) -> Function:
         @functools.wraps(function)
@@ -182,7 +182,7 @@ def wrap_torch_function(dispatcher: Function) -> Callable[[Function], Function]:
 
 
 def is_tensor_like(inp: object) -> bool:
-    """Whether an object is a tensor, or answers as one: ``out = hasattr(type(inp), "__torch_function__")``
+    """Whether an object is a tensor, or overrides functions: ``out = hasattr(type(inp), "__torch_function__")``
 
     Shapes: any object -> a bool.
     Raises: TypeError unless there is one argument.
@@ -194,7 +194,7 @@ def is_tensor_like(inp: object) -> bool:
 
 
 def get_default_nowrap_functions() -> set[Any]:
-    """The functions whose results the default `__torch_function__` leaves as they are."""
+    """The functions whose results the default `__torch_function__` does not convert."""
     return {vars(Tensor)["grad"].__get__}
 
 
@@ -203,17 +203,17 @@ def is_tensor_method_or_property(func: Function) -> bool:
     return getattr(func, "__name__", "") == "__get__" or any([func is member for member in vars(Tensor).values()])
 
 
-# ------------------------------------------------------------------------------------------------ where they are asked
+# ------------------------------------------------------------------------------------------------ where overrides are checked
 
 watching = False
-"""Whether methods look, and functions look before they run: some argument may have to be asked."""
+"""Whether methods check for overrides, and functions check before they run."""
 
 when_watching: list[Callable[[], None]] = []
 """Called when watching begins."""
 
 
 def asking_function(function: Function) -> Any:
-    """`function`, which asks its arguments after a failure or, when `watching`, before the call."""
+    """`function`, which checks its arguments after a failure or, when `watching`, before the call."""
 
     @functools.wraps(function)
     def call(*args: object, **kwargs: object) -> Any:
@@ -230,7 +230,7 @@ def asking_function(function: Function) -> Any:
 
 
 def asked(public_api: Function, function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """What a mode or an argument answers to a call of `public_api`, or the result of `function`, which computes it."""
+    """The result of a mode or an argument for a call of `public_api`, or that of `function`, which computes it."""
     found = [] if state.off else overriding((*args, *kwargs.values()))
     if state.modes:
         return in_mode(public_api, found, args, kwargs)
@@ -238,13 +238,13 @@ def asked(public_api: Function, function: Function, args: tuple[Any, ...], kwarg
 
 
 def ask_operator(name: str, self: Tensor, other: object) -> Any:
-    """The result of ``self.name(other)`` if `other` is the first object met that answers for functions."""
+    """The result of ``self.name(other)`` if `other` is the first overriding object found."""
     watch()
     return getattr(Tensor, name)(self, other)
 
 
 def watch() -> None:
-    """Make the methods of Tensor ask their arguments from now on."""
+    """Make the methods of Tensor check their arguments from now on."""
     global watching
     if watching:
         return
@@ -303,11 +303,11 @@ when_subclassed.append(watch)
 # ------------------------------------------------------------------------------------------------ modes
 
 when_in_a_mode: list[Callable[[], None]] = []
-"""Called when the first mode begins: functions that no argument can answer for ask modes from then on."""
+"""Called when the first mode starts: functions that no argument can override check modes from then on."""
 
 
 class TorchFunctionMode:
-    """Answers for every public function within it, whatever the arguments: override ``__torch_function__``.
+    """Overrides every public function within a block, regardless of the arguments: implement ``__torch_function__``.
 
     >>> import mini_dl as torch
     >>> class Told(torch.overrides.TorchFunctionMode):
@@ -319,7 +319,7 @@ class TorchFunctionMode:
     ones
     add
 
-    What it calls itself is answered by the modes around it. NotImplementedError without ``__torch_function__``.
+    Its own calls are handled by the enclosing modes. NotImplementedError without ``__torch_function__``.
     """
 
     inner: TorchFunctionMode
@@ -347,7 +347,7 @@ class TorchFunctionMode:
 
 
 def asking_modes(function: Function, module: str, name: str) -> Any:
-    """`function`, for which modes answer, but no argument."""
+    """`function`, which modes override, but no argument."""
 
     @functools.wraps(function)
     def call(*args: object, **kwargs: object) -> Any:
@@ -384,11 +384,11 @@ def _get_current_function_mode_stack() -> list[Any]:
     return list(state.modes)
 
 
-# ------------------------------------------------------------------------------------------------ what subclasses answer
+# ------------------------------------------------------------------------------------------------ default of subclasses
 
 
 def converted(result: object, kind: type[Tensor]) -> Any:
-    """A result whose tensors are of class `kind`."""
+    """A result with its tensors converted to class `kind`."""
     if kind is Tensor:
         return result
     if isinstance(result, Tensor) and not isinstance(result, kind):

@@ -1,4 +1,4 @@
-"""``torch.profiler``: profiles of the kernels that run here, step by step if a schedule says so."""
+"""``torch.profiler``: profiles of the kernels that run here, step by step with a schedule."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = [
 
 
 class ProfilerAction(Enum):
-    """What is done in a step."""
+    """The action in a step."""
 
     NONE = 0
     WARMUP = 1
@@ -28,7 +28,7 @@ class ProfilerAction(Enum):
 
 
 class ProfilerActivity(Enum):
-    """What is measured. There is the CPU; the others are accepted and add nothing."""
+    """The measured activities. There is only the CPU; the others are accepted without effect."""
 
     CPU = 0
     XPU = 1
@@ -39,14 +39,14 @@ class ProfilerActivity(Enum):
 
 
 class DeviceType(Enum):
-    """Where an event took place."""
+    """The device of an event."""
 
     CPU = 0
     CUDA = 1
 
 
 def kineto_available() -> bool:
-    """False: profiles are taken here, without torch's library for them."""
+    """False: profiles do not use torch's profiling library."""
     return False
 
 
@@ -101,7 +101,8 @@ def _always(step: int) -> ProfilerAction:
 
 
 class profile:
-    """The kernels that this thread runs within it, in all steps or those that `schedule` chooses; `step` ends a step.
+    """A profile of the kernels that this thread runs within the block, in all steps or those that `schedule` selects; `step` ends
+    a step.
 
     >>> import mini_dl as torch
     >>> with torch.profiler.profile(record_shapes=True) as prof:
@@ -146,15 +147,15 @@ class profile:
                 self.on_trace_ready(self)
 
     def start(self) -> None:
-        """Begin, as by ``with``."""
+        """Start, as ``with`` does."""
         self._begin()
 
     def stop(self) -> None:
-        """End, as by leaving the block."""
+        """Stop, as leaving the block does."""
         self._end(self.current_action in (ProfilerAction.RECORD, ProfilerAction.RECORD_AND_SAVE))
 
     def step(self) -> None:
-        """End a step, and begin the next one."""
+        """End a step, and start the next one."""
         self.step_num += 1
         self._end(self.current_action is ProfilerAction.RECORD_AND_SAVE)
         self.current_action = self.schedule(self.step_num)
@@ -173,7 +174,7 @@ class profile:
         return self.profiler
 
     def events(self) -> EventList:
-        """All events, in the order in which they began."""
+        """All events, in the order in which they started."""
         return self._finished()._events()
 
     def key_averages(self, group_by_input_shape: bool = False, *args: object, **kwargs: object) -> EventList:
@@ -185,7 +186,7 @@ class profile:
         self._finished().export_chrome_trace(path)
 
     def export_stacks(self, path: str, metric: str = "self_cpu_time_total") -> None:
-        """NotImplementedError: no stacks are kept."""
+        """NotImplementedError: stacks are not recorded."""
         raise NotImplementedError("mini_dl has no torch.profiler.profile.export_stacks (none are kept; see docs/coverage.md)")
 
     def add_metadata(self, key: str, value: str) -> None:

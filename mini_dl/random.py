@@ -1,4 +1,4 @@
-"""The default stream of random numbers: its seed, its state, and how to leave it untouched."""
+"""The default stream of random numbers: its seed, its state, and how to preserve it."""
 
 from mini_dl._surface import namespace
 

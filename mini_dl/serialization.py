@@ -87,9 +87,9 @@ def save(
 ) -> None:
     """Write `obj`, with its tensors, to a .pt file that torch can read. Tensors that share memory still do when loaded.
 
-    A file is replaced as a whole or not at all: after an error, a full disk or a kill, the old one is still there.
+    A file is replaced atomically: after an error, a full disk or a kill, the old one still exists.
 
-    Raises: RuntimeError for tensors that see one memory as different types; AttributeError if `f` is not a name and has no
+    Raises: RuntimeError for tensors that view the same memory as different types; AttributeError if `f` is not a name and has no
     ``write``.
 
     >>> import io
@@ -120,15 +120,15 @@ def load(
     mmap: bool | None = None,
     **pickle_load_args: object,
 ) -> Any:
-    """Read what `save`, or torch, wrote to a .pt file. All tensors are placed on the CPU, wherever they were.
+    """Read a .pt file written by `save` or torch. All tensors are placed on the CPU.
 
-    Unless `weights_only` is False, or a `pickle_module` is given, a file may name nothing but tensors, their types and plain
-    containers (`add_safe_globals` adds names): a pickle can run any code, so trust whoever wrote a file before you allow
-    more. `mmap` reads the tensors of a file, given by its name, when they are accessed. `encoding` is that of Python 2's byte
+    Unless `weights_only` is False, or a `pickle_module` is given, a file may only name tensors, their types and plain
+    containers (`add_safe_globals` adds names): a pickle can run any code, so allow more only if you trust the source of
+    the file. `mmap` reads the tensors of a file, given by its name, when they are accessed. `encoding` is for Python 2's byte
     strings. Without its package, bfloat16 becomes float32, with a warning.
 
-    Raises: FileError, an UnpicklingError, for a name that is not allowed and for any file that is damaged or of another kind.
-    Where torch raises a RuntimeError or an EOFError for such a file, it is one of these as well.
+    Raises: FileError, an UnpicklingError, for a name that is not allowed and for any file that is damaged or in another format.
+    If torch raises a RuntimeError or an EOFError for such a file, it is one of these as well.
 
     >>> import io
     >>> file = io.BytesIO()
@@ -156,7 +156,7 @@ def load(
 
 
 def _weights_only(asked: bool | None, pickle_module: object) -> bool:
-    """What the call asks for, or the environment, in which users of other people's programs can set it, as in torch."""
+    """The setting of the call, or of the environment, for users of other people's programs, as in torch."""
     always, never = (
         os.environ.get(f"TORCH_FORCE_{name}", "0").lower() in ("1", "y", "yes", "true")
         for name in ("WEIGHTS_ONLY_LOAD", "NO_WEIGHTS_ONLY_LOAD")
@@ -178,7 +178,7 @@ def _weights_only(asked: bool | None, pickle_module: object) -> bool:
 
 
 def _readable(f: Any) -> Any:
-    """The file, opened or left as it is. If it is not seekable, its own error is raised."""
+    """The file, opened if necessary. If it is not seekable, its own error is raised."""
     if not isinstance(f, (str, os.PathLike)):
         try:
             f.seek(f.tell())
@@ -227,19 +227,19 @@ def get_safe_globals() -> list[Any]:
 
 
 def clear_safe_globals() -> None:
-    """Forget what was added."""
+    """Remove all added names."""
     _safe.clear()
     _allow()
 
 
 class safe_globals(Block):
-    """Let files name these within a block."""
+    """Allow these names within a block."""
 
     def __init__(self, safe_globals: list[Any]) -> None:
         self.safe_globals = safe_globals
 
     def _state(self) -> None:
-        """What is allowed within is not allowed after it, as in torch also if it was before."""
+        """On exit, its names are no longer allowed, even if they were before, as in torch."""
 
     def _change(self, before: None) -> None:
         add_safe_globals(self.safe_globals)

@@ -1,4 +1,4 @@
-"""Tensor: an array, its history and its version. It knows no operations; the layers above attach theirs."""
+"""Tensor: an array, its history and its version. It has no operations; the layers above attach them."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from mini_dl._unseen import is_unseen
 ndarray, new = np.ndarray, object.__new__
 
 LEAF = "LEAF"
-"""The edge of a tensor that was not computed and that requires grad."""
+"""The edge of a leaf tensor that requires grad."""
 
 LEAF_VIEW = "LEAF_VIEW"
 """The same for a view, which may acquire a history when its base is modified."""
 
 COUNTED = "counted"
-"""What `_inference` is of a tensor that looks into the memory of one from inference mode and was made outside of it."""
+"""The value of `_inference` for a tensor made outside of inference mode that shares memory with one from inside it."""
 
 Edge: TypeAlias = Any
 """Where a gradient goes: a leaf Tensor, a Node (its output 0), or a pair (Node, number of the output)."""
@@ -74,7 +74,7 @@ class Size(tuple[int, ...]):
 
 
 when_subclassed: list[Callable[[], None]] = []
-"""Called when a subclass of Tensor is declared that takes part in operations as itself."""
+"""Called when a subclass of Tensor is declared that overrides operations."""
 
 
 def disabled_torch_function(func: Any, types: object, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
@@ -83,7 +83,7 @@ def disabled_torch_function(func: Any, types: object, args: tuple[Any, ...] = ()
 
 
 if TYPE_CHECKING:
-    from mini_dl._methods import Methods  # a stub: what `mini_dl.ops` attaches
+    from mini_dl._methods import Methods  # a stub: the methods that `mini_dl.ops` attaches
 else:
     Methods = object
 
@@ -91,7 +91,7 @@ else:
 class Tensor(Methods):
     """An n-dimensional array that can remember how it was computed, so that gradients can be computed.
 
-    Make one with `tensor`, `zeros`, `randn`, `from_numpy` and the like.
+    Create one with `tensor`, `zeros`, `randn`, `from_numpy` and similar functions.
 
     >>> x = torch.tensor([1.0, 2.0], requires_grad=True)
     >>> (x * x).sum().backward()
@@ -100,27 +100,27 @@ class Tensor(Methods):
     """
 
     _array: Array
-    _edge: Edge | None = None  # None: needs no gradient; LEAF, LEAF_VIEW; or what computed it
-    _counter: list[int] | None = None  # [number of writes], shared by all tensors over one memory; made when first needed
-    _base: Tensor | None = None  # the tensor whose memory this one looks into
+    _edge: Edge | None = None  # None: needs no gradient; LEAF, LEAF_VIEW; or the node that computed it
+    _counter: list[int] | None = None  # [number of writes], shared by all tensors over the same memory; created on demand
+    _base: Tensor | None = None  # the tensor whose memory this one views
     _stamp: int = 0  # the version at which _edge was valid (views only)
-    _restricted: str | None = None  # why this view may not be modified while recording: how it was made
+    _restricted: str | None = None  # why this view may not be modified while recording: how it was created
     _grad: Tensor | None = None
-    _former: list[Any] | None = None  # of a leaf that took another shape or type: (number of the last node before, shape, type)
+    _former: list[Any] | None = None  # for a leaf that changed its shape or type: (number of the last node before, shape, type)
     _detached: int = 0  # the number that the last node had when `detach_` removed the history
     _retains: bool = False  # keep .grad although this is not a leaf
-    _hooks: Any = None  # of this tensor's present value, shared with its node
-    _inference: bool | str = False  # made in inference mode; COUNTED: it counts its writes nevertheless
-    _sparse: bool = False  # of the subclass without an array, whose gradients the engine and the optimizers treat apart
+    _hooks: Any = None  # for this tensor's current value, shared with its node
+    _inference: bool | str = False  # created in inference mode; COUNTED: it counts its writes nevertheless
+    _sparse: bool = False  # whether it is of the sparse subclass without an array, whose gradients are handled separately
     _backward_hooks: Any = None
-    _level: Any = None  # the transform of functions in which this tensor was made (see autograd.transforms)
-    _value: Tensor | None = None  # what it stands for there: a tensor of the level below
-    _batch_dim: int | None = None  # which dimension of it is the batch's, if the level is that of vmap
-    _tangent: Tensor | None = None  # its derivative forwards (see autograd.tangents)
-    _born: Any = None  # the innermost level when it was made
+    _level: Any = None  # the function transform in which this tensor was created (see autograd.transforms)
+    _value: Tensor | None = None  # its underlying tensor, of the level below
+    _batch_dim: int | None = None  # its batch dimension, if the level is that of vmap
+    _tangent: Tensor | None = None  # its forward-mode derivative (see autograd.tangents)
+    _born: Any = None  # the innermost level when it was created
     __array_priority__ = 1000
 
-    # -------------------------------------------------------------------------------------------- what it is
+    # -------------------------------------------------------------------------------------------- properties
 
     @property
     def shape(self) -> Size:
@@ -184,8 +184,8 @@ class Tensor(Methods):
     __hash__ = object.__hash__
 
     def __dir__(self) -> list[str]:
-        """Without private names. Python suggests one of these for a name that is not there, as long as they are fewer than 750;
-        a method ``__getattr__`` that suggests would make every access slower."""
+        """Without private names. Python suggests one of these for a missing name, if they are fewer than
+        750; a suggesting ``__getattr__`` would make every access slower."""
         return [name for name in object.__dir__(self) if name[:1] != "_" or name[:2] == "__"]
 
     def __init_subclass__(cls, **kwargs: object) -> None:
@@ -197,14 +197,14 @@ class Tensor(Methods):
 
 Operand: TypeAlias = Tensor | Number
 Grads: TypeAlias = list[Tensor | None]
-"""The gradients of several outputs, None where none came: what a formula gets first."""
+"""The gradients of several outputs, None if missing: the first argument of a formula."""
 
 INTERNAL = frozenset(Tensor.__annotations__)
-"""The attributes that make up a tensor; anything else in its ``__dict__`` was put there by the user."""
+"""The attributes that make up a tensor; anything else in its ``__dict__`` was set by the user."""
 
 
 def attributes_of(tensor: Tensor) -> dict[str, Any]:
-    """The Python attributes that the user gave a tensor."""
+    """The Python attributes that the user set on a tensor."""
     own = tensor.__dict__
     return {} if own.keys() <= INTERNAL else {name: value for name, value in own.items() if name not in INTERNAL}
 
@@ -220,7 +220,7 @@ def wrap(array: Any) -> Tensor:
 
 
 def wrap_within(array: Any) -> Tensor:
-    """`wrap`, once transforms are used: the tensor knows the level in which it was made."""
+    """`wrap`, once transforms are used: the tensor stores the level in which it was created."""
     tensor: Tensor = new(Tensor)
     tensor._array = array if array.__class__ is ndarray or is_hollow(array) or is_unseen(array) else np.asarray(array)
     tensor._edge = tensor._base = None
@@ -231,7 +231,7 @@ def wrap_within(array: Any) -> Tensor:
 
 
 class _Births:
-    """What `wrap_within` asks; `autograd.transforms` answers."""
+    """A hook of `wrap_within`, set by `autograd.transforms`."""
 
     level_here: Callable[[], Any]
 
@@ -240,7 +240,7 @@ births = _Births()
 
 
 class _Inference:
-    """Whether tensors made now may never take part in recording: in this thread (`here`), or in any thread (`anywhere`, which is
+    """Whether tensors created now may never be recorded: in this thread (`here`), or in any thread (`anywhere`, which is
     then not empty, and cheaper to read)."""
 
     def __init__(self) -> None:
@@ -275,7 +275,7 @@ def version_of(tensor: Tensor) -> list[int]:
 
 
 def written(tensor: Tensor) -> None:
-    """Count a write to the memory of `tensor`: what was saved of it before is stale."""
+    """Count a write to the memory of `tensor`: values saved from it before are stale."""
     if tensor._counter is None:
         tensor._counter = [1]
     else:
@@ -283,7 +283,7 @@ def written(tensor: Tensor) -> None:
 
 
 def alias(tensor: Tensor, edge: Edge | None = None) -> Tensor:
-    """Another tensor over the same memory and version, with another history."""
+    """Another tensor with the same memory and version, but a different history."""
     out = wrap(tensor._array)
     out._counter, out._edge = version_of(tensor), edge
     if tensor._level is not None:

@@ -1,4 +1,4 @@
-"""Versions as texts that compare as versions do."""
+"""Versions as strings that compare as versions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FIRST, LAST = (-math.inf,), (math.inf,)
 
 
 def key_of(text: str) -> tuple[Any, ...] | None:
-    """What orders versions as PEP 440 says; None for a text that is not a version."""
+    """The sort key of a version by PEP 440; None for a string that is not a version."""
     found = PATTERN.fullmatch(text)
     if found is None:
         return None
@@ -45,14 +45,14 @@ def key_of(text: str) -> tuple[Any, ...] | None:
 
 
 class TorchVersion(str):
-    """A version that is a text, and compares with versions given as texts, tuples or objects of the library packaging.
+    """A version as a string, which compares with versions given as strings, tuples or objects of the library packaging.
 
     >>> TorchVersion("1.10.0a") > (1, 9)
     True
     >>> TorchVersion("2.13.0+cpu") >= "2.4"
     True
 
-    What is not a version is compared as text.
+    Anything else is compared as a string.
     """
 
     def _compare(self, other: object, method: str) -> Any:

@@ -16,15 +16,15 @@ _device, _layout, _dtype = _devices.device, _devices.layout, _dtypes.dtype
 
 
 class SymInt:
-    """A size that is not known yet: nothing here is one."""
+    """A size that is not known yet: not used here."""
 
 
 class SymFloat:
-    """A number that is not known yet: nothing here is one."""
+    """A number that is not known yet: not used here."""
 
 
 class SymBool:
-    """A condition that is not known yet: nothing here is one."""
+    """A condition that is not known yet: not used here."""
 
 
 py_sym_types = (SymInt, SymFloat, SymBool)
@@ -46,7 +46,7 @@ _symsize = Size | Sequence[int | SymInt]
 
 
 class Storage:
-    """What annotations call the memory of a tensor."""
+    """The name of a tensor's memory in annotations."""
 
     device: Any
     dtype: Any

@@ -5,7 +5,7 @@
     python -m parity_tests --target package.module:target     # an object: see parity_tests/targets.py
 
 Results and gradients are compared. ``--html`` writes the page that the suite writes for mini_dl. For mini_dl itself this is a
-short form of the suite, which also checks second derivatives, writes in place, errors and more: ``python -m tox run -e parity``.
+short form of the suite, which also checks second derivatives, in-place writes, errors and more: ``python -m tox run -e parity``.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Who is right, and how far off the other is: both libraries against exact results, op by op.
+"""The accuracy of both libraries: their errors against exact results, op by op.
 
     python -m parity_tests.accuracy [PATTERN ...] [--limit 6] [--json report/accuracy.json]
 
-float32 results are held against torch's own in float64; float64 results of functions of one number against mpmath with 40 digits.
+float32 results are compared with torch's own in float64; float64 results of functions of one number with mpmath at 40 digits.
 Errors are in units in the last place of the exact result; an element more than ten binary orders below the largest of its result
-is measured by the unit there. Times are the best of a few calls of each library on the largest sample: a hint, not a measurement.
-The report shows what this writes.
+is measured in the unit at that order. Times are the best of a few calls of each library on the largest sample: a hint, not a
+measurement. The report shows the output of this command.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from parity_tests.report_parts import now
 
 ROOT = Path(__file__).resolve().parent.parent
 BOUNDS = (0.0, 0.5, 1.0, 2.0, 4.0, 16.0, 256.0)
-"""The upper ends of the classes of the histogram; one more class has all that is beyond."""
+"""The upper bounds of the bins of the histogram; one more bin has everything beyond."""
 DIGITS = 40
 ELEMENTS = 60
-"""Of how many elements of a sample mpmath computes the exact result."""
+"""The number of elements of a sample for which mpmath computes the exact result."""
 REPEATS = 5
 
 EXACT: dict[str, str] = {
@@ -71,7 +71,7 @@ MADE: dict[str, Callable[[Any, Any], Any]] = {
 
 
 def ulps(result: Any, exact: Any) -> Any:
-    """|result - exact| of each element in units in the last place of the result's type; infinite where only `exact` is finite."""
+    """|result - exact| of each element in units in the last place of the result's type; infinite if only `exact` is finite."""
     result, exact = np.asarray(result), np.asarray(exact)
     if result.dtype.kind != "f" or not result.size or result.shape != exact.shape:
         return np.zeros(0)
@@ -112,7 +112,7 @@ def measured(entry: adapter.Entry, dtype: str, limit: int) -> dict[str, Any] | N
         try:
             trial = Trial(entry.theirs, entry.ours, sample)
             exact = exact_of(entry, trial, dtype)
-        except Exception:  # the suite tells why
+        except Exception:  # the suite reports why
             continue
         if exact is None:
             continue
@@ -144,7 +144,7 @@ def exact_of(entry: adapter.Entry, trial: Trial, dtype: str) -> list[Any] | None
 
 
 def exact_number(name: str, x: float) -> float:
-    """The function of mpmath at x, rounded once; NaN where it is complex or has a pole."""
+    """The function of mpmath at x, rounded once; NaN if it is complex or has a pole."""
     import mpmath
 
     with mpmath.workdps(DIGITS):
@@ -168,7 +168,7 @@ def ratio_of(entry: adapter.Entry, trial: Trial) -> float | None:
                 began = time.perf_counter()
                 try:
                     call(function, *args, **kwargs)
-                except Exception:  # a call that changes what it was given
+                except Exception:  # a call that changes its arguments
                     return None
                 spent.append(time.perf_counter() - began)
             best.append(min(spent))

@@ -77,7 +77,7 @@ class Entry:
     def __repr__(self) -> str:
         return self.name + (f":{self.variant}" if self.variant else "")
 
-    # ------------------------------------------------------------------------------------------- what it can do
+    # ------------------------------------------------------------------------------------------- capabilities
 
     @property
     def dtypes(self) -> list[str]:
@@ -103,7 +103,7 @@ class Entry:
 
     @property
     def has_free_signs(self) -> bool:
-        """Whether vectors of the result are determined up to a factor of absolute value 1: `Sample.finish` takes it away."""
+        """Whether vectors of the result are determined up to a factor of absolute value 1: `Sample.finish` removes it."""
         return self.name in ("linalg.eig", "linalg.eigh", "linalg.svd", "svd", "svd_lowrank", "pca_lowrank")
 
     @property
@@ -195,7 +195,7 @@ class Entry:
             made.append((f"operator.{op.__name__}", op, op))
         return made
 
-    # ------------------------------------------------------------------------------------------- its samples
+    # ------------------------------------------------------------------------------------------- samples
 
     def samples(self, dtype: str, requires_grad: bool = False) -> Iterator[Sample]:
         torch.manual_seed(SEED)
@@ -205,7 +205,7 @@ class Entry:
                 yield _sample(sample)
 
     def reference_samples(self, dtype: str, requires_grad: bool, number: int | None = None) -> list[Sample]:
-        """What torch's table has beyond the samples: broadcasts, strides, extreme values; `number` of them, spread over all."""
+        """torch's reference inputs beyond the samples: broadcasts, strides, extreme values; `number` of them, spread over all."""
         if not self.has_references:
             return []
         torch.manual_seed(SEED)
@@ -263,7 +263,7 @@ def entries() -> list[Entry]:
 
 
 def dense_entries(dtype: str) -> list[Entry]:
-    """The entries that mini_dl has, that know this type, and whose results are dense."""
+    """The entries that mini_dl has, that support this type, and whose results are dense."""
     return [
         entry
         for entry in entries()
@@ -276,7 +276,7 @@ def dense_entries(dtype: str) -> list[Entry]:
 
 @dataclass
 class ModuleSample:
-    """How a module is constructed and called."""
+    """The arguments with which a module is constructed and called."""
 
     args: tuple[Any, ...]
     kwargs: dict[str, Any]

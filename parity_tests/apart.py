@@ -1,4 +1,4 @@
-"""Tests that run in a forked child, since what they ask of torch may damage its memory: a later test would then crash."""
+"""Tests that run in a forked child, since they may corrupt torch's memory: a later test would then crash."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 def apart(test: Callable[..., None]) -> Callable[..., None]:
-    """The test in a process of its own, whose failure is reported here. Without ``os.fork``, as it is."""
+    """The test in its own process, whose failure is reported here. Without ``os.fork``, the test unchanged."""
     if not hasattr(os, "fork"):
         return test
 
@@ -25,7 +25,7 @@ def apart(test: Callable[..., None]) -> Callable[..., None]:
                 test(*args, **kwargs)
             except BaseException:
                 said = traceback.format_exc()
-            os.write(writing, said.encode(errors="replace")[-60_000:])  # what a pipe holds
+            os.write(writing, said.encode(errors="replace")[-60_000:])  # the capacity of a pipe
             os._exit(0)
         os.close(writing)
         with os.fdopen(reading, encoding="utf-8") as file:

@@ -1,7 +1,7 @@
-"""Checks of the comparison made blind, one at a time: each with a planted fault that only it can notice.
+"""Checks of the comparison disabled one at a time: each with a planted fault that only it can detect.
 
-Whatever decides that two libraries differ returns why, or None. Made to return None always, it must let
-a fault pass that the suite plants; else nobody would notice that the check is broken.
+Each function that decides whether two libraries differ returns a reason, or None. If it always
+returns None, a planted fault must pass; otherwise a broken check would go unnoticed.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def function(path: str) -> Iterator[None]:
 
 
 def found(path: str) -> Any:
-    """What is at a path below parity_tests; None if there is nothing."""
+    """The object at a path below parity_tests; None if there is none."""
     module, *names = path.split(".")
     return functools.reduce(
         lambda here, name: getattr(here, name, None), names, importlib.import_module(f"parity_tests.{module}")
@@ -46,7 +46,7 @@ def found(path: str) -> Any:
 
 @contextlib.contextmanager
 def column(module: Any, judged: str, check: str) -> Iterator[None]:
-    """One column of a table passes always."""
+    """One column of a table always passes."""
     original = getattr(module, judged)
 
     def blind(*args: Any, **kwargs: Any) -> Any:
@@ -74,7 +74,7 @@ def without_none() -> Iterator[None]:
 
 @contextlib.contextmanager
 def without_argument_check() -> Iterator[None]:
-    """What a call does to its arguments is not looked at."""
+    """Changes of a call to its arguments are not checked."""
     original = ops.Trial.forward
 
     def forward(self: Any, *args: Any) -> str | None:
@@ -101,7 +101,7 @@ COLUMNS = {
 
 
 def deciding_functions() -> list[str]:
-    """The functions and methods that say why two results differ, ``module.name``, by their annotation."""
+    """The functions and methods that return why two results differ, ``module.name``, by their annotation."""
     paths = []
     for module in DECIDING:
         tree = ast.parse(Path(__file__).with_name(f"{module}.py").read_text(encoding="utf-8"))

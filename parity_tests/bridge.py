@@ -29,7 +29,7 @@ DOUBLE = {
 
 
 class NotApplicable(Exception):
-    """Something mini_dl lacks on purpose: sparse, quantized, another device."""
+    """Something mini_dl omits on purpose: sparse, quantized, another device."""
 
 
 class Missing(Exception):
@@ -78,7 +78,7 @@ def _plain(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def copy(value: Any, memo: dict[Any, Any] | None = None, double: bool = False, absolute: bool = False) -> Any:
-    """torch arguments with fresh leaves of the same strides; a tensor given twice stays one tensor. `double`: in float64;
+    """torch arguments with fresh leaves of the same strides; a tensor passed twice remains one tensor. `double`: in float64;
     `absolute`: all numbers made positive.
     """
     memo = {} if memo is None else memo
@@ -126,7 +126,7 @@ def _copy_tensor(tensor: torch.Tensor, memo: dict[Any, Any], double: bool, absol
 
 
 def to_mini(value: Any, memo: dict[Any, Any] | None = None) -> Any:
-    """torch arguments as mini_dl's: the same strides, dtypes, requires_grad; a tensor given twice stays one."""
+    """torch arguments as mini_dl's: the same strides, dtypes, requires_grad; a tensor passed twice remains one."""
     memo = {} if memo is None else memo
 
     def convert(item: Any) -> Any:
@@ -259,7 +259,7 @@ def translate(function: Any) -> Any:
 
 
 class Facade:
-    """mini_dl, or a part of it, posing as torch: a name it lacks raises Missing."""
+    """mini_dl, or a part of it, in place of torch: a name it lacks raises Missing."""
 
     def __init__(self, path: str = "") -> None:
         self.path = path

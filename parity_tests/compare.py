@@ -1,4 +1,4 @@
-"""When an answer equals torch's: structure, shape, dtype, values."""
+"""Comparison of results with torch's: structure, shape, dtype, values."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def values(ours: Any, theirs: Any, reference: Any = None, tolerance: tuple[float
 
 
 def no_worse(ours: Any, theirs: Any, exact: Any, magnitude: Any = None) -> bool:
-    """Three-way judgment: our error against float64 is at most twice torch's own, both in the maximum norm; or, for sums of
+    """Three-way comparison: our error against float64 is at most twice torch's own, both in the maximum norm; or, for sums of
     products, at most four roundings of the sum of their absolute values.
     """
     with np.errstate(all="ignore"):

@@ -20,7 +20,7 @@ from scripts._matrix import STATUSES
 
 REPORT = Path(os.environ.get("PARITY_REPORT", Path(__file__).parent.parent / "report" / "parity.json"))
 WHOLE = {"ops": 600, "modules": 100, "optimizers": 10}
-"""How many entries of each table a run has that belongs to the history."""
+"""The minimum number of entries of each table for a run to be added to the history."""
 
 
 class Tally:
@@ -83,7 +83,7 @@ def counted() -> Tally:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test in the ledger must fail; one that passes fails the suite, and so does an id that does not exist."""
+    """A test in the ledger must fail; a passing one fails the suite, as does an id that does not exist."""
     found: set[str] = set()
     whole = {item.path.name for item in items if not item.config.getoption("keyword")}
     for item in items:
@@ -134,7 +134,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 
 def modes_of_this_thread() -> dict[str, Any]:
-    """What a test could leave switched on for those after it."""
+    """Modes that a test could leave on for later ones."""
     return {
         "gradients": mini_dl.is_grad_enabled(),
         "inference mode": mini_dl.is_inference_mode_enabled(),
@@ -147,7 +147,7 @@ def modes_of_this_thread() -> dict[str, Any]:
 
 @pytest.fixture(autouse=True)
 def no_mode_stays_behind() -> Iterator[None]:
-    """Fails the test that left a mode on, and not those after it."""
+    """Fails the test that left a mode on, not later ones."""
     before = modes_of_this_thread()
     yield
     assert modes_of_this_thread() == before

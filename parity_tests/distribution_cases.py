@@ -1,4 +1,4 @@
-"""Every distribution of torch, with parameters of several shapes and sizes, and what it can be asked for."""
+"""Every distribution of torch, with parameters of several shapes and sizes, and its properties and methods."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ KINDS: dict[str, dict[str, str]] = {
     "Weibull": {"scale": "positive", "concentration": "positive"},
     "Wishart": {"df": "degrees", "covariance_matrix": "definite"},
 }
-"""The kinds of the parameters of each distribution that is not made of others."""
+"""The kinds of the parameters of each distribution that is not composed of others."""
 
 OTHER_PARAMETERS: dict[str, dict[str, str]] = {
     "Bernoulli": {"logits": "real"},
@@ -67,7 +67,7 @@ OTHER_PARAMETERS: dict[str, dict[str, str]] = {
     "RelaxedOneHotCategorical": {"temperature": "temperature", "logits": "reals"},
     "Wishart": {"df": "degrees", "scale_tril": "factor"},
 }
-"""The same distributions of other parameters, or of parameters whose batches differ."""
+"""The same distributions with other parameters, or with parameters whose batches differ."""
 
 MORE = {"LKJCholesky": {"dim": 3}, "Multinomial": {"total_count": 5}}
 SHAPES = ((), (3,), (2, 3))
@@ -76,7 +76,7 @@ N = 3
 
 
 def parameter(rng: Any, kind: str, shape: tuple[int, ...], dtype: str, scale: float = 1.0, grad: bool = False) -> Any:
-    """A tensor of that kind. `scale` is the size of numbers that are positive, and how far others are from their middle."""
+    """A tensor of that kind. `scale` is the size of positive numbers, and the spread of others."""
     normal = rng.numbers.standard_normal
     spread = min(scale, 30.0)
 
@@ -137,7 +137,7 @@ def with_its_default(body: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def asked(d: Any, *names: str) -> Any:
-    """What the distribution answers to each name, property or method, or the error."""
+    """The value of each property or method of the distribution, or the error."""
 
     def answer(name: str) -> Any:
         value = getattr(d, name)
@@ -147,7 +147,7 @@ def asked(d: Any, *names: str) -> Any:
 
 
 def gradients(torch, rng, output, leaves):
-    """Of a random combination of the outputs, with respect to the leaves, twice."""
+    """The first and second gradients of a random combination of the outputs with respect to the leaves."""
     total = (output * rng(*output.shape, dtype="float64")).sum()
     first = torch.autograd.grad(total, leaves, create_graph=True, allow_unused=True)
     total = sum((g * g).sum() for g in first if g is not None)

@@ -1,4 +1,4 @@
-"""Faults that can be planted in mini_dl temporarily, each with the test that must notice it."""
+"""Faults that can be planted in mini_dl temporarily, each with the test that must detect it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Plant = contextlib.AbstractContextManager[Any]
 
 @dataclass(frozen=True)
 class Fault:
-    """`plant()` is a context in which the fault is present; `seen_by` is (kind, name, ...) of what must fail in it:
+    """`plant()` is a context in which the fault is present; `seen_by` is (kind, name, ...) of the test that must fail in it:
     ("op", entry, checks), ("module", entry), ("module", entry, checks), ("optimizer", entry), ("twin", module, test, arguments).
     """
 
@@ -36,7 +36,7 @@ class Fault:
     seen_by: tuple[Any, ...]
 
 
-# ------------------------------------------------------------------------------------------------ ways to plant
+# ------------------------------------------------------------------------------------------------ planting
 
 
 def found(path: str) -> Any:
@@ -58,7 +58,7 @@ def gradient(path: str, change: Callable[[Any, Any, Any], Any]) -> Iterator[None
     """Change the gradients that the primitive at `path` sends: ``change(gradients, node, grad)``."""
     primitive = found(path).op
     before = dict(node_names._named)
-    node_names._named.clear()  # copies that give nodes another name, made of the primitive as it is now
+    node_names._named.clear()  # copies that give nodes another name, made from the current primitive
     primitive.__dict__.pop("backward", None)
 
     def backward(node: Any, grad: Any) -> Any:
@@ -88,7 +88,7 @@ def function(path: str, fault: Callable[..., Any]) -> Iterator[None]:
     bare = inspect.unwrap(original)
 
     def is_spelling(name: str, value: Any) -> bool:
-        """Whether it is the function, below what reads its arguments, or the method, which reads them in its own way."""
+        """Whether it is the function, below its argument parser, or the method, which parses arguments in its own way."""
         if value is original or value is plain:
             return True
         return isinstance(value, types.FunctionType) and name == bare.__name__ and inspect.unwrap(value) is bare
@@ -150,7 +150,7 @@ def transposed(g: Any) -> Any:
     return g.transpose(-1, -2).reshape(g.shape)
 
 
-# ------------------------------------------------------------------------------------------------ the faults themselves
+# ------------------------------------------------------------------------------------------------ faults
 
 
 def biased(original: Any, input: Any, *args: Any, **kwargs: Any) -> Any:
@@ -534,11 +534,11 @@ FAULTS = [
 ]
 
 
-# ------------------------------------------------------------------------------------------------ derivatives forwards
+# ------------------------------------------------------------------------------------------------ forward-mode derivatives
 
 
 def property_of(path: str, **changed: Any) -> Plant:
-    """Change what the primitive at `path` says of itself."""
+    """Change a declaration of the primitive at `path`."""
     return mock.patch.multiple(found(path).op, **changed)
 
 

@@ -1,4 +1,4 @@
-"""Faults that one check each must notice: every column of the support matrix, and every function that decides, has one."""
+"""Faults that one check each must detect: every column of the support matrix, and every function that decides, has one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def module(what: str, family: str, plant: Callable[[], Plant], entry: str, *chec
 
 
 def writes_more(original: Any, *args: Any, **kwargs: Any) -> Any:
-    """The result is right, and what `out` holds is not."""
+    """The result is right, but the contents of `out` are not."""
     out = original(*args, **kwargs)
     if kwargs.get("out") is None:
         return out
@@ -28,7 +28,7 @@ def on_contiguous(original: Any, input: Any, *args: Any, **kwargs: Any) -> Any:
 
 
 def accepting(answer: Callable[..., Any]) -> Callable[..., Any]:
-    """Where the original refuses, `answer`."""
+    """`answer` if the original raises an error."""
 
     def call(original: Any, *args: Any, **kwargs: Any) -> Any:
         try:

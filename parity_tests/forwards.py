@@ -1,4 +1,4 @@
-"""Derivatives forwards of torch's samples under both libraries: tangents, of functions and of what they write in place, and the
+"""Forward-mode derivatives of torch's samples under both libraries: tangents of functions and in-place writes, and
 tangents of gradients (forward mode over reverse mode)."""
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from parity_tests.bridge import NotApplicable
 from parity_tests.judging import TorchRaised, call, draw, theirs_or_raised
 
 TRIED = (0, 1, 2, 7, 19)
-"""The numbers of the samples that are tried: the first, and others spread over the rest."""
+"""The numbers of the tested samples: the first, and others spread over the rest."""
 
 
 def is_tried(number: int, dtype: str) -> bool:
@@ -26,7 +26,7 @@ def is_tried(number: int, dtype: str) -> bool:
 class Forwards:
     """One call under one library, with a random tangent for each tensor of the sample that requires grad.
 
-    With `narrow`, the same call of torch after its `tangents`, torch runs in float64, in the directions that were drawn there.
+    With `narrow`, the same call of torch after its `tangents`, torch runs in float64, in the directions drawn there.
     """
 
     def __init__(self, library: Any, function: Any, sample: Sample, narrow: Forwards | None = None) -> None:
@@ -122,7 +122,7 @@ def on_copy(function: Any) -> Any:
 
 
 def within_domain(entry: Entry, function: Any, convert: Any) -> Any:
-    """`function` of a symmetric, or triangular, matrix made of its input, where torch's table says that it takes only such."""
+    """`function` of a symmetric, or triangular, matrix made from its input, if torch's table says that it takes only such."""
     wrapper = entry.info.gradcheck_wrapper
     if entry.name.startswith("masked.") or wrapper.__name__ == "wrapper_set_seed":  # `call` seeds
         return function
@@ -136,7 +136,7 @@ def same_in_domain(entry: Entry, sample: Sample, second: bool) -> str | None:
 
 
 def check_forward_ad(entry: Entry, sample: Sample) -> str | None:
-    """The tangents of the results, and those of what the in-place spellings leave."""
+    """The tangents of the results, and those after the in-place variants."""
     if not entry.info.supports_forward_ad:
         raise NotApplicable("no forward mode in torch")
     if why := same_in_domain(entry, sample, second=False):

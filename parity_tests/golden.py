@@ -4,12 +4,12 @@
     python -m parity_tests.golden check pack                                                                  # needs numpy
     python -m parity_tests.golden check pack --target package.module
 
-A pack is ``pack.safetensors`` with the numbers and ``pack.json``, the manifest, which says what they are. Its keys: ``torch``,
+A pack is ``pack.safetensors`` with the numbers and ``pack.json``, the manifest, which describes them. Its keys: ``torch``,
 the version that computed it; ``complex``, the names of tensors kept as pairs of real numbers; ``cases``, a list of ``op``,
-``dtype`` and ``number`` in torch's table, ``function``, ``args`` and ``kwargs`` of the call, ``outputs``, and for those that are
-differentiated ``directions`` and ``gradients``. ``{"tensor": 7}`` is the tensor of that name, with ``"grad": true`` if it wants a
-gradient; ``{"tuple": [...]}``, ``{"slice": [...]}``, ``{"dtype": "float32"}`` and ``{"float": "nan"}`` are what JSON lacks; a
-gradient that is null is None in torch.
+``dtype`` and ``number`` in torch's table, ``function``, ``args`` and ``kwargs`` of the call, ``outputs``, and, for differentiable
+ones, ``directions`` and ``gradients``. ``{"tensor": 7}`` is the tensor of that name, with ``"grad": true`` if it requires
+a gradient; ``{"tuple": [...]}``, ``{"slice": [...]}``, ``{"dtype": "float32"}`` and ``{"float": "nan"}`` are values that JSON
+lacks; a gradient that is null is None in torch.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from mini_dl.serialization import load_safetensors, save_safetensors
 from parity_tests import targets
 
 SEED = 0
-"""Of torch's generator before each call."""
+"""The seed of torch's generator before each call."""
 TOLERANCES = {"float16": (1e-3, 1e-5), "float32": (1.3e-6, 1e-5), "complex64": (1.3e-6, 1e-5), "float64": (1e-7, 1e-7),
               "complex128": (1e-7, 1e-7)}  # fmt: skip
 """Relative and absolute, by type: those of ``torch.testing.assert_close``. The absolute one is meant for numbers about 1, and
@@ -65,7 +65,7 @@ def flat(value: Any, kind: type) -> list[Any]:
 
 
 def write(path: Path, cases: Iterable[Case], arrays: dict[str, Any], version: str) -> None:
-    """Write both files, each as a whole."""
+    """Write both files, each atomically."""
     pairs = [name for name, array in arrays.items() if array.dtype.kind == "c"]
     stored = {name: np.stack([a.real, a.imag], -1) if name in pairs else a for name, a in arrays.items()}
     save_safetensors({name: mini_dl.from_numpy(np.array(a)) for name, a in stored.items()}, with_suffix(path, "safetensors"))

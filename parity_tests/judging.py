@@ -20,7 +20,7 @@ PASS, FAIL, SKIP = "pass", "fail", "n/a"
 
 @dataclass
 class Outcome:
-    """What came of one check of one sample."""
+    """The outcome of one check of one sample."""
 
     entry: str
     dtype: str
@@ -33,7 +33,7 @@ class Outcome:
 
     @property
     def place(self) -> str:
-        """The number of the sample; a module has samples of its own in evaluation."""
+        """The number of the sample; a module has separate samples in evaluation mode."""
         return f"{self.number} in evaluation" if self.evaluation else str(self.number)
 
 
@@ -59,7 +59,7 @@ def judged(outcome: Outcome, run: Callable[[], str | None], script: Callable[[],
 
 
 class TorchRaised(Exception):
-    """torch itself refuses this sample."""
+    """torch itself rejects this sample."""
 
 
 def call(function: Any, *args: Any, **kwargs: Any) -> Any:
@@ -165,7 +165,7 @@ class Derivatives:
         return self.library.autograd.grad(tuple(p[0] for p in pairs), targets, tuple(p[1] for p in pairs), allow_unused=True)
 
     def of_order(self, number: int, graph: bool) -> Any:
-        """The first derivatives, with a graph if asked for, or the second."""
+        """The first derivatives, with a graph if requested, or the second."""
         if number == 1:
             return self.first(graph)
         self.first(True)
@@ -202,7 +202,7 @@ def same_derivatives(
 
 
 def same_gradients(ours: Any, theirs: Any, reference: Any, word: str = "") -> str | None:
-    """None is not zeros: an optimizer leaves a parameter without gradient alone, and moves one whose gradient is zero."""
+    """None is not zeros: an optimizer skips a parameter without gradient, but may change one whose gradient is zero."""
     if len(ours) != len(theirs):
         return f"{word}{len(ours)} gradients instead of {len(theirs)}"
     for i, (a, b) in enumerate(zip(ours, theirs)):
@@ -220,4 +220,4 @@ def same_gradients(ours: Any, theirs: Any, reference: Any, word: str = "") -> st
     return None
 
 
-# ------------------------------------------------------------------------------------------------ the checks
+# ------------------------------------------------------------------------------------------------ checks

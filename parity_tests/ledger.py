@@ -1,7 +1,7 @@
 """The ledger of known gaps: each failing check that is accepted for now, with its number of cases and the reason.
 
-It is strict. A gap of which fewer (or more) cases fail than the ledger says fails the suite; so does an unknown op, dtype, check
-or key. The count can only fall.
+It is strict. A gap with fewer (or more) failing cases than listed fails the suite; so does an unknown op, dtype, check or
+key. The count can only decrease.
 
 Gaps of one reason may stand together, ``[[gaps]]`` with a line ``"op | dtype | check | number"`` for each.
 
@@ -49,7 +49,7 @@ def parts(version: str) -> tuple[int, ...]:
 
 
 def holds(condition: str, version: str) -> bool:
-    """Whether a version fulfills conditions such as ``">=2.14,<2.16"``; of a version, the first two numbers count."""
+    """Whether a version meets conditions such as ``">=2.14,<2.16"``; only its first two numbers count."""
     for one in condition.split(","):
         found = re.fullmatch(r"\s*(>=|<=|==|<|>)\s*(\d+\.\d+)\s*", one)
         if found is None:
@@ -60,7 +60,7 @@ def holds(condition: str, version: str) -> bool:
 
 
 def applies(row: dict[str, Any]) -> bool:
-    """Whether a row speaks of the versions that are here; its conditions are taken out of it."""
+    """Whether a row applies to the installed versions; its conditions are removed from it."""
     return all([holds(row.pop(name), version) for name, version in VERSIONS.items() if name in row])
 
 
@@ -120,7 +120,7 @@ def unknown(known: dict[str, set[tuple[str, str]]]) -> list[str]:
 
 
 def judge(op: str, dtype: str, failures: dict[str, list[Any]], ran: set[str]) -> tuple[list[str], dict[str, int]]:
-    """What is wrong with the failures of one op and dtype by check, and how many of each check the ledger accepts."""
+    """The unexpected failures of one op and dtype by check, and the number that the ledger accepts for each check."""
     complaints, taken = [], {}
     for check in sorted(ran | set(failures)):
         count, gap = len(failures.get(check, [])), gaps().get((op, dtype, check))

@@ -1,4 +1,4 @@
-"""Ops of torch's table under `vmap`, the call and its gradient: equal to torch's vmap, or to a loop where torch's cannot."""
+"""Ops of torch's table under `vmap`, the call and its gradient: equal to torch's vmap, or to a loop if torch has no rule."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from parity_tests.judging import TorchRaised, call, theirs_or_raised
 
 CHECKS = ("vmap", "vmap_grad")
 SAMPLES = 3
-"""How many samples of an entry are tried."""
+"""The number of tested samples of an entry."""
 SLOW = ("grid_sampler_3d", "nn.functional.grid_sample")
 """torch's vmap of these is a loop of thousands of calls: one sample."""
 SIZE = 3
 ORDERING = ("kthvalue", "topk", "sort", "argsort", "msort")
-"""Which of several equal elements comes first is open: few integers are different."""
+"""The order of equal elements is unspecified, and few integers differ."""
 WRONG = ("as_strided_scatter",)
 """torch gives the gradient of the elements that are replaced, not of the others."""
 APPROXIMATE = ("special.airy_ai", "special.bessel_j0", "special.bessel_y0", "special.bessel_j1", "special.bessel_y1")
@@ -31,7 +31,7 @@ LOOSE = (1e-3, 1e-5)
 
 
 class Parts:
-    """The arguments of a sample as a list of tensors, and what puts a list of tensors in their places."""
+    """The arguments of a sample as a list of tensors, and a function that puts tensors back in their positions."""
 
     def __init__(self, sample: Sample) -> None:
         self.leaves, self.spec = trees.tree_flatten((sample.all_args, sample.kwargs))
@@ -39,7 +39,7 @@ class Parts:
         self.tensors = [self.leaves[i].detach() for i in self.places]
 
     def called(self, function: Any, finish: Any, convert: Callable[[Any], Any]) -> Callable[..., tuple[Any, ...]]:
-        """A function of the tensors alone, which gives all tensors of the result."""
+        """A function of only the tensors, which returns all tensors of the result."""
         leaves = [None if isinstance(leaf, torch.Tensor) else convert(leaf) for leaf in self.leaves]
 
         def run(*tensors: Any) -> tuple[Any, ...]:
@@ -54,7 +54,7 @@ class Parts:
 
 
 def elements(tensor: torch.Tensor) -> list[torch.Tensor]:
-    """Tensors like this one that differ, and that an op takes where it takes this one: scaled, or in another order."""
+    """Different tensors that an op accepts in place of this one: scaled, or in another order."""
     if tensor.is_floating_point() or tensor.is_complex():
         return [tensor, *[tensor * factor for factor in (0.875, 0.75)]]
     if not tensor.numel():
@@ -92,7 +92,7 @@ class Mapped:
     entry: Entry
 
     def on_every_batch(self) -> str | None:
-        """Why the results of a batch differ: of all tensors, and of each alone. NotApplicable if torch can map none."""
+        """Why the results of a batch differ: for all tensors, and for each alone. NotApplicable if torch can map none."""
         ran, reason = False, ""
         for dims in batches(self.tensors):
             try:
@@ -108,7 +108,7 @@ class Mapped:
         return None
 
     def on(self, dims: Sequence[int | None]) -> str | None:
-        """The same of one batch: torch's result is that of its vmap, or of a loop where it has no rule, or one that is wrong."""
+        """The same for one batch: torch's result is that of its vmap, or of a loop if its rule is missing or wrong."""
         full = [stacked(tensor, dim) for tensor, dim in zip(self.tensors, dims)]
         copies = bridge.to_mini(full)
         mapped = bridge.mini_dl.vmap(self.ours, tuple(dims))
@@ -140,7 +140,7 @@ class Mapped:
 
 
 def check_vmap(entry: Entry, sample: Sample) -> str | None:
-    """The call on a batch: of all its tensors, and of each alone."""
+    """The call on a batch: for all its tensors, and for each alone."""
     parts = Parts(sample)
     if not parts.tensors:
         raise NotApplicable("no tensors")
@@ -188,7 +188,7 @@ def check_vmap_of_gradient(entry: Entry, sample: Sample) -> str | None:
 
 
 def checks_of(entry: Entry, sample: Sample, number: int) -> dict[str, Callable[[], str | None]]:
-    """The checks of a sample by name, of those that are tried."""
+    """The tested checks of a sample by name."""
     if number >= (1 if entry.name in SLOW else SAMPLES) or entry.undetermined:
         return {}
     if entry.name in ORDERING and not (sample.input.is_floating_point() or sample.input.is_complex()):

@@ -80,7 +80,7 @@ class Pair:
             return None
 
     def reference(self) -> compare.Exact | None:
-        """The same call in float64, for the judgment three ways; None where it does not run."""
+        """The same call in float64, for the three-way comparison; None if it does not run."""
         return self.exact
 
     def forward(self) -> str | None:

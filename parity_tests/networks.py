@@ -16,7 +16,7 @@ MODELS = "mini_dl.models"
 def models_of(torch: ModuleType) -> ModuleType:
     """`mini_dl.models` as a program over `torch`: its files run again, with `torch` in place of every import of mini_dl.
 
-    The files import nothing but the package, ``mini_dl.nn`` and each other, so they are a program for both libraries.
+    The files import only the package, ``mini_dl.nn`` and each other, so they are a program for both libraries.
     """
     if torch.__name__ == "mini_dl":
         return importlib.import_module(MODELS)

@@ -41,13 +41,13 @@ CHECKS = (
 )
 
 REFERENCE_CHECKS = ("reference forward", "reference grad")
-"""What is checked of torch's reference inputs."""
+"""The checks of torch's reference inputs."""
 
 # ------------------------------------------------------------------------------------------------ one sample
 
 
 class InFloat64:
-    """One sample under torch in float64, for the judgment three ways; its results, called, or None where it does not run."""
+    """One sample under torch in float64, for the three-way comparison; its results when called, or None if it does not run."""
 
     def __init__(self, function: Any, sample: Sample, sums: bool) -> None:
         self.function, self.sample, self.sums = function, sample, sums
@@ -60,7 +60,7 @@ class InFloat64:
         return self.found(lambda absolute, result, arguments: result)
 
     def found(self, take: Any) -> compare.Exact | None:
-        """What `take` finds in the call, and for a sum of products in the call with all numbers made positive."""
+        """The result of `take` for the call, and for a sum of products also for the call with all numbers made positive."""
         found = []
         try:
             for absolute in (False, True)[: 1 + self.sums]:
@@ -85,7 +85,7 @@ class Trial:
         self.reference = InFloat64(theirs, sample, sums) if reference is None else reference
 
     def forward(self, undetermined: bool = False, free_signs: bool = False) -> str | None:
-        if undetermined:  # torch.empty: only the kind of the result is promised
+        if undetermined:  # torch.empty: only the kind of the result is specified
             for tensor in bridge.tensors(self.answer) + bridge.tensors(self.result):
                 with torch.no_grad(), bridge.mini_dl.no_grad():
                     tensor.zero_()
@@ -106,7 +106,7 @@ class Trial:
         return self.views(ours, theirs)
 
     def views(self, ours: list[Any], theirs: list[Any]) -> str | None:
-        """Whether results look into the memory of the inputs where torch's do, and only there."""
+        """Whether results share the memory of the inputs exactly if torch's do."""
         for a, b in zip(bridge.tensors(self.answer), bridge.tensors(self.result)):
             if not b.numel() or b.layout is not torch.strided:
                 continue
@@ -136,7 +136,7 @@ class Trial:
         return same_derivatives(theirs, ours, second, exact)
 
 
-# ------------------------------------------------------------------------------------------------ the checks
+# ------------------------------------------------------------------------------------------------ checks
 
 
 def on_copy(function: Any) -> Any:
@@ -162,7 +162,7 @@ def same_refusal(theirs: BaseException, run: Any) -> str | None:
 
 
 def check_inplace(entry: Entry, sample: Sample) -> str | None:
-    """``x.f_(...)`` on a copy of the input: the same tensor comes back, with torch's values and gradients."""
+    """``x.f_(...)`` on a copy of the input: the same tensor is returned, with torch's values and gradients."""
     ran = False
     for name, theirs, ours in entry.inplace():
         if ours is None:
@@ -193,7 +193,9 @@ def check_inplace(entry: Entry, sample: Sample) -> str | None:
 
 
 def check_out(entry: Entry, sample: Sample, reference: InFloat64) -> str | None:
-    """``f(..., out=tensor)``: `out` comes back holding the result, whatever was in it, also when it must be resized."""
+    """``f(..., out=tensor)``: `out` is returned with the result, regardless of its previous contents, even if it must be
+    resized.
+    """
     if not entry.supports_out:
         raise NotApplicable("no out=")
     with torch.no_grad(), bridge.mini_dl.no_grad():
@@ -305,7 +307,7 @@ def judged_sample(entry: Entry, dtype: str, check: str, number: int, sample: Sam
 
 
 def checks_of(entry: Entry, sample: Sample, differentiable: bool, forwards_too: bool) -> dict[str, Callable[[], str | None]]:
-    """Every check of one sample by its name. Result and first gradient are those of one call; a second order needs another."""
+    """Every check of one sample by its name. Result and first gradient are those of one call; the second order needs another."""
     reference = InFloat64(entry.theirs, sample, entry.is_sum_of_products)
 
     def tried() -> Trial:

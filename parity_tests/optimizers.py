@@ -19,7 +19,7 @@ SHAPES = ((3, 4), (5, 2), (4,), (), (2, 3, 2))
 
 
 class Course:
-    """One optimizer of one library at work: parameters, and a loss whose gradient never vanishes."""
+    """One optimizer of one library with parameters, and a loss whose gradient never vanishes."""
 
     def __init__(self, library: Any, cls: Any, dtype: str, kwargs: dict[str, Any], closure: bool) -> None:
         rng = np.random.default_rng(3)
@@ -57,7 +57,7 @@ class Course:
         loss = self.loss()
         loss.backward()
         if number % 5 == 3:
-            self.params[0].grad = None  # a parameter that took no part
+            self.params[0].grad = None  # an unused parameter
         self.optimizer.step()
         return loss
 

@@ -16,7 +16,7 @@ from parity_tests.golden import SEED, Case, check, flat
 
 
 class Unwritable(Exception):
-    """A case with something that a pack cannot hold."""
+    """A case with something that a pack cannot store."""
 
 
 def recorded(
@@ -37,7 +37,7 @@ def recorded(
                     case, more = case_of(repr(entry), dtype, number, function, sample, len(arrays))
                 except Unwritable:
                     continue
-                if not any(check(case, more, targets.TorchLike(torch)).values()):  # else a pack lacks what the call depends on
+                if not any(check(case, more, targets.TorchLike(torch)).values()):  # otherwise dependencies are missing
                     arrays.update(more)
                     yield case
 
@@ -52,7 +52,7 @@ def known_as(name: str) -> str | None:
 
 
 def case_of(op: str, dtype: str, number: int, function: str, sample: Any, first: int) -> tuple[Case, dict[str, Any]]:
-    """One sample under torch, encoded, and its numbers by name, from `first` on. Unwritable if that fails or torch refuses it."""
+    """One sample under torch, encoded, and its numbers by name, from `first` on. Unwritable if that fails or torch rejects it."""
     called = targets.TorchLike(torch).function(function)
     arrays: dict[str, Any] = {}
     encode = Encoder(arrays, first)
@@ -78,7 +78,7 @@ def case_of(op: str, dtype: str, number: int, function: str, sample: Any, first:
 
 
 class Encoder:
-    """What a manifest says of a value of torch; the numbers of tensors go into `arrays`, the tensors into `known`."""
+    """The form of a torch value in a manifest; the numbers of tensors go into `arrays`, the tensors into `known`."""
 
     def __init__(self, arrays: dict[str, Any], first: int) -> None:
         self.arrays, self.first = arrays, first

@@ -1,4 +1,4 @@
-"""Planting a fault, and whether the suite notices."""
+"""Planting a fault, and checking that the suite detects it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FAULTS = [*faults.FAULTS, *faults_by_check.FAULTS]
 
 
 def check_seen(fault: faults.Fault) -> None:
-    """AssertionError unless the test that must notice the fault passes before, fails while it is planted, and passes after."""
+    """AssertionError unless the test that must detect the fault passes before, fails while it is planted, and passes after."""
     assert failures(fault.seen_by) == [], "the test must pass before the fault is planted"
     with fault.plant():
         noticed = failures(fault.seen_by)
@@ -31,7 +31,7 @@ def fresh(name: str) -> adapter.Entry:
 
 
 def failures(seen_by: tuple[Any, ...]) -> list[str]:
-    """What fails in the test that must notice a fault."""
+    """The failures in the test that must detect a fault."""
     kind, name = seen_by[:2]
     outcomes: list[Outcome] = []
     if kind == "op":

@@ -1,4 +1,6 @@
-"""What the tests of several processes run in them: one definition for both libraries, named by text so that it can be sent."""
+"""The functions that tests run in several processes: one definition for both libraries, identified by a string so it can be
+sent.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,7 @@ def numbers(m):
 
 
 class Table:
-    """Rows that say who read them and what it drew; some do not come back."""
+    """Rows that record their reader and its draws; some do not return."""
 
     def __init__(self, name, count=12, failing=None, how="error"):
         self.name, self.count, self.failing, self.how = name, count, failing, how
@@ -95,7 +97,7 @@ def fails_to_prepare(worker):
     raise RuntimeError(f"no worker {worker}")
 
 
-# ------------------------------------------------------------------------------------------------ processes of one's own
+# ------------------------------------------------------------------------------------------------ user processes
 
 
 def adds(number, name, shared, others, queue, done):

@@ -1,10 +1,10 @@
-"""The report one can look at: ``report/index.html``, made from ``report/parity.json``.
+"""The HTML report: ``report/index.html``, made from ``report/parity.json``.
 
     python -m parity_tests.report [--json report/parity.json] [--html report/index.html]
 
 One page, which needs no network: totals, a support matrix (op x check, for all types or one of them) that can be searched and
-sorted, and for each op what ran, its known gaps with reasons and the command that shows them again, and its text in mini_dl.
-The suite writes it at the end of a whole run. What other commands left next to the JSON is shown too: the errors of both
+sorted, and for each op its checks, its known gaps with reasons and the command that reproduces them, and its source in mini_dl.
+The suite writes it at the end of a complete run. Output of other commands next to the JSON is shown too: the errors of both
 libraries with their histograms (``accuracy.json``), the mutation score (``mutation.json``), past runs (``history.json``).
 The JSON is described in ``docs/report_schema.json``.
 """
@@ -34,7 +34,7 @@ from scripts._report import other_pages
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = Path(__file__).with_name("report.html")
 
-# ------------------------------------------------------------------------------------------------ what the page shows
+# ------------------------------------------------------------------------------------------------ data of the page
 
 
 def rows_of(counts: dict[str, Any], errors: dict[str, Any], target: str) -> Iterator[dict[str, Any]]:
@@ -52,7 +52,7 @@ def rows_of(counts: dict[str, Any], errors: dict[str, Any], target: str) -> Iter
                    "again": command_for(kind, name, target), "texts": texts, "errors": errors.get(name, {})}  # fmt: skip
 
 
-# ------------------------------------------------------------------------------------------------ its text in mini_dl
+# ------------------------------------------------------------------------------------------------ source in mini_dl
 
 
 def texts_of(kind: str, name: str) -> list[dict[str, str]]:
@@ -97,7 +97,7 @@ def page(
     folder: Path | None = None,
 ) -> str:
     """The HTML of the report on a library, which commands find as `target`, with links to `others`: pages and their titles;
-    `folder` has what other commands left.
+    `folder` has the output of other commands.
     """
     rows = list(rows_of(report["counts"], (errors or {}).get("ops", {}), target))
     return environment(TEMPLATE.parent).get_template(TEMPLATE.name).render(
@@ -116,7 +116,7 @@ def versions(library: str) -> str:
 
 
 def write(json_file: Path, html_file: Path) -> None:
-    """Write the page for a report in JSON and what lies next to it; FileNotFoundError if there is none."""
+    """Write the page for a report in JSON and the files next to it; FileNotFoundError if there is none."""
     report = json.loads(json_file.read_text(encoding="utf-8"))
     folder = json_file.parent
     html_file.parent.mkdir(parents=True, exist_ok=True)

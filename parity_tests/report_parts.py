@@ -1,4 +1,4 @@
-"""What the report shows beside the matrix: the history of runs, the mutation score, and when what runs by option ran last."""
+"""The parts of the report besides the matrix: the history of runs, the mutation score, and the last times of optional runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mini_dl.files.replacing import rewrite
 ROOT = Path(__file__).resolve().parent.parent
 LAST_MUTATION = ROOT / "parity_tests" / "mutation" / "last.json"
 KEPT = 200
-"""Of how many runs the history is kept."""
+"""The number of runs in the history."""
 BY_OPTION = {
     "accuracy.json": ("errors in units in the last place, and who is right", "python -m parity_tests.accuracy"),
     "mutation.json": ("the mutation score", "python -m tox run -e mutation -- --sample 500"),
@@ -25,7 +25,7 @@ BY_OPTION = {
     ),
     "programs.json": ("programs from the registry", "python -m tox run -e programs"),
 }
-"""What the suite does not run each time: the file that a run leaves, what it is, and its command."""
+"""The optional runs: the output file, a description, and the command."""
 
 
 def read(file: Path) -> Any:
@@ -38,7 +38,7 @@ def now() -> str:
 
 
 def by_option(folder: Path) -> list[dict[str, str]]:
-    """What runs by option, with the time of the last run or "not here yet"."""
+    """The optional runs, with the time of the last run or "not here yet"."""
     rows = []
     for name, (what, command) in BY_OPTION.items():
         file = folder / name
@@ -60,7 +60,7 @@ def commit() -> str:
 
 
 def remember(file: Path, totals: dict[str, Any], versions: str) -> None:
-    """Add a whole run to the history."""
+    """Add a complete run to the history."""
     runs = read(file) or []
     counts = {kind: totals[kind] for kind in ("ops", "modules", "optimizers")}
     runs.append({"when": now(), "commit": commit(), "versions": versions, **counts})

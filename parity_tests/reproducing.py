@@ -1,4 +1,4 @@
-"""A few lines of source that show a failure again."""
+"""A few lines of source that reproduce a failure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from parity_tests.adapter import Entry, Sample
 
 
 def literal(value: Any) -> str:
-    """Source text that makes a torch value again."""
+    """Source text that recreates a torch value."""
     if isinstance(value, torch.Tensor):
         plain = value.detach()
         if plain.numel() > 8 or plain.layout is not torch.strided:

@@ -1,4 +1,4 @@
-"""How many random examples hypothesis tries; the same on every run."""
+"""The number of random examples that hypothesis tries; the same on every run."""
 
 from __future__ import annotations
 

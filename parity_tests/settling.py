@@ -1,4 +1,4 @@
-"""What a test of one of torch's tables does with its outcomes."""
+"""Evaluating the outcomes of a test of one of torch's tables."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ WIDE = ("float64", "float32")
 
 
 def settle(counted: Any, kind: str, name: str, dtype: str, outcomes: list[Outcome]) -> None:
-    """Count the outcomes of one op; fail for what the ledger does not take."""
+    """Count the outcomes of one op; fail for those that the ledger does not accept."""
     failures: dict[str, list[Outcome]] = {}
     for outcome in outcomes:
         if outcome.status == FAIL:

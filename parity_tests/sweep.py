@@ -36,7 +36,7 @@ class Report:
 
 
 def table(args: argparse.Namespace) -> list[Any]:
-    """The entries of torch's table that the command asks for."""
+    """The entries of torch's table that the command selects."""
     if args.modules:
         return adapter.chosen(adapter.module_entries(), args.patterns)
     if args.optimizers:

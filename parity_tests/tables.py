@@ -1,4 +1,4 @@
-"""What the suite runs of torch's tables: which entries, in which types, with which checks."""
+"""The parts of torch's tables that the suite runs: entries, types and checks."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def outcomes_in(entry: adapter.Entry, dtype: str) -> Iterator[Outcome]:
 
 
 def rows() -> Iterator[tuple[str, str, str]]:
-    """(kind, name, dtype) of all that the suite runs, of the three tables."""
+    """(kind, name, dtype) of everything that the suite runs from the three tables."""
     for entry in entries():
         yield from (("op", repr(entry), dtype) for dtype in main_dtypes(entry) + other_dtypes(entry))
     for module in adapter.module_entries():
@@ -78,7 +78,7 @@ def outcomes_of(kind: str, name: str, dtype: str) -> Iterator[Outcome]:
 
 
 def complaint(kind: str, name: str, dtype: str) -> str | None:
-    """The first failure of a row that the ledger does not take, as soon as it is seen; None if there is none."""
+    """The first failure of a row that the ledger does not accept, as soon as it occurs; None if there is none."""
     failures: dict[str, list[Outcome]] = {}
     ran, executed = set(), 0
     for outcome in outcomes_of(kind, name, dtype):

@@ -1,19 +1,19 @@
-"""Libraries to be checked, other than mini_dl: whatever offers functions under torch's names.
+"""Libraries to check other than mini_dl: anything with functions under torch's names.
 
-A *target* says how to make a tensor of the library from an array, how to get the array back, where a function is, and how to
-differentiate. `TorchLike` does this for a module that looks like torch; `Functions` for a plain table of functions of arrays, or
-a module of them such as NumPy, without gradients. Any other library needs an object with the same four methods, some twenty lines
-(``dtype`` and ``manual_seed`` only where calls need them)::
+A *target* defines how to create a tensor of the library from an array, how to get the array back, how to find a function, and how
+to differentiate. `TorchLike` does this for a module that looks like torch; `Functions` for a plain table of functions of arrays,
+or a module of them such as NumPy, without gradients. Any other library needs an object with the same four methods, some twenty
+lines (``dtype`` and ``manual_seed`` only where calls need them)::
 
     class Target:
         name = "mine"
 
         def function(self, name): ...                      # LookupError if there is none
         def tensor(self, array, requires_grad): ...
-        def array(self, tensor): ...                       # TypeError for what is not a tensor
-        def gradients(self, outputs, directions, inputs): ...   # a list; None for what is zero; NotImplementedError
+        def array(self, tensor): ...                       # TypeError for non-tensors
+        def gradients(self, outputs, directions, inputs): ...   # a list; None for zero; NotImplementedError
 
-Needs neither torch nor mini_dl, but for the library itself.
+Needs neither torch nor mini_dl, only the library itself.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``torch.autocast("cpu")``: which type each function computes in, what is cast, when, and what programs train to."""
+"""``torch.autocast("cpu")``: the type in which each function computes, casts and their timing, and results of training."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OURS_ALONE = {
     "torch's kernel lacks the small types, and so it raises": ("histogram", "histogramdd", "masked.prod"),
     "torch takes an empty matrix of a type that it does not support": ("linalg.det",),
 }
-"""Entries that give another type than torch, by the reason."""
+"""Entries whose type differs from torch's, by reason."""
 
 
 def types_of(result: Any) -> list[str]:

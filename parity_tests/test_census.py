@@ -109,7 +109,7 @@ OTHERWISE = {
     "": set("Generator embedding_renorm_ enable_grad gru lstm result_type rnn_relu rnn_tanh typename".split())
     | (
         LINALG := set("cholesky_inverse cholesky_solve matrix_exp matrix_power orgqr ormqr triangular_solve".split())
-    ),  # A, B, L, tau: the names of the manual instead of those of the schemas
+    ),  # A, B, L, tau: the names in the manual instead of those in the schemas
     **words(
         Tensor="lu to",
         nn__functional="elu_",
@@ -122,7 +122,7 @@ OTHERWISE = {
     ),
 }
 OTHERWISE["Tensor"] |= LINALG
-Parameters = tuple[tuple[str, ...], dict[str, bool]]  # names in order, and of each whether it has a default
+Parameters = tuple[tuple[str, ...], dict[str, bool]]  # names in order, and whether each has a default
 
 
 def of_python(function: Any) -> Parameters | None:
@@ -149,8 +149,8 @@ def accepted(path: str, name: str, theirs: Any) -> list[Parameters]:
 
 
 def differences(path: str, name: str, ours: Any, theirs: Any) -> str | None:
-    """Why a call that torch accepts would not be accepted here; None where every parameter of one of torch's signatures is
-    here, in torch's order, and what mini_dl has besides is optional.
+    """Why a call that torch accepts would not be accepted here; None if every parameter of one of torch's signatures exists
+    here, in torch's order, and mini_dl's additional ones are optional.
     """
     mine = of_python(ours)
     offered = [one for one in accepted(path, name, theirs) if one[0]]
@@ -169,7 +169,7 @@ def differences(path: str, name: str, ours: Any, theirs: Any) -> str | None:
 
 
 def classes_and_functions(path: str) -> list[tuple[str, Any, Any]]:
-    """What a namespace defines itself; not what its tables of names answer, which stays in it once it was asked for."""
+    """The names that a namespace defines itself, without those from its tables of names, which remain in it once accessed."""
     mine, theirs = place(mini_dl, path), place(torch, path)
     table = section(path or "torch")
     of_table = table.rows if table is not None else {}
@@ -232,7 +232,7 @@ def test_defaults_are_torchs(path: str) -> None:
 
 
 def test_the_distance_to_torch(capsys: pytest.CaptureFixture[str], counted: Any) -> None:
-    """How many of torch's public names exist here. The numbers are printed; they may only grow."""
+    """The number of torch's public names that exist here. The numbers are printed; they may only grow."""
     lines = []
     for path in NAMESPACES:
         theirs, mine = place(torch, path), place(mini_dl, path)

@@ -1,4 +1,4 @@
-"""Gradients of convolutions over nothing: which are None, in first and second order."""
+"""Gradients of convolutions of empty tensors: which are None, in first and second order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DataLoader with worker processes: where a multiprocessing_context is given, batches and errors are those of torch's workers."""
+"""DataLoader with worker processes: if a multiprocessing_context is given, batches and errors are those of torch's workers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Workers of a DataLoader compared with torch's processes: what they draw, what they raise, and what comes after that."""
+"""Workers of a DataLoader compared with torch's processes: their draws, their exceptions, and the batches after those."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_errors_of_workers_and_the_batches_around_them(error, where):
             except Exception as caught:  # noqa: PERF203
                 first, *rest = str(caught).replace("process", "thread").split("\n")
                 seen.append((type(caught).__name__, first, rest[-2:]))
-                if where in ("prepare", "iter"):  # torch's worker then fails on a name of its own
+                if where in ("prepare", "iter"):  # torch's worker then fails on an internal name
                     break
         return seen
 
@@ -133,7 +133,7 @@ def test_errors_of_workers_and_the_batches_around_them(error, where):
 
 @pytest.mark.parametrize("error", (SystemExit(1), KeyboardInterrupt(), GeneratorExit()), ids=repr)
 def test_a_worker_that_ends_is_a_runtime_error(error):
-    """After which of the earlier batches depends, in torch, on when it looks."""
+    """In torch, the number of batches before it depends on timing."""
 
     def program(m, d):
         def collate(samples):

@@ -1,5 +1,5 @@
-"""Each declaration that shortens the way to a tangent (`linear_in`, `symmetric_in`, `forwards_by`, and the views) against the
-general way, the transpose of the transpose, on torch's samples."""
+"""Each declaration that simplifies a tangent (`linear_in`, `symmetric_in`, `forwards_by`, and the views) against the
+general rule, the transpose of the transpose, on torch's samples."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ shortened, checked = transforms.tangents_of, set[str]()
 
 
 def both_ways(new_level: Any, primitive: Any, args: Any, given: Any, outs: Any) -> Any:
-    """The tangents by the declared way, which must be those of the general one."""
+    """The tangents by the declared rule, which must equal those of the general one."""
     found = shortened(new_level, primitive, args, given, outs)
     used = [one for one in primitive.formulas if has_tangent(given[one[0]])]
     short = primitive.linear or primitive.symmetric or primitive.forwards or primitive.looks
@@ -35,7 +35,7 @@ def both_ways(new_level: Any, primitive: Any, args: Any, given: Any, outs: Any) 
 
 
 FREE = {"max_unpool", "as_strided", "index_put", "put"}
-"""Whose result where elements collide is left open."""
+"""Functions whose result is unspecified if elements collide."""
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -1,4 +1,4 @@
-"""What a function or class takes for arguments that are left out: the same values as torch's, wherever torch's can be read."""
+"""The defaults of functions and classes: the same as torch's, if torch's can be inspected."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PLACES = (
     "autograd.gradcheck", "func", "distributions", "special", "fft", "linalg", "sparse", "amp", "signal.windows", "",
 )  # fmt: skip
 WITH_METHODS = ("optim", "optim.lr_scheduler", "optim.swa_utils", "nn", "utils.data")
-"""Where the methods of classes are compared too."""
+"""The namespaces in which methods of classes are compared too."""
 
 
 def at(library: Any, path: str) -> Any:

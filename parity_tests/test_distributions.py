@@ -1,4 +1,4 @@
-"""Every distribution under both libraries: what it says of itself, its samples by value, its densities, its gradients."""
+"""Every distribution under both libraries: its properties, its samples by value, its densities, its gradients."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ def test_invalid_parameters_are_refused_in_the_same_words(torch, rng, name):
 
 
 def canonical(said):
-    """The same words for both names of the library."""
+    """The same text for both names of the library."""
     return said if isinstance(said, str) else (said[0], said[1].replace("mini_dl.", "torch."))
 
 

@@ -148,7 +148,7 @@ def test_the_formula_of_the_most_specific_classes_is_used(torch, rng):
     try:
         D.register_kl(A, D.Normal)(lambda p, q: "A, Normal")
         seen = [D.kl_divergence(A(0, 1), A(0, 1)), D.kl_divergence(B(0, 1), B(0, 1)), D.kl_divergence(D.Normal(0, 1), A(0, 1))]
-        D.register_kl(D.Normal, B)(lambda p, q: "Normal, B")  # between A, Normal and Normal, B nothing decides: a warning
+        D.register_kl(D.Normal, B)(lambda p, q: "Normal, B")  # A, Normal and Normal, B are ambiguous: a warning
         seen += [D.kl_divergence(B(0, 1), B(0, 1)), D.kl_divergence(B(0, 1), B(0, 1)), D.kl_divergence(D.Normal(0, 1), B(0, 1))]
         D.register_kl(B, B)(lambda p, q: "B, B")
         seen += [D.kl_divergence(B(0, 1), B(0, 1))]

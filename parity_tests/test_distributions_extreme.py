@@ -16,7 +16,7 @@ IDS = [name if kinds is None else f"{name}-{'-'.join(kinds)}" for name, kinds in
 
 
 def distribution(library, name, kinds, dtype, scale, computed_in):
-    """With parameters rounded to `dtype`, and everything that follows from them in `computed_in`."""
+    """With parameters rounded to `dtype`, and everything computed from them in `computed_in`."""
     rng = Draws(library)
     kinds = KINDS[name] if kinds is None else kinds
     given = {key: parameter(rng, kind, (40,), dtype, scale).to(getattr(library, computed_in)) for key, kind in kinds.items()}
@@ -47,7 +47,7 @@ def sampled(library, *arguments):
 
 
 ILL_CONDITIONED = {  # what is computed from the samples' last digits
-    ("LKJCholesky", "sample"): 3e-3,  # a root of what is left of 1
+    ("LKJCholesky", "sample"): 3e-3,  # a root of a small remainder of 1
     ("Kumaraswamy", "variance"): 1e-5,  # the difference of two moments
     ("Kumaraswamy", "stddev"): 1e-5,
 }
@@ -75,7 +75,7 @@ def test_extreme_parameters(name, kinds, dtype, scale):
 
 
 def judge(what, ours, theirs, exact, loose):
-    """Each element is close to torch's, or no further from what float64 gives than four times the worst of torch's."""
+    """Each element is close to torch's, or at most four times as far from the float64 result as the worst of torch's."""
     with np.errstate(all="ignore"):
         good = compare.close(ours, theirs) | (np.abs(ours - theirs) <= loose)
         relative = np.abs(exact) + 1e-30

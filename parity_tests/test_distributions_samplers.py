@@ -42,7 +42,7 @@ def like_torch(program, seed, dtype):
         assert np.mean(theirs[0] != ours[0]) < 1e-3 if theirs[0].size else True
 
 
-@pytest.mark.parametrize("waiting", [0, 3])  # whether a normal number waits in the generator
+@pytest.mark.parametrize("waiting", [0, 3])  # whether the generator has a pending normal number
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("name", list(SHAPES_OF_GAMMA))
 def test_gamma_numbers(name, dtype, waiting):

@@ -1,4 +1,4 @@
-"""Transforms, constraints, the registries between them, and distributions made of others."""
+"""Transforms, constraints, the registries between them, and composed distributions."""
 
 from __future__ import annotations
 
@@ -355,7 +355,7 @@ def test_probabilities_and_logits(torch, rng):
     )
 
 
-# ------------------------------------------------------------------------------------------------ made of others
+# ------------------------------------------------------------------------------------------------ composed
 
 
 @twin

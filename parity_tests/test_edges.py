@@ -1,4 +1,5 @@
-"""Values and gradients at the edges: signed zeros, infinities, NaN, the greatest and least numbers, borders of domains, ties.
+"""Values and gradients at the edges: signed zeros, infinities, NaN, the largest and smallest numbers, boundaries of domains,
+ties.
 
 Where torch answers differently for one element and for many (its vector kernels), either answer is accepted. torch's accidental
 answers are listed in `ACCIDENTS`, with the reason. `python -m parity_tests.test_edges [--second] [function ...]` lists all
@@ -188,7 +189,7 @@ ACCIDENTS = {
     **of("cumprod (rows)", not_finite, "0 * inf, which the recurrence here never multiplies"),
     **of("var_mean (rows), std_mean (rows)", not_finite, "the mean of infinity, NaN by its way of computing"),
 }
-"""torch's accidental answers: for each function, at which points, and the reason (see docs/decisions.md)."""
+"""torch's accidental results: for each function, the points and the reason (see docs/decisions.md)."""
 
 
 def accident(name: str, seen: Seen) -> bool:

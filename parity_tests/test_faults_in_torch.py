@@ -1,4 +1,4 @@
-"""The page of faults found in torch: each program shows its fault under torch, and mini_dl does not have it."""
+"""The page of faults found in torch: each program shows its fault under torch, but not under mini_dl."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`GradScaler`: the factor, the gradients, the steps that are left out, and what is saved."""
+"""`GradScaler`: the factor, the gradients, the skipped steps, and the saved state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""float16 and bfloat16 next to numbers, bit for bit; values out of range; what ``out=`` takes."""
+"""float16 and bfloat16 next to numbers, bit for bit; values out of range; the types of ``out=``."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ FORMS: dict[str, Callable[..., Any]] = {
     "padded": lambda t, x, n: t.nn.functional.pad(x, (1, 1), value=n),
     "threshold": lambda t, x, n: t.nn.functional.threshold(x, 0.5, n),
     "shrunk": lambda t, x, n: t.nn.functional.hardshrink(x, n).shape,
-    "sum with a factor": lambda t, x, n: t.add(x, x, alpha=n).shape,  # torch rounds in two ways, by place
+    "sum with a factor": lambda t, x, n: t.add(x, x, alpha=n).shape,  # torch rounds in two ways, by position
     "between": lambda t, x, n: t.lerp(x, x, n).shape,
     "exponential": lambda t, x, n: t.nn.functional.elu(x, abs(n)).shape,
     "in even steps": lambda t, x, n: t.linspace(0, n, 2, dtype=x.dtype).shape,

@@ -95,7 +95,7 @@ def count_methods() -> Any:
 @settings(max_examples=150, derandomize=True, deadline=None, database=None, phases=PHASES)
 @given(geometries())
 def test_a_convolution_and_its_gradients(case: dict[str, Any]) -> None:
-    """Sums of at most a few thousand products of normal numbers: rounding grows with the root of their number."""
+    """Sums of at most a few thousand products of normal numbers: rounding errors grow with the root of their number."""
     theirs, ours = run(torch, case), run(mini_dl, case)
     for name, expected in theirs.items():
         if expected is None:

@@ -1,6 +1,6 @@
 """Random stacks of layers with random options, built under both libraries from one seed: one training step is compared.
 
-What torch refuses must be refused here too. The examples are derandomized: the same on every run.
+Calls that torch rejects must be rejected here too. The examples are derandomized: the same on every run.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def on_zeros(library: Any, spec: Spec, shape: tuple[int, ...]) -> Any:
 
 
 def quiet(call: Callable[[], Any]) -> Any:
-    """What `call` returns, or the exception it raises."""
+    """The result of `call`, or the exception it raises."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -93,7 +93,7 @@ def compare_step(make: Callable[[Any], Any], call: Callable[..., Any], inputs: A
     expected = quiet(lambda: step(torch, copy.deepcopy(theirs), call, inputs, cotangents))
     answer = quiet(lambda: step(mini_dl, ours, call, inputs, cotangents))
     if "modified by an inplace operation" in str(expected) and not isinstance(answer, Exception):
-        return  # torch kept what was overwritten, and mini_dl did not need it
+        return  # torch saved the overwritten value, which mini_dl did not need
     if isinstance(expected, Exception) or isinstance(answer, Exception):
         agree = isinstance(expected, Exception) and isinstance(answer, Exception) and same_exception(answer, type(expected))
         assert agree, f"{answer!r}\ninstead of\n{expected!r}\n{about}"
@@ -207,7 +207,9 @@ def other(draw: Any, n: int, shape: tuple[int, ...]) -> Spec:
 
 @st.composite
 def stacks(draw: Any) -> tuple[list[Spec], torch.Tensor]:
-    """Layers that fit together, and an input. What torch refuses for the given shape is refused here too, and left out."""
+    """Layers that fit together, and an input. Layers that torch rejects for the given shape must be rejected here too, and are
+    dropped.
+    """
     n = draw(st.integers(1, 3))
     spatial = draw(st.tuples(*[st.integers(3, [9, 7, 5][n - 1])] * n))
     shape = (draw(st.integers(1, 3)), draw(st.sampled_from([1, 2, 3, 4])), *spatial)
@@ -317,7 +319,7 @@ def test_a_recurrent_layer(drawn: Any) -> None:
 
 
 def masks(draw: Any, rng: Any, shape: tuple[int, ...], boolean: Any = flags) -> torch.Tensor | None:
-    """None, a bool mask that leaves something in each row, or numbers to add."""
+    """None, a bool mask that keeps something in each row, or numbers to add."""
     if draw(flags):
         return None
     if draw(boolean):
@@ -329,7 +331,7 @@ def masks(draw: Any, rng: Any, shape: tuple[int, ...], boolean: Any = flags) -> 
 
 @st.composite
 def transformers(draw: Any) -> tuple[str, Spec, dict[str, Any], dict[str, Any]]:
-    """The kind, the class and its arguments, what it is called with, the options of the call."""
+    """The kind, the class and its arguments, the inputs and the options of the call."""
     kind = draw(st.sampled_from(["MultiheadAttention", "TransformerEncoderLayer", "TransformerDecoderLayer", "Transformer"]))
     heads = draw(st.integers(1, 2))
     width, first = heads * draw(st.integers(1, 3)), draw(flags)

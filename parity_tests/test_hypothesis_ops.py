@@ -357,7 +357,7 @@ def test_norms_of_any_setting(data: Any) -> None:
 
 @st.composite
 def indices(draw: Any, shape: tuple[int, ...]) -> Any:
-    """An indexing expression for a tensor of this shape (as torch takes it), now and then one that does not fit."""
+    """An indexing expression for a tensor of this shape (as torch takes it), occasionally one that does not match."""
     rng = np.random.default_rng(draw(seeds))
     parts: list[Any] = []
     left = list(shape)

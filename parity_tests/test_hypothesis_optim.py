@@ -85,7 +85,7 @@ OPTIONS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "history_size": st.integers(1, 5),
         "line_search_fn": st.sampled_from([None, "strong_wolfe"]),
     },
-}  # Muon rounds to bfloat16: a path that is stable only up to that
+}  # Muon rounds to bfloat16: its path is only stable up to that
 
 
 class Path:
@@ -118,7 +118,7 @@ class Path:
 
 
 def distances(first: Path, second: Path) -> list[float]:
-    """Per step, the greatest difference relative to the size of the parameters; infinite where they are not finite."""
+    """Per step, the largest difference relative to the size of the parameters; infinite if they are not finite."""
     found = []
     for a, b in zip(first.points, second.points):
         apart = max(float(np.abs(x - y).max() / max(1.0, np.abs(y).max())) for x, y in zip(a, b))
@@ -155,6 +155,6 @@ def test_paths_are_equal_while_they_are_stable(name: str, data: st.DataObject) -
 
 
 def test_most_steps_were_compared() -> None:
-    """Otherwise the test above would say nothing."""
+    """Otherwise the test above would be meaningless."""
     for name, (compared, met) in COUNTS.items():
         assert compared >= 0.8 * met and compared >= 300, f"{name}: {compared} of {met}"

@@ -1,4 +1,4 @@
-"""Names that torch's modules have today, in a sample of its modules, can be imported from those of the proxy."""
+"""The names in a sample of torch's modules can be imported from the proxy's modules."""
 
 from __future__ import annotations
 

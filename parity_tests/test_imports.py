@@ -1,4 +1,4 @@
-"""What the tests share stands in modules of its own: no test imports another test, and none imports inside a function of ours."""
+"""Code shared by tests is in separate modules: no test imports another test, and none imports inside a function of ours."""
 
 from __future__ import annotations
 

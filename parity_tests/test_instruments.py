@@ -1,4 +1,4 @@
-"""Tests of the tests: wrong results are rejected under every tolerance in use, and every planted fault is noticed."""
+"""Tests of the tests: wrong results are rejected under every tolerance in use, and every planted fault is detected."""
 
 from __future__ import annotations
 

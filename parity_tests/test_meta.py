@@ -21,7 +21,7 @@ def look(value: Any) -> Any:
     return (value.shape, value.dtype, str(value.device)) if hasattr(value, "device") else value
 
 
-# ------------------------------------------------------------------------------------------------ what they are
+# ------------------------------------------------------------------------------------------------ properties
 
 
 @twin
@@ -86,7 +86,7 @@ def test_what_depends_on_values_is_refused(torch, rng, name):
     return outcome(lambda: SHAPED_BY_VALUES[name](torch, torch.empty(2, 3, device="meta")))
 
 
-# ------------------------------------------------------------------------------------------------ where they come from
+# ------------------------------------------------------------------------------------------------ creation
 
 FACTORIES = {
     "zeros": lambda torch: torch.zeros(2, 3, device="meta"),
@@ -131,7 +131,7 @@ def test_a_block_makes_everything_there(torch, rng):
     return look([first, second.weight, third, fourth, torch.ones(1)])
 
 
-# ------------------------------------------------------------------------------------------------ what is computed
+# ------------------------------------------------------------------------------------------------ computation
 
 
 @pytest.mark.filterwarnings("ignore")

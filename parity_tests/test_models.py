@@ -101,7 +101,7 @@ class Reference(real.nn.Module):
         return self.fc(x.mean((2, 3)))
 
 
-# ------------------------------------------------------------------------------------------------ beside the reference
+# ------------------------------------------------------------------------------------------------ comparison with the reference
 
 
 @contextlib.contextmanager
@@ -129,7 +129,7 @@ def arrays(state):
 
 
 def assert_near(ours, theirs, bound=1e-9):
-    """The same names in the same order; each array within `bound` of the greatest value of torch's."""
+    """The same names in the same order; each array within `bound` times the largest value of torch's."""
     assert list(ours) == list(theirs)
     for name, wanted in theirs.items():
         found = ours[name]

@@ -1,6 +1,6 @@
 """Moments of values whose mean is far from zero, few and many, in every layout: the error is at most twice torch's.
 
-`python -m parity_tests.test_moments` measures a larger grid and lists what exceeds that.
+`python -m parity_tests.test_moments` measures a larger grid and lists larger errors.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def _reductions(name: str) -> Case:
         results = []
         for dim in (None, *range(x.ndim)):
             found = getattr(torch, name)(x, dim)
-            found = found[1:] if isinstance(found, tuple) else (found,)  # var and std are cases of their own
+            found = found[1:] if isinstance(found, tuple) else (found,)  # var and std are separate cases
             results.append(found[0].detach())
             if name in ("var", "std"):
                 results.append(torch.autograd.grad(found[0].sum(), x)[0])
@@ -95,7 +95,7 @@ def layouts(array: Any) -> Iterator[tuple[str, Any]]:
 
 
 def errors(ours: list[Any], theirs: list[Any], exact: list[Any], least: float) -> list[tuple[float, float, float]]:
-    """For each result the greatest error of ours and of torch's, and the greatest exact value, at least `least`."""
+    """For each result, the largest error of ours and of torch's, and the largest exact value, at least `least`."""
     found = []
     for a, b, c in zip(ours, theirs, exact):
         a, b, c = (np.asarray(bridge.array(v), np.float64) for v in (a, b, c))
@@ -104,7 +104,7 @@ def errors(ours: list[Any], theirs: list[Any], exact: list[Any], least: float) -
 
 
 def measured(name: str, shape: tuple[int, ...], mean: float, scale: float, draws: int = DRAWS) -> Iterator[tuple[str, list[str]]]:
-    """(layout, what is worse) for one case."""
+    """(layout, the worse results) for one case."""
     case, totals = CASES[name], {}  # type: ignore[var-annotated]
     for draw in range(draws):
         data = np.random.default_rng(draw).standard_normal(shape) * scale + mean

@@ -1,4 +1,4 @@
-"""None and zeros are different gradients: what an optimizer ignores and what it moves, under both libraries."""
+"""None and zeros are different gradients: an optimizer skips the former and applies the latter, under both libraries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the notes tell a learner: with `import torch` in the third line, each cell prints what mini_dl prints."""
+"""The notes' claim: with `import torch` in the third line, each cell prints the same as with mini_dl."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?%?")
 
 
 def agree(ours: str, theirs: str) -> bool:
-    """The same words; and numbers that differ by a unit of their last printed digit at most."""
+    """The same words, and numbers that differ by at most one unit of their last printed digit."""
     if NUMBER.sub("#", ours) != NUMBER.sub("#", theirs):
         return False
     return all(
@@ -28,7 +28,7 @@ def agree(ours: str, theirs: str) -> bool:
 
 
 def unit(number: str) -> float:
-    """Of the last digit: 0.01 for 2.35, 0.1 for 1.2e+00."""
+    """The unit of the last digit: 0.01 for 2.35, 0.1 for 1.2e+00."""
     digits, _, power = number.rstrip("%").partition("e")
     return float(10.0 ** (int(power or 0) - len(digits.partition(".")[2])))
 

@@ -1,7 +1,7 @@
 """Every pair of types and kinds of operand (with dimensions, 0-d, Python number) in every function of two or three operands, with
 the extremes of each type among the values: the result, its type, or the type of the exception is torch's.
 
-`python -m parity_tests.test_number_pairs [function ...]` runs the whole grid and lists what differs; the tests run a part of it.
+`python -m parity_tests.test_number_pairs [function ...]` runs the whole grid and lists differences; the tests run a part of it.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def named(torch: Any, name: str) -> Any:
 
 
 def forms() -> dict[str, Callable[..., Any]]:
-    """Name -> what is done to the operands a and b in a library: ``form(torch, a, b)``."""
+    """Name -> the operation on the operands a and b in a library: ``form(torch, a, b)``."""
     found: dict[str, Callable[..., Any]] = {}
     for name, function in OPERATORS.items():
         found["operator." + name] = lambda torch, a, b, f=function: f(a, b)
@@ -208,7 +208,7 @@ NUMBER_LAST = "nan_to_num,hardtanh,leaky_relu,threshold,pad,full_like,new_full,f
 
 
 def not_compared(form: str, a: Any, b: Any) -> str | None:
-    """Why torch has no answer to compare with: its process would end, or its answer is an accident (see docs/decisions.md)."""
+    """Why torch has no answer to compare with: its process would crash, or its result is accidental (see docs/decisions.md)."""
     kinds = [v.dtype.kind if isinstance(v, np.ndarray) else _dtypes.dtype_of_number(v).kind for v in (a, b) if not too_big(v)]
     values, others = (v.reshape(-1).tolist() if isinstance(v, np.ndarray) else [v] for v in (a, b))
     if form == "div trunc" and any(type(v) is int and v and v % 2**31 == 0 for v in values):

@@ -1,4 +1,4 @@
-"""What onnxruntime computes from exported models is what the models compute: a second reader of the same files."""
+"""onnxruntime computes the same results from exported models as the models: a second reader of the same files."""
 
 from __future__ import annotations
 

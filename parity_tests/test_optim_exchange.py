@@ -1,6 +1,6 @@
 """A run that changes libraries half way: 10 steps under one, everything saved to a file, 10 more under the other.
 
-It ends where 20 steps under one library end. Both ways, every optimizer in every setting of torch's table, every schedule.
+The result is that of 20 steps under one library. Both ways, every optimizer in every setting of torch's table, every schedule.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What only passes through answers as torch does on a CPU: the tables of names, row by row, and programs that use them."""
+"""Pass-through names behave as in torch on a CPU: the tables of names, row by row, and programs that use them."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ APART = {
     "torch.prepare_multiprocessing_environment": "a path of torch's own",
     "backends.mkldnn.allow_tf32": "None before its first use",
 }
-"""Rows that answer otherwise, and why."""
+"""Rows that differ, and why."""
 TYPES = ("backends", "compiler", "cuda", "mps", "mtia", "xpu", "accelerator", "cpu", "jit", "distributed", "torch", "profiler")
 
 

@@ -18,7 +18,7 @@ NUMBER = re.compile(r"[-+]?(?:\d+\.\d*|\.\d+|\d+)(?:[eE][-+]?\d+)?")
 
 
 def run(*command: object, where: Path) -> str:
-    """What a program prints. Fails with its traceback if it fails."""
+    """The output of a program. Fails with its traceback if it fails."""
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
     words = [sys.executable, *[str(word) for word in command]]
@@ -40,7 +40,7 @@ def needs(*names: str) -> None:
 
 
 def check_same(ours: str, theirs: str, tolerance: float = 2e-3) -> None:
-    """The same words in the same places, and numbers that agree."""
+    """The same words in the same positions, and numbers that agree."""
     found, expected = ours.splitlines(), theirs.splitlines()
     assert len(found) == len(expected), f"{ours}\n--- torch:\n{theirs}"
     for a, b in zip(found, expected):
@@ -131,7 +131,7 @@ def test_functions_with_gradients_of_their_own(tmp_path: Path) -> None:
 
 
 def test_the_programs_are_plain_programs() -> None:
-    """They import torch, and know nothing of this project."""
+    """They import torch, and do not depend on this project."""
     for path in PROGRAMS.glob("*.py"):
         text = path.read_text()
         assert "import torch" in text and "mini_dl" not in text

@@ -1,4 +1,4 @@
-"""What a program pickles under the proxy has torch's names, and goes to torch and back."""
+"""Pickles of a program under the proxy have torch's names, and can be exchanged with torch."""
 
 from __future__ import annotations
 

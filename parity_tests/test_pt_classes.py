@@ -1,4 +1,4 @@
-"""Tensors of other classes, named results and generators go both ways in .pt files."""
+"""Tensors of other classes, named results and generators are exchanged in both directions in .pt files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def classes_of(library):
     found = {"Slotted": Slotted, "Told": Told, "Weight": Weight}
     for name, kind in found.items():
         kind.__module__, kind.__qualname__ = __name__, f"{library.__name__}_{name}"
-        globals()[kind.__qualname__] = kind  # where its pickles look for it
+        globals()[kind.__qualname__] = kind  # where its pickles expect it
     return found
 
 

@@ -1,4 +1,4 @@
-"""Files of many kinds of objects work in both directions; damaged files are read alike or refused by both."""
+"""Files of many kinds of objects work in both directions; damaged files are read alike or rejected by both."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def tagged(m, tensor, **attributes):
 
 
 def trained(m, optimizer, **options):
-    """The state of an optimizer that has made two steps."""
+    """The state of an optimizer after two steps."""
     weight = m.nn.Parameter(m.ones(2, 2))
     made = getattr(m.optim, optimizer)([weight], **options)
     for _ in range(2):
@@ -271,7 +271,7 @@ STRICTER = (
     "not among those whose contents", "has wrong byte size", "does not fit its storage", "does not list those", "no quantized",
     "names of flags",
 )  # fmt: skip
-"""Damage that is refused here, and that torch ignores or reads as random contents."""
+"""Damage that is rejected here, but that torch ignores or reads as random contents."""
 
 
 def test_damaged_files_are_read_alike_or_refused_by_both():

@@ -1,4 +1,4 @@
-"""The settings of torch.serialization, and what calls of save and load take, under both libraries."""
+"""The settings of torch.serialization, and the arguments of save and load, under both libraries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whole modules, optimizers and schedules go both ways in .pt files, in both formats, under torch's names."""
+"""Whole modules, optimizers and schedules are exchanged in both directions in .pt files, in both formats, under torch's names."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_a_module_of_ones_own_with_functions_and_types_as_attributes(writer, rea
     monkeypatch.setitem(globals(), "Net", NETS[writer])
     file = io.BytesIO()
     writer.save(net := NETS[writer](), file, _use_new_zipfile_serialization=zipped)
-    monkeypatch.setitem(globals(), "Net", NETS[reader])  # what the name means to the reader
+    monkeypatch.setitem(globals(), "Net", NETS[reader])  # the reader's object for the name
     file.seek(0)
     back = reader.load(file, weights_only=False)
     x = np.linspace(-1, 1, 12, dtype=np.float32).reshape(1, 4, 3)

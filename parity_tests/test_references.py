@@ -1,6 +1,6 @@
 """A slice of torch's reference inputs, of each entry that has some: broadcasts, strides, extreme values beyond its samples.
 
-All of them: ``python -m parity_tests.sweep --reference --json report/references.json``; the report says when that ran last.
+All of them: ``python -m parity_tests.sweep --reference --json report/references.json``; the report shows when that last ran.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What of a type or shape torch's kernels refuse is refused here too, and what they take is taken."""
+"""Types and shapes that torch's kernels reject are rejected here too, and those they accept are accepted."""
 
 from __future__ import annotations
 

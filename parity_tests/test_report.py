@@ -1,4 +1,4 @@
-"""The report shows what the JSON says, and hangs together."""
+"""The report shows the contents of the JSON, and is consistent."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def test_the_command_writes_the_page_whole(tmp_path: Path, capsys: pytest.Captur
         report.main(["--json", str(tmp_path / "missing.json")])
 
 
-# ------------------------------------------------------------------------------------------------ what other commands leave
+# ------------------------------------------------------------------------------------------------ output of other commands
 
 SIDE = {"worst": 1.5, "counts": [4, 3, 2, 1, 0, 0, 0, 0]}
 MUTANT = {
@@ -155,7 +155,7 @@ MUTANT = {
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with what the suite and other commands write."""
+    """A folder with the output of the suite and other commands."""
     (tmp_path / "parity.json").write_text(json.dumps(REPORT))
     errors = {"float32": {"mini_dl": SIDE, "torch": SIDE, "ratio": 0.9}}
     (tmp_path / "accuracy.json").write_text(json.dumps({"when": "", "bounds": accuracy.BOUNDS, "ops": {"exp": errors}}))

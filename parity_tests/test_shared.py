@@ -28,7 +28,7 @@ NAMES = """
 
 @pytest.fixture
 def tiny_pieces(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
-    """Make three threads share everything; gives the number of pieces of each shared kernel."""
+    """Make three threads share everything; returns the number of pieces of each shared kernel."""
     before, shared = mini_dl.get_num_threads(), list[int]()
     monkeypatch.setattr(parallel, "ENOUGH", 1)
     for name in ("BLOCK", "LONGEST", "LONGEST_RUN"):

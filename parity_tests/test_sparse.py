@@ -407,7 +407,7 @@ def test_the_gradient_of_a_product_with_a_dense_tensor():
 
 
 def test_dense_operations_never_see_an_array():
-    """What is not known to take sparse tensors is refused, wherever the tensor stands."""
+    """Functions without support for sparse tensors raise an error, at any argument position."""
     s, d = coo(mini_dl), mini_dl.ones(2, 3)
     names = [name for name in dir(torch) if callable(getattr(mini_dl, name, None)) and not name.startswith(("_", "set_"))]
     from mini_dl.sparse.tensor import HANDLERS, SparseTensor

@@ -4,7 +4,7 @@ After each step both libraries must agree in values, gradients, flags, versions 
 ``STATE_PROGRAMS=20000 pytest parity_tests/test_state_machine.py`` runs that many new programs instead of the few that are always
 the same.
 
-Where torch's own answer is an accident (`docs/decisions.md`), a program ends: see `Machine.over` and what follows it.
+If torch's own result is accidental (`docs/decisions.md`), a program ends: see `Machine.over` and what follows it.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ FLAGS: dict[str, Callable[..., Any]] = {
 }
 MODES = ["", "", "", "", "", "no_grad", "no_grad", "enable_grad", "inference_mode"]
 ACCIDENTS = ("INTERNAL ASSERT", "single memory location")
-"""What torch says where its answer is an accident."""
+"""torch's messages if its result is accidental."""
 TWO_MISTAKES = ("base or another view of its base has been modified", "source and destination dtypes match")
 """What torch says first of a call whose index is out of range as well."""
 LIBRARIES = (torch, bridge.mini_dl)
@@ -187,7 +187,7 @@ def one_of(names: dict[str, Any]) -> Any:
 class Machine(RuleBasedStateMachine):
     over = False  # no further step: torch's own state is no longer defined
     after_inference = False  # torch's kernels decide about the versions of results of inference tensors, and which are views
-    without_engine = False  # a leaf changed its memory or shape under a graph that still knows the old one
+    without_engine = False  # a leaf changed its memory or shape under a graph that still references the old one
 
     @initialize(shape=st.sampled_from(SHAPES), other=st.sampled_from(SHAPES), grad=flags)
     def start(self, shape: Any, other: Any, grad: bool) -> None:
@@ -326,7 +326,7 @@ class Machine(RuleBasedStateMachine):
     def resize(self, number: int, mode: str) -> None:
         target = self.sides[0].pool[number % len(self.sides[0].pool)]
         self.without_engine |= mode == "inference_mode" and target.requires_grad
-        if 0 not in target.stride():  # elements that shared memory get memory of their own, with anything in it
+        if 0 not in target.stride():  # elements that shared memory get separate, uninitialized memory
             self.on(number, mode, lambda x: x.resize_(x.shape[::-1]), keep=False)
 
     @rule(number=numbers, other=numbers, mode=modes, data=flags)

@@ -1,4 +1,4 @@
-"""Other libraries under torch's table, and golden packs: what is wrong is found, what is right passes."""
+"""Other libraries under torch's table, and golden packs: wrong results are found, right ones pass."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from parity_tests import __main__ as command, golden, packing, targets
 
 
 def toy(fault: bool) -> dict[str, Any]:
-    """A table of functions of arrays, as one writes them for a first kernel; with a planted fault if wanted."""
+    """A table of functions of arrays, as one writes them for a first kernel; with an optional planted fault."""
 
     def gelu(x: Any, *, approximate: str = "none") -> Any:
         if approximate == "tanh" or fault:
@@ -70,7 +70,7 @@ def test_entries_that_a_target_lacks_are_not_computed() -> None:
 
 
 class Toy:
-    """A target of one's own: an autograd of one function."""
+    """A custom target: an autograd of one function."""
 
     name = "toy"
 

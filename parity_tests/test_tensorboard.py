@@ -1,4 +1,4 @@
-"""What a training tells TensorBoard: the records in the event files are torch's."""
+"""Logging a training run to TensorBoard: the records in the event files are torch's."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from parity_tests.twin import Draws
 
 
 def written(library: Any, folder: Path) -> dict[str, list[tuple[str, int, bytes]]]:
-    """What a program writes under a library: tag, step and content of each record, by folder."""
+    """The output of a program under a library: tag, step and content of each record, by folder."""
     SummaryWriter = importlib.import_module(f"{library.__name__}.utils.tensorboard").SummaryWriter
     rng = Draws(library)
     with SummaryWriter(log_dir=str(folder)) as writer:

@@ -1,7 +1,7 @@
-"""The plain definitions of `mini_dl.textbook` against mini_dl's fast operations and torch's: three answers to one question.
+"""The plain definitions of `mini_dl.textbook` against mini_dl's fast operations and torch's: three implementations of each.
 
 Where a definition differs from torch on purpose, the difference is the one that its docstring states. Random draws are compared
-by value: a stand-in for NumPy's Generator gives the textbook the numbers of torch's stream. The examples are derandomized.
+by value: a stand-in for NumPy's Generator passes the numbers of torch's stream to the textbook. The examples are derandomized.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def normal(*shape: int, seed: int = 0) -> Any:
 
 
 def tensor(library: Any, array: Any, grad: bool = False) -> Any:
-    copied = np.array(array)  # contiguous, and nobody else's
+    copied = np.array(array)  # contiguous, and not shared
     made = torch.from_numpy(copied) if library is torch else bridge.wrap(copied)
     return made.requires_grad_() if grad else made
 
@@ -83,7 +83,7 @@ def check(ours: Any, fast: Callable[..., Any], *given: Any, rtol: float = 1e-10,
 
 
 class TorchStream:
-    """In the place of a NumPy Generator: the numbers that torch's stream gives, a matrix drawn as its transpose if asked for."""
+    """In place of a NumPy Generator: the numbers that torch's stream gives, a matrix drawn as its transpose if asked for."""
 
     def __init__(self, seed: int, transposed: bool = False) -> None:
         self.generator, self.transposed = torch.Generator().manual_seed(seed), transposed
@@ -675,7 +675,7 @@ SMALL = 1e-7 / math.sqrt(0.001)  # the root of v is 1e-7 after one step of Adam
 
 
 def one_step(library: Any, make: Callable[..., Any], g: float) -> float:
-    """How far torch's optimizer goes from 0 against a gradient."""
+    """The step of torch's optimizer from 0 against a gradient."""
     leaf = tensor(library, np.zeros(1), grad=True)
     leaf.grad = tensor(library, np.array([g]))
     make(library.optim, [leaf]).step()
@@ -852,7 +852,7 @@ def test_the_random_walk_of_a_module_is_the_textbooks(
 )
 @examples(30)
 def test_the_unit_variances_of_a_module_are_the_textbooks(widths: Any, name: str, tolerance: float, seed: int) -> None:
-    """Not for square weights: there the textbook factors what is drawn for W, and the module what is drawn for its transpose."""
+    """Not for square weights: there the textbook factors the draws for W, and the module those for its transpose."""
     nn, x = mini_dl.nn, 3 * normal(20, widths[0], seed=seed)
     parts = [nn.Linear(a, b, bias=False) for a, b in itertools.pairwise(widths)]
     model = nn.Sequential(*[part for linear in parts for part in (linear, getattr(nn, name)())]).double()

@@ -1,4 +1,4 @@
-"""What programs pass to `grad` and `backward`, and what they read while gradients are off."""
+"""The arguments that programs pass to `grad` and `backward`, and attributes they read while gradients are off."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``to`` takes, of tensors, of modules and alone (``_parse_to``): one list of arguments for all three."""
+"""The arguments of ``to``, of tensors, of modules and alone (``_parse_to``): one list for all three."""
 
 from __future__ import annotations
 

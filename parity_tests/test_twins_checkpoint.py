@@ -1,4 +1,4 @@
-"""Checkpoints that fill in what the graph saved: as torch's, by value, also within each other and inside backward."""
+"""Checkpoints that recompute saved values: as torch's, by value, including nested ones and inside backward."""
 
 from __future__ import annotations
 

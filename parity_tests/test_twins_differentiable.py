@@ -70,7 +70,7 @@ SPOILED = {
     "RMSprop": ("centered",),
     "Rprop": (),
 }
-"""Where torch's next step changes in place what the gradient of the one before needs, and with which option (): always."""
+"""The options with which torch's next step overwrites values needed by the gradient of the previous one; (): always."""
 
 
 def spoiled(name: str, options: dict[str, Any]) -> bool:
@@ -305,7 +305,7 @@ def test_a_group_alone_does_not_make_the_step_recorded(torch, rng):
 @pytest.mark.parametrize("momentum", [0, 0.9])
 @twin
 def test_meta_learning_of_a_start_and_a_rate(torch, rng, momentum):
-    """An outer loop improves the start of an inner one of three steps, and its learning rate where there is no momentum: torch
+    """An outer loop improves the start of an inner one of three steps, and its learning rate if there is no momentum: torch
     overwrites the buffer that the gradient of the rate needs."""
     x, y = rng(8, 3, dtype="float64"), rng(8, 1, dtype="float64")
     weight, bias = rng(3, 1, dtype="float64", grad=True), rng(1, dtype="float64", grad=True)
@@ -331,7 +331,7 @@ def test_meta_learning_of_a_start_and_a_rate(torch, rng, momentum):
 
 
 def without_signature(said):
-    """The type and the words of an error, without the signature that we put below them."""
+    """The type and the message of an error, without the signature that we append."""
     kind, words = said
     return kind, words.partition("\n")[0]
 

@@ -109,7 +109,7 @@ def test_a_normalizing_flow(torch, rng):
     D, nn = torch.distributions, torch.nn
 
     class Coupling(D.Transform):
-        """The second half, scaled and shifted by what a network makes of the first."""
+        """The second half, scaled and shifted by the output of a network for the first."""
 
         domain = codomain = D.constraints.real_vector
         bijective = True
@@ -150,7 +150,7 @@ def test_a_normalizing_flow(torch, rng):
 
 
 def descend(optimizer, loss):
-    """One step down the loss, which is returned."""
+    """One step of gradient descent; returns the loss."""
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()

@@ -1,4 +1,4 @@
-"""Mistakes of the user, under both libraries: the same exception type."""
+"""User errors under both libraries: the same exception type."""
 
 from __future__ import annotations
 

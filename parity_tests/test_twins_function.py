@@ -1,4 +1,4 @@
-"""autograd.Function: what its backward may return, what it may write, and the node it leaves, under both libraries."""
+"""autograd.Function: the results and writes allowed in its backward, and the node it creates, under both libraries."""
 
 from __future__ import annotations
 
@@ -217,7 +217,7 @@ def test_mistakes_in_the_context(torch, rng):
     ]
 
 
-# ------------------------------------------------------------------------------------------------ written in place
+# ------------------------------------------------------------------------------------------------ in-place writes
 
 
 def doubling(torch, seen):
@@ -340,7 +340,7 @@ def test_a_view_of_an_ordinary_tensor_that_becomes_part_of_a_graph(torch, rng):
     return out is view, base.requires_grad, view.requires_grad, view._version, torch.autograd.grad(base.sum(), w)
 
 
-# ------------------------------------------------------------------------------------------------ what it returns
+# ------------------------------------------------------------------------------------------------ returned values
 
 
 RETURNS = {

@@ -1,4 +1,4 @@
-"""gradcheck and gradgradcheck find what they are meant to find, under both libraries."""
+"""gradcheck and gradgradcheck detect wrong gradients, under both libraries."""
 
 from __future__ import annotations
 

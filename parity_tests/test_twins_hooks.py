@@ -1,4 +1,4 @@
-"""Hooks of tensors, of leaves and of nodes, and what nodes show, under both libraries."""
+"""Hooks of tensors, of leaves and of nodes, and the attributes of nodes, under both libraries."""
 
 from __future__ import annotations
 

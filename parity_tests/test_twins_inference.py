@@ -1,4 +1,4 @@
-"""Inference mode: tensors made in it, views taken in it, and what both may do afterwards, under both libraries."""
+"""Inference mode: tensors and views created in it, and their later uses, under both libraries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Programs in which two features meet: autocast and `no_grad`, meta tensors and gradients, bfloat16 and other types."""
+"""Programs that combine two features: autocast and `no_grad`, meta tensors and gradients, bfloat16 and other types."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Modes: `TorchFunctionMode` answers for every public function, factories and properties too."""
+"""Modes: `TorchFunctionMode` overrides every public function, including factories and properties."""
 
 import pytest
 

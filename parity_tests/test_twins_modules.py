@@ -233,7 +233,7 @@ def test_extra_state(torch, rng):
     return list(state), other[0].count, message(lambda: plain.load_state_dict(state)), message(lambda: m.load_state_dict(missing))
 
 
-# ------------------------------------------------------------------------------------------------ hooks of the call
+# ------------------------------------------------------------------------------------------------ call hooks
 
 
 @twin

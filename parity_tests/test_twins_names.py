@@ -1,4 +1,4 @@
-"""Programs around the operations: comparing results, trees, operators of one's own, attention changed by functions, compilers."""
+"""Programs around the operations: comparing results, trees, custom operators, flex attention, compilers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nodes of the graph have torch's names, also where torch has one operation and mini_dl composes several."""
+"""Nodes of the graph have torch's names, even if torch has one operation and mini_dl composes several."""
 
 from __future__ import annotations
 
@@ -82,11 +82,11 @@ nn.Sequential(nn.Linear(4,4),nn.Tanh())(x) nn.MaxPool2d(2)(x[None,None]) nn.Upsa
 nn.PixelShuffle(2)(x[None].expand(4,4,4)) nn.GroupNorm(2,4)(x[None]) nn.PReLU()(x) nn.Hardtanh()(x) nn.Identity()(x*1)
 nn.Unfold(2)(x[None,None])
 """
-"""Those whose nodes also lead where torch's lead."""
+"""Those whose nodes also have torch's edges."""
 
 
 def split(text: str) -> list[str]:
-    """The expressions of a text: spaces inside of brackets do not part them."""
+    """The expressions of a text: spaces inside brackets do not separate them."""
     found, depth, current = [], 0, ""
     for letter in text.replace("\n", " "):
         depth += (letter in "([{") - (letter in ")]}")
@@ -99,7 +99,7 @@ def split(text: str) -> list[str]:
 
 
 def names(torch: Any, rng: Any) -> dict[str, Any]:
-    """What the expressions speak of."""
+    """The variables of the expressions."""
     x, y, v = (rng.tensor(rng.numbers.random(shape), "float32", grad=True) for shape in ((4, 4), (4, 4), (4,)))
     return {"torch": torch, "nn": torch.nn, "F": torch.nn.functional, "x": x, "y": y, "v": v, "z": torch.complex(x, y)}
 

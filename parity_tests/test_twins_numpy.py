@@ -51,7 +51,7 @@ FOREIGN = {
 
 
 def raised_or(action):
-    """What `action` returns, or the name of its exception; of NumPy's TypeErrors, that of their base."""
+    """The result of `action`, or the name of its exception; for NumPy's TypeErrors, that of their base."""
     try:
         return action()
     except TypeError:

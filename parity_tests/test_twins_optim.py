@@ -423,7 +423,7 @@ def test_rates_that_are_tensors_of_another_type(torch, rng, name, rate, dtype):
     for _ in range(3):
         gradients(rng, params)
         optimizer.step()
-    if dtype == "float16":  # of which nothing but the type is settled: both round after every operation, not after the same ones
+    if dtype == "float16":  # of which only the type is specified: both round after every operation, not after the same ones
         state = optimizer.state_dict()["state"]
         return [{key: (value.dtype, value.shape) for key, value in one.items()} for one in state.values()]
     return params, optimizer.state_dict()["state"]
@@ -527,7 +527,7 @@ def test_a_copy_goes_its_own_way(torch, rng, name):
 )
 def test_large_parameters(name, options, dtype, single, monkeypatch):
     """Tensors that BLAS updates in fewer passes while it uses one thread; NaN and inf end up where they do in torch."""
-    blas.functions()  # the first time it looks how many threads there are
+    blas.functions()  # the first call checks the number of threads
     monkeypatch.setattr(blas._State, "single", single)
     runs = []
     for library in (real, mini_dl):

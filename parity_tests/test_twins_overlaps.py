@@ -1,4 +1,4 @@
-"""Operands that lie in the memory that is written, in place and by ``out=``: which calls are refused, what the others write."""
+"""Operands that overlap with the written memory, in place and by ``out=``: rejected calls, and the results of the others."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def operands(torch, name, y):
 
 
 def seen(rng, layout, write):
-    """Whether a call is refused, and what is in the memory then."""
+    """Whether a call is rejected, and the contents of memory afterward."""
     memory = rng(8).abs()
     x, y = LAYOUTS[layout](memory)
     return raised(lambda: write(x, y)), memory

@@ -1,4 +1,4 @@
-"""The names of functions that ask their arguments, and other names that programs of several ages use."""
+"""The names of overridable functions, and other names that old and new programs use."""
 
 from __future__ import annotations
 

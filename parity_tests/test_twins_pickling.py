@@ -1,4 +1,4 @@
-"""Pickling and copying, under both libraries: what comes back, and what it shares with the original."""
+"""Pickling and copying, under both libraries: the results, and what they share with the original."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ each_way = pytest.mark.parametrize("way", list(WAYS))
 
 
 def attributes(tensor):
-    """What the user put into the ``__dict__`` of a tensor, as names and texts."""
+    """The user's attributes in the ``__dict__`` of a tensor, as names and strings."""
     internal = INTERNAL if isinstance(tensor, mini_dl.Tensor) else ()
     return sorted((name, repr(value)) for name, value in vars(tensor).items() if name not in internal)
 

@@ -1,4 +1,4 @@
-"""What tensors, sizes, types and modules print, under both libraries."""
+"""Printed tensors, sizes, types and modules, under both libraries."""
 
 from __future__ import annotations
 

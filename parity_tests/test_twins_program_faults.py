@@ -1,4 +1,4 @@
-"""What whole programs of others stumbled over: each body is the part of one where the libraries differed."""
+"""Differences found by third-party programs: each body is the part of one for which the libraries differed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hooks on what a graph keeps, hooks of leaves' nodes, gradient edges and hooks of several tensors, under both libraries."""
+"""Hooks on saved tensors, hooks of leaves' nodes, gradient edges and hooks of several tensors, under both libraries."""
 
 from __future__ import annotations
 

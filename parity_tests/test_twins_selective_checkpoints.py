@@ -1,4 +1,4 @@
-"""Checkpoints that keep the results of chosen operators, and operators as keys of such choices."""
+"""Checkpoints that save the results of selected operators, and operators as keys of such selections."""
 
 from __future__ import annotations
 

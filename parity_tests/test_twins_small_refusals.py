@@ -1,4 +1,4 @@
-"""Wrong settings and types that are refused at one boundary, and taken on its other side."""
+"""Settings and types that are rejected on one side of a boundary, and accepted on the other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sparse matrices of blocks, batches of matrices, products with other reductions, eigenpairs of what can be multiplied with."""
+"""Sparse matrices of blocks, batches of matrices, products with other reductions, eigenpairs of linear operators."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ways of writing that programs of the past, and of other libraries, still use."""
+"""Old spellings, and those of other libraries, that programs still use."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def test_types_of_tensors(torch, rng):
 
 @twin
 def test_storages(torch, rng):
-    warnings.simplefilter("ignore")  # torch warns at some calls only
+    warnings.simplefilter("ignore")  # torch warns only for some calls
     x = torch.arange(6.0).reshape(2, 3)
     s, part = x.storage(), x[1:].storage()
     s[1] = 7

@@ -205,7 +205,7 @@ def test_a_shape_changed_in_place(torch, rng, name, kind, recording):
     found = error, tuple(t.shape), flags(t, base)
     if not t.requires_grad or t.is_leaf:
         return found
-    # where the shape changed without recording, the operation that made the tensor gets a gradient that does not fit
+    # where the shape changed without recording, the operation that made the tensor gets a gradient that does not match
     return found, raised(lambda: (t * t).sum().backward()), leaf.grad
 
 
@@ -461,7 +461,7 @@ def test_inference_mode_and_the_state(torch, rng):
     )  # fmt: skip
 
 
-# ------------------------------------------------------------------------------------------------ choosing and writing by index
+# ------------------------------------------------------------------------------------------------ reading and writing by index
 
 
 @twin

@@ -151,7 +151,7 @@ def test_a_parameter_of_a_subclass_belongs_to_its_module(torch, rng):
 
 
 class Stranger:
-    """Looks like a tensor to functions, and reports what it was asked."""
+    """Overrides functions like a tensor, and reports the calls."""
 
     handled: ClassVar[dict] = {}
 

@@ -24,7 +24,7 @@ def network(torch, dtype):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(
     ("how", "use_buffers"),
-    [(how, flag) for how in AVERAGES for flag in (False, True) if not flag or how != "equal, lists"],  # which refuses integers
+    [(how, flag) for how in AVERAGES for flag in (False, True) if not flag or how != "equal, lists"],  # which rejects integers
 )
 @twin
 def test_averages_of_a_run(torch, rng, how, dtype, use_buffers):
@@ -80,5 +80,5 @@ def test_what_averaging_refuses(torch, rng):
 @twin
 def test_a_network_without_batch_norm_keeps_its_mode(torch, rng):
     model = torch.nn.Linear(2, 2).eval()
-    torch.optim.swa_utils.update_bn(iter(int, 1), model)  # an endless loader: it is not asked
+    torch.optim.swa_utils.update_bn(iter(int, 1), model)  # an endless loader: it is not used
     return model.training

@@ -74,7 +74,7 @@ def test_a_jacobian_in_chunks(torch, rng):
 
 @twin
 def test_a_physics_informed_loss_with_fourth_derivatives(torch, rng):
-    """The beam equation u'''' = q: the loss, and its gradient in the parameters."""
+    """The beam equation u'''' = q: the loss, and its gradient with respect to the parameters."""
     func = torch.func
     params, run = network(torch, rng, 1, 6, 6, 1)
     points = torch.linspace(0, 1, 5, dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""Trees of containers: what `utils._pytree` has besides flattening and mapping (see `test_twins_names`)."""
+"""Trees of containers: functions of `utils._pytree` besides flattening and mapping (see `test_twins_names`)."""
 
 import importlib
 from collections import OrderedDict, defaultdict, deque, namedtuple

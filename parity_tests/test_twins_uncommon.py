@@ -1,4 +1,4 @@
-"""Public names that torch's tables do not have, each called once under both libraries; and that no name is without any test."""
+"""Public names that torch's tables do not have, each called once under both libraries; and a check that every name has a test."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ IN_PLACE = (
 
 
 def others(name: str, other: Any) -> tuple[Any, ...]:
-    """What a method takes besides the tensor that it writes."""
+    """The arguments of a method besides the tensor that it writes."""
     if re.fullmatch(r"(subtract|multiply|divide|not_equal|less|less_equal|greater|greater_equal|arctan2)_", name):
         return (other,)
     if "dropout" in name:
@@ -149,11 +149,11 @@ def test_draws_without_a_choice(torch, rng):
 
 
 UNTESTED: set[str] = set()
-"""Public names that no table of torch's and no test mentions: as the list is, or shorter."""
+"""Public names that no table of torch's and no test mentions: those in the list, or fewer."""
 
 
 def in_tables() -> set[str]:
-    """What torch's table calls, under all its names; the sweep runs what is written in place as well."""
+    """The functions that torch's table calls, under all their names; the sweep runs the in-place variants as well."""
     found: set[str] = set()
     for info in op_db:
         variants = [info.op, info.method_variant, info.inplace_variant, info.operator_variant, info.inplace_operator_variant]

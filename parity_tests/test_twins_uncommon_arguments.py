@@ -1,4 +1,4 @@
-"""Arguments that are seldom given: other kinds of numbers, of types and of text, misused classes, blocks left by hand."""
+"""Rare arguments: other kinds of numbers, types and strings, misused classes, explicitly exited contexts."""
 
 from __future__ import annotations
 

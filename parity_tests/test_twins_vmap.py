@@ -11,7 +11,7 @@ from parity_tests.twin import message, outcome, twin
 
 
 def answer(action):
-    """What `action` gives, or the exception and its words; without warnings."""
+    """The result of `action`, or the exception and its message; without warnings."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:

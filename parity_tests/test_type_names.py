@@ -1,4 +1,4 @@
-"""What messages call a type: torch's own spellings, in which its kernels do not agree with each other."""
+"""The names of types in messages: torch's own spellings, which differ between its kernels."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from parity_tests.twin import either, raised
 STEP = 1 if os.environ.get("WRONG_CALLS") == "all" else 17
 LETTERS = ("[_a-b]*", "[c-e]*", "[f-k]*", "[l-m]*", "nn.functional.[a-l]*", "nn.functional.[m-z]*", "n[!n]*", "[o-s]*", "[t-z]*")
 KNOWN: dict[tuple[str, str], int] = {}
-"""The remaining differences among the calls made by default, of which there are none. Their number may only fall."""
+"""The remaining differences among the calls made by default, of which there are none. Their number may only decrease."""
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Twin programs: one body run once under torch and once under mini_dl; what it returns, prints, warns and raises is compared.
+"""Twin programs: one body run once under torch and once under mini_dl; its results, output, warnings and exceptions are compared.
 
     @twin
     def test_a_view_follows_its_base(torch, rng):
@@ -136,7 +136,7 @@ either = functools.partial(twin, raises=None)  # for some parameters it raises
 
 
 def raised(action: Callable[[], Any]) -> str:
-    """The name of the exception that `action` raises, or "nothing": so that one program shows several."""
+    """The name of the exception that `action` raises, or "nothing", so one program can show several."""
     try:
         action()
     except Exception as error:
@@ -145,7 +145,7 @@ def raised(action: Callable[[], Any]) -> str:
 
 
 def outcome(action: Callable[[], Any]) -> Any:
-    """What `action` returns, or the name of the exception it raises."""
+    """The result of `action`, or the name of the exception it raises."""
     try:
         return action()
     except Exception as error:
@@ -157,7 +157,7 @@ def canonical(error: BaseException) -> str:
 
 
 def message(action: Callable[[], Any]) -> Any:
-    """The name and words of the exception that `action` raises, or "nothing"."""
+    """The name and message of the exception that `action` raises, or "nothing"."""
     try:
         action()
     except Exception as error:

@@ -1,4 +1,4 @@
-"""Wrong calls, made from correct ones: each argument gets another type, shape, range or dtype; too few, too many, unknown.
+"""Wrong calls, made from correct ones: each argument gets a different type, shape, range or dtype; too few, too many, unknown.
 
     python -m parity_tests.wrong_calls [PATTERN ...] [--kind ops methods modules forwards optimizers] [-v]
 
@@ -33,7 +33,7 @@ ENDLESS = ("normal:number_mean", "nn.functional.local_response_norm", "nn.functi
 """Functions that take huge numbers literally in one library or the other."""
 FAR = 1000  # no dimension
 STACKS = ("nn.Transformer", "nn.TransformerEncoder", "nn.TransformerDecoder", "nn.RNN", "nn.GRU", "nn.LSTM")
-"""Modules that would copy their layers that many times without complaint."""
+"""Modules that would silently copy their layers that many times."""
 
 
 @dataclass
@@ -175,11 +175,11 @@ class Difference:
         return f"{self.call!r}\n    torch   {shown(self.theirs)}\n    mini_dl {shown(self.ours)}"
 
 
-# ------------------------------------------------------------------------------------------------ from right to wrong
+# ------------------------------------------------------------------------------------------------ wrong calls from right ones
 
 
 def replacements(value: Any) -> Iterator[tuple[str, Any]]:
-    """What might be given in place of `value` by mistake."""
+    """Values that might be passed instead of `value` by mistake."""
     if isinstance(value, torch.Tensor):
         plain = value.detach()
         yield from [("None", None), ("str", "a"), ("float", 1.5), ("list", [1.0, 2.0]), ("object", object)]
@@ -392,12 +392,12 @@ def difference(call: Call) -> Difference | None:
 
 
 def runs(call: Call) -> bool:
-    """Whether the call returns in both libraries within a short time."""
+    """Whether the call returns quickly in both libraries."""
     return repr(call) not in CRASHES and not (call.name.startswith(ENDLESS) and ("far" in call.wrong or "2**70" in call.wrong))
 
 
 def compared(calls: Iterator[Call]) -> tuple[int, int, list[Difference]]:
-    """How many calls were made, how many of them torch refuses, and the differences."""
+    """The number of calls, the number that torch rejects, and the differences."""
     number = refused = 0
     found = []
     for call in filter(runs, calls):

@@ -1,4 +1,4 @@
-"""Mixed precision: `autocast` chooses the type in which functions compute, `GradScaler` keeps small gradients from vanishing."""
+"""Mixed precision: `autocast` chooses the dtype in which functions compute, `GradScaler` keeps small gradients from vanishing."""
 
 from mini_dl.amp import for_cpu as for_cpu, for_cuda as for_cuda
 from mini_dl.amp.autocast_mode import (

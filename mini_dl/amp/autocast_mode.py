@@ -1,4 +1,4 @@
-"""``torch.autocast``: functions compute in a smaller type where that is safe, and in float32 where it is not."""
+"""``torch.autocast``: functions compute in a narrower dtype where that is safe, and in float32 elsewhere."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def is_autocast_cache_enabled() -> bool:
 
 
 def set_autocast_cache_enabled(enabled: bool) -> None:
-    """Keep the casts of parameters until the outermost block ends, or do not.
+    """Set whether the casts of parameters are kept until the outermost block ends.
 
     Raises: TypeError unless `enabled` is given.
 
@@ -104,7 +104,7 @@ def set_autocast_cache_enabled(enabled: bool) -> None:
 
 
 def clear_autocast_cache() -> None:
-    """Forget the casts of parameters.
+    """Clear the cached casts of parameters.
 
     Raises: TypeError for an argument.
 
@@ -114,7 +114,7 @@ def clear_autocast_cache() -> None:
 
 
 def autocast_increment_nesting() -> int:
-    """Count one more block; return the count.
+    """Increment the count of blocks; return it.
 
     Raises: TypeError for an argument.
 
@@ -126,7 +126,7 @@ def autocast_increment_nesting() -> int:
 
 
 def autocast_decrement_nesting() -> int:
-    """Count one block less; return the count. At 0, the casts of parameters are to be forgotten.
+    """Decrement the count of blocks; return it. At 0, the casts of parameters should be cleared.
 
     Raises: TypeError for an argument.
 
@@ -184,10 +184,10 @@ def autocast_decorator(autocast_instance: autocast, func: Callable[..., object])
 
 
 class autocast:
-    """A block, or a decorator, in which matrix products and convolutions compute in `dtype`, and functions for which that loses
-    too much in float32.
+    """A context manager or decorator in which matrix products and convolutions compute in `dtype`, and functions that would lose
+    too much precision in float32.
 
-    `dtype` is bfloat16 (the default on the CPU) or float16; for any other, and for a GPU, a warning says that it stays off.
+    `dtype` is bfloat16 (the default on the CPU) or float16; for any other dtype, and for a GPU, it warns and stays off.
     With `cache_enabled`, parameters are cast once for the outermost block.
 
     Raises: ValueError unless `device_type` is a str; RuntimeError for an unknown kind of device.
@@ -278,7 +278,7 @@ def _checked(device_type: object) -> None:
 def custom_fwd(fwd: Callable[..., object] | None = None, *, device_type: str, cast_inputs: DType | None = None) -> Any:
     """A decorator for ``forward`` of an ``autograd.Function``: it remembers whether autocast was on, for `custom_bwd`.
 
-    With `cast_inputs`, where autocast is on, floating point arguments are cast to that type and autocast is off within.
+    With `cast_inputs`, if autocast is on, floating point arguments are cast to that type and autocast is off within.
 
     Raises: ValueError unless `device_type` is a str.
 

@@ -1,7 +1,7 @@
 """How autocast works: while it is on, the functions below cast their arguments first.
 
-The state belongs to the thread. The functions know nothing of it until autocast is first turned on: then each is given code that
-looks at the state, and runs its own code (`prepare`). Until then autocast costs nothing.
+The state belongs to the thread. The functions are unaware of it until autocast is first turned on: then each is wrapped
+in code that checks the state (`prepare`). Until then autocast costs nothing.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ LOWER = {
     "scaled_dot_product_attention",
     "linalg": "multi_dot vecdot",
 }
-"""Functions computed in the type of autocast: torch's list for CPUs, and what torch puts together from them."""
+"""Functions computed in the dtype of autocast: torch's list for CPUs, and functions that torch composes from them."""
 SINGLE = {
     "torch": "cdist cholesky cholesky_inverse cholesky_solve geqrf grid_sampler grid_sampler_2d grid_sampler_3d inverse lu "
     "lu_solve nanquantile orgqr ormqr pinverse polar prod qr quantile stft svd trace triangular_solve view_as_complex",
@@ -44,16 +44,16 @@ SINGLE = {
 }
 """Functions computed in float32: torch's list for CPUs."""
 WIDEST = {"torch": "cat index_copy stack"}
-"""Functions whose arguments get the wider one of their types."""
+"""Functions whose arguments are promoted to the widest dtype."""
 
 
 class State(threading.local):
-    """What autocast does in this thread."""
+    """The autocast state of this thread."""
 
     def __init__(self) -> None:
-        self.on: dict[str, bool] = {}  # by the kind of device
+        self.on: dict[str, bool] = {}  # by kind of device
         self.dtypes: dict[str, _dtypes.dtype] = {}
-        self.here = False  # whether arguments are cast now: on for the CPU, and not within a function that is
+        self.here = False  # whether arguments are cast now: on for the CPU, and not inside a function that casts
         self.keeps, self.nesting = True, 0
         self.casts: dict[int, tuple[Any, Tensor]] = {}  # of parameters, by their id: a reference to each, and its cast
 
@@ -65,11 +65,11 @@ AVAILABLE = {
     "xpu": _dtypes.float16, "ipu": _dtypes.float16, "hpu": _dtypes.bfloat16, "xla": _dtypes.bfloat16,
     "mps": _dtypes.float16, "privateuseone": _dtypes.float16,
 }  # fmt: skip
-"""The kinds of devices that torch has autocast for, and its type for each. Here it computes nothing but on the CPU."""
+"""The kinds of devices that torch has autocast for, and the dtype for each. Here everything runs on the CPU."""
 
 
 def kind_of(device_type: str) -> str:
-    """The kind of device that a name says. RuntimeError for a name that torch does not know."""
+    """The kind of device with this name. RuntimeError for a name that torch does not know."""
     if not isinstance(device_type, str):
         raise TypeError(f"argument 'device_type' (position 1) must be str, not {type(device_type).__name__}")
     kind = device_type.partition(":")[0]
@@ -116,7 +116,7 @@ def cast(value: Any, target: _dtypes.dtype) -> Any:
     if not (parameter and state.keeps and target is dtype_for("cpu")):
         return value.to(target)
     known = state.casts.get(id(value))
-    # one made without a graph would be a constant
+    # a cast made without a graph would be a constant
     if known is not None and known[0]() is value and (known[1].requires_grad or not mode.enabled):
         return known[1]
     made = value.to(target)
@@ -133,12 +133,12 @@ def single(args: object, kwargs: object) -> _dtypes.dtype:
 
 
 def single_without_indices(args: Any, kwargs: Any) -> _dtypes.dtype | None:
-    """Of a maximum: torch lists the function that returns no indices."""
+    """For maximum pooling: torch lists the function that returns no indices."""
     return None if kwargs.get("return_indices") or args[6:7] == (True,) else _dtypes.float32
 
 
 def single_for_mode(args: Any, kwargs: Any) -> _dtypes.dtype | None:
-    """Of padding: torch lists reflection and replication, but for reflection in three dimensions."""
+    """For padding: torch lists reflection and replication, except reflection in three dimensions."""
     kind, pads = [*args[2:3], kwargs.get("mode", "constant")][0], [*args[1:2], kwargs.get("pad", ())][0]
     listed = kind == "replicate" or (kind == "reflect" and len(pads) < 6)
     return _dtypes.float32 if listed else None
@@ -175,7 +175,7 @@ def casting(function: Function, policy: Function) -> Function:
 
 
 def leaving_alone(function: Function) -> Function:
-    """`function`, which writes into a tensor, so that the type is fixed: autocast is off within it."""
+    """`function`, which writes into a tensor, so the dtype is fixed: autocast is off within it."""
     takes_out = not function.__name__.endswith("_")
 
     def call(args: tuple[object, ...], kwargs: dict[str, object]) -> Any:
@@ -198,7 +198,7 @@ def _looking(*args: object, _call: Any, **kwargs: object) -> Any:
 
 
 def replace(function: Any, make: Callable[[Function], Function]) -> None:
-    """Give `function` itself, wherever it is known, the code of ``make(function)``."""
+    """Give `function` itself, wherever it is referenced, the code of ``make(function)``."""
     own = types.FunctionType(
         function.__code__, function.__globals__, function.__name__, function.__defaults__, function.__closure__
     )
@@ -213,7 +213,7 @@ def replace(function: Any, make: Callable[[Function], Function]) -> None:
 
 
 def declared(where: str, name: str) -> Any:
-    """The function as it was declared, behind everything that publishing puts around it."""
+    """The function as declared, without the wrappers that publishing adds."""
     function = namespace(where)[name]
     while not (hasattr(function, "op") and function.op.call is function) and hasattr(function, "__wrapped__"):
         function = function.__wrapped__
@@ -221,7 +221,7 @@ def declared(where: str, name: str) -> Any:
 
 
 def writing_functions(where: str, name: str, function: Function) -> list[Any]:
-    """The functions that write the result of a listed one into a tensor: its published form with ``out=``, and that in place."""
+    """The variants of a listed function that write into a tensor: its published form with ``out=``, and the in-place form."""
     published, in_place = namespace(where)[name], vars(Tensor).get(name + "_")
     takes_out = published is not function and "out" in inspect.signature(published).parameters
     return [published] * takes_out + [in_place] * (in_place is not None)
@@ -232,7 +232,7 @@ _prepared: set[int] = set()
 
 
 def prepare() -> None:
-    """Let the functions of the lists look at the state, from the first time that autocast is on."""
+    """Make the listed functions check the state, once autocast is first turned on."""
     if _prepared:
         return
     with _lock:

@@ -28,7 +28,7 @@ class GradScaler(grad_scaler.GradScaler):
 
 
 def warn(name: str, newer: str, device: str) -> None:
-    """Say that an older name should not be used."""
+    """Warn that an older name is deprecated."""
     warnings.warn(
         f"`torch.{device}.amp.{name}(args...)` is deprecated. Please use `torch.amp.{newer}('{device}', args...)` instead.",
         FutureWarning,

@@ -33,9 +33,9 @@ def _fresh() -> dict[str, Any]:
 
 
 class GradScaler:
-    """Multiplies losses by a factor, and divides the gradients by it before a step, which is left out if they are not finite.
+    """Multiplies losses by a factor, and divides the gradients by it before a step, which is skipped if they are not finite.
 
-    The factor shrinks by `backoff_factor` where a step was left out, and grows by `growth_factor` after `growth_interval`
+    The factor shrinks by `backoff_factor` if a step was skipped, and grows by `growth_factor` after `growth_interval`
     steps in a row. With ``"cuda"``, the default, a warning says that it stays disabled, since there is no GPU.
 
     Raises: AssertionError unless ``growth_factor > 1`` and ``backoff_factor < 1``, and before the first `scale`.
@@ -83,7 +83,7 @@ class GradScaler:
         raise ValueError("outputs must be a Tensor or an iterable of Tensors")
 
     def unscale_(self, optimizer: object) -> None:
-        """Divide the gradients by the factor, as `step` does unless it was done before: to clip them, say."""
+        """Divide the gradients by the factor before `step` does so, for example to clip them."""
         if not self._enabled:
             return
         scale, _ = self._started("unscale_")
@@ -96,7 +96,7 @@ class GradScaler:
         found["stage"] = OptState.UNSCALED
 
     def _unscale_grads_(self, optimizer: Any, inv_scale: Tensor, allow_fp16: bool) -> dict[Any, Tensor]:
-        """Multiply the gradients by `inv_scale`; 1 by the device if one of them was not finite, else 0."""
+        """Multiply the gradients by `inv_scale`; return, by device, 1 if one of them was not finite, else 0."""
         grads = []
         for group in optimizer.param_groups:
             for param in group["params"]:
@@ -136,7 +136,7 @@ class GradScaler:
         return result
 
     def _let_it_scale(self, optimizer: Any, found: dict[str, Any], args: Any, kwargs: Any) -> Any:
-        """The step of an optimizer that divides by itself: it is given the scaler, or the factor and whether to do nothing."""
+        """The step of an optimizer that unscales by itself: it gets the scaler, or the factor and whether to skip the step."""
         if "grad_scaler" in inspect.signature(optimizer.step).parameters:
             warnings.warn(
                 "GradScaler is going to stop passing itself as a keyword argument to the passed optimizer. In the near future "
@@ -158,7 +158,7 @@ class GradScaler:
             del optimizer.grad_scale, optimizer.found_inf
 
     def update(self, new_scale: float | Tensor | None = None) -> None:
-        """Change the factor for the next iteration, by what happened in this one or to `new_scale`."""
+        """Update the factor for the next iteration from the outcome of this one, or set it to `new_scale`."""
         if not self._enabled:
             return
         scale, tracker = self._started("update")
@@ -213,19 +213,19 @@ class GradScaler:
         return self._init_scale if self._scale is None else float(self._scale.item())
 
     def get_growth_factor(self) -> float:
-        """What the factor is multiplied by to grow."""
+        """The multiplier by which the factor grows."""
         return self._growth_factor
 
     def set_growth_factor(self, new_factor: float) -> None:
-        """Set what the factor is multiplied by to grow."""
+        """Set the multiplier by which the factor grows."""
         self._growth_factor = new_factor
 
     def get_backoff_factor(self) -> float:
-        """What the factor is multiplied by to shrink."""
+        """The multiplier by which the factor shrinks."""
         return self._backoff_factor
 
     def set_backoff_factor(self, new_factor: float) -> None:
-        """Set what the factor is multiplied by to shrink."""
+        """Set the multiplier by which the factor shrinks."""
         self._backoff_factor = new_factor
 
     def get_growth_interval(self) -> int:
@@ -245,11 +245,11 @@ class GradScaler:
         return self._scale
 
     def is_enabled(self) -> bool:
-        """Whether anything is scaled."""
+        """Whether scaling is enabled."""
         return self._enabled
 
     def _check_inf_per_device(self, optimizer: object) -> dict[Any, Tensor]:
-        """Look at the gradients without changing them."""
+        """Check the gradients without changing them."""
         self._started("_check_inf_per_device")
         found = self._unscale_grads_(optimizer, wrap(np.ones((), np.float32)), allow_fp16=True)
         self._per_optimizer_states[id(optimizer)]["found_inf_per_device"] = found
@@ -274,7 +274,9 @@ class GradScaler:
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore what `state_dict` returned. RuntimeError for that of a disabled scaler, unless this one is."""
+        """Restore what `state_dict` returned. RuntimeError for the state of a disabled scaler, unless this one is disabled
+        too.
+        """
         if not self._enabled:
             return
         if not state_dict:

@@ -1,4 +1,4 @@
-"""Recording operations and running them backwards."""
+"""Recording operations and running the backward pass."""
 
 from typing import TYPE_CHECKING as _TYPE_CHECKING, Any as _Any
 
@@ -24,6 +24,6 @@ from mini_dl.autograd.mode import (
 from mini_dl.autograd.variable import Variable as Variable
 
 if _TYPE_CHECKING:
-    profiler: _Any  # made when it is first asked for
+    profiler: _Any  # created on first access
 
 list_names(globals(), "functional", "graph", "history", "variable")

@@ -23,7 +23,7 @@ anomaly = _Anomaly()
 
 
 class set_detect_anomaly(Block):
-    """Check each gradient for NaN during backward, from now on and until the block ends, in all threads.
+    """Check each gradient for NaN during backward, in all threads, until the block ends.
 
     Raises: RuntimeError, in a backward that meets NaN, with the name of the node that made it.
 

@@ -1,4 +1,4 @@
-"""What users call to run the graph backwards: `backward` and `grad`."""
+"""The user functions for the backward pass: `backward` and `grad`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _starting_gradients(outputs: Sequence[Tensor], gradients: Sequence[Any]) -> 
     started: list[Tensor] = []
     for i, (out, grad) in enumerate(zip(outputs, gradients)):
         if isinstance(out, GradientEdge):
-            out = wrap(np.broadcast_to(np.empty((), aim_of(aim(out))[1]), aim_of(aim(out))[0]))  # what the gradient must fit
+            out = wrap(np.broadcast_to(np.empty((), aim_of(aim(out))[1]), aim_of(aim(out))[0]))  # what the gradient must match
         elif not isinstance(out, Tensor):
             raise TypeError(f"element {i} of tensors is {type_name(out)}, not a Tensor")
         elif grad_fn_and_number(edge_of(out))[0] is None:
@@ -33,7 +33,7 @@ def _starting_gradients(outputs: Sequence[Tensor], gradients: Sequence[Any]) -> 
                 raise RuntimeError("grad can be implicitly created only for scalar outputs")
             if out._array.dtype.kind == "c":
                 raise RuntimeError(f"grad can be implicitly created only for real scalar outputs but got {out.dtype}")
-            grad = wrap(np.ones_like(out._array))  # without values if `out` is
+            grad = wrap(np.ones_like(out._array))  # on meta if `out` is
         else:
             check_gradient(i, out, grad)
         started.append(grad)
@@ -41,7 +41,7 @@ def _starting_gradients(outputs: Sequence[Tensor], gradients: Sequence[Any]) -> 
 
 
 def check_gradient(i: int, out: Tensor, grad: object) -> None:
-    """RuntimeError if `grad` does not fit output number `i`; TypeError unless it is a tensor."""
+    """RuntimeError if `grad` does not match output number `i`; TypeError unless it is a tensor."""
     if not isinstance(grad, Tensor):
         raise TypeError(f"gradients can be either Tensors or None, but got {type(grad).__name__}")
     if grad._array.shape != out._array.shape:
@@ -56,7 +56,7 @@ def check_gradient(i: int, out: Tensor, grad: object) -> None:
 
 
 def _as_tuple(value: Any) -> tuple[Any, ...]:
-    """The tensors of any iterable, or the one that is given."""
+    """The tensors of any iterable, or the given tensor."""
     single = isinstance(value, (Tensor, GradientEdge)) or not isinstance(value, Iterable)
     return (value,) if single else tuple(value)
 
@@ -147,7 +147,7 @@ def grad(
 ) -> tuple[Tensor, ...]:
     """The gradients of outputs with respect to `inputs`: ``out[j] = sum(grad_outputs[k] * diff(outputs[k], inputs[j]), k)``
 
-    ``.grad`` stays as it is. `only_inputs` is accepted, and has no effect.
+    ``.grad`` is unchanged. `only_inputs` is accepted without effect.
 
     Shapes: each gradient has the shape of its input; each of `grad_outputs` that of its output.
     Raises: RuntimeError if one of `inputs` was not used and `allow_unused` is not set, and as `backward`.

@@ -1,8 +1,8 @@
-"""How a primitive is called on a batch: the level of `vmap`, and the rules of its calls.
+"""Calling primitives on a batch: the level of `vmap`, and its batching rules.
 
-A tensor at this level stands for an arbitrary element of its physical tensor, whose first dimension is the batch; its own
-array is `Unseen`. A rule gets a `Call` with the physical arguments, and makes the physical result, with the batch in front, by
-calls that are recorded like any others, on the level below.
+A tensor at this level represents an arbitrary element of its physical tensor, whose first dimension is the batch; its own
+array is `Unseen`. A rule gets a `Call` with the physical arguments, and computes the physical result, with the batch in front,
+by calls on the level below, which are recorded as usual.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Call:
         return int(self.args[i]._array.ndim) - bool(self.batched[i])
 
     def front(self, i: int) -> Any:
-        """Argument `i` with the batch in front, the same for all elements if it has none. What is not a tensor is unchanged."""
+        """Argument `i` with the batch in front, the same for all elements if it has none. Non-tensors are unchanged."""
         return fronted(self.args[i], self.batched[i], self.size)
 
     def of(self, name: str) -> Any:
@@ -59,7 +59,7 @@ def fronted(value: Any, batched: object, size: int) -> Any:
 
 
 class Same(NamedTuple):
-    """A result of a rule that is the same for all elements, without the batch."""
+    """A result of a rule that is the same for all elements, without the batch dimension."""
 
     value: Any
 
@@ -67,7 +67,7 @@ class Same(NamedTuple):
 Rule = Callable[[Call], Any]
 ELEMENTWISE, LOOP = "elementwise", "loop"
 RULES: dict[Any, Rule] = {}
-"""The rule of each primitive; those shared by `unary` and `binary` ones, and by those without a rule. The ops fill it in."""
+"""The rule of each primitive; those shared by `unary` and `binary` ones, and by those without a rule. Set by the ops."""
 
 
 def rule_for(*calls: Any) -> Callable[[Rule], Rule]:
@@ -135,7 +135,7 @@ class Batched(Level):
         return apply_on_batch(self, function, args)
 
     def _has(self, value: object) -> Any:
-        """Whether an argument is a tensor of this level; a list, of those in it, if any of them is."""
+        """Whether an argument is a tensor of this level; for a list, the results for its elements, if any of them is."""
         if isinstance(value, Tensor):
             return value._level is self
         if value.__class__ is list or value.__class__ is tuple:

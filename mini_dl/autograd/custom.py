@@ -19,14 +19,14 @@ TWO_RETURNS = (
 
 
 class VmapInfo(NamedTuple):
-    """What the `vmap` of a custom function is told."""
+    """The information passed to the `vmap` of a custom function."""
 
     batch_size: int
     randomness: str
 
 
 def apply_on_batch(level: Any, function: Any, args: tuple[object, ...]) -> Any:
-    """What a call of a custom function gives for a batch."""
+    """The result of a call of a custom function on a batch."""
     own = function.vmap is not Function.vmap
     if function.generate_vmap_rule and own:
         raise RuntimeError(
@@ -57,7 +57,7 @@ def apply_on_batch(level: Any, function: Any, args: tuple[object, ...]) -> Any:
 
 
 def _returned(level: Any, found: object, dims: Any, values: Sequence[object], args: Sequence[object]) -> Any:
-    """The outputs of the user's `vmap` as tensors of the level; an input that comes back is that input."""
+    """The outputs of the user's `vmap` as tensors of the level; an input returned as output is that input."""
     if isinstance(found, (tuple, list)):
         each = dims if isinstance(dims, (tuple, list)) else [dims] * len(found)
         return type(found)([_returned(level, one, dim, values, args) for one, dim in zip(found, each)])
@@ -83,7 +83,7 @@ def inside(level: Any, values: Sequence[object], batched: Sequence[bool]) -> lis
 
 
 class _Seen:
-    """The context of the user's methods: tensors are saved without the level, and seen within it."""
+    """The context of the user's methods: tensors are saved without the level, and restored within it."""
 
     def __init__(self, ctx: object, level: object, batched: list[bool]) -> None:
         self.__dict__.update(ctx=ctx, level=level, batched=batched)
@@ -111,7 +111,7 @@ class _Seen:
 
 
 class _Generated:
-    """A custom function of the physical tensors, made of one of single elements."""
+    """A custom function of physical tensors, made from one of single elements."""
 
     def __init__(self, single: Any, batched: list[bool], level: Any) -> None:
         self.single, self.batched = single, batched
@@ -158,7 +158,7 @@ class _Generated:
         )
 
     def _of_input(self, level: object, grad: object, has: bool) -> Any:
-        """A gradient for a physical input: with its batch, or added up."""
+        """A gradient for a physical input: with its batch, or summed."""
         value, batched = outside(level, grad)
         if not isinstance(value, Tensor) or batched is has:
             return value

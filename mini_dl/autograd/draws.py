@@ -1,6 +1,6 @@
-"""Random draws within `vmap`, and tensors made like one of a batch.
+"""Random draws within `vmap`, and tensors created like a batched one.
 
-With randomness "different" a draw is made for the whole batch at once, with the batch in front; with "same" it is made once.
+With randomness "different", a draw is made for the whole batch, with the batch in front; with "same" it is made once.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ DIFFERENT_IN_ONE = (
 
 
 def any_batches() -> bool:
-    """Whether a `vmap` is at work here."""
+    """Whether a `vmap` is active here."""
     return at_work.anywhere > 0 and any([isinstance(level, Batched) for level in mode.stack])
 
 
 def batches() -> list[Batched]:
-    """The levels of `vmap` at work, the outermost first. RuntimeError if one of them refuses random draws."""
+    """The active levels of `vmap`, the outermost first. RuntimeError if one of them forbids random draws."""
     levels = [level for level in mode.stack if isinstance(level, Batched)]
     if any([level.randomness == "error" for level in levels]):
         raise RuntimeError(NO_DRAWS)
@@ -55,8 +55,8 @@ def wrapped(tensor: Tensor, levels: Sequence[Batched]) -> Tensor:
 
 
 def drawn_from(draw: Callable[..., Tensor], tensors: Sequence[Any], like: bool = False) -> Tensor:
-    """``draw(*tensors)`` of the physical tensors. RuntimeError for the same draw from parameters that differ, unless it is only
-    `like` a tensor."""
+    """``draw(*tensors)`` of the physical tensors. RuntimeError for the same draw from different parameters, unless it is
+    only `like` a tensor."""
     levels: list[Batched] = []
     given = list(tensors)
     refused = {level: level.randomness == "error" for level in mode.stack if isinstance(level, Batched)}
@@ -78,7 +78,7 @@ def drawn_from(draw: Callable[..., Tensor], tensors: Sequence[Any], like: bool =
 
 
 def _in_front(tensors: list[Any], has: list[bool], level: Batched) -> list[Any]:
-    """The physical tensors, with the batch in front and ranks that agree; of a draw that is the same, of one element."""
+    """The physical tensors, with the batch in front and matching ranks; for a shared draw, those of one element."""
     if level.randomness == "same":
         return [t._value.select(0, 0) if own else t for t, own in zip(tensors, has)]
     rank = max([t._array.ndim for t in tensors if isinstance(t, Tensor)])
@@ -95,7 +95,7 @@ def _in_front(tensors: list[Any], has: list[bool], level: Batched) -> list[Any]:
 
 
 def drawn_into(target: Tensor, draw: Callable[[Tensor], object]) -> None:
-    """``draw(tensor)`` into the physical memory of `target`; what is the same for a batch is drawn once, and copied."""
+    """``draw(tensor)`` into the physical memory of `target`; a draw that is the same for a batch is made once, and copied."""
     if not mode.stack:
         draw(target)
         return
@@ -130,7 +130,7 @@ def in_batches(input: Tensor, make: Callable[[Tensor, tuple[int, ...]], Tensor],
 
 
 def resized_in_batch(tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """A tensor of the level of a batch after each element took another shape."""
+    """A tensor of the level of a batch after each element was resized."""
     level, value = tensor._level, tensor._value
     if not isinstance(level, Batched) or value is None:
         raise RuntimeError("cannot resize variables that require grad")

@@ -1,7 +1,7 @@
 """Functions that read values, within `vmap`: called for the elements of the batch one by one.
 
-`taken` takes an element out of a batch, and `gathered` makes a batch of elements; each is the gradient of the other. Both pass
-through the levels of other transforms that lie above, which record them: so what is called in a loop is differentiated.
+`taken` extracts an element from a batch, and `gathered` builds a batch from elements; each is the gradient of the other.
+Both pass through the levels of other transforms above, which record them, so calls in a loop are differentiated.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from mini_dl.tensor import Tensor, wrap
 
 
 class _Setting:
-    """What the ops provide, `stack` and `cat`, and whether a loop warns that it is slow."""
+    """Functions set by the ops, `stack` and `cat`, and whether a loop warns that it is slow."""
 
     stack: Callable[[Sequence[Tensor]], Tensor]
     cat: Callable[[Sequence[Tensor]], Tensor]
@@ -35,7 +35,7 @@ setting = _Setting()
 
 
 def warn_of_loop(name: str) -> None:
-    """Say, in torch's words, that an op has no rule for batches."""
+    """Warn, in torch's words, that an op has no batching rule."""
     if setting.warns:
         warnings.warn(
             f"There is a performance drop because we have not yet implemented the batching rule for aten::{name.strip('_')}. "
@@ -50,7 +50,7 @@ def warn_of_loop(name: str) -> None:
 
 
 def taken(input: Any, level: Batched, number: int) -> Any:
-    """Element `number` of the batch of `level` that a tensor stands for; the tensor itself where it is the same for all."""
+    """Element `number` of the batch of `level` that a tensor represents; the tensor itself if it is the same for all."""
     above = _above(level, (input,))
     if above is not None:
         return above.run(TAKEN, (input, level, number))
@@ -61,7 +61,7 @@ def taken(input: Any, level: Batched, number: int) -> Any:
 
 
 def gathered(tensors: list[Tensor], level: Batched) -> Any:
-    """The tensor that stands for these elements of the batch of `level`."""
+    """The tensor that represents these elements of the batch of `level`."""
     above = _above(level, tensors)
     if above is not None:
         return above.run(GATHERED, (tensors, level))
@@ -71,7 +71,7 @@ def gathered(tensors: list[Tensor], level: Batched) -> Any:
 
 
 def _above(level: Batched, tensors: Sequence[Any]) -> Any:
-    """The innermost level of the tensors, if it lies above `level`."""
+    """The innermost level of the tensors, if it is above `level`."""
     found = seen_in(tensors, mode.stack)[0]
     return found if found is not None and found.at > level.at else None
 
@@ -125,9 +125,9 @@ def batch_of(values: Any) -> Batched:
 
 
 def one_by_one(function: Function, args: object, kwargs: dict[str, object]) -> Any:
-    """What `function` gives for each element of the innermost batch, as a batch."""
+    """The results of `function` for each element of the innermost batch, as a batch."""
     level = batch_of(_leaves((args, kwargs)))
-    if not function.__name__.startswith("_"):  # of the functions that users know
+    if not function.__name__.startswith("_"):  # a public function
         warn_of_loop(function.__name__)
     if not level.size:
         raise RuntimeError(f"vmap: {function.__name__} is called for each element of a batch, and this one has none")

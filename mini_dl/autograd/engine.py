@@ -1,8 +1,8 @@
-"""Running the graph backwards: newest node first.
+"""The backward pass: newest node first.
 
-Whatever consumed a node was recorded after it, so its gradient is complete when its turn comes: no graph search, no recursion.
-Leaves wait until all nodes have run, but for those with a hook that runs once ``.grad`` is written: they are finished after the
-last node that uses them, so that such a hook may work, and gradients may be sent to other processes, while the rest runs.
+All consumers of a node were recorded after it, so its gradient is complete when its turn comes: no graph search, no recursion.
+Leaves wait until all nodes have run, except those with a hook that runs once ``.grad`` is written: they are finished after the
+last node that uses them, so such a hook can run, and gradients can be sent to other processes, during the backward pass.
 """
 
 from __future__ import annotations
@@ -41,15 +41,15 @@ def run_backward(
     create_graph: bool,
     accumulate: bool,
 ) -> list[Tensor | None]:
-    """Send `gradients` back from `tensors`. With `accumulate`, into ``.grad`` of the leaves reached (of `inputs` only, where
-    given); without, return the gradient that reaches each of `inputs`, None where none does."""
+    """Send `gradients` back from `tensors`. With `accumulate`, add them to ``.grad`` of the leaves reached (only of
+    `inputs`, if given); without, return the gradient that reaches each of `inputs`, or None."""
     run = Run(tensors, inputs)
     before, outer = mode.enabled, mode.run_under_way
     try:
         mode.enabled, mode.run_under_way = create_graph and not (inference.anywhere and inference.here), run
         for root, gradient in zip(run.roots, gradients):
             run.send(root, gradient)
-        if len(tensors) == 1 and not run.pending:  # nothing asked for lies behind it: torch runs the hooks of a single root
+        if len(tensors) == 1 and not run.pending:  # nothing requested is behind it: torch runs the hooks of a single root
             run_hooks_of_root(run.roots[0], gradients[0])
         gradients, gradient = (), None  # type: ignore[assignment]  # what nobody else holds may be given away
         run_nodes(run, retain_graph, create_graph, accumulate)
@@ -62,7 +62,7 @@ def run_backward(
 
 
 class Run:
-    """What is under way in one run: the gradients that wait, and for what."""
+    """The state of one run: the pending gradients, by target."""
 
     __slots__ = (
         "__weakref__", "callbacks", "everything", "last_users", "leaf_positions", "leaves", "needed", "owned", "pending", "queue",
@@ -73,14 +73,14 @@ class Run:
         self.roots = [aim(tensor) for tensor in tensors]
         self.pending: dict[Any, Any] = {}  # node -> gradient (of several outputs: list), leaf -> gradient
         self.leaves: list[Tensor] = []
-        self.owned: set[Any] = set()  # places in `pending` whose gradient was summed here: nobody else sees it before its turn
+        self.owned: set[Any] = set()  # targets in `pending` whose gradient was summed here: nobody else sees it before its turn
         self.queue: list[tuple[int, Node]] = []
         self.wanted: dict[Any, Any] = {}  # node -> {output number: positions in inputs}
         self.results: list[Tensor | None] = [None] * len(inputs or ())
         self.leaf_positions: dict[int, list[int]] = {}
         self.everything = inputs is None
         self.needed: set[Node] = set()
-        self.callbacks: list[Callable[[], object]] = []  # what is called when the run is over
+        self.callbacks: list[Callable[[], object]] = []  # callbacks for the end of the run
         self.last_users = last_users(self.roots) if Hooks.of_leaves else {}
         if inputs is not None:
             for position, tensor in enumerate(inputs):
@@ -93,12 +93,12 @@ class Run:
             self.needed = nodes_towards(self.roots, self.wanted, self.leaf_positions)
 
     def send(self, edge: Any, grad: Any, source: Node | None = None) -> None:
-        """Add `grad`, which `source` sends, to what waits at `edge`, if anything wanted lies there."""
+        """Add `grad`, sent by `source`, to the pending gradient at `edge`, if it is needed."""
         pending = self.pending
         if grad.__class__ is not Tensor and grad._sparse:
             self.send_sparse(edge, grad)
             return
-        if type(edge) is Node or isinstance(edge, Node):  # shown nodes have classes of their own
+        if type(edge) is Node or isinstance(edge, Node):  # nodes that were inspected have their own classes
             if not self.everything and edge not in self.needed:
                 return
             array = grad._array
@@ -121,7 +121,7 @@ class Run:
             if edge._former is not None:
                 shape, dtype = known_as(edge, source)
                 if not self.everything and dtype != array.dtype:
-                    return  # asking for a leaf of another type finds nothing in an older graph
+                    return  # a leaf of another type is not found in an older graph
                 grad = fitted(grad, shape, dtype)
             elif grad._array.shape != array.shape or grad._array.dtype is not array.dtype:
                 grad = fitted(grad, array.shape, array.dtype)
@@ -139,7 +139,7 @@ class Run:
         slots[number] = grad if slots[number] is None else total(slots[number], grad, self.owned, (edge, number))
 
     def send_sparse(self, edge: object, grad: Any) -> None:
-        """A leaf gets the sparse tensor; any other place its dense form."""
+        """A leaf gets the sparse tensor; any other target its dense form."""
         if not isinstance(edge, Tensor):
             self.send(edge, grad.to_dense())
         elif self.everything or id(edge) in self.leaf_positions:
@@ -150,7 +150,7 @@ class Run:
                 self.leaves.append(edge)
 
     def send_list(self, edges: Sequence[Any], grads: Sequence[object], source: Node) -> None:
-        """As `send`, to the tensors of one argument that is a list."""
+        """As `send`, for the tensors of a list argument."""
         for edge, grad in zip(edges, grads):
             if edge is not None and grad is not None:
                 self.send(edge, grad, source)
@@ -158,7 +158,7 @@ class Run:
                 self.send_nothing(edge)
 
     def send_nothing(self, edge: Any) -> None:
-        """Tell what is behind `edge` that no gradient comes: its hooks and the user's own operations still run."""
+        """Notify `edge` that no gradient comes: its hooks and the user's own operations still run."""
         for one in edge if type(edge) is list else (edge,):
             target = one[0] if type(one) is tuple else one
             if target is None or target in self.pending:
@@ -173,7 +173,7 @@ class Run:
                 self.leaves.append(target)
 
     def reaches(self, edge: object) -> bool:
-        """Whether a gradient, or the news that there is none, comes to `edge` in this run."""
+        """Whether a gradient, or notice that there is none, reaches `edge` in this run."""
         target = edge[0] if type(edge) is tuple else edge
         if self.everything:
             nodes, leaves = nodes_behind(self.roots)
@@ -181,21 +181,21 @@ class Run:
         return target in self.needed or id(target) in self.leaf_positions
 
     def note_results(self, node: Node, grad: Any) -> None:
-        """Keep what reaches a node that is asked for."""
+        """Keep the gradient of a requested node."""
         for number, positions in self.wanted[node].items():
             for position in positions:
                 self.results[position] = grad[number] if node.several_ else grad
 
 
 def queue_callback(callback: Callable[[], object]) -> None:
-    """Call `callback` when the run under way is over. RuntimeError outside of a run."""
+    """Call `callback` at the end of the current run. RuntimeError outside of a run."""
     if mode.run_under_way is None:
         raise RuntimeError("Final callbacks can only be installed during backward pass.")
     mode.run_under_way.callbacks.append(callback)
 
 
 def run_nodes(run: Run, retain_graph: bool, create_graph: bool, accumulate: bool) -> None:
-    """Take the nodes that wait, newest first, and send on what their formulas make of the gradient that came."""
+    """Process pending nodes, newest first, and send the gradients that their formulas compute."""
     pending, queue, owned, wanted, everything = run.pending, run.queue, run.owned, run.wanted, run.everything
     send, send_nothing, last_users = run.send, run.send_nothing, run.last_users
     watching = anomaly.setting.on and anomaly.setting.check_nan
@@ -249,7 +249,7 @@ def run_nodes(run: Run, retain_graph: bool, create_graph: bool, accumulate: bool
 
 
 def finish_leaves(run: Run, leaves: Sequence[Tensor], create_graph: bool, accumulate: bool) -> None:
-    """Give `leaves` their gradients, once these are complete; those that have them by now are passed over."""
+    """Set the gradients of `leaves`, once these are complete; finished leaves are skipped."""
     for leaf in leaves:
         if leaf not in run.pending:
             continue
@@ -268,7 +268,7 @@ def finish_leaves(run: Run, leaves: Sequence[Tensor], create_graph: bool, accumu
                 box = [grad]
                 del grad
                 add_to_grad(leaf, box, create_graph)
-            if leaf._hooks is not None:  # also where the leaf no longer wants its gradient
+            if leaf._hooks is not None:  # even if the leaf no longer requires grad
                 run_post_accumulate_hooks(leaf)
             if own is not None:
                 for hook in list(own.after.values()):
@@ -277,7 +277,7 @@ def finish_leaves(run: Run, leaves: Sequence[Tensor], create_graph: bool, accumu
 
 
 def last_users(roots: Sequence[Any]) -> dict[Node, list[Tensor]]:
-    """The leaves with hooks that run once ``.grad`` is written, under the node behind `roots` that uses them last: the oldest."""
+    """The leaves with hooks that run once ``.grad`` is written, by the node behind `roots` that uses them last: the oldest."""
     oldest: dict[Tensor, Node] = {}
     for node in nodes_behind(roots)[0]:
         for edge in edges_in_order(node):
@@ -309,7 +309,7 @@ def nodes_behind(roots: Sequence[Any]) -> tuple[set[Node], set[int]]:
 
 
 def nodes_towards(roots: Sequence[object], wanted: dict[object, object], leaves: dict[int, list[int]]) -> set[Node]:
-    """The nodes through which gradients reach what is wanted. Edges lead from newer to older: one pass by age settles it."""
+    """The nodes through which gradients reach the targets. Edges lead from newer to older: one pass by age suffices."""
     needed: set[Node] = set()
     for node in sorted(nodes_behind(roots)[0], key=lambda n: -n.seq_):
         if node in wanted or leads_on(node, needed, leaves):
@@ -357,7 +357,7 @@ def fitted(grad: Tensor, shape: tuple[int, ...], dtype: Any) -> Tensor:
 
 
 def all_none(grads: Sequence[Any] | None) -> bool:
-    """Whether no gradient came: to a node of one output, or to any of several."""
+    """Whether no gradient arrived: at a node of one output, or at any of several."""
     return grads is None or all([grad is None for grad in grads])
 
 
@@ -377,14 +377,14 @@ def total(first: Tensor | None, second: Tensor, owned: set[object], place: objec
     array = mode.run(np.add, first._array, second._array)
     owned.add(place)
     out = wrap(array)
-    # torch adds to the first in place, where nobody else holds it and its elements do not share memory
+    # torch adds to the first in place, if nobody else holds it and its elements do not share memory
     own = first is not second and first._base is None and (0 not in first._array.strides or first._array.size < 2)
     out._counter = [version_of(first)[0] + 1 if own else 0]
     return out
 
 
 def accumulates(leaf: Tensor) -> bool:
-    """Whether a tensor that was a leaf still wants its gradient. RuntimeError if it has a history by now."""
+    """Whether a former leaf still requires its gradient. RuntimeError if it has a history by now."""
     edge = edge_of(leaf)
     if edge is not None and edge is not leaf and grad_fn_and_number(edge)[0] is not None:
         raise RuntimeError("leaf variable has been moved into the graph interior")
@@ -392,7 +392,9 @@ def accumulates(leaf: Tensor) -> bool:
 
 
 def add_to_grad(leaf: Tensor, box: list[Tensor], create_graph: bool) -> None:
-    """``leaf.grad += box.pop()``. The first gradient becomes ``.grad`` as it is, if nobody else can see it or its memory."""
+    """``leaf.grad += box.pop()``. The first gradient becomes ``.grad`` without a copy, if nobody else can see it or its
+    memory.
+    """
     held = leaf._grad
     if leaf._former is not None and box[0]._array.shape != leaf._array.shape:
         fit_to_former(leaf, box)
@@ -425,18 +427,18 @@ def fit_to_former(leaf: Tensor, box: list[Tensor]) -> None:
 
 
 def _counted(made: Tensor, writes: int) -> Tensor:
-    """`made`, with a number of writes: torch counts those by which it copies into memory laid out like that of a dense leaf."""
+    """`made`, with a version: torch counts copies into memory with the layout of a dense leaf."""
     made._counter = [int(writes)]
     return made
 
 
 def _add_sparse(leaf: Tensor, grad: Tensor, create_graph: bool) -> None:
-    """`add_to_grad`, where what is there or what comes is sparse: dense plus sparse is dense, and in place."""
+    """`add_to_grad` if either gradient is sparse: dense plus sparse is dense, and in place."""
     held = leaf._grad
     if not create_graph:
         grad = grad.detach()
     if held is None:
-        leaf._grad = grad if grad._values()._array.base is None else grad.clone()  # which may be memory of the caller
+        leaf._grad = grad if grad._values()._array.base is None else grad.clone()  # which may belong to the caller
     elif held._sparse:
         leaf._grad = held + grad if grad._sparse else grad + held
     elif create_graph:
@@ -446,7 +448,7 @@ def _add_sparse(leaf: Tensor, grad: Tensor, create_graph: bool) -> None:
 
 
 def holders(box: list[Tensor]) -> tuple[int, int]:
-    """How many refer to the tensor in the box and to its array, counting what the asking adds."""
+    """The reference counts of the tensor in the box and of its array, including those of this call."""
     return sys.getrefcount(box[0]), sys.getrefcount(box[0]._array)
 
 
@@ -541,7 +543,7 @@ def run_post_accumulate_hooks(leaf: Tensor) -> None:
 
 
 def checked_replacements(changed: object, grads: Sequence[Any], hook: object) -> list[Any]:
-    """What the hook of a node returned in the place of `grads`. TypeError or RuntimeError if it does not fit."""
+    """The gradients that the hook of a node returned instead of `grads`. TypeError or RuntimeError if they do not match."""
     if not isinstance(changed, tuple):
         raise TypeError(f"expected tuple, but hook returned '{type(changed).__name__}'")
     if len(changed) != len(grads):

@@ -18,7 +18,7 @@ from mini_dl.tensor import Edge, Tensor, alias, wrap
 
 
 def aim_of(edge: Edge) -> tuple[Shape, NumpyType]:
-    """The shape and the type of the gradient that `edge` leads to."""
+    """The shape and the type of the gradient at `edge`."""
     if isinstance(edge, Tensor):
         return edge._array.shape, edge._array.dtype
     if type(edge) is tuple:
@@ -41,7 +41,7 @@ _FORMAL = _Formal()
 
 
 def formal(grad: Tensor, edge: Edge) -> Tensor:
-    """`grad`, with a derivative of zeros for what `edge` leads to, if gradients of gradients are recorded."""
+    """`grad`, with a derivative of zeros with respect to the target of `edge`, if gradients of gradients are recorded."""
     if not mode.enabled:
         return grad
     out = alias(grad)
@@ -52,7 +52,7 @@ def formal(grad: Tensor, edge: Edge) -> Tensor:
 
 
 def piecewise(*arguments: str) -> Callable[[Function], Function]:
-    """Mark a primitive whose gradients of `arguments` depend on these only formally."""
+    """Mark a primitive whose gradients for `arguments` depend on these only formally."""
 
     def decorate(call: Function) -> Function:
         primitive_of(call, "piecewise").formal = frozenset(arguments)
@@ -62,7 +62,7 @@ def piecewise(*arguments: str) -> Callable[[Function], Function]:
 
 
 def primitive_of(call: Any, decorator: str) -> Any:
-    """The primitive behind `call`. TypeError if `decorator` was put on something else."""
+    """The primitive behind `call`. TypeError if `decorator` was applied to something else."""
     if not hasattr(call, "op"):
         raise TypeError(
             f"{call.__name__}: it is not a primitive; `{decorator}` must stand above the decorator that makes it one (`op`, ...)"

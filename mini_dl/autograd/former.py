@@ -1,4 +1,4 @@
-"""Leaves that take another shape or type: graphs made from them before keep the old one."""
+"""Leaves whose shape or type changes: existing graphs keep the old one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Forward mode: tensors that carry a tangent along, from which the tangent of whatever is computed from them follows.
+"""Forward mode: tensors carry a tangent, from which the tangents of all results are computed.
 
 >>> import mini_dl as torch
 >>> from mini_dl.autograd import forward_ad
@@ -7,7 +7,7 @@
 ...     forward_ad.unpack_dual(x * x).tangent
 tensor([2., 0.])
 
-How a tangent follows from the formulas of gradients is told in `autograd.tangents`.
+`autograd.tangents` describes how tangents are computed from the gradient formulas.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _current_level = -1
 
 
 class UnpackedDualTensor(NamedTuple):
-    """What `unpack_dual` returns: the tensor without its tangent, and the tangent, None if there is none.
+    """The result of `unpack_dual`: the tensor without its tangent, and the tangent, None if there is none.
 
     >>> from mini_dl.autograd import forward_ad
     >>> forward_ad.unpack_dual(torch.tensor(3.0)).tangent is None
@@ -42,9 +42,9 @@ class UnpackedDualTensor(NamedTuple):
 
 
 def enter_dual_level() -> int:
-    """Begin forward mode; returns the number of the level, 0.
+    """Start forward mode; returns the number of the level, 0.
 
-    Raises: RuntimeError if it has begun already: levels do not nest.
+    Raises: RuntimeError if it has already started: levels do not nest.
 
     >>> from mini_dl.autograd import forward_ad
     >>> forward_ad.enter_dual_level()
@@ -62,7 +62,7 @@ def enter_dual_level() -> int:
 def exit_dual_level(*, level: int | None = None) -> None:
     """End forward mode: all tensors lose their tangents.
 
-    Raises: RuntimeError if it has not begun, or for another `level`.
+    Raises: RuntimeError if it has not started, or for another `level`.
 
     >>> from mini_dl.autograd import forward_ad
     >>> forward_ad.exit_dual_level()
@@ -81,7 +81,7 @@ def exit_dual_level(*, level: int | None = None) -> None:
 
 
 class dual_level(Block):
-    """Forward mode within a block: `make_dual` and `unpack_dual` belong in it.
+    """Forward mode within a block, for `make_dual` and `unpack_dual`.
 
     Raises: RuntimeError if it is nested.
 
@@ -114,7 +114,7 @@ def _view(input: Any) -> Any:
 def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> Tensor:
     """A view of a tensor that carries a tangent, a direction of change: ``out = tensor + eps * tangent``
 
-    The tangent is the given tensor itself, where the layouts agree.
+    The tangent is the given tensor itself, if the layouts match.
 
     Shapes: `tensor` (*in), `tangent` (*in) -> (*in).
     Raises: RuntimeError outside of a level, or if it has a tangent already; ValueError unless both are floating point or
@@ -165,7 +165,7 @@ def primal_of(tensor: Tensor) -> Tensor:
     out = alias(tensor)
     look_into(tensor, out)
     out._edge, out._stamp = edge_of(tensor), version_of(tensor)[0]
-    out._base = None  # a view of its base would show the tangent of that
+    out._base = None  # a view of its base would have the tangent of the base
     if tensor._tangent is not None and out._array.base is not None and out._array.base.flags.writeable:
         out._array = out._array.view()
         out._array.flags.writeable = True
@@ -173,7 +173,7 @@ def primal_of(tensor: Tensor) -> Tensor:
 
 
 class _set_fwd_grad_enabled(_SetAtOnce):
-    """Turn forward mode on or off: at once when called, and until the block ends when used as a context manager."""
+    """Turn forward mode on or off: immediately when called, and until the block ends when used as a context manager."""
 
     def _now(self) -> bool:
         return mode.forward

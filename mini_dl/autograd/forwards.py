@@ -1,4 +1,4 @@
-"""What stands around the forwards of all primitives: nothing, until a kind of array is used that kernels do not know."""
+"""The wrappers around the forwards of all primitives: none, until a kind of array is used that kernels do not support."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ROUNDING, HOLLOW, RECORDING = 0, 1, 2
 
 
 def computes(primitive: Any) -> None:
-    """Let a primitive take part."""
+    """Register a primitive."""
     primitive.kernel = primitive.forward
     _primitives.append(primitive)
     _put_around(primitive)
@@ -75,14 +75,14 @@ def wrap_all(order: int, wrapper: Callable[[object, Forward], Forward]) -> None:
 
 
 def unwrap_all(order: int) -> None:
-    """Take that wrapper away again."""
+    """Remove that wrapper."""
     del _wrappers[order]
     for primitive in _primitives:
         _put_around(primitive)
 
 
 def without_values(primitive: Any, forward: Forward) -> Forward:
-    """`forward`, which finds the shapes and types of its results from zeros where an argument is hollow."""
+    """`forward`, which finds the shapes and types of its results from zeros if an argument is hollow."""
     binary = hasattr(primitive, "promote")
 
     @functools.wraps(forward)
@@ -98,7 +98,7 @@ def without_values(primitive: Any, forward: Forward) -> Forward:
             return seen.view(Hollow) if type(seen) is np.ndarray else seen
         if primitive.unary or binary:
             solids = [value for value in args if type(value) is np.ndarray and value.ndim]
-            if solids and mode.enabled:  # formulas may have arrays of their own
+            if solids and mode.enabled:  # formulas may have their own arrays
                 here, there = ("meta", "cpu") if type(args[0]) is np.ndarray else ("cpu", "meta")
                 raise RuntimeError(f"Tensor on device {here} is not on the expected device {there}!")
             if binary:
@@ -117,7 +117,7 @@ def without_values(primitive: Any, forward: Forward) -> Forward:
 
 
 def _run_without_values(kernel: Callable[..., object], *args: object, **kwargs: object) -> Any:
-    """`room.run`, which runs a kernel on zeros where an argument is hollow. NumPy's own functions do that themselves."""
+    """`room.run`, which runs a kernel on zeros if an argument is hollow. NumPy's own functions do that themselves."""
     if isinstance(kernel, np.ufunc) or kernel is np.copyto or not any([value.__class__ is Hollow for value in args]):
         return run(kernel, *args, **kwargs)
     return hollowed(run(kernel, *mapped(solid, args), **kwargs))

@@ -36,7 +36,7 @@ from mini_dl.tensor import LEAF, Tensor, alias, version_of, wrap, written
 
 
 class FunctionCtx:
-    """What `forward` leaves for `backward`. Other attributes may be set on it as well."""
+    """The data that `forward` saves for `backward`. Other attributes may be set on it as well."""
 
     to_save: Any = None
     saved_for_forward: Any = None
@@ -75,7 +75,7 @@ class FunctionCtx:
 
 
 class _Applied:
-    """Takes the place of an Op for all user-defined classes: the node itself knows what to do."""
+    """Replaces the Op for all user-defined classes: the node itself has the formulas."""
 
     runs_without = True
     asked: frozenset[str] = frozenset()
@@ -106,7 +106,7 @@ class BackwardCFunction(Node, FunctionCtx):
         self.shape_, self.dtype_ = [], []
 
     def start_(self, outs: Sequence[object]) -> None:
-        """Be the newest node, with `outs` as outputs."""
+        """Make this the newest node, with `outs` as outputs."""
         self.seq_ = next_seq()
         places = [(o._array.shape, o._array.dtype) if isinstance(o, Tensor) else (None, None) for o in outs]
         self.shape_, self.dtype_ = [shape for shape, _ in places], [dtype for _, dtype in places]
@@ -119,8 +119,8 @@ class BackwardCFunction(Node, FunctionCtx):
 
     @property
     def saved_tensors(self) -> tuple[Tensor | None, ...]:
-        """What ``save_for_backward`` kept, or in `jvp`, what ``save_for_forward`` did. RuntimeError once the graph is freed, or
-        if a tensor was modified since."""
+        """The tensors saved by ``save_for_backward`` or, in `jvp`, by ``save_for_forward``. RuntimeError once the graph is freed,
+        or if a tensor was modified since."""
         if self.runs_forward:
             return self.kept_for_forward or ()
         if self.saved_ is None:
@@ -144,7 +144,7 @@ class BackwardCFunction(Node, FunctionCtx):
         return (cls.backward if cls.vjp is Function.vjp else cls.vjp)(self, *grads)
 
     def gradients_(self, found: object) -> list[Any]:
-        """The gradients of the tensors among the inputs. RuntimeError if `found` does not fit them."""
+        """The gradients of the tensors among the inputs. RuntimeError if `found` does not match them."""
         results = found if isinstance(found, tuple) else (found,)
         expected = len(self.is_variable_input)
         if all([r is None for r in results[expected:]]):
@@ -197,8 +197,8 @@ class FunctionMeta(type):
 class Function(FunctionCtx, metaclass=FunctionMeta):
     """Base of operations with their own derivative: static methods `forward(ctx, *args)` and `backward(ctx, *grads)`.
 
-    `forward` may also take only the arguments if there is a `setup_context(ctx, inputs, output)`. `backward` (or `vjp`, its other
-    name) returns one gradient per argument, or None: ``out[j] = sum(grads[i] * diff(outputs[i], args[j]), i)``;
+    `forward` may also take only the arguments if there is a `setup_context(ctx, inputs, output)`. `backward` (or its alias
+    `vjp`) returns one gradient per argument, or None: ``out[j] = sum(grads[i] * diff(outputs[i], args[j]), i)``;
     `jvp(ctx, *tangents)` one tangent per output, for forward mode. Call it with `apply`.
 
     Shapes: gradients have the shapes of the arguments, or broadcast to them.
@@ -246,7 +246,7 @@ class Function(FunctionCtx, metaclass=FunctionMeta):
     def setup_context(ctx: object, inputs: tuple[Any, ...], output: object) -> Any:
         raise NotImplementedError("setup_context is not implemented.")
 
-    if TYPE_CHECKING:  # what subclasses define takes as many gradients as there are results
+    if TYPE_CHECKING:  # methods of subclasses take as many gradients as there are results
 
         @staticmethod
         def backward(*args: Any, **kwargs: Any) -> Any: ...
@@ -270,8 +270,8 @@ class Function(FunctionCtx, metaclass=FunctionMeta):
 
     @staticmethod
     def vmap(info: object, in_dims: tuple[int | None, ...], *args: object) -> Any:
-        """What ``vmap`` calls: with ``info.batch_size`` and ``info.randomness``, the dimension of the batch in each argument
-        (None where it has none), and the arguments. It returns the output, and the dimension of the batch in it."""
+        """The method for ``vmap``, called with ``info.batch_size`` and ``info.randomness``, the batch dimension of each
+        argument (None if it has none), and the arguments. It returns the output and its batch dimension."""
         raise NotImplementedError(
             "To use autograd.Function with vmap, you must either override the vmap staticmethod or set generate_vmap_rule=True."
         )
@@ -373,7 +373,7 @@ def differentiates(ctx: object, out: object) -> bool:
 
 
 def _saved(ctx: object, tensor: Tensor | None) -> Any:
-    """What to keep of a tensor; for an output, not the output itself, which holds its node: that would be a cycle."""
+    """The saved form of a tensor; for an output, not the output itself, which references its node: that would be a cycle."""
     if tensor is None or not differentiates(ctx, tensor):
         return save(tensor)
     edge: Any = tensor._edge
@@ -381,8 +381,8 @@ def _saved(ctx: object, tensor: Tensor | None) -> Any:
 
 
 def _output(out: Tensor, edge: object, is_input: bool, is_dirty: bool, is_kept: bool, count: int) -> Tensor:
-    """`out` with its gradient going to `edge`, None if it has none. An input returned unchanged becomes another tensor over the
-    same memory, unless it was modified."""
+    """`out` with its gradient going to `edge`, None if it has none. An input returned unchanged becomes another tensor with
+    the same memory, unless it was modified."""
     if edge is None:
         if needs_grad(out) and is_input:
             return alias(out)
@@ -404,7 +404,7 @@ def _output(out: Tensor, edge: object, is_input: bool, is_dirty: bool, is_kept: 
 
 
 def as_it_came(input: Tensor, is_kept: bool = False) -> Tensor:
-    """Another tensor over the memory of `input`, to be put behind a node of its own: it may not be written while recording."""
+    """Another tensor with the memory of `input`, for its own node: it may not be written while recording."""
     if is_kept:
         raise RuntimeError(
             "A input that has been returned as-is as output is being saved for backward. This is not supported if you override "
@@ -418,7 +418,7 @@ def as_it_came(input: Tensor, is_kept: bool = False) -> Tensor:
 
 
 def _transplant(out: Tensor, edge: object, is_input: bool, count: int) -> None:
-    """Let a tensor that was written in place, and the base of a view, have its gradient go to `edge`."""
+    """Set `edge` as the edge of a tensor that was written in place, and of the base of a view."""
     if is_end(out) and needs_grad(out):
         raise RuntimeError("a leaf Variable that requires grad has been used in an in-place operation.")
     if not is_input:

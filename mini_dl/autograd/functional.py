@@ -1,7 +1,7 @@
 """Derivatives of functions: products with the Jacobian and the Hessian, and the matrices themselves.
 
-A product J v is found without forward mode: u -> u^T J is linear in u, so its own gradient along v is J v (the double-backward
-trick). Whole matrices are found row by row, with `vectorize` all rows together; by forward mode, column by column.
+A product J v is computed without forward mode: u -> u^T J is linear in u, so its own gradient along v is J v (the double-backward
+trick). Whole matrices are computed row by row, with `vectorize` all rows together; by forward mode, column by column.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def vjp(
     """The outputs, and the product of a vector with the Jacobian: ``out[j] = sum(v[i] * J[i, j], i)`` with
     ``J[i, j] = diff(func(x)[i], x[j])``
 
-    `v` may be left out for a scalar.
+    `v` may be omitted for a scalar.
 
     Family: functional
     Shapes: `inputs` (*in), `v` (*out) -> (*out), (*in).
@@ -71,14 +71,14 @@ def jacobian(
     func: Function, inputs: Tensors, create_graph: bool = False, strict: bool = False, vectorize: bool = False,
     strategy: str = "reverse-mode",
 ) -> Any:  # fmt: skip
-    """The Jacobian, a tensor, or tuples of them where there are several inputs or outputs:
+    """The Jacobian, a tensor, or tuples of them if there are several inputs or outputs:
     ``out[i, j] = diff(func(x)[i], x[j])``
 
     With `vectorize` the rows are computed together; the `strategy` "forward-mode" computes columns instead, and needs it.
 
     Family: functional
     Shapes: `inputs` (*in) -> (*out, *in).
-    Raises: RuntimeError where `strict` is given with either; NotImplementedError for forward mode with `create_graph`.
+    Raises: RuntimeError if `strict` is combined with either; NotImplementedError for forward mode with `create_graph`.
 
     >>> torch.autograd.functional.jacobian(lambda x: x * x, torch.tensor([1.0, 2.0]))
     tensor([[2., 0.],
@@ -173,7 +173,7 @@ def hessian(
     """The second derivatives of a scalar function: ``out[i, j] = diff(diff(func(x), x[i]), x[j])``; a tuple of tuples for
     several inputs.
 
-    The gradient is found by reverse mode, its Jacobian by the `outer_jacobian_strategy`, which may be "forward-mode".
+    The gradient is computed by reverse mode, its Jacobian by the `outer_jacobian_strategy`, which may be "forward-mode".
 
     Family: functional
     Shapes: `inputs` (*in) -> (*in, *in).
@@ -238,7 +238,7 @@ def hvp(
 def _first_order(
     func: Function, inputs: Tensors, v: Tensors | None, name: str, create_graph: bool, strict: bool
 ) -> tuple[bool, list[Tensor], list[Tensor], Tensor, list[Tensor]]:
-    """What a product with the Hessian of a scalar function begins with: whether a sequence was given, the inputs, the vectors,
+    """The preparation of a product with the Hessian of a scalar function: whether a sequence was given, the inputs, the vectors,
     the value, and its gradients."""
     given, args = _prepared(inputs, "inputs", name, create_graph)
     vectors = _vectors(v, args, given, name, "input")
@@ -309,7 +309,7 @@ def _grads(
     strict: bool,
     keep: bool = False,
 ) -> list[Tensor]:
-    """The gradients of `outs` weighted by `vectors`, zeros where none flow (RuntimeError then if `strict`)."""
+    """The gradients of `outs` weighted by `vectors`, zeros if none flow (RuntimeError if `strict`)."""
     pairs = [(o, v) for o, v in zip(outs, vectors) if edge_of(o) is not None]
     found: Sequence[Tensor | None] = [None] * len(args)
     if pairs:

@@ -1,7 +1,7 @@
-"""Gradients against finite differences: a check that needs no other library.
+"""Comparing gradients with finite differences: a check that needs no other library.
 
-For each input x and output y the Jacobian J = dy/dx is found twice: numerically, by (f(x + eps e_j) - f(x - eps e_j)) / (2 eps),
-and analytically, row by row from the recorded graph.
+For each input x and output y the Jacobian J = dy/dx is computed twice: numerically, by (f(x + eps e_j) - f(x - eps e_j)) / (2
+eps), and analytically, row by row from the recorded graph.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ def gradcheck(
     ``abs(J[i, j] - (func(x + eps)[i] - func(x - eps)[i]) / (2 * eps)) <= atol + rtol * abs(J[i, j])``
 
     Every input that requires grad, of double precision, is perturbed by `eps`, element by element; with `fast_mode` along one
-    random direction. `nondet_tol` bounds how far two runs may differ. With `check_undefined_grad`, outputs that get no
-    gradient must act like outputs with a gradient of zeros. `masked` concerns only sparse tensors. `check_forward_ad`
-    compares the derivatives of forward mode as well; `check_batched_grad` and `check_batched_forward_grad` compare products
-    for two random vectors at once with one by one.
+    random direction. `nondet_tol` bounds the difference between two runs. With `check_undefined_grad`, outputs without
+    a gradient must act like outputs with a gradient of zeros. `masked` applies only to sparse tensors. `check_forward_ad`
+    compares the derivatives of forward mode as well; `check_batched_grad` and `check_batched_forward_grad` compare batched
+    products for two random vectors with separate ones.
 
     Shapes: `inputs` of any shapes -> a bool.
     Raises: GradcheckError if the Jacobians differ, unless `raise_exception` is False; ValueError if no input requires grad.
@@ -184,7 +184,7 @@ def _wanted(inputs: tuple[object, ...]) -> list[tuple[int, Tensor]]:
 
 
 def _products(func: Function, inputs: tuple[object, ...], tangents: dict[int, Tensor]) -> list[Any]:
-    """The tangents of the outputs, None where there is none, for these tangents of inputs."""
+    """The tangents of the outputs, None if there is none, for these tangents of inputs."""
     with forward_ad.dual_level():
         given: list[Any] = [t.detach() if isinstance(t, Tensor) else t for t in inputs]
         for i, tangent in tangents.items():
@@ -236,7 +236,7 @@ def _units(array: Array) -> Iterator[Array]:
 
 
 def _check_batched(func: Function, inputs: tuple[object, ...]) -> None:
-    """Gradients for two random vectors at once must equal those one by one."""
+    """Batched gradients for two random vectors must equal separate ones."""
     rng, targets = np.random.default_rng(1), [t for _, t in _wanted(inputs)]
     for out in _differentiable_outputs(func(*inputs)):
 
@@ -339,7 +339,7 @@ def _check_linear(outs: list[Tensor], wanted: list[Tensor]) -> None:
 
 
 class _Undefined:
-    """The op of a node that sends no gradient on."""
+    """The op of a node that sends no gradient."""
 
     name, grad_name, runs_without = "undefined", "UndefinedGrad", False
     asked: frozenset[str] = frozenset()
@@ -359,7 +359,7 @@ def _without_gradient(out: Tensor) -> Tensor:
 
 
 def _check_undefined(func: Function, inputs: tuple[object, ...], wanted: list[Tensor]) -> None:
-    """All outputs without a gradient, and each of several in turn, must act like outputs with a gradient of zeros."""
+    """Outputs without a gradient, all together and each in turn, must act like outputs with a gradient of zeros."""
     count = len(_differentiable_outputs(func(*inputs)))
     for missing in [range(count), *[(k,) for k in range(count) if count > 1]]:
         outs = [_without_gradient(o) if k in missing else o for k, o in enumerate(_differentiable_outputs(func(*inputs)))]

@@ -1,4 +1,4 @@
-"""The recorded graph: nodes, the edges between them, and what they keep for the backward pass."""
+"""The recorded graph: nodes, the edges between them, and the values saved for the backward pass."""
 
 from __future__ import annotations
 
@@ -28,11 +28,12 @@ from mini_dl.autograd.saving import (
 from mini_dl.tensor import LEAF, LEAF_VIEW, Edge, Size, Tensor, alias, version_of, wrap, written
 
 next_seq = itertools.count(-1, -1).__next__
-"""Counts down: the newest node has the smallest number and comes first from a heap."""
+"""Counts down: the newest node has the smallest number and is first in a heap."""
 
 
 class Node:
-    """One recorded call: where its gradient goes (`edges_`), what its formulas need (`saved_`), and when it happened (`seq_`).
+    """One recorded call: the targets of its gradients (`edges_`), the values its formulas need (`saved_`), and its sequence
+    number (`seq_`).
 
     `shape_` and `dtype_` are those of the output. Names end in an underscore because the node of a user's Function is the ``ctx``
     too, on which users set attributes of any name.
@@ -45,7 +46,7 @@ class Node:
     several_ = False
     hooks_: Hooks | None
     inputs_: list[Edge | None]
-    """The edges of the arguments of the function that torch has in place of several primitives here."""
+    """The edges of the arguments of the torch function that corresponds to several primitives here."""
 
     def __init__(self, op: object, edges: object, saved: object, array: Any) -> None:
         self.op_, self.edges_, self.saved_, self.seq_ = op, edges, saved, next_seq()
@@ -59,7 +60,7 @@ class Node:
         raw = ["_raw_saved_" + shown_name(key) for key in kept]
         return sorted([*others, *["_saved_" + shown_name(key) for key in self.op_.asked], *raw])
 
-    # What torch shows of a node ------------------------------------------------------------------------------
+    # Attributes that torch shows ------------------------------------------------------------------------------
 
     def name(self) -> str:
         name = self.op_.grad_name
@@ -78,26 +79,26 @@ class Node:
 
     @property
     def next_functions(self) -> tuple[tuple[Any, int], ...]:
-        """Where this node sends gradients: (node, number of its output), or None where none is needed."""
+        """Where this node sends gradients: (node, number of its output), or None if none is needed."""
         edges = self.inputs_ if hasattr(self, "inputs_") else edges_in_order(self)
         pairs = [grad_fn_and_number(edge) for edge in edges]
         return tuple([(shown(node), number) for node, number in pairs])
 
     def register_hook(self, hook: Callable[..., object]) -> Handle:
-        """Call ``hook(grad_inputs, grad_outputs)`` after this node; what it returns replaces the gradients of the inputs."""
+        """Call ``hook(grad_inputs, grad_outputs)`` after this node; its result replaces the gradients of the inputs."""
         return Handle(hooks_of(self).after, hook)
 
     def register_prehook(self, hook: Callable[..., object]) -> Handle:
-        """Call ``hook(grad_outputs)`` before this node; what it returns replaces them."""
+        """Call ``hook(grad_outputs)`` before this node; its result replaces them."""
         return Handle(hooks_of(self).before, hook)
 
     def _sequence_nr(self) -> int:
-        """Larger for a node that was made later."""
+        """Larger for a node that was created later."""
         return -int(self.seq_)
 
     @property
     def _input_metadata(self) -> tuple[GradientMetadata, ...]:
-        """What the gradients that come look like: one for each output."""
+        """The metadata of incoming gradients: one for each output."""
         if not self.several_:
             return (GradientMetadata(Size(self.shape_), _dtypes.of_numpy(self.dtype_)),)
         pairs = [pair for pair in zip(self.shape_, self.dtype_) if pair[0] is not None]
@@ -105,7 +106,7 @@ class Node:
 
 
 class GradientMetadata(NamedTuple):
-    """The shape, type and place of a gradient."""
+    """The shape, type and device of a gradient."""
 
     shape: Size
     dtype: _dtypes.dtype
@@ -115,10 +116,10 @@ class GradientMetadata(NamedTuple):
 
 
 def show_saved(key: str) -> None:
-    """Let nodes show what they keep under `key` as ``_saved_<torch's name>``.
+    """Make nodes show the value saved under `key` as ``_saved_<torch's name>``.
 
-    Each is a property: `__getattr__` would slow down every access to an attribute of a node, even of existing ones. Where it is
-    a tensor, ``_raw_saved_<torch's name>`` takes hooks for it.
+    Each is a property: `__getattr__` would slow down every access to an attribute of a node, even of existing ones. If it is a
+    tensor, ``_raw_saved_<torch's name>`` takes hooks for it.
     """
     name = "_saved_" + shown_name(key)
     raw_name = "_raw" + name
@@ -167,7 +168,7 @@ class _Accumulating:
 
 
 class AccumulateGrad(Node):
-    """How a leaf appears among the nodes: ``variable`` is the leaf, which keeps the hooks. Edges lead to the leaf itself."""
+    """The node that represents a leaf: ``variable`` is the leaf, which keeps the hooks. Edges lead to the leaf itself."""
 
     __slots__ = ("variable",)
     edges_: tuple[Any, ...] = ()
@@ -190,7 +191,7 @@ _ACCUMULATING = _Accumulating()
 
 
 def accumulator_of(leaf: Tensor) -> AccumulateGrad:
-    """The node of a leaf: the same one as long as somebody holds it."""
+    """The node of a leaf: the same one as long as it is referenced."""
     hooks = own_hooks(leaf)
     node = None if hooks.accumulator is None else hooks.accumulator()
     if node is None:
@@ -207,7 +208,7 @@ def own_hooks(tensor: Tensor) -> Hooks:
 
 
 def flat_edges(edges: Any) -> Iterator[Edge | None]:
-    """The edges of a node, those of a list of tensors among them."""
+    """The edges of a node, including those of a list of tensors."""
     for edge in edges:
         if type(edge) is list:
             yield from edge
@@ -231,9 +232,9 @@ def grad_fn_and_number(edge: Edge | None) -> tuple[Any, int]:
 
 
 def shown(node: Any) -> Any:
-    """The node, of a class that is called as torch calls it: whoever draws a graph reads ``type(node).__name__``.
+    """The node, of a class with torch's name: programs that draw graphs read ``type(node).__name__``.
 
-    It changes when a user looks, so that neither recording nor a backward costs more. None stays None.
+    The class is set on access, so neither recording nor a backward pass costs more. None stays None.
     """
     kind: Any = type(node)
     if kind is Node or kind is SeveralNode:
@@ -247,7 +248,7 @@ def class_named(kind: Any, name: str) -> Any:
 
 
 class Hooks:
-    """What is to happen when a gradient reaches a node: for each output (`tensor`), before the node and after it.
+    """The hooks for a gradient that reaches a node: for each output (`tensor`), before the node and after it.
 
     Those of a leaf are called after its ``.grad`` was written; it also keeps those of its `AccumulateGrad` (`node`).
     """
@@ -255,7 +256,7 @@ class Hooks:
     __slots__ = ("accumulator", "after", "before", "node", "retain", "tensor")
 
     of_leaves: ClassVar[bool] = False
-    """Whether any leaf ever got a hook that runs after its ``.grad`` was written: only then are the last users looked for."""
+    """Whether any leaf ever got a hook that runs after its ``.grad`` was written: only then are the last users determined."""
 
     def __init__(self) -> None:
         self.tensor: dict[int, dict[int, Callable[..., Any]]] = {}
@@ -275,8 +276,8 @@ def hooks_of(node: Node) -> Hooks:
 class Handle:
     """Removes the hook for which it was returned.
 
-    `prepend`: the hook runs before those already there. `flags` are (dict, flag) pairs that go with the hook: where the flag is
-    set, the dict marks the hook.
+    `prepend`: the hook runs before those already there. `flags` are (dict, flag) pairs that belong to the hook: if the flag
+    is set, the dict marks the hook.
     """
 
     _next_id = itertools.count().__next__
@@ -289,7 +290,7 @@ class Handle:
         flags: Sequence[tuple[dict[int, bool], bool]] = (),
     ) -> None:
         self.hooks, self.id, self.marks = hooks, Handle._next_id(), [marks for marks, _ in flags]
-        while self.id in hooks:  # of another process, out of a pickle
+        while self.id in hooks:  # of another process, from a pickle
             self.id = Handle._next_id()
         earlier = list(hooks) if prepend else []
         hooks[self.id] = hook
@@ -307,7 +308,7 @@ class Handle:
     def __getstate__(self) -> Any:
         return self.hooks, self.id, tuple(self.marks)
 
-    def __setstate__(self, state: Any) -> None:  # as torch has it, too
+    def __setstate__(self, state: Any) -> None:  # as in torch
         hooks, self.id, *marks = state
         self.hooks, self.marks = {} if hooks is None else hooks, list(marks[0] or ()) if marks else []
 
@@ -322,7 +323,7 @@ class Handle:
 
 
 def needs_grad(tensor: Tensor) -> bool:
-    """Whether gradients flow to `tensor`, or to the tensor whose memory it looks into.
+    """Whether gradients flow to `tensor`, or to the tensor whose memory it shares.
 
     >>> x = torch.ones(1, requires_grad=True)
     >>> x.requires_grad, (2 * x).requires_grad, x.detach().requires_grad
@@ -332,13 +333,13 @@ def needs_grad(tensor: Tensor) -> bool:
 
 
 def is_end(tensor: Tensor) -> bool:
-    """Whether no operation is known to have made `tensor`, without checking whether its base was modified since."""
+    """Whether `tensor` is not known to be the result of an operation, without checking whether its base was modified since."""
     edge = tensor._edge
     return edge is None or edge is LEAF or edge is LEAF_VIEW or isinstance(edge, Tensor)
 
 
 def edge_of(tensor: Tensor) -> Edge | None:
-    """Where the gradient of `tensor` goes; None if it needs none. A view whose memory was modified since gets a new history."""
+    """The edge of `tensor`; None if it needs no gradient. A view whose memory was modified since gets a new history."""
     edge, base = tensor._edge, tensor._base
     if base is not None and (base._edge is not None or not is_end(tensor)):
         if tensor._counter[0] != tensor._stamp:  # type: ignore[index]
@@ -397,11 +398,11 @@ def _stem(node: Any) -> str:
 
 
 AS_STRIDED: Any = None
-"""The op of a view's history after a write to its memory. `autograd.memory` sets it: it is a primitive, and those need edges."""
+"""The op of a view's history after a write to its memory. `autograd.memory` sets it: it is a primitive, which needs edges."""
 
 
 def refreshed(view: Tensor, place: Place) -> Edge:
-    """The new history of a view whose memory was modified: it shows a part of what its base is now."""
+    """The new history of a view whose memory was modified: a part of the current value of its base."""
     base, before = root_of(view), None if is_end(view) else view._edge
     if view._restricted is not None:
         raise forbidden_write(view, "its base or another view of its base has been")
@@ -423,14 +424,14 @@ def move_hooks(tensor: Tensor, before: Edge | None, after: Edge) -> None:
 
 
 def keep_grad(tensor: Tensor, edge: Edge) -> None:
-    """Make the gradient that reaches `edge` the ``.grad`` of `tensor`."""
+    """Store the gradient that reaches `edge` in ``.grad`` of `tensor`."""
     node, number = grad_fn_and_number(edge)
     hooks_of(node).retain[number] = weakref.ref(tensor)
     tensor._retains = True
 
 
 def root_of(view: Tensor) -> Tensor:
-    """The tensor whose memory this one looks into, or itself."""
+    """The tensor whose memory this one shares, or itself."""
     return view if view._base is None else view._base
 
 
@@ -455,11 +456,12 @@ FREED = (
 #   (value, None, None)                   anything but a tensor, in a node that backward frees nevertheless
 #   (array, counter, version, number)     output `number` of the node, without holding the output itself: that would be a cycle;
 #                                         under a transform, instead of the array a tensor of the same level and tangent
-#   (packed, unpack, edge, result, number, tangent)  what the user's hook made of a tensor with this edge, or of output `number`
+# (packed, unpack, edge, result, number, tangent)  the result of the user's hook for a tensor with this edge, or for output
+# `number`
 
 
 def save(value: Any) -> Any:
-    """What to keep of an argument."""
+    """The saved form of an argument."""
     if isinstance(value, Tensor):
         if value._inference:
             raise RuntimeError(
@@ -519,7 +521,7 @@ def is_of_tensors(item: Any) -> bool:
 
 
 def pack_saved(node: Node) -> None:
-    """Give what `node` saved to the hooks that are in force in this thread."""
+    """Pass the values saved by `node` to the active hooks of this thread."""
     pair = innermost_hooks()
     if pair is not None and node.saved_:
         node.saved_ = {key: packed(item, node, *pair) for key, item in node.saved_.items()}
@@ -548,7 +550,7 @@ def packed(item: Any, node: Node, pack: Callable[[Tensor], object], unpack: Call
 
 
 def unpacked(item: Any, node: Node) -> Tensor:
-    """The tensor that the user's hook makes of what it packed, with the history of the one that was saved."""
+    """The tensor that the user's hook unpacks, with the history of the saved one."""
     held, unpack, edge, is_result, number, tangent = item
     tensor = unpack(held)
     if not isinstance(tensor, Tensor):
@@ -600,7 +602,7 @@ class SavedTensor:
 
 
 class Results(Sequence[Any]):
-    """The outputs of a node, each checked only when it is requested: one that no formula needs may have been modified."""
+    """The outputs of a node, each checked only on access: one that no formula needs may have been modified."""
 
     def __init__(self, items: list[object], node: Node) -> None:
         self._items, self._node = items, node
@@ -621,11 +623,11 @@ def raise_stale(tensor: Tensor, now: int, expected: int) -> None:
     )
 
 
-# ------------------------------------------------------------------------------------------------ what users ask of the graph
+# ------------------------------------------------------------------------------------------------ public functions
 
 
 class GradientEdge(NamedTuple):
-    """Where a gradient goes: output `output_nr` of `node`. Differentiation takes it in place of a tensor."""
+    """Where a gradient goes: output `output_nr` of `node`. Differentiation accepts it instead of a tensor."""
 
     node: Node
     output_nr: int
@@ -633,7 +635,7 @@ class GradientEdge(NamedTuple):
 
 
 def get_gradient_edge(tensor: Tensor) -> GradientEdge:
-    """Where the gradient of `tensor` goes. RuntimeError if it needs none.
+    """The edge of `tensor`. RuntimeError if it does not require grad.
 
     >>> import mini_dl as torch
     >>> x = torch.tensor(3.0, requires_grad=True)
@@ -648,7 +650,7 @@ def get_gradient_edge(tensor: Tensor) -> GradientEdge:
 
 
 def aim(target: Tensor | GradientEdge) -> Edge | None:
-    """The edge to a tensor, or the one that the user's `GradientEdge` stands for."""
+    """The edge to a tensor, or the edge of the user's `GradientEdge`."""
     if isinstance(target, Tensor):
         return edge_of(target)
     node = target.node
@@ -658,7 +660,7 @@ def aim(target: Tensor | GradientEdge) -> Edge | None:
 
 
 def increment_version(tensor: Tensor | Iterable[Tensor]) -> None:
-    """Count a write to `tensor`, or to each of several, that happened behind the back of the library."""
+    """Count a write to `tensor`, or to each of several, that bypassed the library."""
     for one in (tensor,) if isinstance(tensor, Tensor) else tensor:
         if not isinstance(one, Tensor):
             raise RuntimeError("increment_version expect each element of the iterable to be a tensor")

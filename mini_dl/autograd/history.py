@@ -1,4 +1,4 @@
-"""What a Tensor shows of its history: ``requires_grad``, ``grad``, ``grad_fn``, ``backward``, ``detach``, hooks."""
+"""The history of a Tensor: ``requires_grad``, ``grad``, ``grad_fn``, ``backward``, ``detach``, hooks."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _set_requires_grad(self: Tensor, flag: bool) -> None:
     if flag and self._inference and not inference.here:
         raise RuntimeError("Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.")
     if not flag and self._edge is not None:
-        self._former = self._former or []  # graphs may know it as a leaf
+        self._former = self._former or []  # graphs may reference it as a leaf
     self._edge = (LEAF if self._base is None else LEAF_VIEW) if flag else None
 
 
@@ -62,7 +62,7 @@ def _assign_requires_grad(self: Tensor, flag: bool) -> None:
 
 
 def requires_grad_(self: Tensor, requires_grad: bool = True) -> Tensor:
-    """Ask for, or give up, the gradient of a leaf: ``self.requires_grad = requires_grad``
+    """Enable or disable the gradient of a leaf: ``self.requires_grad = requires_grad``
 
     Family: attribute
     Raises: RuntimeError if it is not a leaf, or not floating point or complex.
@@ -130,7 +130,7 @@ def _grad_fn(self: Tensor) -> Any:
 
 
 def _is_leaf(self: Tensor) -> bool:
-    """Whether no operation made this tensor.
+    """Whether this tensor is not the result of an operation.
 
     >>> x = torch.ones(1, requires_grad=True)
     >>> x.is_leaf, (2 * x).is_leaf
@@ -140,7 +140,7 @@ def _is_leaf(self: Tensor) -> bool:
 
 
 def _output_nr(self: Tensor) -> int:
-    """Which of the results of its node this tensor is.
+    """The index of this tensor among the results of its node.
 
     >>> x = torch.ones(2, requires_grad=True)
     >>> [part.output_nr for part in x.unbind()]
@@ -184,7 +184,7 @@ def backward(
 ) -> None:
     """The gradient of this tensor added to ``.grad`` of each leaf: ``x.grad += sum(gradient[i] * diff(self[i], x), i)``
 
-    `gradient` weighs it, and may be left out for one element. The graph is freed unless `retain_graph`; with `create_graph`
+    `gradient` weights it, and may be omitted for one element. The graph is freed unless `retain_graph`; with `create_graph`
     the gradients can be differentiated too. `inputs` are the leaves to reach, by default all.
 
     Shapes: (*in), `gradient` of the same shape.
@@ -219,7 +219,7 @@ def detach(self: Tensor) -> Tensor:
 
 
 def detach_(self: Tensor) -> Tensor:
-    """The history forgotten, in place: ``out = self``
+    """Remove the history in place: ``out = self``
 
     Shapes: (*in) -> (*in).
     Raises: RuntimeError on a view, whose history is that of its base.
@@ -234,7 +234,7 @@ def detach_(self: Tensor) -> Tensor:
     if not is_end(self):
         self._detached = next_seq()
     elif self._edge is not None:
-        self._former = self._former or []  # graphs may know it as a leaf
+        self._former = self._former or []  # graphs may reference it as a leaf
     self._edge = self._tangent = None
     if self._value is not None:
         self._value = self._value.detach()
@@ -242,7 +242,7 @@ def detach_(self: Tensor) -> Tensor:
 
 
 def retain_grad(self: Tensor) -> None:
-    """The gradient of a tensor that is not a leaf kept too: ``self.grad += diff(out, self)`` in the next backward.
+    """Keep the gradient of a non-leaf tensor too: ``self.grad += diff(out, self)`` in the next backward.
 
     Family: attribute
     Raises: RuntimeError if it does not require grad.
@@ -282,7 +282,7 @@ def register_hook(self: Tensor, hook: Callable[[Tensor], Tensor | None]) -> Hand
     if not needs_grad(self):
         raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
     own = own_hooks(self).tensor
-    if 0 not in own:  # one dict for the tensor and its node: hooks added to it later belong to the present value
+    if 0 not in own:  # one dict for the tensor and its node: hooks added to it later belong to the current value
         node, number = (None, 0) if _is_leaf(self) else grad_fn_and_number(edge_of(self))
         own[0] = {} if node is None else hooks_of(node).tensor.setdefault(number, {})
     return Handle(own[0], hook)
@@ -308,7 +308,7 @@ def register_post_accumulate_grad_hook(self: Tensor, hook: Callable[[Tensor], No
 
 
 def is_inference(self: Tensor) -> bool:
-    """Whether this tensor was made in `inference_mode`, ``out = False`` for others: it has no history, ever.
+    """Whether this tensor was created in `inference_mode`, ``out = False`` for others: it has no history, ever.
 
     Family: attribute
 

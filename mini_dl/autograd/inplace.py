@@ -1,6 +1,6 @@
 """Writing in place: *compute, then write*, and give the tensor the history of the result.
 
-A write through a view is recorded on the base: the part it looks at is replaced, the rest stays (`copy_slices`).
+A write through a view is recorded on the base: the viewed part is replaced, the rest is unchanged (`copy_slices`).
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ may_share = np.may_share_memory
 def inplace(function: Callable[..., Tensor], name: str | None = None, operator: bool = False) -> Callable[..., Tensor]:
     """``x.f_(...)`` from ``f(x, ...)``: the result is written into the memory of `x`, which is returned.
 
-    As an `operator`, it leaves an operand that is not a tensor or a number to Python, which then tries the operator without "=".
+    As an `operator`, it returns NotImplemented for an operand that is not a tensor or a number; Python then tries the operator
+    without "=".
     """
     primitive = getattr(function, "op", None)
     ufunc, spares = getattr(function, "ufunc", None), getattr(function, "spares", False)
@@ -76,7 +77,7 @@ def inplace(function: Callable[..., Tensor], name: str | None = None, operator: 
             met = asked and (args or kwargs) and is_met(self, (*args, *kwargs.values()), apart)
             if not recorded:
                 if spares and not met and self._array.flags.c_contiguous and self._array.flags.writeable:
-                    before, mode.spare = mode.spare, self._array.view()  # an array that no interrupting operation can see
+                    before, mode.spare = mode.spare, self._array.view()  # an array that interrupting operations cannot access
                     spare = mode.spare
                     try:
                         result = function(wrap(spare), *args, **kwargs)
@@ -92,7 +93,7 @@ def inplace(function: Callable[..., Tensor], name: str | None = None, operator: 
                 write(self, result)
                 return self
             edge = edge_of(self) if self._base is None else edge_before(self)
-            needs_copy = primitive is None or primitive.wants_input  # the formulas need the value from before the write
+            needs_copy = primitive is None or primitive.wants_input  # the formulas need the old value
             before = wrap(self._array.copy() if needs_copy else self._array)
             before._edge = edge
             result = function(before, *args, **kwargs)
@@ -100,7 +101,7 @@ def inplace(function: Callable[..., Tensor], name: str | None = None, operator: 
                 raise shared_memory()
             write(self, result, primitive is not None)
             return self
-        except NotImplementedError:  # of the type, which torch looks at after the shapes and the memory
+        except NotImplementedError:  # of the type, which torch checks after the shapes and the memory
             check_broadcast(self, args)
             check_memory(self._array)
             if asked:
@@ -129,7 +130,7 @@ def written_by(ufunc: np.ufunc, primitive: Any = None, entirely: bool = False) -
     """Mark a function that is `ufunc` on floating point arrays, or on all (`entirely`): threads share it, and its version in
     place needs no temporary.
 
-    `primitive` is the one that the function calls last; if gradients do not need its `input`, no copy of it is made.
+    `primitive` is the last one that the function calls; if gradients do not need its `input`, it is not copied.
     """
 
     def decorate(function: Any) -> Function:
@@ -147,7 +148,7 @@ def overwritten_by(ufunc: np.ufunc, target: Tensor, args: tuple[object, ...]) ->
     """Whether ``ufunc(target, *args)`` could be, and was, written straight into `target`: nothing is recorded, types agree."""
     array = target._array
     if (
-        array.dtype.char not in "fd"  # what is computed in float32 is rounded once, after its ufunc and a number
+        array.dtype.char not in "fd"  # results computed in float32 are rounded once, after the ufunc and a number
         or len(args) != ufunc.nin - 1
         or target._inference
         or not array.flags.writeable
@@ -170,7 +171,7 @@ def overwritten_by(ufunc: np.ufunc, target: Tensor, args: tuple[object, ...]) ->
             if other.dtype is not array.dtype:
                 return False
         elif (type(other) is not float and type(other) is not int) or not -6e4 < other < 6e4:
-            return False  # also numbers that may be out of range, which the function decides about
+            return False  # also numbers that may be out of range, which the function checks
         try:
             mode.run(spread, ufunc, array, other, out=array)
         except (ValueError, OverflowError):  # shapes that do not broadcast: nothing was written
@@ -180,7 +181,7 @@ def overwritten_by(ufunc: np.ufunc, target: Tensor, args: tuple[object, ...]) ->
 
 
 def is_recorded(*values: object) -> bool:
-    """Whether what is computed from these arguments is recorded, or a transform is at work on it."""
+    """Whether computations with these arguments are recorded, or a transform is active on them."""
     if mode.enabled and any_needs_grad(values):
         return True
     return at_work.anywhere > 0 and at_work.involves(values)
@@ -209,7 +210,9 @@ def check_writable(tensor: Tensor) -> None:
 
 
 def edge_before(view: Tensor) -> Edge | None:
-    """Where the gradient of the value that a recorded write through `view` replaces goes: to the base, past hooks of views."""
+    """The edge for the gradient of the value that a recorded write through `view` replaces: to the base, bypassing hooks of
+    views.
+    """
     edge, base = edge_of(view), root_of(view)
     node, last = grad_fn_and_number(edge)[0], grad_fn_and_number(edge_of(base))[0]
     while isinstance(node, Node) and node is not last:
@@ -221,9 +224,9 @@ def edge_before(view: Tensor) -> Edge | None:
 
 
 def write(target: Tensor, result: Tensor, own_result: bool = False) -> None:
-    """Put `result` into the memory of `target`: all who look at it see it, and its gradient flows to `result`.
+    """Write `result` into the memory of `target`: all views see it, and the gradient flows to `result`.
 
-    RuntimeError if the shape or type does not fit. `own_result`: nobody else has seen `result`, the output of one primitive.
+    RuntimeError if the shape or type does not match. `own_result`: nobody else references `result`, the output of one primitive.
     """
     array, new_array = target._array, result._array
     if new_array.shape != array.shape:
@@ -234,7 +237,7 @@ def write(target: Tensor, result: Tensor, own_result: bool = False) -> None:
 
 
 def check_broadcast(target: Tensor, args: tuple[object, ...]) -> None:
-    """RuntimeError if the tensors among `args` broadcast with `target`, but to another shape than it has."""
+    """RuntimeError if the tensors among `args` broadcast with `target`, but not to its shape."""
     try:
         shape = np.broadcast_shapes(target._array.shape, *[t._array.shape for t in args if isinstance(t, Tensor)])
     except ValueError:
@@ -244,11 +247,11 @@ def check_broadcast(target: Tensor, args: tuple[object, ...]) -> None:
 
 ORDERING = frozenset("lt le gt ge less less_equal greater greater_equal".split())
 OPERANDS = frozenset("other exponent".split())
-"""The parameters with which a tensor is combined, also where they are numbers."""
+"""The parameters with which a tensor is combined, even if they are numbers."""
 
 
 def check_operand_types(function: Function, target: Tensor, values: tuple[object, ...]) -> None:
-    """RuntimeError if the type that operands have together, and that their result has, cannot be cast to that of `target`."""
+    """RuntimeError if the promoted type of the operands, that of the result, cannot be cast to that of `target`."""
     name, operands = function.__name__, [value for value in values if isinstance(value, Tensor) or is_number(value)]
     arrays = [value._array for value in operands if isinstance(value, Tensor)]
     if name == "lerp":
@@ -268,7 +271,7 @@ def check_cast(source: NumpyType, target: NumpyType) -> None:
 
 
 def overwrite(target: Tensor, result: Tensor, own_result: bool = False) -> None:
-    """Like `write`, for a result known to fit (or meant to be cast, as ``copy_`` does)."""
+    """Like `write`, for a result known to match (or to be cast, as ``copy_`` does)."""
     if at_work.anywhere:
         target, result = at_work.alike(target, result)
     array = target._array
@@ -312,7 +315,7 @@ def rebase(target: Tensor, edge: Edge | None) -> None:
 
 
 def count_write(target: Tensor) -> None:
-    """Count a write. RuntimeError if `target` counts none, outside of inference mode: after the write, as in torch."""
+    """Count a write. RuntimeError for inference tensors outside of inference mode: after the write, as in torch."""
     if target._inference is True and not inference.here:
         raise RuntimeError(
             "Inplace update to inference tensor outside InferenceMode is not allowed. You can make a clone to get a normal "

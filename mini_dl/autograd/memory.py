@@ -1,6 +1,6 @@
-"""Gradients of memory: what a view shows of its base, and what remains of the base after a write through a view.
+"""Gradients of memory: a view's part of its base, and the rest of the base after a write through a view.
 
-A gradient of the base is laid out as the base is; the view's part of it then lies where the view lies in the base's memory.
+A gradient of the base has the layout of the base; the view's part of it is then at the view's location in the base's memory.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from mini_dl.tensor import Tensor, written
 
 
 def _ends(layout: Layout) -> tuple[int, int]:
-    """The first byte, and the one after the last, counted from the first element."""
+    """The first byte, and the one after the last, relative to the first element."""
     if 0 in layout.shape:
         return 0, 0
     steps = [(n - 1) * step for n, step in zip(layout.shape, layout.strides)]
@@ -28,14 +28,14 @@ def _ends(layout: Layout) -> tuple[int, int]:
 
 @functools.lru_cache(1024)
 def _span(place: Place) -> tuple[int, int, int]:
-    """How many bytes base and view cover together, and where in them the first element of each lies."""
+    """The number of bytes that base and view cover together, and the offset of the first element of each."""
     (low, high), (first, last) = _ends(place.base), _ends(place.view)
     start = min(low, place.offset + first)
     return max(high, place.offset + last) - start, -start, place.offset - start
 
 
 def _memory(place: Place) -> tuple[Array, Array]:
-    """Memory full of zeros, as the base sees it and as the view does."""
+    """Memory filled with zeros, as arrays with the layouts of the base and of the view."""
     size, at_base, at_view = _span(place)
     memory, (base, view, _) = np.zeros(size, np.uint8), place
     return (
@@ -65,13 +65,13 @@ def _numbers(layout: Layout) -> Array:
 
 
 def _counts(layout: Layout) -> Array:
-    """For each element, how many elements share its memory location."""
+    """For each element, the number of elements that share its memory location."""
     numbers = _numbers(layout)
     return np.bincount(numbers.reshape(-1))[numbers] if numbers.size else numbers
 
 
 def _add(target: Array, values: Array, layout: Layout) -> None:
-    """``target += values`` over memory full of zeros, also where elements of `target` share it."""
+    """``target += values`` over memory filled with zeros, even if elements of `target` share it."""
     if overlaps(layout):
         numbers = _numbers(layout).reshape(-1)
         sums = np.zeros(numbers.max(initial=-1) + 1, target.dtype)
@@ -89,14 +89,14 @@ def _shared_evenly(values: Array, layout: Layout) -> Array:
 @op(input=lambda grad, place: spread(grad, place))
 @as_it_is
 def shown(input: Array, place: Place) -> Array:
-    """What the view shows of `input`, which is laid out as its base."""
+    """The view's part of `input`, which has the layout of its base."""
     base, view = _memory(place)
     _add(base, _shared_evenly(input, place.base), place.base)
     return view.copy()
 
 
 def filled_in(made: Tensor) -> Tensor:
-    """`made`, which counts as written once: torch makes it and then writes into it."""
+    """`made`, which counts as written once: torch creates it and then writes into it."""
     written(made)
     return made
 
@@ -107,7 +107,7 @@ def _whole(input: Array) -> Array:
 
 
 def strided_gradient(grad: Tensor, place: Place) -> Tensor:
-    """The gradient of a base from that of a view: a view, like torch's, of memory that was written after it was made."""
+    """The gradient of a base from that of a view: a view, like torch's, of memory that was written after its creation."""
     return _whole(filled_in(spread(grad, place)))
 
 
@@ -115,7 +115,7 @@ def strided_gradient(grad: Tensor, place: Place) -> Tensor:
 @op(input=lambda grad, place: shown(grad, place))
 @as_it_is
 def spread(input: Array, place: Place) -> Array:
-    """Zeros like the base, with `input` where the view lies; added up where the view shows a location several times."""
+    """Zeros like the base, with `input` at the view's location; summed if the view contains a location several times."""
     base, view = _memory(place)
     _add(view, input, place.view)
     return _shared_evenly(base, place.base)
@@ -125,7 +125,7 @@ def spread(input: Array, place: Place) -> Array:
 @op(input=lambda grad, place: hidden(grad, place))
 @as_it_is
 def hidden(input: Array, place: Place) -> Array:
-    """`input`, which is laid out as the base, with zeros where the view lies."""
+    """`input`, which has the layout of the base, with zeros at the view's location."""
     base, view = _memory(place)
     base[...] = input
     view[...] = 0

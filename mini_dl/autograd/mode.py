@@ -13,18 +13,18 @@ from mini_dl.kernels.room import here, run
 from mini_dl.tensor import Tensor, inference
 
 IN_VAIN: Any = 0
-"""The mode that is on inside of inference mode, where nothing is recorded all the same: like False, but for those who ask."""
+"""Grad mode enabled inside inference mode, where nothing is recorded: falsy, but reported as enabled."""
 
 
 class _Mode(threading.local):
     enabled: bool = True  # record operations
     casting: bool = False  # autocast is on
-    spare: Any = None  # the array that a kernel may write into instead of copying it first
+    spare: Any = None  # the array that a kernel may overwrite instead of copying it first
     run_under_way: Any = None  # the backward that calls the hooks
-    formula: str = ""  # the primitive whose formula is computed for the first time, and watched
+    formula: str = ""  # the primitive whose formula is run for the first time, and checked
     run = staticmethod(run)  # runs a kernel under this thread's NumPy settings
     enter: Function  # the same, but it raises if the context is in use
-    stack: tuple[Any, ...] = ()  # the levels of transforms that are at work here, the innermost last
+    stack: tuple[Any, ...] = ()  # the active levels of transforms, the innermost last
     forward: bool = True  # tangents are computed
 
     def __init__(self) -> None:
@@ -35,17 +35,17 @@ mode = _Mode()
 
 
 class _AtWork:
-    """Whether a transform of functions is at work in any thread, and what it then does: `transforms` puts in its own."""
+    """Whether a function transform is active in any thread, and its hooks: `transforms` installs its own."""
 
     anywhere = 0
     """How many levels are open, in all threads."""
 
     def take(self, primitive: object, args: tuple[object, ...]) -> Any:
-        """What a call gives, NotImplemented where no transform takes it."""
+        """The result of a call, NotImplemented if no transform handles it."""
         return NotImplemented
 
     def involves(self, values: object) -> bool:
-        """Whether a transform has to do with one of these arguments."""
+        """Whether a transform affects one of these arguments."""
         return False
 
     def has_tangents(self, values: object) -> bool:
@@ -53,14 +53,14 @@ class _AtWork:
         return False
 
     def passed_on(self, tensor: Tensor, out: Tensor) -> None:
-        """Give another tensor over the same memory the tangent as well."""
+        """Copy the tangent to another tensor with the same memory."""
 
     def put(self, target: Tensor, result: Tensor) -> bool:
         """Write into memory as the transforms require; returns whether they do."""
         return False
 
     def apply(self, function: object, args: tuple[object, ...]) -> Any:
-        """What a call of an ``autograd.Function`` gives, NotImplemented where no transform takes it."""
+        """The result of a call of an ``autograd.Function``, NotImplemented if no transform handles it."""
         return NotImplemented
 
     def detached(self, tensor: Tensor) -> Tensor:
@@ -76,7 +76,7 @@ at_work = _AtWork()
 
 
 def differentiates() -> bool:
-    """Whether a derivative may be asked of what is computed now: by recording, or by a transform."""
+    """Whether a derivative of current computations may be requested: by recording, or by a transform."""
     return mode.enabled or at_work.anywhere > 0
 
 
@@ -142,9 +142,9 @@ class _Plain(_Switch):
 
 
 class no_grad(_Plain):
-    """Nothing is recorded within the block, or the function that it decorates.
+    """Disable recording within the block or the decorated function.
 
-    Raises: RuntimeError if a tensor that it made is differentiated, which has no history.
+    Raises: RuntimeError if a tensor created in it is differentiated, since it has no history.
 
     >>> x = torch.ones(1, requires_grad=True)
     >>> with torch.no_grad():
@@ -158,7 +158,7 @@ class no_grad(_Plain):
 
 
 class enable_grad(_Plain):
-    """Operations are recorded within the block, or the function that it decorates, also inside of `no_grad`.
+    """Enable recording within the block or the decorated function, even inside `no_grad`.
 
     Raises: TypeError for anything but a function.
 
@@ -174,7 +174,7 @@ class enable_grad(_Plain):
 
 
 class _SetAtOnce(_Switch):
-    """A switch that sets its mode when it is made, and whose block ends with the mode of before."""
+    """A switch that sets its mode when created, and restores the previous one at the end of its block."""
 
     def __init__(self, mode: bool) -> None:
         self.flag = bool(mode)
@@ -192,7 +192,7 @@ class _SetAtOnce(_Switch):
 
 
 class set_grad_enabled(_SetAtOnce):
-    """Turn recording on or off: at once when called, and until the block ends when used as a context manager.
+    """Turn recording on or off: immediately when called, and until the block ends when used as a context manager.
 
     Raises: TypeError unless `mode` is given.
 
@@ -211,9 +211,9 @@ class set_grad_enabled(_SetAtOnce):
 
 
 class inference_mode(_Switch):
-    """As `no_grad`, and what is made within has no history, ever: it may not be used in computing what is recorded.
+    """As `no_grad`, and tensors created in it never have a history: they may not be used in recorded computations.
 
-    Raises: RuntimeError if such a tensor is saved for a backward, or made to require grad outside of it.
+    Raises: RuntimeError if such a tensor is saved for a backward, or set to require grad outside of it.
 
     >>> with torch.inference_mode():
     ...     x = torch.ones(1)
@@ -259,7 +259,7 @@ def is_grad_enabled() -> bool:
 
 
 def is_inference_mode_enabled() -> bool:
-    """Whether the code runs within `inference_mode`.
+    """Whether `inference_mode` is active.
 
     Raises: TypeError for an argument.
 

@@ -1,4 +1,4 @@
-"""What torch calls the nodes of the graph, where that does not follow from the name of the primitive that was recorded.
+"""torch's names of the nodes of the graph, if they do not follow from the name of the recorded primitive.
 
 A function that is one operation in torch, and several primitives here, gives the last node of its result torch's name: see
 `recorded`.
@@ -17,7 +17,7 @@ from mini_dl.autograd.mode import mode
 from mini_dl.tensor import LEAF, LEAF_VIEW, Edge, Tensor
 
 Naming = str | Callable[..., str]
-"""A name, or what gives it from the arguments of the call."""
+"""A name, or a function that returns it for the arguments of the call."""
 
 
 def title(name: str, number: int | str = 0) -> str:
@@ -26,7 +26,7 @@ def title(name: str, number: int | str = 0) -> str:
 
 
 def numbered(name: str, argument: str, position: int = 1) -> Callable[..., str]:
-    """The name with a 1 where an argument is a tensor, and a 0 where it is a number."""
+    """The name with a 1 if an argument is a tensor, and a 0 if it is a number."""
 
     def name_of(*args: object, **kwargs: object) -> str:
         value = args[position] if len(args) > position else kwargs.get(argument)
@@ -75,7 +75,7 @@ def _grid_sampler(input: Tensor, *args: object, **kwargs: object) -> str:
 
 
 def _by_class(input: Tensor, target: Tensor, *args: object, **kwargs: object) -> str:
-    """Losses of classes: numbers of images have a kernel of their own."""
+    """Losses of classes: those of images have their own kernel."""
     if target._array.dtype.kind not in "iu":
         reduction = args[4] if len(args) > 4 else kwargs.get("reduction", "mean")
         return "DivBackward1" if reduction == "mean" else "NegBackward0"
@@ -108,7 +108,7 @@ def _rounded(input: Tensor, *, decimals: int = 0) -> str:
 
 
 def _reduced(name: str, at: int) -> Callable[..., str]:
-    """Losses that torch reduces by another operation; `at` is the position of ``reduction``."""
+    """Losses that torch reduces by a separate operation; `at` is the position of ``reduction``."""
     by = {"mean": "MeanBackward0", "sum": "SumBackward0"}
     return lambda *args, **kwargs: by.get(args[at] if len(args) > at else kwargs.get("reduction", "mean"), name)
 
@@ -132,7 +132,7 @@ def _drawn(mean: object, std: object = 1.0, *args: object, **kwargs: object) -> 
 
 
 def _transformed(real: str) -> Callable[..., str]:
-    """One-dimensional transforms, whose kernel for real numbers is another one."""
+    """One-dimensional transforms, which have a different kernel for real numbers."""
     return lambda input, *args, **kwargs: real if input._array.dtype.kind != "c" else "FftC2CBackward0"
 
 
@@ -205,11 +205,11 @@ NAMES: dict[str, Naming] = {
 """Functions whose name does not follow from their own, or depends on their arguments."""
 
 
-# ------------------------------------------------------------------------------------------------ of primitives
+# ------------------------------------------------------------------------------------------------ primitives
 
 
 def by_number_of_results(name: str) -> Callable[[Node], str]:
-    """Reductions: 0 where everything is reduced to one number."""
+    """Reductions: 0 if everything is reduced to one number."""
     return lambda node: f"{name}Backward{int(node.shape_ != ())}"
 
 
@@ -223,7 +223,7 @@ def by_batch(node: Node) -> str:
 
 
 def by_other(name: str) -> Callable[[Node], str]:
-    """1 where the second operand is a tensor that requires grad, or that is kept."""
+    """1 if the second operand is a tensor that requires grad, or that is saved."""
 
     def name_of(node: Node) -> str:
         other = (node.saved_ or {}).get("other", ())
@@ -258,29 +258,29 @@ PRIMITIVES: dict[str, str | Callable[[Node], str]] = {
     "_triangular": "LinalgSolveTriangularBackward0",
     **{name: title(f"special_{name}") for name in "entr erfcx i0e i1 i1e log_ndtr ndtri xlog1py".split()},
 }  # fmt: skip
-"""Names, or what gives them from the node."""
+"""Names, or functions that return them for the node."""
 
 
 REFLECTED = {"_pow": "PowBackward2", "_sub": "RsubBackward1", "remainder": "RemainderBackward1"}
-"""Primitives whose nodes have another name where a number comes first."""
+"""Primitives whose nodes have a different name if the first operand is a number."""
 
 ORDER: dict[str, tuple[int, ...]] = {"_affine": (2, 0, 1)}
-"""The order in which nodes show where their gradients go, where it is not that of the arguments."""
+"""The order of the edges that nodes show, if it is not that of the arguments."""
 
 
 def name_of_primitive(name: str) -> str | Callable[[Node], str]:
-    """What the nodes of a primitive are called."""
+    """The name of the nodes of a primitive."""
     return PRIMITIVES.get(name) or title(name)
 
 
-# ------------------------------------------------------------------------------------------------ of compositions
+# ------------------------------------------------------------------------------------------------ compositions
 
 _named: dict[tuple[Any, str], Any] = {}
 """Primitives under another name, by the primitive and that name."""
 
 
 def rename(result: Any, name: str) -> None:
-    """Give the node that a call has just made another name."""
+    """Rename the node that a call has just created."""
     edge = result._edge
     if edge is None:
         return
@@ -329,7 +329,7 @@ def as_one(result: Tensor, name: str, *arguments: Tensor | None) -> Tensor:
 
 
 def show(result: object, naming: Naming, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
-    """Let the node of a result, if the call has made one, have the name of the function and the edges of its arguments."""
+    """Give the node of a result, if the call created one, the name of the function and the edges of its arguments."""
     if result.__class__ is not Tensor:
         result = result[0] if isinstance(result, tuple) and result else result
         if not isinstance(result, Tensor):

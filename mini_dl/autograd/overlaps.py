@@ -1,7 +1,7 @@
-"""Operands that lie in the memory that is written: torch refuses them where it can tell.
+"""Operands that overlap with the written memory: torch rejects them if it detects them.
 
-Two tensors are compared only if the elements of each fill a piece of memory; of others torch says nothing, and what is written is
-computed before.
+Two tensors are compared only if each is non-overlapping and dense; torch accepts others, and the result is computed before
+it is written.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ APART = frozenset(
     "index_select kron masked_select median mode nanmedian nonzero outer put row_stack scatter scatter_add scatter_reduce "
     "stack take take_along_dim vstack".split()
 )
-"""Functions whose operands may not even be the very tensor that is written."""
+"""Functions whose operands may not even be the written tensor itself."""
 UNASKED = frozenset(
     "addbmm addmv alias_copy all amax amin any argmax argmin bmm bucketize chain_matmul cholesky cholesky_inverse "
     "cholesky_solve complex cummax cummin detach_copy diag diff diagonal_copy dot float_power frobenius_norm hash_tensor "
@@ -31,21 +31,21 @@ UNASKED = frozenset(
     "resize_as searchsorted slice_copy slice_scatter softmax split_copy squeeze_copy std sum t_copy tensordot topk tril "
     "triu unsqueeze_copy var vdot view_as_complex_copy view_as_real_copy ndtr multigammaln".split()
 )
-"""Functions of which torch asks nothing: it computes them apart, or writes what it goes on reading."""
+"""Functions for which torch has no check: it computes into separate memory, or overwrites memory that it still reads."""
 
 
 def is_dense(array: Array) -> bool:
-    """Whether the elements fill a piece of memory, in any order of the dimensions."""
+    """Whether the elements are dense in memory, in any order of the dimensions."""
     return array.flags.forc or array.transpose(np.argsort([-step for step in array.strides])).flags.c_contiguous
 
 
 def lies_like(array: Array, other: Array) -> bool:
-    """Whether the elements lie in memory in the same order."""
+    """Whether the elements have the same order in memory."""
     return all([n == 1 or step == wanted for n, step, wanted in zip(array.shape, array.strides, other.strides)])
 
 
 def meeting(target: Array, other: Array) -> str:
-    """How two arrays lie that fill a piece of memory each: "" apart, "partly" together, or "wholly"."""
+    """The overlap of two dense arrays: "" for none, "partly", or "wholly"."""
     if not np.may_share_memory(target, other) or is_hollow(target) or is_hollow(other):
         return ""
     if not (target.size and other.size and is_dense(target) and is_dense(other)):
@@ -57,7 +57,7 @@ def meeting(target: Array, other: Array) -> str:
 
 
 def meets(target: Tensor, value: Tensor, entirely: bool = False) -> bool:
-    """Whether torch refuses `value` where `target` is written; `entirely`: also the tensor itself."""
+    """Whether torch rejects `value` when `target` is written; `entirely`: also the tensor itself."""
     array, other = target._array, value._array
     if array is other:
         return entirely and (array.size > 0 or target is value)
@@ -67,7 +67,7 @@ def meets(target: Tensor, value: Tensor, entirely: bool = False) -> bool:
 
 
 def is_met(target: Tensor, values: Iterable[object], entirely: bool = False) -> bool:
-    """Whether one of `values`, or of the tensors in them, lies in a part of the memory of `target`."""
+    """Whether one of `values`, or of the tensors in them, partially overlaps with `target`."""
     if target._sparse or at_work.anywhere:
         return False
     for value in values:
@@ -80,7 +80,7 @@ def is_met(target: Tensor, values: Iterable[object], entirely: bool = False) -> 
 
 
 def check_operands(target: Tensor, values: Iterable[object], entirely: bool = False) -> None:
-    """RuntimeError if one of `values` lies in a part of the memory of `target`."""
+    """RuntimeError if one of `values` partially overlaps with `target`."""
     if is_met(target, values, entirely):
         raise shared_memory()
 

@@ -1,4 +1,4 @@
-"""Where a view lies in the memory of its base."""
+"""The location of a view in the memory of its base."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mini_dl._unseen import is_unseen
 
 
 class Layout(NamedTuple):
-    """How elements lie in memory: `strides` in bytes."""
+    """The memory layout of elements: `strides` in bytes."""
 
     shape: tuple[int, ...]
     strides: tuple[int, ...]
@@ -21,7 +21,7 @@ class Layout(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where a view lies: its first element `offset` bytes from that of the base."""
+    """The location of a view: its first element is `offset` bytes from that of the base."""
 
     base: Layout
     view: Layout
@@ -33,7 +33,7 @@ def layout_of(array: Array) -> Layout:
 
 
 def place_of(view: Array, base: Array) -> Place:
-    # a tensor given another's memory, by `set_` or `data`, counts as lying where its base begins
+    # a tensor given another's memory, by `set_` or `data`, counts as starting where its base starts
     owner = view.base
     together = (owner is not None and (owner is base or owner is base.base)) or np.may_share_memory(view, base)
     offset = address_of(view) - address_of(base) if together and view.size and base.size else 0
@@ -41,8 +41,8 @@ def place_of(view: Array, base: Array) -> Place:
 
 
 def address_of(array: Array) -> int:
-    """Where the first element lies."""
-    if array.flags.writeable:  # a third of the time that `__array_interface__` takes
+    """The address of the first element."""
+    if array.flags.writeable:  # three times as fast as `__array_interface__`
         return ctypes.addressof(ctypes.c_char.from_buffer(buffer_of(array[(0,) * array.ndim + (...,)])))  # type: ignore[arg-type]
     if is_unseen(array):
         return address_of(array.memory)
@@ -50,7 +50,7 @@ def address_of(array: Array) -> int:
 
 
 def owner_of(array: Array) -> Array:
-    """The array whose memory `array` looks into, or itself."""
+    """The array whose memory `array` shares, or itself."""
     while True:
         base = getattr(array.base, "base", None) if type(array.base).__name__ == "DummyArray" else array.base  # of np.as_strided
         if not isinstance(base, np.ndarray):
@@ -59,7 +59,7 @@ def owner_of(array: Array) -> Array:
 
 
 def memory_of(array: Array) -> Array:
-    """The bytes that `array` looks into: all that its owner has."""
+    """The memory of `array`: all bytes of its owner."""
     if is_unseen(array):
         array = array.memory
     array = owner_of(array)
@@ -73,14 +73,16 @@ def memory_of(array: Array) -> Array:
 
 
 def offset_of(array: Array) -> int:
-    """Where in its memory `array` starts, counted in elements."""
+    """The offset of `array` in its memory, in elements."""
     if is_unseen(array):
         array = array.memory
     return (array.__array_interface__["data"][0] - memory_of(array).__array_interface__["data"][0]) // (array.itemsize or 1)
 
 
 def resized(array: Array, shape: tuple[int, ...]) -> Array:
-    """`array` in another shape, compact: in its memory if that is large enough, else in new memory that begins like the old."""
+    """`array` in another shape, compact: in its memory if that is large enough, else in new memory that starts with the old
+    contents.
+    """
     memory, start = memory_of(array), offset_of(array) * array.itemsize
     needed = start + math.prod(shape) * array.itemsize
     if needed > memory.nbytes:

@@ -6,11 +6,11 @@
 ... def exp(input):
 ...     return np.exp(input)
 
-Forward bodies see arrays; formulas see Tensors, so derivatives of any order follow. A formula asks by parameter name for what it
-needs: `grad` first (`grads`, a list with None for outputs without gradient, where there are several outputs), then any of the
-arguments, `<argument>_shape`, or `result`. What no formula of a wanted gradient asks for is not kept.
+Forward bodies see arrays; formulas see Tensors, so derivatives of any order follow. A formula names the values it needs as
+parameters: `grad` first (`grads`, a list with None for outputs without gradient, if there are several outputs), then any of the
+arguments, `<argument>_shape`, or `result`. Values that no formula of a requested gradient names are not saved.
 
-Where one kernel gives the gradients of several arguments, `op_together` takes one formula of all of them.
+If one kernel computes the gradients of several arguments, `op_together` takes one formula for all of them.
 
 The engine sums each gradient to the shape of the argument and casts it to its type: formulas never undo a broadcast or a
 promotion.
@@ -60,21 +60,21 @@ class Op:
 
     call: Function
     ufunc: np.ufunc | None = None
-    """What the forward is on floating point arrays of one type, if it is a single ufunc (see `written_by`)."""
+    """The equivalent of the forward on floating point arrays of one type, if it is a single ufunc (see `written_by`)."""
     kernel: Function
-    """The forward, with nothing around it (see `forwards`)."""
+    """The forward without wrappers (see `forwards`)."""
     shared: Function
-    """The forward for large arrays, where it is a single ufunc: threads share it."""
+    """The forward for large arrays, if it is a single ufunc: threads share it."""
     unary = False
-    """Whether it was declared by `unary`: its call looks at its one argument itself."""
+    """Whether it was declared by `unary`: its call checks its one argument itself."""
     looks = False
     """Whether it was declared by `view`: its forward looks into memory."""
     apart = True
     """Whether its results have memory of their own."""
     runs_without = False
-    """Whether `backward` is called where no gradient came: some operations see zeros then."""
+    """Whether `backward` is called if no gradient arrived: some operations then get zeros."""
     asked: frozenset[str] = frozenset()
-    """What the formulas ask for."""
+    """The values that the formulas need."""
     linear: tuple[tuple[str, ...], ...] = ()
     """The groups of arguments in which it is linear together (see `linear_in`)."""
     added: tuple[str, ...] = ()
@@ -82,13 +82,13 @@ class Op:
     symmetric: frozenset[str] = frozenset()
     """The arguments in which its Jacobian is its own transpose, as that of an elementwise one is (see `symmetric_in`)."""
     forwards: Any = None
-    """A faster text for its tangents, where one was measured to be worth it (see `forwards_by`)."""
+    """A faster rule for its tangents, if measured to be worth it (see `forwards_by`)."""
     formal: frozenset[str] = frozenset()
-    """The arguments whose gradient depends on them in form only (see `piecewise`)."""
-    promote: Promotion  # of a binary one: gives operands of different types one
+    """The arguments whose gradient depends on them only formally (see `piecewise`)."""
+    promote: Promotion  # for a binary one: promotes operands of different types
     exact_first = exact_last = False
-    """Whether a binary one leaves a number, as its first or last operand, as it is next to float16 and bfloat16."""
-    operators: tuple[Function, Function]  # of a binary one, as special methods of the first operand and of the second
+    """Whether a binary one does not round a number, as its first or last operand, to float16 or bfloat16."""
+    operators: tuple[Function, Function]  # for a binary one, as special methods of the first operand and of the second
 
     def __init__(self, forward: Function, formulas: dict[str, Formula], together: bool = False) -> None:
         refuse_order(forward)
@@ -135,7 +135,7 @@ class Op:
         return f"<primitive {self.name}{self.signature}>"
 
     def bind(self, args: tuple[object, ...], kwargs: dict[str, object]) -> tuple[Any, ...]:
-        """All arguments by position, defaults filled in. TypeError where the signature does not fit."""
+        """All arguments by position, with defaults. TypeError if they do not match the signature."""
         try:
             bound = self.signature.bind(*args, **kwargs)
         except TypeError as error:
@@ -144,14 +144,14 @@ class Op:
         return tuple(bound.arguments.values())
 
     def several(self, args: tuple[object, ...], arrays: tuple[Array, ...]) -> tuple[Tensor, ...]:
-        """The outputs of a call that gave several."""
+        """The outputs of a call with several."""
         outs = tuple([wrap(r if r.__class__ is np.ndarray else array_from(self, r)) for r in arrays])
         if mode.enabled:
             self.record(args, outs)
         return outs
 
     def record(self, args: tuple[object, ...], outs: tuple[Tensor, ...]) -> None:
-        """Make the node of this call, if any differentiable argument needs a gradient."""
+        """Create the node of this call, if any differentiable argument needs a gradient."""
         edges: list[Edge | None] = []
         wanted = []
         for i, _, asks in self.formulas:
@@ -193,9 +193,9 @@ class Op:
                     out._edge = (node, number)
 
     def backward(self, node: Node, grad: Tensor | Grads) -> Gradients:
-        """The gradient of each differentiable argument, None where it is not wanted.
+        """The gradient of each differentiable argument, None if it is not needed.
 
-        Once all formulas that are wanted have given tensors, and asked none for its array, its text takes the place of this.
+        Once all needed formulas have returned tensors without accessing arrays, generated code replaces this method.
         """
         backward, mode.formula = backward_of(self), self.name
         try:
@@ -207,7 +207,7 @@ class Op:
         return gradients
 
     def check_gradients(self, edges: Sequence[object], gradients: Gradients) -> None:
-        """TypeError unless each formula gave a tensor, a list of them for an argument that is a list, or None."""
+        """TypeError unless each formula returned a tensor, a list of them for an argument that is a list, or None."""
         names = [self.params[number] for number, _, _ in self.formulas]
         if len(gradients) != len(names):
             raise TypeError(f"{self.name}: its formula must return a list of {len(names)}, for {names}, not of {len(gradients)}")
@@ -226,9 +226,9 @@ class Op:
 
 
 def backward_of(primitive: Op) -> Callable[[Node, Tensor | Grads], Gradients]:
-    """A function of a node and its gradient: the gradient of each differentiable argument, None where it is not wanted.
+    """A function of a node and its gradient: the gradient of each differentiable argument, None if it is not needed.
 
-    Its text is written out for the primitive, one line per formula, since the loops would cost as much as a small kernel::
+    Its source is generated for the primitive, one line per formula, since loops would cost as much as a small kernel::
 
         def backward(node, grad):
             saved, edges = node.saved_, node.edges_
@@ -265,8 +265,8 @@ def op(*bare: object, **formulas: Formula) -> Decorator:
 
 
 def op_together(formula: Formula, *arguments: str) -> Decorator:
-    """A primitive of any signature, of which `formula` gives the gradients of all differentiable `arguments`, in this order. It
-    takes `wanted`, a list that says which of them are, after `grad`; what is not wanted is ignored."""
+    """A primitive of any signature, whose `formula` returns the gradients of all differentiable `arguments`, in this order.
+    After `grad`, it takes `wanted`, a list of which of them are needed; the others are ignored."""
     return _primitive(dict.fromkeys(arguments, formula), True)
 
 
@@ -280,7 +280,7 @@ def _primitive(formulas: dict[str, Formula], together: bool) -> Decorator:
 
 
 def refuse_order(forward: Function) -> None:
-    """TypeError where a decorator of primitives stands above one that must stand above it."""
+    """TypeError if a decorator of primitives is above one that must be above it."""
     name = forward.__name__
     if getattr(forward, "published", False):
         raise TypeError(
@@ -292,7 +292,7 @@ def refuse_order(forward: Function) -> None:
 
 
 def refuse_bare(decorator: str, given: Iterable[object]) -> None:
-    """TypeError where a decorator was given what it decorates instead of being called."""
+    """TypeError if a decorator was applied without being called."""
     if wrong := [one for one in given if not isinstance(one, str)]:
         name = getattr(wrong[0], "__name__", repr(wrong[0]))
         raise TypeError(
@@ -302,7 +302,7 @@ def refuse_bare(decorator: str, given: Iterable[object]) -> None:
 
 
 def recorded_as(name: str) -> Decorator:
-    """Give the nodes of a primitive another name than its own: torch's."""
+    """Set the name of the nodes of a primitive to torch's."""
 
     def decorate(call: Function) -> Function:
         primitive_of(call, "recorded_as").grad_name = name
@@ -312,10 +312,10 @@ def recorded_as(name: str) -> Decorator:
 
 
 def linear_in(*groups: str, added: str = "") -> Decorator:
-    """Say in which arguments a primitive is linear while the others stay: it then applies itself to their tangents.
+    """Declare in which arguments a primitive is linear while the others are fixed: it then applies itself to their tangents.
 
     Each group is a list of names in which it is linear together: ``linear_in("input", "weight")`` for a product of two,
-    ``linear_in("input other")`` for a sum. `added` are arguments that are added to the result, and are left out (None) where the
+    ``linear_in("input other")`` for a sum. `added` are arguments that are added to the result, and are omitted (None) if the
     group does not name them.
     """
 
@@ -336,8 +336,8 @@ def looks_unseen(call: Function) -> Function:
 
 
 def symmetric_in(*arguments: str) -> Decorator:
-    """Say in which arguments the Jacobian of a primitive is symmetric while all are real, as that of an elementwise function is:
-    the formulas then serve for the tangents as they stand."""
+    """Declare in which arguments the Jacobian of a primitive is symmetric if all are real, as for an elementwise function:
+    the formulas then apply to the tangents unchanged."""
 
     def decorate(call: Function) -> Function:
         primitive_of(call, "symmetric_in").symmetric = frozenset(arguments)
@@ -347,9 +347,9 @@ def symmetric_in(*arguments: str) -> Decorator:
 
 
 def forwards_by(rule: Function) -> Decorator:
-    """Give a primitive of one differentiable argument, its first, a text for its tangent: ``rule(tangent, result, *args)``.
+    """Give a primitive of one differentiable argument, its first, a rule for its tangent: ``rule(tangent, result, *args)``.
 
-    Only where it was measured to be worth a second text.
+    Only if measured to be worth it.
     """
 
     def decorate(call: Function) -> Function:
@@ -373,7 +373,7 @@ def unary(*bare: object, input: Formula | None = None) -> Callable[[Function], C
 
 
 class Binary(Protocol):
-    """What `binary` makes of a forward."""
+    """The result of `binary` for a forward."""
 
     operator: Callable[..., Tensor]
     reflected: Callable[..., Tensor]
@@ -390,9 +390,9 @@ def binary(
     promote: Promotion = promote,
     exact: Any = "",
 ) -> Callable[[Function], Binary]:
-    """An elementwise primitive of two arguments, with broadcasting and promotion. `numbers` says which of them (not both at
-    once) may be a Python number; `promote` gives both operands the type of the computation where their types differ; `exact` says
-    which of them, as a number, is not rounded to float16 or bfloat16 before the computation.
+    """An elementwise primitive of two arguments, with broadcasting and promotion. `numbers` names those that may be a Python
+    number (not both together); `promote` converts operands of different types to the type of the computation; `exact` names
+    those that, as numbers, are not rounded to float16 or bfloat16 before the computation.
 
     Its attributes `operator` and `reflected` are the same for use as special methods: the other operand may be a number, and
     they return NotImplemented for anything else.
@@ -436,9 +436,9 @@ def swapped(call: Function) -> Callable[..., Tensor]:
 
 
 def view(*bare: object, **formulas: Formula) -> Callable[[Function], Callable[..., Tensor]]:
-    """A primitive whose result looks into its input's memory: one version for both, and writes to either reach the other.
+    """A primitive whose result shares its input's memory: one version for both, and writes to either reach the other.
 
-    Where the forward had to copy, the result is an ordinary tensor.
+    If the forward had to copy, the result is an ordinary tensor.
     """
     refuse_bare("view", bare)
 
@@ -461,7 +461,7 @@ def number_of(name: str, argument: str, value: object) -> Any:
 
 
 def real_number_of(name: str, argument: str, value: object) -> Any:
-    """As `number_of`, of an argument that is a float: TypeError for a complex number, RuntimeError for one in a tensor unless
+    """As `number_of`, for an argument that is a float: TypeError for a complex number, RuntimeError for one in a tensor unless
     its imaginary part is 0."""
     if isinstance(value, complex):
         raise TypeError(f"{name}(): argument '{argument}' must be float, not complex: {value}")

@@ -1,6 +1,6 @@
-"""The texts of calls: how a primitive runs its forward and records the call.
+"""The generated code of calls: how a primitive runs its forward and records the call.
 
-Each is written at the first call, and runs from then on as the code of the function that was declared (`call_of`).
+Each is generated at the first call, and becomes the code of the declared function (`call_of`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from mini_dl.overrides import ask_operator, overrides
 from mini_dl.tensor import LEAF, Edge, Tensor, inference, new, version_of, wrap
 
 ndarray, may_share_memory, shape = np.ndarray, np.may_share_memory, np.shape
-current = mode  # an argument may be called mode, none has a name that the texts use
+current = mode  # an argument may be named mode, but not a name that the generated code uses
 SIMPLE = {int, bool, float, str, type(None)}
 USED = frozenset(
     "Node NotImplemented RuntimeError SIMPLE Tensor answer array_from array_of at_work behind computed current edge_of edges_of "
@@ -31,12 +31,12 @@ USED = frozenset(
     "isinstance look_into looked_at may_share_memory ndarray new not_a_tensor primitive run_beside save save_result saved "
     "shape_of wrapped LARGE".split()
 )
-"""The names of the texts, which no argument may have."""
-SPOKEN_OF = (LEAF, Node, at_work, broadcast_shapes, is_refusal, new, run_beside, save, save_result)  # in the texts alone
+"""The names in the generated code, which no argument may have."""
+SPOKEN_OF = (LEAF, Node, at_work, broadcast_shapes, is_refusal, new, run_beside, save, save_result)  # only in the generated code
 
 
 class Primitive(Protocol):
-    """What the texts know of an `Op`."""
+    """The attributes of an `Op` that the generated code uses."""
 
     name: str
     params: tuple[str, ...]
@@ -75,7 +75,7 @@ def call_of(primitive: Primitive, text: Callable[[Primitive], str]) -> Any:
             result = call(*args, **kwargs)
             seen.check(primitive, result)
         except TypeError:
-            call.__code__, call.__defaults__ = unwritten, None  # a forward that was refused is refused again
+            call.__code__, call.__defaults__ = unwritten, None  # a rejected forward is rejected again
             raise
         _written.append(write)
         return result
@@ -94,13 +94,13 @@ DOUBLE = (np.dtype(np.float64), np.dtype(np.complex128))
 
 
 class Seen:
-    """The arrays of a first call and copies of them: what its forward must leave as it is, and what its result is measured by.
+    """The arrays of a first call and copies of them: its forward must not change them, and its result is checked against them.
 
-    Later calls are not looked at, nor are those within a transform.
+    Later calls are not checked, nor are those within a transform.
     """
 
     MOST = 1 << 16
-    """Elements of an array that is looked at."""
+    """The number of elements of an array that are checked."""
 
     def __init__(self, arguments: Sequence[Any]) -> None:
         flat = [one for value in arguments for one in (value if type(value) in (list, tuple) else [value])]
@@ -111,7 +111,7 @@ class Seen:
         return bool(self.arrays) and (primitive.unary or hasattr(primitive, "operators"))
 
     def check_elements(self, primitive: Primitive, made: Array) -> None:
-        """TypeError unless an elementwise result has an element for each of the arguments', and no more digits than they."""
+        """TypeError unless an elementwise result has the shape of the arguments, and no higher precision."""
         if primitive.unary and made.shape != self.arrays[0][0].shape:
             raise TypeError(
                 f"{primitive.name}: `unary` declares what is computed element by element, but its forward made the shape "
@@ -125,7 +125,7 @@ class Seen:
             )
 
     def check(self, primitive: Primitive, result: object) -> None:
-        """TypeError if the forward wrote into an argument, returned one that it was not to look into, or no numbers."""
+        """TypeError if the forward wrote into an argument, returned memory of one without being a view, or no numbers."""
         if any([array.tobytes() != before for array, before in self.arrays]):
             raise TypeError(
                 f"{primitive.name}: its forward writes into the array of an argument, which belongs to the caller; "
@@ -150,7 +150,7 @@ _written: list[Callable[[], None]] = []
 
 
 def look_for_transforms() -> None:
-    """Make all calls, present and future, ask the transforms first."""
+    """Make all calls, present and future, check the transforms first."""
     if not Text.asks:
         Text.asks = True
         for write in _written:
@@ -158,9 +158,9 @@ def look_for_transforms() -> None:
 
 
 class Text:
-    """The text of a call, written for one primitive: without loops over its arguments, which would cost as much as a kernel.
+    """The code of a call, generated for one primitive: without loops over its arguments, which would cost as much as a kernel.
 
-    All calls are put together from the same parts. That of ``unary(input=lambda grad, result: grad * result)`` is::
+    All calls are composed of the same parts. That of ``unary(input=lambda grad, result: grad * result)`` is::
 
         def make(primitive):
             def call(input):
@@ -189,7 +189,7 @@ class Text:
     """
 
     asks = False
-    """Whether the texts begin with a question to the transforms, of which a process without any knows nothing."""
+    """Whether the generated code checks for transforms first, which a process without any does not."""
 
     def __init__(self, primitive: Primitive) -> None:
         self.primitive = primitive
@@ -197,11 +197,11 @@ class Text:
         self.edges = [(f"edge{i}", primitive.params[at], asks) for i, (at, _, asks) in enumerate(primitive.formulas)]
 
     def write(self, text: str, depth: int = 0) -> None:
-        """Add lines, further in by `depth` levels."""
+        """Add lines, indented by `depth` levels."""
         self.lines += [" " * (4 * (depth + 2)) + line for line in text.split("\n")]
 
     def run_kernel(self, arguments: str, refused: str = "", large: str = "") -> None:
-        """``computed``, under the NumPy settings of kernels; `refused` are further ``except`` clauses. Where the condition
+        """``computed``, under the NumPy settings of kernels; `refused` is further ``except`` clauses. If the condition
         `large` holds, threads share a ufunc."""
         if large and self.primitive.ufunc is not None:
             self.write(f"try:\n    if {large}: computed = current.enter(primitive.shared, {arguments})")
@@ -211,7 +211,7 @@ class Text:
         self.write(f"    if not is_refusal(error): raise\n    computed = run_beside(primitive.forward, {arguments}){refused}")
 
     def wrap(self, several: str = "") -> None:
-        """``wrapped``, the tensor over what was computed; `several` returns the tensors over a tuple."""
+        """``wrapped``, the tensor of the result; `several` returns the tensors of a tuple."""
         self.write("if computed.__class__ is not ndarray:")
         if several:
             self.write(f"    if isinstance(computed, tuple): return primitive.several({several}, computed)")
@@ -222,7 +222,7 @@ class Text:
             self.write("if current.stack: wrapped._born = current.stack[-1]")
 
     def find_edge(self, name: str, depth: int, also: str = "") -> None:
-        """The edge of an argument that is a tensor, if it is differentiable. A view is asked for its history if `also` holds."""
+        """The edge of an argument that is a tensor, if it is differentiable. For a view, `edge_of` is called if `also` holds."""
         for edge, argument, _ in self.edges:
             if argument == name:
                 self.write(f"{edge} = {name}._edge\nif {edge} is LEAF: {edge} = {name}", depth)
@@ -261,7 +261,7 @@ class Text:
 
 
 def parameters_of(primitive: Primitive) -> str:
-    """The parameters of a call as text; their defaults are set apart."""
+    """The parameters of a call as source; their defaults are set separately."""
     listed, starred = [], False
     for name, parameter in primitive.signature.parameters.items():
         if parameter.kind is parameter.KEYWORD_ONLY and not starred:
@@ -272,7 +272,7 @@ def parameters_of(primitive: Primitive) -> str:
 
 
 def text_of_any(primitive: Primitive) -> str:
-    """The text of a call of any signature: arguments may be tensors, lists of them, or anything else."""
+    """The code of a call of any signature: arguments may be tensors, lists of them, or anything else."""
     text, params = Text(primitive), primitive.params
     arrays = [f"{a}._array if isinstance({a}, Tensor) else {a} if {a}.__class__ in SIMPLE else array_of({a})" for a in params]
     text.run_kernel(", ".join(arrays))
@@ -288,7 +288,7 @@ def text_of_any(primitive: Primitive) -> str:
 
 
 def text_of_unary(primitive: Primitive) -> str:
-    """The text of a call of one tensor."""
+    """The code of a call of one tensor."""
     text = Text(primitive)
     text.write("if not isinstance(input, Tensor): raise not_a_tensor(primitive, 'input', 1, input)")
     text.run_kernel("input._array", large="input._array.size >= LARGE")
@@ -301,7 +301,7 @@ def text_of_unary(primitive: Primitive) -> str:
 
 
 def text_of_view(primitive: Primitive) -> str:
-    """The text of a call whose result may look into the memory of its first argument."""
+    """The code of a call whose result may share the memory of its first argument."""
     text, first = Text(primitive), primitive.params[0]
     text.write(
         f"if not isinstance({first}, Tensor): raise not_a_tensor(primitive, 'input', 1, {first})\nlooked_at = {first}._array"
@@ -320,7 +320,7 @@ def text_of_view(primitive: Primitive) -> str:
 
 
 def text_of_binary(primitive: Primitive, refuse: str, number_first: bool, number_last: bool) -> str:
-    """The text of a call of two tensors, or of one and a number."""
+    """The code of a call of two tensors, or of one and a number."""
     text = Text(primitive)
     if text.edges:
         text.write(" = ".join([edge for edge, _, _ in text.edges]) + " = None")
@@ -351,7 +351,7 @@ def text_of_binary(primitive: Primitive, refuse: str, number_first: bool, number
     return text.done("input, other")
 
 
-# ------------------------------------------------------------------------------------------------ what the texts call
+# ------------------------------------------------------------------------------------------------ functions of the generated code
 
 
 def edges_of(value: Any) -> list[Edge | None] | None:
@@ -363,7 +363,7 @@ def edges_of(value: Any) -> list[Edge | None] | None:
 
 
 def array_of(argument: object) -> Any:
-    """What a forward receives for a non-tensor argument; tensors inside a list become arrays."""
+    """The argument of a forward for a non-tensor argument; tensors inside a list become arrays."""
     if argument.__class__ is list or argument.__class__ is tuple:
         for one in argument:
             if isinstance(one, Tensor):
@@ -372,7 +372,7 @@ def array_of(argument: object) -> Any:
 
 
 def array_from(primitive: Primitive, computed: object) -> Array:
-    """The array that a forward gave. TypeError unless it is one, or a NumPy scalar."""
+    """The array that a forward returned. TypeError unless it is one, or a NumPy scalar."""
     if isinstance(computed, ndarray):
         return computed if is_hollow(computed) else np.asarray(computed)
     if isinstance(computed, np.generic):
@@ -392,7 +392,7 @@ def shape_of(argument: Any) -> Any:
 
 
 NEUTRAL = {int, float}
-"""Python numbers of these types leave a floating point array as it is."""
+"""Python numbers of these types do not change the type of a floating point array."""
 
 
 CONSTANTS: dict[str, dict[Any, Array]] = {"e": {}, "f": {}, "d": {}}
@@ -400,7 +400,7 @@ CONSTANTS: dict[str, dict[Any, Array]] = {"e": {}, "f": {}, "d": {}}
 
 
 def constant(number: Any, dtype: NumpyType) -> Any:
-    """`number` as an array of a floating point type, kept for the next time; the number itself where it is out of range."""
+    """`number` as an array of a floating point type, cached; the number itself if it is out of range."""
     if number.__class__ is int and not -(2**63) <= number < 2**63:
         wide(number)
     if number == 0 or number != number or abs(number) > 1e4:  # 0 is equal to -0, NaN to nothing
@@ -414,7 +414,7 @@ def constant(number: Any, dtype: NumpyType) -> Any:
 
 
 EXACT: dict[str, dict[Any, Array]] = {**CONSTANTS, "e": {}}
-"""The same where float16 meets a number that is not rounded to it."""
+"""The same if float16 is combined with a number that is not rounded to it."""
 
 
 def exact_constant(number: object, dtype: NumpyType) -> Any:
@@ -433,8 +433,8 @@ def raise_not_a_tensor(primitive: Primitive, argument: str, position: int, value
 
 
 def defer(primitive: Primitive, argument: str, position: int, value: object, input: Any, other: Any) -> Any:
-    """What an operator does with a foreign operand: it is left to Python, and so arrays are to NumPy, but for equality, which
-    Python would decide by identity."""
+    """The result of an operator with a foreign operand: NotImplemented, so arrays are left to NumPy, except for equality,
+    which Python would decide by identity."""
     if overrides(value):
         special = primitive.operators[argument == "input"]
         found = [name for name, member in vars(Tensor).items() if member is special and name.startswith("__")]
@@ -449,7 +449,7 @@ def defer(primitive: Primitive, argument: str, position: int, value: object, inp
 
 def look_into(input: Tensor, out: Tensor) -> None:
     """Mark `out` as a view of the memory of `input`."""
-    if input._inference:  # which has no versions: a view of it is another such tensor
+    if input._inference:  # which has no version: a view of it is another such tensor
         out._inference = True
         return
     if inference.anywhere:

@@ -1,4 +1,4 @@
-"""Running a function for all unit vectors at once: what the rows of a Jacobian are computed by."""
+"""Running a function on all unit vectors together: this computes the rows of a Jacobian."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hooks on what a graph keeps for its backward pass: each tensor is packed when it is saved, and unpacked when it is needed."""
+"""Hooks on values saved for the backward pass: each tensor is packed when it is saved, and unpacked when it is needed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mini_dl.tensor import Tensor
 Pair: TypeAlias = tuple[Callable[[Tensor], Any], Callable[[Any], Tensor]]
 
 packing: set[object] = set()
-"""The threads in which hooks are set: almost always empty, which is quick to check."""
+"""The threads in which hooks are set: almost always empty, which is fast to check."""
 
 
 class _Here(threading.local):
@@ -34,13 +34,13 @@ here = _Here()
 
 
 def innermost_hooks() -> Pair | None:
-    """The pair of hooks that is in force in this thread."""
+    """The active pair of hooks in this thread."""
     return here.pairs[-1] if here.pairs else None
 
 
 class saved_tensors_hooks(Block):
-    """Within it, the graph keeps ``pack_hook(tensor)`` in place of each tensor it saves, and ``unpack_hook`` of that gives the
-    tensor back. Of nested pairs the innermost holds.
+    """A context in which the graph saves ``pack_hook(tensor)`` instead of each tensor, and ``unpack_hook`` of that restores
+    the tensor. The innermost of nested pairs applies.
 
     >>> import mini_dl as torch
     >>> x = torch.tensor([3.0], requires_grad=True)
@@ -69,7 +69,7 @@ class saved_tensors_hooks(Block):
 
 
 class save_on_cpu(saved_tensors_hooks):
-    """Tensors that are saved within it are kept on the CPU, where they are anyway; with `pin_memory` as copies."""
+    """A context in which saved tensors are kept on the CPU, where they already are; with `pin_memory` as copies."""
 
     def __init__(self, pin_memory: bool = False, device_type: str = "cuda") -> None:
         def pack(tensor: Tensor) -> tuple[device, Tensor]:
@@ -80,7 +80,7 @@ class save_on_cpu(saved_tensors_hooks):
 
 @block
 def disable_saved_tensors_hooks(error_message: str) -> Iterator[None]:
-    """Within it, setting hooks raises a RuntimeError that says `error_message`."""
+    """A context in which setting hooks raises a RuntimeError with `error_message`."""
     before = here.refusal
     try:
         if here.pairs:
@@ -91,17 +91,17 @@ def disable_saved_tensors_hooks(error_message: str) -> Iterator[None]:
         here.refusal = before
 
 
-# ------------------------------------------------------------------------------------------------ writes to what is saved
+# ------------------------------------------------------------------------------------------------ writes to saved tensors
 
 
 class _Kept:
-    """Stands for a tensor that was saved."""
+    """The placeholder for a saved tensor."""
 
     __slots__ = ("__weakref__",)
 
 
 class _Copies:
-    """The copies made within ``allow_mutation_on_saved_tensors``, as long as a graph needs them."""
+    """The copies made within ``allow_mutation_on_saved_tensors``, while a graph needs them."""
 
     def __init__(self) -> None:
         self.cloned: MutableMapping[_Kept, Tensor] = weakref.WeakKeyDictionary()
@@ -134,7 +134,7 @@ _allowing = _Allowing()
 
 @block
 def allow_mutation_on_saved_tensors() -> Iterator[_Copies]:
-    """Tensors that are saved within it may be written: the graph keeps copies, until the block ends. So backward belongs in it.
+    """A context in which saved tensors may be modified: the graph keeps copies until the block ends, so call backward within it.
 
     >>> import mini_dl as torch
     >>> x = torch.tensor([2.0], requires_grad=True)

@@ -24,7 +24,7 @@ class _Handles(Handle):
 
 def register_multi_grad_hook(tensors: Sequence[Tensor], fn: Callable[[Any], object], *, mode: str = "all") -> Handle:
     """Call ``fn(gradients)`` in each backward once the gradients of all `tensors` are known, None for those that get none; or,
-    with the mode "any", ``fn(gradient)`` with the first of them. Tensors that the backward does not reach are not waited for.
+    with the mode "any", ``fn(gradient)`` with the first of them. It does not wait for tensors that the backward does not reach.
     """
     if mode not in ("all", "any"):
         raise ValueError(f"Expects mode to be one of ('all', 'any') but got {mode}")
@@ -43,7 +43,7 @@ def register_multi_grad_hook(tensors: Sequence[Tensor], fn: Callable[[Any], obje
     ends = [weakref.ref(edge[0] if type(edge) is tuple else edge) for edge in edges]  # they hold the hooks: no cycle
 
     def waits_for(run: Any) -> int:
-        """How many of the gradients will arrive in this run."""
+        """The number of gradients that will arrive in this run."""
         alive = [end for ref in ends if (end := ref()) is not None]
         return sum([run.reaches(end) for end in alive])
 
@@ -65,7 +65,7 @@ def register_multi_grad_hook(tensors: Sequence[Tensor], fn: Callable[[Any], obje
 
 
 def current_run() -> Any:
-    """The backward that is under way in this thread."""
+    """The current backward pass of this thread."""
     if mode_here.run_under_way is None:
         raise AssertionError("expected this hook to be called inside a backward call")
     return mode_here.run_under_way

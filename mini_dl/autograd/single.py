@@ -1,7 +1,7 @@
-"""bfloat16 is computed in float32: each primitive widens its arguments, and rounds what it computed.
+"""bfloat16 is computed in float32: each primitive widens its arguments, and rounds its results.
 
-NumPy lacks the type, and its functions treat the one that ml_dtypes adds as foreign, so no kernel may see it: once the type is
-used, the forward of every primitive becomes one that looks for it (`widening`). Until then nothing looks. Views, primitives that
+NumPy lacks the type, and its functions treat the one that ml_dtypes adds as foreign, so no kernel may see it: once the
+type is used, the forward of every primitive is wrapped to check for it (`widening`). Views, primitives that
 only move elements, and matrix products (`as_it_is`) see the type itself.
 """
 
@@ -21,13 +21,13 @@ SINGLE = np.dtype(np.float32)
 
 
 def as_it_is(forward: Any) -> Any:
-    """Mark a forward that sees bfloat16 itself: it only moves elements, or widens them where it must."""
+    """Mark a forward that sees bfloat16 itself: it only moves elements, or widens them if necessary."""
     forward.as_it_is = True
     return forward
 
 
 def saves(forward: Any) -> Any:
-    """Mark a forward whose first output is the result; the others are kept for the gradient, in float32."""
+    """Mark a forward whose first output is the result; the others are saved for the gradient, in float32."""
     forward.saves = True
     return forward
 
@@ -40,7 +40,7 @@ _dtypes.when_bfloat16.append(lambda: wrap_all(ROUNDING, _widened))
 
 
 def widening(forward: Callable[..., Any]) -> Callable[..., Any]:
-    """`forward`, which sees float32 in place of bfloat16; its results are rounded where they should be bfloat16."""
+    """`forward`, which sees float32 instead of bfloat16; its results are rounded if they should be bfloat16."""
 
     saves = getattr(forward, "saves", False)
 
@@ -82,7 +82,7 @@ def widened(value: object) -> Any:
 
 
 def _rounds(args: tuple[object, ...]) -> bool:
-    """Whether results are bfloat16: the type asked for, or else that of the first argument with floating point numbers."""
+    """Whether results are bfloat16: the requested type, or else that of the first floating point argument."""
     first = None
     for value in args:
         if isinstance(value, (np.dtype, dtype)):
@@ -95,7 +95,7 @@ def _rounds(args: tuple[object, ...]) -> bool:
 
 
 def rounded(result: object) -> Any:
-    """What a kernel computed in float32, as bfloat16; other types are unchanged."""
+    """The float32 results of a kernel as bfloat16; other types are unchanged."""
     if isinstance(result, (tuple, list)):
         return tuple([rounded(one) for one in result])
     if isinstance(result, (np.ndarray, np.generic)) and result.dtype == SINGLE:

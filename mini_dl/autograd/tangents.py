@@ -1,14 +1,14 @@
 """Forward-mode derivatives, from the formulas that exist for the backward pass.
 
 The formula of a primitive is linear in `grad`: it is the transposed Jacobian J^T, applied to `grad`. Its own derivative in `grad`
-is therefore J, which takes the tangents of the arguments to those of the results. So no primitive has a second formula:
+is therefore J, which maps the tangents of the arguments to those of the results. So no primitive needs a second formula:
 
 - of an elementwise primitive (`unary`, `binary`, or declared by `symmetric_in`) J is diagonal, and its own transpose: the formula
-  serves as it stands;
+  applies unchanged;
 - a primitive that is linear in an argument (a `view`, or declared by `linear_in`) applies itself to its tangent;
 - all others go through the transpose of the transpose: u -> J^T u is recorded at zeros, and its gradient for t is J t.
 
-Where the tangent of a tensor is kept, and what a write in place does to it, is here as well.
+This module also stores the tangents of tensors, and updates them after in-place writes.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ Tangents = list[Any]
 def tangents_of(
     new_level: Callable[[], object], primitive: Any, args: Sequence[object], tangents: Tangents, outs: Sequence[Tensor]
 ) -> Tangents:
-    """The tangents of the results of a call, from those of its arguments. Nothing in it has a tangent where this runs.
+    """The tangents of the results of a call, from those of its arguments. No value has a tangent here.
 
-    `new_level` makes a level whose tensors have a history of their own.
+    `new_level` creates a level whose tensors have their own history.
     """
     if primitive.forwards is not None and has_tangent(tangents[0]):
         return [primitive.forwards(tangents[0], outs[0], *args)] + [None] * (len(outs) - 1)
@@ -71,7 +71,7 @@ def is_complex(value: object) -> bool:
 
 
 def what_is_asked(primitive: Any, asks: Sequence[str], args: Sequence[object], outs: Sequence[Tensor]) -> list[Any]:
-    """What a formula gets after `grad`."""
+    """The arguments of a formula after `grad`."""
     found: list[Any] = []
     for name in asks:
         if name == "result":
@@ -84,7 +84,7 @@ def what_is_asked(primitive: Any, asks: Sequence[str], args: Sequence[object], o
 
 
 def symmetric_sum(primitive: object, args: Any, tangents: Tangents, outs: Sequence[Tensor], used: Any) -> Tangents:
-    """The sum over the arguments of what their formulas make of their tangents: the tangent of the first result."""
+    """The sum over the arguments of their formulas applied to their tangents: the tangent of the first result."""
     total, out, rest = None, outs[0], [None] * (len(outs) - 1)
     for i, formula, asks in used:
         term = formula([tangents[i], *rest] if rest else tangents[i], *what_is_asked(primitive, asks, args, outs))
@@ -100,7 +100,9 @@ def is_linear_there(primitive: Any, tangents: Tangents) -> bool:
 
 
 def linear_sum(primitive: Any, args: Any, tangents: Tangents, outs: Sequence[Tensor]) -> Tangents:
-    """The sum, over the groups of arguments in which a primitive is linear together, of what it makes of their tangents."""
+    """The sum, over the groups of arguments in which a primitive is linear together, of the primitive applied to their
+    tangents.
+    """
     total: Any = None
     for group in primitive.linear:
         places = [primitive.index[name] for name in group]
@@ -131,7 +133,7 @@ def transposed_twice(
     new_level: Callable[[], Any], primitive: Any, args: Any, tangents: Tangents, outs: Sequence[Tensor], used: Any
 ) -> Tangents:
     """The transpose of the transpose: the formulas, recorded as functions of a gradient of zeros, and their gradients for the
-    tangents. They are recorded on a level of their own, on which all else is constant."""
+    tangents. They are recorded on a separate level, on which everything else is constant."""
     with new_level() as level:
         u = [level.lifted(zeros_like(o)) for o in outs]
         for one, out in zip(u, outs):
@@ -162,7 +164,7 @@ def transposed_twice(
 
 
 def flat_pairs(pairs: Any) -> list[tuple[Tensor, Tensor]]:
-    """The pairs that have both parts, those in lists among them."""
+    """The pairs that have both parts, including those in lists."""
     found: list[tuple[Tensor, Tensor]] = []
     for w, t in pairs:
         if w is not None and t is not None:
@@ -170,7 +172,7 @@ def flat_pairs(pairs: Any) -> list[tuple[Tensor, Tensor]]:
     return found
 
 
-# ------------------------------------------------------------------------------------------------ where tangents are kept
+# ------------------------------------------------------------------------------------------------ storage of tangents
 
 
 def look_at_part(input: Array, place: Place) -> Array:
@@ -181,12 +183,12 @@ def look_at_part(input: Array, place: Place) -> Array:
 
 @view(input=lambda grad, place: spread(grad, place))
 def part_of(input: Array, place: Place) -> Array:
-    """What a view shows of a tensor that is laid out as its base."""
+    """The view's part of a tensor with the layout of its base."""
     return look_at_part(input, place)
 
 
 def tangent_of(tensor: Tensor) -> Tensor | None:
-    """The tangent of a tensor. A view without one shows a part of that of its base, if a write gave it one."""
+    """The tangent of a tensor. A view without one has a part of the tangent of its base, if a write set that."""
     if tensor._tangent is None:
         base = tensor._base
         if base is not None and base._tangent is not None and base._level is tensor._level:
@@ -201,11 +203,11 @@ def tangent_of(tensor: Tensor) -> Tensor | None:
 
 
 _dual: list[weakref.ref[Tensor]] = []
-"""The tensors outside of all levels that have tangents: they lose them when the block of forward mode ends."""
+"""The tensors outside of all levels that have tangents: they are removed when the block of forward mode ends."""
 
 
 def carry(out: Tensor, tangent: Tensor | None) -> None:
-    """Give a tensor its tangent, laid out as it is. Its array is read-only from then on: whoever writes has to ask (`put`)."""
+    """Set the tangent of a tensor, in its layout. Its array is read-only from then on: writes must use `put`."""
     if tangent is None:
         return
     array = tangent._array
@@ -221,7 +223,7 @@ def carry(out: Tensor, tangent: Tensor | None) -> None:
         out._array.flags.writeable = False
     edge = out._edge
     node, number = edge if edge.__class__ is tuple else (edge, None)
-    if isinstance(node, Node) and node.saved_ and "result" in node.saved_:  # what is kept of it keeps its tangent
+    if isinstance(node, Node) and node.saved_ and "result" in node.saved_:  # its saved values keep its tangent
         kept = node.saved_["result"]
         item = kept if number is None else kept[number]
         if len(item) == 4 and isinstance(item[0], Tensor):
@@ -232,7 +234,7 @@ def carry(out: Tensor, tangent: Tensor | None) -> None:
 
 
 def with_tangent(tensor: Tensor, tangent: Tensor) -> Tensor:
-    """`tensor`, which from now on carries `tangent`. RuntimeError unless their shapes agree."""
+    """`tensor`, with `tangent` attached. RuntimeError unless their shapes match."""
     if tangent._array.shape != tensor._array.shape:
         raise RuntimeError(
             "Trying to set a forward gradient that has a different size than that of the original Tensor, this is not supported. "
@@ -251,7 +253,7 @@ def _keep(tensor: Tensor) -> None:
 
 
 def forget_tangents() -> None:
-    """Take their tangents from all tensors outside of levels."""
+    """Remove the tangents of all tensors outside of levels."""
     for reference in _dual:
         tensor = reference()
         if tensor is not None and tensor._tangent is not None:
@@ -269,7 +271,7 @@ def empty_like(array: Array) -> Array:
 
 
 def laid_out(tangent: Tensor, array: Array) -> Tensor:
-    """A copy of `tangent` in the layout of `array`; it itself, if only its type is another, or the layout cannot be had."""
+    """A copy of `tangent` in the layout of `array`; `tangent` itself, if only its type differs, or the layout is not possible."""
     made = empty_like(array)
     if tangent._array.dtype != made.dtype or (tangent._array.strides == made.strides and tangent._array.flags.writeable):
         return tangent

@@ -1,11 +1,11 @@
-"""Transforms of functions: levels, and where calls of primitives meet them.
+"""Function transforms: levels, and the dispatch of primitive calls to them.
 
-A transform runs a function on tensors of its own `Level`. Such a tensor stands for a tensor of the level below (`_value`): a
-`Lifted` one shows the same numbers and has a history, and tangents, of its own, that nobody below sees.
+A transform runs a function on tensors of its own `Level`. Such a tensor represents a tensor of the level below (`_value`):
+a `Lifted` one has the same numbers, but its own history and tangents, which lower levels do not see.
 
-A call of a primitive asks `take` first, once any transform has been used in the process. The innermost level among its
-arguments decides: it makes the call again on the values, one level further down, and wraps what comes out. So levels nest, in
-any order, without knowing of each other: a level sees only calls, and itself only makes calls.
+Once any transform has been used in the process, a call of a primitive goes to `take` first. The innermost
+level among its arguments handles it: it repeats the call on the values, one level down, and wraps the results. So levels
+nest in any order without knowing each other: a level only receives and makes calls.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _counting = threading.Lock()
 
 
 def open_levels(more: int) -> None:
-    """Count the open levels. Once there has been one, all calls ask."""
+    """Count the open levels. Once there has been one, all calls check."""
     with _counting:
         at_work.anywhere += more
     if not _Using.begun:
@@ -54,21 +54,23 @@ class _Using:
 
 
 class Level:
-    """One transform at work: within ``with level:`` it is the innermost of this thread."""
+    """One active transform: within ``with level:`` it is the innermost of this thread."""
 
     records = False
-    """Whether it has a grad mode of its own: what is set within it does not reach below."""
+    """Whether it has its own grad mode, which does not affect lower levels."""
     forward = False
-    """The same of forward mode."""
+    """The same for forward mode."""
     quiet = False
-    """Whether recording is off only because nobody will ask; had the program turned it off, the levels below would obey."""
+    """Whether recording is off only because it is not needed; if the program had turned it off, that would affect lower
+    levels.
+    """
     size: int | None = None
-    """How many calls it stands for, if it is one of `vmap`."""
+    """The size of the batch, if it is one of `vmap`."""
     at = -1
     below: tuple[Level, ...] = ()
     enabled_before = forward_before = True
     outer: tuple[Any, ...] | list[Any] = ()
-    """The previous values of the last four, for each time that it was entered again."""
+    """The previous values of the last four, for each re-entry."""
 
     def __enter__(self) -> Any:
         open_levels(1)
@@ -100,18 +102,18 @@ class Level:
         return _Beneath(self.below, enabled, forward)
 
     def after(self) -> None:
-        """Called when a tensor of this level is used after the level was left."""
+        """Called when a tensor of this level is used after the level has exited."""
 
     def shown(self, value: Tensor, batch_dim: int | None) -> Array:
-        """What a tensor of this level shows as its array."""
+        """The array of a tensor of this level."""
         raise NotImplementedError
 
     def run(self, primitive: object, args: tuple[object, ...]) -> Any:
-        """What a call gives, of which arguments are tensors of this level."""
+        """The result of a call with arguments of this level."""
         raise NotImplementedError
 
     def apply(self, function: object, args: tuple[object, ...]) -> Any:
-        """What a call of an ``autograd.Function`` gives, of which arguments are tensors of this level."""
+        """The result of a call of an ``autograd.Function`` with arguments of this level."""
         raise NotImplementedError
 
     def put(self, target: Tensor, result: Tensor) -> None:
@@ -119,7 +121,7 @@ class Level:
         raise NotImplementedError
 
     def adopt(self, target: Tensor) -> None:
-        """Lift a tensor of the level below to this level, because one of this level is about to be written into it."""
+        """Lift a tensor of the level below to this level, because one of this level will be written into it."""
         raise NotImplementedError
 
     def lifted(self, tensor: Tensor) -> Tensor:
@@ -142,7 +144,7 @@ class _Beneath:
 
 
 def wrap_at(level: Level, value: Tensor, batch_dim: int | None = None) -> Tensor:
-    """The tensor of `level` that stands for `value`, without history."""
+    """The tensor of `level` that represents `value`, without history."""
     out: Tensor = new(Tensor)
     out._array = level.shown(value, batch_dim)
     out._edge = out._base = None
@@ -151,7 +153,7 @@ def wrap_at(level: Level, value: Tensor, batch_dim: int | None = None) -> Tensor
 
 
 def unwrap(level: Level, tensor: object) -> Any:
-    """The tensor of the level below that a tensor of `level` stands for; anything else as it is."""
+    """The tensor of the level below that a tensor of `level` represents; anything else unchanged."""
     return tensor._value if isinstance(tensor, Tensor) and tensor._level is level else tensor
 
 
@@ -159,7 +161,7 @@ def unwrap(level: Level, tensor: object) -> Any:
 
 
 def mapped(convert: Callable[[Tensor], object], args: Any) -> list[Any]:
-    """The arguments of a call, with `convert` applied to the tensors, those in lists among them."""
+    """The arguments of a call, with `convert` applied to the tensors, including those in lists."""
     return [convert(a) if isinstance(a, Tensor) else mapped(convert, a) if has_tensors(a) else a for a in args]
 
 
@@ -180,7 +182,7 @@ def tangents_in(args: Any, level: Level | None) -> list[Any]:
 
 
 def seen_in(values: Any, stack: tuple[Level, ...]) -> tuple[Level | None, bool, bool]:
-    """The innermost level among tensors, and whether any has a tangent or is of a level that has been left."""
+    """The innermost level among tensors, and whether any has a tangent or is of a level that has exited."""
     innermost, dual, dead = None, False, False
     for value in values:
         if isinstance(value, Tensor):
@@ -203,7 +205,7 @@ def seen_in(values: Any, stack: tuple[Level, ...]) -> tuple[Level | None, bool, 
 
 
 def revived(tensor: Tensor) -> Tensor:
-    """A tensor, without the levels that have been left."""
+    """A tensor, without the levels that have exited."""
     while tensor._level is not None and tensor._level not in mode.stack:
         tensor._level.after()
         tensor = tensor._value  # type: ignore[assignment]
@@ -211,7 +213,7 @@ def revived(tensor: Tensor) -> Tensor:
 
 
 def take(primitive: Any, args: tuple[object, ...]) -> Any:
-    """What a call gives, NotImplemented if no transform has to do with its arguments."""
+    """The result of a call, NotImplemented if no transform affects its arguments."""
     stack = mode.stack
     level, dual, dead = seen_in(args, stack)
     if dead:
@@ -234,12 +236,12 @@ def take(primitive: Any, args: tuple[object, ...]) -> Any:
 
 
 def is_fit(primitive: object, args: tuple[object, ...]) -> bool:
-    """Whether a call can be made again: an operator leaves a foreign operand to Python."""
+    """Whether a call can be repeated: an operator leaves a foreign operand to Python."""
     return not hasattr(primitive, "promote") or all([isinstance(a, Tensor) or is_number(a) for a in args])
 
 
 def run_dual(primitive: Any, args: tuple[object, ...]) -> Any:
-    """A call outside of all levels, with tangents: as always, and then the tangents of what came out."""
+    """A call outside of all levels, with tangents: as usual, and then the tangents of its results."""
     mode.forward = False
     try:
         found = primitive.call(*args)
@@ -260,7 +262,7 @@ CAPTURED = (
 
 
 class Lifted(Level):
-    """A level whose tensors have a history of their own: that of ``grad`` and ``vjp``; with `forward`, that of ``jvp``, whose
+    """A level whose tensors have their own history: that of ``grad`` and ``vjp``; with `forward`, that of ``jvp``, whose
     tensors have tangents: tensors of the level below."""
 
     def __init__(self, forward: bool = False) -> None:
@@ -345,7 +347,7 @@ class Lifted(Level):
         target._level, target._edge, target._tangent = self, None, None
         target._array = self.shown(target._value, None)
         target._counter = None
-        if base is not None:  # it has no history here yet: that of its base will be looked up
+        if base is not None:  # it has no history here yet: that of its base is used
             target._counter, target._stamp = version_of(base), -1
 
     def put(self, target: Tensor, result: Tensor) -> None:
@@ -373,17 +375,17 @@ def without_forward(function: Callable[..., object], *args: object) -> Any:
         mode.forward = before
 
 
-# ------------------------------------------------------------------------------------------------ what else asks
+# ------------------------------------------------------------------------------------------------ other checks
 
 
 def involves(values: object) -> bool:
-    """Whether a transform has to do with one of these arguments."""
+    """Whether a transform affects one of these arguments."""
     level, dual, dead = seen_in(values, mode.stack)
     return level is not None or dual or dead
 
 
 def passed_on(tensor: Tensor, out: Tensor) -> None:
-    """Give another tensor over the same memory the tangent as well."""
+    """Copy the tangent to another tensor with the same memory."""
     if mode.forward:
         carry(out, tangent_of(tensor))
 
@@ -394,7 +396,7 @@ def has_tangents(values: object) -> bool:
 
 
 def alike(target: Tensor, result: Tensor) -> tuple[Tensor, Tensor]:
-    """What is written to, and what is written, both of the innermost level."""
+    """The target and the source of a write, both on the innermost level."""
     level = seen_in((target, result), mode.stack)[0]
     if level is None:
         return target, result
@@ -404,7 +406,7 @@ def alike(target: Tensor, result: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def put(target: Tensor, result: Tensor) -> bool:
-    """Write into the memory of a tensor that a transform is at work on, or a tangent with it; whether this was so."""
+    """Write into the memory of a tensor if a transform is active on it, or write the tangent too; return whether this applied."""
     level = target._level
     if level is not None and level in mode.stack:
         level.put(target, result)
@@ -434,7 +436,7 @@ def detached(tensor: Tensor) -> Tensor:
 
 
 def apply(function: Any, args: tuple[Any, ...]) -> Any:
-    """What a call of an ``autograd.Function`` gives, NotImplemented if no transform has to do with its arguments."""
+    """The result of a call of an ``autograd.Function``, NotImplemented if no transform affects its arguments."""
     level, dual, dead = seen_in(args, mode.stack)
     if dead:
         return function.apply(*mapped(revived, args))
@@ -461,7 +463,7 @@ def apply(function: Any, args: tuple[Any, ...]) -> Any:
 
 
 def products_of(ctx: Any, args: Any, tangents: Any, outs: Any) -> Any:
-    """What the user's `jvp` makes of the tangents of the arguments. RuntimeError if it does not fit the outputs."""
+    """The result of the user's `jvp` for the tangents of the arguments. RuntimeError if it does not match the outputs."""
     given = [
         wrap(np.zeros(a._array.shape, a._array.dtype)) if t is None and isinstance(a, Tensor) and ctx.materialize_grads else t
         for a, t in zip(args, tangents)

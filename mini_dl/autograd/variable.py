@@ -1,4 +1,4 @@
-"""``Variable``: what recorded its history before tensors did."""
+"""``Variable``: the old class of tensors with a history."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class VariableMeta(type):
 class Variable(metaclass=VariableMeta):
     """A tensor that shares the memory of another, without its history: ``out = data``
 
-    `volatile` warns that it does nothing.
+    `volatile` warns that it has no effect.
 
     Shapes: (*in) -> (*in).
     Raises: TypeError unless `data` is a tensor or None.

@@ -1,4 +1,4 @@
-"""Running programs written for PyTorch as they are: ``import torch`` gives mini_dl, once it is asked to.
+"""Run programs written for PyTorch unchanged: once enabled, ``import torch`` gives mini_dl.
 
 On a command line, ``python -m mini_dl train.py``; in a notebook or a test::
 
@@ -8,7 +8,7 @@ On a command line, ``python -m mini_dl train.py``; in a notebook or a test::
         import torch
         from torch import nn
 
-Nothing happens unless it is asked for.
+Nothing happens unless it is enabled.
 """
 
 from mini_dl.compat.proxy import (

@@ -1,4 +1,4 @@
-"""Processes that multiprocessing starts afresh ("spawn", "forkserver") get the proxy of their parent."""
+"""Processes that multiprocessing starts by "spawn" or "forkserver" inherit the proxy of their parent."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ROOT = os.path.dirname(os.path.dirname(mini_dl.__file__))
 
 
 class Enabled:
-    """Enables the proxy where it is unpickled: before the child imports the program."""
+    """Enables the proxy when unpickled: before the child imports the program."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         code = (
@@ -27,7 +27,7 @@ class Enabled:
 
 
 def tell() -> None:
-    """Let children enable the proxy from now on."""
+    """Make new child processes enable the proxy."""
     global _original
     from multiprocessing import spawn
 
@@ -40,7 +40,7 @@ def tell() -> None:
 
 
 def forget() -> None:
-    """Let new children be as they would be without us."""
+    """Restore the default behavior for new child processes."""
     global _original
     spawn = sys.modules["multiprocessing.spawn"]
     spawn.get_preparation_data = _original  # type: ignore[attr-defined]

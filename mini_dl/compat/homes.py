@@ -1,4 +1,6 @@
-"""Where torch keeps what mini_dl keeps elsewhere: data for the finder, and for the names under which classes are pickled."""
+"""The locations of names that torch keeps elsewhere than mini_dl: data for the finder, and for the names under which classes are
+pickled.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +8,8 @@ OURS = frozenset(
     "kernels tensor files models datasets textbook compat ops _dtypes _device _checks _surface _arguments _leaving _listing "
     "_printing __main__".split()
 )
-"""Parts of mini_dl that torch does not have: under ``torch`` there is no module of this name, unless `mini_dl` itself shows one
-that is not a part of its own."""
+"""Parts of mini_dl that torch does not have: ``torch`` has no module of this name, unless `mini_dl` itself exposes
+one that is not its own."""
 
 FUNCTIONAL = (
     "atleast_1d atleast_2d atleast_3d block_diag broadcast_shapes broadcast_tensors cartesian_prod cdist "
@@ -39,7 +41,7 @@ HOMES: dict[str, tuple[str, str]] = {
     "utils.data._utils.collate": ("utils.data.collate", "default_collate default_convert"),
     "utils.data._utils.worker": ("utils.data.worker", "WorkerInfo get_worker_info"),
 }
-"""torch's module: the module of mini_dl in which its names are, and the functions and classes that it defines."""
+"""torch's module: the module of mini_dl that has its names, and the functions and classes that it defines."""
 
 MOVED = {
     **{(source, name): home for home, (source, names) in HOMES.items() if source for name in names.split()},

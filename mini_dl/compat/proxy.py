@@ -1,8 +1,8 @@
-"""``torch`` as another name of mini_dl: a finder for the import system, and a module that passes on what is written to it.
+"""``torch`` as an alias of mini_dl: a finder for the import system, and a module that forwards assignments.
 
 Submodules are the same objects under both names, so ``torch.nn.Linear`` is ``mini_dl.nn.Linear``. Only the module ``torch``
-itself is an object of its own, because its version differs. While the proxy is on, classes and functions say that they come from
-torch (``torch.nn.modules.linear``): so pickles and printed types are those that torch would write.
+itself is a separate object, because its version differs. While the proxy is on, classes and functions claim to come from torch
+(``torch.nn.modules.linear``), so pickles and printed types are those that torch would write.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from mini_dl.version import __version__ as torch_version
 __all__ = ["TorchProxy", "disable_torch_proxy", "enable_torch_proxy", "is_torch_proxy_enabled", "torch_proxy"]
 
 FOLDER = os.path.join(os.path.dirname(__file__), "torch")
-"""What ``torch.__path__`` names. There is no such folder: nothing may be found in it by another finder."""
+"""The value of ``torch.__path__``. There is no such folder, so other finders find nothing in it."""
 
 
 def own(name: str) -> bool:
-    """Whether an attribute of the module ``torch`` is its own, and not one of mini_dl."""
+    """Whether an attribute belongs to the module ``torch`` itself, not to mini_dl."""
     return name.startswith("__") and name.endswith("__") and name not in ("__config__", "__future__")  # which are modules
 
 
 class Mirrored(ModuleType):
-    """A module whose other name sees what is written to it."""
+    """A module that forwards assignments to its alias."""
 
     def __setattr__(self, name: str, value: object) -> None:
         if own(name):
@@ -59,7 +59,7 @@ def is_torch_name(name: str) -> bool:
 def module_named(rest: str) -> ModuleType | None:
     """The module of mini_dl that is ``torch.<rest>``, imported; None if there is none.
 
-    A file goes before `HOMES`, and these before a module without a file, which stands in for one that is not here.
+    A file takes precedence over `HOMES`, and these over a module without a file, which is a stand-in for a missing one.
     """
     parent_name, _, name = rest.rpartition(".")
     parent = sys.modules.get(f"torch.{parent_name}" if parent_name else "mini_dl")
@@ -105,7 +105,7 @@ def has_file(full: str) -> bool:
 
 
 def another_home(rest: str) -> ModuleType:
-    """A module of torch whose names are somewhere else in mini_dl."""
+    """A module of torch whose names are elsewhere in mini_dl."""
     source_name, names = HOMES[rest]
     source = importlib.import_module(f"mini_dl.{source_name}" if source_name else "mini_dl")
     made = ModuleType(f"torch.{rest}", source.__doc__)
@@ -121,7 +121,7 @@ def another_home(rest: str) -> ModuleType:
         made.__all__ = names.split()  # type: ignore[attr-defined]
 
     def __getattr__(name: str) -> Any:
-        """What stands in for other names of torch's module."""
+        """The placeholder for other names of torch's module."""
         if not own(name):
             if exists(f"mini_dl.{rest}"):
                 return getattr(importlib.import_module(f"mini_dl.{rest}"), name)
@@ -136,7 +136,7 @@ def another_home(rest: str) -> ModuleType:
 
 
 class Finder(MetaPathFinder, Loader):
-    """Finds ``torch`` and its submodules, and what programs ask about the installed package."""
+    """Finds ``torch`` and its submodules, and the metadata of the installed package."""
 
     def find_spec(self, fullname: str, path: object = None, target: object = None) -> ModuleSpec | None:
         if fullname == "torch":
@@ -145,7 +145,7 @@ class Finder(MetaPathFinder, Loader):
             return spec
         if fullname.startswith("torch."):
             module = module_named(fullname[6:])
-            sys.modules.pop(fullname, None)  # where `adopt` may have put it: the import system would load it once more
+            sys.modules.pop(fullname, None)  # `adopt` may have put it there: the import system would load it again
             if module is None:
                 return None
             spec = ModuleSpec(fullname, self, origin=getattr(module, "__file__", None), loader_state=module)
@@ -154,7 +154,7 @@ class Finder(MetaPathFinder, Loader):
         return self.labelled(fullname, path) if fullname.startswith("mini_dl.") else None
 
     def labelled(self, fullname: str, path: Any) -> ModuleSpec | None:
-        """The spec of a part of mini_dl that is loaded now: it gets its second name afterwards."""
+        """The spec of a part of mini_dl that is loaded now: it gets its alias afterwards."""
         spec = standins.Finder.find_spec(fullname, path)
         if spec is None or spec.loader is None or not spec.has_location:  # the tables alone know it
             return None
@@ -187,7 +187,7 @@ class Finder(MetaPathFinder, Loader):
         proxy.label(module)
 
     def iter_modules(self, prefix: str = "") -> Iterator[tuple[str, bool]]:
-        """What ``pkgutil`` lists in ``torch.__path__``."""
+        """The modules that ``pkgutil`` lists in ``torch.__path__``."""
         import pkgutil
 
         for info in pkgutil.iter_modules(mini_dl.__path__):
@@ -200,7 +200,7 @@ class Finder(MetaPathFinder, Loader):
 
 
 class TorchDistribution(importlib.metadata.Distribution):
-    """What ``importlib.metadata`` says about torch."""
+    """The metadata of torch for ``importlib.metadata``."""
 
     def read_text(self, filename: str) -> str | None:
         if filename == "top_level.txt":
@@ -218,7 +218,7 @@ class TorchDistribution(importlib.metadata.Distribution):
 
 
 class TorchProxy:
-    """What `enable_torch_proxy` returns: a context manager at whose end the proxy is as it was before."""
+    """The result of `enable_torch_proxy`: a context manager that restores the previous state of the proxy on exit."""
 
     def __init__(self) -> None:
         self.turned_on = False
@@ -234,7 +234,7 @@ class TorchProxy:
 
 
 class Proxy:
-    """The one proxy of a process, and all that has to be put back when it is turned off."""
+    """The one proxy of a process, and everything to restore when it is turned off."""
 
     def __init__(self) -> None:
         self.enabled = False
@@ -281,7 +281,7 @@ class Proxy:
         return True
 
     def attach(self, home: str) -> None:
-        """Put a module of `HOMES` into its package, where a function of the same name stays what it is."""
+        """Put a module of `HOMES` into its package, without replacing a function of the same name."""
         module = module_named(home)
         parent_name, _, name = f"torch.{home}".rpartition(".")
         parent = sys.modules.get(parent_name)
@@ -342,7 +342,7 @@ class Proxy:
         return sorted({*shown, *[name for name in dir(mini_dl) if name in shown or name not in OURS]})
 
     def find(self, name: str) -> Any:
-        """An attribute of the module ``torch`` that mini_dl makes when it is first used."""
+        """An attribute of the module ``torch`` that mini_dl creates on first use."""
         if not own(name):
             try:
                 value = getattr(mini_dl, name)
@@ -350,7 +350,7 @@ class Proxy:
                 value = module_named(name) if self.enabled else None
                 if value is not None:
                     return importlib.import_module(f"torch.{name}")
-                if isinstance(error, NotImplementedError):  # it says why the name is not here
+                if isinstance(error, NotImplementedError):  # it explains why the name is missing
                     raise
             else:
                 if not is_hidden(value):
@@ -371,7 +371,7 @@ class Proxy:
         vars(self.module).pop(name, None)
 
     def adopt(self, name: str, module: ModuleType) -> None:
-        """Give a part of mini_dl its second name."""
+        """Give a part of mini_dl its alias."""
         if is_hidden(module):
             self.label(module)
             return
@@ -379,7 +379,7 @@ class Proxy:
         self.label(module)
 
     def label(self, module: ModuleType) -> None:
-        """Make the classes and functions of `module` say that they come from torch, and remember what the module defines."""
+        """Make the classes and functions of `module` claim to come from torch, and record the names that the module defines."""
         defined: dict[str, Any] = {}
         for name, value in [*vars(module).items()]:
             if not isinstance(value, (type, FunctionType)):
@@ -411,10 +411,10 @@ proxy = Proxy()
 
 
 def enable_torch_proxy() -> TorchProxy:
-    """Make ``import torch``, and every ``torch.x.y``, give mini_dl until `disable_torch_proxy` is called. Enabling it twice does
-    nothing.
+    """Make ``import torch``, and every ``torch.x.y``, give mini_dl until `disable_torch_proxy` is called. Enabling it again has
+    no effect.
 
-    The result is a context manager at whose end the proxy is off again, if this call has turned it on.
+    The result is a context manager that turns the proxy off on exit, if this call turned it on.
 
     ImportError if torch itself has been imported.
     """
@@ -424,8 +424,8 @@ def enable_torch_proxy() -> TorchProxy:
 
 
 def disable_torch_proxy() -> None:
-    """Undo `enable_torch_proxy`: ``torch`` leaves `sys.modules`, classes get their names back, and so do functions and classes of
-    mini_dl that were replaced meanwhile. Modules that imported torch keep what they have."""
+    """Undo `enable_torch_proxy`: ``torch`` leaves `sys.modules`, the names of classes are restored, and so are functions and
+    classes of mini_dl replaced meanwhile. Modules that imported torch keep their references."""
     proxy.disable()
 
 

@@ -1,4 +1,4 @@
-"""Runs a program as ``python`` does, with ``import torch`` giving mini_dl."""
+"""Run a program as ``python`` does, with ``import torch`` giving mini_dl."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ python -u -X dev -m mini_dl script.py
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the program that the `arguments` (those of the command line) name."""
+    """Run the program that the command-line `arguments` name."""
     arguments = sys.argv[1:] if arguments is None else arguments
     first, rest = (arguments[0], arguments[1:]) if arguments else ("-", [])
     if first in ("-h", "--help"):
@@ -106,7 +106,7 @@ def run_code(code: str, arguments: list[str]) -> None:
 
 
 def run_standard_input(arguments: list[str]) -> None:
-    """Code from standard input; on a terminal, a session in which every statement is run at once."""
+    """Code from standard input; on a terminal, an interactive session."""
     _begin(["-", *arguments], "")
     main_module = _new_main()
     if sys.stdin.isatty():
@@ -122,21 +122,21 @@ def run_standard_input(arguments: list[str]) -> None:
 
 
 def _begin(argv: list[str], folder: str | None) -> None:
-    """Set what a program sees of its command line, and enable the proxy. `folder` is where its imports are looked for first."""
+    """Set the command line that the program sees, and enable the proxy. Its imports are searched in `folder` first."""
     sys.argv[:] = argv
-    if not getattr(sys.flags, "safe_path", False):  # else Python has put nothing before the path either
+    if not getattr(sys.flags, "safe_path", False):  # otherwise Python adds nothing to the front of the path either
         if folder is None:
             del sys.path[0]
         else:
             sys.path[0] = folder
     root = os.path.dirname(os.path.dirname(mini_dl.__file__))
-    if root not in sys.path:  # mini_dl was found in the current folder: it must still be, here and in child processes
+    if root not in sys.path:  # mini_dl was found in the current folder, and must still be found, here and in child processes
         sys.path.append(root)
     enable_torch_proxy()
 
 
 def _new_main() -> ModuleType:
-    """A module ``__main__`` for the program, in place of ours."""
+    """A module ``__main__`` for the program, replacing ours."""
     made = ModuleType("__main__")
     made.__builtins__ = builtins  # type: ignore[attr-defined]
     vars(made).pop("__file__", None)
@@ -150,7 +150,7 @@ def _execute(source: Any, name: str, module: ModuleType) -> None:
 
 
 def _run(program: Callable[[], object]) -> None:
-    """Run it; an exception that it does not handle is shown without the calls that led to it."""
+    """Run it; an unhandled exception is shown without our own frames."""
     shown = sys.excepthook
 
     def show(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -163,13 +163,13 @@ def _run(program: Callable[[], object]) -> None:
 
 
 LAUNCHERS = ("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK", "PALS_RANKID")
-"""What the launchers of MPI set for each process that they start."""
+"""The variables that MPI launchers set for each process."""
 RANK_PROCESS = "MINI_DL_RANK_PROCESS"
-"""The variable that tells the programs that a rank starts that they are not the rank."""
+"""The variable that tells programs started by a rank that they are not the rank."""
 
 
 def _around() -> AbstractContextManager[None]:
-    """What a process needs that is one of a job's."""
+    """The context of a process that is part of a job."""
     process = str(os.getpid())
     if not any([name in os.environ for name in LAUNCHERS]) or os.environ.setdefault(RANK_PROCESS, process) != process:
         return nullcontext()
@@ -179,7 +179,7 @@ def _around() -> AbstractContextManager[None]:
 
 
 def _without_ours(trace: TracebackType | None) -> TracebackType | None:
-    """The part of a traceback that begins in the program."""
+    """The part of a traceback that starts in the program."""
     ours = {__file__, os.path.join(os.path.dirname(mini_dl.__file__), "__main__.py"), runpy.__file__}
     while trace is not None:
         name = trace.tb_frame.f_code.co_filename

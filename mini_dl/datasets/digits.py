@@ -15,7 +15,7 @@ TRAINING = 1437
 class Digits(Images):
     """Handwritten digits: the first 1,437 images for training, the last 360 for testing (`train` False), or all (None).
 
-    Pixels go from 0 to 16. The images are in the order of publication, with classes in about equal numbers; those for
+    Pixels range from 0 to 16. The images are in the order of publication, with classes in about equal numbers; those for
     testing come last, so some of their writers do not occur in the others.
 
     Source: E. Alpaydin and C. Kaynak (1998), Optical Recognition of Handwritten Digits, UCI Machine Learning Repository,

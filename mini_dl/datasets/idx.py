@@ -21,7 +21,7 @@ TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">
 
 
 def read_idx(path: str | os.PathLike[str], md5: str | None = None) -> Array:
-    """The array in an IDX file, which may be gzipped (told by its first bytes, not by its name).
+    """The array in an IDX file, which may be gzipped (detected by its first bytes, not by its name).
 
     `md5` is the checksum that the file, as stored, must have. ValueError if the file is not IDX, if it is truncated or too long
     (with the sizes expected and found), or if its checksum differs.

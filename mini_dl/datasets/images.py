@@ -1,4 +1,4 @@
-"""The base of the sets of images."""
+"""The base class of image data sets."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Images(Dataset[tuple[Any, Any]]):
     """
 
     white: int = 255
-    """The pixel that becomes 1."""
+    """The pixel value that becomes 1."""
 
     data: Tensor
     targets: Tensor

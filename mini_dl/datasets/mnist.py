@@ -18,17 +18,17 @@ MD5 = {
     "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
     "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
 }
-"""The checksums of the files as published, gzipped and not."""
+"""The checksums of the published files, gzipped and not."""
 
 PLACES = (".", "mnist", "MNIST/raw")
-"""Where the files may be below the root; the last is torchvision's place."""
+"""The possible folders of the files below the root; the last is torchvision's."""
 
 
 class MNIST(Images):
     """The 60,000 images of 28 x 28 pixels for training, or the 10,000 for testing, from IDX files in `root`, gzipped or not.
 
-    Without `root`, the environment variable ``MINI_DL_DATA`` names it. The files' checksums are compared with those published,
-    unless `checksum` is False: for other data in the same form.
+    Without `root`, the environment variable ``MINI_DL_DATA`` names it. The files' checksums are compared with the published ones,
+    unless `checksum` is False (for other data in the same format).
 
     FileNotFoundError if a file is missing; ValueError if one is truncated or corrupt, or if images and labels differ in number.
     Source: Y. LeCun, C. Cortes, C. Burges, "The MNIST database"; after LeCun et al. (1998), doi 10.1109/5.726791.

@@ -7,14 +7,14 @@
 
 A notebook shows the figure, if matplotlib is installed (the extra `viz`); a program saves it: ``figure.save("field.png")``.
 
-An experiment is one module. Its docstring begins with the title and then says what it shows. It has
+An experiment is one module. Its docstring starts with the title and then describes what it shows. It has
 
-- `TOLERANCE`: how far the results of the two libraries may lie apart (absolute, above one relative), or None where rounding grows
-  until it decides, so that the difference is reported and not judged;
-- `run(torch, quick=False)`: the program itself over the name `torch`, which is either library; its result is a dict of numbers,
+- `TOLERANCE`: how far the results of the two libraries may differ (absolute, relative above one), or None if rounding
+  errors dominate, so the difference is reported but not judged;
+- `run(torch, quick=False)`: the program itself, given either library as `torch`; its result is a dict of numbers,
   arrays, lists and dicts of these;
-- `draw(results)`: the figure, of the results by library (`{"mini_dl": ..., "torch": ...}`, one of them or both);
-- `report(results)`: lines that say in numbers what was seen. The frame adds how far the libraries lie apart.
+- `draw(results)`: the figure, from the results by library (`{"mini_dl": ..., "torch": ...}`, one of them or both);
+- `report(results)`: lines that summarize the findings in numbers. The frame adds how far the libraries differ.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ __all__ = ["same", "show"]
 
 
 def show(name: str, language: str = "en", quick: bool = True) -> Picture | None:
-    """Run an experiment under mini_dl, and under PyTorch if it is installed; print what it found, and return its figure.
+    """Run an experiment under mini_dl, and under PyTorch if it is installed; print its findings, and return its figure.
 
-    `quick` runs it with fewer images and steps. In `language` "ko" figure and lines are in Korean. Without matplotlib there is
+    `quick` runs it with fewer images and steps. With `language` "ko", figure and lines are in Korean. Without matplotlib there is
     no figure: None. AssertionError if the libraries differ by more than the experiment allows; ValueError for another name.
     """
     module = experiment(name)
@@ -51,7 +51,7 @@ def show(name: str, language: str = "en", quick: bool = True) -> Picture | None:
 
 
 def same(**pairs: tuple[Part, Part]) -> None:
-    """Of each pair a tensor and what it should be, by its name: say that they are equal, or raise AssertionError.
+    """Compare each tensor with its expected value, by name: print that they are equal, or raise AssertionError.
 
     >>> import mini_dl as torch
     >>> same(sum=(torch.tensor([1.0, 2.0]).sum(), 3.0))

@@ -1,4 +1,4 @@
-"""What the experiments share: their order, the images, figures with one library over the other, and how far the two lie apart."""
+"""Shared by the experiments: their order, the images, figures with one library over the other, and how far the two differ."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ EXPERIMENTS = (
     "plain_and_residual",
 )
 QUICK_IMAGES = 1500
-"""So many are trained on in a quick run, and a quarter of it tested on."""
+"""The number of training images in a quick run; a quarter as many are for testing."""
 
 
 def experiment(name: str) -> ModuleType:
@@ -52,7 +52,9 @@ def experiment(name: str) -> ModuleType:
 
 
 def results_of(name: str, quick: bool) -> Results:
-    """Of mini_dl, and of PyTorch if it is installed; kept from one call to the next in the folder that MINI_DL_RESULTS names."""
+    """The results of mini_dl, and of PyTorch if it is installed; cached between calls in the folder that MINI_DL_RESULTS
+    names.
+    """
     folder = os.environ.get("MINI_DL_RESULTS")
     kept = Path(folder, f"{name}{'-quick' * quick}.pickle") if folder else None
     if kept is not None and kept.exists():
@@ -65,7 +67,7 @@ def results_of(name: str, quick: bool) -> Results:
 
 
 def libraries() -> dict[str, ModuleType]:
-    """By their names: mini_dl, and PyTorch if it is installed."""
+    """The libraries by name: mini_dl, and PyTorch if it is installed."""
     found = {"mini_dl": mini_dl}
     with contextlib.suppress(ImportError):
         found["torch"] = importlib.import_module("torch")
@@ -86,7 +88,7 @@ def paragraphs(module: ModuleType) -> list[str]:
 
 @dataclass
 class Images:
-    """Tensors of the library at hand: images (N, 1, H, W) from 0 to 1, labels (N,)."""
+    """Tensors of the given library: images (N, 1, H, W) from 0 to 1, labels (N,)."""
 
     name: str
     train_images: Part
@@ -106,7 +108,7 @@ def source() -> str:
 
 
 def images(torch: Torch, quick: bool = False, dtype: str = "float32") -> Images:
-    """All 10,000 test images of MNIST (or all 1,797 digits), or fewer in a quick run; every fifth is there to test."""
+    """All 10,000 test images of MNIST (or all 1,797 digits), or fewer in a quick run; every fifth is for testing."""
     name = source()
     counts = {"train": QUICK_IMAGES, "test": QUICK_IMAGES // 4} if quick else {}
     parts = read(name, None, dtype)
@@ -115,7 +117,7 @@ def images(torch: Torch, quick: bool = False, dtype: str = "float32") -> Images:
 
 
 def standardized(data: Images) -> Images:
-    """All pixels less the mean of those to train, over their standard deviation."""
+    """All pixels standardized by the mean and standard deviation of the training images."""
     mean, deviation = data.train_images.mean(), data.train_images.std()
     return replace(
         data,
@@ -125,7 +127,7 @@ def standardized(data: Images) -> Images:
 
 
 GUESS = math.log(10)
-"""The cross entropy of one who gives each of ten digits the same probability."""
+"""The cross entropy of assigning each of ten digits the same probability."""
 
 
 # Agreement
@@ -144,7 +146,7 @@ def numbers(result: Part) -> Iterator[Part]:
 
 
 def difference(results: Results) -> float | None:
-    """The largest difference of two libraries' numbers, above one relative; None if there is one library only."""
+    """The largest difference between the two libraries' numbers, relative above one; None if there is only one library."""
     if len(results) < 2:
         return None
     largest = 0.0
@@ -177,7 +179,7 @@ LINES: dict[str, Results] = {
 
 
 def panels(rows: int = 1, columns: int = 1, size: tuple[float, float] = (8, 4.5), **options: object) -> tuple[Part, Part]:
-    """A figure (pyplot does not know it, so nobody need close it) and its axes."""
+    """A figure (unknown to pyplot, so it need not be closed) and its axes."""
     figure = blank(size)
     axes = figure.subplots(rows, columns, **options)
     for each in np.ravel(axes):
@@ -201,17 +203,17 @@ def blank(size: tuple[float, float]) -> Part:
 
 
 def first(results: Results) -> Part:
-    """The result of mini_dl, or of the one library there is: the other's is the same but for rounding."""
+    """The result of mini_dl, or of the only library: the other's is the same except for rounding."""
     return next(iter(results.values()))
 
 
 def pick(results: Results, *keys: Part) -> Results:
-    """Of each library the part of its result that the keys lead to, one below the other."""
+    """For each library, the part of its result at the given nested keys."""
     return {library: reduce(lambda part, key: part[key], keys, result) for library, result in results.items()}
 
 
 def parting(curves: Results, apart: float = 1e-6) -> int | None:
-    """The first step, from 1, at which two libraries' losses lie further apart than this; None if there is none."""
+    """The first step, from 1, at which the two libraries' losses differ by more than this; None if there is none."""
     if len(curves) < 2:
         return None
     ours, theirs = curves.values()
@@ -220,7 +222,7 @@ def parting(curves: Results, apart: float = 1e-6) -> int | None:
 
 
 def smooth(curves: Results, width: int) -> Results:
-    """Of each library's losses, the mean over the `width` steps that end at a step."""
+    """For each library's losses, the mean over the `width` steps that end at a step."""
     found = {}
     for library, losses in curves.items():
         means = np.convolve(losses, np.full(width, 1 / width), "valid")

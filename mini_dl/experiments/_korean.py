@@ -1,4 +1,4 @@
-"""What the experiments write on their figures and print, in Korean."""
+"""The texts of the experiments' figures and reports, in Korean."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ largest difference between {} and {}: {}, allowed {} | {}와 {}의 가장 큰 �
 
 
 def _numbered(text: str) -> str:
-    """Its `{}` with their numbers, so that a translation may change their order."""
+    """Its `{}` numbered, so that a translation may change their order."""
     count = iter(range(text.count("{}")))
     return re.sub(r"\{\}", lambda _: f"{{{next(count)}}}", text)
 
@@ -153,7 +153,7 @@ TEMPLATES = [
 
 
 def translated(text: str) -> str:
-    """Each line by the phrase that it is, what stands in its gaps too; as it is if there is none: a number, a name."""
+    """Each line translated by its phrase, including its placeholders; unchanged if there is none: a number, a name."""
     if "\n" in text:
         return "\n".join(map(translated, text.split("\n")))
     if text in EXACT:
@@ -165,7 +165,7 @@ def translated(text: str) -> str:
 
 
 def write_in_korean(figure: Figure) -> None:
-    """All texts of the figure in Korean; none where no installed font has the letters."""
+    """All texts of the figure in Korean; none if no installed font has the letters."""
     from matplotlib.text import Text
 
     family = korean_font()

@@ -1,4 +1,4 @@
-"""The network and the loop that many experiments train with, over the name `torch`."""
+"""The network and the training loop of many experiments, given either library as `torch`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ INITIALIZATIONS: dict[str, Callable[[Part, Part], Part]] = {  # of torch.nn.init
 
 
 def perceptron(torch: Torch, sizes: list[int], activation: str = "ReLU", batch_norm: bool = False, dropout: float = 0.0) -> Part:
-    """Linear layers of the sizes, input first; between them batch norm if asked for, the activation, dropout. Flattens images."""
+    """Linear layers of the sizes, input first; between them batch norm if requested, the activation, dropout. Flattens images."""
     nn = torch.nn
     layers = [nn.Flatten()]
     for inputs, outputs in pairwise(sizes[:-1]):
@@ -31,7 +31,7 @@ def perceptron(torch: Torch, sizes: list[int], activation: str = "ReLU", batch_n
 
 
 def initialized(torch: Torch, model: Part, draw: Callable[[Part, Part], Part]) -> Part:
-    """The model, the weights of its linear layers drawn anew, one of INITIALIZATIONS or the like; their biases are 0."""
+    """The model with the weights of its linear layers reinitialized, by one of INITIALIZATIONS or similar; their biases are 0."""
     for layer in model:
         if isinstance(layer, torch.nn.Linear):
             draw(torch.nn.init, layer.weight)
@@ -40,7 +40,7 @@ def initialized(torch: Torch, model: Part, draw: Callable[[Part, Part], Part]) -
 
 
 def accuracy(torch: Torch, model: Part, images: Part, labels: Part) -> float:
-    """The share of images whose largest output is that of their label, in evaluation mode."""
+    """The fraction of images whose largest output is that of their label, in evaluation mode."""
     model.eval()
     with torch.no_grad():
         right = model(images).argmax(1) == labels
@@ -49,7 +49,7 @@ def accuracy(torch: Torch, model: Part, images: Part, labels: Part) -> float:
 
 
 def epoch(torch: Torch, model: Part, optimizer: Part, images: Part, labels: Part, batch_size: int) -> list[float]:
-    """One pass over the images, shuffled, down the cross entropy; the losses of all steps."""
+    """One pass over the shuffled images, minimizing the cross entropy; the losses of all steps."""
     losses = []
     for chosen in torch.randperm(len(labels)).split(batch_size):
         loss = torch.nn.functional.cross_entropy(model(images[chosen]), labels[chosen])

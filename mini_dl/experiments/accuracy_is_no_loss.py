@@ -1,8 +1,8 @@
 """Why accuracy cannot be the loss.
 
-One weight of a trained network is moved, all others stay. The accuracy over some images is a staircase: it jumps where an image
-goes over to another answer and is level everywhere else, so that its derivative is 0 and says nothing of where to go. The cross
-entropy changes smoothly with every change of the weight; its derivative says at every place which way is down.
+One weight of a trained network is varied, all others are fixed. The accuracy over some images is a staircase: it jumps where an
+image's prediction changes and is constant everywhere else, so its derivative is 0 and gives no direction. The cross
+entropy changes smoothly with every change of the weight; its derivative gives the direction of descent everywhere.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from mini_dl.experiments._types import Figure, Results, Torch
 
 TOLERANCE = 1e-9
 IMAGES = 100
-"""So many images give the accuracy and the loss."""
+"""The number of images for the accuracy and the loss."""
 
 
 def run(torch: Torch, quick: bool = False) -> Results:
-    """At each value of the weight accuracy, loss and the derivative of the loss by the weight."""
+    """At each value of the weight: accuracy, loss and the derivative of the loss with respect to the weight."""
     data = images(torch, quick, "float64")
     torch.manual_seed(0)
     model = perceptron(torch, [data.pixels, 20, 10]).double()

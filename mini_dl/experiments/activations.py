@@ -1,9 +1,9 @@
 """Activations per layer, for each initialization.
 
-1,000 inputs from N(0, 1) go through five layers of 100 units. With weights of standard deviation 1 sigmoid and tanh saturate:
-their outputs pile up at the ends, where the gradient vanishes, and those of ReLU grow sevenfold with every layer. With 0.01 the
-outputs of a layer are nearly the same, so that its units do the work of one, and tanh and ReLU die away. Xavier's 1/sqrt(n) all
-but keeps the spread of tanh. He's sqrt(2/n) keeps that of ReLU, which cuts half of its inputs off.
+1,000 inputs from N(0, 1) pass through five layers of 100 units. With weights of standard deviation 1, sigmoid and tanh saturate:
+their outputs pile up at the ends, where the gradient vanishes, and those of ReLU grow sevenfold with every layer. With 0.01, the
+outputs of a layer are nearly the same, so its units do the work of one, and tanh and ReLU vanish. Xavier's 1/sqrt(n) nearly
+preserves the spread of tanh. He's sqrt(2/n) preserves that of ReLU, which sets half of its inputs to 0.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ BINS = 30
 
 
 def run(torch: Torch, quick: bool = False) -> Results:
-    """Of each layer the histogram of its outputs and their standard deviation, by activation and initialization."""
+    """For each layer, the histogram and standard deviation of its outputs, by activation and initialization."""
     return {kind: {name: layers(torch, kind, name) for name in INITIALIZATIONS} for kind in ACTIVATIONS}
 
 
 def layers(torch: Torch, activation: str, initialization: str) -> list[Results]:
-    """The same inputs each time, and the same random numbers below each initialization."""
+    """The same inputs each time, and the same random numbers for each initialization."""
     torch.manual_seed(0)
     outputs = torch.randn(INPUTS, UNITS, dtype=torch.float64)
     found = []

@@ -1,9 +1,9 @@
 """Batch normalization at many initial scales.
 
 The same network of five hidden layers of 100 ReLU units is trained from initial weights of many standard deviations, with and
-without batch normalization before each ReLU (Ioffe and Szegedy 2015). Without it only a narrow range of scales learns: the signal
-dies away below it and grows without bound above it. With it each layer's inputs are brought back to mean 0 and variance 1, so
-that nearly all scales learn, the outermost ones more slowly.
+without batch normalization before each ReLU (Ioffe and Szegedy 2015). Without it, only a narrow range of scales learns: the
+signal vanishes below it and grows without bound above it. With it, each layer's inputs are normalized to mean 0 and variance 1,
+so nearly all scales learn, the most extreme ones more slowly.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from mini_dl.experiments._frame import COLORS, first, images, legend, overlay, p
 from mini_dl.experiments._training import initialized, perceptron, train
 from mini_dl.experiments._types import Figure, Part, Results, Torch
 
-TOLERANCE = None  # over thousands of steps, at the largest scales, any difference grows
+TOLERANCE = None  # over thousands of steps at the largest scales, any difference grows
 
 KINDS = ("with batch norm", "without")
 

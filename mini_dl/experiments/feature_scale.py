@@ -1,15 +1,15 @@
 """The scale of features, features that are all positive, and standardizing.
 
-Above: a linear unit without bias tells sixes from sevens by two features of an image, the ink in its upper and in its lower half.
-Its squared error is a bowl over the two weights. Gradient descent starts as far from the minimum along the bowl's steep axis as
-along its flat one, and takes the best learning rate there is, 2 / (largest + smallest curvature). If one feature is five times as
-large as the other the bowl is a narrow valley, and the path zigzags. If both are positive it is one too: each image's gradient is
-the error times the features, so it moves all weights up or all of them down, while the minimum asks for one up and one down. Less
-their mean and over their standard deviation the features make a much rounder bowl, and a few steps arrive.
+Above: a linear unit without bias distinguishes sixes from sevens by two features of an image, the ink in its upper and in its
+lower half. Its squared error is a bowl over the two weights. Gradient descent starts as far from the minimum along the bowl's
+steep axis as along its flat one, and uses the optimal learning rate, 2 / (largest + smallest curvature). If one feature is five
+times as large as the other, the bowl is a narrow valley, and the path zigzags. The same happens if both are positive: each
+image's gradient is the error times the features, so it moves all weights up or all of them down, while the minimum requires one
+up and one down. Standardized features make a much rounder bowl, and a few steps suffice.
 
-Below: the same error per step; and a network of two layers on all pixels, whose loss after two epochs is taken for many learning
-rates. On pixels from 0 to 255 even the best rate does badly. Standardized images (all pixels less their mean, over their standard
-deviation) allow a lower loss than those from 0 to 1.
+Below: the same error per step; and a network of two layers on all pixels, with its loss after two epochs for many learning rates.
+On pixels from 0 to 255, even the best rate does badly. Standardized images (all pixels minus their mean, over their standard
+deviation) reach a lower loss than those from 0 to 1.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def run(torch: Torch, quick: bool = False) -> Results:
 
 
 def halves(torch: Torch, data: Images) -> tuple[Part, Part]:
-    """Of the sixes and sevens: the mean pixel of the upper and of the lower half; 1 for a six, -1 for a seven."""
+    """For the sixes and sevens: the mean pixel of the upper and of the lower half; 1 for a six, -1 for a seven."""
     chosen = (data.train_labels == SIX) | (data.train_labels == SEVEN)
     pixels, labels = data.train_images[chosen][:, 0], data.train_labels[chosen]
     upper, lower = pixels.chunk(2, 1)
@@ -57,7 +57,7 @@ def descent(torch: Torch, features: Part, targets: Part) -> Results:
     curvature = features.t() @ features / len(features)
     lowest = torch.linalg.solve(curvature, features.t() @ targets / len(features))
     curvatures, axes = torch.linalg.eigh(curvature)
-    axes = axes * axes[1].sign()  # which way an eigenvector points is the library's choice
+    axes = axes * axes[1].sign()  # the sign of an eigenvector depends on the library
     weights = (lowest + axes.sum(1) * lowest.norm()).requires_grad_()
     optimizer = torch.optim.SGD([weights], lr=2 / float(curvatures.sum()))
     path, errors = [weights.tolist()], []
@@ -80,7 +80,7 @@ def descent(torch: Torch, features: Part, targets: Part) -> Results:
 
 
 def losses(torch: Torch, inputs: Part, labels: Part, rate: float) -> list[float]:
-    """Of all steps of two epochs."""
+    """The losses of all steps of two epochs."""
     torch.manual_seed(0)
     model = perceptron(torch, [inputs[0].numel(), 50, 10]).double()
     optimizer = torch.optim.SGD(model.parameters(), lr=rate)
@@ -137,7 +137,7 @@ def bowl(axes: Axes, descents: Results, color: str) -> None:
 
 
 def last(course: list[float]) -> float:
-    """The mean of the last losses; NaN if it ran away."""
+    """The mean of the last losses; NaN if it diverged."""
     return float(np.mean(course[-WINDOW:]))
 
 

@@ -1,8 +1,8 @@
 """The filters of the first convolution, before and after training.
 
-A small convolutional network (convolution, ReLU, pooling, two linear layers) learns to read digits. Its first filters begin as
-noise, each weight on its own. After training neighboring weights are alike: the filters have become edges and blobs, light on
-one side and dark on the other. Below them is what each makes of one digit: it answers where the image has its edge.
+A small convolutional network (convolution, ReLU, pooling, two linear layers) learns to classify digits. Its first filters start
+as noise, with independent weights. After training neighboring weights are alike: the filters have become edges and blobs, light
+on one side and dark on the other. Below them is the response of each to one digit: it responds where the image has its edge.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ COUNT, SIZE = 12, 5
 
 
 def run(torch: Torch, quick: bool = False) -> Results:
-    """In float64: the filters (COUNT, SIZE, SIZE), an image and their answers to it, accuracies on the test images."""
+    """In float64: the filters (COUNT, SIZE, SIZE), an image and their responses to it, accuracies on the test images."""
     data = images(torch, quick, "float64")
     nn = torch.nn
     torch.manual_seed(0)
@@ -46,7 +46,7 @@ def run(torch: Torch, quick: bool = False) -> Results:
 
 
 def roughness(filters: Part) -> float:
-    """The mean squared difference of neighboring weights over their variance: 2 if each is drawn on its own, less if smooth."""
+    """The mean squared difference of neighboring weights over their variance: 2 if they are independent, less if smooth."""
     across, down = np.diff(filters, axis=-1), np.diff(filters, axis=-2)
     spread = ((filters - filters.mean((-2, -1), keepdims=True)) ** 2).mean()
     return float((np.mean(across**2) + np.mean(down**2)) / 2 / spread)

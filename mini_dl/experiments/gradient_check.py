@@ -1,8 +1,9 @@
-"""Numerical against backpropagated gradients.
+"""Numerical versus backpropagated gradients.
 
-The gradient of a two-layer network's loss over three images, once by backpropagation and once by moving every parameter a
-little up and down and taking the difference quotient. The first takes one pass there and back; the second two passes for each
-of thousands of parameters. What is left between them is the error of the difference quotient: so backpropagation is right.
+The gradient of a two-layer network's loss over three images, once by backpropagation and once by moving every parameter
+slightly up and down and taking the difference quotient. The first takes one forward and one backward pass; the second two passes
+for each of thousands of parameters. The remaining difference is the error of the difference quotient, so backpropagation is
+correct.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def run(torch: Torch, quick: bool = False) -> Results:
     found = {}
     with torch.no_grad():
         for name, parameter in zip(PARAMETERS, model.parameters()):
-            values = parameter.detach().numpy()  # the parameter's own memory: to move a value is to move the parameter
+            values = parameter.detach().numpy()  # shares the parameter's memory: changing a value changes the parameter
             numerical = numerical_gradient(lambda _: loss().item(), values)
             found[name] = {"backpropagated": parameter.grad.numpy(), "numerical": numerical}
     return found

@@ -1,8 +1,8 @@
 """Gradient descent with three learning rates.
 
 From (-3, 4) down f = x0² + x1² in 100 steps, by backpropagated gradients and by the numerical gradients of the textbook. With
-0.1 each step leaves 0.8 of the way to the minimum: it arrives. With 1e-10 it hardly moves. With 10 each step lands at 19 times
-the distance on the other side: it diverges. There the numerical gradient gives out before the true one does: at a point of 1e13
+0.1, each step leaves 0.8 of the distance to the minimum: it converges. With 1e-10 it hardly moves. With 10, each step lands
+at 19 times the distance on the other side: it diverges. There the numerical gradient fails before the true one does: at 1e13,
 the h of 1e-4 is lost to rounding, the difference quotient is 0, and the point stops.
 """
 

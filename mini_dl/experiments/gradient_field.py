@@ -1,7 +1,7 @@
 """The gradient field of f = x0² + x1².
 
-At every point the gradient points to where f grows fastest. Turned round it points to where f falls fastest: here straight to
-the minimum at the origin, with arrows that are longer the steeper the place.
+At every point, the gradient points in the direction in which f grows fastest. Negated, it points in the direction in which f
+falls fastest: here straight to the minimum at the origin, with longer arrows where f is steeper.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ TOLERANCE = 1e-12
 
 
 def f(points: Part) -> Part:
-    """Of points (..., 2)."""
+    """f at points (..., 2)."""
     return (points**2).sum(-1)
 
 

@@ -1,9 +1,9 @@
 """Momentum that grows.
 
-In the first epochs the gradients change their direction all the time, and a long memory of them would push the weights about.
-Later they agree, and a long memory carries on along the valley. So momentum begins at 0.5 and grows to 0.99 (Sutskever et al.
-2013). Against it, the same network with a momentum that stays what it is. The schedule does better than either of its ends. On
-so easy a task, a momentum of 0.9 throughout does better still: the schedule was found for networks that are hard to train.
+In the first epochs, the gradients keep changing direction, and a long memory of them would push the weights around. Later
+they agree, and a long memory keeps moving along the valley. So momentum starts at 0.5 and grows to 0.99 (Sutskever et al. 2013).
+For comparison, the same network with a constant momentum. The schedule does better than either of its end values. On such
+an easy task, a constant momentum of 0.9 does even better: the schedule was designed for networks that are hard to train.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Training from three initializations.
 
-A network of five layers, 100 ReLU units each hidden one, learns to read digits by the same stochastic gradient descent from
-weights drawn with three spreads. With a standard deviation of 0.01 the signal shrinks from layer to layer, and so does the
-gradient on its way back: nothing is learned, the loss stays at ln 10, that of a guess. From Xavier's and from He's weights it
-learns; He's, made for ReLU, is faster (Glorot and Bengio 2010; He et al. 2015, section 2.2). The curves are means over twenty
+A network of five layers, with 100 ReLU units in each hidden one, learns to classify digits by the same stochastic gradient
+descent from weights drawn with three standard deviations. With 0.01, the signal shrinks from layer to layer, and so does the
+gradient in the backward pass: nothing is learned, and the loss stays at ln 10, that of a guess. With Xavier's and He's weights it
+learns; He's, designed for ReLU, is faster (Glorot and Bengio 2010; He et al. 2015, section 2.2). The curves are means over twenty
 steps.
 """
 

@@ -1,9 +1,9 @@
 """Learning by mini-batches.
 
-A network of two layers, 50 hidden units, learns to read digits by stochastic gradient descent: each step follows the gradient
-of the loss of a few images drawn at random. The loss of a step jumps about, since each step sees other images; its course goes
-down. After every epoch the accuracy is taken of the images trained on, and of images never trained on. While the two curves
-stay close, what was learned holds for images not seen; a gap between them is overfitting.
+A network of two layers, with 50 hidden units, learns to classify digits by stochastic gradient descent: each step follows the
+gradient of the loss of a few images drawn at random. The loss fluctuates, since each step sees different images, but its trend is
+downward. After every epoch, the accuracy is measured on the training images and on unseen images. While the two curves stay
+close, the network generalizes to unseen images; a gap between them is overfitting.
 """
 
 from __future__ import annotations

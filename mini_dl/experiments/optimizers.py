@@ -1,10 +1,10 @@
 """Six optimizers on a bowl, and on images.
 
-The bowl f(x, y) = x²/20 + y² is steep in y and flat in x, so that the gradient hardly ever points to the minimum. SGD zigzags
-across the valley. Momentum remembers the way it came and rolls on, Nesterov's looks ahead along it. AdaGrad and RMSProp give
-each direction a rate of its own, smaller where gradients have been large; Adam does both. Then all six train one network on
-images of digits, from the same parameters and with the same batches. Which is best is a matter of the task and of the learning
-rates, which are written in this module: the picture shows how they go, and no winner.
+The bowl f(x, y) = x²/20 + y² is steep in y and flat in x, so the gradient rarely points to the minimum. SGD zigzags
+across the valley. Momentum remembers its direction and keeps moving, Nesterov's looks ahead along it. AdaGrad and RMSProp
+give each direction its own rate, smaller where gradients have been large; Adam does both. Then all six train one network on
+images of digits, from the same parameters and with the same batches. Which is best depends on the task and on the learning rates,
+which are set in this module: the figure shows how they behave, not which one wins.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def bowl(x: Part, y: Part) -> Part:
 
 
 def descend(torch: Torch, name: str, dtype: str, steps: int) -> Part:
-    """The places on the bowl (steps + 1, 2), START first."""
+    """The positions on the bowl (steps + 1, 2), START first."""
     kind, options, _ = OPTIMIZERS[name]
     place = torch.tensor(START, dtype=getattr(torch, dtype), requires_grad=True)
     optimizer = getattr(torch.optim, kind)([place], **options)
@@ -47,10 +47,10 @@ def descend(torch: Torch, name: str, dtype: str, steps: int) -> Part:
 
 
 def learn(torch: Torch, name: str, data: Images, seed: int, epochs: int, batch_size: int) -> dict[str, list[float]]:
-    """Losses and accuracies of training a network in the type of the images.
+    """Losses and accuracies of training a network in the dtype of the images.
 
-    It is smooth on purpose. At the kink of a ReLU a difference in the last bit can choose the other branch, and from there two
-    libraries that are both right go different ways in float32.
+    It is smooth on purpose. At the kink of a ReLU, a difference in the last bit can select the other branch,
+    after which two correct libraries diverge in float32.
     """
     kind, _, options = OPTIMIZERS[name]
     torch.manual_seed(seed)

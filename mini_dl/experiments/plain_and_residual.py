@@ -1,16 +1,16 @@
 """Plain and residual networks by depth.
 
-A residual block adds its input to what its two convolutions make of it, y = relu(F(x) + x) (He et al. 2016, section 3.1); a plain
+A residual block adds its input to the output of its two convolutions, y = relu(F(x) + x) (He et al. 2016, section 3.1); a plain
 block is the same without the sum. Both networks have the same parameters from the same seed, the same batches and the same Adam.
-The setting is kept plain: 8 channels throughout, PyTorch's own initialization, no learning rate schedule.
+The setting is simple: 8 channels throughout, PyTorch's own initialization, no learning rate schedule.
 
-Without normalization a plain network of 20 layers does not learn at all: each layer makes the signal smaller, what arrives at the
-end no longer depends on the image, and the loss stays at ln 10, that of a guess. Its residual twin learns as well as a shallow
-network does, since the sums hand the signal on.
+Without normalization, a plain network of 20 layers does not learn at all: each layer makes the signal smaller, the output
+no longer depends on the image, and the loss stays at ln 10, that of a guess. Its residual twin learns as well as a shallow
+network, since the sums pass the signal on.
 
 Batch normalization after each convolution keeps the size of the signal (so would He's larger initial weights), and 20 plain
-layers learn, if slowly. Deeper down the same happens again: 44 plain layers hardly learn, 44 residual ones do. The curves are of
-the loss on the batches trained on, so this is not overfitting; the paper calls it degradation.
+layers learn, if slowly. At a larger depth the same happens again: 44 plain layers hardly learn, 44 residual ones do. The
+curves show the training loss, so this is not overfitting; the paper calls it degradation.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from mini_dl.experiments._frame import (  # fmt: skip
 from mini_dl.experiments._training import accuracy, epoch
 from mini_dl.experiments._types import Figure, Part, Results, Torch
 
-TOLERANCE = None  # deep networks carry a difference in the last bit on until another branch of a ReLU is taken
+TOLERANCE = None  # deep networks propagate a difference in the last bit until another branch of a ReLU is taken
 
 DEPTHS = {"without": (2, 8, 20), "with": (8, 20, 44)}
 ALL_DEPTHS = (2, 8, 20, 44)

@@ -1,10 +1,10 @@
 """Random search of the learning rate and the weight decay.
 
-Neither number can be learned by gradient descent, and the right order of magnitude is not known before. So both are drawn at
-random, evenly in their logarithm, and each pair trains a network for a few epochs on few images; images kept aside, the
-validation images, tell which pair did best (Bergstra and Bengio 2012). The learning rate decides: too small learns nothing yet,
-too large runs away, and only a decade or two between them does well. The weight decay matters little. The next search would be
-among the best.
+Neither number can be learned by gradient descent, and the right order of magnitude is not known in advance. So both are drawn
+at random, uniformly in their logarithm, and each pair trains a network for a few epochs on few images; held-out validation
+images show which pair did best (Bergstra and Bengio 2012). The learning rate matters most: too small learns nothing, too
+large diverges, and only a decade or two between them does well. The weight decay matters little. The next search would be near
+the best pairs.
 """
 
 from __future__ import annotations

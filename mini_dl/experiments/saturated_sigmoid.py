@@ -1,9 +1,9 @@
-"""A saturated sigmoid learns slowly by squared error, at once by cross entropy.
+"""A saturated sigmoid learns slowly by squared error, immediately by cross entropy.
 
-One neuron a = sigmoid(w x + b) is to answer 0 to x = 1. From a usual start (w = 0.6, b = 0.9: it answers 0.82) both losses
-bring it there. From a saturated start (w = b = 2: it answers 0.98) it is badly wrong, yet by squared error it hardly moves at
+One neuron a = sigmoid(w x + b) should output 0 for x = 1. From a usual start (w = 0.6, b = 0.9: the output is 0.82), both losses
+get it there. From a saturated start (w = b = 2: the output is 0.98), it is badly wrong, yet by squared error it hardly moves at
 first: its gradient (a - y) sigmoid'(z) x has the slope of the sigmoid as a factor, which is near 0 where the neuron is
-saturated. In the gradient of the cross entropy the slope cancels: (a - y) x is the larger, the worse the answer.
+saturated. In the gradient of the cross entropy the slope cancels: the worse the output, the larger (a - y) x.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ STARTS = {"usual": (0.6, 0.9), "saturated": (2.0, 2.0)}
 LOSSES = ("squared error", "cross entropy")
 RATE, STEPS = 0.15, 400
 LEARNED = 0.2
-"""An answer below this counts as learned."""
+"""An output below this counts as learned."""
 
 
 def learn(torch: Torch, loss: str, start: tuple[float, float]) -> dict[str, list[float]]:
-    """The answer before each step, and the derivative of the loss by w."""
+    """The output before each step, and the derivative of the loss with respect to w."""
     w, b = (torch.tensor(value, dtype=torch.float64, requires_grad=True) for value in start)
     x, y = 1.0, torch.zeros((), dtype=torch.float64)
     optimizer = torch.optim.SGD([w, b], lr=RATE)
@@ -65,5 +65,5 @@ def report(results: Results) -> list[str]:
 
 
 def steps(course: dict[str, list[float]]) -> int:
-    """So many until the answer is learned; all if it is not."""
+    """The number of steps until the output is learned; all if it is not."""
     return next((step for step, answer in enumerate(course["answers"]) if answer < LEARNED), STEPS)

@@ -1,7 +1,7 @@
 """Learning rates that follow the signs of the gradients.
 
-The bowl f(x, y) = x²/20 + y² is steep in y and flat in x. One learning rate for both must suit the steep direction, and is then
-far too small for the flat one. Delta-bar-delta (Jacobs 1988) gives each coordinate a rate of its own: it grows as long as the
+The bowl f(x, y) = x²/20 + y² is steep in y and flat in x. A single learning rate must suit the steep direction, and is then
+far too small for the flat one. Delta-bar-delta (Jacobs 1988) gives each coordinate its own rate: it grows as long as the
 gradient keeps its sign, and shrinks by a factor when the sign changes. Rprop (Riedmiller and Braun 1993) goes further: its step
 does not depend on the size of the gradient at all, only on its sign.
 """
@@ -21,7 +21,7 @@ FIRST, KAPPA, PHI, THETA = 0.3, 0.2, 0.5, 0.7
 
 
 def descend(torch: Torch, kind: str) -> Results:
-    """The places (STEPS + 1, 2), and what each coordinate's step is multiplied by: its rate; of Rprop its step."""
+    """The positions (STEPS + 1, 2), and the factor of each coordinate's step: its rate, or for Rprop its step."""
     place = torch.tensor(START, dtype=torch.float64, requires_grad=True)
     rate, mean = torch.full_like(place, FIRST), torch.zeros_like(place)
     rprop = torch.optim.Rprop([place], lr=FIRST)

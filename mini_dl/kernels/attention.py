@@ -1,4 +1,4 @@
-"""Softmax attention over stacks of heads, forward and back."""
+"""Softmax attention over stacks of heads, forward and backward."""
 
 from __future__ import annotations
 

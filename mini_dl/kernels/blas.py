@@ -37,7 +37,7 @@ def limit_threads(threads: int) -> int:
 def add_scaled(a: float, x: Array, b: float, y: Array) -> bool:
     """``y = a * x + b * y`` in one pass over memory, where NumPy makes three. Returns False, having done nothing, if it cannot.
 
-    It works on contiguous writable float32 or float64 arrays of one shape, while BLAS uses one thread: waking the others takes
+    It works on contiguous writable float32 or float64 arrays of one shape, while BLAS uses one thread: waking others takes
     longer.
     """
     found = functions()

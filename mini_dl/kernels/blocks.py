@@ -22,7 +22,7 @@ BLOCK = 65536
 LONGEST = 8 * BLOCK
 """The same when threads share the work: handing over the interpreter at each call costs more than the cache saves."""
 LONGEST_RUN = 4 * BLOCK
-"""The same for kernels that take each number by itself: they have no short calls, for each row, between the long ones."""
+"""The same for elementwise kernels: they have no short calls, for each row, between the long ones."""
 
 
 def in_slices(work: Callable[[slice], object], count: int, each: int = 1) -> None:
@@ -63,7 +63,7 @@ _BITS: dict[int, NumpyType] = {1: np.dtype(np.int8), 2: np.dtype(np.int16), 4: n
 
 
 def keep(values: Array, mask: Array) -> Array:
-    """`values` where `mask` (is not 0), else +0, also where the value is infinite or NaN. Same shapes."""
+    """`values` where `mask` is not 0, else +0, even if the value is infinite or NaN. Same shapes."""
     if values.dtype.kind == "c":
         return np.where(mask != 0, values, values.dtype.type(0))
     bits = _BITS[values.itemsize]
@@ -95,7 +95,7 @@ def choose(mask: Array, yes: Array, no: Array) -> Array:
 
 
 def in_single(kernel: Function) -> Function:
-    """`kernel`, which computes float16 in float32: where its first argument is float16, the others are too, but for indices."""
+    """`kernel`, which computes float16 in float32: if its first argument is float16, the others are too, except indices."""
 
     @functools.wraps(kernel)
     def run(*args: Any) -> Any:
@@ -156,13 +156,13 @@ def elementwise(kernel: Callable[..., Array]) -> Callable[..., Array]:
 
 
 LARGE = 1 << 18
-"""Elements from which on it pays to ask whether threads may share a single ufunc."""
+"""Elements from which it pays to check whether threads may share a single ufunc."""
 PIECE = 2 * BLOCK
 """Elements of a piece of one pass: long enough that handing over the interpreter costs little."""
 
 
 def in_pieces(ufunc: np.ufunc, *operands: Any, out: Array | None = None) -> Array | None:
-    """``ufunc(*operands)``, in pieces that threads share; None, with nothing done, where that does not pay.
+    """``ufunc(*operands)``, in pieces that threads share; None, with nothing done, if that does not pay.
 
     The first operand is a large array of floating point numbers and has the shape and the type of the result.
     """
@@ -182,7 +182,7 @@ def in_pieces(ufunc: np.ufunc, *operands: Any, out: Array | None = None) -> Arra
             return None
     result = np.empty(shape, kind) if out is None else out
     views = [*operands, result]
-    if alike:  # one row of all numbers
+    if alike:  # one vector of all numbers
         views = [view.reshape(-1) if type(view) is np.ndarray and view.ndim else view for view in views]
     rows, ndim = len(views[-1]), views[-1].ndim
     divided = [type(view) is np.ndarray and view.ndim == ndim and len(view) == rows for view in views]
@@ -223,13 +223,14 @@ def one_and_exp_of_negative(x: Array, out: Array | None = None) -> Array:
 
 
 KEPT_BY_ALLOCATOR = 31 * 2**20
-"""Bytes of a piece of memory, the freeing of which moves glibc's threshold as far as it goes."""
+"""The size in bytes of a block whose release raises glibc's threshold to its maximum."""
 
 
 def keep_freed_memory() -> None:
-    """Let glibc keep up to 64 MB of freed memory, which it would hand back to the system after each step, to be faulted in anew.
+    """Let glibc keep up to 64 MB of freed memory, which it would otherwise return to the system after each step and fault in
+    again.
 
-    It learns from a piece that is freed at once, and never touched, that such pieces come and go. Elsewhere this does nothing.
+    Freeing a large untouched block immediately raises its threshold. On other systems, this does nothing.
     """
     np.empty(KEPT_BY_ALLOCATOR, np.uint8)
 
@@ -237,7 +238,7 @@ def keep_freed_memory() -> None:
 keep_freed_memory()
 
 LINE = 64
-"""Bytes of a line of the cache, and of a vector register: to write three arrays at odd places takes twice as long."""
+"""Bytes of a line of the cache, and of a vector register: writing three unaligned arrays takes twice as long."""
 LARGEST_SCRATCH = 2**23
 """Bytes of scratch memory that are kept for the next call."""
 
@@ -247,7 +248,7 @@ class Scratch:
     page costs more than filling it."""
 
     def of(self, shape: tuple[int, ...], dtype: NumpyType) -> Array:
-        """An array of anything, valid until the next one is asked for: never to be returned."""
+        """An uninitialized array, valid until the next request: never to be returned."""
         size = math.prod(shape) * dtype.itemsize
         if size > LARGEST_SCRATCH:
             return np.empty(shape, dtype)

@@ -105,7 +105,7 @@ def conv_input(output: Array, weight: Array, shape: Shape, g: Geometry) -> Array
         if winograd.suits(len(output), weight.shape, output.dtype, g):
             return winograd.conv_input(output, weight, shape, g)
     many = are_many(len(output), g, len(weight))
-    if max(g.stride) == 1 and 2 * c >= o and many:  # the mirrored kernel, over the padded output
+    if max(g.stride) == 1 and 2 * c >= o and many:  # the flipped kernel, over the padded output
         ends = [d * (k - 1) for d, k in zip(g.dilation, kernel)]
         mirrored = weight.reshape(g.groups, o, c, *kernel)[inner([slice(None, None, -1)] * len(kernel))].swapaxes(1, 2)
         back = Geometry(g.stride, tuple([e - p for e, p in zip(ends, g.padding)]), g.dilation, g.groups, shape[2:])
@@ -113,7 +113,7 @@ def conv_input(output: Array, weight: Array, shape: Shape, g: Geometry) -> Array
     needed = tuple([n + d * (k - 1) for n, d, k in zip(g.out, g.dilation, kernel)])
     if many and max(g.stride) == 1 and all([p >= 0 and p + i <= n for p, i, n in zip(g.padding, shape[2:], needed)]):
         return _spread_back(output, weight, shape, needed, g)
-    columns = columns_of(shape, kernel, g, len(weight) // 4)  # here the weight is moved, but not turned over
+    columns = columns_of(shape, kernel, g, len(weight) // 4)  # here the weight is transposed, but not flipped
     rows = columns.rows_of(weight).swapaxes(1, 2)  # (G, C/G * K, O/G)
     source, found = grouped(output, g), np.empty(shape, output.dtype)
 
@@ -191,7 +191,7 @@ def conv_weight(input: Array, output: Array, shape: Shape, g: Geometry) -> Array
 
 
 def is_pointwise(array: Array, kernel: Shape, g: Geometry) -> bool:
-    """Whether one matrix product is enough: each output position sees only the input position in its place."""
+    """Whether one matrix product is enough: each output position sees only the input position at the same index."""
     return max(kernel) == 1 == max(g.stride) and not any(g.padding) and array.shape[2:] == g.out
 
 
@@ -225,7 +225,7 @@ def _columns_of(shape: Shape, kernel: Shape, g: Geometry, outputs: int, threads:
 
 
 class Columns:
-    """The matrix of what the taps of the kernel see: a row per channel and tap, a column per image and output position.
+    """The matrix of the elements under the taps of the kernel: a row per channel and tap, a column per image and output position.
 
     It is built in pieces, unless the weight is larger than they would be: then threads share its rows. Rows are ordered
     (C, *kernel), as the weight lies, and columns (N, *out); or, where that makes longer runs of memory, columns are ordered

@@ -1,6 +1,6 @@
-"""Numbers of events and of successes: draws by rejection, one after the other, or together where all have the same parameters.
+"""Numbers of events and of successes: draws by rejection, one after the other, or together if all have the same parameters.
 
-Like the other distributions, they know only arrays.
+Like the other distributions, they use only arrays.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def poisson(rates: Array) -> Draw:
 
 
 def _in_turn(*parameters: Array) -> Iterator[tuple[int, Any]]:
-    """How many elements follow, and the parameters of each element (the parameter, if there is one)."""
+    """The number of remaining elements, and the parameters of each element (the parameter, if there is one)."""
     lists = [values.tolist() for values in parameters]
     return zip(range(parameters[0].size - 1, -1, -1), zip(*lists) if len(lists) > 1 else lists[0])
 
@@ -80,7 +80,7 @@ def _events(rate: float, uniforms: Any) -> int:
 
 
 def binomial(counts: Array, chances: Array) -> Draw:
-    """How many of `counts` trials succeed, each with one of `chances`.
+    """The number of successes in `counts` trials with probabilities `chances`.
 
     Source: with fewer than 10 expected, the waiting times until each success; else transformed rejection, Hoermann (1993),
     https://doi.org/10.1080/00949659308811496 (algorithm BTRS).
@@ -101,7 +101,7 @@ def binomial(counts: Array, chances: Array) -> Draw:
 
 
 def _few_of(generator: Generator, tries: Array, p: Array) -> Array:
-    """`binomial` for chances of at most one half. What does not depend on what is drawn has the type of the parameters."""
+    """`binomial` for probabilities of at most one half. Values independent of the draws have the type of the parameters."""
     mean = tries * p
     odds = p / (1 - p)
     constants = (tries, p, mean, np.sqrt(mean * (1 - p)), odds, np.floor((tries + 1) * p))
@@ -145,7 +145,7 @@ def _successes(uniforms: Any, count: float, chance: float, mean: float, deviatio
 
 
 def _stirling_tail(k: float) -> float:
-    """What Stirling's series for ``log(k!)`` adds to ``(k + 1/2) log(k + 1) - (k + 1) + log(2 pi) / 2``."""
+    """The correction of Stirling's series for ``log(k!)`` adds to ``(k + 1/2) log(k + 1) - (k + 1) + log(2 pi) / 2``."""
     if k <= 9:
         return math.lgamma(k + 1) - ((k + 0.5) * math.log(k + 1) - (k + 1) + 0.5 * math.log(2 * math.pi))
     square = (k + 1) * (k + 1)
@@ -156,8 +156,8 @@ def _stirling_tail(k: float) -> float:
 
 
 def _many(generator: Generator, n: int, method: _Events | _Successes) -> Array:
-    """`n` numbers by a method that, of the uniforms it is given, says what those numbers are that it has enough of, and how many
-    uniforms they take. Each number needs `method.least` at least, so no more is drawn than is needed.
+    """`n` numbers by a method that returns the numbers it can compute from given uniforms, and the number
+    of uniforms used. Each number needs `method.least` at least, so no more is drawn than is needed.
     """
     found: list[Array] = []
     uniforms = np.empty(0)
@@ -171,7 +171,7 @@ def _many(generator: Generator, n: int, method: _Events | _Successes) -> Array:
 
 
 def _by_attempts(uniforms: Array, attempt: Callable[[Array, Array], tuple[Array, Array]]) -> tuple[Array, int]:
-    """Of attempts that take two uniforms each, the results of those that are accepted."""
+    """The results of the accepted attempts, each of which takes two uniforms."""
     pairs = uniforms[: uniforms.size // 2 * 2].reshape(-1, 2)
     numbers, accepted = attempt(pairs[:, 0] - 0.5, pairs[:, 1])
     return numbers[accepted], pairs.size
@@ -185,7 +185,7 @@ def _by_steps(steps: Array, wanted: int, combine: np.ufunc, goes_on: Callable[[A
     size = 1
     while here.size:
         inside = here + size < steps.size
-        sizes[here[~inside]] = steps.size + 1  # more than there is
+        sizes[here[~inside]] = steps.size + 1  # more than available
         here = here[inside]
         total[here] = combine(total[here], steps[here + size])
         size += 1

@@ -29,7 +29,7 @@ class Geometry(NamedTuple):
     """Output position o and kernel tap t meet at input position ``o * stride + t * dilation - padding``, per dimension."""
 
     stride: Shape
-    padding: Shape  # before the first position; what is missing after the last follows from `out`
+    padding: Shape  # before the first position; the padding after the last follows from `out`
     dilation: Shape
     groups: int
     out: Shape  # the spatial shape of the output

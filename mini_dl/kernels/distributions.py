@@ -1,6 +1,6 @@
 """Distributions: each function checks its parameters, with torch's errors, and returns a drawer of `n` numbers of a type.
 
-Like the generator, they know only arrays.
+Like the generator, they use only arrays.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Gamma and Dirichlet numbers, and how they change with their parameters.
 
-Like the other distributions, these functions know only arrays. Every element takes its draws from the stream in order, as many as
-its rejections need, so where they lie depends on what was drawn: a loop finds the places, the arithmetic is vectorized.
+Like the other distributions, these functions use only arrays. Every element takes its draws from the stream in order, as many as
+its rejections need, so their positions depend on the draws: a loop finds the positions, the arithmetic is vectorized.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def dirichlet(concentration: Array) -> Draw:
 
 
 def _at_least_tiny(numbers: Array) -> Array:
-    """The least normal number instead of NaN, too, as ``std::max(tiny, x)`` has it."""
+    """The smallest normal number instead of NaN, too, as ``std::max(tiny, x)`` has it."""
     tiny = np.finfo(numbers.dtype).tiny
     return np.where(numbers > tiny, numbers, tiny)
 
@@ -74,9 +74,9 @@ STRETCH = 1 << 16
 
 
 def _accepted(generator: Generator, small: Array, d: Array, c: Array) -> tuple[Array, Array]:
-    """The normal number that each element accepts, and the uniform number that each `small` one draws before.
+    """The normal number that each element accepts, and the uniform number that each `small` one draws first.
 
-    Numbers are drawn in bulk, but never more than are certain to be needed, so that none has to be given back.
+    Numbers are drawn in bulk, but never more than are certain to be needed, so none has to be returned.
     """
     normals, boosts = np.empty(d.size), np.empty(d.size)
     uniforms, waiting, done = np.empty(0), generator._normal, 0
@@ -99,10 +99,10 @@ def _accepted(generator: Generator, small: Array, d: Array, c: Array) -> tuple[A
 def _walk(
     small: Array, d: Array, c: Array, uniforms: Array, waiting: float | None, runs: _Runs | None, normals: Array, places: Array
 ) -> tuple[int, int, float | None]:
-    """Finds the normal number for each element, and the place of its first draw, until the uniforms are used up.
+    """Finds the normal number for each element, and the position of its first draw, until the uniforms are used up.
 
-    Returns how many elements are done, how many uniforms are used, and the normal number that waits. `runs` goes over elements
-    that take what they draw first; the others are followed draw by draw.
+    Returns how many elements are done, how many uniforms are used, and the pending normal number. `runs` handles elements
+    that accept their first draw; the others are processed draw by draw.
     """
     number, d_of, c_of, boosted = [a.tolist().__getitem__ if runs is None else a.item for a in (uniforms, d, c, small)]
     i, position, size = 0, 0, len(d)
@@ -136,10 +136,10 @@ def _walk(
 
 
 class _Runs:
-    """Elements, two by two, that accept the first normal number they draw: their draws lie in a pattern of `period` uniforms.
+    """Elements, two by two, that accept the first normal number they draw: their draws follow a pattern of `period` uniforms.
 
-    Each pair takes two uniforms for two normal numbers, and one for each decision; where elements are small, one more for each.
-    Whether an element accepts is decided for the smallest `d`: then those with a larger one accept, too.
+    Each pair takes two uniforms for two normal numbers, and one for each decision; if elements are small, one more for each.
+    Acceptance is tested for the smallest `d`: elements with a larger one then accept, too.
     """
 
     def __init__(self, small: bool, d: float, c: float, uniforms: Array) -> None:
@@ -155,7 +155,7 @@ class _Runs:
         return _Runs(bool(small[0]), float(d.min()), float(c.max()), uniforms)
 
     def go(self, position: int, i: int, normals: Array, places: Array) -> int:
-        """Write the results of as many pairs as there are in a run from `position` on, for element `i` and those after it."""
+        """Write the results of all pairs in a run from `position` on, for element `i` and those after it."""
         phase = position % self.period
         if phase not in self.phases:
             self.phases[phase] = self._tried(phase)
@@ -188,7 +188,7 @@ class _Runs:
 
 
 def gamma_slope(a: Array, x: Array) -> Array:
-    """How a gamma number `x` changes with `a` if its quantile stays: ``-(d/da cdf(x; a)) / pdf(x; a)``.
+    """The derivative of a gamma number `x` with respect to `a` at a fixed quantile: ``-(d/da cdf(x; a)) / pdf(x; a)``.
 
     Source: Figurnov, Mohamed and Mnih (2018), Implicit Reparameterization Gradients, https://arxiv.org/abs/1805.08498: a series
     near 0, a saddle point expansion for large `a`, else a rational approximation of its logarithm.
@@ -267,7 +267,8 @@ def _without_nan(values: Array) -> Array:
 
 
 def dirichlet_slope(x: Array, a: Array, total: Array) -> Array:
-    """How a Beta number `x` changes with `a`, ``total = a + b``: ``-(d/da cdf(x; a, b)) / pdf(x; a, b) / (1 - x)``.
+    """The derivative of a Beta number `x` with respect to `a`, ``total = a + b``:
+    ``-(d/da cdf(x; a, b)) / pdf(x; a, b) / (1 - x)``.
 
     Source: as `gamma_slope`, with series near 0 and 1.
     """

@@ -12,12 +12,12 @@ from mini_dl._dtypes import FLOATING, INDEX_TYPES, INEXACT, Array, NumpyType, sc
 Indices = list[Any]
 """One entry per dimension: None for all of it, or the integers (a Tensor; in forward bodies an array) that select from it."""
 
-# ------------------------------------------------------------------------------------------------ what an index means
+# ------------------------------------------------------------------------------------------------ meaning of an index
 
 
 WHOLE = slice(None)
 
-# ------------------------------------------------------------------------------------------------ choosing by integers
+# ------------------------------------------------------------------------------------------------ selection by integers
 
 
 def key_of(indices: Indices) -> tuple[Any, ...]:
@@ -65,7 +65,7 @@ def add_at(out: Array, indices: Indices, values: Array) -> None:
 
 def add_rows(out: Array, rows: Array, values: Array, zeros: bool = False) -> None:
     """``out[rows[i]] += values[i]``. `np.add.at` is slow: few repeats are added in rounds, many are summed first. If `out` is
-    `zeros`, all rows are written at once, and those that repeat once more."""
+    `zeros`, all rows are written together, and those that repeat once more."""
     if not len(rows):
         return
     order = np.argsort(rows.astype(np.uint16) if len(out) <= 1 << 16 else rows, kind="stable")  # 16 bits: in linear time
@@ -111,7 +111,7 @@ def put_into(out: Array, indices: Indices, values: Array, accumulate: bool) -> N
 
 
 def check_values(out: Array, indices: Indices, shape: tuple[int, ...]) -> None:
-    """RuntimeError unless values of this `shape` expand to what the indices choose, in range or not."""
+    """RuntimeError unless values of this `shape` expand to the selected shape, in range or not."""
     somewhere = indices if 0 in out.shape else [i if i is None else np.zeros_like(i) for i in indices]
     try:
         chosen = out[key_of(somewhere)].shape
@@ -139,7 +139,7 @@ def linear(shape: tuple[int, ...], dim: int, index: Array) -> Array:
 
 
 def positions(name: str, input: Array, dim: int, index: Array, src: Array | None = None) -> Array:
-    """The flat positions in `input` of the elements that `index` chooses along `dim`. RuntimeError if it does not fit."""
+    """The flat positions in `input` of the elements that `index` chooses along `dim`. RuntimeError if it does not match."""
     if not index.size:
         return np.empty(index.shape, "int64")
     if index.dtype not in INDEX_TYPES:

@@ -83,7 +83,7 @@ def substitute(A: Array, X: Array, upper: bool, unit: bool, n: int) -> None:
 
 
 def cholesky(A: Array) -> Array:
-    """NumPy's, but LinAlgError also for NaN and where an infinite pivot divides infinity, which not every LAPACK notices."""
+    """NumPy's, but LinAlgError also for NaN and if an infinite pivot divides infinity, which not every LAPACK detects."""
     L = np.linalg.cholesky(A)
     pivots = L.diagonal(0, -2, -1)
     if np.isnan(pivots).any() or np.isinf(pivots[..., :-1]).any():
@@ -145,7 +145,7 @@ def _pivot(A: Array, k: int) -> tuple[int, int]:
 
 
 def _exchange(A: Array, k: int, i: int, p: int, hermitian: bool) -> None:
-    """Exchange rows and columns `i` < `p` of what is left from `k` on, in the lower triangle."""
+    """Exchange rows and columns `i` < `p` of the remaining matrix from `k` on, in the lower triangle."""
     A[p + 1 :, i], A[p + 1 :, p] = A[p + 1 :, p].copy(), A[p + 1 :, i].copy()
     between, across = A[i + 1 : p, i].copy(), A[p, i + 1 : p].copy()
     A[i + 1 : p, i], A[p, i + 1 : p] = (across.conj(), between.conj()) if hermitian else (across, between)

@@ -55,7 +55,7 @@ def _paths(log_probs: Array, extended: Array, input_lengths: Array, target_lengt
 
 
 def _skips(extended: Array, blank: int) -> Array:
-    """Where a path may come from two positions before: a label that differs from the previous one."""
+    """Where a path may skip from two positions before: a label that differs from the previous one."""
     skips = extended != blank
     skips[:, 2:] &= extended[:, 2:] != extended[:, :-2]
     skips[:, :2] = False
@@ -87,7 +87,7 @@ def ctc_slopes(
     blank: int, zero_infinity: bool,
 ) -> Array:  # fmt: skip
     """``exp(log_probs) - occupancy``: the gradient of the log-softmax's input, assuming that `log_probs` is one
-    (Graves et al., 2006, eq. 16); beta is alpha of everything reversed."""
+    (Graves et al., 2006, eq. 16); beta is alpha of the reversed sequences."""
     times, batch, _ = log_probs.shape
     lengths = 2 * target_lengths + 1
     places = np.arange(extended.shape[1])

@@ -1,7 +1,7 @@
 """The random numbers of torch's CPU generator: a Mersenne Twister, and the numbers torch derives from its draws.
 
 Everything is vectorized over NumPy's MT19937, which is the same engine with the same seeding. Functions that draw take a
-generator and a number of elements, and return a flat array; they know nothing of tensors. NumPy's global state is never touched.
+generator and a number of elements, and return a flat array; they do not use tensors. NumPy's global state is never touched.
 
 Source of the engine: Matsumoto and Nishimura, "Mersenne Twister", ACM TOMACS 8 (1998).
 """
@@ -128,7 +128,7 @@ class Generator:
         return np.frombuffer(state.tobytes(), np.uint8).copy()
 
     def load(self, state: Array) -> None:
-        """Continue from a state that `dump`, or torch, wrote. RuntimeError if this is not a state."""
+        """Continue from a state written by `dump` or torch. RuntimeError if this is not a state."""
         if state.size != STATE.itemsize:
             raise RuntimeError(
                 f"Expected a CPUGeneratorImplState of size {STATE.itemsize} but found the input RNG state size to be {state.size}"
@@ -147,7 +147,7 @@ class Generator:
     def __reduce__(self) -> tuple[Function, tuple[Array]]:
         return _at, (self.dump(),)
 
-    def __setstate__(self, state: Sequence[object]) -> None:  # as pickles of torch have it: the seed, an offset and the state
+    def __setstate__(self, state: Sequence[object]) -> None:  # as in pickles of torch: the seed, an offset and the state
         self.load(np.asarray(state[2]))
 
     # -------------------------------------------------------------------------------------------- draws
@@ -195,7 +195,7 @@ default_generator = Generator()
 
 
 class _Here(threading.local):
-    """The stream of this thread if it has one of its own, as the workers of a DataLoader do."""
+    """The stream of this thread if it has its own, as the workers of a DataLoader do."""
 
     generator: Generator = default_generator
 
@@ -240,7 +240,7 @@ def piecewise(dtype: NumpyType, draw: Callable[[Generator, int], Array]) -> Call
 class Lookahead:
     """The next doubles of a generator, one at a time, for methods that cannot tell in advance how many they need.
 
-    They are drawn in bulk: the one asked for, and `sure`, the number of those that are certain to be asked for after it.
+    They are drawn in bulk: the requested one, and `sure`, the number of further ones that are certain to be requested.
     """
 
     def __init__(self, generator: Generator) -> None:
@@ -304,7 +304,7 @@ BLOCK = 16  # normals are made in blocks of 8 pairs from this size on
 
 
 def normal(generator: Generator, n: int, dtype: NumpyType, mean: float, std: float, blocks: bool = True) -> Array:
-    """Normal by Box and Muller: in blocks in the type asked for if `blocks` and n >= 16, else one by one in float64."""
+    """Normal by Box and Muller: in blocks in the requested type if `blocks` and n >= 16, else one by one in float64."""
     if n < BLOCK or not blocks:
         out = multiply_add(normal_one_by_one(generator, n), std, mean, np.dtype(np.float64))
         return out.astype(dtype, copy=False)
@@ -315,14 +315,14 @@ def normal(generator: Generator, n: int, dtype: NumpyType, mean: float, std: flo
     drawn = whole if dtype.char in HALVES else n
     out[:drawn] = piecewise(inner, lambda generator, n: unit(generator, n, inner))(generator, drawn)
     _normal_blocks(out[:whole], mean, std)
-    if whole != n:  # the last 16 again, from new draws
+    if whole != n:  # the last 16 are redone, from new draws
         out[n - BLOCK :] = unit(generator, BLOCK, inner)
         _normal_blocks(out[n - BLOCK :], mean, std)
     return out.astype(dtype, copy=False)
 
 
 def _normal_blocks(numbers: Array, mean: float, std: float) -> None:
-    """Normals in place of uniforms: of each 16, 8 give the radius, 8 the angle; 8 cosines and 8 sines come out."""
+    """Convert uniforms to normals in place: of each 16, 8 give the radius, 8 the angle; the results are 8 cosines and 8 sines."""
     number = numbers.dtype.type
     for start in range(0, len(numbers), PIECE):
         block = numbers[start : start + PIECE].reshape(-1, 2, 8)
@@ -338,7 +338,7 @@ def _normal_blocks(numbers: Array, mean: float, std: float) -> None:
 
 
 def normal_one_by_one(generator: Generator, n: int) -> Array:
-    """Standard normals in float64, two from each pair of uniforms. The second waits in the generator if it is not needed."""
+    """Standard normals in float64, two from each pair of uniforms. The second is kept in the generator if it is not needed."""
     out = np.empty(n)
     start = 0
     if n and generator._normal is not None:
@@ -369,7 +369,7 @@ def permutation(generator: Generator, n: int) -> Array:
     steps = np.arange(n)
     if n < 2:
         return steps
-    wide = n >= (2**32 - 1) // 20  # where the modulo of a 32-bit draw would favor some
+    wide = n >= (2**32 - 1) // 20  # otherwise the modulo of a 32-bit draw would be biased
     target = steps.copy()
     draws = generator.doubles(n - 1) if wide else generator.words(n - 1)
     target[:-1] += (draws % np.arange(n, 1, -1, dtype=draws.dtype)).astype(np.int64)

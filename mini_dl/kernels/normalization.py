@@ -17,9 +17,9 @@ _RUN = 1024
 """How many numbers are added in one run; the sums of the runs are added one by one. Errors grow with the length of a run."""
 
 _SHORT_ROW = 256
-"""Numbers in a row below which NumPy expands what it broadcasts through its buffer, which takes twice as long as the row."""
+"""Row length below which NumPy expands broadcast operands through its buffer, which takes twice as long as the row."""
 _MANY_ROWS = 256
-"""Rows from which writing out what is broadcast repays the calls."""
+"""Rows from which materializing broadcast operands repays the calls."""
 PRODUCTS, ACROSS = Scratch(), Scratch()
 
 
@@ -34,19 +34,19 @@ def _working(array: Array | None, like: Array) -> Array | None:
 
 
 def _written_out(rows: int, n: int) -> bool:
-    """Whether what is broadcast to (rows, n) is better written out: for many short rows."""
+    """Whether operands broadcast to (rows, n) are better materialized: for many short rows."""
     return n < _SHORT_ROW and rows >= _MANY_ROWS
 
 
 def _across(column: Array, n: int) -> Array:
-    """(R) -> what broadcasts to (R, n). Valid until this thread asks for the next."""
+    """(R) -> an array that broadcasts to (R, n). Valid until this thread's next request."""
     return _outer(((column, ones(n, column.dtype)),), ACROSS) if _written_out(len(column), n) else column[:, None]
 
 
 def _outer(pairs: Sequence[tuple[Array, Array]], memory: Scratch) -> Array:
     """The sum of the outer products of one or two pairs, (R) and (n): (R, n), in `memory`.
 
-    By a matrix product with an inner dimension of 2, which costs a third of what broadcasting to short rows does.
+    By a matrix product with an inner dimension of 2, at a third of the cost of broadcasting to short rows.
     """
     column, row = pairs[0]
     left, right = np.zeros((len(column), 2), column.dtype), np.zeros((2, len(row)), row.dtype)
@@ -121,7 +121,7 @@ def row_norm_backward(
     m, n = x.shape
     factor, out = ones(n, x.dtype) if w is None else w, np.empty_like(x)
     pieces = slices(m, n)
-    sums = np.zeros((2, len(pieces), n), x.dtype)  # what each piece adds to the gradients of weight and bias
+    sums = np.zeros((2, len(pieces), n), x.dtype)  # the contributions of each piece to the gradients of weight and bias
 
     def norm_backward(number: int) -> None:
         rows = pieces[number]
@@ -136,7 +136,7 @@ def row_norm_backward(
         products = PRODUCTS.of(part.shape, x.dtype)
         np.multiply(gradient, _outer(((scale, factor),), ACROSS) if written_out else scale[:, None], h)
         shifted, sums[1, number] = factors @ gradient
-        if written_out:  # h has the weight already
+        if written_out:  # h already includes the weight
             np.multiply(gradient, part, products)
             np.subtract(scale @ products, shifted, sums[0, number])
             first, second = (gradient @ factor) * scale, (products @ factor) * scale
@@ -240,7 +240,7 @@ def _sums_of_short_channels(x: Array, y: Array | None) -> Array:
     for i in range(0, n, step):
         part = rows[i : i + step]
         part = part if others is None else part * others[i : i + step]
-        whole = len(part) - len(part) % 64  # BLAS adds up a column in one accumulator: few rows at a time
+        whole = len(part) - len(part) % 64  # BLAS sums a column in one accumulator: few rows at a time
         if whole > 64:
             total += np.matmul(ones(64, x.dtype), part[:whole].reshape(-1, 64, c * length)).sum(0, np.float64)
             part = part[whole:]
@@ -249,12 +249,12 @@ def _sums_of_short_channels(x: Array, y: Array | None) -> Array:
 
 
 def _shared_sum(sums: Array, groups: int) -> Array:
-    """(N, C) -> (N, groups); (1, C) as it is"""
+    """(N, C) -> (N, groups); (1, C) unchanged"""
     return sums.reshape(len(sums), groups, sums.shape[1] // groups).sum(2) if groups else sums
 
 
 def _per_channel(values: Array, x: Array, groups: int) -> Array:
-    """(1, C) as it is; (N, groups) -> (N, C)"""
+    """(1, C) unchanged; (N, groups) -> (N, C)"""
     return np.repeat(values, x.shape[1] // groups, 1) if groups else values
 
 

@@ -1,4 +1,4 @@
-"""Making a matrix orthogonal by matrix products alone (Newton and Schulz), rounded to bfloat16 as torch does."""
+"""Orthogonalizing a matrix using only matrix products (Newton and Schulz), rounded to bfloat16 as torch does."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mini_dl.kernels.steps import BLOCK
 def orthogonalized(matrix: Array, coefficients: tuple[float, float, float], steps: int, eps: float) -> Array:
     """`matrix` with its singular values s near 1, by `steps` times ``s = a * s + b * s**3 + c * s**5``; (m, n) as float32.
 
-    Every intermediate result is rounded to bfloat16. ValueError for 100 or more steps, or coefficients that are not three.
+    Every intermediate result is rounded to bfloat16. ValueError for 100 or more steps, or other than three coefficients.
     """
     if steps >= 100:
         raise ValueError("Number of steps must be less than 100 for computational efficiency")

@@ -39,7 +39,7 @@ def pad_by_position(input: Array, pads: Pads, mode: str) -> Array:
 
 
 def unpad_by_position(output: Array, shape: tuple[int, ...], pads: Pads, mode: str) -> Array:
-    """The transpose of `_pad_by_position`: each value is added to the place it was copied from."""
+    """The transpose of `_pad_by_position`: each value is added to the position it was copied from."""
     grad = output
     for dim in reversed(range(len(pads))):
         axis = output.ndim - len(pads) + dim
@@ -52,7 +52,7 @@ def unpad_by_position(output: Array, shape: tuple[int, ...], pads: Pads, mode: s
 
 
 def _parts(size: int, pad: tuple[int, int], mode: str, after: int) -> Iterator[tuple[Index, Index]]:
-    """The parts of a padded dimension, which has `after` dimensions behind it: where they are and where they come from."""
+    """The parts of a padded dimension, which is followed by `after` dimensions: their positions and their sources."""
     before, behind = pad
     rest = (slice(None),) * after
     low, high = max(before, 0), max(behind, 0)

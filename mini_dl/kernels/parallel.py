@@ -37,8 +37,8 @@ def share(work: Callable[[Piece], object], pieces: Sequence[Piece], size: int) -
     """Call ``work(piece)`` once for each piece; return when all are done, and raise what one of them raised.
 
     The pieces have `size` elements in all. If that is `worth_sharing`, all threads work on them in any order. Otherwise, within
-    another `share`, or while another thread shares, they are done in turn. Pieces must write to different places. Sums over
-    pieces are kept separately and added up afterwards, so that results do not depend on which thread was faster.
+    another `share`, or while another thread shares, they are done in turn. Pieces must write to different locations.
+    Partial sums of pieces are kept separately and added afterward, so results do not depend on thread timing.
     """
     if worth_sharing(size):
         _share_always(work, pieces)
@@ -67,7 +67,7 @@ def worth_sharing(size: int) -> bool:
 
 
 def get_num_threads() -> int:
-    """How many threads share the work of one operation.
+    """The number of threads that share the work of one operation.
 
     Raises: TypeError for an argument.
 
@@ -78,7 +78,7 @@ def get_num_threads() -> int:
 
 
 def set_num_threads(num: int) -> None:
-    """Let `num` threads share the work of one operation.
+    """Set the number of threads that share the work of one operation.
 
     Raises: RuntimeError unless it is positive; TypeError unless it is an int.
 
@@ -98,15 +98,15 @@ Task = Callable[[], None]
 
 
 class _Bell:
-    """A byte that one thread sets and another watches. Neither needs the interpreter for that: a thread that waits for the
-    interpreter sleeps, and to wake it takes 50 us, several times as long as many a kernel.
+    """A byte that one thread sets and another watches. Neither needs the interpreter for that: a thread that waits for
+    the interpreter sleeps, and waking it takes 50 us, several times as long as many kernels.
 
     `looks` are an array of a true byte, and below, many times over, the byte of the bell. NumPy's `logical_or` along its rows
     sets another bell for the first, then goes through the second, and stops where it is true.
     """
 
     def __init__(self) -> None:
-        self.bytes = np.zeros(128, bool)  # in the middle a true one, the bell, and what comes of looking
+        self.bytes = np.zeros(128, bool)  # in the middle: a true byte, the bell, and the result of a check
         self.bytes[63] = True
         self.result = self.bytes[64:66]
 
@@ -114,7 +114,7 @@ class _Bell:
         return np.ndarray((2, times), bool, self.bytes, 63, (1, 0))
 
     def ring(self, looks: Array) -> None:
-        """Ring, then look at another bell until it rings or there are no more looks."""
+        """Ring, then check another bell until it rings or the checks run out."""
         _either(looks, 1, None, self.result)
 
     def still(self) -> None:
@@ -123,17 +123,17 @@ class _Bell:
 
 _either: Function = np.logical_or.reduce
 LOOKS = 1 << 21
-"""How often a thread looks at a bell before it sleeps: for some 0.7 ms."""
+"""How often a thread checks a bell before it sleeps: about 0.7 ms."""
 _moment = _Bell().looks(1 << 15)
-"""To look at a bell that never rings, while another thread begins with its work."""
+"""A bell that never rings, to check while another thread starts its work."""
 TURN = 2e-3
-"""Seconds that a thread surely waits where another one has its core."""
+"""A wait in seconds that indicates that another thread is using the core."""
 
 
 class _Helper:
     """A thread that works for others, and watches a bell for a while before it sleeps.
 
-    Not so while there are more threads with work than cores: it would take a core from one of them, from its caller even.
+    It does not watch while there are more busy threads than cores: it would take a core from one of them, possibly its caller.
     """
 
     def __init__(self, done: _Bell, name: str) -> None:
@@ -157,7 +157,7 @@ class _Helper:
             self.done.ring(patient if lost.at > sober else short)
             if not self.tasks and not self.called.bytes[64]:
                 self.asleep = True
-                if not self.tasks:  # else it came just now
+                if not self.tasks:  # otherwise it has just arrived
                     self.tokens.get()
                 self.asleep = False
                 lost.begin()
@@ -191,14 +191,14 @@ class _Lost:
 
 
 class _Crew:
-    """The threads besides the caller's: started when first needed, then waiting for tasks."""
+    """The threads besides the caller's: started on demand, then waiting for tasks."""
 
     def __init__(self) -> None:
         self.threads = _threads_at_first()
         self.forget()
 
     def forget(self) -> None:
-        """Forget the threads, also after a fork: the child has none of them."""
+        """Discard the threads, including after a fork: the child has none of them."""
         self.lock = threading.RLock()  # reentrant: a thread interrupted just after taking it can go on
         self.busy = False
         self.helpers = list[_Helper]()
@@ -289,7 +289,7 @@ def _threads_at_first() -> int:
 
 _crew = _Crew()
 _blas_is_single = limit_threads(1) > 0
-"""From the start and for good: BLAS divides a product differently for several threads than for one, and its threads belong to the
-whole process, so the bits of a result would depend on what else ran, and when."""
+"""Set at import and permanently: BLAS divides a product differently for several threads than for one, and its threads belong to
+the whole process, so the bits of a result would depend on concurrent work."""
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_crew.forget)

@@ -29,7 +29,7 @@ class Windows(NamedTuple):
         return tuple([(o - 1) * s + d * (k - 1) + 1 for o, s, d, k in zip(self.out, self.stride, self.dilation, self.kernel)])
 
     def taps(self, dim: int, ndim: int) -> list[Index]:
-        """For each tap of dimension `dim`, the index of what it sees in a padded array."""
+        """For each tap of dimension `dim`, the index of the elements it reads in a padded array."""
         s, d, o = self.stride[dim], self.dilation[dim], self.out[dim]
         after = (slice(None),) * (len(self.out) - dim - 1)
         return [(Ellipsis, slice(t * d, t * d + (o - 1) * s + 1, s), *after) for t in range(self.kernel[dim])]
@@ -83,7 +83,7 @@ def to_maxima(output: Array, input: Array, windows: Windows) -> Array:
 
 
 def at_maxima(values: Array, input: Array, windows: Windows) -> Array:
-    """(*, *in) -> (*, *out): the value at the place of each window's maximum."""
+    """(*, *in) -> (*, *out): the value at the position of each window's maximum."""
     out = np.empty((*input.shape[: -len(windows.out)], *windows.out), values.dtype)
     share(lambda arrays: _picked(windows, *arrays), _by_images(len(windows.out), values, input, out), input.size)
     return out
@@ -133,7 +133,7 @@ def _unclear(maxima: Array) -> bool:
 
 
 def _stages(input: Array, windows: Windows) -> list[Array]:
-    """The padded input, and what it is after each dimension was reduced, the last dimension first."""
+    """The padded input, and the results after reducing each dimension, the last dimension first."""
     stages = [_padded(input, windows, lowest(input.dtype))]
     for dim in reversed(range(len(windows.out))):
         x = stages[-1]
@@ -149,7 +149,7 @@ def _stages(input: Array, windows: Windows) -> list[Array]:
 
 
 def _chosen(x: Array, y: Array, windows: Windows, dim: int) -> Iterator[tuple[Index, Array | None]]:
-    """For each tap of `dim`: where it looks in `x`, and in which windows it first holds the maximum `y` (None: in all)."""
+    """For each tap of `dim`: the elements it reads in `x`, and in which windows it first holds the maximum `y` (None: in all)."""
     taps = windows.taps(dim, x.ndim)
     if len(taps) == 1:
         yield taps[0], None
@@ -173,7 +173,7 @@ def lowest(dtype: NumpyType) -> Number:
 
 
 def _padded(input: Array, windows: Windows, fill: Number) -> Array:
-    """`input` with `fill` around it as far as the windows reach; `input` itself if they stay inside."""
+    """`input` padded with `fill` to cover the windows; `input` itself if they stay inside."""
     n, needed = len(windows.out), windows.needed
     space = input.shape[-n:]
     if not any(windows.padding) and all([m <= i for m, i in zip(needed, space)]):
@@ -244,7 +244,7 @@ def added_at(values: Array, places: Array, shape: Shape, n: int) -> Array:
 
 
 class Regions(NamedTuple):
-    """The regions of one dimension that are summed. Tap t: the outputs whose regions have a t-th element, and where it is."""
+    """The summed regions of one dimension. Tap t: the outputs whose regions have a t-th element, and its position."""
 
     size: int
     out: int
@@ -358,7 +358,7 @@ def _spread_to_taps(grad: Array, region: Regions, after: tuple[slice, ...]) -> A
 
 
 def largest(input: Array, axes: list[Array]) -> Array:
-    """Where the maximum of each region is; `axes` has the positions (\\*lead, out, K) of the regions in each dimension."""
+    """The position of the maximum of each region; `axes` has the positions (\\*lead, out, K) of the regions in each dimension."""
     n = len(axes)
     space, lead = input.shape[-n:], input.shape[:-n]
     out = [a.shape[-2] for a in axes]

@@ -1,4 +1,4 @@
-"""Matrix products: operands that BLAS can read, shared among threads where they are large."""
+"""Matrix products: operands that BLAS can read, shared among threads if they are large."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mini_dl.kernels.blocks import split
 from mini_dl.kernels.parallel import get_num_threads, share_product
 
 LARGE = 1 << 22
-"""Multiplications that take a thread a few times as long as calling another one."""
+"""The number of multiplications that take a few times as long as waking a thread."""
 
 
 def gemm(input: Array, other: Array, added: Array | None = None) -> Array:

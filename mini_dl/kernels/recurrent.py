@@ -1,6 +1,6 @@
-"""All steps of an LSTM or a GRU over a sequence, forward and back.
+"""All steps of an LSTM or a GRU over a sequence, forward and backward.
 
-The samples of a batch do not meet in any step: each thread takes some of them through the whole sequence.
+The samples of a batch are independent: each thread processes some of them through the whole sequence.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def _for_samples(work: Callable[[slice], object], n: int, products: int) -> None
 
 
 FAST = 10**6
-"""Multiplications up to which OpenBLAS reads a matrix as it lies. To multiply few rows by a larger one it copies all of it first,
+"""Multiplications up to which OpenBLAS reads a matrix in place. To multiply few rows by a larger one, it copies all of it first,
 which takes as long as the product."""
 
 
@@ -50,7 +50,7 @@ def _multiply(rows: Array, blocks: Array, out: Array) -> Array:
 def lstm_steps(gates: Array, hidden: Array, cell: Array, weight: Array, reverse: bool) -> tuple[Array, Array, Array, Array]:
     """Gates of the inputs (L, N, 4 H), state (N, H), (N, H), weight (4 H, H) -> hidden states (L, N, H), final cell (N, H).
 
-    Also returns what the backward needs: cells (L, N, H) and activated gates (L, N, 4 H). One tanh serves the four gates, as
+    Also returns the values for the backward: cells (L, N, H) and activated gates (L, N, 4 H). One tanh serves the four gates, as
     ``sigmoid(z) = (tanh(z / 2) + 1) / 2``.
     """
     steps, n, size = len(gates), *hidden.shape
@@ -103,7 +103,7 @@ def lstm_steps_backward(
     def run(part: slice) -> None:
         h, c = to_hidden[part], to_cell[part]
         blocks = _in_blocks(weight, len(h))
-        for at in split(steps, -(-steps // 8)):  # several steps at once, as far as they do not need the one before
+        for at in split(steps, -(-steps // 8)):  # several steps together, if they do not need the previous one
             before = np.concatenate([all_cells[at.start + 1 : at.stop + 1, part], cell[None, part]])[: at.stop - at.start]
             ends = _slopes(slopes[at, part], gates[at, part], all_cells[at, part], before)
             for t, end in zip(range(at.start, at.stop), ends):
@@ -117,14 +117,14 @@ def lstm_steps_backward(
                 c *= gates[t, part, 1]
                 _multiply(z.reshape(len(h), -1), blocks, h)
 
-    _for_samples(run, n, 2 * n * weight.size)  # there are fewer calls than on the way forward
+    _for_samples(run, n, 2 * n * weight.size)  # there are fewer calls than in the forward
     return to_gates, to_hidden, to_cell, _to_weight(to_gates, hidden, hiddens, reverse)
 
 
 def _slopes(out: Array, gates: Array, cells: Array, before: Array) -> Array:
-    """What to multiply gradients by: `out` (..., 4, H) leads from the cell, for o from the hidden state, to the gates.
+    """The factors of gradients: `out` (..., 4, H) leads from the cell, for o from the hidden state, to the gates.
 
-    Returns what leads from the hidden state to the cell.
+    Returns the factor from the hidden state to the cell.
     """
     i, f, g, o = (gates[..., k, :] for k in range(4))
     slope_i, slope_f, slope_g, slope_o = (out[..., k, :] for k in range(4))
@@ -146,7 +146,7 @@ def _slopes(out: Array, gates: Array, cells: Array, before: Array) -> Array:
 def gru_steps(gates: Array, hidden: Array, weight: Array, bias: Array | None, reverse: bool) -> tuple[Array, Array]:
     """Gates of the inputs (L, N, 3 H), state (N, H), weight (3 H, H), bias (3 H) -> hidden states (L, N, H).
 
-    Also returns what the backward needs (L, N, 4 H): the gates r, z, n, and the hidden state's part of n before r.
+    Also returns the values for the backward (L, N, 4 H): the gates r, z, n, and the hidden state's part of n before r.
     """
     steps, n, size = len(gates), *hidden.shape
     hiddens, kept = np.empty((steps, n, size), gates.dtype), np.empty((steps, n, 4 * size), gates.dtype)

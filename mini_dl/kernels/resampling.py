@@ -12,7 +12,7 @@ import numpy as np
 from mini_dl._dtypes import Array, NumpyType
 from mini_dl.kernels.blocks import as_single
 
-# ------------------------------------------------------------------------------------------------ to another size
+# ------------------------------------------------------------------------------------------------ resizing
 
 
 Real = type[np.floating[Any]]
@@ -104,7 +104,9 @@ def _step(size: int, out: int, align_corners: bool, factor: float | None, real: 
 
 
 def _source(size: int, out: int, align_corners: bool, factor: float | None, real: Real) -> Array:
-    """Where each output lies in the input: pixel edges are aligned or, with `align_corners`, the centers of the corner pixels."""
+    """The position of each output in the input: pixel edges are aligned or, with `align_corners`, the centers of the corner
+    pixels.
+    """
     step, i = _step(size, out, align_corners, factor, real), np.arange(out).astype(real)
     return step * i if align_corners else step * (i + real(0.5)) - real(0.5)
 
@@ -143,7 +145,7 @@ def cubic_weights(t: Any, a: float) -> list[Any]:
 def smooth_axis(
     size: int, out: int, align_corners: bool, factor: float | None, real: Real, reach: int, kernel: Callable[[Array], Array]
 ) -> Axis:
-    """With `kernel` widened by the step, so that nothing finer than the output remains."""
+    """With `kernel` widened by the step, to remove details finer than the output."""
     step = _step(size, out, align_corners, factor, real)
     wide = max(step, real(1))
     support = real(reach) * real(0.5) * wide

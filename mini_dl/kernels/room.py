@@ -1,7 +1,7 @@
 """The NumPy settings that kernels run under, one context per thread (no warnings, a small buffer), and the thread's work buffers.
 
 A kernel may be interrupted by another one in the same thread, from a signal handler, a ``__del__``, a tracer or an ``__index__``.
-That one gets a context and buffers of its own.
+That one gets its own context and buffers.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from mini_dl._dtypes import Array, Function
 def quiet_room() -> contextvars.Context:
     """A context in which NumPy emits no warnings and expands broadcast rows without its buffer.
 
-    ``room.run(kernel, *arrays)`` leaves the caller's NumPy settings alone and costs 0.05 us; ``np.errstate`` costs 1 us.
+    ``room.run(kernel, *arrays)`` does not change the caller's NumPy settings and costs 0.05 us; ``np.errstate`` costs 1 us.
     """
     room = contextvars.copy_context()
     room.run(_be_quiet)
@@ -33,7 +33,7 @@ def _be_quiet() -> None:
 
 class _Here(threading.local):
     enter: Function  # of this thread's room
-    buffers: dict[object, Array]  # by what they are for
+    buffers: dict[object, Array]  # by purpose
 
     def __init__(self) -> None:
         self.enter, self.buffers = quiet_room().run, {}
@@ -53,7 +53,7 @@ def run(kernel: Function, *args: object, **kwargs: object) -> Any:
 
 
 def run_by(enter: Function, kernel: Function, *args: object, **kwargs: object) -> Any:
-    """Like `run`, with something else in the place of `here.enter` that calls it."""
+    """Like `run`, with a replacement for `here.enter` that calls it."""
     try:
         return enter(kernel, *args, **kwargs)
     except RuntimeError as error:
@@ -69,7 +69,7 @@ def is_refusal(error: RuntimeError) -> bool:
 
 
 def run_beside(kernel: Function, *args: object, **kwargs: object) -> Any:
-    """Like `run`, while another kernel of this thread is running, whose buffers stay untouched."""
+    """Like `run`, while another kernel of this thread is running, whose buffers are preserved."""
     before, here.buffers = here.buffers, {}
     try:
         return quiet_room().run(kernel, *args, **kwargs)

@@ -1,4 +1,4 @@
-"""Memory that several processes see: bytes in a file that lives in memory and, as a rule, has no name.
+"""Memory shared by several processes: bytes in a memory file that usually has no name.
 
 Without a name it is freed when the last process that holds it ends, however it ends. It is sent to another process as an open
 file. With a name (strategy ``file_system``) it is sent as that name: no file has to stay open, but a killed process may leave it.
@@ -38,7 +38,7 @@ class SharedBytes(np.ndarray[Any, Any]):
     descriptor: int | None = None
     path: str | None = None
 
-    def __reduce__(self) -> Any:  # outside of multiprocessing it is pickled as what it holds
+    def __reduce__(self) -> Any:  # outside of multiprocessing, its contents are pickled
         return np.array(self).__reduce__()
 
     def __reduce_ex__(self, protocol: Any) -> Any:
@@ -46,14 +46,14 @@ class SharedBytes(np.ndarray[Any, Any]):
 
 
 _known: weakref.WeakValueDictionary[Any, SharedBytes] = weakref.WeakValueDictionary()
-"""By device and inode: memory that comes here a second time is the same."""
+"""By device and inode: memory that arrives a second time is the same."""
 _lock = threading.Lock()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
 
 def shared_root(array: Array) -> SharedBytes | None:
-    """The shared memory that `array` looks into; None if its memory belongs to this process alone."""
+    """The shared memory of `array`; None if its memory belongs to this process alone."""
     owner: Any = array
     while isinstance(owner, np.ndarray):
         if isinstance(owner, SharedBytes) and (owner.descriptor is not None or owner.path is not None):
@@ -64,7 +64,7 @@ def shared_root(array: Array) -> SharedBytes | None:
 
 def new_shared(nbytes: int) -> SharedBytes:
     """Shared memory of zeros, by the current strategy."""
-    size = max(1, nbytes)  # nothing cannot be mapped
+    size = max(1, nbytes)  # an empty file cannot be mapped
     path, descriptor = _named() if Strategy.current == FILE else (None, _unnamed())
     try:
         os.ftruncate(descriptor, size)
@@ -77,7 +77,7 @@ def new_shared(nbytes: int) -> SharedBytes:
 
 
 def attach_descriptor(descriptor: int, size: int) -> SharedBytes:
-    """The memory behind an open file, which is this function's from now on."""
+    """The memory of an open file, which this function now owns."""
     return _mapped(descriptor, size, None)
 
 
@@ -131,7 +131,7 @@ def hold(memory: SharedBytes) -> None:
 
 
 def taken(path: str) -> None:
-    """The counterpart of `hold`, where the memory arrived."""
+    """The counterpart of `hold` in the receiving process."""
     _hold(path, -1)
 
 
@@ -146,7 +146,7 @@ def _hold(path: str, change: int) -> None:
         os.ftruncate(descriptor, 0)
         os.write(descriptor, str(count).encode())
     finally:
-        os.close(descriptor)  # which unlocks it
+        os.close(descriptor)  # this unlocks it
     if count <= 0:
         for name in (path, count_path):
             with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""Softmax and its logarithm over rows, forward and back."""
+"""Softmax and its logarithm over rows, forward and backward."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def log_sum_exp_rows(x: Array) -> Array:
 
 def softmax_rows(out: Array, x: Array) -> None:
     sums, _ = exponentials(out, x)
-    out /= sums[:, None]  # not times the reciprocal: a probability of 1 is then exactly 1
+    out /= sums[:, None]  # not by the reciprocal: a probability of 1 is then exactly 1
 
 
 def log_softmax_rows(out: Array, x: Array) -> None:

@@ -35,7 +35,7 @@ def top(input: Array, k: int, dim: int, largest: bool) -> Array:
 
 
 def middle(input: Array, dim: int, skip_nan: bool) -> Array:
-    """The index of the lower median along `dim`: if there are NaNs, of the first one, or (`skip_nan`) among the others."""
+    """The index of the lower median along `dim`: if there are NaNs, the first one, or (`skip_nan`) ignoring them."""
     if not input.ndim or not input.size:
         return np.zeros([1 if i == dim else n for i, n in enumerate(input.shape)], np.int64)
     n = input.shape[dim]

@@ -36,10 +36,10 @@ def in_double(kernel: Function) -> Callable[..., Array]:
 
 
 def piecewise(x: Array, *cases: tuple[Array, Callable[[Array], Array]]) -> Array:
-    """``f(x)`` where the mask of each (mask, f) says so; NaN where none does."""
+    """``f(x)`` for the mask of each (mask, f); NaN where none applies."""
     out = np.full_like(x, np.nan)
     for mask, f in cases:
-        at = np.flatnonzero(mask)  # taking and putting by index is five times as fast as by mask
+        at = np.flatnonzero(mask)  # reading and writing by index is five times as fast as by mask
         if at.size == x.size:
             return f(x)
         if at.size:

@@ -1,4 +1,4 @@
-"""Polynomials of the special functions, as computed by scripts/fit_special.py: see there what each one fits."""
+"""Polynomials of the special functions, computed by scripts/fit_special.py, which documents each fit."""
 
 # fmt: off
 ERFCX = (

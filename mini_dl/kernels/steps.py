@@ -1,6 +1,6 @@
 """Steps of optimizers over arrays: arithmetic in place, and pieces that stay in the cache.
 
-What is written may also be a stand-in that records (see `mini_dl.optim._recorded`).
+The target may also be a recording stand-in (see `mini_dl.optim._recorded`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from mini_dl.kernels.blocks import Scratch
 
 
 def with_penalty(grad: Array, param: Array, weight_decay: float, maximize: bool, buffer: Any, out: Any) -> Array:
-    """The gradient to descend: `grad`, or its negative, plus that of ``weight_decay / 2 * param ** 2``."""
+    """The gradient for the step: `grad`, or its negative, plus that of ``weight_decay / 2 * param ** 2``."""
     if maximize:
         grad = np.negative(grad, out=out)
     if weight_decay != 0:
@@ -66,9 +66,9 @@ BLOCK = 3 << 16
 SMALL = 1 << 14
 """Elements up to which the buffers of a shape are kept for the next array of that shape."""
 SHAPES = 64
-"""Shapes whose buffers are kept."""
+"""The number of shapes whose buffers are kept."""
 MOST_BUFFERS = 3
-"""Buffers that an update may ask for."""
+"""The number of buffers that an update may request."""
 BUFFERS = [Scratch() for _ in range(MOST_BUFFERS)]
 
 
@@ -83,7 +83,7 @@ def in_pieces(buffers: int, param: Array, *others: Array | None) -> Iterator[tup
             parts: Any = [None if a is None else part(a) for a in arrays]
             yield from in_pieces(buffers, *parts)
     elif param.size <= SMALL or not all([a is None or a.flags.c_contiguous for a in (param, *others[1:])]):
-        yield (*arrays, *[np.empty(param.shape, param.dtype) for _ in range(buffers)])  # what is written: all but grad
+        yield (*arrays, *[np.empty(param.shape, param.dtype) for _ in range(buffers)])  # the written arrays: all except grad
     elif param.size <= BLOCK:
         yield (*arrays, *[memory.of(param.shape, param.dtype) for memory in BUFFERS[:buffers]])
     else:

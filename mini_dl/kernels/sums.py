@@ -1,4 +1,4 @@
-"""Sums, sums of squares and scans over some dimensions of arrays: by BLAS where that is faster and more accurate."""
+"""Sums, sums of squares and scans over some dimensions of arrays: by BLAS if that is faster and more accurate."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ IN_DOUBLE = 16384
 
 
 def reduced(shape: Dims, dims: Dims, keepdim: bool) -> Dims:
-    """`shape` without `dims`, or with 1 in their places."""
+    """`shape` without `dims`, or with 1 at their positions."""
     return tuple([1 if i in dims else n for i, n in enumerate(shape) if keepdim or i not in dims])
 
 
 def count(shape: Dims, dims: Dims) -> int:
-    """How many elements a reduction over `dims` combines."""
+    """The number of elements that a reduction over `dims` combines."""
     return math.prod([shape[d] for d in dims])
 
 
@@ -35,7 +35,7 @@ def count(shape: Dims, dims: Dims) -> int:
 
 
 def reduce(ufunc: np.ufunc, x: Array, dims: Dims, keepdim: bool, kind: Any = None, **more: Any) -> Array:
-    """``ufunc.reduce``, whose result is compact, as torch's is, however `x` lies in memory."""
+    """``ufunc.reduce``, whose result is compact, as in torch, for any layout of `x`."""
     out = ufunc.reduce(x, dims, kind, keepdims=keepdim, **more)
     return out if x.flags.c_contiguous or x.ndim < 3 else np.asarray(out, order="C")
 
@@ -48,8 +48,8 @@ def trailing(x: Array, dims: Dims) -> bool:
 def add_up(x: Array, dims: Dims, keepdim: bool = False) -> Array:
     """The sum over `dims`: integers and bools in int64, half precision in single.
 
-    NumPy's sum over a leading dimension loses digits with each row, and its sum over a short last one is slow. Where that
-    matters, take the dimensions in memory order and let BLAS multiply blocks of at most 8192 by ones: faster, more accurate.
+    NumPy's sum over a leading dimension loses digits with each row, and its sum over a short last one is slow. If that
+    matters, take the dimensions in memory order and let BLAS multiply blocks of at most 8192 by ones: faster and more accurate.
     """
     kind = x.dtype.char
     if x.size <= 256 and kind in "fd" and x.flags.c_contiguous:
@@ -91,7 +91,7 @@ def add_up(x: Array, dims: Dims, keepdim: bool = False) -> Array:
 
 _ONES = {char: np.ones(8192, char) for char in "fd"}
 _CHEAP = 8
-"""Waking a thread and waiting for it takes as long as one pass of BLAS or `extremes` over that many times `ENOUGH` numbers."""
+"""Waking a thread and waiting for it takes as long as one pass of BLAS or `extremes` over this multiple of `ENOUGH` numbers."""
 
 
 def _each(reduce: Callable[[Array], Array], x: Array) -> Array:
@@ -168,7 +168,7 @@ def row_extremes(largest: bool, rows: Array) -> Array:
 
 @in_single
 def squares(x: Array, dims: Dims, keepdim: bool, divisor: float) -> Array:
-    """The sum of squared distances from the mean, divided by `divisor`; of half precision in single."""
+    """The sum of squared distances from the mean, divided by `divisor`; half precision in single."""
     n = count(x.shape, dims)
     if x.dtype.char == "f" and x.size <= IN_DOUBLE:  # in double, so that the mean of equal elements is exactly their value
         apart = x.astype(np.float64)
@@ -177,7 +177,7 @@ def squares(x: Array, dims: Dims, keepdim: bool, divisor: float) -> Array:
     mean = add_up(x, dims, True) / x.dtype.type(n)
     apart = x - mean
     total = add_up_sizes(apart, dims)
-    if not (np.square(np.absolute(mean)) * x.dtype.type(n) <= 100 * total).all():  # the rounding of the mean shows
+    if not (np.square(np.absolute(mean)) * x.dtype.type(n) <= 100 * total).all():  # the rounding of the mean matters
         apart -= add_up(apart, dims, True) / x.dtype.type(n)
         total = add_up_sizes(apart, dims)
     return np.divide(total, total.dtype.type(divisor)).reshape(reduced(x.shape, dims, keepdim))
@@ -199,7 +199,7 @@ def near_mean(input: Array, dims: Dims, keepdim: bool) -> Array:
     n = x.dtype.type(count(x.shape, dims))
     mean = add_up(x, dims, True) / n
     rest = add_up(x - mean, dims, True) / n
-    mean += np.where(np.isfinite(rest), rest, 0)  # an infinite mean stays
+    mean += np.where(np.isfinite(rest), rest, 0)  # an infinite mean is unchanged
     return mean.reshape(reduced(x.shape, dims, keepdim)).astype(input.dtype, copy=False)
 
 
@@ -252,9 +252,9 @@ _WIDE, _SUMS = Scratch(), Scratch()
 
 
 def running_sums(x: Array) -> Array | None:
-    """Running sums along the last dimension in float64, or None where that does not pay, or a sum is not finite.
+    """Running sums along the last dimension in float64, or None if that does not pay, or a sum is not finite.
 
-    NumPy adds one number at a time. Here the sums of runs are summed first, each is added to the number after its run, and a
+    NumPy adds one number at a time. Here, the sums of runs are summed first, each is added to the number after its run, and a
     product with a triangular matrix of ones sums within the runs.
     """
     n = x.shape[-1]

@@ -36,7 +36,7 @@ FEW_TILES = 32
 
 
 def suits(images: int, weight: Shape, dtype: NumpyType, g: Geometry) -> bool:
-    """Whether the kernel is of this kind and dense, over enough channels and positions to repay the transforms; of 3 x 3 with
+    """Whether the kernel is of this kind and dense, over enough channels and positions to repay the transforms; for 3 x 3 with
     a stride of 2, too few products are saved."""
     stride, k = g.stride[0], weight[-1]
     return (
@@ -105,8 +105,8 @@ def form_of(kernel: int, stride: int, padding: Pair, dtype: NumpyType) -> Form:
 
 
 class Form:
-    """The transforms for a kernel size and a stride. The transposed kernel's phases begin with that of the first input, which
-    `padding` decides. P is the number of planes, t that of tiles."""
+    """The transforms for a kernel size and a stride. The transposed kernel's phases start with that of the first input, which
+    depends on `padding`. P is the number of planes, t that of tiles."""
 
     def __init__(self, k: int, stride: int, padding: Pair, dtype: NumpyType) -> None:
         self.stride, self.phases, self.taps = stride, stride**2, -(-k // stride)
@@ -143,8 +143,8 @@ class Form:
         return matmul(self.of_kernel, turned.reshape(len(turned), -1)).reshape(self.size, self.phases, c, o)
 
     def pieces(self, images: int, space: Shape, channels: int) -> tuple[list[tuple[Piece, Pair]], int]:
-        """Pieces of a few images or, of large images, a few lines of tiles, with the number of tiles in each dimension; and the
-        amount of work they are."""
+        """Pieces of a few images or, of large images, a few lines of tiles, with the number of tiles in each dimension;
+        and their amount of work."""
         th, tw = -(-space[0] // TILE), -(-space[1] // TILE)
         size = self.size * images * th * tw * channels  # of the transformed input
         block = max(TRANSFORMED_IN_CACHE, self.size * FEW_TILES * channels)
@@ -162,7 +162,7 @@ class Form:
         return _transformed(found, self.of_inputs, SECOND).reshape(self.size, -1, self.phases, input.shape[1])
 
     def planes_back(self, output: Array, piece: Piece, tiles: Pair, padding: Shape) -> Array:
-        """What the phases of the input are computed from: (N, O, H', W') -> (P, t, phases, O)"""
+        """The source of the phases of the input: (N, O, H', W') -> (P, t, phases, O)"""
         images, lines = piece
         first, last = ([(p + phase) // self.stride for p in padding] for phase in (0, self.stride - 1))
         steps = last[0] - first[0], last[1] - first[1]
@@ -172,14 +172,14 @@ class Form:
         return _transformed(found, self.of_inputs, SECOND).reshape(self.size, -1, self.phases, output.shape[1])
 
     def spread(self, output: Array, piece: Piece, tiles: Pair) -> Array:
-        """The transpose of the way from products to outputs: (N, O, H', W') -> (P, t, O)"""
+        """The transpose of the map from products to outputs: (N, O, H', W') -> (P, t, O)"""
         images, lines = piece
         window = _window(output, images, (TILE * lines.start, 0), (TILE * tiles[0], TILE * tiles[1]))
         found = _tiles(window, TILE, 1, (0, 0), 1, tiles)
         return _transformed(found, self.of_outputs.T, SPREAD).reshape(self.size, -1, output.shape[1])
 
     def multiply(self, planes: Array, kernel: Array, out: Array, piece: Piece, tiles: Pair) -> None:
-        """(P, t, phases, K), (P, phases, K, M) -> the part of `out`, (N, M, *), that the piece is"""
+        """(P, t, phases, K), (P, phases, K, M) -> the part of `out`, (N, M, *), of the piece"""
         images, lines = piece
         s = math.isqrt(kernel.shape[1])
         product = FIRST.of((*planes.shape[:3], kernel.shape[3]), planes.dtype)

@@ -17,7 +17,7 @@ class PlainBlock(BasicBlock):
 
 
 class PaddedShortcut(nn.Module):
-    """Every `stride`-th pixel, and zeros for the channels that are new: a shortcut without parameters (section 3.3, option A).
+    """Every `stride`-th pixel, and zeros for the new channels: a shortcut without parameters (section 3.3, option A).
 
     (N, C, H, W) -> (N, C + extra, H / stride, W / stride).
 
@@ -49,7 +49,7 @@ class CifarResNet(nn.Module):
 
     - residual: with shortcuts; the plain twin (False) has the same parameters and none.
     - shortcut: "A", zeros for new channels, as in the paper, or "B", projections. ValueError if it is neither.
-    - norm_layer: what makes a normalization of a number of channels, `BatchNorm2d` if None. ``nn.Identity`` leaves it out.
+    - norm_layer: a factory that takes the number of channels, `BatchNorm2d` if None. ``nn.Identity`` omits the normalization.
 
     Names are those of `ResNet`, and so are the initial values.
 

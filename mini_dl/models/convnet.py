@@ -13,7 +13,7 @@ class ConvNet(nn.Sequential):
     """For each convolution: it, ReLU, the maximum of 2 x 2; then affine layers with ReLU between.
 
     (N, *input_shape) -> (N, output_size), scores; `input_shape` is (channels, height, width), a convolution (filters, their side,
-    padding, stride). `weight_init`: see `fill_weights`. ValueError where the image is too small for the filters and poolings.
+    padding, stride). `weight_init`: see `fill_weights`. ValueError if the image is too small for the filters and poolings.
 
     >>> import mini_dl as torch
     >>> from mini_dl.models import ConvNet
@@ -70,7 +70,7 @@ class SimpleConvNet(ConvNet):
 
 
 class LeNet(ConvNet):
-    """LeNet-5 as it is written today: ReLU and maxima where it had sigmoids and trained means, and all maps connected.
+    """LeNet-5 in its modern form: ReLU and max pooling instead of sigmoids and trained means, and all maps connected.
 
     (N, in_channels, side, side) -> (N, num_classes), scores. The first convolution pads by 2, as the digits of 28 x 28 pixels
     were framed to 32 x 32. ValueError for sides below 12.

@@ -48,12 +48,12 @@ def fill_weights(model: nn.Module, rule: Rule) -> None:
 
 
 class MultiLayerNet(nn.Sequential):
-    """Hidden layers of affine, batch normalization if wanted, activation, dropout if wanted; then an affine layer.
+    """Hidden layers of affine, optional batch normalization, activation, optional dropout; then an affine layer.
 
-    (N, ...) -> (N, output_size): a sample of any shape is taken as a vector of `input_size` numbers. The results are scores:
-    `nn.CrossEntropyLoss` has the softmax. Weight decay is the optimizer's.
+    (N, ...) -> (N, output_size): a sample of any shape is flattened to a vector of `input_size` numbers. The results are scores:
+    `nn.CrossEntropyLoss` includes the softmax. Weight decay is up to the optimizer.
 
-    - activation: "relu", "sigmoid", "tanh", "identity", or what makes a module. ValueError for another name.
+    - activation: "relu", "sigmoid", "tanh", "identity", or a factory of a module. ValueError for another name.
     - weight_init: see `fill_weights`.
     - dropout: the probability of dropping a unit; 0 for none.
 

@@ -1,7 +1,7 @@
 """Residual networks for images of about 224 x 224: ResNet-18, -34, -50, -101 and -152.
 
 He, Zhang, Ren and Sun (2015), Deep Residual Learning for Image Recognition, https://arxiv.org/abs/1512.03385. Names, order and
-initial values of the parameters are torchvision's, so that a state of one is a state of the other.
+initial values of the parameters are torchvision's, so their state dicts are interchangeable.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def conv1x1(in_planes: int, out_planes: int, stride: int = 1) -> nn.Conv2d:
 
 
 class Block(nn.Module):
-    """y = relu(F(x) + x): the stacked layers learn the residual F, what is to be added to the input (section 3.1, equation 1).
+    """y = relu(F(x) + x): the stacked layers learn the residual F, which is added to the input (section 3.1, equation 1).
 
     `downsample` maps x to the shape of F(x) where they differ, W_s of equation 2. A subclass defines F as `residual`.
     """
@@ -42,7 +42,7 @@ class Block(nn.Module):
 
 
 class BasicBlock(Block):
-    """Two 3 x 3 convolutions: F = bn2(conv2(relu(bn1(conv1(x))))), of ResNet-18 and -34 (figure 5, left).
+    """Two 3 x 3 convolutions: F = bn2(conv2(relu(bn1(conv1(x))))), for ResNet-18 and -34 (figure 5, left).
 
     (N, inplanes, H, W) -> (N, planes, H / stride, W / stride). ValueError for groups or another width than 64,
     NotImplementedError for dilation, as in torchvision.
@@ -76,7 +76,7 @@ class BasicBlock(Block):
 
 
 class Bottleneck(Block):
-    """1 x 1 to few channels, 3 x 3 among them, 1 x 1 to four times as many: of ResNet-50 and deeper (figure 5, right).
+    """1 x 1 to few channels, 3 x 3 on these, 1 x 1 to four times as many: for ResNet-50 and deeper (figure 5, right).
 
     (N, inplanes, H, W) -> (N, 4 planes, H / stride, W / stride). As in torchvision the 3 x 3 convolution has the stride; in the
     paper the first 1 x 1 convolution has it. The 3 x 3 convolution is ``planes * base_width / 64 * groups`` wide: ResNeXt
@@ -131,15 +131,15 @@ def initialize(modules: Iterable[nn.Module]) -> None:
 class ResNet(nn.Module):
     """A convolution and a pooling by 2 each, four stages of residual blocks, the mean of all pixels, a linear layer (table 1).
 
-    (N, 3, H, W) -> (N, num_classes). `layers` are the numbers of blocks per stage; a stage has twice the channels of the one
-    before and half its height and width.
+    (N, 3, H, W) -> (N, num_classes). `layers` are the numbers of blocks per stage; a stage has twice the channels of the
+    previous one and half its height and width.
 
     - zero_init_residual: the last normalization of each block starts at 0, so that each block starts as the identity
       (Goyal et al. 2017, section 5.1).
     - groups, width_per_group: of the 3 x 3 convolutions of `Bottleneck`. 32 groups of width 4 make ResNet-50 ResNeXt-50.
     - replace_stride_with_dilation: for each of the last three stages, whether it dilates instead of halving height and width.
       ValueError unless there are three.
-    - norm_layer: what makes a normalization of a number of channels, `BatchNorm2d` if None.
+    - norm_layer: a factory that takes the number of channels, `BatchNorm2d` if None.
 
     >>> import mini_dl as torch
     >>> from mini_dl.models import BasicBlock, ResNet

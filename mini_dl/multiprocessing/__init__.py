@@ -1,4 +1,4 @@
-"""The standard `multiprocessing`, with tensors in shared memory: what is sent to another process is seen by both, not copied."""
+"""The standard `multiprocessing`, with tensors in shared memory: a tensor sent to another process is shared, not copied."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["get_all_sharing_strategies", "get_sharing_strategy", "set_sharing_st
 
 
 def set_sharing_strategy(new_strategy: str) -> None:
-    """How memory is shared from now on: ``file_descriptor`` (as open files without names) or ``file_system`` (by names).
+    """Set how memory is shared: ``file_descriptor`` (as open files without names) or ``file_system`` (by names).
 
     AssertionError for a strategy that this system does not have.
     """

@@ -1,4 +1,4 @@
-"""The pool of the standard library: its queues carry tensors as all others do."""
+"""The pool of the standard library: its queues carry tensors like all others."""
 
 from multiprocessing.pool import Pool
 

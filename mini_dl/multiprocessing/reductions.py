@@ -1,4 +1,4 @@
-"""How multiprocessing sends tensors: it moves them to shared memory, and sends where that is."""
+"""How multiprocessing sends tensors: it moves them to shared memory, and sends its location."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["init_reductions", "rebuild_shared_memory", "reduce_tensor"]
 
 
 def reduce_tensor(tensor: Tensor) -> Any:
-    """What is sent for a tensor, whose memory becomes shared. RuntimeError for one with a history."""
+    """The message for a tensor, whose memory becomes shared. RuntimeError for a non-leaf that requires grad."""
     if tensor.requires_grad and not tensor.is_leaf:
         raise RuntimeError(
             "Cowardly refusing to serialize non-leaf tensor which requires_grad, since autograd does not support crossing "
@@ -26,7 +26,7 @@ def reduce_tensor(tensor: Tensor) -> Any:
 
 
 def reduce_shared_memory(memory: SharedBytes) -> Any:
-    """What is sent for shared memory: its open file or, if it has one, its name."""
+    """The message for shared memory: its open file or, if it has one, its name."""
     if memory.path is not None:
         hold(memory)
         return rebuild_shared_memory, (memory.path, memory.nbytes)
@@ -45,7 +45,7 @@ def rebuild_shared_memory(where: Any, size: int) -> SharedBytes:
 
 
 def init_reductions() -> None:
-    """Let multiprocessing send tensors of all classes in this way, also of those that are declared later."""
+    """Make multiprocessing send tensors of all classes in this way, including classes declared later."""
     ForkingPickler.register(SharedBytes, reduce_shared_memory)
     _register()
     when_subclassed.append(_register)

@@ -1,4 +1,4 @@
-"""Several processes that run one function, and that end together if one of them fails."""
+"""Several processes that run one function, and end together if one of them fails."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ __all__ = [
 
 ENV_VAR_PARALLEL_START = "TORCH_MP_PARALLEL_START"
 GRACE = 30.0
-"""Seconds that a process gets to end by itself once another has failed."""
+"""The grace period in seconds for a process to end by itself once another has failed."""
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ class ProcessRaisedException(ProcessException):
 
 
 class ProcessExitedException(ProcessException):
-    """A process that was killed by a signal, or that left with an `exit_code`."""
+    """A process that was killed by a signal, or that exited with an `exit_code`."""
 
     def __init__(
         self, msg: str, error_index: int, error_pid: int, exit_code: int, signal_name: str | None = None
@@ -67,7 +67,7 @@ class ProcessExitedException(ProcessException):
 
 
 class ProcessContext:
-    """Processes that were started together; each writes what its function raised to its file."""
+    """Processes started together; each writes the exception of its function to its file."""
 
     def __init__(self, processes: list[Any], error_files: list[str]) -> None:
         self.processes, self.error_files = processes, error_files
@@ -144,14 +144,14 @@ def _run(fn: Callable[..., Any], number: int, args: tuple[Any, ...], error_file:
     try:
         fn(number, *args)
     except KeyboardInterrupt:
-        pass  # by the parent, or by the terminal, which interrupts the parent too
+        pass  # by the parent, or by the terminal, which interrupts the parent as well
     except Exception:
         rewrite(error_file, pickle.dumps(traceback.format_exc()))
         sys.exit(1)
 
 
 def end_with_parent(number: int = signal.SIGINT) -> None:
-    """Let the system send this process a signal when its parent ends, where it can (Linux)."""
+    """Ask the system to send this process a signal when its parent ends, if supported (Linux)."""
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):
             ctypes.CDLL(None).prctl(1, int(number))
@@ -167,7 +167,7 @@ def start_processes(
     def start(number: int) -> tuple[Any, str]:
         descriptor, path = tempfile.mkstemp(prefix="pytorch-errorfile-", suffix=".pickle")
         os.close(descriptor)
-        os.unlink(path)  # it exists again if there is something in it
+        os.unlink(path)  # it is recreated only on failure
         process = context.Process(target=_run, args=(fn, number, args, path), daemon=daemon)  # type: ignore[attr-defined]
         process.start()
         return process, path

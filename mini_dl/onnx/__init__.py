@@ -1,7 +1,7 @@
 """Models as ONNX files, for any runtime that reads them. Needs the package onnx: ``pip install 'mini-dl[onnx]'``.
 
-The primitives of one run are recorded and translated; no code is read. So loops and conditions are written out as they went, and
-whatever depends on the values of the inputs is an error. Parameters keep their names of the ``state_dict``.
+The primitives of one run are recorded and translated; no code is read. So loops are unrolled and conditions resolved, and
+control flow that depends on input values is an error. Parameters keep their ``state_dict`` names.
 """
 
 from __future__ import annotations
@@ -48,16 +48,16 @@ def export(
     export_modules_as_functions: object = False,
     autograd_inlining: bool = True,
 ) -> ONNXProgram | None:
-    """Write `model`, as it computes on the example inputs `args` and `kwargs`, to the ONNX file `f`, and return it as a program
+    """Trace `model` on the example inputs `args` and `kwargs`, write it to the ONNX file `f`, and return it as a program
     (None if `dynamo` is false, as in torch).
 
-    Tensors among the arguments become inputs, anything else is fixed. `dynamic_shapes` (``{"x": {0: "batch"}}``, or one entry per
-    argument) or `dynamic_axes` name the dimensions whose sizes may change. The model is exported in evaluation mode, unless
-    `training` says otherwise. `verify` compares the file with the model by onnx's reference evaluator. Without the parameters
-    (`export_params`), they are inputs. The other options of torch are accepted and change nothing.
+    Tensors among the arguments become inputs; everything else is constant. `dynamic_shapes` (``{"x": {0: "batch"}}``, or one
+    entry per argument) or `dynamic_axes` name the dynamic dimensions. The model is exported in evaluation mode, unless `training`
+    says otherwise. `verify` compares the file with the model by onnx's reference evaluator. If `export_params` is false, the
+    parameters are inputs. torch's other options are accepted and ignored.
 
-    UnsupportedOperatorError, with the operation and the module that called it, where there is no ONNX form; OnnxExporterError
-    where the operations depend on the values of the inputs, or a size on dynamic ones in another way than by sums of products.
+    UnsupportedOperatorError, with the operation and the module that called it, if there is no ONNX form;
+    OnnxExporterError if the operations depend on the values of the inputs, or a size is not a sum of products of dynamic ones.
     ModuleNotFoundError without the package onnx.
 
     >>> import mini_dl as torch

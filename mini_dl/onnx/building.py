@@ -1,4 +1,4 @@
-"""ONNX nodes from the calls of a recorded program, one after the other; `operators` says what becomes of each."""
+"""ONNX nodes from the calls of a recorded program, one after the other; `operators` has the translations."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ OF_TYPE = {
     **dict.fromkeys("Equal Less LessOrEqual Greater GreaterOrEqual Not And Or Xor IsNaN IsInf".split(), BOOL),
     **dict.fromkeys("Shape ArgMax ArgMin NonZero".split(), INT),
 }
-"""The types of results that are not those of the first operand."""
+"""The types of results that differ from the type of the first operand."""
 
 
 def library() -> Any:
-    """The package onnx. ModuleNotFoundError that says how to install it."""
+    """The package onnx. ModuleNotFoundError, with install instructions, if it is missing."""
     try:
         return importlib.import_module("onnx")
     except ModuleNotFoundError as error:
@@ -37,7 +37,7 @@ def library() -> Any:
 
 @dataclass(frozen=True)
 class Term:
-    """A tensor of the graph: its name and type, and its shape where it is known."""
+    """A tensor of the graph: its name and type, and its shape if known."""
 
     name: str
     dtype: NumpyType
@@ -67,11 +67,11 @@ class Builder:
             return functools.partial(self.node, operator)
         raise AttributeError(operator)
 
-    # ------------------------------------------------------------------------------------------------ the call under way
+    # ------------------------------------------------------------------------------------------------ the current call
 
     @property
     def out(self) -> Value:
-        """The first result of the call under way."""
+        """The first result of the current call."""
         return self.call.outputs[0]
 
     @property
@@ -83,7 +83,7 @@ class Builder:
         return self.out.shape
 
     def unsupported(self, why: str = "") -> UnsupportedOperatorError:
-        """The error for the call under way."""
+        """The error for the current call."""
         name = f"{self.call.spoken} ({why})" if why else self.call.spoken
         return UnsupportedOperatorError(name, self.opset, where=self.call.where)
 
@@ -95,7 +95,9 @@ class Builder:
         return base if not count else self.unique(f"{base}_{count}")
 
     def node(self, operator: str, *inputs: object, outputs: int = 1, dtype: NumpyType | None = None, **attributes: object) -> Any:
-        """A node. Numbers among its `inputs` become constants of the type of the first tensor, lists of sizes integers."""
+        """A node. Numbers among its `inputs` become constants of the type of the first tensor, lists of sizes vectors of
+        integers.
+        """
         like = next((one.dtype for one in inputs if isinstance(one, Term)), FLOAT)
         given = [None if one is None else self.term(one, like) for one in inputs]
         where = "/" + self.call.scope.replace(".", "/") + "/" if self.call.scope else "/"
@@ -135,7 +137,7 @@ class Builder:
         return self.constants[key]
 
     def constant(self, value: Value) -> Term:
-        """A parameter, or whatever else the program uses and does not compute."""
+        """A parameter, or anything else that the program uses but does not compute."""
         if value.call is not None:
             raise self.unsupported(f"result {value.output + 1} of {value.call.spoken}")
         who = f"{self.call.spoken}, called by {self.call.where}," if self.call.name else "The result"
@@ -196,7 +198,7 @@ class Builder:
         return self.Concat(*[self.size(n) for n in sizes], axis=0)
 
     def fixed(self, sizes: Sequence[Any], what: str) -> list[int]:
-        """Sizes that ONNX wants as numbers."""
+        """Sizes that must be numbers in ONNX."""
         if not all([isinstance(n, (int, np.integer)) for n in sizes]):
             raise self.unsupported(f"its {what} depends on {', '.join([str(n) for n in sizes if isinstance(n, Size)])}")
         return [int(n) for n in sizes]
@@ -214,7 +216,7 @@ class Builder:
         return x if x.dtype == dtype else self.Cast(x, to=self.type_of(dtype), dtype=np.dtype(dtype))
 
     def reshape(self, x: object, shape: Sequence[Any], before: Sequence[Any] = ()) -> Term:
-        """`x` in another shape; a size that is unknown and kept is written as 0, one that is left as -1."""
+        """`x` in another shape; an unknown size that is kept is written as 0, one to be inferred as -1."""
         shape = list(shape)
         if any([isinstance(n, Size) for n in shape]) and not any([n == 0 for n in shape if not isinstance(n, Size)]):
             for i, n in enumerate(shape):
@@ -228,7 +230,7 @@ class Builder:
         return self.Reshape(x, shape)
 
     def swapped(self, x: Term) -> Term:
-        """The last two dimensions exchanged."""
+        """The last two dimensions transposed."""
         return self.transposed(x, (*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
 
     def transposed(self, x: Term, order: Sequence[int]) -> Term:
@@ -236,5 +238,5 @@ class Builder:
         return Term(made.name, x.dtype, tuple([x.shape[d] for d in order]))
 
     def count(self, shape: Sequence[Any]) -> int:
-        """The number of elements of a part whose sizes are known."""
+        """The number of elements of dimensions whose sizes are known."""
         return math.prod(self.fixed(shape, "number of elements"))

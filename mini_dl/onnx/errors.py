@@ -6,7 +6,7 @@ __all__ = ["OnnxExporterError", "OnnxExporterWarning", "UnsupportedOperatorError
 
 
 class OnnxExporterWarning(UserWarning):
-    """What the exporter warns of."""
+    """A warning of the exporter."""
 
 
 class OnnxExporterError(RuntimeError):

@@ -1,4 +1,4 @@
-"""From a model and example inputs to an ONNX model: run it a few times, record, bring the runs together, translate."""
+"""From a model and example inputs to an ONNX model: run it a few times, record, merge the runs, translate."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from mini_dl.ops.random import get_rng_state, set_rng_state
 from mini_dl.tensor import Tensor, wrap
 
 OLDEST, USUAL = 18, 20
-"""The oldest opset that can be asked for, and the one that is written if none is."""
+"""The oldest supported opset, and the default."""
 LARGEST = 2**31 - 1
-"""The number of bytes that a file of protocol buffers may have."""
+"""The maximum size in bytes of a protocol buffers file."""
 
 
 class TrainingMode(enum.Enum):
-    """The mode in which a model is exported: of evaluation, as it is, or of training."""
+    """The mode in which a model is exported: evaluation, unchanged, or training."""
 
     EVAL = 0
     PRESERVE = 1
@@ -53,7 +53,7 @@ def is_in_onnx_export() -> bool:
 
 
 def flattened(what: object, path: str = "") -> list[tuple[str, Any]]:
-    """The tensors in lists, tuples and dictionaries, with names made of the way to them."""
+    """The tensors in lists, tuples and dictionaries, with names made from their paths."""
     if isinstance(what, Tensor):
         return [(path, what)]
     parts: Any = ()
@@ -95,7 +95,7 @@ def by_parameter(model: Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -
 
 
 def resized(array: Array, shape: Sequence[int], turn: int) -> Array:
-    """`array` in another shape, its elements repeated along the dimensions that grow; by `turn` positions further on."""
+    """`array` in another shape, its elements repeated along the dimensions that grow; rotated by `turn` positions."""
     for dim, n in enumerate(shape):
         array = array.take(np.arange(n) % max(1, array.shape[dim]), dim) if n != array.shape[dim] else array
     if not turn:
@@ -140,7 +140,7 @@ def dynamic_dims(
 
 
 def leaves(tree: Any, argument: object) -> Iterator[Any]:
-    """What a tree of dynamic shapes says of each tensor of an argument."""
+    """The dynamic shape of each tensor of an argument."""
     if isinstance(argument, Tensor):
         yield tree
     elif isinstance(argument, Mapping):
@@ -163,7 +163,7 @@ def label_of(dim: object, otherwise: str) -> str | None:
 
 def assignments(labels: Mapping[str, int]) -> list[Assignment]:
     """The sizes of the runs: those of the example (at least 2, since 1 is special), again, all combinations with one more each,
-    and one run far from them, which must confirm what the others say."""
+    and one run with very different sizes, which must confirm the others."""
     first = {label: max(2, n) for label, n in labels.items()}
     runs: list[Assignment] = [first, first]
     steps = itertools.product((0, 1), repeat=len(labels))
@@ -178,7 +178,7 @@ def assignments(labels: Mapping[str, int]) -> list[Assignment]:
 
 @contextlib.contextmanager
 def settings(model: Module, training: object) -> Iterator[None]:
-    """The model in the mode of the export; afterwards all is as before."""
+    """The model in the mode of the export; the previous mode is restored afterward."""
     modes = [(module, module.training) for module in model.modules()]
     state, before = get_rng_state(), [buffer.clone() for buffer in model.buffers()]
     name = getattr(training, "name", str(training)).rpartition(".")[2]
@@ -208,7 +208,7 @@ def run(model: Module, args: Any, kwargs: Any, arrays: Sequence[Array]) -> tuple
         results = flattened(result)
         outputs = [recorder.find(tensor._array) for _, tensor in results]
     for value in recorder.made:
-        if value.kind == "result":  # only its shape and type matter from now on
+        if value.kind == "result":  # from here on, only its shape and type matter
             value.array = np.broadcast_to(np.zeros((), value.dtype), value.array.shape)
     return Trace(recorder.calls, recorder.made, inputs, outputs), results
 
@@ -235,7 +235,7 @@ def values_in(argument: object) -> list[Value]:
 
 
 def translate(builder: Builder, call: Call) -> None:
-    """Make the nodes of a call."""
+    """Create the nodes of a call."""
     builder.call = call
     translation = TABLE.get(f"{call.home}.{call.name}") or TABLE.get(call.name)
     if translation is None or any([value.dtype.kind == "c" for value in (*call.outputs, *values_in(list(call.args.values())))]):
@@ -249,13 +249,13 @@ def translate(builder: Builder, call: Call) -> None:
 
 
 def described(builder: Builder, name: str, value: Value, labels: Mapping[int, str]) -> Any:
-    """What the graph says of an input or output."""
+    """The description of an input or output in the graph."""
     shape = [labels.get(dim, str(n) if isinstance(n, Size) else n) for dim, n in enumerate(value.shape)]
     return builder.onnx.helper.make_tensor_value_info(name, builder.type_of(value.dtype), shape)
 
 
 def named_outputs(builder: Builder, trace: Trace, names: Sequence[str]) -> None:
-    """Give the outputs their names: those of the nodes that make them, or of an Identity."""
+    """Name the outputs by renaming the results of their nodes, or by an Identity."""
     builder.call = Call("", "", {}, "")
     made = {name for node in builder.nodes for name in node.output}
     renamed: dict[str, str] = {}
@@ -283,7 +283,7 @@ def pruned(builder: Builder, outputs: Sequence[str]) -> list[Any]:
 
 
 class ONNXProgram:
-    """An exported model: `model_proto` is what onnx reads and writes.
+    """An exported model: `model_proto` is onnx's representation.
 
     ``program.save(path)`` writes the file; ``program(*tensors)`` evaluates it with onnx's reference evaluator.
     """
@@ -292,7 +292,7 @@ class ONNXProgram:
         self.model_proto = model_proto
 
     def save(self, destination: Any, **_: object) -> None:
-        """Write the model to a file, which is replaced as a whole."""
+        """Write the model to a file, which is replaced atomically."""
         with replaced(destination) as file:
             file.write(self.model_proto.SerializeToString())
 
@@ -313,11 +313,11 @@ def library_part(name: str) -> Any:
     return __import__(f"onnx.{name}", fromlist=[name])
 
 
-# ------------------------------------------------------------------------------------------------ all together
+# ------------------------------------------------------------------------------------------------ export
 
 
 def opset_of(wanted: int | None) -> int:
-    """The opset to write. ValueError if it is too old, or newer than onnx knows."""
+    """The opset to write. ValueError if it is too old, or newer than onnx supports."""
     newest = int(library().defs.onnx_opset_version())
     opset = USUAL if wanted is None else wanted
     if not OLDEST <= opset <= newest:
@@ -339,7 +339,7 @@ def exported(
     labels = dynamic_dims(names, dynamic_axes, dynamic_shapes, arguments, output_names or ())
     dims, sizes = places_of_labels(names, labels, arrays)
     runs = assignments(sizes)
-    # the order of `flattened` over args and kwargs is that of the call, which may differ from that of the parameters
+    # `flattened` yields args and kwargs in the order of the call, which may differ from that of the parameters
     order = [next(i for i, (_, one) in enumerate(found) if one is tensor) for _, tensor in flattened((args, kwargs))]
     traces: list[Trace] = []
     results: list[tuple[str, Any]] = []
@@ -363,7 +363,7 @@ def exported(
 
 
 def renamed(names: list[str], given: Sequence[str] | None, what: str) -> list[str]:
-    """`names`, the first of them replaced by those that are given."""
+    """`names`, with the first ones replaced by the given names."""
     given = list(given or ())
     if len(given) > len(names):
         raise ValueError(f"{what} has {len(given)} names for {len(names)}: {given}")
@@ -373,7 +373,7 @@ def renamed(names: list[str], given: Sequence[str] | None, what: str) -> list[st
 def places_of_labels(
     names: Sequence[str], labels: Mapping[str, Mapping[int, str]], arrays: Sequence[Array]
 ) -> tuple[dict[str, tuple[str, int]], dict[str, int]]:
-    """Where the size of each dynamic dimension is found first, and what it is in the example."""
+    """Where the size of each dynamic dimension occurs first, and its value in the example."""
     dims: dict[str, tuple[str, int]] = {}
     sizes: dict[str, int] = {}
     for name, array in zip(names, arrays):
@@ -390,7 +390,7 @@ def written(
     builder: Builder, names: Sequence[str], outputs: Sequence[str], labels: Mapping[str, Mapping[int, str]],
     weights_as_inputs: bool, with_weights: bool,
 ) -> Any:  # fmt: skip
-    """The model that onnx checks and writes."""
+    """The model in onnx's representation, checked."""
     helper, trace = builder.onnx.helper, builder.traces[0]
     for name, value in zip(names, trace.inputs):
         builder.terms[value.number] = Term(name, value.dtype, value.shape)
@@ -423,7 +423,7 @@ def written(
 
 
 def compare(program: ONNXProgram, model: Module, args: Any, kwargs: Any, training: object) -> None:
-    """OnnxExporterError if the program does not give what the model gives."""
+    """OnnxExporterError if the results of the program differ from those of the model."""
     with settings(model, training):
         expected = flattened(model(*args, **kwargs))
     order = [tensor for _, argument in by_parameter(model, args, kwargs) for _, tensor in flattened(argument)]

@@ -86,13 +86,13 @@ def diagonal(g: Builder, x: Value, offset: int, dim1: int, dim2: int) -> Term:
 
 
 def ends(g: Builder, x: Value, pads: Sequence[tuple[Any, Any]]) -> list[Any]:
-    """Pads of the last dimensions as those of all: all sizes before, then all sizes after."""
+    """Padding of the last dimensions in ONNX's form, for all dimensions: all sizes before, then all sizes after."""
     lead = [0] * (len(x.shape) - len(pads))
     return g.fixed([*lead, *[before for before, _ in pads], *lead, *[after for _, after in pads]], "padding")
 
 
 def padded(g: Builder, x: Value, pads: Sequence[tuple[int, int]], mode: str) -> Term:
-    if mode == "circular":  # not every runtime knows it
+    if mode == "circular":  # not every runtime supports it
         return wrapped_around(g, x, pads)
     return cropped(g, g.Pad(x, [max(n, 0) for n in ends(g, x, pads)], None, mode={"replicate": "edge"}.get(mode, mode)), pads)
 
@@ -102,7 +102,7 @@ def filled(g: Builder, x: Value, pads: Sequence[tuple[int, int]], value: object)
 
 
 def cropped(g: Builder, padded: Term, pads: Sequence[tuple[int, int]]) -> Term:
-    """Negative padding takes elements away."""
+    """Negative padding removes elements."""
     first = len(g.shape) - len(pads)
     crops = [(dim, -min(a, 0), min(b, 0) or END) for dim, (a, b) in enumerate(pads, first) if min(a, b) < 0]
     return g.Slice(padded, *[[crop[i] for crop in crops] for i in (1, 2, 0)]) if crops else padded
@@ -123,7 +123,7 @@ def wrapped_around(g: Builder, x: Value, pads: Sequence[tuple[int, int]]) -> Ter
 
 
 def per_dimension(ndim: int, index: object) -> list[Any]:
-    """An index of integers, slices, None and ..., with a whole slice for every dimension that it leaves out."""
+    """An index of integers, slices, None and ..., with a full slice for every omitted dimension."""
     items = list(index) if isinstance(index, tuple) else [index]
     used = len([item for item in items if item is not None and item is not Ellipsis])
     at = items.index(Ellipsis) if Ellipsis in items else len(items)
@@ -166,7 +166,7 @@ def after(size: Size) -> Size | int:
 
 
 def written_into(g: Builder, x: Value, src: Value, look: Call) -> Term:
-    """`x` with `src` where the view that `look` made looks."""
+    """`x` with `src` in place of the elements in the view that `look` made."""
     rest = list(look.args.values())[1:]
     if look.name == "_permute":
         return g.Transpose(src, perm=[int(d) for d in np.argsort(rest[0])])
@@ -183,12 +183,12 @@ def written_into(g: Builder, x: Value, src: Value, look: Call) -> Term:
 
 
 def as_call(look: Any, x: Value, args: Sequence[Any]) -> Call:
-    """The call of a view."""
+    """The call that made a view."""
     return Call(look.op.name, "", dict(zip(look.op.params, (x, *args))), "")
 
 
 def inserted(g: Builder, x: Value, src: Value, index: object) -> Term:
-    """`x` with `src` at ``x[index]``: put between what lies before and after, dimension by dimension."""
+    """`x` with `src` at ``x[index]``: concatenated with the parts before and after, dimension by dimension."""
     items = per_dimension(len(x.shape), index)
     if None in items:
         raise g.unsupported("a write through a view with new dimensions")
@@ -228,7 +228,7 @@ def picked(g: Builder, x: Value, dim: int, index: Value) -> Term:
     if not x.shape:
         return g.Reshape(g.Gather(flat(g, x), flat(g, index), axis=0), index.shape)
     sizes = [n if d == dim else size for d, (n, size) in enumerate(zip(x.shape, index.shape))]
-    if sizes != list(x.shape):  # an index may be smaller than what it looks into
+    if sizes != list(x.shape):  # an index may be smaller than the tensor that it indexes
         axes = [d for d, (n, size) in enumerate(zip(x.shape, sizes)) if n != size]
         return g.GatherElements(g.Slice(x, [0] * len(axes), [sizes[d] for d in axes], axes), index, axis=dim)
     return g.GatherElements(x, index, axis=dim)
@@ -261,7 +261,7 @@ def scattered_and_reduced(g: Builder, x: Value, dim: int, index: Value, src: Val
 
 
 def scattered_rows(g: Builder, x: Value, dim: int, index: Value, source: Value, reduction: str) -> Term:
-    """Slices along a dimension, each written or added where its index says."""
+    """Slices along a dimension, each written or added at its index."""
     if not x.shape:
         raise g.unsupported("a number")
     count = index.shape[0] if index.shape else 1
@@ -279,7 +279,7 @@ def rows_summed(g: Builder, rows: Value, index: Value, count: int) -> Term:
 
 
 def indices_of(g: Builder, indices: Sequence[Value | None]) -> tuple[list[int], Term, int]:
-    """The dimensions that are indexed, their indices beside each other in a last dimension, and the rank without it."""
+    """The indexed dimensions, their indices stacked in a last dimension, and the rank without it."""
     dims = [d for d, one in enumerate(indices) if one is not None]
     chosen = [one for one in indices if one is not None]
     if any([one.dtype == BOOL for one in chosen]):
@@ -295,7 +295,7 @@ def indices_of(g: Builder, indices: Sequence[Value | None]) -> tuple[list[int], 
 
 
 def at_indices(g: Builder, x: Value, indices: Sequence[Value | None]) -> Term:
-    """``x[indices]``, where None takes all of a dimension."""
+    """``x[indices]``, where None selects a whole dimension."""
     chosen = [one for one in indices if one is not None]
     if not chosen:
         return g.term(x)
@@ -305,7 +305,7 @@ def at_indices(g: Builder, x: Value, indices: Sequence[Value | None]) -> Term:
     others = [d for d in range(len(x.shape)) if d not in dims]
     term = g.Transpose(x, perm=[*dims, *others]) if dims != list(range(len(dims))) else g.term(x)
     found = g.GatherND(term, places)
-    if dims == list(range(dims[0], dims[0] + len(dims))) and dims[0]:  # next to each other: the result stays in their place
+    if dims == list(range(dims[0], dims[0] + len(dims))) and dims[0]:  # adjacent: the result takes their place
         order = [*range(rank, rank + dims[0]), *range(rank), *range(rank + dims[0], rank + len(others))]
         found = g.Transpose(found, perm=order)
     return found
@@ -339,7 +339,7 @@ def reduced(g: Builder, operator: str, x: object, dims: Any, keepdim: bool) -> T
     if dims is None:
         return g.term(x)
     dims = [dims] if isinstance(dims, int) else list(dims)
-    if not dims:  # a number: what is reduced is itself
+    if not dims:  # a scalar: the reduction is the identity
         return g.Abs(x) if operator in ("ReduceL1", "ReduceL2") else g.term(x)
     return g.node(operator, x, [int(d) for d in dims], keepdims=int(keepdim), noop_with_empty_axes=1)
 

@@ -20,7 +20,7 @@ from mini_dl.onnx.sizes import Size
 
 
 def pads_of(g: Builder, space: Sequence[Any], kernel: Sequence[int], at: Geometry | Windows) -> list[int]:
-    """The padding before and after: the same on both sides where that gives the size of the result."""
+    """The padding before and after: the same on both sides if that gives the size of the result."""
     before = g.fixed(at.padding, "padding")
     after = []
     for n, k, s, p, d, out in zip(space, kernel, at.stride, before, at.dilation, at.out):
@@ -48,14 +48,14 @@ def transposed_convolution(g: Builder, x: Value, weight: Value, shape: Sequence[
     shared = {"kernel_shape": kernel, "strides": list(at.stride), "dilations": list(at.dilation), "group": at.groups}
     if all([n < s for n, s in zip(extra, at.stride)]):
         return g.ConvTranspose(x, weight, pads=[*at.padding] * 2, output_padding=extra if any(extra) else None, **shared)
-    # more than ONNX knows: less is cut off at the end, and beyond what the kernel reaches there are zeros
+    # more than ONNX supports: less is cropped at the end, and elements that the kernel does not reach are zeros
     found = g.ConvTranspose(x, weight, pads=[*at.padding, *[max(0, p - n) for p, n in zip(at.padding, extra)]], **shared)
     beyond = [max(0, n - p) for p, n in zip(at.padding, extra)]
     return g.Pad(found, [0] * (len(kernel) + 4) + beyond) if any(beyond) else found
 
 
 def taps(channels: int, kernel: Sequence[int], x: Value) -> Array:
-    """The weight that copies each element of a window, of each of the `channels`, to a channel of its own."""
+    """The weight that copies each element of a window, of each of the `channels`, to its own channel."""
     count = math.prod(kernel)
     return np.tile(np.eye(count, dtype=x.dtype).reshape(count, 1, *kernel), (channels, 1, *[1] * len(kernel)))
 
@@ -85,7 +85,7 @@ def columns_back(g: Builder, x: Value, shape: Sequence[Any], kernel: Sequence[in
 
 
 def batched(g: Builder, x: Value, n: int) -> Term:
-    """`x` with a dimension for the batch, which images may be without."""
+    """`x` with a batch dimension, which may be missing."""
     return g.Unsqueeze(x, [0]) if len(x.shape) == n + 1 else g.term(x)
 
 
@@ -99,7 +99,7 @@ def max_pool(g: Builder, x: Value, windows: Windows, places: bool = False) -> tu
     if x.dtype.kind not in FLOATING:
         image = g.cast(image, np.dtype(np.float32))
     kernel, pads = list(windows.kernel), pads_of(g, x.shape[-n:], windows.kernel, windows)
-    if any([pad >= k for pad, k in zip(pads[n:], kernel)]) and not places:  # more than runtimes take
+    if any([pad >= k for pad, k in zip(pads[n:], kernel)]) and not places:  # more than runtimes support
         image = g.Pad(image, [0, 0, *pads[:n], 0, 0, *pads[n:]], g.cast(-np.inf, image.dtype))
         pads = [0] * (2 * n)
     shared = {"kernel_shape": kernel, "strides": list(windows.stride), "dilations": list(windows.dilation), "pads": pads}
@@ -107,12 +107,12 @@ def max_pool(g: Builder, x: Value, windows: Windows, places: bool = False) -> tu
         values = unbatched(g, g.MaxPool(image, **shared), x, n)
         return g.cast(values, x.dtype), values
     values, found = g.MaxPool(image, outputs=2, **shared)
-    inside = g.Mod(Term(found.name, INT), np.int64(g.count(x.shape[-n:])))  # they count through the whole batch
+    inside = g.Mod(Term(found.name, INT), np.int64(g.count(x.shape[-n:])))  # they are indices into the whole batch
     return values, unbatched(g, inside, x, n)
 
 
 def regular(region: Regions) -> tuple[int, int, int] | None:
-    """(kernel, stride, padding) if the regions are windows at equal distances that end within the padding before."""
+    """(kernel, stride, padding) if the regions are evenly spaced windows that end within the input or the padding."""
     seen = matrix_of(region)
     first, last = seen.argmax(1), region.size - seen[:, ::-1].argmax(1)
     kernel = int(seen.sum(1).max())
@@ -131,7 +131,7 @@ def regular(region: Regions) -> tuple[int, int, int] | None:
 
 
 def matrix_of(region: Regions) -> Array:
-    """(out, size): which elements are in which region."""
+    """(out, size): a mask of the elements in each region."""
     seen = np.zeros((region.out, region.size))
     for which, place in region.taps:
         seen[np.arange(region.out)[which], np.arange(region.size)[place]] = 1
@@ -161,7 +161,7 @@ def mean_pool(g: Builder, x: Value, regions: Sequence[Regions], divisor: Any) ->
 
 
 def along_axes(g: Builder, x: Value, axes: Sequence[tuple[Array | None, Array | None]]) -> Term:
-    """Each of the last dimensions multiplied by a matrix (out, in), or with elements taken at places."""
+    """Each of the last dimensions multiplied by a matrix (out, in), or with elements gathered at positions."""
     ndim = len(x.shape)
     term = g.term(x)
     for dim, (matrix, places) in enumerate(axes, ndim - len(axes)):

@@ -1,7 +1,7 @@
-"""What becomes of each primitive in ONNX: one line where there is an operator for it, or a formula of operators.
+"""The translations of the primitives to ONNX: one line if there is an operator for it, or a formula of operators.
 
-A translation takes the builder and the primitive's arguments by position: tensors as values, the rest as it is. Families that
-need more than a line stand in `families`.
+A translation takes the builder and the primitive's arguments by position: tensors as values, the rest unchanged. Families that
+need more than a line are in `families`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def same(operator: str, **attributes: object) -> Translation:
 
 
 def compared(operator: str, negated: bool = False) -> Translation:
-    """A comparison, in the type that the operands have together."""
+    """A comparison, in the promoted type of the operands."""
 
     def compare(g: Builder, a: Any, b: Any) -> Term:
         arrays = [np.empty(0, x.dtype) if hasattr(x, "dtype") else x for x in (a, b)]
@@ -38,7 +38,7 @@ def compared(operator: str, negated: bool = False) -> Translation:
 
 
 def truth(operator: str, bits: str = "") -> Translation:
-    """Logic; of integers bit by bit, if there are `bits`."""
+    """Logical operators; bitwise for integers, if there are `bits`."""
 
     def decide(g: Builder, *operands: object) -> Term:
         if bits and g.dtype != BOOL:
@@ -139,7 +139,7 @@ def divided_to_zero(g: Builder, a: object, b: object) -> Term:
 
 
 def log_add(g: Builder, a: Term, b: Term) -> Term:
-    apart = g.Where(g.Equal(a, b), g.cast(0, g.dtype), g.Abs(g.Sub(a, b)))  # also where both are infinite
+    apart = g.Where(g.Equal(a, b), g.cast(0, g.dtype), g.Abs(g.Sub(a, b)))  # also if both are infinite
     return g.Add(g.Max(a, b), g.Log(g.Add(g.Exp(g.Neg(apart)), 1)))
 
 
@@ -167,7 +167,7 @@ def binary_cross_entropy(g: Builder, x: Term, target: Term) -> Term:
 
 
 def over_rows(operator: str) -> Translation:
-    """An operator along a dimension, which a number does not have."""
+    """An operator along a dimension, which a scalar does not have."""
 
     def run(g: Builder, x: Any, dim: int) -> Term:
         return g.node(operator, x, axis=dim) if x.shape else g.Squeeze(g.node(operator, g.Unsqueeze(x, [0]), axis=0), [0])
@@ -407,4 +407,4 @@ TABLE: dict[str, Translation] = {
     "kernels.hidden": lambda g, mask, dtype: g.Where(g.cast(mask, BOOL), g.cast(-np.inf, dtype), g.cast(0, dtype)),
     "kernels.for_heads": f.for_heads,
 }
-"""Translations by the name of the primitive, or by its file and name where two have the same."""
+"""Translations by the name of the primitive, or by its file and name if two have the same name."""

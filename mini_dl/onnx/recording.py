@@ -1,8 +1,8 @@
-"""One run of a program, recorded: which primitive computed which array from which.
+"""The record of one run of a program: which primitive computed which array from which.
 
-Forwards see arrays, so the recorder stands around the forwards of all primitives, and around the kernels that run beside them
-(``mode.run``), which do the writes in place. An array is known by where it lies in memory: whatever looks at the same place with
-the same shape and steps is the same value. What a primitive sees and nothing computed is a constant.
+Forwards see arrays, so the recorder wraps the forwards of all primitives, and the kernels that run outside them
+(``mode.run``), which do the in-place writes. An array is identified by its memory: arrays with the same address, shape and
+strides are the same value. An array that a primitive uses but nothing computed is a constant.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Place = tuple[Any, ...]
 UFUNCS = {"add": "_add", "subtract": "_sub", "multiply": "mul", "divide": "_div", "negative": "neg", "absolute": "abs"}
 """The primitives of the ufuncs that write in place; the others have the same name."""
 SPOKEN = {"drawn": "rand", "order": "sort", "place": "diag_embed", "replaced": "slice_scatter", "largest": "adaptive_max_pool"}
-"""What operations are called in errors, where the name of the primitive says little."""
+"""The names of operations in errors, if the name of the primitive is unclear."""
 NOT_RECORDED = "was written to in a way that is not recorded (by fill_ or zero_, at random, or through NumPy)"
 
 
@@ -55,7 +55,7 @@ class Value:
 
 @dataclass(eq=False)
 class Call:
-    """A call of a primitive, or of a kernel beside it."""
+    """A call of a primitive, or of a kernel outside one."""
 
     name: str
     home: str
@@ -65,7 +65,7 @@ class Call:
 
     @property
     def spoken(self) -> str:
-        """The operation as errors call it."""
+        """The name of the operation in errors."""
         return f"aten::{SPOKEN.get(self.name, self.name.lstrip('_'))}"
 
     @property
@@ -74,7 +74,7 @@ class Call:
 
 
 def place_of(array: Array) -> Place:
-    """Where an array lies, and how: equal for two arrays that are the same elements in the same order."""
+    """The memory layout of an array: equal for two arrays that are the same elements in the same order."""
     start = array.__array_interface__["data"][0]
     steps = tuple([0 if n == 1 else step for n, step in zip(array.shape, array.strides)])
     return start, array.shape, steps, array.dtype.str
@@ -90,9 +90,9 @@ class Recorder:
     def __init__(self, model: Module) -> None:
         self.calls: list[Call] = []
         self.values: dict[Place, Value] = {}
-        self.origins: dict[Place, tuple[Place, Call]] = {}  # of a view: what it looks into, and by which call
+        self.origins: dict[Place, tuple[Place, Call]] = {}  # for a view: its base, and the call that made it
         self.stale: set[Place] = set()
-        self.arrays: dict[Place, Array] = {}  # they stay alive, so that nothing else comes to lie in their places
+        self.arrays: dict[Place, Array] = {}  # they are kept alive, so their memory is not reused
         self.made: list[Value] = []  # all values, by number
         self.depth = 0
         self.thread = threading.get_ident()
@@ -110,7 +110,7 @@ class Recorder:
         return self.made[-1]
 
     def value(self, array: Array, kind: str, **more: object) -> Value:
-        """A new value, which from now on is what lies in the place of `array`."""
+        """A new value, which from now on is the value of `array`."""
         place = place_of(array)
         made = self.new(array.copy() if kind == "constant" and not more.get("name") else array, kind, **more)
         self.values[place] = made
@@ -119,7 +119,7 @@ class Recorder:
         return made
 
     def find(self, array: Array) -> Value:
-        """What lies in the place of `array`; a constant if nothing is known of it."""
+        """The value of `array`; a constant if it is unknown."""
         place = place_of(array)
         found = self.at(place) if place in self.values else None
         if found is None:
@@ -159,7 +159,7 @@ class Recorder:
                 result = forward(*args)
             results = [np.asarray(one) for one in (result if isinstance(result, tuple) else (result,))]
             before = [place_of(one) for one in args if isinstance(one, np.ndarray)]
-            if primitive.looks and isinstance(result, tuple):  # several parts: a view each
+            if primitive.looks and isinstance(result, tuple):  # several parts: each is a view
                 for one, index in zip(results, args[1]):
                     look = self.call("slice", home, {"input": given[0], "index": index}, [one])
                     if place_of(one) != before[0]:
@@ -169,14 +169,14 @@ class Recorder:
             place = place_of(results[0])
             if primitive.looks and before and place != before[0]:
                 self.origins[place] = before[0], call
-            elif not primitive.looks and place in before:  # the kernel wrote into what it was given
+            elif not primitive.looks and place in before:  # the kernel wrote into its argument
                 self.reaches(place)
             return tuple(results) if isinstance(result, tuple) else results[0]
 
         return recorded
 
     def run(self, before: Callable[..., Any], kernel: Any, *args: Any, **kwargs: Any) -> Any:
-        """A kernel that runs beside the primitives: a write in place, or the result of something that is not differentiable."""
+        """A kernel that runs outside the primitives: an in-place write, or a non-differentiable operation."""
         if self.depth:
             return before(kernel, *args, **kwargs)
         given = [self.walk(one) for one in args]
@@ -198,7 +198,7 @@ class Recorder:
 
     @contextlib.contextmanager
     def inside(self) -> Iterator[None]:
-        """What runs within it is part of a call."""
+        """Everything that runs inside is part of a call."""
         self.depth += 1
         try:
             yield
@@ -213,7 +213,7 @@ class Recorder:
         self.reaches(place_of(target))
 
     def reaches(self, place: Place) -> None:
-        """What `place` looks into has changed with it, and so have the other views of that."""
+        """The base of `place` has changed with it, and so have the other views of that base."""
         root, chain = place, {place}
         while root in self.origins:
             parent, look = self.origins[root]
@@ -234,7 +234,7 @@ class Recorder:
         return place
 
     def at(self, place: Place) -> Value:
-        """The value in a known place; that of a view of something that was written to is computed anew."""
+        """The value at a known place; for a view of a modified base, it is recomputed."""
         if place in self.stale:
             parent, look = self.origins[place]
             first = next(iter(look.args))
@@ -248,7 +248,7 @@ class Recorder:
     # ------------------------------------------------------------------------------------------------ modules
 
     def enter(self, module: Module, args: tuple[Any, ...]) -> None:
-        """Before the forward of a module. Batch normalization in evaluation is one operation, whatever it computes."""
+        """Before the forward of a module. Batch normalization in evaluation mode is one operation."""
         self.scopes.append(self.paths.get(id(module), self.scopes[-1] if self.scopes else ""))
         if self.depth == 0 and is_whole(module) and threading.get_ident() == self.thread:
             self.find(args[0]._array)
@@ -272,7 +272,7 @@ def is_whole(module: Module) -> bool:
 
 @contextlib.contextmanager
 def recording(model: Module) -> Iterator[Recorder]:
-    """Record what this thread computes. Nothing is recorded for gradients."""
+    """Record the computations of this thread, without gradients."""
     recorder = Recorder(model)
     before = mode.run
     forwards.wrap_all(forwards.RECORDING, recorder.around)

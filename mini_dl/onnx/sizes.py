@@ -1,4 +1,4 @@
-"""Runs of one program on inputs of several sizes, brought together: what differs is expressed by the sizes."""
+"""Merging the runs of one program on inputs of several sizes: differences are expressed by the sizes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Varying:
 
 
 class Apart(Exception):
-    """What differs between runs in a way that sizes do not explain."""
+    """A difference between runs that sizes do not explain."""
 
 
 def size_of(values: Sequence[int], runs: Sequence[Assignment]) -> int | Size:
@@ -56,7 +56,7 @@ def size_of(values: Sequence[int], runs: Sequence[Assignment]) -> int | Size:
 
 
 def merged(parts: Sequence[Any], runs: Sequence[Assignment]) -> Any:
-    """What all `parts`, one of each run, are, with a `Size` for numbers that differ. Apart if they are otherwise unlike."""
+    """The common form of all `parts`, one of each run, with a `Size` for numbers that differ. Apart if they differ otherwise."""
     first = parts[0]
     if any([type(part) is not type(first) for part in parts]):
         raise Apart(f"an argument is a {type(first).__name__} or a {next(type(p) for p in parts if type(p) is not type(first))}")
@@ -83,7 +83,7 @@ def merged(parts: Sequence[Any], runs: Sequence[Assignment]) -> Any:
         for some in zip(*[vars(part).values() for part in parts]):
             merged(some, runs)
         return first
-    if callable(first):  # made anew by each call
+    if callable(first):  # created by each call
         return first
     if not all([part == first or part != part for part in parts]):
         raise Apart(f"an argument is {first} or {next(p for p in parts if p != first)}")
@@ -91,7 +91,7 @@ def merged(parts: Sequence[Any], runs: Sequence[Assignment]) -> Any:
 
 
 def constant(parts: Sequence[Array], runs: Sequence[Assignment]) -> Any:
-    """The constant that all `parts` are: an array, an array of sizes (as nested lists), or a `Varying`."""
+    """The common constant of all `parts`: an array, an array of sizes (as nested lists), or a `Varying`."""
     first = parts[0]
     alike = [part for part, run in zip(parts, runs) if run == runs[0]]
     if not all([np.array_equal(part, first, equal_nan=first.dtype.kind in "fc") for part in alike]):
@@ -136,7 +136,7 @@ def made(recipe: Varying, like: Array) -> Array:
 
 @dataclass
 class Trace:
-    """One run: its calls in their order, all its values by number, and which of them it took and gave."""
+    """One run: its calls in order, all its values by number, and its inputs and outputs."""
 
     calls: list[Call]
     values: list[Value]
@@ -145,7 +145,9 @@ class Trace:
 
 
 def bring_together(traces: Sequence[Trace], runs: Sequence[Assignment]) -> None:
-    """Put sizes in place of the numbers of the first trace that differ between runs. OnnxExporterError if runs are unlike."""
+    """Put sizes in place of the numbers of the first trace that differ between runs. OnnxExporterError if the runs do not
+    match.
+    """
     for calls in itertools.zip_longest(*[trace.calls for trace in traces]):
         names = sorted({call.name if call is not None else "nothing" for call in calls})
         first = next(call for call in calls if call is not None)
@@ -171,7 +173,7 @@ def bring_together(traces: Sequence[Trace], runs: Sequence[Assignment]) -> None:
 
 
 def settled(values: Sequence[Value], runs: Sequence[Assignment], who: str) -> Any:
-    """The constant that a value is in all runs. OnnxExporterError if it depends on the values of inputs."""
+    """The constant of a value in all runs. OnnxExporterError if it depends on the values of inputs."""
     try:
         return constant([value.array for value in values], runs)
     except Apart as reason:

@@ -38,7 +38,7 @@ SHARED = {"dtype": None, "layout": strided, "device": None, "requires_grad": Fal
 
 
 def window(make: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """Give a function of `M`, `sym` and its own parameters the checked keywords that all windows share."""
+    """Add the checked keywords shared by all windows to a function of `M`, `sym` and its own parameters."""
     name = make.__name__
 
     @functools.wraps(make)
@@ -63,10 +63,10 @@ def window(make: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
 @window
 def exponential(M: int, *, center: float | None = None, tau: float = 1.0, sym: bool = True, **options: object) -> Tensor:
-    """A decay to both sides: ``out[n] = exp(-abs(n - center) / tau)``; only a periodic window may have a `center` of its own.
+    """A decay to both sides: ``out[n] = exp(-abs(n - center) / tau)``; only a periodic window may have its own `center`.
 
     Family: window
-    Raises: ValueError unless `tau` is positive, and as all windows.
+    Raises: ValueError unless `tau` is positive, and as for all windows.
 
     >>> torch.signal.windows.exponential(5, tau=2.0)
     tensor([0.3679, 0.6065, 1.0000, 0.6065, 0.3679])
@@ -102,7 +102,7 @@ def gaussian(M: int, *, std: float = 1.0, sym: bool = True, **options: object) -
     """A bell: ``out[n] = exp(-(n - (M - 1) / 2) ** 2 / (2 * std ** 2))``
 
     Family: window
-    Raises: ValueError unless `std` is positive, and as all windows.
+    Raises: ValueError unless `std` is positive, and as for all windows.
 
     >>> torch.signal.windows.gaussian(5)
     tensor([0.1353, 0.6065, 1.0000, 0.6065, 0.1353])
@@ -122,7 +122,7 @@ def kaiser(M: int, *, beta: float = 12.0, sym: bool = True, **options: object) -
     to 1.
 
     Family: window
-    Raises: ValueError for a negative `beta`, and as all windows.
+    Raises: ValueError for a negative `beta`, and as for all windows.
     Source: Kaiser and Schafer, On the use of the I0-sinh window for spectrum analysis, 1980.
 
     >>> torch.signal.windows.kaiser(5, beta=4.0)
@@ -141,11 +141,11 @@ def kaiser(M: int, *, beta: float = 12.0, sym: bool = True, **options: object) -
 
 @window
 def general_cosine(M: int, *, a: Iterable[Any], sym: bool = True, **options: object) -> Tensor:
-    """A sum of cosines: ``out[n] = sum((-1) ** i * a[i] * cos(2 * pi * i * n / N), i)`` with ``N = M - 1``, or M of a periodic
+    """A sum of cosines: ``out[n] = sum((-1) ** i * a[i] * cos(2 * pi * i * n / N), i)`` with ``N = M - 1``, or M for a periodic
     window.
 
     Family: window
-    Raises: TypeError unless `a` is a sequence; ValueError if it is empty, and as all windows.
+    Raises: TypeError unless `a` is a sequence; ValueError if it is empty, and as for all windows.
 
     >>> torch.signal.windows.general_cosine(5, a=[0.5, 0.5])
     tensor([0.0000, 0.5000, 1.0000, 0.5000, 0.0000])

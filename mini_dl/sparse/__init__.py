@@ -1,5 +1,5 @@
 """Sparse tensors: COO, and batches of matrices with compressed rows or columns, of elements (CSR, CSC) or blocks (BSR, BSC).
-Imported when the first one is made."""
+Imported when the first one is created."""
 
 from __future__ import annotations
 
@@ -30,10 +30,11 @@ __all__ = [
 
 def _of_type(name: str) -> Any:
     def make(*parts: object) -> Tensor:
-        """A sparse tensor of this dtype from indices, values and size, or of a size and empty: ``out[indices[:, k]] = values[k]``
+        """A sparse tensor of this dtype from indices, values and size, or an empty one of a given size:
+        ``out[indices[:, k]] = values[k]``
 
         Shapes: as `sparse_coo_tensor`.
-        Raises: RuntimeError for parts that do not match.
+        Raises: RuntimeError if the parts do not match.
 
         >>> torch.sparse.FloatTensor(2, 2).to_dense()
         tensor([[0., 0.],
@@ -55,7 +56,7 @@ CharTensor, ByteTensor = _of_type("int8"), _of_type("uint8")
 def mm(mat1: Tensor, mat2: Tensor, reduce: str | None = None) -> Tensor:
     """The product of matrices, one of them or both sparse: ``out[i, j] = sum(mat1[i, k] * mat2[k, j], k)``; sparse if both are.
 
-    Gradients have the places of a sparse factor. `reduce` says how the terms of a product of compressed rows and a dense
+    Gradients have the indices of the sparse factor. `reduce` specifies how the terms of a product of compressed rows and a dense
     matrix are reduced: "sum", "mean", "amax", "amin".
 
     Shapes: (N, K), (K, M) -> (N, M).
@@ -101,7 +102,7 @@ def addmm(mat: Tensor, mat1: Tensor, mat2: Tensor, *, beta: object = 1.0, alpha:
 def sampled_addmm(
     input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: object = 1.0, alpha: object = 1.0, out: object = None
 ) -> Tensor:
-    """A product at the places of a matrix of compressed rows, and nothing else:
+    """A product computed only at the positions of a matrix of compressed rows:
     ``out[i, j] = beta * input[i, j] + alpha * (mat1 @ mat2)[i, j]``
 
     Shapes: `input` (N, M), (N, K), (K, M) -> (N, M).
@@ -134,7 +135,7 @@ def sum(input: Tensor, dim: object = None, dtype: object = None) -> Tensor:
 
 
 def softmax(input: Tensor, dim: int, *, dtype: object = None) -> Tensor:
-    """Softmax over the elements that are stored: ``out[i] = exp(input[i]) / sum(exp(input[j]), j)``; the others stay zero.
+    """Softmax over the stored elements: ``out[i] = exp(input[i]) / sum(exp(input[j]), j)``; the others stay zero.
 
     Shapes: (*in) -> (*in), sparse.
     Raises: RuntimeError unless `input` is a sparse tensor of layout COO.
@@ -146,7 +147,7 @@ def softmax(input: Tensor, dim: int, *, dtype: object = None) -> Tensor:
 
 
 def log_softmax(input: Tensor, dim: int, *, dtype: object = None) -> Tensor:
-    """The logarithm of `softmax` where elements are stored: ``out[i] = input[i] - log(sum(exp(input[j]), j))``
+    """The logarithm of `softmax` over the stored elements: ``out[i] = input[i] - log(sum(exp(input[j]), j))``
 
     Shapes: (*in) -> (*in), sparse.
     Raises: RuntimeError unless `input` is a sparse tensor of layout COO.
@@ -161,7 +162,7 @@ def spdiags(diagonals: Tensor, offsets: Tensor, shape: Any, layout: Any = None) 
     """A matrix with the rows of `diagonals` as its diagonals: ``out[j - offsets[k], j] = diagonals[k, j]``
 
     Shapes: `diagonals` (K, n), `offsets` (K) -> `shape`, sparse.
-    Raises: RuntimeError for offsets that are not one for each diagonal, or repeat.
+    Raises: RuntimeError unless there is one distinct offset per diagonal.
 
     >>> torch.sparse.spdiags(torch.tensor([[1.0, 2.0, 3.0]]), torch.tensor([1]), (2, 2)).to_dense()
     tensor([[0., 2.],
@@ -197,7 +198,8 @@ def spsolve(input: Tensor, other: Tensor, *, left: bool = True) -> Tensor:
 
 
 class check_sparse_tensor_invariants:
-    """Whether torch checks the indices of sparse tensors; a context, a decorator, and a switch. Here they always are.
+    """Whether torch checks the indices of sparse tensors; a context manager, a decorator, and a switch. Here they are always
+    checked.
 
     Raises: TypeError for further arguments.
 

@@ -1,4 +1,4 @@
-"""What functions and operators do with sparse tensors: compositions of dense operations on the values."""
+"""Functions and operators on sparse tensors: compositions of dense operations on the values."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _same_size(a: Any, b: Any, name: str) -> None:
 
 @handles("add", "__add__")
 def add(input: object, other: object, *, alpha: Any = 1, out: object = None) -> Tensor:
-    """COO + COO, of a matrix of compressed rows one of its kind; a dense tensor plus a sparse one."""
+    """COO + COO, compressed + compressed of one layout, or dense + sparse."""
     if not isinstance(other, SparseTensor):
         raise RuntimeError("add(sparse, dense) is not supported. Use add(dense, sparse) instead.")
     scaled = other.kept if isinstance(alpha, int) and alpha == 1 else other.kept * alpha
@@ -336,8 +336,8 @@ def bmm(input: Any, mat2: Any) -> Tensor:
 
 
 def reduced_product(input: SparseTensor, other: Tensor, reduce: str) -> Tensor:
-    """The product of a matrix of compressed rows and a dense one with another reduction than the sum: of rows without elements
-    it is 0. Of equal terms the first gets the gradient."""
+    """The product of a matrix of compressed rows and a dense one with another reduction than the sum: 0 for rows without
+    elements. Among equal terms, the first gets the gradient."""
     ends, columns = (part._array for part in input.index)
     counts = np.diff(ends)
     terms = input.kept.unsqueeze(1) * other.index_select(0, wrap(columns))
@@ -401,7 +401,7 @@ def sampled_product(input: SparseTensor, mat1: Tensor, mat2: Tensor, beta: Any, 
 
 @handles("sum")
 def sum(input: SparseTensor, dim: Any = None, keepdim: bool = False, *, dtype: object = None) -> Tensor:
-    """The sum of all values; along dimensions a sparse tensor, or a dense one if no sparse dimension is left."""
+    """The sum of all values; along dimensions a sparse tensor, or a dense one if no sparse dimension remains."""
     if dtype is not None:
         input = input.to(dtype)
     if dim is None:
@@ -433,7 +433,7 @@ def norm(input: SparseTensor, p: Any = "fro", dim: object = None, keepdim: bool 
 
 
 def softmax(input: SparseTensor, dim: int, *, dtype: object = None, log: bool = False) -> SparseTensor:
-    """Over the elements that are there; the others count as minus infinity. `dim` is sparse or dense."""
+    """Over the stored elements; the others count as minus infinity. `dim` is sparse or dense."""
     _require_coo(input, "softmax")
     source = (input if dtype is None else input.to(dtype)).coalesce()
     at, sparse = wrap_dim(dim, source.ndim), source.sparse_dim()
@@ -460,7 +460,7 @@ handles("log_softmax")(functools.partial(softmax, log=True))
 
 @handles("sparse_mask")
 def sparse_mask(input: Any, mask: SparseTensor) -> SparseTensor:
-    """The elements of a tensor at the places of `mask`."""
+    """The elements of a tensor at the positions of `mask`."""
     _same_size(input, mask, "sparse_mask")
     if not isinstance(input, SparseTensor):
         return like(mask, input[tuple(map(wrap, mask.places()))])

@@ -33,7 +33,7 @@ def sparse_coo_tensor(
     indices: Any, values: object = None, size: Any = None, *, dtype: Any = None, device: Any = None, pin_memory: bool = False,
     requires_grad: bool = False, check_invariants: bool | None = None, is_coalesced: bool | None = None,
 ) -> SparseTensor:  # fmt: skip
-    """The tensor of the elements `values` (N, *dense) at `indices` (D, N); without values, of this size and without elements."""
+    """The tensor of the elements `values` (N, *dense) at `indices` (D, N); without values, an empty tensor of this size."""
     require_cpu(device)
     if values is None:
         whole = tuple(size if size is not None else indices)
@@ -65,7 +65,7 @@ def sparse_coo_tensor(
 
 
 def check_coordinates(places: Array, shape: tuple[int, ...], whole: tuple[int, ...]) -> None:
-    """RuntimeError unless indices and values fit the size."""
+    """RuntimeError unless indices and values match the size."""
     count = len(places)
     if len(whole) != count + len(shape) - 1:
         raise RuntimeError(
@@ -83,7 +83,7 @@ def check_coordinates(places: Array, shape: tuple[int, ...], whole: tuple[int, .
 
 
 def _leaf(tensor: SparseTensor, requires_grad: bool) -> SparseTensor:
-    """The tensor, which is a leaf if its gradient is wanted."""
+    """The tensor, a leaf if it requires grad."""
     if requires_grad:
         tensor.kept = tensor.kept.detach().clone().requires_grad_()
     return tensor
@@ -121,7 +121,7 @@ def sparse_compressed_tensor(
 
 
 def check_compressed(ends: Array, others: Array, shape: tuple[int, ...], whole: tuple[int, ...], layout: Any) -> None:
-    """RuntimeError unless the parts of compressed matrices fit each other and the size."""
+    """RuntimeError unless the parts of compressed matrices match each other and the size."""
     first, second = PARTS[layout]
     batch, n = ends.shape[:-1], max(ends.ndim - 1, 0)
     if not ends.ndim or others.shape[:-1] != batch or shape[:n] != batch or whole[:n] != batch or len(whole) < n + 2:
@@ -188,7 +188,7 @@ def compressed_dense(input: Tensor, layout: object, blocksize: object, dense_dim
 def to_sparse(
     input: Tensor, sparse_dim: int | None = None, *, layout: object = None, blocksize: object = None, dense_dim: int | None = None
 ) -> SparseTensor:
-    """The elements of a dense tensor that are not zero; with `sparse_dim`, the slices that have such elements."""
+    """The nonzero elements of a dense tensor; with `sparse_dim`, the slices that have such elements."""
     if layout is not None and layout is not COO:
         if layout not in PARTS:
             raise RuntimeError(f"to_sparse: {layout} is not a layout of sparse tensors")

@@ -1,7 +1,7 @@
-"""SparseTensor: the places of the elements that are kept, and their values, both dense tensors.
+"""SparseTensor: the indices and the values of the stored elements, both dense tensors.
 
-The values carry the history: what is computed from a sparse tensor is computed from them by dense, differentiable operations. No
-dense operation sees an array in it; all that is not in the table of `mini_dl.sparse.handlers` is refused.
+The values carry the autograd history: all computations use them in dense, differentiable operations. Dense operations do not
+accept the sparse tensor itself; operations that are not in the table of `mini_dl.sparse.handlers` raise an error.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from mini_dl.ops.attributes import UntypedStorage
 from mini_dl.tensor import Size, Tensor, new, wrap
 
 HANDLERS: dict[str, Callable[..., Any]] = {}
-"""What takes sparse tensors, by the name of the function or method."""
+"""The implementations for sparse tensors, by the name of the function or method."""
 COO, CSR, CSC = _device.sparse_coo, _device.sparse_csr, _device.sparse_csc
 BSR, BSC = _device.sparse_bsr, _device.sparse_bsc
 BY_ROWS, BLOCKS = (CSR, BSR), (BSR, BSC)
-"""The layouts whose rows are compressed, and those of blocks."""
+"""The layouts with compressed rows, and those of blocks."""
 PARTS = {layout: ("crow_indices", "col_indices") if layout in BY_ROWS else ("ccol_indices", "row_indices")
          for layout in (CSR, CSC, BSR, BSC)}  # fmt: skip
 
 
 def handles(*names: str) -> Callable[[Any], Any]:
-    """Let a function answer for those of these names."""
+    """Register a function as the implementation of these names."""
 
     def register(function: Any) -> Any:
         HANDLERS.update(dict.fromkeys(names, function))
@@ -48,12 +48,12 @@ def refusal(name: str, layout: _device.layout) -> NotImplementedError:
 
 
 def _of_values(name: str) -> Any:
-    """A property that is that of the values."""
+    """A property delegated to the values."""
     return property(lambda self: getattr(self.kept, name))
 
 
 def _index_of(name: str, layout: _device.layout, along: str, number: int) -> Callable[[SparseTensor], Tensor]:
-    """The method of this name, which gives one of the two indices of a compressed tensor."""
+    """The method of this name, which returns one of the two indices of a compressed tensor."""
 
     def index(self: SparseTensor) -> Tensor:
         _require(self, layout, f"{name} expected sparse {along} compressed tensor layout")
@@ -67,7 +67,7 @@ class SparseTensor(Tensor):
     """A tensor most of whose elements are zero and not stored; layout ``sparse_coo``, ``sparse_csr``, ``sparse_csc``,
     ``sparse_bsr`` or ``sparse_bsc``.
 
-    Of COO, `index` is (sparse_dim, nnz) and `kept` (nnz, *dense sizes). Of compressed rows (or columns), `index` has the pair of
+    For COO, `index` is (sparse_dim, nnz) and `kept` (nnz, *dense sizes). For compressed rows (or columns), `index` has the pair
     `crow_indices` and `col_indices`, and `kept` is (*batch, nnz, *block, *dense sizes).
     """
 
@@ -93,7 +93,7 @@ class SparseTensor(Tensor):
     def _array(self) -> Any:  # type: ignore[override]
         raise refusal("storage", self.layout)
 
-    # ---------------------------------------------------------------------------------------- what it is
+    # ---------------------------------------------------------------------------------------- properties
 
     @property
     def shape(self) -> Size:
@@ -125,7 +125,7 @@ class SparseTensor(Tensor):
 
     @property
     def grad(self) -> Tensor | None:
-        """The gradient at the same places: a sparse tensor."""
+        """The gradient at the same positions: a sparse tensor."""
         return None if self.kept.grad is None else like(self, self.kept.grad)
 
     @grad.setter
@@ -214,7 +214,7 @@ class SparseTensor(Tensor):
     def data_ptr(self) -> int:
         raise RuntimeError("Cannot access data pointer of Tensor that doesn't have storage")
 
-    # ---------------------------------------------------------------------------------------- its parts
+    # ---------------------------------------------------------------------------------------- parts
 
     def sparse_dim(self) -> int:
         return self.index[0].shape[0] if self.layout is COO else 2
@@ -227,18 +227,18 @@ class SparseTensor(Tensor):
 
     @property
     def batch(self) -> tuple[int, ...]:
-        """The leading sizes, over which compressed tensors have indices each."""
+        """The batch sizes: compressed tensors have separate indices for each element of the batch."""
         return () if self.layout is COO else tuple(self.index[0].shape[:-1])
 
     @property
     def block(self) -> tuple[int, ...]:
-        """The size of the blocks, if there are blocks."""
+        """The size of the blocks, if any."""
         first = len(self.batch) + 1
         return tuple(self.kept.shape[first : first + 2]) if self.layout in BLOCKS else ()
 
     @property
     def is_plain(self) -> bool:
-        """Whether there is one value per pair of indices of a matrix, or it is COO."""
+        """Whether it is COO, or a matrix with one value per pair of indices."""
         return self.layout is COO or not (self.block or self.batch)
 
     def elements(self) -> SparseTensor:
@@ -279,10 +279,10 @@ class SparseTensor(Tensor):
     crow_indices, col_indices = _index_of("crow_indices", CSR, "row", 0), _index_of("col_indices", CSR, "row", 1)
     ccol_indices, row_indices = _index_of("ccol_indices", CSC, "column", 0), _index_of("row_indices", CSC, "column", 1)
 
-    # ---------------------------------------------------------------------------------------- other forms of it
+    # ---------------------------------------------------------------------------------------- conversions
 
     def coalesce(self) -> SparseTensor:
-        """The same with one element per place, sorted by place; those of one place are summed."""
+        """The same with one element per position, sorted by position; duplicates are summed."""
         _require(self, COO, "coalesce expected sparse coordinate tensor layout")
         if self.merged:
             return self
@@ -297,7 +297,7 @@ class SparseTensor(Tensor):
         return self.whole[: self.sparse_dim()]
 
     def flat_places(self) -> Array:
-        """The number of the place of each element, in reading order of the sparse dimensions."""
+        """The linear index of each element over the sparse dimensions, in row-major order."""
         places = self.places()
         return np.ravel_multi_index(tuple(places), self.sparse_sizes) if len(places) else np.zeros(self._nnz(), np.int64)
 
@@ -318,7 +318,7 @@ class SparseTensor(Tensor):
         return np.stack([*np.unravel_index(batches, self.batch), *pair]) if self.batch else np.stack(pair)
 
     def to_dense(self, dtype: Any = None, *, masked_grad: bool | None = None) -> Tensor:
-        """The dense tensor; elements of one place are summed."""
+        """The dense tensor; duplicates are summed."""
         if not self.is_plain:
             return self.elements().to_dense(dtype)
         places = self.places()
@@ -468,7 +468,7 @@ def _require(tensor: SparseTensor, layout: _device.layout, words: str) -> None:
         raise RuntimeError(f"{words} but got {_backend(tensor)}")
 
 
-# ------------------------------------------------------------------------------------------------ making one
+# ------------------------------------------------------------------------------------------------ creation
 
 
 def made(layout: object, index: tuple[Tensor, ...], kept: Tensor, size: Iterable[int], merged: bool) -> SparseTensor:
@@ -486,7 +486,7 @@ def coo(places: object, kept: Tensor, size: Iterable[int], merged: bool = False)
 
 
 def like(tensor: SparseTensor, kept: Tensor, index: tuple[Tensor, ...] | None = None) -> SparseTensor:
-    """Other values at the same places."""
+    """Other values at the same positions."""
     return made(tensor.layout, tensor.index if index is None else index, kept, tensor.whole, tensor.merged)
 
 

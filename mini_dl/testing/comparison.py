@@ -1,4 +1,4 @@
-"""``torch.testing.assert_close``: what differs, where, and by how much."""
+"""``torch.testing.assert_close``: reports what differs, where, and by how much."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ PRECISIONS = {
     "float16": (1e-3, 1e-5), "bfloat16": (0.016, 1e-5), "float32": (1.3e-6, 1e-5), "float64": (1e-7, 1e-7),
     "complex32": (1e-3, 1e-5), "complex64": (1.3e-6, 1e-5), "complex128": (1e-7, 1e-7),
 }  # fmt: skip
-"""The tolerances of each type, relative and absolute; others must be equal."""
+"""The relative and absolute tolerances of each type; others must be equal."""
 
 NUMBERS = (int, float, complex, np.number)
 Msg = str | Callable[[str], str] | None
 
 
 class Difference(Exception):
-    """What to raise, and the way to where it was found."""
+    """The error to raise, and the path to where it was found."""
 
     def __init__(self, type: type[Exception], message: str, at: tuple[Any, ...] = ()) -> None:
         super().__init__(message)
         self.type, self.message, self.at = type, message, at
 
     def as_error(self, msg: Msg) -> Exception:
-        """The exception for the caller: with `msg` for its message, or what `msg` makes of it."""
+        """The exception for the caller, with `msg` as its message, or the result of `msg` on it."""
         if isinstance(msg, str):
             return self.type(msg)
         found = self.message
@@ -43,7 +43,7 @@ class Difference(Exception):
 
 @dataclass
 class Options:
-    """What counts as close, and what is compared beside the values."""
+    """The tolerances, and the attributes to compare besides the values."""
 
     allow_subclasses: bool
     rtol: float | None
@@ -57,7 +57,7 @@ class Options:
 
 @dataclass
 class Pair:
-    """Two values, the way to them, and the function that raises a `Difference` if they differ."""
+    """Two values, the path to them, and the function that raises a `Difference` if they differ."""
 
     actual: Any
     expected: Any
@@ -199,7 +199,7 @@ def _bool(value: object) -> Any:
 
 
 def _pairs(actual: object, expected: object, options: Options, at: tuple[Any, ...]) -> list[Pair]:
-    """What to compare, in order. `Difference` if the containers differ, or if nothing compares such values."""
+    """The pairs to compare, in order. `Difference` if the containers differ, or if nothing compares such values."""
     if (
         isinstance(actual, Sequence)
         and isinstance(expected, Sequence)
@@ -256,7 +256,7 @@ def assert_close(
     equal_nan: bool = False, check_device: bool = True, check_dtype: bool = True, check_layout: bool = True,
     check_stride: bool = False, msg: Msg = None,
 ) -> None:  # fmt: skip
-    """AssertionError, which tells what differs, unless ``abs(actual - expected) <= atol + rtol * abs(expected)`` everywhere.
+    """AssertionError, which reports what differs, unless ``abs(actual - expected) <= atol + rtol * abs(expected)`` everywhere.
 
     Tensors, arrays, numbers, None, and lists and dictionaries of them. The tolerances default to those of the types
     (`PRECISIONS`). `msg` is the message, or a function of it.
@@ -291,7 +291,7 @@ def assert_close(
 def assert_allclose(
     actual: object, expected: object, rtol: float | None = None, atol: float | None = None, equal_nan: bool = True, msg: str = ""
 ) -> None:
-    """The older `assert_close`, which converts its arguments to tensors and compares their values alone."""
+    """The older `assert_close`, which converts its arguments to tensors and compares only their values."""
     warnings.warn(
         "`torch.testing.assert_allclose()` is deprecated since 1.12 and will be removed in a future release. Please use "
         "`torch.testing.assert_close()` instead. You can find detailed upgrade instructions in "

@@ -15,7 +15,7 @@ from mini_dl.tensor import Tensor
 def _bounds(
     dtype: Type, low: float | None, high: float | None, lowest: float, highest: float, default: tuple[float, float]
 ) -> tuple[float, float]:
-    """The range to draw from: as given, else the default, and no further than the type goes. ValueError if there is none."""
+    """The range to draw from: as given, else the default, clipped to the range of the dtype. ValueError if it is empty."""
     low, high = default[0] if low is None else low, default[1] if high is None else high
     whole = not (dtype.is_floating_point or dtype.is_complex)
     if any([isinstance(value, float) and math.isnan(value) for value in (low, high)]):
@@ -66,8 +66,8 @@ def make_tensor(
 ) -> Tensor:  # fmt: skip
     """A tensor of uniform numbers in ``[low, high)``: by default -9 to 9 (integers to 10, bools both values).
 
-    `exclude_zero` puts the smallest normal number (1 for integers) in place of zeros. ValueError for a range that is empty or
-    lies outside the type.
+    `exclude_zero` puts the smallest normal number (1 for integers) in place of zeros. ValueError for a range that is empty
+    or outside the dtype.
 
     >>> import mini_dl as torch
     >>> torch.testing.make_tensor(2, 3, dtype=torch.int64, device="cpu").shape

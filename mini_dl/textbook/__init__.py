@@ -1,14 +1,14 @@
-"""The plain definitions of deep learning, on bare NumPy arrays, written to be read.
+"""The plain definitions of deep learning, on plain NumPy arrays, written to be read.
 
-Each function and class says one thing in as few lines as it takes: in loops where the loop is the
-definition, in whole arrays where that is how one writes the formula. Nothing here is fast, and
-nothing here builds a graph. The other half of `mini_dl` does the same work quickly and with
-gradients of its own; the tests hold the two, and torch, against each other.
+Each function and class defines one thing in as few lines as possible: in loops if the loop
+is the definition, in whole arrays if the formula is written that way. Nothing here is
+fast, and nothing here builds a graph. The rest of `mini_dl` does the same work quickly
+and with automatic gradients; the tests compare the two, and torch.
 
 Arrays are `numpy.ndarray`. Rows are examples: a batch is (N, D), images are (N, C, H, W). An affine
 layer computes x W + b, so its weight has the shape (inputs, outputs), the transpose of torch's.
-Random numbers come from a `numpy.random.Generator` that the caller gives. Shapes and values that do
-not fit raise ValueError.
+Random numbers come from a `numpy.random.Generator` that the caller passes. Invalid shapes and
+values raise ValueError.
 
 ``import mini_dl`` does not import this; ``from mini_dl import textbook`` does.
 """

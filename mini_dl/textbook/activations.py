@@ -1,4 +1,4 @@
-"""Activation functions: what a unit makes of the sum of its inputs."""
+"""Activation functions: the output of a unit from the sum of its inputs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def sigmoid(x: Array) -> Array:
 
     h(x) = 1 / (1 + exp(-x)) = exp(x) / (1 + exp(x))
 
-    The first form overflows far below 0 and the second far above; what is computed is the first
+    The first form overflows far below 0 and the second far above; this computes the first
     where x > 0, else the second.
 
     Shapes: any -> the same.
@@ -56,7 +56,7 @@ def relu(x: Array) -> Array:
 
 
 def identity(x: Array) -> Array:
-    """The input as it is: the activation of an output layer that predicts any number (regression).
+    """The input unchanged: the activation of an output layer that predicts any number (regression).
 
     >>> identity(np.array([-1.0, 2.0]))
     array([-1.,  2.])
@@ -72,7 +72,7 @@ def softmax(x: Array) -> Array:
     The second form holds for every c. With c the largest score, no exponential is above 1 and
     none overflows.
 
-    Shapes: (K,) -> (K,), (N, K) -> (N, K); with more dimensions the last one is summed.
+    Shapes: (K,) -> (K,), (N, K) -> (N, K); with more dimensions, the sum is over the last.
 
     >>> softmax(np.array([0.3, 2.9, 4.0])).round(4)
     array([0.0182, 0.2452, 0.7366])

@@ -1,4 +1,4 @@
-"""Derivatives by differences, and the descent that follows them."""
+"""Derivatives by finite differences, and gradient descent with them."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def numerical_diff(f: Callable[[float], float], x: float, h: float = 1e-4) -> fl
 
     The error of the formula is f'''(x) h^2 / 6. The one-sided difference (f(x + h) - f(x)) / h
     is off by f''(x) h / 2, much more. A smaller h makes the formula better and the rounding
-    worse: f(x + h) and f(x - h) then agree in almost all digits, and the difference keeps what
-    is left.
+    worse: f(x + h) and f(x - h) then agree in almost all digits, and the difference keeps only the
+    remaining ones.
 
     >>> round(numerical_diff(lambda x: 0.01 * x**2 + 0.1 * x, 5.0), 9)
     0.2
@@ -31,8 +31,8 @@ def numerical_gradient(f: Callable[[Array], float], x: Array, h: float = 1e-4) -
 
     (grad f)_i ~ (f(x + h e_i) - f(x - h e_i)) / (2 h)
 
-    One number of `x` at a time is moved in place, so that `f` may also look at `x` where it is
-    kept, say in a network. It is put back, also when `f` raises. This takes two calls of `f`
+    One number of `x` at a time is changed in place, so `f` may also read `x` where it is
+    stored, such as in a network. It is restored, even if `f` raises. This takes two calls of `f`
     per number; backpropagation gives all of them in the time of a few.
 
     Shapes: x of any shape -> the same.
@@ -72,8 +72,8 @@ def gradient_descent(
 
     x <- x - lr * grad f(x)
 
-    Too large a rate `lr` diverges, too small a one hardly moves. With `return_path` also all
-    points on the way, the first and the last included. `init_x` stays as it is.
+    Too large a rate `lr` diverges, too small a one hardly moves. With `return_path`, also all
+    points on the path, including the first and the last. `init_x` is unchanged.
 
     Shapes: init_x of any shape -> the same; the path (step_num + 1, *shape).
     Errors: ValueError unless `init_x` has a floating type.

@@ -1,4 +1,4 @@
-"""Initial weights: how large random numbers must be for signals and gradients to cross many layers.
+"""Initial weights: how large random numbers must be for signals and gradients to pass through many layers.
 
 Every function takes the shape of one weight and a Generator. A matrix is (inputs, outputs), as in
 `Affine`; filters are
@@ -17,7 +17,7 @@ import numpy as np
 from mini_dl.textbook.activations import relu
 from mini_dl.textbook.tensors import Array
 
-# ------------------------------------------------------------------------------------------------ of a given scale
+# ------------------------------------------------------------------------------------------------ given scale
 
 
 def gaussian(shape: tuple[int, ...], rng: np.random.Generator, std: float = 0.01) -> Array:
@@ -55,7 +55,7 @@ def alexnet(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
     W ~ N(0, 0.01^2)
 
     In a deep net of wide layers the signal shrinks by about 0.01 sqrt(n) per layer, and with it
-    the gradient; eight layers still learned. The biases were 1 in the second, fourth and fifth
+    the gradient; eight layers could still learn. The biases were 1 in the second, fourth and fifth
     convolution and in the hidden dense layers, and 0 elsewhere.
 
     Shapes: any.
@@ -67,7 +67,7 @@ def alexnet(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
     return gaussian(shape, rng, std=0.01)
 
 
-# ------------------------------------------------------------------------------------------------ by the number of inputs
+# ------------------------------------------------------------------------------------------------ scale by the number of inputs
 
 
 def fan(shape: tuple[int, ...]) -> tuple[int, int]:
@@ -93,9 +93,9 @@ def xavier(shape: tuple[int, ...], rng: np.random.Generator, both_ways: bool = F
 
     W ~ N(0, 1 / n), or with `both_ways` N(0, 2 / (n + m))
 
-    m is the number of units that one input reaches. The first keeps the variance of the signal on
-    its way forward; that of the gradient on its way back would need 1 / m, and the second is the
-    compromise. torch's `nn.init.xavier_normal_` is the second; for n = m the two are one.
+    m is the number of units that one input reaches. The first preserves the variance of the signal
+    in the forward pass; that of the gradient in the backward pass would need 1 / m, and the second is
+    the compromise. torch's `nn.init.xavier_normal_` is the second; for n = m they are the same.
 
     Shapes and errors: as for `fan`.
     Source: Glorot and Bengio 2010, equations 10 to 12; the notes and Caffe take the first.
@@ -108,7 +108,7 @@ def xavier(shape: tuple[int, ...], rng: np.random.Generator, both_ways: bool = F
 
 
 def he(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-    """He's rule for rectifiers: twice Xavier's variance, because half of the inputs are 0. ResNet begins with it.
+    """He's rule for rectifiers: twice Xavier's variance, because half of the inputs are 0. ResNet uses it.
 
     W ~ N(0, 2 / n)
 
@@ -128,9 +128,9 @@ def random_walk(shape: tuple[int, ...], rng: np.random.Generator, activation: st
     W ~ N(0, g^2 / n)
     g = exp(1 / (2 n)) for "linear", g = sqrt(2) exp(1.2 / (max(n, 6) - 2.4)) for "relu"
 
-    He's and the linear rule keep the mean of the squared length. The mean of its logarithm, by
-    which a deep net lives, still falls by about 1 / n per linear layer; g takes that back. The
-    paper has layers of one width n. torch has no such rule; `mini_dl.nn.init.random_walk_`
+    He's and the linear rule preserve the mean of the squared length. The mean of its logarithm,
+    which matters in a deep net, still falls by about 1 / n per linear layer; g compensates for that.
+    The paper has layers of equal width n. torch has no such rule; `mini_dl.nn.init.random_walk_`
     applies this one to a module.
 
     Shapes: as for `fan`.
@@ -151,17 +151,17 @@ def random_walk(shape: tuple[int, ...], rng: np.random.Generator, activation: st
     return gaussian(shape, rng, std=g / math.sqrt(n))
 
 
-# ------------------------------------------------------------------------------------------------ by structure
+# ------------------------------------------------------------------------------------------------ structure
 
 
 def orthogonal(shape: tuple[int, ...], rng: np.random.Generator, gain: float = 1.0) -> Array:
-    """A random orthogonal matrix: it turns the signal and keeps its length, in one layer or in a hundred.
+    """A random orthogonal matrix: it rotates the signal and preserves its length, in one layer or in a hundred.
 
     W = gain Q, where A = Q R with A ~ N(0, 1), and R's diagonal is positive
 
     Then W^T W = gain^2 I, or W W^T if that is the smaller. A wide matrix is factored as its
     transpose.
-    Filters are taken as a matrix (F, C FH FW).
+    Filters are treated as a matrix (F, C FH FW).
 
     Errors: ValueError unless there are two dimensions or more.
     torch: `nn.init.orthogonal_`.
@@ -179,19 +179,19 @@ def orthogonal(shape: tuple[int, ...], rng: np.random.Generator, gain: float = 1
     rows, columns = shape[0], math.prod(shape[1:])
     drawn = rng.standard_normal((rows, columns))
     q, r = np.linalg.qr(drawn if rows >= columns else drawn.T)
-    q = q * np.sign(np.diagonal(r))  # without this the signs are not spread evenly
+    q = q * np.sign(np.diagonal(r))  # without this, the signs are not distributed uniformly
     return gain * (q if rows >= columns else q.T).reshape(shape)
 
 
 def sparse(shape: tuple[int, ...], rng: np.random.Generator, connections: int = 15, std: float = 1.0) -> Array:
-    """Each unit listens to a few inputs, chosen at random, whatever their number; the other weights are 0.
+    """Each unit is connected to a few random inputs, regardless of their number; the other weights are 0.
 
     W_ij ~ N(0, std^2) for `connections` random i in every column j, else 0
 
     The sum a unit sees does not grow with n, and units start out different. torch's
-    `nn.init.sparse_(tensor, sparsity, std)` gives a share of zeros per column; for a tensor
+    `nn.init.sparse_(tensor, sparsity, std)` sets a fraction of zeros per column; for a tensor
     (inputs, outputs) it is this rule with sparsity = 1 - connections / n. The columns of
-    `nn.Linear`'s weight are its inputs, so there it limits how many units an input reaches.
+    `nn.Linear`'s weight are its inputs, so there it limits the number of units that an input reaches.
 
     Shapes: (D, M).
     Errors: ValueError for other shapes, or if there are fewer inputs than connections.
@@ -220,13 +220,13 @@ def lsuv(
     """Layer-sequential unit variance: orthogonal weights, then each layer scaled until its output on a batch has variance 1.
 
     W <- W / sqrt(var(h W)) while |var(h W) - 1| >= tolerance, at most `max_trials` times; h is
-        what the layers before make of x
+        the output of the previous layers for x
 
     It measures what the other rules compute, so it fits every activation. torch has no such
     rule; `mini_dl.nn.init.lsuv_` is this one for any module.
 
     Shapes: sizes (D, M1, ..., K), x (N, D) -> weights (D, M1), (M1, M2), ...
-    Errors: ValueError if x has not D columns or an output does not vary.
+    Errors: ValueError if x does not have D columns or an output does not vary.
     Source: Mishkin and Matas 2016, "All you need is a good init", algorithm 1.
 
     >>> rng = np.random.default_rng(0)

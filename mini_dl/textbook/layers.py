@@ -2,8 +2,8 @@
 
 `backward` takes the gradient of the loss with respect to the output (`dout`), and returns the
 gradient with respect to the input. Gradients of parameters are kept on the layer: `dW` and `db`,
-`dgamma` and `dbeta`. A layer refers to the arrays of its parameters and never replaces them, so
-that an optimizer changes them in place.
+`dgamma` and `dbeta`. A layer references the arrays of its parameters and never replaces them,
+so an optimizer can change them in place.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from mini_dl.textbook.activations import sigmoid, softmax
 from mini_dl.textbook.losses import as_batch, negative_log_likelihood
 from mini_dl.textbook.tensors import Array
 
-# ------------------------------------------------------------------------------------------------ nodes of a graph
+# ------------------------------------------------------------------------------------------------ graph nodes
 
 
 class Add:
@@ -23,7 +23,7 @@ class Add:
     forward: z = x + y
     backward: dL/dx = dL/dz, dL/dy = dL/dz
 
-    What arrives from above is passed on, to both.
+    The incoming gradient is passed on to both.
 
     Shapes: any, the same.
 
@@ -45,10 +45,10 @@ class Multiply:
     forward: z = x y
     backward: dL/dx = dL/dz y, dL/dy = dL/dz x
 
-    What arrives from above is multiplied by the other input.
+    The incoming gradient is multiplied by the other input.
 
-    Two apples at 100 and three oranges at 150, with ten per cent of tax; what is one more of
-    each worth?
+    Two apples at 100 and three oranges at 150, with a tax of ten percent; what does one more
+    of each cost?
 
     Shapes: any, the same.
 
@@ -100,7 +100,7 @@ class ReLU:
 
 
 class Sigmoid:
-    """The logistic function, whose slope can be told from its value.
+    """The logistic function, whose slope is a function of its value.
 
     forward: y = 1 / (1 + exp(-x))
     backward: dL/dx = dL/dy y (1 - y)
@@ -135,7 +135,7 @@ class Affine:
     backward: dL/dX = dL/dY W^T, dL/dW = X^T dL/dY, dL/db = sum over the batch of dL/dY
 
     Shapes: x (N, D) or (N, *) with D numbers in each example, W (D, M), b (M,) -> (N, M).
-    Errors: ValueError if an example has not D numbers.
+    Errors: ValueError if an example does not have D numbers.
     torch: `F.linear(x, W.T, b)`; `nn.Linear` keeps W^T, (M, D).
 
     >>> layer = Affine(np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]), np.array([0.5, 0.0, -0.5]))
@@ -162,18 +162,18 @@ class Affine:
 
 
 class BatchNormalization:
-    """Every feature with mean 0 and variance 1 over the batch, then scaled and shifted by what is learned.
+    """Every feature with mean 0 and variance 1 over the batch, then scaled and shifted by learned parameters.
 
     forward: n = (x - mean) / sqrt(var + eps), y = gamma n + beta
     backward: with g = gamma dL/dy, dL/dx = (g - mean(g) - n mean(g n)) / sqrt(var + eps); the
         means run over the batch
 
-    When `forward` is told that it does not train, running averages stand in for the statistics
+    When `forward` is called with training off, running averages replace the statistics
     of the batch: average <- momentum average + (1 - momentum) statistic.
 
-    Where it differs from torch: `momentum` is the weight of the past, and torch's that of the
-    present (0.9 here is 0.1 there); the running variance averages the variance with the divisor
-    N, torch's that with N - 1.
+    Where it differs from torch: `momentum` is the weight of the old average, in torch that
+    of the new value (0.9 here is 0.1 there); the running variance averages variances with
+    divisor N, in torch with N - 1.
 
     Shapes: (N, D), one mean per feature, or (N, C, H, W), one per channel; gamma and beta (D,)
         or (C,).
@@ -215,7 +215,7 @@ class BatchNormalization:
         return self._like_input(g / self.std)
 
     def _rows(self, x: Array) -> Array:
-        """(N, D) as it is, (N, C, H, W) as (N H W, C): all that shares a mean in one column."""
+        """(N, D) unchanged, (N, C, H, W) as (N H W, C): one column for all numbers that share a mean."""
         return np.moveaxis(x, 1, -1).reshape(-1, x.shape[1])
 
     def _like_input(self, rows: Array) -> Array:
@@ -224,14 +224,14 @@ class BatchNormalization:
 
 
 class Dropout:
-    """Units switched off at random while training; afterwards all are on, each as strong as it was on average.
+    """Units are turned off at random while training; afterward all are on, scaled to their average output.
 
     forward, training: y = x m, each m 0 with probability `ratio`, else 1
     forward, not training: y = (1 - ratio) x
     backward: dL/dx = dL/dy m
 
-    Where it differs from torch: torch divides by 1 - ratio while training and changes nothing
-    afterwards, so that its outputs and gradients are 1 / (1 - ratio) times these, always.
+    Where it differs from torch: torch divides by 1 - ratio while training and changes
+    nothing afterward, so its outputs and gradients are always 1 / (1 - ratio) times these.
 
     Shapes: any -> the same.
     Errors: ValueError unless 0 <= ratio < 1.
@@ -264,12 +264,12 @@ class Dropout:
 
 
 def convolution(x: Array, W: Array, b: Array, stride: int = 1, pad: int = 0) -> Array:
-    """The convolution of images, as it is defined: at each place, a filter times what lies under it, summed.
+    """The convolution of images, by definition: at each position, the sum of a filter times the numbers under it.
 
     y[n, f, i, j] = b[f] + sum over c, u, v of x[n, c, i s + u - p, j s + v - p] W[f, c, u, v]
 
-    Outside the image there are zeros. (With the filter not mirrored this is a
-    cross-correlation; the name has stayed.)
+    Outside the image are zeros. (Since the filter is not flipped, this is
+    a cross-correlation; the name has stuck.)
 
     Shapes: x (N, C, H, W), W (F, C, FH, FW), b (F,) -> (N, F, OH, OW) with OH = (H + 2 pad -
         FH) // stride + 1.
@@ -305,7 +305,7 @@ def max_pooling(x: Array, pool_h: int, pool_w: int, stride: int, pad: int = 0) -
 
     y[n, c, i, j] = max over u, v of x[n, c, i s + u - p, j s + v - p]
 
-    Outside the image there is minus infinity, so that padding never wins.
+    Outside the image is minus infinity, so padding is never the maximum.
 
     Shapes: (N, C, H, W) -> (N, C, OH, OW) with OH = (H + 2 pad - pool_h) // stride + 1.
     Errors: ValueError if the window is larger than the padded image or not larger than the
@@ -328,11 +328,11 @@ def max_pooling(x: Array, pool_h: int, pool_w: int, stride: int, pad: int = 0) -
 
 
 def window_places(size: int, window: int, stride: int, pad: int) -> int:
-    """How many places a window has along one side of a padded image.
+    """The number of positions of a window along one side of a padded image.
 
     (size + 2 pad - window) // stride + 1
 
-    Errors: ValueError if there is none, or if stride or padding are no counts.
+    Errors: ValueError if there are none, or if the stride or padding is invalid.
 
     >>> window_places(28, 5, stride=2, pad=3)
     15
@@ -345,13 +345,13 @@ def window_places(size: int, window: int, stride: int, pad: int) -> int:
 
 
 def im2col(x: Array, window_h: int, window_w: int, stride: int = 1, pad: int = 0, fill: float = 0.0) -> Array:
-    """What lies under the window at each of its places, as one row for each place.
+    """The numbers under the window at each of its positions, as one row per position.
 
     Numbers under several windows appear several times; a convolution is then a product of two
-    matrices. `fill` is what lies outside.
+    matrices. `fill` is the value outside.
 
     Shapes: (N, C, H, W) -> (N OH OW, C window_h window_w).
-    torch: `F.unfold`, which puts the places last.
+    torch: `F.unfold`, which puts the positions last.
 
     >>> im2col(np.arange(9.0).reshape(1, 1, 3, 3), 2, 2)
     array([[0., 1., 3., 4.],
@@ -364,16 +364,16 @@ def im2col(x: Array, window_h: int, window_w: int, stride: int = 1, pad: int = 0
     padded = np.pad(x, ((0, 0), (0, 0), (pad, pad), (pad, pad)), constant_values=fill)
     col = np.zeros((n, channels, window_h, window_w, out_h, out_w), x.dtype)
     for u in range(window_h):
-        for v in range(window_w):  # the number at (u, v) of every window at once
+        for v in range(window_w):  # the number at (u, v) of all windows together
             col[:, :, u, v] = padded[:, :, u : u + stride * out_h : stride, v : v + stride * out_w : stride]
     return col.transpose(0, 4, 5, 1, 2, 3).reshape(n * out_h * out_w, -1)
 
 
 def col2im(col: Array, shape: tuple[int, ...], window_h: int, window_w: int, stride: int = 1, pad: int = 0) -> Array:
-    """The way back from `im2col`: each number is added where it came from.
+    """The reverse of `im2col`: each number is added at its original position.
 
-    Numbers that several windows saw are added up, so this is the transpose of `im2col` and not
-    its inverse: the gradient's way back.
+    Numbers covered by several windows are summed, so this is the transpose of `im2col`, not
+    its inverse: it is the backward pass.
 
     Shapes: (N OH OW, C window_h window_w) -> `shape`, which is (N, C, H, W).
     torch: `F.fold`.
@@ -397,7 +397,7 @@ def col2im(col: Array, shape: tuple[int, ...], window_h: int, window_w: int, str
 class Convolution:
     """A convolutional layer, as a product of two matrices.
 
-    forward: Y = im2col(x) W^T + b, with a row for each place and a column for each filter
+    forward: Y = im2col(x) W^T + b, with a row for each position and a column for each filter
     backward: as in `Affine`, then col2im
 
     Shapes and errors: as for `convolution`, which is the definition.
@@ -433,12 +433,12 @@ class Convolution:
 
 
 class Pooling:
-    """Max pooling: only the largest number of each window goes on, and only to it the gradient comes back.
+    """Max pooling: only the largest number of each window is kept, and only it receives a gradient.
 
     forward: the largest number of each row of im2col
-    backward: dL/dy at its place in the row, 0 elsewhere, then col2im
+    backward: dL/dy at its position in the row, 0 elsewhere, then col2im
 
-    Of equal numbers the first in reading order counts, as in torch.
+    Among equal numbers, the first in row-major order counts, as in torch.
 
     Shapes and errors: as for `max_pooling`, which is the definition.
     torch: `F.max_pool2d`.
@@ -460,7 +460,7 @@ class Pooling:
         out_h = window_places(height, self.pool_h, self.stride, self.pad)
         out_w = window_places(width, self.pool_w, self.stride, self.pad)
         col = im2col(x, self.pool_h, self.pool_w, self.stride, self.pad, fill=-np.inf)
-        col = col.reshape(-1, self.pool_h * self.pool_w)  # a row for each place and channel
+        col = col.reshape(-1, self.pool_h * self.pool_w)  # a row for each position and channel
         self.shape, self.winner = x.shape, col.argmax(axis=1)
         return col.max(axis=1).reshape(n, out_h, out_w, channels).transpose(0, 3, 1, 2)
 
@@ -481,7 +481,7 @@ def _check_window(pool_h: int, pool_w: int, pad: int) -> None:
         raise ValueError(f"with a padding of {pad}, windows of {pool_h} x {pool_w} would see no number of the image")
 
 
-# ------------------------------------------------------------------------------------------------ the last layer
+# ------------------------------------------------------------------------------------------------ last layer
 
 
 class SoftmaxWithLoss:

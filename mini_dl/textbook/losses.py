@@ -1,4 +1,4 @@
-"""Losses: one number that says how wrong the output is, and that falls when the output gets a little better."""
+"""Losses: one number that measures how wrong the output is, and that falls when the output gets a little better."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def sum_squares_error(output: Array, target: Array) -> float:
 
     E = 1/2 sum_k (y_k - t_k)^2
 
-    The half makes the derivative y_k - t_k.
+    The factor 1/2 makes the derivative y_k - t_k.
 
     Shapes: any, the same -> a number.
     Errors: ValueError unless the shapes are equal.
@@ -53,16 +53,16 @@ def mean_squared_error(output: Array, target: Array) -> float:
 
 
 def binary_cross_entropy(output: float | Array, target: float | Array, base: float = 2.0) -> float:
-    """The surprise of a logistic unit that says `output` where the answer is `target`, in bits; the mean if there are several.
+    """The cross entropy of a logistic unit with `output` for `target`, in bits; the mean if there are several.
 
     E = -(t log o + (1 - t) log(1 - o))
 
     `output` is a probability, in [0, 1]; `target` is 1 or 0, or a probability too. A term of
     weight 0 counts 0, and log 0 is minus infinity. torch's `F.binary_cross_entropy` counts in
-    nats (`base=math.e` here) and stops log at -100, so that it is 100 where this is infinite.
+    nats (`base=math.e` here) and clamps log at -100, so it is 100 where this is infinite.
 
     Shapes: any, the same -> a number.
-    Errors: ValueError unless the shapes are equal and all numbers lie in [0, 1].
+    Errors: ValueError unless the shapes are equal and all numbers are in [0, 1].
 
     >>> round(binary_cross_entropy(0.98, 1), 4), round(binary_cross_entropy(0.0001, 1), 4)
     (0.0291, 13.2877)
@@ -83,13 +83,13 @@ def cross_entropy_error(output: Array, target: int | Array) -> float:
 
     E = -1/N sum_n log(y_n,t_n + 1e-7)
 
-    The 1e-7 keeps log 0 away: a probability of 0 costs 16.1 and not infinity. torch adds
+    The 1e-7 avoids log 0: a probability of 0 costs 16.1, not infinity. torch adds
     nothing: `F.nll_loss(output.log(), labels)` is larger by log(1 + 1e-7 / y): 1e-7 at y = 1,
     1e-4 at y = 0.001, infinite at y = 0.
 
     Shapes: output (K,) with a label or one-hot (K,); or output (N, K) with labels (N,) or
         one-hot (N, K) -> a number.
-    Errors: ValueError if the shapes are others or a label is not a class.
+    Errors: ValueError for other shapes or if a label is not a class.
 
     >>> output = np.array([0.1, 0.05, 0.6, 0.0, 0.05, 0.1, 0.0, 0.1, 0.0, 0.0])
     >>> round(cross_entropy_error(output, 2), 4), round(cross_entropy_error(output, 7), 4)
@@ -103,12 +103,12 @@ def cross_entropy_error(output: Array, target: int | Array) -> float:
 
 
 def negative_log_likelihood(scores: Array, target: int | Array) -> float:
-    """The mean of -log softmax(scores) of the true class, without ever taking the log of a small number.
+    """The mean of -log softmax(scores) of the true class, without taking the log of a small number.
 
     E = 1/N sum_n (log sum_k exp(x_nk) - x_n,t_n)
 
-    The same as `cross_entropy_error(softmax(scores), target)` but for the guard, which it does
-    not need: the largest score is taken out of the sum, so the sum is at least 1.
+    The same as `cross_entropy_error(softmax(scores), target)` without the 1e-7, which
+    it does not need: the largest score is subtracted, so the sum is at least 1.
 
     Shapes and errors: as for `cross_entropy_error`.
     torch: `F.cross_entropy(scores, labels)`.

@@ -1,7 +1,7 @@
-"""Networks put together from the layers, from six weights to a small convolutional one.
+"""Networks built from the layers, from six weights to a small convolutional one.
 
-All offer the same: `predict`, `loss`, `accuracy`, `numerical_gradient`, `gradient`, and their
-parameters in the dictionary `params`. Initial weights come from a seed or a Generator, biases begin
+All have the same interface: `predict`, `loss`, `accuracy`, `numerical_gradient`, `gradient`, and their
+parameters in the dictionary `params`. Initial weights come from a seed or a Generator, biases start
 at 0.
 """
 
@@ -33,10 +33,10 @@ Seed: TypeAlias = int | np.random.Generator
 
 
 class Network:
-    """What the networks have in common. A network puts its parameters and its layers, by name and in order, into dictionaries.
+    """The base class of the networks. A network puts its parameters and its layers, by name and in order, into dictionaries.
 
     `x` is a batch, `target` labels (N,) or one-hot rows (N, K). Scores are what `predict`
-    returns: softmax makes probabilities of them, and is part of the loss.
+    returns: softmax turns them into probabilities, and is part of the loss.
     """
 
     def __init__(self) -> None:
@@ -55,19 +55,21 @@ class Network:
         return self.last.forward(self.predict(x, train), target)
 
     def accuracy(self, x: Array, target: Array) -> float:
-        """The share of examples whose largest score is that of the true class."""
+        """The fraction of examples whose largest score is that of the true class."""
         scores, labels = as_batch(self.predict(x), target)
         return float(np.mean(scores.argmax(axis=1) == labels))
 
     def numerical_gradient(self, x: Array, target: Array) -> dict[str, Array]:
-        """The gradient of the training loss by differences, two losses per parameter: slow, and hard to get wrong."""
+        """The gradient of the training loss by finite differences, two losses per parameter: slow, but hard to get wrong."""
         return {
             name: gradients.numerical_gradient(lambda _: self.loss(x, target, train=True), param)
             for name, param in self.params.items()
         }
 
     def gradient(self, x: Array, target: Array) -> dict[str, Array]:
-        """The gradient of the training loss by backpropagation: once forward, once back through the layers in reverse."""
+        """The gradient of the training loss by backpropagation: one forward pass, and one backward pass through the layers in
+        reverse.
+        """
         self.loss(x, target, train=True)
         dout = self.last.backward()
         for layer in reversed(self.layers.values()):
@@ -75,12 +77,12 @@ class Network:
         return self.collect_gradients()
 
     def collect_gradients(self) -> dict[str, Array]:
-        """What the layers kept on the way back, by the names of the parameters."""
+        """The gradients that the layers kept in the backward pass, by parameter name."""
         raise NotImplementedError
 
 
 class SimpleNet(Network):
-    """The smallest network: one matrix of weights, 2 x 3 unless told otherwise, and softmax.
+    """The smallest network: one matrix of weights, 2 x 3 by default, and softmax.
 
     scores = x W; dL/dW = x^T (softmax(x W) - one_hot(t)) / N
 
@@ -114,7 +116,7 @@ class SimpleNet(Network):
 
 
 class TwoLayerNet(Network):
-    """Affine, ReLU, affine, softmax: the network that first reads the digits.
+    """Affine, ReLU, affine, softmax: the first network that classifies digits.
 
     scores = max(0, x W1 + b1) W2 + b2, weights from N(0, weight_init_std^2)
 
@@ -147,13 +149,13 @@ class TwoLayerNet(Network):
 
 
 class MultiLayerNet(Network):
-    """Any number of hidden layers: affine, batch normalization if wanted, activation, dropout if wanted; then affine and softmax.
+    """Any number of hidden layers: affine, optional batch normalization, activation, optional dropout; then affine and softmax.
 
     loss = cross entropy + 1/2 weight_decay_lambda sum over the layers of |W|^2
 
     `activation` is "relu" or "sigmoid". `weight_init_std` is a number, or "relu" or "he" for
     He's rule, "sigmoid" or "xavier" for Xavier's, from the number of inputs of each layer. With
-    batch normalization the parameters gamma1, beta1, ... join W1, b1, ...
+    batch normalization, there are also gamma1, beta1, ...
 
     Shapes: x (N, input_size) -> scores (N, output_size).
     Errors: ValueError for other names of activations and rules.
@@ -198,7 +200,9 @@ class MultiLayerNet(Network):
         return super().loss(x, target, train) + 0.5 * self.weight_decay_lambda * squares
 
     def numerical_gradient(self, x: Array, target: Array) -> dict[str, Array]:
-        """As for every network. All losses see one dropout mask, the one that `gradient` draws next; running averages stay."""
+        """As for every network. All losses use the same dropout mask, the one that `gradient` draws next; running averages do not
+        change.
+        """
         state = self.rng.bit_generator.state
         norms = [layer for layer in self.layers.values() if isinstance(layer, BatchNormalization)]
         averages = [(norm.running_mean, norm.running_var) for norm in norms]
@@ -242,12 +246,12 @@ def initial_weight(shape: tuple[int, int], std: float | str, rng: np.random.Gene
 
 
 class SimpleConvNet(Network):
-    """Convolution, ReLU, 2 x 2 max pooling, affine, ReLU, affine, softmax: a small network that sees images as images.
+    """Convolution, ReLU, 2 x 2 max pooling, affine, ReLU, affine, softmax: a small network that keeps the shape of images.
 
     Weights from N(0, weight_init_std^2); W1 are the filters.
 
     Shapes: x (N, *input_shape) -> scores (N, output_size).
-    Errors: ValueError if the filter or the pooling does not fit into the image.
+    Errors: ValueError if the filter or the pooling window is larger than the image.
 
     >>> net = SimpleConvNet(input_shape=(1, 28, 28), filters=30, filter_size=5, hidden_size=100, output_size=10)
     >>> {name: param.shape for name, param in net.params.items() if name.startswith("W")}

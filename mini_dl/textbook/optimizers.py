@@ -1,8 +1,8 @@
-"""Optimizers as the notes write them: `update(params, grads)` takes two dictionaries of arrays with the same names.
+"""Optimizers as in the notes: `update(params, grads)` takes two dictionaries of arrays with the same names.
 
-The arrays of `params` are changed in place, so that the layers of a network see it. `g` is the
-gradient of the step, `p` the parameter, `lr` the learning rate. Where a formula is not torch's, its
-docstring says in what.
+The arrays of `params` are changed in place, so the layers of a network see the change. `g` is the
+gradient of the step, `p` the parameter, `lr` the learning rate. If a formula differs from torch's,
+its docstring says how.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class SGD:
 
     p <- p - lr g
 
-    The same as `torch.optim.SGD(params, lr)`. In a long narrow valley it goes to and fro
+    The same as `torch.optim.SGD(params, lr)`. In a long narrow valley, it bounces
     between the walls, since the gradient does not point to the minimum.
 
     Source: Robbins and Monro 1951.
@@ -41,12 +41,12 @@ class SGD:
 class Momentum:
     """SGD with a velocity: a ball that rolls down the slope, with friction.
 
-    v <- momentum v - lr g, p <- p + v; v begins at 0
+    v <- momentum v - lr g, p <- p + v; v starts at 0
 
     Where it differs from torch: `torch.optim.SGD(params, lr, momentum)` keeps u <- momentum u +
     g and steps by p <- p - lr u. With a constant rate v = -lr u, and the steps are equal. When
-    the rate changes, the past steps in v keep the rate they were made with, those in u take the
-    new one.
+    the rate changes, the past steps in v keep their old rate, while those in u use
+    the new one.
 
     Source: Polyak 1964; Sutskever et al. 2013, equations 1 and 2.
 
@@ -75,12 +75,12 @@ class Momentum:
 
 
 class Nesterov(Momentum):
-    """Momentum that looks ahead: the gradient counts where the velocity is about to lead.
+    """Momentum that looks ahead: it uses the gradient at the position that the velocity leads to.
 
     v <- momentum v - lr g, p <- p + momentum v - lr g, with the new v in the second
 
-    In the paper the gradient is taken at p + momentum v. What is kept here as p is that very
-    point, so the gradient can be taken at p as everywhere else; the two run over the same
+    In the paper, the gradient is taken at p + momentum v. Here p is that point,
+    so the gradient can be taken at p as everywhere else; both visit the same
     points.
 
     Where it differs from torch: as `Momentum` does. `torch.optim.SGD(params, lr, momentum,
@@ -101,14 +101,14 @@ class Nesterov(Momentum):
 
 
 class AdaGrad:
-    """A rate of its own for every number: what has moved much moves less from then on.
+    """A separate rate for each number: the more it has moved, the less it moves from then on.
 
-    h <- h + g^2, p <- p - lr g / (sqrt(h) + 1e-7); h begins at 0
+    h <- h + g^2, p <- p - lr g / (sqrt(h) + 1e-7); h starts at 0
 
     All squares are kept, so the steps shrink forever.
 
-    Where it differs from torch: `torch.optim.Adagrad(params, lr)` adds 1e-10 to the root and
-    not 1e-7. With `eps=1e-7` there, the steps are equal.
+    Where it differs from torch: `torch.optim.Adagrad(params, lr)` adds 1e-10 to the root
+    instead of 1e-7. With `eps=1e-7` there, the steps are equal.
 
     Source: Duchi, Hazan and Singer 2011.
 
@@ -134,10 +134,10 @@ class AdaGrad:
 class RMSProp:
     """AdaGrad that forgets: a moving average of the squares instead of their sum.
 
-    h <- decay_rate h + (1 - decay_rate) g^2, p <- p - lr g / (sqrt(h) + 1e-7); h begins at 0
+    h <- decay_rate h + (1 - decay_rate) g^2, p <- p - lr g / (sqrt(h) + 1e-7); h starts at 0
 
     Where it differs from torch: `torch.optim.RMSprop(params, lr, alpha=decay_rate)` adds 1e-8
-    to the root and not 1e-7. With `eps=1e-7` there, the steps are equal.
+    to the root instead of 1e-7. With `eps=1e-7` there, the steps are equal.
 
     Source: Tieleman and Hinton 2012, lecture 6.5.
 
@@ -159,16 +159,16 @@ class RMSProp:
 
 
 class Adam:
-    """Momentum and RMSProp together: averages of the gradient and of its square, freed of their bias toward 0.
+    """Momentum and RMSProp together: averages of the gradient and of its square, corrected for their bias toward 0.
 
     t <- t + 1, m <- m + (1 - beta1) (g - m), v <- v + (1 - beta2) (g^2 - v)
     lr_t = lr sqrt(1 - beta2^t) / (1 - beta1^t), p <- p - lr_t m / (sqrt(v) + 1e-7)
 
-    t, m and v begin at 0.
+    t, m and v start at 0.
 
-    Where it differs from torch: this is the second form of the paper (end of section 2), which
-    takes the bias out of the rate; `torch.optim.Adam` takes it out of m and v. The two differ
-    in what is added to the root, and only there: 1e-7 here weighs as much as
+    Where it differs from torch: this is the second form of the paper (end of section 2),
+    which applies the bias correction to the rate; `torch.optim.Adam` applies it to m and v.
+    They differ only in the term added to the root: 1e-7 here corresponds to
     `eps=1e-7 / sqrt(1 - beta2^t)` there, 3.2e-6 in the first step and 1e-7 in the end. torch's default is 1e-8.
 
     Source: Kingma and Ba 2015.
@@ -198,9 +198,9 @@ class Adam:
 
 
 class Rprop:
-    """Resilient propagation: steps whose length depends on the signs of the gradients alone.
+    """Resilient propagation: steps whose length depends only on the signs of the gradients.
 
-    where g and the g before have one sign:    step <- min(1.2 step, 50),   p <- p - sign(g) step
+    where g and the last g have one sign:    step <- min(1.2 step, 50),   p <- p - sign(g) step
     where they have different signs:           step <- max(0.5 step, 1e-6), p stays, and g counts as 0
     where one of them is 0:                    p <- p - sign(g) step
 
@@ -234,14 +234,14 @@ class Rprop:
 
 
 class DeltaBarDelta:
-    """A learning rate for each weight, which the signs of successive gradients raise and lower.
+    """A learning rate for each weight, raised and lowered by the signs of successive gradients.
 
     mean <- theta mean + (1 - theta) g, a fading mean of the gradients; before this,
     where g and the mean have one sign:        rate <- rate + kappa
     where they have different signs:           rate <- phi rate
     p <- p - rate g
 
-    Rates grow slowly, by addition, and shrink fast, by a factor: a weight that overshoots is stopped at once.
+    Rates grow slowly, by addition, and shrink fast, by a factor: a weight that overshoots is stopped immediately.
     torch has no such optimizer.
 
     Source: Jacobs 1988.
@@ -270,12 +270,12 @@ class DeltaBarDelta:
 
 
 def growing_momentum(epoch: int, epochs: int, first: float = 0.5, last: float = 0.99) -> float:
-    """The momentum of an epoch, counted from 0: it grows evenly from `first` to `last`.
+    """The momentum of an epoch, counted from 0: it grows linearly from `first` to `last`.
 
     first + (last - first) epoch / (epochs - 1)
 
-    At first the gradients change their direction from step to step, and what is remembered of them would only push the
-    weights about. Later they agree, and a long memory is what carries on along the valley.
+    At first, the gradients change direction from step to step, and remembering them would only push the
+    weights around. Later they agree, and a long memory keeps moving along the valley.
 
     Source: Sutskever et al. 2013, section 3.
 

@@ -1,4 +1,4 @@
-"""What is done to data before a network sees it: scaling, coding of labels, choosing of mini-batches."""
+"""Preprocessing of data: scaling, encoding of labels, selection of mini-batches."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def standardize(x: Array, reference: Array | None = None) -> Array:
 
     z = (x - mean) / std, over the rows of `reference`
 
-    `reference` are the training data, by which test data are scaled too; by default `x` itself.
-    A feature that never varies is moved to 0 and not divided.
+    `reference` is the training data, which also determines the scale of test data; by default `x` itself.
+    A constant feature is shifted to 0 and not divided.
 
     Shapes: (N, D) -> (N, D), reference (M, D).
     Errors: ValueError for other shapes or no rows.
@@ -33,12 +33,12 @@ def standardize(x: Array, reference: Array | None = None) -> Array:
 
 
 def min_max_scale(x: Array, reference: Array | None = None) -> Array:
-    """Every feature from 0, its smallest number, to 1, its largest.
+    """Every feature scaled from 0, its minimum, to 1, its maximum.
 
     z = (x - min) / (max - min), over the rows of `reference`
 
-    `reference` are the training data, by which test data are scaled too; by default `x` itself.
-    A feature that never varies is moved to 0 and not divided.
+    `reference` is the training data, which also determines the scale of test data; by default `x` itself.
+    A constant feature is shifted to 0 and not divided.
 
     Shapes: (N, D) -> (N, D), reference (M, D).
     Errors: ValueError for other shapes or no rows.
@@ -65,7 +65,7 @@ def _reference_rows(x: Array, reference: Array | None) -> Array:
 
 
 def one_hot(labels: Array, classes: int) -> Array:
-    """Labels as rows of zeros with a single 1, at the place of the class.
+    """Labels as rows of zeros with a single 1, at the position of the class.
 
     z_nk = 1 if k = label_n, else 0
 
@@ -88,10 +88,10 @@ def one_hot(labels: Array, classes: int) -> Array:
 
 
 def from_one_hot(rows: Array) -> Array:
-    """The way back from `one_hot`: the place of the 1 in each row.
+    """The inverse of `one_hot`: the position of the 1 in each row.
 
     Shapes: (N, K) -> (N,).
-    Errors: ValueError unless each row has a single 1 and zeros.
+    Errors: ValueError unless each row has a single 1 and otherwise zeros.
     torch: `rows.argmax(1)`.
 
     >>> from_one_hot(np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]))
@@ -106,9 +106,9 @@ def from_one_hot(rows: Array) -> Array:
 
 
 def mini_batch(x: Array, target: Array, batch_size: int, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Examples drawn at random with their targets: the mean over them stands for the mean over all.
+    """Examples drawn at random with their targets: the mean over them estimates the mean over all.
 
-    Drawn with replacement, as in the notes: one example may come twice, and some never come.
+    Drawn with replacement, as in the notes: some examples may occur twice, others never.
 
     Shapes: x (N, *), target (N, *) -> (batch_size, *) both.
     Errors: ValueError if the lengths differ or there is nothing to draw from.

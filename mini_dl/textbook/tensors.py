@@ -1,4 +1,4 @@
-"""Operations on tensors, one number at a time: what NumPy, and every library built like it, does in one call."""
+"""Operations on tensors, one number at a time: what NumPy and similar libraries do in one call."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Array: TypeAlias = NDArray[Any]
 
 
 def vector_dot(x: Array, y: Array) -> float:
-    """The dot product of two vectors: multiply number by number, add up.
+    """The dot product of two vectors: multiply elementwise and sum.
 
     x . y = sum_i x_i y_i
 
@@ -77,10 +77,10 @@ def matrix_product(x: Array, y: Array) -> Array:
 
 
 def tensor_dot(x: Array, y: Array) -> Array:
-    """A tensor of any number of dimensions times a vector or a matrix: the last dimension of the first is summed away.
+    """A tensor of any number of dimensions times a vector or a matrix: the last dimension of the first is summed.
 
     Shapes: (a, b, c, d), (d,) -> (a, b, c) and (a, b, c, d), (d, e) -> (a, b, c, e).
-    Errors: ValueError if `x` has no dimension, `y` is no vector or matrix, or d is not d.
+    Errors: ValueError if `x` has no dimension, `y` is not a vector or matrix, or the two d differ.
     NumPy: `x @ y`.
 
     >>> tensor_dot(np.ones((2, 3, 4, 5)), np.ones(5)).shape
@@ -91,21 +91,21 @@ def tensor_dot(x: Array, y: Array) -> Array:
     if x.ndim < 1 or y.ndim not in (1, 2) or x.shape[-1] != y.shape[0]:
         raise ValueError(f"the last dimension of the first must be the first of a vector or matrix, not {x.shape} and {y.shape}")
     z = np.zeros(x.shape[:-1] + y.shape[1:])
-    for index in np.ndindex(*x.shape[:-1]):  # every place of x but the last dimension
+    for index in np.ndindex(*x.shape[:-1]):  # every index of x except the last dimension
         row = x[index]
         z[index] = vector_dot(row, y) if y.ndim == 1 else matrix_vector_dot(y.T, row)
     return z
 
 
-# ------------------------------------------------------------------------------------------------ element by element
+# ------------------------------------------------------------------------------------------------ elementwise
 
 
 def elementwise_relu(x: Array) -> Array:
-    """The rectifier of every number on its own: what is below 0 becomes 0.
+    """The rectifier of every number: numbers below 0 become 0.
 
     z_i = max(x_i, 0)
 
-    Shapes: any -> the same. The argument stays as it is.
+    Shapes: any -> the same. The argument is unchanged.
     NumPy: `np.maximum(x, 0)`.
 
     >>> elementwise_relu(np.array([[-1.0, 2.0], [3.0, -4.0]]))
@@ -165,11 +165,11 @@ def add_row(x: Array, row: Array) -> Array:
 
 
 def reshape(x: Array, shape: tuple[int, ...]) -> Array:
-    """The same numbers in the same reading order, in another shape.
+    """The same numbers in the same row-major order, in another shape.
 
     Shapes: any -> `shape`.
-    Errors: ValueError unless there are as many places as numbers.
-    NumPy: `x.reshape(shape)`, which copies nothing where it can help it; this is a copy.
+    Errors: ValueError unless the sizes match.
+    NumPy: `x.reshape(shape)`, which avoids a copy if possible; this is a copy.
 
     >>> reshape(np.array([[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]]), (2, 3))
     array([[0., 1., 2.],
@@ -178,7 +178,7 @@ def reshape(x: Array, shape: tuple[int, ...]) -> Array:
     if math.prod(shape) != x.size:
         raise ValueError(f"{x.size} numbers of shape {x.shape} do not fill the shape {shape}")
     z = np.zeros(shape, x.dtype)
-    for source, target in zip(np.ndindex(*x.shape), np.ndindex(*shape)):  # both count in reading order
+    for source, target in zip(np.ndindex(*x.shape), np.ndindex(*shape)):  # both count in row-major order
         z[target] = x[source]
     return z
 
@@ -215,7 +215,7 @@ def affine(points: Array, matrix: Array, offset: Array) -> Array:
     p -> A p + b
 
     A dense layer without activation is the same thing in more dimensions; without an activation
-    between them, two affine maps are again one: A2 (A1 p + b1) + b2 = (A2 A1) p + (A2 b1 + b2).
+    between them, two affine maps combine into one: A2 (A1 p + b1) + b2 = (A2 A1) p + (A2 b1 + b2).
 
     Shapes: points (N, 2), matrix (2, 2), offset (2,) -> (N, 2).
     Errors: ValueError for other shapes.
@@ -244,7 +244,7 @@ def translate(points: Array, offset: Array) -> Array:
 
 
 def rotate(points: Array, angle: float) -> Array:
-    """Points turned about the origin, counter-clockwise by an angle in radians.
+    """Points rotated about the origin, counterclockwise by an angle in radians.
 
     p -> [[cos a, -sin a], [sin a, cos a]] p
 

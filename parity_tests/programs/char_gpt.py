@@ -16,7 +16,7 @@ but they think we are too dear: the leanness that afflicts us, the object of our
 
 
 class LayerNorm(nn.Module):
-    """LayerNorm but with an optional bias."""
+    """LayerNorm with an optional bias."""
 
     def __init__(self, ndim, bias):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Functions with gradients of their own, checked by finite differences, and saved tensors that are kept elsewhere."""
+"""Functions with custom gradients, checked by finite differences, and saved tensors that are stored elsewhere."""
 import math
 
 import torch

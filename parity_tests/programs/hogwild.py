@@ -1,4 +1,4 @@
-"""Several processes train one model that lies in shared memory, without locks."""
+"""Several processes train one model in shared memory, without locks."""
 
 import argparse
 import os
