@@ -1,4 +1,4 @@
-"""Products, recurrent layers and attention that threads share give what one thread gives; helpers come however long they waited."""
+"""What threads share of products, recurrent layers and attention is what one thread gives; helpers come however long they wait."""
 
 from __future__ import annotations
 

@@ -43,6 +43,9 @@ def trailing(x: Array, dims: Dims) -> bool:
     return x.flags.c_contiguous and builtins.min(dims) == x.ndim - len(dims)
 
 
+_sum: Any = np.add.reduce
+
+
 def add_up(x: Array, dims: Dims, keepdim: bool = False) -> Array:
     """The sum over `dims`: integers and bools in int64, half precision in single.
 
@@ -51,7 +54,8 @@ def add_up(x: Array, dims: Dims, keepdim: bool = False) -> Array:
     """
     kind = x.dtype.char
     if x.size <= 256 and kind in "fd" and x.flags.c_contiguous:
-        return np.add.reduce(x, dims, keepdims=keepdim)
+        out: Array = _sum(x, dims, keepdims=keepdim)
+        return out
     if kind in HALVES:
         return add_up(x.astype(np.float32), dims, keepdim).astype(x.dtype)
     if x.dtype.kind not in INEXACT:
