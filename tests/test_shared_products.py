@@ -1,4 +1,4 @@
-"""What threads share of products, recurrent layers and attention is what one thread gives; helpers come however long they wait."""
+"""What threads share of products, recurrent layers and attention is what one thread gives; helpers come when they are called."""
 
 from __future__ import annotations
 
