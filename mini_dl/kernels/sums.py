@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import HALVES, INEXACT, Array
+from mini_dl._dtypes import HALVES, INEXACT, Array, Function
 from mini_dl.kernels.blocks import Scratch, as_single, in_single, in_slices, ones, split
 from mini_dl.kernels.parallel import get_num_threads, share
 
@@ -43,7 +43,7 @@ def trailing(x: Array, dims: Dims) -> bool:
     return x.flags.c_contiguous and builtins.min(dims) == x.ndim - len(dims)
 
 
-_sum: Any = np.add.reduce
+_sum: Function = np.add.reduce
 
 
 def add_up(x: Array, dims: Dims, keepdim: bool = False) -> Array:
