@@ -130,7 +130,7 @@ class Parser:
         self.write()
         return self.made_of_tensors(self.call(*args, **kwargs))
 
-    def made_of_tensors(self, result: Any) -> Any:
+    def made_of_tensors(self, result: object) -> Any:
         """The result of the first call. TypeError for an array: what was published is not a primitive."""
         if isinstance(result, np.ndarray) and self.function.__name__ not in OF_NUMPY:
             raise TypeError(
@@ -461,7 +461,7 @@ def as_bool(value: object) -> Any:
     return value if isinstance(value, bool) else NotImplemented
 
 
-def as_int(value: Any) -> Any:
+def as_int(value: object) -> Any:
     if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
         return int(value)
     if isinstance(value, SupportsIndex) and not isinstance(value, (bool, np.bool_, np.ndarray, Tensor)):
@@ -501,7 +501,7 @@ def as_generator(value: object) -> Any:
     return value if isinstance(value, Generator) else NotImplemented
 
 
-def as_memory_format(value: object) -> Any:
+def as_memory_format(value: object) -> object:
     return value if isinstance(value, memory_format) else NotImplemented
 
 

@@ -11,6 +11,8 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from mini_dl._dtypes import Array, NumpyType
+
 
 def wrap_dim(dim: object, ndim: int) -> int:
     """`dim` counted from the front. A 0-d tensor takes 0 and -1, as if it had one dimension. IndexError otherwise."""
@@ -216,6 +218,14 @@ def type_name(value: object) -> str:
         return f"{type(value).__name__} of {type(value[0]).__name__}"
     module = type(value).__module__
     return type(value).__name__ if module in ("builtins", "mini_dl.tensor") else f"{module.split('.')[0]}.{type(value).__name__}"
+
+
+def without_imaginary_parts(array: Array, target: NumpyType) -> Array:
+    """`array`, of which only the real parts are left, with torch's UserWarning, if `target` is neither complex nor bool."""
+    if array.dtype.kind != "c" or target.kind in "cb":
+        return array
+    warnings.warn("Casting complex values to real discards the imaginary part", UserWarning, stacklevel=level_of_user())
+    return array.real
 
 
 def level_of_user() -> int:

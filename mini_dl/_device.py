@@ -115,6 +115,12 @@ class memory_format(layout):
     """
 
 
+def check_memory_format(name: str, value: object) -> None:
+    """TypeError unless `value` is a memory format, or None."""
+    if value is not None and not isinstance(value, memory_format):
+        raise TypeError(f"{name}(): argument 'memory_format' must be torch.memory_format, not {_type_name(value)}")
+
+
 Layout = layout | None
 MemoryFormat = memory_format | None
 

@@ -22,6 +22,7 @@ from mini_dl._families import told
 from mini_dl._meta import is_hollow
 from mini_dl._signatures import LateSignature, named_results, show, signature_behind
 from mini_dl._unseen import is_unseen
+from mini_dl.autograd.former import given_array
 from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.inplace import (
     any_needs_grad,
@@ -266,7 +267,7 @@ def with_out(function: Function, check: bool | Function = True, where: str = "to
     return call
 
 
-def _with_keyword(function: Any) -> inspect.Signature:
+def _with_keyword(function: object) -> inspect.Signature:
     """The signature of `function` as its source has it, with ``out``."""
     while not hasattr(function, "__signature__") and hasattr(function, "__wrapped__"):
         function = function.__wrapped__
@@ -332,7 +333,7 @@ def store(result: Any, out: object, casts: bool = False) -> Any:
                 "outputs will not be resized unless they have zero elements.",
                 stacklevel=level_of_user(),
             )
-        out._array = resized(target, source.shape)
+        given_array(out, resized(target, source.shape))
     np.copyto(out._array, source, casting="unsafe")
     count_write(out)
     return out

@@ -141,7 +141,7 @@ class Entry:
         function = self.theirs
         if self.name == "max_pool2d_with_indices_backward":
             raise bridge.Missing("a private function of torch")
-        if self.name == "chalf" or self.name.startswith("sparse."):
+        if self.name == "chalf" or self.name.startswith(("sparse.", "torch.ops.")):
             raise bridge.Missing(f"torch.{self.name}: {self.out_of_scope}")
         if isinstance(function, types.FunctionType) and function.__module__.startswith("torch.testing"):
             return bridge.transplant(function)

@@ -11,12 +11,18 @@ from typing import Any
 from mini_dl.files.replacing import rewrite
 
 ROOT = Path(__file__).resolve().parent.parent
+LAST_MUTATION = ROOT / "parity_tests" / "mutation" / "last.json"
 KEPT = 200
 """Of how many runs the history is kept."""
 BY_OPTION = {
     "accuracy.json": ("errors in units in the last place, and who is right", "python -m parity_tests.accuracy"),
     "mutation.json": ("the mutation score", "python -m tox run -e mutation -- --sample 500"),
-    "references.json": ("torch's reference inputs", "python -m parity_tests.sweep --reference --json report/references.json"),
+    "parity-newest/parity.json": ("the tables under the newest torch and NumPy", "python -m tox run -e parity-newest"),
+    "parity-numpy20/parity.json": ("the tables under NumPy 2.0", "python -m tox run -e parity-numpy20"),
+    "references.json": (
+        "all of torch's reference inputs",
+        "python -m parity_tests.sweep --reference --json report/references.json",
+    ),
     "programs.json": ("programs from the registry", "python -m tox run -e programs"),
 }
 """What the suite does not run each time: the file that a run leaves, what it is, and its command."""
@@ -80,8 +86,10 @@ def line_of(runs: list[dict[str, Any]], width: int = 640, height: int = 120) -> 
 
 
 def mutation(file: Path) -> dict[str, Any] | None:
-    """The counts of the last mutation run, the mutants that no test kills, and those that are accepted with a reason."""
-    report = read(file)
+    """The counts of the last mutation run, here or of those that are kept, the mutants that no test kills, and those that are
+    accepted with a reason.
+    """
+    report = read(file) or read(LAST_MUTATION)
     if report is None:
         return None
     rows = report["mutants"]

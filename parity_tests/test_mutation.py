@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import json
 import os
 import signal
 import sys
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from parity_tests.mutation import __main__ as command, accepted, mapping, mutants, running, server, units
+from parity_tests.mutation import __main__ as command, accepted, mapping, mutants, names, running, server, units
 from parity_tests.mutation.mutants import Mutant
 
 SOURCE = '''"""Text."""
@@ -97,7 +98,7 @@ def found(monkeypatch: pytest.MonkeyPatch) -> mapping.Map:
     made = mapping.Map()
     made.add({"units": [("op|a|float64", None, 0.3), ("op|b|float64", "fails", 0.1)], "lines": {"a.py": {3: 0b11, 4: 0b10}}})
     made.add({"units": [("t.py::x", None, 0.1), ("t.py::y", None, 0.2)], "lines": {"a.py": {3: 0b01, 9: 0b10}}})
-    monkeypatch.setattr(running, "spans", lambda file: {"f": (1, 5), "g": (6, 20)})
+    monkeypatch.setattr(mapping, "spans", lambda file: {"f": (1, 5), "g": (6, 20)})
     return made
 
 
@@ -107,23 +108,88 @@ def test_units_that_fail_without_a_mutant_are_not_asked(found: mapping.Map) -> N
 
 
 def test_the_units_of_a_line_come_first_then_those_of_its_function_and_file(found: mapping.Map) -> None:
-    assert running.selected(found, mutant(3)) == [2, 0, 3]
-    assert running.selected(found, mutant(9, function="g")) == [3, 2, 0]
-    assert running.selected(found, mutant(4)) == []  # in a function, and no unit runs it
-    assert running.selected(found, mutant(2, at_import=True)) == [2, 0]
+    assert mapping.selected(found, mutant(3)) == [2, 0, 3]
+    assert mapping.selected(found, mutant(9, function="g")) == [3, 2]
+    assert mapping.selected(found, mutant(4)) == [0, 2, 3]  # no unit runs it, but some run its function
+    assert mapping.selected(found, mutant(30, function="h")) == []
+    assert mapping.selected(found, mutant(30, at_import=True, function="")) == [2, 3, 0]
 
 
 def test_batches_take_turns_between_rows_and_tests_and_limit_each(found: mapping.Map) -> None:
-    batches = running.batches_of(found, [2, 0, 3], set())
-    assert [[unit for unit, _ in batch] for batch in batches] == [["op|a|float64"], ["t.py::x", "t.py::y"]]
-    assert batches[0][0][1] == pytest.approx(26)
-    assert running.batches_of(found, [2, 0], {"t.py::x"}) == [[("op|a|float64", pytest.approx(26))]]
+    selection = mapping.ByCoverage(found)
+    assert selection.batches(mutant(3), set()) == [["op|a|float64"], ["t.py::x", "t.py::y"]]
+    assert selection.batches(mutant(3), {"t.py::x"}) == [["op|a|float64"], ["t.py::y"]]
+    assert selection.limit("op|a|float64") == pytest.approx(36)
     assert units.group("op|a|float64") == "op" and units.group("t.py::x") == "t.py"
+
+
+def test_rows_of_the_function_and_of_main_types_come_first() -> None:
+    names = ["op|a|float64", "op|a|float32", "op|f|float64", "op|f|float32", "module|B|float64", "op|b|float64"]
+    made = mapping.Map()
+    made.add({"units": [(name, None, 0.1) for name in names], "lines": {}})
+    assert mapping.rows_in_order(made, Mutant("x/ops/a.py", 0, (1, 1), (1, 1), False, "", "", "", "_f"), [0, 1, 2, 3, 4, 5]) == [
+        2, 3, 0, 5, 4, 1,
+    ]  # fmt: skip
+    assert mapping.rows_in_order(made, Mutant("x/nn/a.py", 0, (1, 1), (1, 1), False, "", "", "", "_g"), [0, 1, 4]) == [4, 0, 1]
+
+
+def test_files_of_which_most_is_asked_come_first_and_a_few_tests_of_each() -> None:
+    made = mapping.Map()
+    made.add({"units": [(f"a.py::{i}", None, 0.1) for i in range(40)] + [("b.py::0", None, 0.1)], "lines": {}})
+    first, *_, last = mapping.tests_in_order(made, [*range(12), 40])
+    assert first == [*range(8), 40] and last == [8, 9, 10, 11]
 
 
 def test_lines_added_since_a_reference() -> None:
     diff = "+++ b/mini_dl/a.py\n@@ -3 +3,2 @@ def f\n+x\n+y\n@@ -9,2 +10,0 @@\n-z\n+++ /dev/null\n@@ -1,5 +0,0 @@\n"
     assert command.lines_of(diff) == {"mini_dl/a.py": {3, 4}}
+
+
+def test_changes_that_read_the_same_are_told_apart_and_found_again_when_lines_move(source: str) -> None:
+    file = mutants.ROOT / source
+    file.write_text("def f(a):\n    return -a - -a\n")
+    mutants.mutants_of.cache_clear()
+    signs = [m for m in mutants.mutants_of(source) if m.kind == "sign"]
+    assert [(m.before, m.nth) for m in signs] == [("-a", 0), ("-a", 1)]
+    rows = [command.row_of(running.Result(m, "survived")) for m in signs]
+    file.write_text("\n\n" + file.read_text())
+    mutants.mutants_of.cache_clear()
+    moved = [m for m in mutants.mutants_of(source) if m.kind == "sign"]
+    assert [command.identity(row) for row in rows] == [(*m.key, m.nth) for m in moved] and moved[0].line == rows[0]["line"] + 2
+
+
+# ------------------------------------------------------------------------------------------------ selection by names
+
+
+@pytest.fixture(scope="module")
+def by_names() -> names.ByNames:
+    return names.ByNames()
+
+
+@pytest.mark.parametrize(
+    ("file", "function", "unit"),
+    [
+        ("mini_dl/kernels/gelu.py", "gelu_tanh_backward", "op|nn.functional.gelu|float64"),  # over a primitive of ops
+        ("mini_dl/kernels/special_tables.py", "", "op|special.modified_bessel_k0|float64"),  # a table of coefficients
+        ("mini_dl/optim/lbfgs.py", "LBFGS._direction", "optimizer|optim.LBFGS|float64"),  # by the name of its class
+        ("mini_dl/ops/batching_layers.py", "_cross_entropy_on_batch", "op|nn.functional.cross_entropy|float64"),  # a rule for it
+        ("mini_dl/ops/linalg.py", "_linalg_diagonal", "op|linalg.diagonal|float64"),  # published under another name
+        ("mini_dl/utils/data/dataset.py", "collated_rows", "tests/test_data"),
+        ("mini_dl/autograd/several.py", "register_multi_grad_hook.first", "tests/test_multi_grad_hooks.py::"),
+    ],
+)
+def test_a_mutant_is_tried_early_with_what_can_notice_it(by_names: names.ByNames, file: str, function: str, unit: str) -> None:
+    some = [m for m in mutants.mutants_of(file) if m.function == function and (function or "K0" in by_names.sources.around(m)[1])]
+    early = [name for part in by_names.batches(some[0], set())[:-1] for name in part]
+    assert any(name.startswith(unit) for name in early), early
+
+
+def test_a_test_that_does_not_count_is_left_out_with_all_its_parameters(by_names: names.ByNames) -> None:
+    (one, *_) = [m for m in mutants.mutants_of("mini_dl/optim/lbfgs.py") if m.function == "LBFGS._direction"]
+    asked = [name for part in by_names.batches(one, set()) for name in part]
+    test = next(name for name in asked if "::" in name)
+    rest = [name for part in by_names.batches(one, {f"{test}[x-1]"}) for name in part]
+    assert test not in rest and len(set(asked)) == len(asked)
 
 
 # ------------------------------------------------------------------------------------------------ planting
@@ -161,6 +227,12 @@ def act(job: str, say: Any) -> None:
         server.limit(0.2)
         while True:
             pass
+    elif job == "computes":
+        until = time.process_time() + 0.3
+        while time.process_time() < until:
+            pass
+    elif job == "sleeps":
+        time.sleep(600)
     elif job == "crashes":
         os.kill(os.getpid(), signal.SIGSEGV)
     elif job == "leaves a process":
@@ -184,7 +256,14 @@ def act(job: str, say: Any) -> None:
 def test_endings_are_told_apart(job: str, status: str) -> None:
     (trial,) = server.trials([job], act, 1)
     trial.job = running.Job(mutant(3), [], 1.0)
-    assert running.result_of(trial, 5).status == status
+    assert running.result_of(trial).status == status
+
+
+def test_only_what_sleeps_is_ended_for_its_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "SILENCE", 0.0)
+    monkeypatch.setattr(server, "LOOK", 0.05)
+    trials = {trial.job: trial.ending for trial in server.trials(["computes", "sleeps"], act, 2)}
+    assert trials == {"computes": "done", "sleeps": "timeout"}
 
 
 def test_jobs_may_be_added_while_others_run_and_nothing_is_left_behind() -> None:
@@ -207,10 +286,24 @@ def test_the_score_counts_neither_equivalents_nor_what_was_not_asked(monkeypatch
         for i, status in enumerate(statuses)
     ]
     monkeypatch.setattr(accepted, "accepted", lambda: {("a.py", "f3", "sign", "-x", "x"): "x is zero there"})
-    report = command.report_of(rows, command.parser().parse_args([]), {})
+    report = command.report_of(rows, command.asked(command.parser().parse_args([])))
     assert report["score"] == 0.75 and report["counts"]["equivalent"] == 1
     assert report["counts"]["no test selected"] == 1 and report["counts"]["survived"] == 0
     assert command.summary(report).endswith("score 75.0% of those that are not equivalent")
+
+
+def test_a_run_is_kept_with_what_it_left_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [
+        {"file": "a.py", "function": "f", "kind": "sign", "before": name, "after": "x", "nth": 0, "line": 1, "status": status}
+        for name, status in (("-x", "survived"), ("-y", "killed"))
+    ]
+    monkeypatch.setattr(command, "LAST", tmp_path / "last.json")
+    question = {"paths": [], "sample": 2, "seed": 3, "since": "main"}
+    command.write({**command.report_of(rows, question), "when": "then"}, tmp_path / "run.json")
+    assert command.main(["--keep", "--json", str(tmp_path / "run.json")]) == 0
+    kept = json.loads((tmp_path / "last.json").read_text())
+    assert kept["when"] == "then" and kept["asked"] == question and kept["score"] == 0.5
+    assert [row["before"] for row in kept["mutants"]] == ["-x"]
 
 
 def test_the_ledger_of_equivalents_is_strict() -> None:

@@ -179,14 +179,19 @@ def test_what_other_commands_measured_is_shown(folder: Path) -> None:
     assert data["ops/exp"]["errors"]["float32"]["torch"] == SIDE and data["ops/special.bessel_j0"]["errors"] == {}
     assert "50.0%" in text and "killed_one" not in text and "x is zero there" in text and "mini_dl/tensor.py:3" in text
     assert '<polyline points="5.0,110.0 635.0,10.0"' in text and "9 agree" in text and "15 agree" in text
-    assert text.count("not here yet") == 2  # of what runs by option, reference inputs and programs
+    assert text.count("not here yet") == 4  # of what runs by option: two versions, reference inputs, programs
 
 
-def test_a_first_run_has_no_line_and_no_parts_that_were_not_measured(tmp_path: Path) -> None:
+def test_a_first_run_has_no_line_and_of_the_mutants_the_last_run_that_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "parity.json").write_text(json.dumps(REPORT))
     report.main(["--json", str(tmp_path / "parity.json"), "--html", str(tmp_path / "index.html")])
     text = (tmp_path / "index.html").read_text()
-    assert "<polyline" not in text and 'id="mutants"' not in text and text.count("not here yet") == 4
+    assert "<polyline" not in text and 'id="mutants"' in text and text.count("not here yet") == 6
+    monkeypatch.setattr(report_parts, "LAST_MUTATION", tmp_path / "last.json")
+    report.main(["--json", str(tmp_path / "parity.json"), "--html", str(tmp_path / "index.html")])
+    assert 'id="mutants"' not in (tmp_path / "index.html").read_text()
 
 
 def test_errors_are_counted_in_units_in_the_last_place() -> None:

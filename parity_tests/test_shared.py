@@ -22,7 +22,7 @@ NAMES = """
     nn.functional.adaptive_avg_pool2d nn.functional.layer_norm nn.functional.rms_norm nn.functional.group_norm
     nn.functional.instance_norm nn.functional.batch_norm softmax log_softmax nn.functional.cross_entropy
     nn.functional.gelu nn.functional.silu nn.functional.relu nn.functional.scaled_dot_product_attention matmul bmm addmm
-    nn.functional.linear
+    nn.functional.linear amax amin logsumexp sigmoid
 """.split()
 
 
@@ -31,7 +31,7 @@ def tiny_pieces(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     """Make three threads share everything; gives the number of pieces of each shared kernel."""
     before, shared = mini_dl.get_num_threads(), list[int]()
     monkeypatch.setattr(parallel, "ENOUGH", 1)
-    for name in ("BLOCK", "LONGEST"):
+    for name in ("BLOCK", "LONGEST", "LONGEST_RUN"):
         monkeypatch.setattr(blocks, name, 4)
     monkeypatch.setattr(products, "LARGE", 1)
     monkeypatch.setattr(recurrent, "ENOUGH", 1)
@@ -40,11 +40,11 @@ def tiny_pieces(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     monkeypatch.setattr(winograd, "FEW_TILES", 1)
     inner = parallel._Crew.share
     monkeypatch.setattr(parallel._Crew, "share", lambda *args: shared.append(len(args[2])) or inner(*args))
-    convolution.columns_of.cache_clear()
+    convolution._columns_of.cache_clear()
     mini_dl.set_num_threads(3)
     yield shared
     mini_dl.set_num_threads(before)
-    convolution.columns_of.cache_clear()
+    convolution._columns_of.cache_clear()
 
 
 @pytest.mark.parametrize("entry", [entry for entry in adapter.entries() if repr(entry) in NAMES], ids=repr)

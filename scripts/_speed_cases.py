@@ -1,4 +1,4 @@
-"""What `compare_speed` times: pieces of work, each written once for both libraries. The name of a case begins with its group."""
+"""The workloads that `compare_speed` times, each written once for both libraries. The name of a case begins with its group."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Make = Callable[[Any], Work]
 CASES: dict[str, Make] = {}
 """By name, ``make(torch)``, which prepares inputs and returns the work to time."""
 FLOORS: dict[str, Make] = {}
-"""Where torch has a form with fewer passes than the work in question, that form."""
+"""torch's form with fewer passes than the workload, if there is one."""
 
 
 def case(name: str) -> Callable[[Make], Make]:
@@ -217,7 +217,7 @@ MORE_CONVOLUTIONS: dict[str, tuple[tuple[int, ...], tuple[int, ...], Options]] =
 
 
 def convolution(torch: Any, input: Any, weight: Any, options: Options, transposed: bool = False) -> tuple[Any, Any, Any]:
-    """The function, and what it is called with."""
+    """The function and its arguments."""
     called = torch.nn.functional.conv_transpose2d if transposed else torch.nn.functional.conv2d
     return lambda x, w: called(x, w, **options), tensor(torch, *input, grad=True), tensor(torch, *weight, grad=True)
 

@@ -1,6 +1,6 @@
 """Write docs/parity.txt: what was compared with torch, for the support matrix of the site and the entries of its reference.
 
-python scripts/write_parity_facts.py [report/parity.json]             # which a whole run of `tox run -e parity` writes
+python scripts/write_parity_facts.py [report/parity.json]             # written by a whole run of `tox run -e parity`
 python scripts/write_parity_facts.py --check [report/parity.json]     # ends with 1 if docs/parity.txt says something else
 """
 

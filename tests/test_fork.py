@@ -1,4 +1,4 @@
-"""A child that was forked at any time goes on: no lock of the library stays taken, no thread is waited for that is not there."""
+"""A child forked at any time can continue: no lock of the library stays held, and no missing thread is waited for."""
 
 from __future__ import annotations
 

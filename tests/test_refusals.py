@@ -1,4 +1,4 @@
-"""The mistakes of someone who adds an operation are refused, with a sentence that says what to do."""
+"""Mistakes in adding an operation raise errors that say what to do."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mini_dl.kernels.blocks import elementwise
 
 @pytest.fixture(autouse=True)
 def published() -> Iterator[None]:
-    """Take back what a test published."""
+    """Undo what a test published."""
     names, methods = {where: set(found) for where, found in NAMESPACES.items()}, set(vars(torch.Tensor))
     yield
     for where, found in NAMESPACES.items():
@@ -408,7 +408,7 @@ WITHOUT = frozenset(
     "tied_to_empty.result".split()
 )
 """The primitives without a gradient, because their result is not differentiable, or torch's is not; and single arguments without
-one: places, masks, what another formula has computed."""
+one: positions, masks, results of another formula."""
 
 
 def missing_formulas() -> set[str]:

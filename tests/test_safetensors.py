@@ -19,7 +19,7 @@ from mini_dl.serialization import load_safetensors, save_safetensors
 
 
 def of(header: Any, content: bytes = b"", length: int | None = None) -> io.BytesIO:
-    """A file with that header: text, or what JSON makes of the rest."""
+    """A file with that header: text, or a value converted to JSON."""
     text = header if isinstance(header, bytes) else (header if isinstance(header, str) else json.dumps(header)).encode()
     return io.BytesIO((len(text) if length is None else length).to_bytes(8, "little") + text + content)
 

@@ -69,6 +69,8 @@ class Op:
     """Whether it was declared by `unary`: its call looks at its one argument itself."""
     looks = False
     """Whether it was declared by `view`: its forward looks into memory."""
+    apart = True
+    """Whether its results have memory of their own."""
     runs_without = False
     """Whether `backward` is called where no gradient came: some operations see zeros then."""
     asked: frozenset[str] = frozenset()
@@ -327,6 +329,12 @@ def linear_in(*groups: str, added: str = "") -> Decorator:
     return decorate
 
 
+def looks_unseen(call: Function) -> Function:
+    """Mark a primitive whose result may lie in the memory of its argument, where nothing else can see either of them."""
+    primitive_of(call, "looks_unseen").apart = False
+    return call
+
+
 def symmetric_in(*arguments: str) -> Decorator:
     """Say in which arguments the Jacobian of a primitive is symmetric while all are real, as that of an elementwise function is:
     the formulas then serve for the tangents as they stand."""
@@ -436,7 +444,7 @@ def view(*bare: object, **formulas: Formula) -> Callable[[Function], Callable[..
 
     def decorate(forward: Function) -> Callable[..., Tensor]:
         primitive = Op(forward, formulas)
-        primitive.looks = True
+        primitive.looks, primitive.apart = True, False
         computes(primitive)
         return call_of(primitive, text_of_view)
 

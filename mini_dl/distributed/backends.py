@@ -22,7 +22,7 @@ class Backend(str):
     backend_list: ClassVar[list[str]] = [UNDEFINED, GLOO, NCCL, XCCL, UCC, MPI, FAKE]
     default_device_backend_map: ClassVar[dict[str, str]] = {"cpu": GLOO}
 
-    def __new__(cls, name: Any) -> Any:
+    def __new__(cls, name: object) -> Any:
         if not isinstance(name, str):
             raise ValueError("Backend constructor parameter must be string-ish")
         return name.lower()

@@ -255,7 +255,7 @@ class _Together(Function):
         return grads
 
 
-def _together(output: Any) -> Any:
+def _together(output: object) -> Any:
     leaves, spec = tree_flatten(output)
     places = [i for i, leaf in enumerate(leaves) if isinstance(leaf, Tensor) and leaf.grad_fn is not None]
     for i, made in zip(places, _Together.apply(*[leaves[i] for i in places]) if places else ()):
@@ -263,7 +263,7 @@ def _together(output: Any) -> Any:
     return tree_unflatten(leaves, spec)
 
 
-def _tensors_in(value: Any) -> list[Tensor]:
+def _tensors_in(value: object) -> list[Tensor]:
     """The tensors in nested lists, tuples, dicts and dataclasses."""
     if isinstance(value, Tensor):
         return [value]

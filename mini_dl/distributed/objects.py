@@ -23,14 +23,14 @@ def _agree(group: ProcessGroup, name: str, root: int = -1, count: int = 0) -> Co
     return group.comm
 
 
-def all_gather_object(object_list: Objects, obj: Any, group: Group = None) -> None:
+def all_gather_object(object_list: Objects, obj: object, group: Group = None) -> None:
     """Write the objects of all ranks to the list of each."""
     if (ranks := member(group, "all_gather_object")) is not None:
         object_list[: ranks.size()] = _agree(ranks, "all_gather_object").allgather(obj)
 
 
 def gather_object(
-    obj: Any,
+    obj: object,
     object_gather_list: Objects | None = None,
     dst: int | None = None,
     group: Group = None,

@@ -50,7 +50,7 @@ class ReduceOp:
     BXOR = RedOpType.BXOR
     PREMUL_SUM = RedOpType.PREMUL_SUM
 
-    def __new__(cls, op: Any) -> Any:
+    def __new__(cls, op: object) -> Any:
         return RedOpType(op)
 
 

@@ -107,7 +107,7 @@ class DTensor(Parameter):
     def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
         raise RuntimeError("a DTensor holds the rows of one process: save full_tensor(), or use mini_dl.distributed.checkpoint")
 
-    def __repr__(self, **kwargs: Any) -> str:
+    def __repr__(self, **kwargs: object) -> str:
         return f"DTensor(local_tensor={self.to_local()!r}, size={tuple(self.rows.size)}, placements={self.placements})"
 
 

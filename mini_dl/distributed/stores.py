@@ -177,7 +177,7 @@ class PrefixStore(Store):
     def set_timeout(self, timeout: timedelta) -> None:
         self.underlying_store.set_timeout(timeout)
 
-    def _do(self, operation: str, *args: Any) -> Any:
+    def _do(self, operation: str, *args: object) -> Any:
         if not args:
             return self.underlying_store._do(operation)
         key, *rest = args

@@ -189,15 +189,15 @@ class Distribution:
         )  # fmt: skip
         return self.sample(Size((n,)))
 
-    def log_prob(self, value: Any) -> Tensor:
+    def log_prob(self, value: object) -> Tensor:
         """The logarithm of the density, or of the probability, at `value`."""
         raise NotImplementedError
 
-    def cdf(self, value: Any) -> Tensor:
+    def cdf(self, value: object) -> Tensor:
         """The probability of a number up to `value`."""
         raise NotImplementedError
 
-    def icdf(self, value: Any) -> Tensor:
+    def icdf(self, value: object) -> Tensor:
         """The quantile: the number up to which the probability is `value`."""
         raise NotImplementedError
 

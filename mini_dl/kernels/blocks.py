@@ -27,10 +27,15 @@ LONGEST_RUN = 4 * BLOCK
 
 def in_slices(work: Callable[[slice], object], count: int, each: int = 1) -> None:
     """``work(slice)`` for `slices` of ``range(count)``, items of `each` elements, shared if there are many."""
-    if 0 < count * each <= BLOCK:
+    if count * each and is_one_block(count * each):
         work(slice(0, count))
     else:
         share(work, slices(count, each), count * each)
+
+
+def is_one_block(size: int) -> bool:
+    """Whether so many elements are not divided."""
+    return size <= BLOCK
 
 
 def slices(count: int, each: int = 1) -> list[slice]:
@@ -70,8 +75,9 @@ def keep(values: Array, mask: Array) -> Array:
     flat, source, flat_mask = out.reshape(-1).view(bits), values.reshape(-1).view(bits), mask.reshape(-1)
 
     def choose_block(block: slice) -> None:
-        part = flat_mask[block]
-        np.multiply(source[block], part if part.dtype.kind == "b" else part != 0, flat[block])
+        part, target = flat_mask[block], flat[block]
+        np.copyto(target, part if part.dtype.kind == "b" else part != 0)
+        np.multiply(source[block], target, target)
 
     in_slices(choose_block, flat.size)
     return out
@@ -268,6 +274,13 @@ def total_of(term: Callable[[Piece], Array], pieces: Sequence[Piece], size: int)
 def copy(target: Array, source: Array) -> None:
     """``target[...] = source``, of one shape. Large copies are shared: transposing takes as long as several passes."""
     in_slices(lambda piece: np.copyto(target[piece], source[piece]), len(target), target.size // max(1, len(target)))
+
+
+def check_finite(array: Array) -> None:
+    """FloatingPointError if a number of a contiguous array is infinite or NaN, or their sum is: one pass, in the cache."""
+    flat = array.reshape(-1)
+    if not np.isfinite(flat @ ones(len(flat), array.dtype)):
+        raise FloatingPointError
 
 
 @functools.lru_cache(64)

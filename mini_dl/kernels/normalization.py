@@ -321,11 +321,10 @@ def _combined(shift: Array, *terms: tuple[Array, Array]) -> Array:
 
 
 def scaled(x: Array, scale: Array, shift: Array) -> Array:
-    """``x * scale + shift``, in one pass if that is (N, C, *) with a number for each channel."""
-    numbers = x.shape[1:2] + (1,) * (x.ndim - 2)
-    if not (x.dtype == scale.dtype == shift.dtype and x.ndim > 1 and scale.shape == shift.shape == numbers and x.size > BLOCK // 4):
-        out = x * scale
-        return np.add(out, shift, out) if out.shape == x.shape and out.dtype == shift.dtype else out + shift
+    """``x * scale + shift``, in one pass if `x` is large, (N, C, *), and both have a number for each channel: (C, 1, ...)."""
+    numbers = (*x.shape[1:2], *(1,) * (x.ndim - 2))
+    if x.size <= BLOCK // 4 or not x.dtype == scale.dtype == shift.dtype or not numbers == scale.shape == shift.shape:
+        return x * scale + shift
     whole = np.ascontiguousarray(x).reshape(len(x), x.shape[1], -1)
     return _combined(shift.reshape(1, -1), (whole, scale.reshape(1, -1))).reshape(x.shape)
 

@@ -7,19 +7,22 @@ from collections.abc import Callable
 import numpy as np
 
 from mini_dl._dtypes import HALVES, Array
-from mini_dl.kernels.blocks import Scratch, in_slices, ones
+from mini_dl.kernels.blocks import Scratch, in_slices, is_one_block, ones
 from mini_dl.kernels.sums import row_extremes
 
 # ------------------------------------------------------------------------------------------------ softmax
 
 
 def _over_rows(kernel: Callable[..., None], *arrays: Array) -> Array:
-    """Run ``kernel(out, *arrays)`` on blocks of rows of contiguous 2-d views; float16 is computed in float32."""
+    """Run ``kernel(out, *arrays)`` on blocks of rows, 2-d; float16 is computed in float32."""
     first = arrays[0]
     if first.dtype.char in HALVES:
         return _over_rows(kernel, *[a.astype(np.float32) for a in arrays]).astype(first.dtype)
     n = first.shape[-1]
     out = np.empty(first.shape, first.dtype)
+    if first.ndim == 2 and is_one_block(first.size):
+        kernel(out, *arrays)
+        return out
     rows = [np.ascontiguousarray(a).reshape(-1, n) for a in arrays]
     out_rows = out.reshape(-1, n)
     in_slices(lambda block: kernel(out_rows[block], *[r[block] for r in rows]), len(out_rows), n)

@@ -15,6 +15,8 @@ from mini_dl.kernels.blocks import Scratch, as_single, in_single, in_slices, one
 from mini_dl.kernels.parallel import get_num_threads, share
 
 Dims = tuple[int, ...]
+IN_DOUBLE = 16384
+"""Up to how many elements of float32 a variance and its mean are computed in float64."""
 
 # ------------------------------------------------------------------------------------------------ arguments
 
@@ -39,8 +41,8 @@ def reduce(ufunc: np.ufunc, x: Array, dims: Dims, keepdim: bool, kind: Any = Non
 
 
 def trailing(x: Array, dims: Dims) -> bool:
-    """Whether `dims` are the last ones and `x` is contiguous: each sum is then over neighbors in memory."""
-    return x.flags.c_contiguous and builtins.min(dims) == x.ndim - len(dims)
+    """Whether `dims`, not none, are the last ones and `x` is contiguous: each sum is then over neighbors in memory."""
+    return bool(dims) and x.flags.c_contiguous and builtins.min(dims) == x.ndim - len(dims)
 
 
 _sum: Function = np.add.reduce
@@ -131,7 +133,7 @@ def _columns(x: Array) -> Array:
 
 def add_up_squares(x: Array, dims: Dims, keepdim: bool) -> Array:
     """The sum of squares of real elements over `dims`."""
-    if not dims or not x.size or not trailing(x, dims):
+    if not x.size or not trailing(x, dims):
         return add_up(np.square(x), dims, keepdim)
     n = count(x.shape, dims)
     rows = x.reshape(-1, n)
@@ -150,7 +152,7 @@ def add_up_squares(x: Array, dims: Dims, keepdim: bool) -> Array:
 def extremes(largest: bool, x: Array, dims: Dims, keepdim: bool) -> Array:
     """The largest or smallest elements over `dims`. NumPy finds the place of an extreme in a row of up to 4096 floating point
     numbers in a half to a quarter of the time that the extreme itself takes."""
-    if x.dtype.char not in "fd" or not dims or not trailing(x, dims) or not 1 < count(x.shape, dims) <= 4096:
+    if x.dtype.char not in "fd" or not trailing(x, dims) or not 1 < count(x.shape, dims) <= 4096:
         return reduce(np.maximum if largest else np.minimum, x, dims, keepdim)
     rows = x.reshape(-1, count(x.shape, dims))
     return _each(functools.partial(row_extremes, largest), rows, np.empty(len(rows), x.dtype)).reshape(
@@ -170,7 +172,7 @@ def row_extremes(largest: bool, rows: Array) -> Array:
 def squares(x: Array, dims: Dims, keepdim: bool, divisor: float) -> Array:
     """The sum of squared distances from the mean, divided by `divisor`; of half precision in single."""
     n = count(x.shape, dims)
-    if x.dtype.char == "f" and x.size <= 16384:  # in double, so that the mean of equal elements is exactly their value
+    if x.dtype.char == "f" and x.size <= IN_DOUBLE:  # in double, so that the mean of equal elements is exactly their value
         apart = x.astype(np.float64)
         apart -= reduce(np.add, apart, dims, True) / n
         return np.divide(add_up_squares(apart, dims, keepdim), divisor).astype(np.float32)
@@ -191,8 +193,11 @@ def add_up_sizes(x: Array, dims: Dims) -> Array:
 
 
 def near_mean(input: Array, dims: Dims, keepdim: bool) -> Array:
-    """The mean, corrected by the mean of the distances from it: exact up to the last rounding."""
+    """The mean, corrected by the mean of the distances from it, or in double: exact up to the last rounding."""
     x = as_single(input)
+    if x.dtype.char == "f" and x.size <= IN_DOUBLE:
+        total = reduce(np.add, x.astype(np.float64), dims, keepdim)
+        return np.divide(total, count(x.shape, dims)).astype(input.dtype)
     n = x.dtype.type(count(x.shape, dims))
     mean = add_up(x, dims, True) / n
     rest = add_up(x - mean, dims, True) / n

@@ -1,10 +1,10 @@
-"""Convolution with small kernels by Winograd's F(4 x 4, r x r) (Lavin and Gray, 2016): with 3 x 3 taps 36 products instead of 144,
-with 2 x 2 taps 25 instead of 64.
+"""Convolution with small kernels by Winograd's F(4 x 4, r x r) (Lavin and Gray, 2016): 36 products instead of 144 with 3 x 3
+taps, 25 instead of 64 with 2 x 2.
 
 Each tile of 4 x 4 outputs sees (4 + r - 1) ** 2 inputs. Inputs, kernel and outputs are transformed by small matrices; in between,
 each plane of transformed numbers is one matrix product over the channels. The transforms are products too, of rows of what all
-tiles have in one place. Of a stride of 2, the four phases of the input (even and odd lines and columns) are so many more channels,
-and a kernel of k x k has r = k / 2 taps in each, rounded up. Arrays are kept with the channels last.
+tiles have in one place. With a stride of 2, the four phases of the input (even and odd lines and columns) are so many more
+channels, and a kernel of k x k has r = k / 2 taps in each, rounded up. Arrays are kept with the channels last.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ import math
 import numpy as np
 
 from mini_dl._dtypes import FLOATING, Array, NumpyType, Shape
-from mini_dl.kernels.blocks import Scratch, copy, number_of_pieces, split, total_of
+from mini_dl.kernels.blocks import Scratch, check_finite, copy, number_of_pieces, split, total_of
 from mini_dl.kernels.depthwise import Geometry
 from mini_dl.kernels.parallel import share
 from mini_dl.kernels.products import matmul
 
 POINTS = {2: (2 / 5, -2 / 5, 5 / 4, -5 / 4), 3: (0, 2 / 3, -2 / 3, 3 / 2, -3 / 2)}
-"""By r, where polynomials are multiplied, besides at infinity (Toom and Cook): found by trying. Errors are 1.6 and 2.6 times those
-of a plain product; with 0, 1, -1, 2 and -2 they are 6 times."""
+"""By r, where polynomials are multiplied, besides at infinity (Toom and Cook): found by trying. Errors are 1.6 and 2.6 times
+those of a plain product; with 0, 1, -1, 2 and -2 they are 6 times."""
 TILE = 4
 """Outputs of a tile in each dimension."""
 Piece = tuple[slice, slice]
@@ -46,7 +46,7 @@ def suits(images: int, weight: Shape, dtype: NumpyType, g: Geometry) -> bool:
         and g.groups == max(g.dilation) == 1
         and min(weight[:2]) >= 16
         and min(g.padding) >= 0
-        and images * math.prod(g.out) >= 768
+        and images * math.prod(g.out) >= max(256, 4 * max(weight[:2]))
         and dtype.kind in FLOATING
     )
 
@@ -90,6 +90,7 @@ def conv_weight(input: Array, output: Array, shape: Shape, g: Geometry) -> Array
         return np.matmul(spread.swapaxes(1, 2)[:, None], planes.swapaxes(1, 2))
 
     found = total_of(product, *form.pieces(len(input), g.out, max(shape[0], form.phases * shape[1])))
+    check_finite(found)
     return matmul(found.reshape(-1, shape[0] * shape[1]).T, form.of_kernel).reshape(shape)
 
 
@@ -184,6 +185,7 @@ class Form:
         product = FIRST.of((*planes.shape[:3], kernel.shape[3]), planes.dtype)
         np.matmul(planes.swapaxes(1, 2), kernel, product.swapaxes(1, 2))
         found = _transformed(product.reshape(self.size, -1), self.of_outputs, SECOND)
+        check_finite(found)
         part = out[images, :, s * TILE * lines.start : s * TILE * lines.stop]
         n, m, h, w = part.shape
         whole = FIRST.of((n, tiles[0], TILE, s, tiles[1], TILE, s, m), planes.dtype)
@@ -203,7 +205,8 @@ def _window(array: Array, images: slice, start: Pair, size: Pair) -> Array:
 
 
 def _tiles(window: Array, size: int, unit: int, steps: Pair, phases: int, tiles: Pair) -> Array:
-    """The tiles of `size` x `size`, `unit` apart in a tile, in phases, a row for each place: (size ** 2, n * th * tw * phases ** 2 * C)"""
+    """The tiles of `size` x `size`, `unit` apart in a tile, in phases that are `steps` apart, a row for each of their places:
+    (size ** 2, n * th * tw * phases ** 2 * C)"""
     n, c = len(window), window.shape[3]
     image, line, column, channel = window.strides
     shape = (size, size, n, *tiles, phases, phases, c)

@@ -52,7 +52,7 @@ def _extreme_gradients(chosen: object, rejected: Any, grad: Tensor) -> Tensor:
 def _to_the_extreme(
     rejected: Callable[[Tensor, Tensor], Tensor], chosen: Callable[[Tensor, Tensor], Tensor]
 ) -> dict[str, Formula]:
-    """The formulas of the greater or the smaller of two: nothing for `input` where ``rejected(input, other)``."""
+    """The formulas of the larger or the smaller of two: nothing for `input` where ``rejected(input, other)``."""
     return {
         "input": lambda grad, input, other: _extreme_gradients(input == other, rejected(input, other), grad),
         "other": lambda grad, input, other: _extreme_gradients(input == other, chosen(input, other), grad),
@@ -62,7 +62,7 @@ def _to_the_extreme(
 @method(out=True)
 @binary(**_to_the_extreme(operator.lt, operator.gt), numbers="")
 def maximum(input: Array, other: Array) -> Array:
-    """The greater of the two: ``out = max(input, other)``; NaN if either is; at a tie each gets half of the gradient.
+    """The larger of the two: ``out = max(input, other)``; NaN if either is; at a tie each gets half of the gradient.
 
     >>> torch.maximum(torch.tensor([1.0, 5.0, 2.0]), torch.tensor([3.0, 4.0, torch.nan]))
     tensor([3., 5., nan])
@@ -94,7 +94,7 @@ def _to_the_number(chosen: Callable[[Tensor, Tensor], Tensor]) -> dict[str, Form
 @method(out=True)
 @binary(**_to_the_number(operator.ge), numbers="")
 def fmax(input: Array, other: Array) -> Array:
-    """The greater of the two: ``out = max(input, other)``; of a number and NaN, the number.
+    """The larger of the two: ``out = max(input, other)``; of a number and NaN, the number.
 
     >>> torch.fmax(torch.tensor([1.0, 2.0]), torch.tensor([3.0, torch.nan]))
     tensor([3., 2.])
@@ -310,7 +310,7 @@ def nan_to_num(input: Tensor, nan: float | None = None, posinf: float | None = N
     """NaN and infinities replaced:
     ``out = nan if isnan(input) else posinf if input == inf else neginf if input == -inf else input``
 
-    By default NaN becomes 0, and the infinities become the greatest and the least finite number.
+    By default NaN becomes 0, and the infinities become the largest and the smallest finite number.
 
     Family: elementwise
 
@@ -319,7 +319,7 @@ def nan_to_num(input: Tensor, nan: float | None = None, posinf: float | None = N
     """
     as_tensors("nan_to_num", input=input)
     numbers = [v if v is None else real_number_of("nan_to_num", "nan", v) for v in (nan, posinf, neginf)]
-    if input._array.dtype.char in NARROW:  # whose limits NumPy does not know
+    if input._array.dtype.char in NARROW:  # whose limits NumPy does not have
         top = limits_of(input._array.dtype).max
         numbers[1:] = [limit if v is None else v for v, limit in zip(numbers[1:], (top, -top))]
     return _nan_to_num(input, *numbers)

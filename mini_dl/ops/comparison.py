@@ -48,7 +48,7 @@ def ne(input: Array, other: Array) -> Array:
 
 
 def _in_order(name: str, ufunc: np.ufunc, sign: str, shown: str) -> Binary:
-    """A comparison that needs an order, published: also under the name that NumPy gives its `ufunc`"""
+    """A comparison that needs an order, published also under the name of NumPy's `ufunc`"""
 
     def forward(input: Array, other: Array) -> Array:
         _ordered(name, input, other)
@@ -74,7 +74,7 @@ for _name, _primitive in {"eq": eq, "ne": ne, "lt": lt, "le": le, "gt": gt, "ge"
     setattr(Tensor, f"__{_name}__", _primitive.operator)
 
 
-# ------------------------------------------------------------------------------------------------ what kind of number
+# ------------------------------------------------------------------------------------------------ kinds of numbers
 
 
 @method()

@@ -17,6 +17,7 @@ from mini_dl._device import (
     MemoryFormat,
     channels_last,
     channels_last_3d,
+    check_memory_format,
     contiguous_format,
     is_meta,
     require_cpu,
@@ -78,7 +79,7 @@ def ones(size: tuple[int, ...], *, dtype: NumpyType | None) -> Array:
 @factory()
 @spread_out
 def empty(size: tuple[int, ...], *, dtype: NumpyType | None, memory_format: MemoryFormat = None) -> Array:
-    """An uninitialized tensor, in the order of `memory_format`: ``out[i]`` is whatever the memory held.
+    """An uninitialized tensor, in the order of `memory_format`: ``out[i]`` is arbitrary.
 
     Family: factory
 
@@ -88,9 +89,8 @@ def empty(size: tuple[int, ...], *, dtype: NumpyType | None, memory_format: Memo
     size = nonnegative(size)
     if memory_format is None or memory_format is contiguous_format:
         return np.empty(size, default_type(dtype))
+    check_memory_format("empty", memory_format)
     if memory_format is not channels_last and memory_format is not channels_last_3d:
-        if not isinstance(memory_format, type(contiguous_format)):
-            raise TypeError(f"empty(): argument 'memory_format' must be torch.memory_format, not {type_name(memory_format)}")
         raise RuntimeError(f"unsupported memory format {memory_format}")
     rank = 4 if memory_format is channels_last else 5
     if len(size) != rank:
@@ -100,7 +100,7 @@ def empty(size: tuple[int, ...], *, dtype: NumpyType | None, memory_format: Memo
 
 @factory()
 def full(size: Sequence[int], fill_value: Operand, *, dtype: NumpyType | None) -> Array:
-    """One value in every place: ``out[i] = fill_value``; the dtype is that of the value unless it is given.
+    """One value everywhere: ``out[i] = fill_value``; the dtype is that of the value unless it is given.
 
     Family: factory
 
@@ -131,7 +131,7 @@ def scalar_tensor(s: Operand, *, dtype: NumpyType | None) -> Array:
 
 @factory(out=False)
 def empty_strided(size: Sequence[int], stride: Sequence[int], *, dtype: NumpyType | None) -> Array:
-    """An uninitialized tensor whose neighbors lie `stride` elements apart in memory: ``out[i, j]`` at
+    """An uninitialized tensor whose neighbors are `stride` elements apart in memory: ``out[i, j]`` at
     ``i * stride[0] + j * stride[1]``
 
     Shapes: `size` and `stride`, of one length -> `size`.
@@ -153,7 +153,7 @@ def empty_strided(size: Sequence[int], stride: Sequence[int], *, dtype: NumpyTyp
 
 @factory(out=False)
 def empty_permuted(size: Sequence[int], physical_layout: Sequence[int], *, dtype: NumpyType | None) -> Array:
-    """An uninitialized tensor whose dimensions lie in memory in the order `physical_layout`, from the outermost: ``out[i, j]``
+    """An uninitialized tensor whose dimensions are in memory in the order `physical_layout`, from the outermost: ``out[i, j]``
 
     Shapes: `size` -> `size`.
     Raises: RuntimeError unless `physical_layout` names each dimension once.
@@ -175,7 +175,7 @@ def empty_permuted(size: Sequence[int], physical_layout: Sequence[int], *, dtype
     return np.empty([shape[d] for d in order], default_type(dtype)).transpose(np.argsort(order))
 
 
-# ------------------------------------------------------------------------------------------------ like another
+# ------------------------------------------------------------------------------------------------ like another tensor
 
 
 def _filled_like(
@@ -185,6 +185,7 @@ def _filled_like(
     """A tensor of the shape, type and memory order of `input`, with this value everywhere, or uninitialized."""
     if not isinstance(input, Tensor):
         raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
+    check_memory_format(name, memory_format)
     if is_unseen(input):
         return in_batches(
             input, lambda physical, lead: _filled_like(name, physical, fill_value, dtype, None, requires_grad, memory_format)
@@ -228,13 +229,13 @@ def _full_like(
 zeros_like = _like("zeros_like", 0, "out[i] = 0``", "(torch.tensor([1.5, 2.5]))\ntensor([0., 0.])")
 ones_like = _like("ones_like", 1, "out[i] = 1``", "(torch.tensor([1.5, 2.5]))\ntensor([1., 1.])")
 empty_like = _like(
-    "empty_like", None, "out[i]`` is whatever the memory held.", "(torch.tensor([1.5, 2.5])).shape\ntorch.Size([2])"
+    "empty_like", None, "out[i]`` is arbitrary.", "(torch.tensor([1.5, 2.5])).shape\ntorch.Size([2])"
 )
 full_like = _published_like(_full_like, "full_like", "out[i] = fill_value``", "(torch.tensor([1.5, 2.5]), 7)\ntensor([7., 7.])")
 
 
 def _longer(lead: tuple[int, ...], args: tuple[object, ...]) -> tuple[Any, ...]:
-    """The arguments of a factory, with these sizes before those given."""
+    """The arguments of a factory, preceded by these sizes."""
     if args and isinstance(args[0], (tuple, list)):
         return ((*lead, *args[0]), *args[1:])
     return (*lead, *args)
@@ -279,7 +280,7 @@ def new_tensor(
     return tensor(data, dtype=self.dtype if dtype is None else dtype, device=device, requires_grad=requires_grad)
 
 
-# ------------------------------------------------------------------------------------------------ the old constructors
+# ------------------------------------------------------------------------------------------------ legacy constructors
 
 
 def _legacy(cls: object, args: tuple[object, ...], dtype: NumpyType) -> Array:
@@ -310,7 +311,9 @@ setattr(Tensor, "__new__", _constructor)  # noqa: B010
 
 
 class TensorType(type):
-    """The class of ``torch.FloatTensor`` and the like: they create tensors of one type as ``Tensor`` does, and know them."""
+    """The class of ``torch.FloatTensor`` and similar: they create tensors of one type as ``Tensor`` does, and support
+    isinstance.
+    """
 
     dtype: DType
 
@@ -342,7 +345,7 @@ def new(self: Tensor, *args: object, device: DeviceLike = None) -> Tensor:
     """``Tensor(...)`` of the type of this tensor: from sizes, uninitialized, or from a sequence of numbers.
 
     Shapes: sizes (*out) -> (*out); a sequence -> its shape.
-    Raises: TypeError for what is neither sizes nor numbers.
+    Raises: TypeError for anything but sizes or numbers.
 
     >>> torch.tensor([1]).new([1, 2])
     tensor([1, 2])

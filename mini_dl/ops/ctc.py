@@ -36,8 +36,8 @@ def _ctc_backward(
     grad: Array, log_probs: Array, losses: Array, alpha: Array, extended: Array, input_lengths: Array, target_lengths: Array,
     blank: int, zero_infinity: bool,
 ) -> Array:  # fmt: skip
-    """``exp(log_probs) - occupancy``, which takes `log_probs` for a log-softmax and is the gradient of what went into that
-    (Graves et al., 2006, eq. 16); beta is alpha of everything reversed."""
+    """``exp(log_probs) - occupancy``, which assumes that `log_probs` is a log-softmax and is the gradient of its input
+    (Graves et al., 2006, eq. 16); beta is alpha of the reversed problem."""
     return ctc_slopes(grad, log_probs, losses, alpha, extended, input_lengths, target_lengths, blank, zero_infinity)
 
 
@@ -61,8 +61,8 @@ def ctc_loss(
     log_probs: Tensor, targets: Tensor, input_lengths: Tensor | Sequence[int], target_lengths: Tensor | Sequence[int],
     blank: int = 0, reduction: str = "mean", zero_infinity: bool = False,
 ) -> Tensor:  # fmt: skip
-    """``loss[n] = -log(sum(prod(exp(log_probs[t, n, a[t]]), t), a))`` over all paths `a` that give the n-th target without blanks
-    and repetitions; the mean is over losses divided by the target lengths.
+    """``loss[n] = -log(sum(prod(exp(log_probs[t, n, a[t]]), t), a))`` over all paths `a` that give the n-th target once blanks
+    and repetitions are removed; the mean is over losses divided by the target lengths.
 
     `zero_infinity` gives 0 where no path is long enough. As in torch, the gradient is valid for `log_probs` from a log-softmax,
     and has no derivative.

@@ -75,7 +75,7 @@ def feature_alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False,
 
 @public("nn.functional")
 def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-    """``out[n, c] = mask[n, c] * input[n, c] / (1 - p)`` while `training`: `dropout` of whole channels.
+    """``out[n, c] = mask[n, c] * input[n, c] / (1 - p)`` in training: `dropout` of whole channels.
 
     Shapes: (N, C, L) -> (N, C, L), also without N.
     Raises: ValueError unless 0 <= p <= 1; RuntimeError for other numbers of dimensions.
@@ -98,9 +98,9 @@ def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
 
 @public("nn.functional")
 def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-    """``out[n, c] = mask[n, c] * input[n, c] / (1 - p)`` while `training`: `dropout` of whole channels.
+    """``out[n, c] = mask[n, c] * input[n, c] / (1 - p)`` in training: `dropout` of whole channels.
 
-    Three dimensions are taken as (N, C, L), with a warning.
+    Three dimensions are interpreted as (N, C, L), with a warning.
 
     Shapes: (N, C, H, W) -> (N, C, H, W).
     Raises: ValueError unless 0 <= p <= 1.
@@ -129,7 +129,7 @@ def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
 
 @public("nn.functional")
 def dropout3d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-    """``out[n, c] = mask[n, c] * input[n, c] / (1 - p)`` while `training`: `dropout` of whole channels.
+    """``out[n, c] = mask[n, c] * input[n, c] / (1 - p)`` in training: `dropout` of whole channels.
 
     Shapes: (N, C, D, H, W) -> (N, C, D, H, W), also without N.
     Raises: ValueError unless 0 <= p <= 1.
@@ -174,7 +174,7 @@ def _checked(p: float) -> float:
     return p
 
 
-# ------------------------------------------------------------------------------------------------ how
+# ------------------------------------------------------------------------------------------------ helpers
 
 
 def _dropped(input: Tensor, p: float, train: bool, inplace: bool, parts: Callable[..., Any], by_channel: bool = False) -> Tensor:
@@ -224,7 +224,7 @@ def _scaled(keep: Array, p: float) -> tuple[Array, None]:
     return keep, None
 
 
-LIMIT = 1.7580993408473766  # what SELU approaches below zero, negated
+LIMIT = 1.7580993408473766  # the negated limit of SELU below zero
 
 
 def _shifted(keep: Array, p: float) -> tuple[Array, Array]:
@@ -236,7 +236,7 @@ def _shifted(keep: Array, p: float) -> tuple[Array, Array]:
     return keep, shift
 
 
-# ------------------------------------------------------------------------------------------------ torch.dropout and its like
+# ------------------------------------------------------------------------------------------------ torch.dropout and similar
 
 
 def _publish(name: str, parts: Callable[..., object], by_channel: bool) -> None:

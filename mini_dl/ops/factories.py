@@ -1,4 +1,4 @@
-"""What the functions that create tensors share: the keywords dtype, device, layout, requires_grad, out."""
+"""The keywords that functions creating tensors share: dtype, device, layout, requires_grad, out."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from mini_dl.autograd.mode import at_work, mode
 from mini_dl.kernels import mersenne
 from mini_dl.tensor import Tensor, wrap
 
-# ------------------------------------------------------------------------------------------------ the keywords they share
+# ------------------------------------------------------------------------------------------------ shared keywords
 
 
 def numpy_of(dtype: object, default: object = None) -> Any:
@@ -53,13 +53,13 @@ _SHARED = {
     "out": "Tensor | None", "dtype": "TypeLike", "layout": "Layout", "device": "DeviceLike", "pin_memory": "bool",
     "requires_grad": "bool",
 }  # fmt: skip
-"""The keywords that all of them have, and what they take."""
+"""The keywords that all of them have, and their types."""
 
 
 def factory(
     *, out: bool = True, place: str = "torch", draws: bool = False
 ) -> Callable[[Callable[..., Array]], Callable[..., Tensor]]:
-    """Publish ``torch.f`` from a function that makes an array and takes the NumPy dtype wanted (None: its own choice).
+    """Publish ``torch.f`` from a function that creates an array of the given NumPy dtype (None: its own choice).
 
     Adds the keywords that all such functions of torch have.
     """
@@ -129,7 +129,7 @@ SIZED = frozenset("zeros ones empty rand randn".split())
 
 
 def _hollow(make: Callable[..., Array], args: tuple[object, ...], kwargs: dict[str, Any]) -> Array:
-    """What a factory would make, without values: where a size is given, no tensor of that size, and no random number is drawn."""
+    """A factory's result without values: given a size, no tensor of that size is allocated, and no random number drawn."""
     name = make.__name__
     if "size" in kwargs:
         size, kwargs = kwargs["size"], {**kwargs, "size": (0,)}
@@ -149,7 +149,7 @@ def _hollow(make: Callable[..., Array], args: tuple[object, ...], kwargs: dict[s
 
 
 def valued_like(array: Array, device: DeviceLike) -> Array:
-    """An array to make another like, on `device`, or where `array` is: a hollow one may be asked for one with values."""
+    """A template array on `device`, or where `array` is: a hollow one may be the template of one with values."""
     return np.broadcast_to(np.zeros((), array.dtype), array.shape) if is_hollow(array) and device is not None else array
 
 

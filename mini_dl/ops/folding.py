@@ -6,6 +6,8 @@ import math
 import operator
 from typing import Any
 
+import numpy as np
+
 from mini_dl._dtypes import Array, Ints, Shape, scalar_name
 from mini_dl._surface import public
 from mini_dl.autograd.primitive import linear_in, not_a_tensor, op
@@ -98,7 +100,7 @@ def _check_type(input: Tensor, kernel: str) -> None:
 
 @public("nn.functional")
 def fold(input: Tensor, output_size: Ints, kernel_size: Ints, dilation: Ints = 1, padding: Ints = 0, stride: Ints = 1) -> Tensor:
-    """``out[n, c, y[l] + i * dilation, x[l] + j * dilation] += input[n, (c, i, j), l]``: columns put back as windows, added where
+    """``out[n, c, y[l] + i * dilation, x[l] + j * dilation] += input[n, (c, i, j), l]``: columns as windows, summed where
     they overlap.
 
     The transpose of `unfold`, not its inverse.
@@ -156,6 +158,12 @@ def _image(name: str, input: object, factor: str, r: int) -> Any:
     return input._array.shape[:-3], *input._array.shape[-3:]
 
 
+def _in_own_memory(blocks: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """`blocks` in this shape, copied also where a view has it: for blocks of one pixel, or images of one."""
+    out = blocks.reshape(shape)
+    return out.clone() if np.may_share_memory(out._array, blocks._array) else out
+
+
 @public("nn.functional", "torch")
 def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     """``out[c, y * r + i, x * r + j] = input[c * r ** 2 + i * r + j, y, x]`` with r the `upscale_factor`: channels become pixels.
@@ -178,7 +186,7 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
         )
     n, c = math.prod(lead), c // (r * r)
     blocks = input.reshape(n, c, r, r, h, w).permute(0, 1, 4, 2, 5, 3)
-    return blocks.reshape(*lead, c, h * r, w * r).clone() if r == 1 else blocks.reshape(*lead, c, h * r, w * r)
+    return _in_own_memory(blocks, (*lead, c, h * r, w * r))
 
 
 @public("nn.functional", "torch")
@@ -204,7 +212,7 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
             )
     h, w = h // r, w // r
     blocks = input.reshape(math.prod(lead), c, h, r, w, r).permute(0, 1, 3, 5, 2, 4)
-    return blocks.reshape(*lead, c * r * r, h, w).clone() if r == 1 else blocks.reshape(*lead, c * r * r, h, w)
+    return _in_own_memory(blocks, (*lead, c * r * r, h, w))
 
 
 @public("nn.functional", "nn.functional:native_channel_shuffle", "torch", "torch:native_channel_shuffle")

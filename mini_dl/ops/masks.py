@@ -1,4 +1,4 @@
-"""Selecting by mask, and finding where something holds."""
+"""Selecting by mask, and finding where a condition holds."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def _masked_scatter(input: Array, mask: Array, source: Array) -> Array:
 def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     """The elements where `mask` holds replaced, in order, by those of `source`: ``out[mask][k] = source.flatten()[k]``
 
-    Shapes: `input` and `mask` are broadcast, `source` has at least as many elements as there are to replace -> their common
+    Shapes: `input` and `mask` are broadcast, `source` has at least as many elements as are replaced -> their common
     shape.
     Raises: RuntimeError unless `mask` is of bools and `source` is long enough and of the dtype of `input`.
 
@@ -144,7 +144,7 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     return _masked_scatter(input, checked_mask("masked_scatter_", mask), source)
 
 
-# ------------------------------------------------------------------------------------------------ where something holds
+# ------------------------------------------------------------------------------------------------ where a condition holds
 
 
 def _nonzero(array: Array) -> Array:
@@ -153,7 +153,7 @@ def _nonzero(array: Array) -> Array:
 
 @method(out=True)
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
-    """The indices of the elements that are not zero, in order: ``input[out[k]] != 0``
+    """The indices of the nonzero elements, in order: ``input[out[k]] != 0``
 
     Shapes: (*in) of n dimensions -> (count, n), or n vectors (count,) if `as_tuple`.
     Raises: TypeError unless `input` is a tensor.
@@ -172,7 +172,7 @@ def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
 @method()
 @by_element
 def argwhere(input: Tensor) -> Tensor:
-    """The indices of the elements that are not zero, in order: ``out = input.nonzero()``
+    """The indices of the nonzero elements, in order: ``out = input.nonzero()``
 
     Shapes: (*in) of n dimensions -> (count, n).
     Raises: TypeError unless `input` is a tensor.
@@ -188,7 +188,7 @@ def argwhere(input: Tensor) -> Tensor:
 @method(out=True)
 @by_element
 def nonzero_static(input: Tensor, *, size: int, fill_value: int = -1) -> Tensor:
-    """`nonzero` of a fixed length, cut off or filled up: ``out[k] = nonzero(input)[k] if k < count else fill_value``
+    """`nonzero` with a fixed length, truncated or padded: ``out[k] = nonzero(input)[k] if k < count else fill_value``
 
     Shapes: (*in) of n dimensions -> (size, n).
     Raises: RuntimeError for a negative `size`.
@@ -234,7 +234,7 @@ def isin(elements: Operand, test_elements: Operand, *, assume_unique: bool = Fal
 @function()
 @by_element
 def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
-    """The coordinates of places of a flattened tensor: ``indices = out[0] * shape[1] + out[1]``
+    """The coordinates of positions in a flattened tensor: ``indices = out[0] * shape[1] + out[1]``
 
     Shapes: (*in) -> one (*in) for each dimension of `shape`.
     Raises: ValueError for a negative size; TypeError unless `indices` is of integers.

@@ -36,7 +36,7 @@ def checked(name: str, input: object, keepdim: object = False) -> Tensor:
 
 
 def same_types(result: Any, out: Any, args: Sequence[object]) -> None:
-    """RuntimeError unless ``out=`` has exactly the types of the result: operations that select elements do not cast."""
+    """RuntimeError unless ``out=`` has exactly the types of the result: selecting operations do not cast."""
     if len(args) > 1 and isinstance(args[1], Tensor):  # max(input, other), which casts
         return
     pairs = zip(result, out) if isinstance(result, tuple) else [(result, out)]
@@ -46,7 +46,7 @@ def same_types(result: Any, out: Any, args: Sequence[object]) -> None:
             raise RuntimeError(f"Expected out tensor to have dtype {c_name(want)}, but got {c_name(given)} instead")
 
 
-def same_types_along(result: Any, out: Any, args: Sequence[object]) -> None:
+def same_types_along(result: object, out: object, args: Sequence[object]) -> None:
     """`same_types` of the results along a dimension; those over all elements, and of two tensors, are cast."""
     if isinstance(result, tuple):
         same_types(result, out, ())
@@ -145,7 +145,7 @@ def nansum(input: Tensor, dim: Ints | None = None, keepdim: bool = False, *, dty
 @linear_in("input")
 @op(input=lambda grad: grad)  # the engine sums back to the input's shape
 def _repeated(input: Array, shape: Dims) -> Array:
-    """`input` expanded, in memory of its own."""
+    """`input` expanded, in its own memory."""
     out = np.empty(shape, input.dtype)
     out[...] = input
     return out
@@ -365,7 +365,7 @@ def ordered(name: str, input: Tensor) -> None:
 
 @op()
 def shares(input: Array, result: Array, dims: Dims, keepdim: bool, all_nan: bool = False) -> Array:
-    """The part of the gradient of an extreme that each element gets: those equal to it share evenly; for NaN, those that are NaN
+    """The share of an extreme's gradient that each element gets: those equal to it share evenly; for NaN, those that are NaN
     or, if `all_nan`, all elements get NaN."""
     extreme = result if keepdim or not dims else np.expand_dims(result, dims)
     ties = input == extreme
@@ -589,7 +589,7 @@ def _truth_dims(input: Tensor, dim: Ints | None) -> Dims | None:
 
 @method(out=_truth_out)
 def all(input: Tensor, dim: Ints | None = None, keepdim: bool = False) -> Tensor:
-    """Whether no element over `dim` is 0: ``out = min(input[i] != 0, i)``; of uint8, as uint8.
+    """Whether no element over `dim` is 0: ``out = min(input[i] != 0, i)``; uint8 for uint8.
 
     Family: reduction
 
@@ -602,7 +602,7 @@ def all(input: Tensor, dim: Ints | None = None, keepdim: bool = False) -> Tensor
 
 @method(out=_truth_out)
 def any(input: Tensor, dim: Ints | None = None, keepdim: bool = False) -> Tensor:
-    """Whether an element over `dim` is not 0: ``out = max(input[i] != 0, i)``; of uint8, as uint8.
+    """Whether an element over `dim` is not 0: ``out = max(input[i] != 0, i)``; uint8 for uint8.
 
     Family: reduction
 
@@ -620,10 +620,10 @@ def _count_nonzero(input: Array, dims: Dims) -> Array:
 
 @method()
 def count_nonzero(input: Tensor, dim: Ints | None = None) -> Tensor:
-    """How many elements over `dim` are not 0: ``out = sum(input[i] != 0, i)``
+    """The number of nonzero elements over `dim`: ``out = sum(input[i] != 0, i)``
 
     Family: reduction
-    Shapes: (*in) -> (*in) without the dimensions `dim`; () if it is left out.
+    Shapes: (*in) -> (*in) without the dimensions `dim`; () if it is omitted.
 
     >>> torch.count_nonzero(torch.tensor([[0, 5], [7, 2]]), 0)
     tensor([1, 2])
@@ -678,7 +678,7 @@ def _hash(input: Array, dims: Dims, keepdim: bool) -> Array:
 
 @method(out=True)
 def hash_tensor(input: Tensor, dim: Ints = (), *, keepdim: bool = False, mode: int = 0) -> Tensor:
-    """The bits of all elements over `dim`, each as a 64-bit integer or float, by exclusive or, in uint64:
+    """The exclusive or of all elements over `dim`, each as a 64-bit integer or float, in uint64:
     ``out = input[0] ^ input[1] ^ ...``
 
     Family: reduction

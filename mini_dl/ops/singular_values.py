@@ -161,17 +161,13 @@ def _pinv_gradient(grad: Tensor, A: Tensor, result: Tensor) -> Tensor:
 
 @op(A=lambda grad, A, result: _pinv_gradient(grad, A, result))
 def _pinv(A: Array, atol: Any, rtol: Any, hermitian: bool) -> Array:
-    with _converging("linalg.eigh" if hermitian else "linalg.svd"):
-        return _pseudoinverse(A, atol, rtol, hermitian)
-
-
-def _pseudoinverse(A: Array, atol: Any, rtol: Any, hermitian: bool) -> Array:
     if not A.size:
         return np.zeros((*A.shape[:-2], A.shape[-1], A.shape[-2]), A.dtype)
-    if hermitian:
-        L, V = np.linalg.eigh(A)
-        return (V * kernels.inverted(L, atol, rtol)[..., None, :]) @ h(V)
-    U, S, Vh = np.linalg.svd(A, False)
+    with _converging("linalg.eigh" if hermitian else "linalg.svd"):
+        if hermitian:
+            L, V = np.linalg.eigh(A)
+            return (V * kernels.inverted(L, atol, rtol)[..., None, :]) @ h(V)
+        U, S, Vh = np.linalg.svd(A, False)
     return (h(Vh) * kernels.inverted(S, atol, rtol)[..., None, :]) @ h(U)
 
 
@@ -241,7 +237,7 @@ def matrix_rank(
     A: Tensor, tol: Tensor | float | None = None, hermitian: bool = False, *, atol: Tensor | float | None = None,
     rtol: Tensor | float | None = None,
 ) -> Tensor:  # fmt: skip
-    """The number of singular values that count: ``out = sum(S[i] > max(atol, rtol * S[0]), i)``
+    """The number of nonzero singular values: ``out = sum(S[i] > max(atol, rtol * S[0]), i)``
 
     Shapes: (*, m, n) -> (*).
     Raises: RuntimeError for fewer than two dimensions, and for integers.
@@ -271,12 +267,12 @@ _Lstsq = return_type("linalg_lstsq", "solution residuals rank singular_values")
 @public("linalg", out=True)
 @by_element
 def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None) -> NamedTensors:
-    """Least squares: of all X with the least ``norm(A @ X - B)``, that of least norm.
+    """Least squares: of all X with minimal ``norm(A @ X - B)``, that of minimal norm.
 
     The drivers gels, gelsd and gelss return residuals for tall matrices of full rank; the last two return singular values.
 
     Shapes: `A` (*, m, n), `B` (*, m, k) -> solution (*, n, k), residuals (*, k), rank (*), singular values (*, min(m, n)).
-    Raises: RuntimeError unless the shapes fit, and for an unknown `driver`.
+    Raises: RuntimeError unless the shapes match, and for an unknown `driver`.
 
     >>> A, b = torch.tensor([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0]]), torch.tensor([[1.0], [3.0], [5.0]])
     >>> torch.linalg.lstsq(A, b).solution

@@ -27,12 +27,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from parity_tests.mutation import accepted, mapping, running, server
+from parity_tests.mutation import accepted, mapping, names, running, server
 from parity_tests.mutation.mutants import Mutant, mutants_of
 from parity_tests.mutation.server import ROOT
 
-SCOPE = ("ops", "nn", "optim", "autograd", "_*", "serialization.py", "utils/data")
+SCOPE = ("ops", "nn", "optim", "autograd", "_*", "kernels", "serialization.py", "utils/data")
 """What the score speaks of, below ``mini_dl/``."""
+LAST = Path(__file__).with_name("last.json")
 OPEN = (running.SURVIVED, running.UNDECIDED, running.UNSELECTED, running.ERROR)
 
 
@@ -92,19 +93,17 @@ def unfinished(file: Path) -> list[Mutant]:
     """The mutants of the last run that no test has killed, as they are in the files now."""
     wanted = Counter(identity(row) for row in json.loads(file.read_text(encoding="utf-8"))["mutants"] if row["status"] in OPEN)
     found = [mutant for name in sorted({key[0] for key in wanted}) for mutant in mutants_of(name)]
-    return [mutant for mutant in found if identity(row_of(running.Result(mutant, ""))) in wanted]
+    return [mutant for mutant in found if (*mutant.key, mutant.nth) in wanted]
 
 
 def identity(row: dict[str, Any]) -> tuple[Any, ...]:
-    return tuple(row[key] for key in ("file", "function", "kind", "before", "after", "nth"))
+    return tuple(row[key] for key in (*accepted.KEYS, "nth"))
 
 
 def row_of(result: running.Result) -> dict[str, Any]:
-    """A result as it stands in the file: `nth` tells changes apart that read the same."""
-    mutant = result.mutant
-    twins = [other for other in mutants_of(mutant.file) if accepted.key_of(other) == accepted.key_of(mutant)]
+    """A result as it stands in the file."""
     row = asdict(result)
-    row.update(row.pop("mutant"), line=mutant.line, nth=twins.index(mutant))
+    row.update(row.pop("mutant"), line=result.mutant.line)
     for key in ("number", "lines", "statement", "at_import"):
         del row[key]
     row["seconds"] = round(row["seconds"], 2)
@@ -114,28 +113,40 @@ def row_of(result: running.Result) -> dict[str, Any]:
 # ------------------------------------------------------------------------------------------------ the report
 
 
-def report_of(rows: list[dict[str, Any]], options: argparse.Namespace, baseline: dict[str, str]) -> dict[str, Any]:
+def asked(options: argparse.Namespace) -> dict[str, Any]:
+    return {"paths": options.paths, "sample": options.sample, "seed": options.seed, "since": options.since}
+
+
+def report_of(rows: list[dict[str, Any]], question: dict[str, Any]) -> dict[str, Any]:
     reasons = accepted.accepted()
     for row in rows:
-        row["accepted"] = reasons.get(tuple(row[key] for key in accepted.KEYS), "") if row["status"] != running.KILLED else ""
+        row["accepted"] = (
+            reasons.get(tuple(row[key] for key in accepted.KEYS), "") if row["status"] not in running.NOTICED else ""
+        )
     counted = [row for row in rows if not row["accepted"]]
     counts = Counter(row["status"] for row in counted)
-    killed = counts[running.KILLED] + counts[running.TIMEOUT]
     return {
         "when": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "asked": {"paths": options.paths, "sample": options.sample, "seed": options.seed, "since": options.since},
+        "asked": question,
         "counts": {**{status: counts[status] for status in running.STATUSES}, "equivalent": len(rows) - len(counted)},
-        "score": killed / len(counted) if counted else None,
-        "failing without a mutant": baseline,
+        "score": sum(counts[status] for status in running.NOTICED) / len(counted) if counted else None,
         "mutants": sorted(rows, key=lambda row: (row["file"], row["line"], row["kind"], row["before"], row["after"], row["nth"])),
     }
 
 
 def write(report: dict[str, Any], file: Path) -> None:
+    """After each mutant: a run that is broken off leaves what it has found. The library's own way to do this is not asked, since
+    the parent of all mutants must not import it.
+    """
     file.parent.mkdir(parents=True, exist_ok=True)
-    from mini_dl.files.replacing import rewrite  # when all mutants have run: their parent must not have the library
+    new = file.with_suffix(".new")
+    new.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    os.replace(new, file)
 
-    rewrite(file, json.dumps(report, indent=1) + "\n")
+
+def last_of(report: dict[str, Any]) -> dict[str, Any]:
+    """What is kept of a report in the repository: all but the mutants that are killed."""
+    return {**report, "mutants": [row for row in report["mutants"] if row["status"] not in running.NOTICED]}
 
 
 def summary(report: dict[str, Any]) -> str:
@@ -154,7 +165,9 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--since", default="main", metavar="COMMIT", help="without PATH and --sample: the lines changed since")
     found.add_argument("--again", action="store_true", help="those of the last run that were not killed")
     found.add_argument("--resume", action="store_true", help="go on with a run that was broken off: leave out what it has tried")
-    found.add_argument("--partly", action="store_true", help="ask only the units that are mapped already")
+    found.add_argument("--coverage", action="store_true", help="find the units by a run of all tests, not by names")
+    found.add_argument("--partly", action="store_true", help="with --coverage: ask only the units that are mapped already")
+    found.add_argument("--keep", action="store_true", help="keep the counts of the last run, and what it left open, in last.json")
     found.add_argument("--budget", type=float, default=60.0, help="seconds of the processor for one mutant")
     found.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     found.add_argument("--json", type=Path, default=ROOT / "report" / "mutation.json")
@@ -165,32 +178,36 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     if old := accepted.outdated(accepted.accepted()):
         raise SystemExit("accepted.toml: no such mutants: " + "; ".join(old))
-    before = json.loads(options.json.read_text(encoding="utf-8"))["mutants"] if options.again or options.resume else []
+    last = json.loads(options.json.read_text(encoding="utf-8")) if options.again or options.resume or options.keep else {}
+    if options.keep:
+        write(last_of({**report_of(last["mutants"], last["asked"]), "when": last["when"]}), LAST)
+        return 0
+    question, before = last.get("asked", asked(options)), last.get("mutants", [])
     mutants = chosen(options)
     if options.resume:
         tried = {identity(row) for row in before}
-        mutants = [mutant for mutant in mutants if identity(row_of(running.Result(mutant, ""))) not in tried]
+        mutants = [mutant for mutant in mutants if (*mutant.key, mutant.nth) not in tried]
     print(f"{len(mutants)} mutants", flush=True)
+    if not mutants:
+        return 0
     server.preload()
-    found = mapping.mapped(options.workers, options.partly)
-    print(
-        f"{len(found.units)} units, {len(found.failing)} are not asked: they fail without a mutant, or are not mapped", flush=True
-    )
+    selection: running.Selection = names.ByNames()
+    if options.coverage:
+        selection = mapping.ByCoverage(mapping.mapped(options.workers, options.partly))
+    report: dict[str, Any] = {}
     began, rows = time.monotonic(), list[dict[str, Any]]()
-    for result in running.Runner(found, options.budget, options.workers).results(mutants):
+    for result in running.Runner(selection, options.budget, options.workers).results(mutants):
         rows.append(row_of(result))
         place = f"{len(rows)} of {len(mutants)}, {time.monotonic() - began:.0f} s"
         print(f"{place}: {result.status}: {result.mutant} {result.unit} ({result.ran} of {result.selected})", flush=True)
         tried = {identity(row) for row in rows}
-        write(report_of([*rows, *(row for row in before if identity(row) not in tried)], options, found.failing), options.json)
-    if not rows:
-        return 0
-    report = json.loads(options.json.read_text(encoding="utf-8"))
-    for row in report["mutants"]:
-        if row["status"] in OPEN and not row["accepted"]:
-            print(f"{row['status']}: {row['file']}:{row['line']} {row['function']}: {row['before']} -> {row['after']}")
+        report = report_of([*rows, *(row for row in before if identity(row) not in tried)], question)
+        write(report, options.json)
+    open_ = [row for row in report["mutants"] if row["status"] in OPEN and not row["accepted"]]
+    for row in open_:
+        print(f"{row['status']}: {row['file']}:{row['line']} {row['function']}: {row['before']} -> {row['after']}")
     print(summary(report))
-    return int(any(row["status"] in OPEN and not row["accepted"] for row in report["mutants"]))
+    return int(bool(open_))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from typing import Any
 
 import tomllib
 
-from parity_tests.mutation.mutants import Mutant, mutants_of
+from parity_tests.mutation.mutants import mutants_of
 
 FILE = Path(__file__).with_name("accepted.toml")
 KEYS = ("file", "function", "kind", "before", "after")
@@ -15,10 +15,6 @@ KEYS = ("file", "function", "kind", "before", "after")
 
 class AcceptedError(Exception):
     pass
-
-
-def key_of(mutant: Mutant) -> tuple[str, ...]:
-    return tuple(getattr(mutant, key) for key in KEYS)
 
 
 def parse(text: str) -> dict[tuple[str, ...], str]:
@@ -46,5 +42,5 @@ def accepted() -> dict[tuple[str, ...], str]:
 def outdated(rows: dict[tuple[str, ...], str]) -> list[str]:
     """Rows that fit no mutant any more."""
     files = {key[0] for key in rows}
-    known = {key_of(mutant) for file in files for mutant in mutants_of(file)}
+    known = {mutant.key for file in files for mutant in mutants_of(file)}
     return [" | ".join(key) for key in rows if key not in known]

@@ -1,27 +1,48 @@
-"""Which units touch which line: found once per state of the tree by running every unit under coverage, and kept in a file.
+"""Which units touch which line: found once per state of the tree under coverage, and kept in files.
 
-The same run is the clean baseline: a unit that fails without a mutant is never asked.
+Tests are run, at most `ENOUGH` seconds of a file. Of the rows of an entry of torch's tables the first samples of its main type
+are, which takes a minute for all: what other samples and types touch beside is chosen by the function (`running.selected`).
+The same run is the clean baseline of the tests: one that fails without a mutant is never asked.
 """
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import hashlib
 import importlib
 import os
 import pickle
 import pkgutil
 import time
+from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from parity_tests.mutation import server, units
+from parity_tests.mutation.mutants import Mutant, functions_of
 from parity_tests.mutation.server import CACHE, ROOT, Say
 
 LATE = ("onnx", "tensorboard", "viz", "models", "textbook", "compat")
-ROWS_TOGETHER = 24
+ROWS_TOGETHER = 60
+ENOUGH = 30.0
+"""Seconds of the processor for the tests of a file, under coverage; tests that come later are not asked."""
+SAMPLES, ERRORS = 0.3, 0.1
+"""Seconds of the processor for the samples of an entry, and for its wrong calls."""
 RUNNERS = ("adapter", "bridge", "compare", "forwards", "judging", "ledger", "mapped", "modules", "ops", "optimizers")
+
+
+FEW = 20
+"""A line that fewer tests run is also tried with those of its function, and then of its file: what is computed once and kept
+belongs to the unit that came first.
+"""
+ROWS = (8, 30, 100, 10**9)
+FILES, OF_A_FILE = (3, 6, 12), 8
+"""How many rows are tried before some tests, and of how many files how many tests before further rows."""
+KINDS = {"nn": "module", "optim": "optimizer"}
+"""Which of torch's tables speaks of a folder; for the others its ops."""
 
 
 @dataclass
@@ -32,6 +53,8 @@ class Map:
     seconds: list[float] = field(default_factory=list)
     lines: dict[str, dict[int, int]] = field(default_factory=dict)
     failing: dict[str, str] = field(default_factory=dict)
+    sizes: Counter[str] = field(default_factory=Counter)
+    """How many units each group has."""
 
     def touching(self, file: str, lines: Iterable[int]) -> list[int]:
         """The numbers of the units that run one of these lines, cheapest first."""
@@ -48,6 +71,7 @@ class Map:
             if why:
                 self.failing[unit] = why
             self.units.append(unit)
+            self.sizes[units.group(unit)] += 1
             self.seconds.append(seconds)
         passing = sum(1 << i for i, (_, why, _) in enumerate(part["units"]) if not why)
         for file, lines in part["lines"].items():
@@ -91,19 +115,12 @@ def key_of(chunk: list[str], sources: str) -> str:
 
 
 def chunks_of() -> list[list[str]]:
-    """All units, in parts that one process runs: some rows, or the tests of a file."""
-    rows: list[str] = []
-    for trial in server.trials([None], _list_rows, 1):
-        rows = trial.said[0].get("rows", [])
-        if not rows:
-            raise RuntimeError(f"torch's tables could not be read: {trial.said}")
-    return [rows[i : i + ROWS_TOGETHER] for i in range(0, len(rows), ROWS_TOGETHER)] + [[file] for file in units.test_files()]
-
-
-def _list_rows(_: None, say: Say) -> None:
-    from parity_tests import tables
-
-    say(rows=["|".join(row) for row in tables.rows()])
+    """All units, in parts that one process runs: the rows of some entries, or the tests of a file."""
+    entries: dict[str, list[str]] = {}
+    for row in units.rows():
+        entries.setdefault(row.rpartition("|")[0], []).append(row)
+    parts = [list(entries.values())[i : i + ROWS_TOGETHER] for i in range(0, len(entries), ROWS_TOGETHER)]
+    return [[row for entry in part for row in entry] for part in parts] + [[file] for file in units.test_files()]
 
 
 def _map_part(job: tuple[Path, list[str]], say: Say) -> None:
@@ -126,20 +143,41 @@ def _map_part(job: tuple[Path, list[str]], say: Say) -> None:
         found.append((unit, why, seconds))
 
     if units.is_row(chunk[0]):
-        for unit in chunk:
-            begins(unit)
-            began = time.process_time()
-            try:
-                why = units.run_row(unit)
-            except Exception as error:
-                why = f"{type(error).__name__}: {error}"
-            ended(unit, why, time.process_time() - began)
+        for entry in dict.fromkeys(unit.rpartition("|")[0] for unit in chunk):
+            rows = [unit for unit in chunk if unit.rpartition("|")[0] == entry]
+            watch.switch_context(" ".join(str(chunk.index(row)) for row in rows))
+            seconds = _begin_row(rows[0])
+            found += [(row, None, seconds) for row in rows]
     else:
-        units.run_tests(chunk, units.Watcher(begins, ended), stop=False)
+        watcher = units.Watcher(begins, ended)
+        watcher.until = ENOUGH
+        units.run(chunk, watcher, stop=False)
     watch.stop()
     from mini_dl.files.replacing import rewrite  # here, in a child: its parent must not have the library
 
     rewrite(file, pickle.dumps({"units": found, "lines": _lines(watch.get_data())}))
+
+
+def _begin_row(row: str) -> float:
+    """Run the first samples of a row, and the wrong calls of its entry; the seconds it took."""
+    from parity_tests import modules, ops, optimizers, tables
+
+    kind, name, dtype = row.split("|")
+    runners: dict[str, Any] = {"op": ops, "module": modules, "optimizer": optimizers}
+    began = time.process_time()
+    with contextlib.suppress(Exception):
+        for _ in tables.outcomes_of(kind, name, dtype):
+            if time.process_time() - began > SAMPLES:
+                break
+    taken = time.process_time() - began
+    with contextlib.suppress(Exception):
+        entry, until = tables.entry_of(kind, name), time.process_time() + ERRORS
+        for error in entry.error_samples():
+            with contextlib.suppress(Exception):
+                runners[kind].check_refusal(entry, error)
+            if time.process_time() > until:
+                break
+    return taken
 
 
 def _lines(data: Any) -> dict[str, dict[int, int]]:
@@ -148,7 +186,7 @@ def _lines(data: Any) -> dict[str, dict[int, int]]:
     for path in data.measured_files():
         lines: dict[int, int] = {}
         for line, contexts in data.contexts_by_lineno(path).items():
-            bits = sum(1 << int(context) for context in set(contexts) if context.isdigit())
+            bits = sum(1 << int(unit) for context in set(contexts) if context != "import" for unit in context.split())
             if bits:
                 lines[line] = bits
         if lines:
@@ -167,3 +205,83 @@ def import_everything() -> None:
             except ImportError:
                 continue
     import parity_tests.tables  # noqa: F401
+
+
+# ------------------------------------------------------------------------------------------------ selection
+
+
+@functools.cache
+def spans(file: str) -> dict[str, tuple[int, int]]:
+    return functions_of(file)
+
+
+def selected(found: Map, mutant: Mutant) -> list[int]:
+    """The units that may notice a mutant: rows that run its function, tests that run its line, and if these are few, some that
+    run its function or file.
+    """
+    around, file = spans(mutant.file).get(mutant.function, (0, 0)), found.lines.get(mutant.file, {})
+    own = found.touching(mutant.file, span(mutant.lines)) or found.touching(mutant.file, span(mutant.statement))
+    near = found.touching(mutant.file, span(around))
+    if not near and not own:
+        if not mutant.at_import:
+            return []
+        own = found.touching(mutant.file, file)
+    chosen = dict.fromkeys(own)
+    chosen.update(dict.fromkeys(unit for unit in near if units.is_row(found.units[unit])))
+    tests = sum(not units.is_row(found.units[unit]) for unit in chosen)
+    for wider in (near, found.touching(mutant.file, file)):
+        more = [unit for unit in wider if unit not in chosen and not units.is_row(found.units[unit])][: max(0, FEW - tests)]
+        chosen.update(dict.fromkeys(more))
+        tests += len(more)
+    return list(chosen)
+
+
+def span(lines: tuple[int, int]) -> range:
+    return range(lines[0], lines[1] + 1)
+
+
+class ByCoverage:
+    """The units that run the line or function of a mutant: rows and tests by turns, a few first, then more."""
+
+    def __init__(self, found: Map) -> None:
+        self.found = found
+        self.limits = {unit: 30 + 20 * seconds for unit, seconds in zip(found.units, found.seconds)}
+
+    def limit(self, unit: str) -> float:
+        """How long a unit may run that took so long under coverage."""
+        return self.limits[unit]
+
+    def batches(self, mutant: Mutant, excluded: set[str]) -> list[list[str]]:
+        found = self.found
+        asked = [unit for unit in selected(found, mutant) if found.units[unit] not in excluded]
+        rows = deque(rows_in_order(found, mutant, [unit for unit in asked if units.is_row(found.units[unit])]))
+        tests = tests_in_order(found, [unit for unit in asked if not units.is_row(found.units[unit])])
+        batches = []
+        for size, more in zip(ROWS, tests):
+            batches += [[rows.popleft() for _ in range(min(size, len(rows)))], more]
+        return [[found.units[unit] for unit in batch] for batch in batches if batch]
+
+
+def rows_in_order(found: Map, mutant: Mutant, rows: list[int]) -> list[int]:
+    """First the entries that have the function's name or are of the folder's table, in their main type, the cheapest first."""
+    name = mutant.function.split(".")[0].strip("_").lower()
+    table = next((KINDS[part] for part in mutant.file.split("/") if part in KINDS), "op")
+    seen, order = Counter[str](), dict[int, tuple[bool, int, bool, float]]()
+    for row in sorted(rows):  # in the order of the table, where the main type of an entry comes first
+        kind, entry, _ = found.units[row].split("|")
+        order[row] = not (name and name in entry.lower()), seen[entry], kind != table, found.seconds[row]
+        seen[entry] += 1
+    return sorted(rows, key=order.__getitem__)
+
+
+def tests_in_order(found: Map, tests: list[int]) -> list[list[int]]:
+    """Parts of the tests. First come files of which many tests are asked: a file is collected as a whole."""
+    files: dict[str, list[int]] = {}
+    for test in sorted(tests, key=found.seconds.__getitem__):
+        files.setdefault(units.group(found.units[test]), []).append(test)
+    names, parts = deque(sorted(files, key=lambda name: -len(files[name]) / found.sizes[name] ** 0.5)), []
+    for number in FILES:
+        few = [names.popleft() for _ in range(min(number, len(names)))]
+        parts.append([test for name in few for test in files[name][:OF_A_FILE]])
+    tried = {test for part in parts for test in part}
+    return [*parts, [test for name in files for test in files[name] if test not in tried]]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import copy
 import functools
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -38,7 +39,7 @@ class Mutant:
     """One change: `before` at `line` of `file` becomes `after`. `number` counts the mutants of the file.
 
     `lines` are those of the changed node, `statement` those of the statement around it, `at_import` whether it runs when the
-    module is imported, not when a function is called.
+    module is imported, not when a function is called; `nth` tells changes of a function apart that read the same.
     """
 
     file: str
@@ -50,10 +51,16 @@ class Mutant:
     before: str
     after: str
     function: str
+    nth: int = 0
 
     @property
     def line(self) -> int:
         return self.lines[0]
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What it changes, in words: the same when lines move."""
+        return self.file, self.function, self.kind, self.before, self.after
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line} {self.kind}: {self.before} -> {self.after}"
@@ -79,11 +86,15 @@ class Place:
 @functools.cache
 def mutants_of(file: str) -> list[Mutant]:
     """All mutants of a file of the project."""
-    return [
-        Mutant(file, number, span(change.node), change.place.statement, change.place.at_import, change.kind,
-               shortened(change.node), shortened(change.new), change.place.function)
-        for number, change in enumerate(changes_in(parsed(file)))
-    ]  # fmt: skip
+    found, seen = list[Mutant](), Counter[tuple[str, ...]]()
+    for number, change in enumerate(changes_in(parsed(file))):
+        place, before, after = change.place, shortened(change.node), shortened(change.new)
+        mutant = Mutant(
+            file, number, span(change.node), place.statement, place.at_import, change.kind, before, after, place.function
+        )
+        found.append(replace(mutant, nth=seen[mutant.key]))
+        seen[mutant.key] += 1
+    return found
 
 
 def span(node: ast.AST) -> tuple[int, int]:

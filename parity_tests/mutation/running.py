@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import functools
 import importlib
 import os
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from parity_tests.mutation import server, units
-from parity_tests.mutation.mapping import Map
-from parity_tests.mutation.mutants import Mutant, code_of, functions_of
+from parity_tests.mutation.mutants import Mutant, code_of
 from parity_tests.mutation.server import Say
 
 STATUSES = ("killed", "timeout", "survived", "undecided", "no test selected", "error")
 KILLED, TIMEOUT, SURVIVED, UNDECIDED, UNSELECTED, ERROR = STATUSES
-FEW = 20
-"""A line that fewer units touch is also tried with those of its function, and then of its file: what is computed once and kept
-belongs to the unit that came first.
-"""
-SIZES = (12, 30, 40, 120, 200, 400)
-"""How many units are tried before others: of rows, then of tests, then of rows again."""
+NOTICED = (KILLED, TIMEOUT)
 
 
 @dataclass
@@ -47,54 +41,16 @@ class Job:
     alone: bool = False
 
 
-# ------------------------------------------------------------------------------------------------ selection
+class Selection(Protocol):
+    """Which units are asked."""
 
+    def batches(self, mutant: Mutant, excluded: set[str]) -> list[list[str]]:
+        """Parts of them in the order in which they are tried: rows, or tests."""
+        ...
 
-@functools.cache
-def spans(file: str) -> dict[str, tuple[int, int]]:
-    return functions_of(file)
-
-
-def selected(found: Map, mutant: Mutant) -> list[int]:
-    """The units that may notice a mutant: those that run its line, and if they are few, some that run its function or file."""
-    first, last = mutant.lines
-    own = found.touching(mutant.file, range(first, last + 1))
-    own = own or found.touching(mutant.file, range(mutant.statement[0], mutant.statement[1] + 1))
-    if not own and not mutant.at_import:
-        return []
-    chosen = dict.fromkeys(own)
-    first, last = spans(mutant.file).get(mutant.function, (0, 0))
-    for wider in (range(first, last + 1), found.lines.get(mutant.file, {})):
-        room = FEW - len(chosen) if own else None
-        if room is None or room > 0:
-            chosen.update(dict.fromkeys([unit for unit in found.touching(mutant.file, wider) if unit not in chosen][:room]))
-        if chosen and not own:
-            break
-    return list(chosen)
-
-
-def batches_of(found: Map, chosen: list[int], excluded: set[str]) -> list[list[tuple[str, float]]]:
-    """Rows and tests by turns, each cheapest first and from all groups; a few first, then more."""
-    rows = [u for u in chosen if units.is_row(found.units[u]) and found.units[u] not in excluded]
-    tests = [u for u in chosen if not units.is_row(found.units[u]) and found.units[u] not in excluded]
-    queues, batches = [deque(by_turns(found, rows)), deque(by_turns(found, tests))], []
-    for turn, size in enumerate([*SIZES, 10**9, 10**9]):
-        queue = queues[turn % 2]
-        batch = [queue.popleft() for _ in range(min(size, len(queue)))]
-        if turn % 2:
-            batch.sort(key=lambda u: units.group(found.units[u]))  # a file is collected once
-        if batch:
-            batches.append([(found.units[u], 20 + 20 * found.seconds[u]) for u in batch])
-    return batches
-
-
-def by_turns(found: Map, chosen: list[int]) -> list[int]:
-    """One unit of each group, then the next of each: what is alike is not tried first."""
-    groups: dict[str, list[int]] = {}
-    for unit in sorted(chosen, key=found.seconds.__getitem__):
-        groups.setdefault(units.group(found.units[unit]), []).append(unit)
-    place = {unit: i for members in groups.values() for i, unit in enumerate(members)}
-    return sorted(chosen, key=lambda unit: (place[unit], found.seconds[unit]))
+    def limit(self, unit: str) -> float:
+        """For how many seconds of the processor a unit may run."""
+        ...
 
 
 # ------------------------------------------------------------------------------------------------ in a process of its own
@@ -134,17 +90,7 @@ def attempt(job: Job, say: Say) -> None:
             os._exit(0)
 
     for batch in job.batches:
-        names = [unit for unit, _ in batch]
-        if not units.is_row(names[0]):
-            units.run_tests(names, units.Watcher(begins, ended), stop=True)
-            continue
-        for unit in names:
-            begins(unit)
-            try:
-                why = units.run_row(unit)
-            except Exception as error:
-                why = f"{type(error).__name__}: {error}"
-            ended(unit, why, 0.0)
+        units.run([unit for unit, _ in batch], units.Watcher(begins, ended))
     say(survived=True, ran=ran, seconds=time.process_time())
 
 
@@ -152,64 +98,67 @@ def attempt(job: Job, say: Say) -> None:
 
 
 class Runner:
-    """Runs mutants. The map is the clean baseline; a test that kills is checked once more without a mutant and, if it came
-    after others, with the mutant alone.
+    """Runs mutants. What kills is checked once more without a mutant and, if it is a test that came after others, with the
+    mutant alone.
     """
 
-    def __init__(self, found: Map, budget: float, workers: int) -> None:
-        self.found, self.budget, self.workers = found, budget, workers
+    def __init__(self, selection: Selection, budget: float, workers: int) -> None:
+        self.selection, self.budget, self.workers = selection, budget, workers
         self.sound: dict[str, bool] = {"import": True}
         self.waiting: deque[Job] = deque()
         self.held: dict[str, list[Result]] = {}
-        self.chosen: dict[Mutant, list[int]] = {}
 
     def results(self, mutants: Iterable[Mutant]) -> Iterator[Result]:
         for mutant in mutants:
-            self.chosen[mutant] = selected(self.found, mutant)
-            if self.chosen[mutant]:
-                self.waiting.append(self._job(mutant, set()))
+            job = self._job(mutant, set())
+            if job.batches:
+                self.waiting.append(job)
             else:
                 yield Result(mutant, UNSELECTED)
         for trial in server.trials(self.waiting, attempt, self.workers):
             yield from self._heard(trial)
 
     def _job(self, mutant: Mutant, excluded: set[str]) -> Job:
-        return Job(mutant, batches_of(self.found, self.chosen[mutant], excluded), self.budget, excluded)
+        batches = [[(unit, self.selection.limit(unit)) for unit in part] for part in self.selection.batches(mutant, excluded)]
+        return Job(mutant, batches, self.budget, excluded)
+
+    def _only(self, unit: str) -> list[list[tuple[str, float]]]:
+        return [[(unit, self.selection.limit(unit))]]
 
     def _heard(self, trial: server.Trial) -> Iterator[Result]:
         job: Job = trial.job
         if job.mutant is None:
             unit = job.batches[0][0][0]
-            self.sound[unit] = "survived" in trial.said[-2 if trial.ending == "done" else -1]
+            self.sound[unit] = any("survived" in message for message in trial.said)
             for result in self.held.pop(unit, []):
                 yield from self._settled(result)
             return
-        result = result_of(trial, len(self.chosen[job.mutant]))
-        if job.alone and result.status != KILLED:  # it failed for what ran before it
+        result = result_of(trial)
+        if job.alone and result.status not in NOTICED:  # it failed for what ran before it
             self.waiting.append(self._job(job.mutant, job.excluded))
-        elif result.status == KILLED and not job.alone and result.ran > 1 and not units.is_row(result.unit):
+        elif result.status in NOTICED and not job.alone and result.ran > 1 and not units.is_row(result.unit):
             without = {*job.excluded, result.unit}
-            self.waiting.appendleft(Job(job.mutant, [[(result.unit, 120.0)]], self.budget, without, alone=True))
+            self.waiting.appendleft(Job(job.mutant, self._only(result.unit), self.budget, without, alone=True))
         else:
             yield from self._settled(result)
 
     def _settled(self, result: Result) -> Iterator[Result]:
         """A result whose unit is known to pass without a mutant; others are held back until it is known."""
         unit = result.unit
-        if result.status != KILLED or units.is_row(unit) or self.sound.get(unit):
+        if result.status not in NOTICED or self.sound.get(unit):
             yield result
         elif unit in self.sound:  # it fails without a mutant, too
             unsound = {name for name, sound in self.sound.items() if not sound}
             self.waiting.append(self._job(result.mutant, unsound))
         else:
             if unit not in self.held:
-                self.waiting.appendleft(Job(None, [[(unit, 120.0)]], 600.0))
+                self.waiting.appendleft(Job(None, self._only(unit), 600.0))
             self.held.setdefault(unit, []).append(result)
 
 
-def result_of(trial: server.Trial, chosen: int) -> Result:
+def result_of(trial: server.Trial) -> Result:
     """What became of a mutant, from what its process said."""
-    found = Result(trial.job.mutant, ERROR, selected=chosen)
+    found = Result(trial.job.mutant, ERROR, selected=sum(len(batch) for batch in trial.job.batches))
     for message in trial.said:
         found.ran, found.seconds = message.get("ran", found.ran), message.get("seconds", found.seconds)
         if "begins" in message:

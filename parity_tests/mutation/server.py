@@ -1,7 +1,8 @@
 """A server of processes: everything but this project is imported once, and each trial is a fork that imports the project anew.
 
 A trial says what it does in lines of JSON. Its time is counted in seconds of the processor, so that a busy machine changes
-nothing: `limit` sets an alarm, and the signal ends the process. A trial that sleeps forever is ended after `SILENCE`.
+nothing: `limit` sets an alarm, and the signal ends the process. A trial that says nothing for `SILENCE` seconds and sleeps
+is ended.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CACHE = ROOT / ".mutation"
-SILENCE = 300.0
+SILENCE, LOOK = 200.0, 5.0
 MEMORY = 12 << 30
 OWN = ("mini_dl", "parity_tests", "tests", "scripts", "programs", "docs")
 IMPORTED = (
@@ -109,16 +110,24 @@ def trials(jobs: Iterable[Any], work: Callable[[Any, Say], None], workers: int) 
                 trial = _begun(waiting.popleft(), work)
                 running[trial.pipe] = trial
                 selector.register(trial.pipe, selectors.EVENT_READ)
-            for key, _ in selector.select(timeout=5):
+            for key, _ in selector.select(timeout=LOOK):
                 trial = running[key.fd]
                 if not _read(trial):
                     selector.unregister(key.fd)
                     yield _ended(running.pop(key.fd))
             for trial in list(running.values()):
-                if time.monotonic() - trial.heard > SILENCE:
+                if time.monotonic() - trial.heard > SILENCE and sleeps(trial.process):
                     trial.ending = "timeout"
                     os.killpg(trial.process, signal.SIGKILL)  # the end of its pipe is read next
                     trial.heard = time.monotonic()
+
+
+def sleeps(process: int) -> bool:
+    """Whether a process waits for something else than its turn on a busy machine."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "S"
+    except OSError:  # there is no such file on this system
+        return True
 
 
 def _begun(job: Any, work: Callable[[Any, Say], None]) -> Trial:

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from parity_tests.mutation import server
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 ROWS = {"test_sweep.py", "test_modules.py", "test_optimizers.py"}
 """Files that run torch's tables, whose rows are units of their own."""
@@ -34,6 +36,21 @@ def test_files() -> list[str]:
     return [str(path.relative_to(ROOT)) for path in found if path.name not in ROWS | ABOUT_OTHER_THINGS]
 
 
+def rows() -> list[str]:
+    """The rows of torch's tables, of each entry those of its main type first."""
+    for trial in server.trials([None], _list_rows, 1):
+        if found := trial.said[0].get("rows"):
+            return list(found)
+        raise RuntimeError(f"torch's tables could not be read: {trial.said}")
+    return []
+
+
+def _list_rows(_: None, say: server.Say) -> None:
+    from parity_tests import tables
+
+    say(rows=["|".join(row) for row in tables.rows()])
+
+
 def is_row(unit: str) -> bool:
     return "|" in unit and "::" not in unit
 
@@ -43,19 +60,13 @@ def group(unit: str) -> str:
     return unit.split("|")[0] if is_row(unit) else unit.split("::")[0]
 
 
-def run_row(unit: str) -> str | None:
-    """Why a row of torch's tables fails; None if it passes."""
-    from parity_tests import tables
-
-    kind, name, dtype = unit.split("|")
-    return tables.complaint(kind, name, dtype)
-
-
 class Watcher:
     """A plugin of pytest: tells of each test when it begins and whether it failed."""
 
     def __init__(self, begins: Callable[[str], None], ended: Callable[[str, str | None, float], None]) -> None:
         self.begins, self.ended = begins, ended
+        self.until = float("inf")
+        """After so many seconds of the processor, no further test is begun."""
         self.why: str | None = None
         self.running = ""
 
@@ -67,6 +78,8 @@ class Watcher:
             return (yield)
         finally:
             self.ended(item.nodeid, self.why, time.process_time() - began)
+            if time.process_time() > self.until:
+                item.session.shouldstop = "the time is over"
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         if report.failed and self.why is None:
@@ -104,3 +117,20 @@ def run_tests(tests: list[str], watcher: Watcher, stop: bool) -> int:
     if status not in (0, 1, 5):
         raise RuntimeError(f"pytest ended with {status}")
     return status
+
+
+def run(names: list[str], watcher: Watcher, stop: bool = True) -> None:
+    """Run rows, or else tests; the watcher is told of each."""
+    if not is_row(names[0]):
+        run_tests(names, watcher, stop)
+        return
+    from parity_tests import tables
+
+    for unit in names:
+        watcher.begins(unit)
+        began = time.process_time()
+        try:
+            why = tables.complaint(*unit.split("|"))
+        except Exception as error:
+            why = f"{type(error).__name__}: {error}"
+        watcher.ended(unit, why, time.process_time() - began)

@@ -45,7 +45,7 @@ class Joinable(ABC):
         self._join_config = _JoinConfig(enable=False, throw_on_early_termination=False, is_first_joinable=False)
 
     @abstractmethod
-    def join_hook(self, **kwargs: Any) -> JoinHook:
+    def join_hook(self, **kwargs: object) -> JoinHook:
         """The hook of this participant; `kwargs` are those given to `Join`."""
 
     @property
@@ -67,7 +67,7 @@ class Join:
     """
 
     def __init__(
-        self, joinables: list[Joinable], enable: bool = True, throw_on_early_termination: bool = False, **kwargs: Any
+        self, joinables: list[Joinable], enable: bool = True, throw_on_early_termination: bool = False, **kwargs: object
     ) -> None:
         if not joinables:
             raise ValueError("The join context manager requires at least one joinable")

@@ -26,7 +26,7 @@ class FileSystemWriter:
         per_thread_copy_ahead: int = 10_000_000,
         cache_staged_state_dict: bool = False,
         overwrite: bool = True,
-        **options: Any,
+        **options: object,
     ) -> None:
         self.path, self.overwrite = os.fspath(path), overwrite
 
@@ -63,7 +63,7 @@ class FileSystemWriter:
 class FileSystemReader:
     """Reads from the folder `path`."""
 
-    def __init__(self, path: str | os.PathLike[str], **options: Any) -> None:
+    def __init__(self, path: str | os.PathLike[str], **options: object) -> None:
         self.path = os.fspath(path)
 
     def reset(self, checkpoint_id: str | os.PathLike[str] | None = None) -> None:

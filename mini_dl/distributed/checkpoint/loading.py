@@ -17,7 +17,7 @@ from mini_dl.tensor import Tensor
 
 
 def load(
-    state_dict: dict[str, Any], *, checkpoint_id: str | os.PathLike[str] | None = None, storage_reader: Any = None,
+    state_dict: dict[str, Any], *, checkpoint_id: str | os.PathLike[str] | None = None, storage_reader: object = None,
     planner: object = None, process_group: ProcessGroup | None = None, no_dist: bool = False,
 ) -> None:  # fmt: skip
     """Fill `state_dict` from the folder `checkpoint_id`: tensors in place, other objects replaced by those written.
@@ -39,7 +39,7 @@ def load(
 
 
 def load_state_dict(
-    state_dict: dict[str, Any], storage_reader: Any, process_group: ProcessGroup | None = None,
+    state_dict: dict[str, Any], storage_reader: object, process_group: ProcessGroup | None = None,
     coordinator_rank: int = 0, no_dist: bool = False, planner: object = None,
 ) -> None:  # fmt: skip
     """`load` under its old name."""

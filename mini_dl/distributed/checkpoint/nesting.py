@@ -15,7 +15,7 @@ def flattened(state_dict: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, 
     values: dict[str, Any] = {}
     paths: dict[str, Path] = {}
 
-    def visit(path: Path, value: Any) -> None:
+    def visit(path: Path, value: object) -> None:
         if isinstance(value, Mapping):
             for key, one in value.items():
                 visit((*path, str(key)), one)

@@ -55,7 +55,7 @@ def storage_of(name: str, kind: Callable[[Any], Any], given: Any, folder: str | 
 
 
 def save(
-    state_dict: dict[str, Any], *, checkpoint_id: str | os.PathLike[str] | None = None, storage_writer: Any = None,
+    state_dict: dict[str, Any], *, checkpoint_id: str | os.PathLike[str] | None = None, storage_writer: object = None,
     planner: object = None, process_group: ProcessGroup | None = None, no_dist: bool = False, use_collectives: bool = True,
 ) -> Metadata:  # fmt: skip
     """Write `state_dict`, of which each process has a part, to the folder `checkpoint_id`; all processes must call this.
@@ -86,7 +86,7 @@ def save(
 
 
 def save_state_dict(
-    state_dict: dict[str, Any], storage_writer: Any, process_group: ProcessGroup | None = None,
+    state_dict: dict[str, Any], storage_writer: object, process_group: ProcessGroup | None = None,
     coordinator_rank: int = 0, no_dist: bool = False, planner: object = None,
 ) -> Metadata:  # fmt: skip
     """`save` under its old name."""
@@ -140,7 +140,7 @@ class _Ranks:
         return [result for result, _ in found]
 
 
-def _piece(name: str, value: Any) -> Piece:
+def _piece(name: str, value: object) -> Piece:
     if isinstance(value, DTensor):
         rows = value.rows
         return Piece(name, value.numel() * value.element_size(), rows.offsets, rows.local_size, rows.size, value.dtype)

@@ -134,11 +134,11 @@ def _listed(optimizers: Optimizers) -> list[Optimizer]:
     return [optimizers] if isinstance(optimizers, Optimizer) else list(optimizers)
 
 
-def _wanted(value: Any, options: StateDictOptions) -> Any:
+def _wanted(value: object, options: StateDictOptions) -> Any:
     return value.full_tensor() if options.full_state_dict and isinstance(value, DTensor) else value
 
 
-def _own_rows(value: Any, like: DTensor | None) -> Any:
+def _own_rows(value: object, like: DTensor | None) -> Any:
     """The local rows of a whole tensor."""
     if like is None or not isinstance(value, Tensor) or isinstance(value, DTensor) or tuple(value.shape) != like.rows.size:
         return value.to_local() if isinstance(value, DTensor) else value

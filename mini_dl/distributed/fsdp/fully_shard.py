@@ -61,13 +61,13 @@ class Layer:
 
     # -------------------------------------------------------------------------------------------- around forward
 
-    def before(self, module: Module, args: Any) -> None:
+    def before(self, module: Module, args: object) -> None:
         self.unshard()
         if self.whole is not None and self.reshard_after_forward:
             self.hooks = saved_tensors_hooks(self.packed, self.unpacked)
             self.hooks.__enter__()
 
-    def after(self, module: Module, args: Any, output: Any) -> None:
+    def after(self, module: Module, args: object, output: object) -> None:
         self.leave()
         if self.reshard_after_forward:
             self.reshard()
@@ -191,6 +191,6 @@ def fully_shard(
     return module
 
 
-def _is_plain(policy: Any) -> bool:
+def _is_plain(policy: object) -> bool:
     """Whether a policy requests nothing."""
     return all([value in (None, True, False) for value in vars(policy).values()]) if hasattr(policy, "__dict__") else False

@@ -80,7 +80,7 @@ class ZeroRedundancyOptimizer(Optimizer, Joinable):
 
     # -------------------------------------------------------------------------------------------- steps
 
-    def step(self, closure: Callable[[], float] | None = None, **kwargs: Any) -> Any:
+    def step(self, closure: Callable[[], float] | None = None, **kwargs: object) -> Any:
         """Step this process's parameters and send them; receive those of the others."""
         work = Join.notify_join_context(self)
         if work is not None:
@@ -147,7 +147,7 @@ class ZeroRedundancyOptimizer(Optimizer, Joinable):
 
     # -------------------------------------------------------------------------------------------- uneven inputs
 
-    def join_hook(self, **kwargs: Any) -> JoinHook:
+    def join_hook(self, **kwargs: object) -> JoinHook:
         return _Steps(self)
 
     @property

@@ -298,7 +298,7 @@ class Hardshrink(_Shrink):
 
 
 class Softshrink(_Shrink):
-    """``out = sign(input) * max(abs(input) - lambd, 0)``: toward 0 by `lambd`, and not past it.
+    """``out = sign(input) * max(abs(input) - lambd, 0)``: toward 0 by `lambd`, but not past it.
 
     Family: F.softshrink
 

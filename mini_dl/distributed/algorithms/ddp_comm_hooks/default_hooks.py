@@ -43,7 +43,7 @@ def bf16_compress_hook(process_group: ProcessGroup | None, bucket: GradBucket) -
 
 
 def _wrapped(hook: Hook, kind: DType) -> Hook:
-    def in_kind(state: Any, bucket: GradBucket) -> Future[Tensor]:
+    def in_kind(state: object, bucket: GradBucket) -> Future[Tensor]:
         buffer = bucket.buffer()
         bucket.set_buffer(buffer.to(kind))
         return hook(state, bucket).then(lambda future: buffer.copy_(future.value()))

@@ -1,0 +1,228 @@
+"""Which units may notice a mutant, by what the sources say: no run is needed to know it, and a new test counts at once.
+
+A definition of the package is noticed through what refers to it, directly or over others: `reached` goes up these references and
+says in how many steps each name is come to. Tests are ordered by the names they mention, those that few mention counting more;
+rows of torch's tables by the name of their entry.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+from parity_tests.mutation import units
+from parity_tests.mutation.mutants import Mutant, parsed
+from parity_tests.mutation.server import ROOT
+
+MANY = 80
+"""So many definitions are come to at most, the nearest."""
+TEXT_OF_NAMES = re.compile(r"[\w.:]+|[a-z0-9]*_[\w. ]+")
+LIMIT = 60.0
+"""Seconds of the processor for a unit: a row, or a test with all its parameters."""
+MOST, NEAR = 60, 2
+SIZES = slice(0, 6), slice(6, 24), slice(24, 2 * MOST)
+"""How many rows, and how many tests, are tried together."""
+Definition = tuple[str, str]
+"""A file and the name of one of its statements: a function, a class, what is assigned to, or the number of another statement."""
+
+
+def mentioned(node: ast.AST) -> Iterator[str]:
+    """All names in a piece of code, also of attributes, keywords, and in texts that are names."""
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.Name):
+            yield inner.id
+        elif isinstance(inner, ast.Attribute):
+            yield inner.attr
+        elif isinstance(inner, (ast.FunctionDef, ast.ClassDef)):
+            yield inner.name
+        elif isinstance(inner, ast.keyword) and inner.arg:
+            yield inner.arg
+        elif isinstance(inner, ast.Constant) and isinstance(inner.value, str) and TEXT_OF_NAMES.fullmatch(inner.value):
+            yield from re.findall(r"\w+", inner.value)
+
+
+def names_of(number: int, statement: ast.stmt) -> list[str]:
+    """What a statement of a module defines."""
+    if isinstance(statement, (ast.FunctionDef, ast.ClassDef)):
+        return [statement.name]
+    targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+    return [target.id for target in targets if isinstance(target, ast.Name)] or [f"<{number}>"]
+
+
+class Sources:
+    """The definitions of the package, and what refers to each."""
+
+    def __init__(self) -> None:
+        self.lines: dict[str, list[tuple[int, Definition]]] = defaultdict(list)
+        self.mentions: dict[Definition, set[str]] = {}
+        self.methods: dict[str, set[Definition]] = defaultdict(set)
+        self.imported: dict[str, dict[str, str]] = {}
+        for path in sorted((ROOT / "mini_dl").rglob("*.py")):
+            file = str(path.relative_to(ROOT))
+            tree = parsed(file)
+            self.imported[file] = dict(_imported(tree))
+            for number, statement in enumerate(tree.body):
+                for name in names_of(number, statement):
+                    definition = file, name
+                    self.lines[file].append((min([statement.lineno, *_decorated(statement)]), definition))
+                    self.mentions[definition] = set(mentioned(statement))
+                    for inner in getattr(statement, "body", []) if isinstance(statement, ast.ClassDef) else []:
+                        if isinstance(inner, ast.FunctionDef):
+                            self.methods[inner.name].add(definition)
+                    self.methods[name].add(definition)
+        self.used_by: dict[Definition, set[Definition]] = defaultdict(set)
+        for user, names in self.mentions.items():
+            for name in names:
+                for used in self._meant(user[0], name) - {user}:
+                    self.used_by[used].add(user)
+
+    def _meant(self, file: str, name: str) -> set[Definition]:
+        imported = self.imported[file]
+        for place in (file, imported.get(name)):
+            if place and (place, name) in self.mentions:
+                return {(place, name)}
+        found = self.methods.get(name, set())
+        near = {definition for definition in found if definition[0] in imported.values()}
+        return near or (found if len(found) == 1 else set())
+
+    def around(self, mutant: Mutant) -> Definition:
+        """The definition that a mutant is in."""
+        return [definition for line, definition in self.lines[mutant.file] if line <= mutant.line][-1]
+
+    def reached(self, mutant: Mutant, downward: bool) -> dict[str, int]:
+        """The names through which a mutant may be noticed, with the number of steps. `downward` begins with what the definition
+        mentions: it is a rule for that, which a decorator keeps; and with its file.
+        """
+        start = self.around(mutant)
+        steps = {start: 0}
+        found = {name.strip("_"): 0 for name in (*mutant.function.split("."), start[1])}
+        if downward:
+            steps |= {used: 1 for name in self.mentions[start] for used in self._meant(start[0], name)}
+            steps |= {other: 2 for _, other in self.lines[mutant.file]}
+            found |= {name.strip("_"): 1 for name in (*self.mentions[start], Path(mutant.file).stem)}
+        waiting, first = list(steps), len(steps)
+        for definition in waiting:
+            for user in sorted(self.used_by[definition]):
+                if user not in steps and len(waiting) < MANY + first:
+                    steps[user] = steps[definition] + 1
+                    waiting.append(user)
+        for definition, step in steps.items():
+            nameless = definition[1].startswith("<")  # it publishes functions in a loop, or the like
+            for name in sorted(self.mentions[definition]) if nameless else [definition[1]]:
+                found.setdefault(name.strip("_"), step)
+        return {name: step for name, step in found.items() if name and not name.startswith("<")}
+
+
+def _imported(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """(name, file it comes from) of what a module imports from the package; a module comes from its own file."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("mini_dl"):
+            place = node.module.replace(".", "/")
+            for alias in node.names:
+                for file in (f"{place}/{alias.name}.py", f"{place}/{alias.name}/__init__.py", f"{place}.py"):
+                    if (ROOT / file).exists():
+                        yield alias.name, file
+                        break
+                else:
+                    yield alias.name, f"{place}/__init__.py"
+
+
+def _decorated(statement: ast.stmt) -> list[int]:
+    return [decorator.lineno for decorator in getattr(statement, "decorator_list", [])]
+
+
+@functools.cache
+def tests() -> dict[str, frozenset[str]]:
+    """test -> the names that it, or a function of its file that it mentions, mentions."""
+    found: dict[str, frozenset[str]] = {}
+    for file in units.test_files():
+        tree = parsed(file)
+        defined = {name: set(mentioned(statement)) for n, statement in enumerate(tree.body) for name in names_of(n, statement)}
+        for name, own in defined.items():
+            own |= {inner for other in own & set(defined) if other != name for inner in defined[other]}
+        for statement in tree.body:
+            if isinstance(statement, ast.FunctionDef) and statement.name.startswith("test_"):
+                found[f"{file}::{statement.name}"] = frozenset(name.strip("_") for name in defined[statement.name])
+            elif isinstance(statement, ast.ClassDef) and statement.name.startswith("Test"):
+                for inner in statement.body:
+                    if isinstance(inner, ast.FunctionDef) and inner.name.startswith("test_"):
+                        names = frozenset(name.strip("_") for name in {*mentioned(inner), *defined[statement.name]})
+                        found[f"{file}::{statement.name}::{inner.name}"] = names
+    return found
+
+
+@functools.cache
+def mentioning() -> dict[str, list[str]]:
+    """name -> the tests that mention it."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for test, names in tests().items():
+        for name in names:
+            found[name].append(test)
+    return found
+
+
+def words_of(path: str) -> set[str]:
+    return set(re.findall(r"[a-z]+", path.removesuffix(".py"))) - {"mini", "dl", "parity", "tests", "test", "twins", "init"}
+
+
+def tests_for(reached: dict[str, int], file: str) -> list[str]:
+    """The tests that mention some of these names, first those that say most about them and least about others, and that stand
+    in files with a like name.
+    """
+    scores = Counter[str]()
+    for name, step in reached.items():
+        found = mentioning().get(name, [])
+        weight = math.log(len(tests()) / len(found)) ** 2 * 0.5**step if found else 0.0
+        for test in found:
+            scores[test] += weight  # type: ignore[assignment]
+    order = {test: score / (60 + len(tests()[test])) ** 0.8 for test, score in scores.items()}
+    for test in order:
+        order[test] *= 4.0 if words_of(test.partition("::")[0]) & words_of(file) else 1.0
+    return sorted((test for test in order if order[test] > 0.01), key=lambda test: (-order[test], test))
+
+
+def rows_for(reached: dict[str, int], rows: list[str], refusal: bool) -> list[str]:
+    """The rows of entries with these names, the nearest first, each in its main type before others; a refusal is noticed in
+    float32, where the wrong calls are.
+    """
+    seen, order = Counter[str](), dict[str, tuple[int, int]]()
+    for row in rows:
+        entry, _, dtype = row.rpartition("|")
+        name = entry.split("|")[1].partition(":")[0].split(".")[-1].strip("_")
+        step = reached.get(name, reached.get(name[:-1]))  # k0 and k1 are made of one name
+        if step is not None:
+            late = min(seen[entry], 1) if not refusal else int(dtype != "float32")
+            order[row] = step + 2 * late, step
+        seen[entry] += 1
+    nearest = min([step for _, step in order.values()], default=0)
+    return sorted((row for row in order if order[row][1] <= nearest + NEAR), key=order.__getitem__)
+
+
+class ByNames:
+    """The units for a mutant: rows and tests by turns, a few first, then more."""
+
+    def __init__(self) -> None:
+        self.rows, self.sources = units.rows(), Sources()
+
+    def limit(self, unit: str) -> float:
+        """How long a unit may run."""
+        return LIMIT
+
+    def batches(self, mutant: Mutant, excluded: set[str]) -> list[list[str]]:
+        without = {unit.partition("[")[0] for unit in excluded}
+        up, down = (self._found(mutant, downward, without) for downward in (False, True))
+        rows, tests = (up[i] + [unit for unit in down[i] if unit not in up[i]] for i in (0, 1))
+        found = [part for size in SIZES for units_ in (rows, tests) if (part := units_[size])]
+        for part in found:
+            part.sort(key=units.group)  # a file is collected once
+        return found
+
+    def _found(self, mutant: Mutant, downward: bool, without: set[str]) -> tuple[list[str], list[str]]:
+        names = self.sources.reached(mutant, downward)
+        found = rows_for(names, self.rows, mutant.before.startswith("raise"))[:MOST], tests_for(names, mutant.file)[:MOST]
+        return [row for row in found[0] if row not in without], [test for test in found[1] if test not in without]
