@@ -89,7 +89,7 @@ def test_gradients_of_causal_attention_over_a_batch_of_them() -> None:
     q, k, v = (torch.randn(2, 130, 4, dtype=torch.float64, requires_grad=True) for _ in range(3))
     out, grads = F.scaled_dot_product_attention(q, k, v, is_causal=True), torch.randn(3, 2, 130, 4, dtype=torch.float64)
     batched = torch.vmap(lambda g: torch.autograd.grad(out, (q, k, v), g, retain_graph=True))(grads)
-    apart = [torch.autograd.grad(out, (q, k, v), g, retain_graph=True) for g in grads]
+    apart = [torch.autograd.grad(out, (q, k, v), grads[i], retain_graph=True) for i in range(3)]
     for i, one in enumerate(batched):
         np.testing.assert_allclose(one.numpy(), np.stack([each[i].numpy() for each in apart]), atol=1e-12)
 

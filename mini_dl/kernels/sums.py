@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import HALVES, INEXACT, Array
+from mini_dl._dtypes import HALVES, INEXACT, Array, Function
 from mini_dl.kernels.blocks import Scratch, as_single, in_single, in_slices, ones, split
 from mini_dl.kernels.parallel import get_num_threads, share, worth_sharing
 
@@ -45,6 +45,9 @@ def trailing(x: Array, dims: Dims) -> bool:
     return bool(dims) and x.flags.c_contiguous and builtins.min(dims) == x.ndim - len(dims)
 
 
+_sum: Function = np.add.reduce
+
+
 def add_up(x: Array, dims: Dims, keepdim: bool = False) -> Array:
     """The sum over `dims`: integers and bools in int64, half precision in single.
 
@@ -53,7 +56,8 @@ def add_up(x: Array, dims: Dims, keepdim: bool = False) -> Array:
     """
     kind = x.dtype.char
     if x.size <= 256 and kind in "fd" and x.flags.c_contiguous:
-        return np.add.reduce(x, dims, keepdims=keepdim)
+        out: Array = _sum(x, dims, keepdims=keepdim)
+        return out
     if kind in HALVES:
         return add_up(x.astype(np.float32), dims, keepdim).astype(x.dtype)
     if x.dtype.kind not in INEXACT:
