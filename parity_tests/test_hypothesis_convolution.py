@@ -19,7 +19,7 @@ WANTED = [(True, True), (True, True), (True, False), (False, True)]
 
 @st.composite
 def geometries(draw: Any) -> dict[str, Any]:
-    """Geometries of 1 to 3 dimensions; half of the 2-d ones with small kernels and many channels, for Winograd's method."""
+    """Geometries of 1 to 3 dimensions; half of those of two suit Winograd's method."""
     n = draw(st.sampled_from([1, 2, 2, 2, 3]))
     if winograd := n == 2 and draw(st.booleans()):
         k, s = draw(st.sampled_from([(3, 1), (3, 1), (2, 1), (4, 2), (5, 2), (6, 2)]))
