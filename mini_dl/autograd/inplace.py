@@ -252,7 +252,8 @@ def check_operand_types(function: Function, target: Tensor, values: tuple[object
     name, operands = function.__name__, [value for value in values if isinstance(value, Tensor) or is_number(value)]
     arrays = [value._array for value in operands if isinstance(value, Tensor)]
     if name == "lerp":
-        operands = arrays = arrays[:2]  # the weight does not count
+        arrays = arrays[:2]  # the weight does not count
+        operands = [*arrays]
     if name in ORDERING or (name == "clamp" and arrays[0].dtype.kind == "c"):
         return
     if len(arrays) == len(operands) and (len(arrays) == 2 or name == "clamp"):
