@@ -182,7 +182,7 @@ def overwritten_by(ufunc: np.ufunc, target: Tensor, args: tuple[object, ...]) ->
 def _into(ufunc: np.ufunc, target: Array, *operands: object) -> None:
     """``ufunc(*operands, out=target)``, which threads share where the arrays are large."""
     if target.size < LARGE:
-        mode.run(ufunc, *operands, target)
+        mode.run(ufunc, *operands, out=target)
     else:
         mode.run(spread, ufunc, *operands, out=target)
 
