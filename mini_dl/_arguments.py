@@ -312,8 +312,10 @@ def placeholder(function: Function, parser: Parser) -> Any:
 
 
 def loosely_parsed(function: Function) -> Function:
-    """The same for a function whose last argument, several ints, may also be given as separate arguments."""
+    """The same for a function whose arguments are checked elsewhere. The sizes that a method also accepts one by one
+    (`spread_out`) must be one sequence."""
     input, *_, last = names = list(inspect.signature(function).parameters)
+    in_one = getattr(function, "spread", False)
     others = [other for other, meant in OTHER_NAMES.items() if meant == input]
 
     @functools.wraps(function)
@@ -321,9 +323,9 @@ def loosely_parsed(function: Function) -> Function:
         for other in others if kwargs else ():
             if other in kwargs and input not in kwargs and not args:
                 kwargs[input] = kwargs.pop(other)
-        if len(args) > len(names):
+        if in_one and len(args) > len(names):
             raise TypeError(f"{function.__name__}() takes {len(names)} positional arguments but {len(args)} were given")
-        if len(args) == len(names) and not isinstance(args[-1], (tuple, list)):
+        if in_one and len(args) == len(names) and not isinstance(args[-1], (tuple, list)):
             at = f"{function.__name__}(): argument '{last}' (position {len(names)})"
             raise TypeError(f"{at} must be tuple of ints, not {type_name(args[-1])}")
         try:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import numbers
 import threading
-from typing import Any, NoReturn, SupportsIndex
+from typing import Any, NoReturn
 
 KNOWN = ("cpu", "cuda", "mps", "xpu", "meta", "xla", "hpu", "mtia", "vulkan", "ipu", "lazy", "privateuseone")
 
@@ -42,7 +43,7 @@ class device:
             number = int(tail) if tail else index
         elif isinstance(type, bool):
             raise TypeError("argument 'device' must be torch.device, not bool")
-        elif isinstance(type, SupportsIndex):
+        elif isinstance(type, numbers.Integral):
             raise RuntimeError("Cannot access accelerator device when none is available.")
         else:
             raise TypeError(f"device(): argument 'type' must be str or torch.device, not {_type_name(type)}")

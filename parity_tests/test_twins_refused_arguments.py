@@ -27,6 +27,8 @@ SIZES: dict[str, Callable[..., Any]] = {
     "permute_copy": lambda torch, x: torch.permute_copy(x, 1),
     "expand_copy": lambda torch, x: torch.expand_copy(x, 3),
     "view_copy of a transpose": lambda torch, x: torch.view_copy(x.t(), (6,)),
+    "view_copy, an int": lambda torch, x: torch.view_copy(x, 6),
+    "view_copy, a tensor": lambda torch, x: torch.view_copy(x, torch.tensor(6)),
     "as_strided, a range": lambda torch, x: x.as_strided(range(2), (1, 1)),
     "as_strided, an int": lambda torch, x: x.as_strided([2], 1),
     "new_empty_strided, an int": lambda torch, x: x.new_empty_strided([2], 1),
@@ -59,6 +61,7 @@ FORMATS: dict[str, Callable[..., Any]] = {
     "empty": lambda torch, x: torch.empty(2, memory_format=1),
     "resize_": lambda torch, x: x.resize_(1, memory_format=1),
     "device, a bool": lambda torch, x: torch.zeros(2, device=True),
+    "device, a tensor": lambda torch, x: torch.zeros(2, device=torch.tensor(0)),
     "device, NumPy's int": lambda torch, x: torch.zeros(2, device=np.int64(0)),
     "layout": lambda torch, x: torch.zeros(2, layout="a"),
 }

@@ -42,7 +42,7 @@ from mini_dl.autograd.memory import as_strided, copy_slices
 from mini_dl.autograd.mode import at_work, mode
 from mini_dl.autograd.overlaps import APART, UNASKED, check_operands, is_met, meets, shared_memory
 from mini_dl.autograd.places import place_of
-from mini_dl.kernels.blocks import spread
+from mini_dl.kernels.blocks import LARGE, spread
 from mini_dl.tensor import Edge, Tensor, inference, wrap, written
 
 SAID = "`{}`, in place: the result is written into the tensor, which is returned."
@@ -153,17 +153,17 @@ def overwritten_by(ufunc: np.ufunc, target: Tensor, args: tuple[object, ...]) ->
         or target._inference
         or not array.flags.writeable
         or 0 in array.strides
-        or (mode.enabled and needs_grad(target))
+        or (mode.enabled and (target._edge is not None or (target._base is not None and needs_grad(target))))
     ):
         return False
     if not args:
-        mode.run(spread, ufunc, array, out=array)
+        _into(ufunc, array, array)
     else:
         other = args[0]
         if isinstance(other, Tensor):
             if at_work.anywhere:
                 return False
-            if mode.enabled and needs_grad(other):
+            if mode.enabled and (other._edge is not None or (other._base is not None and needs_grad(other))):
                 return False
             tensor, other = other, other._array
             if (array.base is not None or other.base is not None) and may_share(array, other) and meets(target, tensor):
@@ -173,11 +173,19 @@ def overwritten_by(ufunc: np.ufunc, target: Tensor, args: tuple[object, ...]) ->
         elif (type(other) is not float and type(other) is not int) or not -6e4 < other < 6e4:
             return False  # also numbers that may be out of range, which the function checks
         try:
-            mode.run(spread, ufunc, array, other, out=array)
+            _into(ufunc, array, array, other)
         except (ValueError, OverflowError):  # shapes that do not broadcast: nothing was written
             return False
     written(target)
     return True
+
+
+def _into(ufunc: np.ufunc, target: Array, *operands: object) -> None:
+    """``ufunc(*operands, out=target)``, which threads share where the arrays are large."""
+    if target.size < LARGE:
+        mode.run(ufunc, *operands, out=target)
+    else:
+        mode.run(spread, ufunc, *operands, out=target)
 
 
 def is_recorded(*values: object) -> bool:
@@ -255,7 +263,8 @@ def check_operand_types(function: Function, target: Tensor, values: tuple[object
     name, operands = function.__name__, [value for value in values if isinstance(value, Tensor) or is_number(value)]
     arrays = [value._array for value in operands if isinstance(value, Tensor)]
     if name == "lerp":
-        operands = arrays = arrays[:2]  # the weight does not count
+        arrays = arrays[:2]  # the weight does not count
+        operands = [*arrays]
     if name in ORDERING or (name == "clamp" and arrays[0].dtype.kind == "c"):
         return
     if len(arrays) == len(operands) and (len(arrays) == 2 or name == "clamp"):

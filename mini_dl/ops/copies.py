@@ -256,7 +256,8 @@ def view_of(input: Tensor, *shape: object, size: object = (), dtype: DType | Non
     if not isinstance(input, Tensor):
         raise not_a_tensor("view_copy", "input", 1, input)
     if dtype is None and not (len(shape) == 1 and isinstance(shape[0], DType)):
-        input = input.contiguous()  # a copy is made anyway
+        size = int_list(shape[0] if len(shape) == 1 else shape or size, "view_copy(): argument 'size' (position 2)")
+        return tensor_view(input.contiguous(), size)  # a copy is made anyway
     return tensor_view(input, *shape, size=size, dtype=dtype)
 
 
