@@ -1,6 +1,6 @@
 """The site: `tox run -e docs` writes it to docs/_build/html.
 
-Nothing is fetched, neither when the site is built nor when it is read: formulas become MathML, which browsers draw themselves,
+Nothing is fetched, neither when the site is built nor when it is read: formulas become MathML, which browsers render, and
 fonts are the reader's.
 """
 
@@ -18,7 +18,7 @@ from sphinx.util import logging
 
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
-sys.path[:0] = [str(ROOT), str(DOCS)]  # for autodoc, and for the modules beside this file, `reference` among them
+sys.path[:0] = [str(ROOT), str(DOCS)]  # for autodoc, and for the modules next to this file, such as `reference`
 import notebooks  # noqa: E402
 
 OFFERED = notebooks.pages(DOCS)
@@ -32,7 +32,7 @@ project = "mini_dl"
 author = "the authors of mini_dl"
 copyright = "the authors of mini_dl, MIT"
 language = "en"
-extensions = ["myst_nb", "sphinx.ext.autodoc", "reference"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "reference", "support"]
 exclude_patterns = ["_build"]
 
 html_theme = "furo"
@@ -48,14 +48,14 @@ myst_heading_anchors = 3
 
 add_module_names = False
 autodoc_member_order = "bysource"
-toc_object_entries = False  # a page of the reference has some hundred
+toc_object_entries = False  # a page of the reference has about a hundred
 autodoc_typehints = "none"  # the signature in the source says it; here it would hide the names
 
 # ------------------------------------------------------------------------------------------------ code on the pages
 
 
 def digest_of_sources():
-    """Changes with any program a page may run and with its images, so that no page shows what others printed."""
+    """Changes with any program a page may run and with its images, so that no page shows stale output."""
     found = hashlib.sha256(f"{sys.version} {os.environ.get('MINI_DL_DATA')}".encode())
     found.update((DOCS / "matplotlibrc").read_bytes())
     for path in sorted(path for folder in ("mini_dl", "scripts", "docs") for path in (ROOT / folder).rglob("*.py")):
@@ -75,7 +75,7 @@ nb_merge_streams = True
 
 
 def write_as_rst(app, what, name, obj, options, lines):
-    """Docstrings are plain text with names in backticks; lists begin with "- ", examples and indented lines stay as they are.
+    """Docstrings are plain text with names in backticks; lists begin with "- ", examples and indented lines are unchanged.
 
     Lines such as "Shapes: ..." begin a line of their own on the page too.
     """
@@ -93,7 +93,7 @@ def write_as_rst(app, what, name, obj, options, lines):
 
 
 def marked_up(text):
-    """Names in backticks as code; what RST would take for markup, as it stands."""
+    """Names in backticks as code; text that RST would read as markup, escaped."""
     parts = re.split(r"`+([^`]+)`+", text)
     return "".join(f"``{part}``" if i % 2 else re.sub(r"([*_|\\])", r"\\\1", part) for i, part in enumerate(parts))
 
@@ -133,7 +133,7 @@ def describe_figures(app, doctree, docname):
 
 
 def offer_the_notebook(app, doctree, docname):
-    """Beside the link to the other language, at the top of a page that can be downloaded as a notebook."""
+    """The link next to the other language's, at the top of a page that can be downloaded as a notebook."""
     if DOCS / f"{docname}.md" not in OFFERED:
         return
     words = "Jupyter 노트북 내려받기" if docname.startswith("ko/") else "Download as a notebook"

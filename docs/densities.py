@@ -1,4 +1,4 @@
-"""Drawings of distributions: the density as a curve, samples as a histogram or as points; torch must say the same."""
+"""Drawings of distributions: the density as a curve, samples as a histogram or as points; torch must agree."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mini_dl.experiments import _frame as frame
 
 pyplot.switch_backend("module://matplotlib_inline.backend_inline")
 
-CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, 3**0.5 / 2]])  # of the triangle that the simplex is drawn as
+CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, 3**0.5 / 2]])  # of the triangle as which the simplex is drawn
 Make = Callable[[Any], Any]
 """The distribution of a library."""
 
@@ -61,7 +61,7 @@ def curves(low: float, high: float, makes: dict[str, Make]) -> Any:
 
 
 def bars(high: int, makes: dict[str, Make]) -> Any:
-    """Probabilities of 0, 1, ..., `high` as points, and how often they came among 4000 samples as bars."""
+    """Probabilities of 0, 1, ..., `high` as points, and how often they occurred in 4000 samples as bars."""
     figure, axes = frame.panels(size=(7, 2.8))
     k = np.arange(high + 1.0)
     for i, (color, (label, make)) in enumerate(zip(frame.COLORS, makes.items())):
@@ -103,7 +103,7 @@ def triangle(makes: dict[str, Make]) -> Any:
 
 
 def classes(make: Make, title: str) -> Any:
-    """The mean of 2000 samples of a vector, beside `probs`."""
+    """The mean of 2000 samples of a vector, next to `probs`."""
     figure, axes = frame.panels(size=(7, 2.4))
     mean = drawn_by_both(make, 2000)[0].mean(0)
     expected = make(mini_dl).mean.numpy()

@@ -1,7 +1,7 @@
 """Formulas of docstrings as mathematics: ``out = sqrt(x ** 2 + y ** 2)`` becomes TeX.
 
-A formula is a Python-like expression of the arguments and `out`, or several, joined by "=", "+=" or "~". What a function of this
-name means is said by `CALLS`; the last argument of `sum`, `prod`, `max` and `min` of an indexed term is what they run over.
+A formula is a Python-like expression of the arguments and `out`, or several, joined by "=", "+=" or "~". `CALLS` says what a
+function of this name means; the last argument of `sum`, `prod`, `max` and `min` of an indexed term is what they run over.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def side(text: str) -> str:
 
 
 def written(node: ast.expr) -> tuple[str, int]:
-    """The TeX of an expression, and how strongly it holds together."""
+    """The TeX of an expression, and its precedence."""
     for kind, write in WRITERS.items():
         if isinstance(node, kind):
             return write(node)
@@ -68,7 +68,7 @@ def written(node: ast.expr) -> tuple[str, int]:
 
 
 def inside(node: ast.expr, least: int) -> str:
-    """The TeX of a part, in parentheses if it holds together less than `least`."""
+    """The TeX of a part, in parentheses if its precedence is below `least`."""
     text, strength = written(node)
     return text if strength >= least else rf"\left({text}\right)"
 
@@ -253,7 +253,7 @@ CALLS: dict[tuple[str, int], Callable[..., tuple[str, int]]] = {
     ("integral", 4): integral,
     ("diff", 2): derivative,
 }
-"""What a function of that many arguments looks like; others stand as they are."""
+"""How a function of that many arguments is displayed; others are shown as is."""
 
 WRITERS: dict[type[ast.expr], Callable[..., tuple[str, int]]] = {
     ast.Name: name,

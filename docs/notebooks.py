@@ -18,7 +18,7 @@ from typing import Any
 FENCE = re.compile(r"^```(?P<head>[^\n`]*)\n(?P<body>.*?)^```$\n?", re.DOTALL | re.MULTILINE)
 NEEDS = "needs mini_dl; for pictures: pip install 'mini-dl[viz]'"
 OURS = "mini-dl"
-"""The tag of a cell that uses what mini_dl has and PyTorch has not. All others run under both."""
+"""The tag of a cell that uses what PyTorch does not have. All others run under both."""
 
 
 SITE = {"architecture", "distributions"}
@@ -62,7 +62,7 @@ def cells(page: Path) -> list[Cell]:
 
 
 def _add(found: list[Cell], markdown: str) -> None:
-    """One cell of text for all that stands between two cells of code."""
+    """One text cell for everything between two code cells."""
     if not markdown.strip():
         return
     if found and found[-1].kind == "markdown":
@@ -87,7 +87,7 @@ def _definition(file: Path, options: str) -> str:
 
 
 def notebook(page: Path) -> dict[str, Any]:
-    """In version 4.5 of the format of Jupyter."""
+    """In version 4.5 of Jupyter's format."""
     written = [Cell("markdown", f"*{NEEDS}*"), *cells(page)]
     return {
         "cells": [_written(cell, i) for i, cell in enumerate(written)],
@@ -111,7 +111,7 @@ def _written(cell: Cell, number: int) -> dict[str, Any]:
 
 
 def pages(docs: Path) -> list[Path]:
-    """Those that are offered as notebooks: what can be run from top to bottom by whoever has the package."""
+    """The pages offered as notebooks: those that anyone with the package can run from top to bottom."""
     return [
         page
         for folder in ("notes", "ko", ".", "ko/library")
@@ -128,10 +128,10 @@ def write(docs: Path, folder: Path) -> None:
 
 
 def run(page: Path, library: str = "mini_dl", skip: re.Pattern[str] | None = None) -> list[tuple[str, str]]:
-    """The code of each cell and what it prints, in a namespace of its own.
+    """The code of each cell and its output, in its own namespace.
 
     If `library` is "torch", it is run under PyTorch, and cells that need mini_dl are left out; so are those that `skip` matches.
-    The value of a last expression is printed as by Python's prompt.
+    The value of a final expression is printed as by Python's prompt.
     """
     names: dict[str, Any] = {"__name__": "__main__"}
     printed = []

@@ -51,7 +51,7 @@ def arrows() -> tuple[Counter[tuple[str, str]], Counter[str]]:
 
 
 def direct(between: Counter[tuple[str, str]]) -> dict[tuple[str, str], int]:
-    """The arrows without those that a path over other packages stands for."""
+    """The arrows without those implied by a path through other packages."""
     below: dict[str, set[str]] = {}
     for level in reversed(layers()):
         for package in level:
@@ -65,7 +65,7 @@ def direct(between: Counter[tuple[str, str]]) -> dict[tuple[str, str], int]:
 
 
 def draw() -> Any:
-    """The figure: one row a layer; an arrow means "imports", its width how many files do. What a path stands for is left out."""
+    """The figure: one row per layer; an arrow means "imports", its width how many files do. Implied arrows are left out."""
     rows = layers()
     between, lines = arrows()
     place = {

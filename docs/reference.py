@@ -1,7 +1,7 @@
 """The reference: one entry for each public name, written when the site is built, to docs/reference.
 
-Entries are grouped as torch's own reference groups them, and as the files of `mini_dl/ops` and `mini_dl/nn/modules` are cut.
-An entry shows the docstring with its formulas as mathematics, what was compared with torch (`parity.txt`), and its source.
+Entries are grouped as in torch's own reference, and by the files of `mini_dl/ops` and `mini_dl/nn/modules`.
+An entry shows the docstring with typeset formulas, what was compared with torch (`parity.txt`), and its source.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import mini_dl
 from mini_dl.standins import kind_of
 from mini_dl.standins.kinds import Absent
 from mini_dl.tensor import Tensor
+from scripts._matrix import KINDS, Cells, Release, read
 
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
@@ -61,7 +62,7 @@ PAGES = {
     "gradients": ("Recording and transforms", "mode history anomaly _privates _vmap _symbols overrides"),
     "settings": ("Settings, files, autocast", ""),
 }
-"""The pages of the names of torch itself: title, and the files whose functions belong there."""
+"""The pages of torch's top-level names: title, and the files whose functions belong there."""
 
 PLACES = {
     "Tensor": "Tensor",
@@ -107,7 +108,7 @@ SECTIONS = {
         "folding": "Vision", "resampling": "Vision", "padding": "Padding",
     },
 }  # fmt: skip
-"""Within a page, by file; whatever is not named stands at the end."""
+"""Within a page, by file; files not named come last."""
 
 # ------------------------------------------------------------------------------------------------ what there is
 
@@ -130,14 +131,18 @@ class Entry(NamedTuple):
 
 
 def entries(place: str) -> list[Entry]:
-    """The public functions, classes and attributes of a place that compute here."""
+    return [entry(place, name, value) for name, value in public_values(place)]
+
+
+def public_values(place: str) -> list[tuple[str, Any]]:
+    """The public functions, classes and attributes of a place that compute here, by name."""
     if place == "Tensor":
         found = [(name, inspect.getattr_static(Tensor, name)) for name in dir(Tensor) if not name.startswith("_")]
-        return [entry(place, name, value) for name, value in found if callable(value) or is_descriptor(value)]
+        return [(name, value) for name, value in found if callable(value) or is_descriptor(value)]
     module = importlib.import_module(PACKAGE if place == "torch" else f"{PACKAGE}.{place}")
     names = [name for name in dir(module) if not name.startswith("_") and kind_of(place, name) == "here"]
     values = [(name, getattr(module, name)) for name in names]
-    return [entry(place, name, value) for name, value in values if is_ours(value) and not is_of_torch(place, name, value)]
+    return [(name, value) for name, value in values if is_ours(value) and not is_of_torch(place, name, value)]
 
 
 def is_descriptor(value: object) -> bool:
@@ -152,7 +157,7 @@ def is_ours(value: Any) -> bool:
 
 
 def is_of_torch(place: str, name: str, value: Any) -> bool:
-    """Whether a place only shows what torch itself has, such as the class Tensor."""
+    """Whether a place only repeats what torch itself has, such as the class Tensor."""
     return place != "torch" and isinstance(value, type) and vars(mini_dl).get(name) is value
 
 
@@ -161,7 +166,7 @@ def entry(place: str, name: str, value: Any) -> Entry:
 
 
 def source_of(value: Any) -> tuple[str, int]:
-    """File and line of what is behind a public name."""
+    """File and line of the definition of a public name."""
     behind = value.fget if isinstance(value, property) else value
     behind = inspect.unwrap(behind) if callable(behind) else behind
     primitive = getattr(behind, "op", None)
@@ -202,7 +207,7 @@ def field(item: str, own: frozenset[str]) -> str:
 
 
 def inline(text: str, own: frozenset[str], formulas: bool = True) -> str:
-    """One paragraph. Double backquotes are formulas where they can be read as such, single ones names."""
+    """One paragraph. Double backquotes are formulas if they can be parsed as such, single ones names."""
     out = ""
     for part in re.split(r"(``[^`]+``|`[^`]+`)", " ".join(text.split())):
         if not part:
@@ -237,36 +242,47 @@ LINKS: dict[str, str] = {}
 CHECKS = {
     "forward": "values", "grad": "gradients", "gradgrad": "second derivatives", "forward_ad": "forward mode",
     "fwgrad_bwgrad": "forward over reverse", "noncontiguous": "strided inputs", "inplace": "in place", "method": "as a method",
-    "out": "out=", "vmap": "vmap", "vmap_grad": "vmap of gradients", "error": "errors", "error_message": "messages",
+    "out": "out=", "vmap": "vmap", "vmap_grad": "vmap of gradients", "error": "errors", "error message": "messages",
     "construct": "construction", "buffers": "buffers", "trajectory": "trajectories",
 }  # fmt: skip
 
 
 @functools.cache
-def facts() -> dict[str, list[list[str]]]:
-    """The rows of parity.txt, by the name without its variant."""
+def release() -> Release:
+    return read((DOCS / "parity.txt").read_text(encoding="utf-8"))
+
+
+@functools.cache
+def compared() -> dict[str, list[Cells]]:
+    """What parity.txt says, by the name without its variant."""
     found = defaultdict(list)
-    for line in (DOCS / "parity.txt").read_text(encoding="utf-8").splitlines():
-        if not line.startswith("#"):
-            name, *row = line.split(" | ")
-            found[name.partition(":")[0]].append(row)
+    for kind in KINDS:
+        for name, cells in release().counts[kind].items():
+            found[name.partition(":")[0]].append(cells)
     return dict(found)
 
 
 def parity(one: Entry) -> str:
-    """What was compared with torch; "" where torch's tables of samples do not have it."""
+    """What was compared with torch; "" if it is not in torch's tables of samples."""
     behind = getattr(one.value, "__name__", one.name)
     short = [one.name, one.name.rstrip("_"), behind, behind.rstrip("_")] if one.place in ("torch", "Tensor") else []
     keys = [f"{one.place}.{one.name}", f"{one.place}.{one.name.rstrip('_')}", *short]
-    rows = next((facts()[key] for key in keys if key in facts()), None)
+    rows = next((compared()[key] for key in keys if key in compared()), None)
     if rows is None:
         return ""
-    samples, agree, explained = (sum(int(row[i]) for row in rows) for i in (0, 3, 4))
-    dtypes, checks = (" ".join(dict.fromkeys(word for row in rows for word in row[i].split())) for i in (1, 2))
-    text = f"{samples} sample{'s' * (samples != 1)} in {', '.join(dtypes.split())}; "
-    text += ", ".join([CHECKS.get(check, check) for check in checks.split()])
+    samples = sum(max(samples_in(checks) for checks in cells.values()) for cells in rows)
+    dtypes = dict.fromkeys(dtype for cells in rows for dtype in cells)
+    checks = dict.fromkeys(check for cells in rows for checks in cells.values() for check in checks)
+    counts = [counts for cells in rows for checks in cells.values() for counts in checks.values()]
+    agree, explained = (sum(one[i] for one in counts) for i in (0, 2))
+    text = f"{samples} sample{'s' * (samples != 1)} in {', '.join(dtypes)}; "
+    text += ", ".join([CHECKS.get(check, check) for check in checks])
     text += f": {agree} comparisons with torch agree"
     return text + (f", {explained} differ as ``parity_tests/ledger.toml`` explains" if explained else "") + "."
+
+
+def samples_in(checks: dict[str, list[int]]) -> int:
+    return max([sum(checks[check]) for check in ("forward", "trajectory") if check in checks], default=0)
 
 
 # ------------------------------------------------------------------------------------------------ entries as RST
@@ -302,15 +318,15 @@ def parameters(one: Entry) -> frozenset[str]:
 
 
 def entry_as_rst(one: Entry, full: dict[str, str]) -> str:
-    """An entry; where its text, or what follows its first sentence, stands elsewhere, that sentence and a link."""
+    """An entry; if its text, or the part after its first sentence, is elsewhere, that sentence and a link."""
     first, _, rest = one.doc.partition("\n\n")
     where = full[one.doc] if full[one.doc] != one.dotted else full.get(rest)
     body = rst_of(first if where else one.doc, parameters(one)) if one.doc else ""
     lines = []
     if where:
         lines.append(f":As: :py:obj:`{where}`")
-    if compared := parity(one):
-        lines.append(f":Parity: {compared}")
+    if agreement := parity(one):
+        lines.append(f":Parity: {agreement}")
     if one.file:
         lines.append(f":Source code: `{one.file}:{one.line} <{source_name(one.file)}.html#line-{one.line}>`__")
     listed = methods(one) if isinstance(one.value, type) and not where else ""
@@ -359,12 +375,12 @@ def in_sections(place: str, found: list[Entry]) -> dict[str, list[Entry]]:
 
 
 def source_name(file: str) -> str:
-    """The page of a file, from where the entries stand."""
+    """The page of a file, relative to the entries."""
     return f"source/{file.replace('/', '-').removesuffix('.py')}"
 
 
 def source_pages(app: Any) -> Iterator[tuple[str, dict[str, str], str]]:
-    """The files that entries lead to, with a place to link to at each line. They are not in the search."""
+    """The files that entries link to, with an anchor at each line. They are not in the search."""
     from pygments import highlight
     from pygments.formatters import HtmlFormatter
     from pygments.lexers import PythonLexer
@@ -414,15 +430,15 @@ def index(listed: list[tuple[str, str, int]]) -> str:
     return "\n".join(lines)
 
 
-INTRO = """Everything public that computes here, under the name that torch has for it: ``import mini_dl as torch``. An entry says
-what is computed, as a formula; the shapes; what it raises; and shows an example, which the tests run. *Parity* says what was
-compared with torch 2.13.0: how many of the samples that torch's own tests use, in which dtypes, and which properties. What is not
-here is in :doc:`/coverage`, what differs on purpose in :doc:`/decisions`; the textbook, the models and pictures, which are ours
-alone, are in :doc:`/api`. ``help(torch.exp)`` shows the same text."""
+INTRO = """Everything public that computes here, under the name that torch has for it: ``import mini_dl as torch``. An entry
+gives the formula, the shapes, the errors, and an example, which the tests run. *Parity* says what was
+compared with torch 2.13.0: how many of the samples that torch's own tests use, in which dtypes, and which properties. Names that
+are absent are listed in :doc:`/coverage`, deliberate differences in :doc:`/decisions`; the textbook, models and pictures, which
+torch does not have, are in :doc:`/api`. ``help(torch.exp)`` shows the same text."""
 
 
 def write(app: Any = None) -> None:
-    """Write the pages that are not as they should be, and remove those of names that are gone."""
+    """Write the pages that are out of date, and remove those of names that are gone."""
     mini_dl.set_num_threads(1)
     written = {TARGET / f"{name}.rst": text for name, text in pages()}
     for path, text in written.items():

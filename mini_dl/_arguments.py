@@ -23,6 +23,7 @@ import numpy as np
 
 from mini_dl import overrides
 from mini_dl._checks import type_name
+from mini_dl._device import memory_format
 from mini_dl._dtypes import PYTHON_TYPES, Function, dtype, number_as
 from mini_dl._families import said_first
 from mini_dl._guidance import mistyped
@@ -129,7 +130,7 @@ class Parser:
         self.write()
         return self.made_of_tensors(self.call(*args, **kwargs))
 
-    def made_of_tensors(self, result: Any) -> Any:
+    def made_of_tensors(self, result: object) -> Any:
         """The result of the first call. TypeError for an array: what was published is not a primitive."""
         if isinstance(result, np.ndarray) and self.function.__name__ not in OF_NUMPY:
             raise TypeError(
@@ -311,8 +312,8 @@ def placeholder(function: Function, parser: Parser) -> Any:
 
 
 def loosely_parsed(function: Function) -> Function:
-    """The same for a function whose last argument may be given as several arguments."""
-    input = next(iter(inspect.signature(function).parameters))
+    """The same for a function whose last argument, several ints, a method takes one by one, too."""
+    input, *_, last = names = list(inspect.signature(function).parameters)
     others = [other for other, meant in OTHER_NAMES.items() if meant == input]
 
     @functools.wraps(function)
@@ -320,6 +321,11 @@ def loosely_parsed(function: Function) -> Function:
         for other in others if kwargs else ():
             if other in kwargs and input not in kwargs and not args:
                 kwargs[input] = kwargs.pop(other)
+        if len(args) > len(names):
+            raise TypeError(f"{function.__name__}() takes {len(names)} positional arguments but {len(args)} were given")
+        if len(args) == len(names) and not isinstance(args[-1], (tuple, list)):
+            at = f"{function.__name__}(): argument '{last}' (position {len(names)})"
+            raise TypeError(f"{at} must be tuple of ints, not {type_name(args[-1])}")
         try:
             return function(*args, **kwargs)
         except TypeError as error:
@@ -399,6 +405,7 @@ QUICK = {
     "str": "{0}.__class__ is not str",
     "dtype": "{0}.__class__ is not dtype",
     "Generator": "{0}.__class__ is not Generator",
+    "MemoryFormat": "{0} is not None and {0}.__class__ is not memory_format",
 }
 """By annotation: the condition under which the value of a parameter needs a closer look."""
 
@@ -454,7 +461,7 @@ def as_bool(value: object) -> Any:
     return value if isinstance(value, bool) else NotImplemented
 
 
-def as_int(value: Any) -> Any:
+def as_int(value: object) -> Any:
     if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
         return int(value)
     if isinstance(value, SupportsIndex) and not isinstance(value, (bool, np.bool_, np.ndarray, Tensor)):
@@ -465,7 +472,7 @@ def as_int(value: Any) -> Any:
 def as_ints(value: object) -> Any:
     """An int, or a sequence of ints (None is left as it is)."""
     if not isinstance(value, (tuple, list)):
-        return NotImplemented if as_int(value) is NotImplemented else value
+        return as_int(value)
     return NotImplemented if any([one is not None and as_int(one) is NotImplemented for one in value]) else value
 
 
@@ -494,6 +501,10 @@ def as_generator(value: object) -> Any:
     return value if isinstance(value, Generator) else NotImplemented
 
 
+def as_memory_format(value: object) -> object:
+    return value if isinstance(value, memory_format) else NotImplemented
+
+
 FIT: dict[str, tuple[Callable[[Any], Any], str]] = {
     "Tensor": (as_tensor, "Tensor"),
     "Tensor | Number": (as_operand, "Tensor"),
@@ -506,6 +517,7 @@ FIT: dict[str, tuple[Callable[[Any], Any], str]] = {
     "str": (as_str, "str"),
     "dtype": (as_dtype, "torch.dtype"),
     "Generator": (as_generator, "torch.Generator"),
+    "MemoryFormat": (as_memory_format, "torch.memory_format"),
 }
 """By annotation: what an argument becomes (NotImplemented if it does not fit), and the name of the type in messages."""
 

@@ -11,6 +11,8 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from mini_dl._dtypes import Array, NumpyType
+
 
 def wrap_dim(dim: object, ndim: int) -> int:
     """`dim` counted from the front. A 0-d tensor takes 0 and -1, as if it had one dimension. IndexError otherwise."""
@@ -46,7 +48,7 @@ def listed(numbers: object) -> list[Any]:
 def wrap_dims(dim: object, ndim: int) -> tuple[int, ...]:
     """An int, a sequence of ints, or None or () for all dimensions, as distinct dims counted from the front."""
     if dim is None:
-        return tuple(range(ndim))
+        return tuple(range(ndim)) if ndim > 1 else (0,) * ndim
     if not isinstance(dim, (tuple, list)):
         return (wrap_dim(dim, ndim),) if ndim else (wrap_dim(dim, ndim),)[:0]
     if len(dim) == 0:
@@ -72,6 +74,13 @@ def sizes(shape: Sequence[Any], argument: str = "a shape") -> tuple[int, ...]:
         raise TypeError(
             f"{argument} must be tuple of ints, but found element of type {type_name(shape[at])} at pos {at}"
         ) from None
+
+
+def int_list(numbers: object, argument: str) -> tuple[int, ...]:
+    """Several ints, as a tuple. TypeError, naming `argument`, for one int and for anything else that is not a tuple or list."""
+    if not isinstance(numbers, (tuple, list)):
+        raise TypeError(f"{argument} must be tuple of ints, not {type_name(numbers)}")
+    return sizes((numbers,), argument)
 
 
 def spread_out(function: Callable[..., object]) -> Callable[..., Any]:
@@ -209,6 +218,14 @@ def type_name(value: object) -> str:
         return f"{type(value).__name__} of {type(value[0]).__name__}"
     module = type(value).__module__
     return type(value).__name__ if module in ("builtins", "mini_dl.tensor") else f"{module.split('.')[0]}.{type(value).__name__}"
+
+
+def without_imaginary_parts(array: Array, target: NumpyType) -> Array:
+    """`array`, of which only the real parts are left, with torch's UserWarning, if `target` is neither complex nor bool."""
+    if array.dtype.kind != "c" or target.kind in "cb":
+        return array
+    warnings.warn("Casting complex values to real discards the imaginary part", UserWarning, stacklevel=level_of_user())
+    return array.real
 
 
 def level_of_user() -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import Any, NoReturn
+from typing import Any, NoReturn, SupportsIndex
 
 KNOWN = ("cpu", "cuda", "mps", "xpu", "meta", "xla", "hpu", "mtia", "vulkan", "ipu", "lazy", "privateuseone")
 
@@ -40,7 +40,9 @@ class device:
                     else f"Invalid device string: '{type}'"
                 )
             number = int(tail) if tail else index
-        elif isinstance(type, int):
+        elif isinstance(type, bool):
+            raise TypeError("argument 'device' must be torch.device, not bool")
+        elif isinstance(type, SupportsIndex):
             raise RuntimeError("Cannot access accelerator device when none is available.")
         else:
             raise TypeError(f"device(): argument 'type' must be str or torch.device, not {_type_name(type)}")
@@ -111,6 +113,12 @@ class memory_format(layout):
     >>> torch.ones(1, 2, 3, 4).to(memory_format=torch.channels_last).stride()
     (24, 1, 8, 2)
     """
+
+
+def check_memory_format(name: str, value: object) -> None:
+    """TypeError unless `value` is a memory format, or None."""
+    if value is not None and not isinstance(value, memory_format):
+        raise TypeError(f"{name}(): argument 'memory_format' must be torch.memory_format, not {_type_name(value)}")
 
 
 Layout = layout | None

@@ -1,7 +1,8 @@
 """What the docstrings of a family share: shapes and errors, written once, told by every member.
 
 A docstring names its family in a line ``Family: reduction``; a function declared by `unary`, `binary` or `view` has one already.
-At publication the family's lines take that line's place, without those that the docstring has of its own.
+A module shares the lines of the function that it computes: ``Family: F.elu``. At publication the family's lines take that line's
+place, without those that the docstring has of its own.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import re
 import types
 from collections.abc import Mapping
+from typing import TypeAlias
 
 from mini_dl._spaces import of_spaces
 
@@ -76,6 +78,18 @@ FAMILIES: dict[str, dict[str, str]] = {
         "Shapes": "`mask` broadcasts to (*in) -> (*in) without the dimensions `dim`, which stay with size 1 if `keepdim`.",
         "Raises": "IndexError for a dimension that `input` lacks; RuntimeError if `mask` does not broadcast.",
     },
+    "signal window": {
+        "Shapes": "a number N of elements -> (N,); if it is `periodic`, the first N of N + 1.",
+        "Raises": "ValueError for a negative `M`, and a dtype other than float32 and float64.",
+    },
+    "initialization": {
+        "Shapes": "(*) -> the same tensor.",
+        "Raises": "AttributeError for what is not a tensor.",
+    },
+    "transform": {
+        "Shapes": "(*) -> (*), element by element; the Jacobian too.",
+        "Raises": "ValueError for a `cache_size` other than 0 and 1.",
+    },
     "window": {
         "Shapes": "a number N of elements -> (N,); if it is `periodic`, the first N of N + 1.",
         "Raises": "RuntimeError for a negative length and for a dtype that is not floating point.",
@@ -104,14 +118,17 @@ FAMILIES: dict[str, dict[str, str]] = {
         "Raises": "ValueError for an unknown `reduction`; RuntimeError if the shapes do not broadcast.",
     },
 }
-"""By name: what stands after ``Shapes:`` and ``Raises:``."""
+"""By name: what stands after ``Shapes:`` and ``Raises:``; under "" a paragraph before them."""
 
 FAMILIES |= of_spaces()
 
 INDENT = re.compile(r"\n([ \t]*)\S")
+PARTS = "Shapes", "Raises", "Source"
+Functions: TypeAlias = Mapping[str, Mapping[str, object]]
+"""By place, the published functions."""
 
 
-def told(doc: str | None, family: str = "") -> str | None:
+def told(doc: str | None, family: str = "", functions: Functions = types.MappingProxyType({})) -> str | None:
     """A docstring with the lines of the family that it names, or else of `family`."""
     if doc is None:
         return None
@@ -127,13 +144,41 @@ def told(doc: str | None, family: str = "") -> str | None:
         before, after = doc[:start].rstrip(), "\n\n" * (at >= 0) + doc[start:]
         indent = doc[start:at] if at >= 0 else doc.rpartition("\n")[2] if "\n" in doc else ""
         indent = indent if not indent.strip() else ""
-        before += "\n" if any([part in before for part in ("Shapes: ", "Raises: ", "Source: ")]) else "\n\n"
+        before += "\n" if any([part + ": " in before for part in PARTS]) else "\n\n"
     else:
         return doc
-    told_here = [f"{part}: {text}" for part, text in FAMILIES[family].items() if f"{part}: " not in doc]
+    parts = _parts_of(family, functions)
+    told_here = [f"{part}: {text}" for part, text in parts.items() if part and f"{part}: " not in doc]
+    if "" in parts:
+        before += indent + parts[""] + "\n\n"
     if not told_here and at < 0:
         return doc
     return before + "\n".join([indent + text.replace("\n", "\n" + indent) for text in told_here]) + after
+
+
+def _parts_of(family: str, functions: Functions) -> dict[str, str]:
+    """What the members of a family share: a family has a name, or is a function, whose docstring has the parts."""
+    if family in FAMILIES:
+        return FAMILIES[family]
+    place, _, name = family.rpartition(".")
+    function = functions.get("nn.functional" if place == "F" else place, {}).get(name)
+    if function is None:
+        raise TypeError(
+            f"a docstring names the family {family!r}, which is neither one of mini_dl/_families.py nor a function that is "
+            "published already, such as 'F.elu'"
+        )
+    parts: dict[str, str] = {}
+    part = ""
+    for line in map(str.strip, str(function.__doc__).splitlines()):
+        start, _, text = line.partition(": ")
+        if start in PARTS:
+            part = start
+            parts[part] = text
+        elif not line:
+            part = ""
+        elif part:
+            parts[part] += "\n" + line
+    return parts
 
 
 def said_first(sentence: str, doc: str | None) -> str:
@@ -145,11 +190,11 @@ def said_first(sentence: str, doc: str | None) -> str:
     return sentence.replace("\n", f"\n{indent}") + f"\n\n{indent}{doc}"
 
 
-def tell(names: Mapping[str, object], family: str = "") -> None:
+def tell(names: Mapping[str, object], family: str = "", functions: Functions = types.MappingProxyType({})) -> None:
     """Let the classes and functions of a module that name a family tell its lines; with `family`, all of its package those."""
     package = str(names.get("__package__"))
     for value in names.values():
         if not isinstance(value, (type, types.FunctionType)) or not value.__doc__:
             continue
         if "Family: " in value.__doc__ or (family and value.__module__.startswith(package)):
-            value.__doc__ = told(value.__doc__, family)
+            value.__doc__ = told(value.__doc__, family, functions)

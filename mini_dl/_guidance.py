@@ -90,7 +90,7 @@ def mistyped(error: TypeError, function: Any, given: Iterable[str], called: str 
     error.args = (f"{text}{guess}\n  {named}{signature}",)
 
 
-def told(function: F) -> F:
+def naming_keywords(function: F) -> F:
     """A function that is not called often; its error about an unknown keyword lists those that it knows."""
 
     @functools.wraps(function)

@@ -166,7 +166,7 @@ def _type(where: object) -> str:
 def set_default_tensor_type(t: object) -> None:
     """The older spelling of `set_default_dtype`: by the name or the class of a tensor type, such as ``torch.DoubleTensor``.
 
-    Raises: TypeError for what is not a floating point type; ValueError for an unknown name.
+    Raises: TypeError for anything but a floating point type; ValueError for an unknown name.
 
     >>> torch.set_default_tensor_type(torch.FloatTensor)
     >>> torch.get_default_dtype()

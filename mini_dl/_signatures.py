@@ -10,6 +10,7 @@ import functools
 import inspect
 import re
 import types
+from collections.abc import Callable
 from typing import Any
 
 Parameter = inspect.Parameter
@@ -140,16 +141,46 @@ def returns_several(function: object) -> bool:
     return re.match("tuple|NamedTensors", str(function.__annotations__.get("return"))) is not None
 
 
-class PublicSignature(inspect.Signature):
-    """The signature of a public function, worked out when it is first asked for; `method` if its first argument is ``self``."""
+class LateSignature(inspect.Signature):
+    """A signature that is worked out when it is first asked for: hardly any of those made at import ever is."""
 
-    __slots__ = ("_found", "behind", "function", "method")
+    __slots__ = ("_found", "_work_out")
+
+    def __init__(self, work_out: Callable[[], inspect.Signature]) -> None:
+        self._work_out = work_out
+        self._found: inspect.Signature | None = None
+
+    def found(self) -> inspect.Signature:
+        if self._found is None:
+            self._found = self._work_out()
+        return self._found
+
+    @property
+    def _parameters(self) -> Any:
+        return self.found().parameters
+
+    @property
+    def _return_annotation(self) -> Any:
+        return self.found().return_annotation
+
+    def replace(self, **changes: Any) -> inspect.Signature:  # type: ignore[override]
+        """A plain signature like this one, with changes."""
+        return self.found().replace(**changes)
+
+    def __reduce__(self) -> Any:
+        return self.found().__reduce__()
+
+
+class PublicSignature(LateSignature):
+    """The signature of a public function; `method` if its first argument is ``self``."""
+
+    __slots__ = ("behind", "function", "method")
     behind: inspect.Signature | None
     """The signature that the function already had of its own."""
 
     def __init__(self, function: Any, method: bool = False) -> None:
+        super().__init__(lambda: public(self.private(), function, method))
         self.function, self.method = function, method
-        self._found: inspect.Signature | None = None
         given = vars(function).get("__signature__")
         self.behind = given.behind if isinstance(given, PublicSignature) else given
 
@@ -168,26 +199,6 @@ class PublicSignature(inspect.Signature):
     def settle(self) -> None:
         """Keep the signature of the source: the function is about to get other code."""
         self.behind = self.private()
-
-    def found(self) -> inspect.Signature:
-        if self._found is None:
-            self._found = public(self.private(), self.function, self.method)
-        return self._found
-
-    @property
-    def _parameters(self) -> Any:
-        return self.found().parameters
-
-    @property
-    def _return_annotation(self) -> Any:
-        return self.found().return_annotation
-
-    def replace(self, **changes: Any) -> inspect.Signature:  # type: ignore[override]
-        """A plain signature like this one, with changes."""
-        return self.found().replace(**changes)
-
-    def __reduce__(self) -> Any:
-        return self.found().__reduce__()
 
 
 def public(private: inspect.Signature, function: object, method: bool) -> inspect.Signature:

@@ -93,6 +93,7 @@ TEXTS: dict[str, dict[str, str]] = {
         "Raises": "RuntimeError for too few dimensions, and for a negative padding of more than there is.",
     },
     "padding from the input": {
+        "": "`padding` is one number, or (before, after) of each dimension, the last one first; a negative one takes away.",
         "Shapes": "(N, C, {space}) -> (N, C, {out}), also without N, with {size}' = {size} + before + after{likewise}.",
         "Raises": "RuntimeError or NotImplementedError for other numbers of dimensions; RuntimeError for a padding out of reach.",
     },
@@ -116,7 +117,7 @@ def of_spaces() -> dict[str, dict[str, str]]:
 
 
 def _words(n: int) -> dict[str, str]:
-    """What takes the place of the braces."""
+    """What replaces the braces."""
     names, kernel = NAMES[n], [f"K{i}" for i in range(1, n + 1)] if n > 1 else ["K"]
     space, others = ", ".join(names), " and ".join([f"{name}'" for name in names[1:]])
     return {

@@ -20,8 +20,9 @@ from mini_dl._checks import level_of_user, type_name
 from mini_dl._dtypes import Function, c_name, castable, scalar_name
 from mini_dl._families import told
 from mini_dl._meta import is_hollow
-from mini_dl._signatures import named_results, show
+from mini_dl._signatures import LateSignature, named_results, show, signature_behind
 from mini_dl._unseen import is_unseen
+from mini_dl.autograd.former import given_array
 from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.inplace import (
     any_needs_grad,
@@ -145,21 +146,21 @@ def public(*places: str, inplace: bool = False, out: bool | Function = False, op
     refuse_bare("method", (*places, operators))
 
     def decorate(function: Function) -> Function:
-        versions: dict[bool, tuple[Function, Function]] = {}
-        function.__doc__ = told(function.__doc__, family_of(function))
+        versions: dict[tuple[bool, bool], tuple[Function, Function]] = {}
+        function.__doc__ = told(function.__doc__, family_of(function), NAMESPACES)
         function = recorded(function, *spelled(places[0], function))
         for place in places:
             where, name = spelled(place, function)
             native = has_parser(where, name)
-            if native not in versions:
-                alone = where == "Tensor" and getattr(function, "spread", False)  # its first argument is a tensor anyway
+            alone = where == "Tensor" and getattr(function, "spread", False)  # its first argument is a tensor anyway
+            if (native, alone) not in versions:
                 looked_at = not alone and where in ("torch", "Tensor", "masked") and not name.startswith("__") and name not in OWN
                 exact = parsed(function, native) if (native and not alone) or looked_at or where == "nn.functional" else function
                 writing = with_out(exact, out, where) if out else exact
                 if out and (parser := parser_of(exact)):
                     parser.writing = writing
-                versions[native] = exact, writing
-            plain, writing = versions[native]
+                versions[native, alone] = exact, writing
+            plain, writing = versions[native, alone]
             publish(where, name, (function if is_unary(function) else plain) if where == "Tensor" else writing)
             if inplace and (where == "Tensor" or (where == "torch" and name + "_" in FUNCTIONS_IN_PLACE)):
                 publish(where, name + "_", in_place(plain, name + "_"))
@@ -245,7 +246,7 @@ def with_out(function: Function, check: bool | Function = True, where: str = "to
         except NotImplementedError:  # of the type, at which torch looks after the memory
             if asked:
                 check_target(out, args, apart)
-                check_operand_types(function.__name__, out, args)
+                check_operand_types(function, out, (*args, *kwargs.values()))
             raise
         if asked:
             check_target(out, (*args, *kwargs.values()), apart)
@@ -254,7 +255,7 @@ def with_out(function: Function, check: bool | Function = True, where: str = "to
         if len(read) > 1 and any([out is value for value in read]) and out._array.shape != result._array.shape:
             raise RuntimeError(f"output with shape {list(out.shape)} doesn't match the broadcast shape {list(result.shape)}")
         if callable(check):
-            check(result, out, args)
+            check(result, out, (*args, *kwargs.values()))
         if is_unseen(result):
             raise RuntimeError(
                 f"Batching rule not implemented for aten::{function.__name__}.out; the fallback path doesn't work on out= or "
@@ -262,12 +263,19 @@ def with_out(function: Function, check: bool | Function = True, where: str = "to
             )
         return store(result, out, function.__name__ in CASTING)
 
-    signature = inspect.signature(function)
+    call.__signature__ = LateSignature(lambda: _with_keyword(function))  # type: ignore[attr-defined]
+    return call
+
+
+def _with_keyword(function: object) -> inspect.Signature:
+    """The signature of `function` as its source has it, with ``out``."""
+    while not hasattr(function, "__signature__") and hasattr(function, "__wrapped__"):
+        function = function.__wrapped__
+    signature = signature_behind(function)
     keyword = inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None)
     parameters = list(signature.parameters.values())
     at = len(parameters) - (bool(parameters) and parameters[-1].kind is inspect.Parameter.VAR_KEYWORD)
-    call.__signature__ = signature.replace(parameters=[*parameters[:at], keyword, *parameters[at:]])  # type: ignore[attr-defined]
-    return call
+    return signature.replace(parameters=[*parameters[:at], keyword, *parameters[at:]])
 
 
 OWN_TYPE = frozenset(
@@ -325,7 +333,7 @@ def store(result: Any, out: object, casts: bool = False) -> Any:
                 "outputs will not be resized unless they have zero elements.",
                 stacklevel=level_of_user(),
             )
-        out._array = resized(target, source.shape)
+        given_array(out, resized(target, source.shape))
     np.copyto(out._array, source, casting="unsafe")
     count_write(out)
     return out

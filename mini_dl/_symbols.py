@@ -95,7 +95,7 @@ def _check_tensor_all(cond: object, message: Callable[[], object] | None = None)
 def sym_int(a: Any) -> int:
     """`a` as an int.
 
-    Raises: TypeError or ValueError for what is not a number.
+    Raises: TypeError or ValueError for anything but a number.
 
     >>> torch.sym_int(2.7)
     2
@@ -106,7 +106,7 @@ def sym_int(a: Any) -> int:
 def sym_float(a: Any) -> float:
     """`a` as a float.
 
-    Raises: TypeError or ValueError for what is not a number.
+    Raises: TypeError or ValueError for anything but a number.
 
     >>> torch.sym_float(2)
     2.0
@@ -128,7 +128,7 @@ def sym_not(a: object) -> bool:
 def sym_max(a: Any, b: Any) -> Any:
     """The larger number; a float if one of them is.
 
-    Raises: TypeError for what cannot be compared.
+    Raises: TypeError for anything that cannot be compared.
 
     >>> torch.sym_max(2, 1.5)
     2.0
@@ -139,7 +139,7 @@ def sym_max(a: Any, b: Any) -> Any:
 def sym_min(a: Any, b: Any) -> Any:
     """The smaller number; a float if one of them is.
 
-    Raises: TypeError for what cannot be compared.
+    Raises: TypeError for anything that cannot be compared.
 
     >>> torch.sym_min(2, 1.5)
     1.5
@@ -172,7 +172,7 @@ def sym_sqrt(a: Any) -> float:
 def sym_sum(args: Any) -> Any:
     """The sum of numbers.
 
-    Raises: TypeError for what cannot be added.
+    Raises: TypeError for anything that cannot be added.
 
     >>> torch.sym_sum([1, 2, 3])
     6

@@ -233,7 +233,7 @@ def unbatched(level: Batched, out: Tensor, dim: int) -> Tensor:
 def replace_all_batch_norm_modules_(root: Module) -> Module:
     """Let every batch norm of a module use the statistics of the batch only, in place: `vmap` cannot write running ones.
 
-    Raises: AttributeError for what is not a module.
+    Raises: AttributeError for anything but a module.
 
     >>> net = torch.func.replace_all_batch_norm_modules_(nn.Sequential(nn.BatchNorm1d(2)))
     >>> net[0].running_mean is None

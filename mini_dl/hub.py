@@ -84,8 +84,8 @@ def _entry(module: object, model: str) -> Any:
 
 
 def list(
-    github: Any, force_reload: bool = False, skip_validation: bool = False, trust_repo: Any = "check", verbose: bool = True, *,
-    source: str = "github",
+    github: object, force_reload: bool = False, skip_validation: bool = False, trust_repo: object = "check", verbose: bool = True,
+    *, source: str = "github",
 ) -> Any:  # fmt: skip
     """The entries of a repository: only from a folder, with ``source="local"``, which torch does not offer here."""
     module = _hubconf(github, source, "list")

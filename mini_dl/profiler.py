@@ -58,7 +58,7 @@ def supported_activities() -> set[ProfilerActivity]:
 def schedule(
     *, wait: int, warmup: int, active: int, repeat: int = 0, skip_first: int = 0, skip_first_wait: int = 0
 ) -> Callable[[int], ProfilerAction]:
-    """A function of the number of the step: skip, then wait, warm up and record, `repeat` times or (0) for ever."""
+    """A function of the number of the step: skip, then wait, warm up and record, `repeat` times or (0) forever."""
     if wait < 0 or warmup < 0 or active <= 0 or repeat < 0 or skip_first < 0:
         raise AssertionError("Invalid profiler schedule arguments")
     if warmup == 0:

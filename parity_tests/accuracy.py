@@ -119,6 +119,8 @@ def measured(entry: adapter.Entry, dtype: str, limit: int) -> dict[str, Any] | N
         for name, found in (("mini_dl", trial.answer), ("torch", trial.result)):
             for tensor, reference in zip(bridge.tensors(found), exact):
                 result = bridge.array(tensor)
+                if dtype == "float32" and result.dtype == np.float64:
+                    continue  # as exact as what it would be held against
                 sides[name].add(
                     result.reshape(-1)[: len(reference)] if reference.ndim == 1 and result.ndim != 1 else result, reference
                 )

@@ -6,6 +6,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import mini_dl
 from mini_dl import overrides
 from mini_dl.files.replacing import rewrite
 from parity_tests import ledger, report as report_page, report_parts
-from parity_tests.report import STATUSES
+from scripts._matrix import STATUSES
 
 REPORT = Path(os.environ.get("PARITY_REPORT", Path(__file__).parent.parent / "report" / "parity.json"))
 WHOLE = {"ops": 600, "modules": 100, "optimizers": 10}
@@ -123,7 +124,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     terminalreporter.write_line(f"ledger: {totals['ledger']['gaps']} gaps, {totals['ledger']['cases']} cases")
     REPORT.parent.mkdir(parents=True, exist_ok=True)
     report = {"totals": totals, "counts": tally.counts, "missing": tally.missing, "out_of_scope": tally.out_of_scope}
-    report["census"] = tally.census
+    report["census"], report["gaps"] = tally.census, [asdict(gap) for gap in ledger.gaps().values()]
     rewrite(REPORT, json.dumps(report, indent=1, sort_keys=True) + "\n")
     if min((len(tally.counts.get(kind, ())) - least for kind, least in WHOLE.items())) >= 0:
         report_parts.remember(REPORT.with_name("history.json"), totals, report_page.versions("mini_dl"))

@@ -3,6 +3,8 @@
 It is strict. A gap of which fewer (or more) cases fail than the ledger says fails the suite; so does an unknown op, dtype, check
 or key. The count can only fall.
 
+Gaps of one reason may stand together, ``[[gaps]]`` with a line ``"op | dtype | check | number"`` for each.
+
 A row may name the versions of torch or NumPy that it speaks of, ``torch = ">=2.14"`` or ``numpy = "<2.2"``; under others it is
 not there. Two rows of one op, dtype and check must not speak of the same version.
 """
@@ -12,6 +14,7 @@ from __future__ import annotations
 import functools
 import operator
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +24,7 @@ import tomllib
 import torch
 
 FILE = Path(__file__).with_name("ledger.toml")
+TABLES = {"gap", "gaps", "test"}
 KEYS = {"op", "dtype", "check", "number", "reason"}
 VERSIONS = {"torch": torch.__version__, "numpy": np.__version__}
 COMPARISONS = {">=": operator.ge, "<=": operator.le, "==": operator.eq, "<": operator.lt, ">": operator.gt}
@@ -60,12 +64,22 @@ def applies(row: dict[str, Any]) -> bool:
     return all([holds(row.pop(name), version) for name, version in VERSIONS.items() if name in row])
 
 
+def rows_of(group: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The rows of gaps that stand together."""
+    shared = {key: value for key, value in group.items() if key != "cells"}
+    for cell in group.get("cells", []):
+        op, dtype, check, number = cell.split(" | ") if cell.count(" | ") == 3 else (None,) * 4
+        if op is None or not number.isdigit():
+            raise LedgerError(f"not a gap, 'op | dtype | check | number': {cell!r}")
+        yield {"op": op, "dtype": dtype, "check": check, "number": int(number), **shared}
+
+
 def parse(text: str) -> dict[tuple[str, str, str], Gap]:
     table = tomllib.loads(text)
-    if set(table) - {"gap", "test"}:
-        raise LedgerError(f"unknown tables in the ledger: {sorted(set(table) - {'gap', 'test'})}")
+    if set(table) - TABLES:
+        raise LedgerError(f"unknown tables in the ledger: {sorted(set(table) - TABLES)}")
     found: dict[tuple[str, str, str], Gap] = {}
-    for row in table.get("gap", []):
+    for row in [*table.get("gap", []), *[row for group in table.get("gaps", []) for row in rows_of(group)]]:
         if not applies(row):
             continue
         if set(row) != KEYS:

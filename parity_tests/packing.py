@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -19,14 +19,16 @@ class Unwritable(Exception):
     """A case with something that a pack cannot hold."""
 
 
-def recorded(patterns: list[str], dtypes: list[str], limit: int | None, arrays: dict[str, Any]) -> Iterator[Case]:
-    """The cases of the entries of torch's table that the patterns name; their numbers are put into `arrays`."""
+def recorded(
+    patterns: list[str], dtypes: list[str], limit: int | None, arrays: dict[str, Any], wanted: Callable[[str], bool] | None = None
+) -> Iterator[Case]:
+    """The cases of the entries of torch's table that the patterns name, of `wanted` functions; numbers go into `arrays`."""
     for entry in adapter.chosen(adapter.entries(), patterns):
         name = entry.name
         if entry.out_of_scope or entry.undetermined or entry.has_free_signs or name.startswith("__"):
             continue
         function = known_as(name)
-        if function is None:
+        if function is None or not (wanted is None or wanted(function)):
             continue
         for dtype in sorted({*dtypes} & {*entry.dtypes}):
             grad = dtype in entry.gradient_dtypes

@@ -28,33 +28,11 @@ import mini_dl
 from mini_dl.files.replacing import rewrite
 from parity_tests import adapter, bridge, ledger
 from parity_tests.report_parts import by_option, line_of, mutation, read
+from scripts._matrix import KINDS, cells_of, command_for, environment, variables
 from scripts._report import other_pages
 
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = Path(__file__).with_name("report.html")
-STATUSES = ("pass", "fail", "ledgered", "n/a")
-KINDS = {"ops": "Operations", "modules": "Modules", "optimizers": "Optimizers"}
-CHECKS = {
-    "forward": "the result: values, type, shape, memory shared with the arguments",
-    "grad": "gradients of random directions",
-    "gradgrad": "gradients of those gradients",
-    "forward_ad": "tangents of random directions, in place too",
-    "fwgrad_bwgrad": "tangents of gradients",
-    "vmap": "over a batch",
-    "vmap_grad": "gradients over a batch",
-    "inplace": "the method with an underscore: what it writes, and its gradients",
-    "out": "written into tensors that are given",
-    "method": "the method of Tensor",
-    "noncontiguous": "arguments with gaps in their memory",
-    "error": "wrong arguments: the exception and its words",
-    "reference forward": "results of torch's reference inputs: broadcasts, strides, extreme values; a slice of them",
-    "reference grad": "gradients of those",
-}
-"""What the checks of operations are; those of modules and optimizers are named after what is compared."""
-
-Cells = dict[str, dict[str, list[int]]]
-"""dtype -> check -> how many cases pass, fail, are known gaps, do not apply"""
-
 
 # ------------------------------------------------------------------------------------------------ what the page shows
 
@@ -64,50 +42,14 @@ def rows_of(counts: dict[str, Any], errors: dict[str, Any], target: str) -> Iter
     own = target == "mini_dl"
     for kind in KINDS:
         for name, dtypes in sorted(counts.get(kind, {}).items()):
-            cells = {
-                dtype: {check: [cell[status] for status in STATUSES] for check, cell in sorted(checks.items())}
-                for dtype, checks in sorted(dtypes.items())
-            }
             gaps = [
                 {"dtype": gap.dtype, "check": gap.check, "number": gap.number, "reason": gap.reason}
                 for gap in ledger.gaps().values()
                 if own and gap.op == name
             ]
             texts = texts_of(kind, name) if own else []
-            yield {"kind": kind, "name": name, "cells": cells, "gaps": gaps, "again": command_for(kind, name, target),
-                   "texts": texts, "errors": errors.get(name, {})}  # fmt: skip
-
-
-def command_for(kind: str, name: str, target: str) -> str:
-    """The command that compares this op, module or optimizer of a target again."""
-    if target != "mini_dl":
-        return f"python -m parity_tests --target {target} '{name}'"
-    return f"python -m parity_tests.sweep '{name}'" if kind == "ops" else f"python -m parity_tests.sweep --{kind} '{name}'"
-
-
-def total_of(cells: Cells) -> dict[str, list[int]]:
-    """check -> counts over all types."""
-    found: dict[str, list[int]] = {}
-    for checks in cells.values():
-        for check, counts in checks.items():
-            found[check] = [a + b for a, b in zip(found.get(check, [0] * len(STATUSES)), counts)]
-    return found
-
-
-def verdict(counts: list[int] | None) -> str:
-    """The class of a cell: what is worst in it."""
-    if counts is None or not any(counts[:3]):
-        return "none"
-    return "bad" if counts[1] else "gap" if counts[2] else "good"
-
-
-def shown(counts: list[int] | None) -> str:
-    """The text of a cell."""
-    if counts is None or not any(counts[:3]):
-        return "·"
-    passed, failed, known, _ = counts
-    parts = [f"{passed:,}"] + [f"{failed:,} fail"] * bool(failed) + [f"{known:,} known"] * bool(known)
-    return ", ".join(parts)
+            yield {"kind": kind, "name": name, "cells": cells_of(dtypes), "gaps": gaps,
+                   "again": command_for(kind, name, target), "texts": texts, "errors": errors.get(name, {})}  # fmt: skip
 
 
 # ------------------------------------------------------------------------------------------------ its text in mini_dl
@@ -157,29 +99,12 @@ def page(
     """The HTML of the report on a library, which commands find as `target`, with links to `others`: pages and their titles;
     `folder` has what other commands left.
     """
-    import jinja2
-
     rows = list(rows_of(report["counts"], (errors or {}).get("ops", {}), target))
-    sections = []
-    for kind, title in KINDS.items():
-        chosen = [row for row in rows if row["kind"] == kind]
-        checks = sorted({check for row in chosen for checks in row["cells"].values() for check in checks}, key=order)
-        if chosen:
-            sections.append({"kind": kind, "title": title, "rows": chosen, "checks": checks, "totals": report["totals"][kind]})
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-    return template.render(
-        sections=sections, report=report, descriptions=CHECKS, total_of=total_of, verdict=verdict, shown=shown,
-        others=others, library=library, versions=versions(library), dtypes=sorted({d for row in rows for d in row["cells"]}),
+    return environment(TEMPLATE.parent).get_template(TEMPLATE.name).render(
+        **variables(rows, report["totals"]), report=report, others=others, library=library, versions=versions(library),
         bounds=(errors or {}).get("bounds", []), line=line_of(read(folder / "history.json") or []) if folder else None,
         mutation=mutation(folder / "mutation.json") if folder else None, by_option=by_option(folder) if folder else [],
-        data={f"{row['kind']}/{row['name']}": {k: row[k] for k in row if k not in ("kind", "name")} for row in rows},
     )  # fmt: skip
-
-
-def order(check: str) -> tuple[int, str]:
-    known = list(CHECKS)
-    return (known.index(check) if check in known else len(known), check)
 
 
 def versions(library: str) -> str:

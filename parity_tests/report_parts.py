@@ -17,7 +17,12 @@ KEPT = 200
 BY_OPTION = {
     "accuracy.json": ("errors in units in the last place, and who is right", "python -m parity_tests.accuracy"),
     "mutation.json": ("the mutation score", "python -m tox run -e mutation -- --sample 500"),
-    "references.json": ("torch's reference inputs", "python -m parity_tests.sweep --reference --json report/references.json"),
+    "parity-newest/parity.json": ("the tables under the newest torch and NumPy", "python -m tox run -e parity-newest"),
+    "parity-numpy20/parity.json": ("the tables under NumPy 2.0", "python -m tox run -e parity-numpy20"),
+    "references.json": (
+        "all of torch's reference inputs",
+        "python -m parity_tests.sweep --reference --json report/references.json",
+    ),
     "programs.json": ("programs from the registry", "python -m tox run -e programs"),
 }
 """What the suite does not run each time: the file that a run leaves, what it is, and its command."""

@@ -1,4 +1,4 @@
-"""bfloat16 does what float16 does, with torch's numbers: every op of its table, types, draws, steps of optimizers, files."""
+"""bfloat16 does what float16 does, with torch's numbers: types, draws, steps of optimizers, files. Its ops are in test_sweep."""
 
 from __future__ import annotations
 
@@ -12,39 +12,7 @@ import pytest
 import torch
 
 import mini_dl
-from parity_tests import adapter
-from parity_tests.judging import FAIL, PASS
-from parity_tests.ops import run_entry
 from parity_tests.twin import message, outcome, twin
-
-ORDER = "which of equal values comes first is torch's choice"
-ROUNDING = "an element here and there differs in the last bit of a sum of rounded terms"
-KNOWN = {
-    "topk": ORDER, "sort": ORDER, "msort": ORDER, "argsort": ORDER, "mode": ORDER,
-    "matrix_exp": "torch's is NaN",
-    "as_strided_scatter": "torch's gradient of the input is the wrong way round, in every type",
-    "cov": ROUNDING, "renorm": ROUNDING, "nn.functional.rms_norm": ROUNDING, "nn.functional.poisson_nll_loss": ROUNDING,
-    "nn.functional.linear_cross_entropy": ROUNDING, "nn.functional.linear_cross_entropy:chunked": ROUNDING,
-    "nn.functional.linear_cross_entropy:chunked_none": ROUNDING,
-}  # fmt: skip
-"""Entries that differ, with the reason: the others may not."""
-SAMPLES = 2
-"""Of each op; ``python -m parity_tests.sweep --dtype bfloat16`` runs all."""
-
-
-@pytest.mark.parametrize("entry", adapter.dense_entries("bfloat16"), ids=repr)
-def test_each_op_of_the_table(entry: adapter.Entry) -> None:
-    outcomes = list(run_entry(entry, "bfloat16", ("forward", "grad"), limit=SAMPLES))
-    bad = [o for o in outcomes if o.status == FAIL]
-    if repr(entry) not in KNOWN:
-        assert not bad, [(o.check, o.number, o.why) for o in bad]
-    assert any(o.status == PASS for o in outcomes) or repr(entry) in KNOWN
-
-
-def test_the_table_has_it() -> None:
-    names = {repr(entry) for entry in adapter.dense_entries("bfloat16")}
-    assert len(names) > 500 and set(KNOWN) <= names
-
 
 # ------------------------------------------------------------------------------------------------ the type
 

@@ -184,6 +184,19 @@ def test_the_ledger_is_strict(monkeypatch: pytest.MonkeyPatch) -> None:
             ledger.parse(wrong)
 
 
+def test_gaps_of_one_reason_stand_together() -> None:
+    text = (
+        '[[gaps]]\nreason = "torch rounds it otherwise"\ncells = ["add | float16 | grad | 2", "add | bool | error message | 1"]\n'
+    )
+    together = ledger.parse(text)
+    assert together["add", "float16", "grad"] == ledger.Gap("add", "float16", "grad", 2, "torch rounds it otherwise")
+    assert together["add", "bool", "error message"].number == 1 and len(together) == 2
+    assert not ledger.parse(text + 'torch = "<2.0"\n')
+    for wrong in (text + ROW.format(number=1, reason="a b c").replace("float32", "float16"), text.replace("| 2", ""), text * 2):
+        with pytest.raises(ledger.LedgerError):
+            ledger.parse(wrong)
+
+
 def test_the_ledger_knows_versions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ledger, "VERSIONS", {"torch": "2.14.1+cpu", "numpy": "2.0.2"})
     row = ROW.format(number=2, reason="torch rounds it otherwise")

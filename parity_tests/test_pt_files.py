@@ -267,7 +267,7 @@ def test_whole_modules_of_torch_are_read_if_the_caller_says_so():
 
 
 STRICTER = (
-    "two records of the name", "check sum is wrong", "decompress", "is a folder", "neither a zip archive nor a pickle",
+    "two records of the name", "checksum is wrong", "decompress", "is a folder", "neither a zip archive nor a pickle",
     "not among those whose contents", "has wrong byte size", "does not fit its storage", "does not list those", "no quantized",
     "names of flags",
 )  # fmt: skip

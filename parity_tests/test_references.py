@@ -9,24 +9,23 @@ from typing import Any
 
 import pytest
 
-from parity_tests import adapter, ledger
-from parity_tests.ops import REFERENCE_CHECKS, run_references
+from parity_tests import adapter
+from parity_tests.ops import run_references
 from parity_tests.settling import settle
 from parity_tests.tables import entries
 
-INPUTS = 2
+INPUTS = {"float32": 4, "float64": 2, "int64": 2, "complex64": 2}
+"""How many inputs of each entry, by type."""
 
 
-def chosen() -> list[adapter.Entry]:
-    """Every fourth entry that has reference inputs, and those with known gaps."""
-    found = [entry for entry in entries() if entry.has_references and "float32" in entry.dtypes]
-    known = {gap.op for gap in ledger.gaps().values() if gap.check in REFERENCE_CHECKS}
-    return [entry for i, entry in enumerate(found) if i % 4 == 0 or repr(entry) in known]
+def chosen() -> list[tuple[adapter.Entry, str]]:
+    """The entries that have reference inputs, in each of these types."""
+    return [(entry, dtype) for entry in entries() if entry.has_references for dtype in INPUTS if dtype in entry.dtypes]
 
 
-@pytest.mark.parametrize("entry", [pytest.param(entry, id=repr(entry)) for entry in chosen()])
-def test_results_and_gradients_of_reference_inputs(entry: adapter.Entry, counted: Any) -> None:
-    settle(counted, "ops", repr(entry), "float32", list(run_references(entry, "float32", INPUTS)))
+@pytest.mark.parametrize(("entry", "dtype"), [pytest.param(entry, dtype, id=f"{entry!r}-{dtype}") for entry, dtype in chosen()])
+def test_results_and_gradients_of_reference_inputs(entry: adapter.Entry, dtype: str, counted: Any) -> None:
+    settle(counted, "ops", repr(entry), dtype, list(run_references(entry, dtype, INPUTS[dtype])))
 
 
 def test_the_inputs_that_are_chosen_are_spread_and_are_not_the_samples() -> None:

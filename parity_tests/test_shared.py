@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import mini_dl
-from mini_dl.kernels import blocks, convolution, parallel, products
+from mini_dl.kernels import blocks, convolution, parallel, products, recurrent, winograd
 from parity_tests import adapter
 from parity_tests.ops import run_entry
 from parity_tests.settling import settle
@@ -22,7 +22,7 @@ NAMES = """
     nn.functional.adaptive_avg_pool2d nn.functional.layer_norm nn.functional.rms_norm nn.functional.group_norm
     nn.functional.instance_norm nn.functional.batch_norm softmax log_softmax nn.functional.cross_entropy
     nn.functional.gelu nn.functional.silu nn.functional.relu nn.functional.scaled_dot_product_attention matmul bmm addmm
-    nn.functional.linear
+    nn.functional.linear amax amin logsumexp sigmoid
 """.split()
 
 
@@ -31,17 +31,20 @@ def tiny_pieces(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     """Make three threads share everything; gives the number of pieces of each shared kernel."""
     before, shared = mini_dl.get_num_threads(), list[int]()
     monkeypatch.setattr(parallel, "ENOUGH", 1)
-    for name in ("BLOCK", "LONGEST"):
+    for name in ("BLOCK", "LONGEST", "LONGEST_RUN"):
         monkeypatch.setattr(blocks, name, 4)
     monkeypatch.setattr(products, "LARGE", 1)
+    monkeypatch.setattr(recurrent, "ENOUGH", 1)
     monkeypatch.setattr(convolution, "COLUMNS_IN_CACHE", 64)
+    monkeypatch.setattr(winograd, "TRANSFORMED_IN_CACHE", 1)
+    monkeypatch.setattr(winograd, "FEW_TILES", 1)
     inner = parallel._Crew.share
     monkeypatch.setattr(parallel._Crew, "share", lambda *args: shared.append(len(args[2])) or inner(*args))
-    convolution.columns_of.cache_clear()
+    convolution._columns_of.cache_clear()
     mini_dl.set_num_threads(3)
     yield shared
     mini_dl.set_num_threads(before)
-    convolution.columns_of.cache_clear()
+    convolution._columns_of.cache_clear()
 
 
 @pytest.mark.parametrize("entry", [entry for entry in adapter.entries() if repr(entry) in NAMES], ids=repr)

@@ -1,4 +1,4 @@
-"""Each op of torch's table, in float64 and float32: forward, gradient, second order, in-place, out=, methods, bad input."""
+"""Each op of torch's table: in float64 and float32 every check, in all other types results and gradients."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from parity_tests import adapter, ledger
-from parity_tests.ops import CHECKS, REFERENCE_CHECKS, run_entry
+from parity_tests.ops import CHECKS, REFERENCE_CHECKS
 from parity_tests.settling import WIDE, settle
-from parity_tests.tables import checks_in, entries, main_dtypes, other_dtypes
+from parity_tests.tables import entries, main_dtypes, other_dtypes, outcomes_in
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,7 @@ from parity_tests.tables import checks_in, entries, main_dtypes, other_dtypes
     [pytest.param(entry, dtype, id=f"{entry!r}-{dtype}") for entry in entries() for dtype in main_dtypes(entry)],
 )
 def test_every_check_of_an_op(entry: adapter.Entry, dtype: str, counted: Any) -> None:
-    settle(counted, "ops", repr(entry), dtype, list(run_entry(entry, dtype, checks_in(entry, dtype))))
+    settle(counted, "ops", repr(entry), dtype, list(outcomes_in(entry, dtype)))
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ def test_every_check_of_an_op(entry: adapter.Entry, dtype: str, counted: Any) ->
     [pytest.param(entry, dtype, id=f"{entry!r}-{dtype}") for entry in entries() for dtype in other_dtypes(entry)],
 )
 def test_other_dtypes_of_an_op(entry: adapter.Entry, dtype: str, counted: Any) -> None:
-    settle(counted, "ops", repr(entry), dtype, list(run_entry(entry, dtype, checks_in(entry, dtype))))
+    settle(counted, "ops", repr(entry), dtype, list(outcomes_in(entry, dtype)))
 
 
 def test_what_does_not_run_is_listed(counted: Any) -> None:

@@ -43,6 +43,32 @@ def test_a_table_of_functions_is_checked_and_a_planted_fault_is_found(fault: boo
     assert bool(failed["nn.functional.gelu"]) == fault == ("FAIL  nn.functional.gelu" in capsys.readouterr().out)
 
 
+def test_the_command_tells_a_newcomer_what_it_did_not_compare(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = {**toy(True), "gelu": np.tanh, "sine": np.sin}
+    monkeypatch.setitem(sys.modules, "newcomers", types.SimpleNamespace(table=table, sin=np.sin))
+    assert command.main(["--target", "newcomers:table", "nn.functional.gelu", "--dtype", "float64"]) == 1
+    printed = capsys.readouterr().out
+    assert "not in torch's table, and not compared: gelu; perhaps nn.functional.gelu?" in printed
+    assert "sine; perhaps" in printed and "; no gradients" in printed
+    assert printed.count("FAIL  nn.functional.gelu") == command.SHOWN + 1 and " more\n" in printed
+    for pattern, words in (
+        ("softmaxx", "torch's table has no 'softmaxx'; perhaps"),
+        ("linalg.svd", "has no function of linalg.svd"),
+    ):
+        with pytest.raises(SystemExit):
+            command.main(["--target", "newcomers:table", pattern])
+        assert words in capsys.readouterr().err
+
+
+def test_entries_that_a_target_lacks_are_not_computed() -> None:
+    asked: list[str] = []
+    arrays: dict[str, Any] = {}
+    assert not list(packing.recorded(["exp", "softmax"], ["float64"], 1, arrays, lambda name: asked.append(name) is not None))
+    assert asked == ["exp", "softmax", "softmax"] and not arrays
+
+
 class Toy:
     """A target of one's own: an autograd of one function."""
 

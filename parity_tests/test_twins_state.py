@@ -498,3 +498,32 @@ def test_writes_by_index_check_in_this_order(torch, rng, name):
                     error = raised(lambda t=t, d=dim, i=index, s=source: getattr(t, name)(d, torch.tensor(i), s))
                     found.append((error, t if error == "nothing" else None))
     return found
+
+
+@twin
+@pytest.mark.parametrize("name", ["index_add", "index_copy"])
+@pytest.mark.parametrize("shape", [(), (3,), (2, 3)])
+def test_the_gradient_of_what_an_index_distributes_is_a_view(torch, rng, name, shape):
+    x, source = rng(*shape, grad=True), rng(*shape, grad=True)
+    index = torch.arange(shape[-1] if shape else 1)
+    found = torch.autograd.grad(getattr(x * 1, name)(-1, index, source).sum(), [x, source])
+    return [(g, g._is_view(), g._version) for g in found]
+
+
+@twin
+def test_gradients_that_are_handed_on_or_made_anew(torch, rng):
+    x, y = rng(grad=True), rng(1, grad=True)
+    (expanded,) = torch.autograd.grad(((v := x.expand(())) * v).sum(), x)  # torch sums what comes to a single value
+    (summed,) = torch.autograd.grad(((w := y.cumsum(0)) * w).sum(), y)  # and hands on what comes to a running sum of one
+    return [(g, g._version, g.detach()._version, g._is_view()) for g in (expanded, summed)]
+
+
+@twin
+def test_a_graph_knows_the_shape_of_a_leaf_before_out_changed_it(torch, rng):
+    x, seen = rng(3, grad=True), []
+    y = x * 2
+    x.register_post_accumulate_grad_hook(lambda leaf: seen.append(leaf.grad.clone()) or setattr(leaf, "grad", None))
+    with torch.no_grad():
+        torch.mul(torch.ones(()), torch.ones(()), out=x)
+    y.backward(torch.tensor([1.0, 2.0, 3.0]))
+    return seen, x.detach()

@@ -16,6 +16,7 @@ import contextlib
 import functools
 import inspect
 import io
+import re
 import textwrap
 import warnings
 from collections.abc import Callable
@@ -96,11 +97,18 @@ def difference(ours: Trace, theirs: Trace) -> str | None:
     return compare.same(ours.result, theirs.result, where="result")
 
 
+def is_silent(source: str) -> bool:
+    """Whether a program can neither return nor assert anything."""
+    return re.search(r"\breturn\b|\bassert\b", source) is None
+
+
 def check(body: Callable[..., Any], raises: bool | None = False, **arguments: Any) -> None:
     """Fail unless `body` does the same under both libraries, and raises under torch as `raises` says (None: either way)."""
     theirs = run(body, real, **arguments)
     if raises is not None and raises != (theirs.error is not None):
         pytest.fail(f"under torch the program itself {'does not raise' if raises else f'raises {theirs.error!r}'}", pytrace=False)
+    if theirs.error is None and theirs.result is None and not theirs.printed and is_silent(inspect.getsource(body)):
+        pytest.fail("the program returns nothing by which the libraries could be compared; return what it makes", pytrace=False)
     ours = run(body, bridge.mini_dl, **arguments)
     if why := difference(ours, theirs):
         source = textwrap.indent(inspect.getsource(body), "    ")

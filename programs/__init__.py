@@ -1,9 +1,9 @@
-"""Other people's packages, as the registry has them, run under mini_dl and under torch from one seed, and compared.
+"""Published packages, run unchanged under mini_dl and torch from one seed, and compared.
 
     tox run -e programs                          # what CI runs
     tox run -e programs -- --all                 # everything
     tox run -e programs -- timm --match '*vit*'  # some of it
 
-`packages.txt` pins the packages; they are installed without their dependencies. A module of `cases` has the cases of one package;
-`worker` runs them under the library that `import torch` finds; `comparing` starts it twice and compares.
+`packages.txt` pins the packages; they are installed without their dependencies. Each module of `cases` has the cases of one
+package; `worker` runs them under the library that `import torch` finds; `comparing` starts it twice and compares.
 """

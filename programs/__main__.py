@@ -20,8 +20,8 @@ def main(arguments: list[str] | None = None) -> int:
         prog="python -m programs", description="Run public packages under mini_dl and torch, and compare."
     )
     made.add_argument("packages", nargs="*", metavar="PACKAGE", help=f"some of {', '.join(packages)}; all if none is given")
-    made.add_argument("--match", default="*", help="only cases whose names fit this pattern")
-    made.add_argument("--all", action="store_true", help="the slow cases too")
+    made.add_argument("--match", default="*", help="only cases whose names match this pattern")
+    made.add_argument("--all", action="store_true", help="include the slow cases")
     made.add_argument("--json", type=Path, metavar="FILE", help="write the table to this file")
     options = made.parse_args(arguments)
     unknown = sorted(set(options.packages) - set(packages))

@@ -1,7 +1,7 @@
-"""What a case is: a model that is trained for three steps, or a function whose results are compared.
+"""A case: a model that is trained for three steps, or a function whose results are compared.
 
-A case is written as any user of the package would write it. The worker runs it with the seed set; numbers are float64 unless it
-says otherwise, so that what differs is not rounding.
+Cases are written as any user of the package would write them. The worker runs it with the seed set; numbers are float64 unless it
+says otherwise, so that differences are not rounding errors.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ CASES: dict[str, Case] = {}
 
 @dataclass
 class Case:
-    """`run()` gives named results, in the order in which they arise: what differs first says most."""
+    """`run()` returns named results in the order of computation: the first difference says most."""
 
     run: Callable[[], dict[str, Any]]
     dtype: str = "float64"
@@ -26,7 +26,7 @@ class Case:
 
 
 def function(call: Callable[[], Any]) -> Callable[[], Any]:
-    """The decorated function is a case: its results, in any nesting of lists, tuples and dicts, are compared."""
+    """The decorated function is a case: its results, nested lists, tuples and dicts, are compared."""
     CASES[call.__name__] = Case(lambda: {"result": call()})
     return call
 
@@ -60,7 +60,7 @@ def numbers(*shape: int) -> Callable[[], Any]:
 
 
 def trained(build: Callable[[], Any], inputs: tuple[Callable[[], Any], ...], steps: int = 3, **keywords: Any) -> dict[str, Any]:
-    """The results of a few steps of SGD with momentum over the mean square of all that the model returns."""
+    """The results of a few steps of SGD with momentum on the mean square of everything the model returns."""
     import torch
 
     net = build()
@@ -80,7 +80,7 @@ def trained(build: Callable[[], Any], inputs: tuple[Callable[[], Any], ...], ste
 
 
 def floating(value: Any) -> list[Any]:
-    """The tensors with gradients among what a model returned."""
+    """The tensors with gradients in a model's output."""
     import torch
 
     if isinstance(value, torch.Tensor):

@@ -1,4 +1,4 @@
-"""Starts the worker under both libraries and says where the numbers part."""
+"""Starts the worker under both libraries and reports where the numbers differ."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ from typing import Any
 import numpy as np
 
 DOUBLE, SINGLE = 1e-7, 2e-3
-"""The largest difference between two arrays, over the largest number of the second: of float64, and where float32 is used."""
+"""The largest difference between two arrays, relative to the largest number of the second: for float64, and where float32 is
+used.
+"""
 
 
 def results(package: str, library: str, arguments: list[str]) -> dict[str, Any]:
-    """What the worker found, by case; "import" is there if the package could not be imported, "died" if the worker did."""
+    """The worker's results by case; has "import" if the package could not be imported, "died" if the worker died."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "numbers"
         start = ["-m", "mini_dl"] if library == "mini_dl" else []
@@ -33,7 +35,7 @@ def results(package: str, library: str, arguments: list[str]) -> dict[str, Any]:
 
 
 def read(file: Path) -> Iterator[tuple[str, Any]]:
-    """What the worker wrote, as far as it came."""
+    """What the worker wrote before it stopped."""
     with file.open("rb") as stream, contextlib.suppress(EOFError):
         yield from pickle.load(stream).items()
         while True:
@@ -41,7 +43,7 @@ def read(file: Path) -> Iterator[tuple[str, Any]]:
 
 
 def difference(ours: Any, theirs: Any, limit: float, where: str = "") -> str | None:
-    """The first place where the results differ, and how; None where they agree."""
+    """The first place where the results differ, and how; None if they agree."""
     if isinstance(theirs, dict) and isinstance(ours, dict):
         if list(ours) != list(theirs):
             return f"{where}: keys {sorted(set(ours) ^ set(theirs))[:4]} in one only, or in another order"

@@ -1,4 +1,4 @@
-"""torchvision's compiled operators are declared where its library does not fit the build of torch; the cases do not call them."""
+"""Declares torchvision's compiled operators if its library does not match the build of torch; the cases do not call them."""
 
 from __future__ import annotations
 

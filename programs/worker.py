@@ -27,8 +27,8 @@ def main() -> None:
     made = argparse.ArgumentParser(description="Run the cases of one package.")
     made.add_argument("package", help="a module of programs.cases")
     made.add_argument("file", type=Path, help="where the numbers go")
-    made.add_argument("--match", default="*", help="only cases whose names fit")
-    made.add_argument("--all", action="store_true", help="the slow cases too")
+    made.add_argument("--match", default="*", help="only cases whose names match")
+    made.add_argument("--all", action="store_true", help="include the slow cases")
     options = made.parse_args()
     import torch
 

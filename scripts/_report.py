@@ -1,4 +1,4 @@
-"""What the comparison scripts share: finding torch, tables on the terminal, one HTML page, exit codes."""
+"""Shared by the comparison scripts: finding torch, tables on the terminal, one HTML page, exit codes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PAGES = {
     "optimizers.html": "optimizers",
     "book/index.html": "the notes' experiments",
 }
-"""The pages of a report folder, which lead to each other."""
+"""The pages of a report folder, which link to each other."""
 
 
 def libraries() -> tuple[ModuleType, ModuleType | None]:
@@ -80,7 +80,7 @@ def write_page(
 
 
 def other_pages(path: Path) -> list[tuple[str, str]]:
-    """The pages that are there beside this one: how they are reached from it, and what they show."""
+    """The other pages of the folder: their links, and what they show."""
     folder = path.parent.parent if path.parent.name == "book" else path.parent
     up = "../" if folder != path.parent else ""
     return [(up + page, name) for page, name in PAGES.items() if (folder / page).exists() and folder / page != path]
@@ -102,7 +102,7 @@ def progress(items: Any, **options: Any) -> Any:
 
 
 def parser(description: str) -> argparse.ArgumentParser:
-    """The arguments that every script takes."""
+    """The arguments of every script."""
     made = argparse.ArgumentParser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     made.add_argument("--seed", type=int, default=0, help="seed of both libraries")
     made.add_argument("--json", type=Path, metavar="FILE", help="write the numbers to this file")
@@ -110,7 +110,7 @@ def parser(description: str) -> argparse.ArgumentParser:
 
 
 def image_parser(description: str, dtype: str) -> argparse.ArgumentParser:
-    """With the arguments of scripts that train on images: which, where they are, and the type of all numbers."""
+    """Adds the arguments of scripts that train on images: which ones, where they are, and the type of all numbers."""
     made = parser(description)
     made.add_argument("--data", choices=("digits", "mnist"), default="digits", help="digits are shipped with mini_dl")
     made.add_argument("--root", type=Path, help="folder of the MNIST files; default: the environment variable MINI_DL_DATA")
@@ -121,7 +121,7 @@ def image_parser(description: str, dtype: str) -> argparse.ArgumentParser:
 
 
 def brought_up_to_date(path: Path, text: str, check: bool, command: str) -> int:
-    """Make `text` the content of a generated file; if `check`, only say whether it is."""
+    """Write `text` to a generated file; if `check`, only report whether it differs."""
     if path.exists() and path.read_text(encoding="utf-8") == text:
         return AGREE
     if check:
@@ -132,13 +132,13 @@ def brought_up_to_date(path: Path, text: str, check: bool, command: str) -> int:
 
 
 def fail(message: str) -> int:
-    """Report what is wrong with the call."""
+    """Report an invalid call."""
     print(message, file=sys.stderr)
     return BAD_CALL
 
 
 def images_of(options: argparse.Namespace) -> dict[str, Any]:
-    """The images that the options of a script ask for; if they cannot be read, the script says why and ends."""
+    """The images that a script's options request; if they cannot be read, the script says why and exits."""
     try:
         return read(options.data, options.root, options.dtype)
     except (OSError, ValueError, RuntimeError) as error:

@@ -1,4 +1,4 @@
-"""What `compare_speed` times: pieces of work, each written once for both libraries. The name of a case begins with its group."""
+"""The workloads that `compare_speed` times, each written once for both libraries. The name of a case begins with its group."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Make = Callable[[Any], Work]
 CASES: dict[str, Make] = {}
 """By name, ``make(torch)``, which prepares inputs and returns the work to time."""
 FLOORS: dict[str, Make] = {}
-"""Where torch has a form with fewer passes than the work in question, that form."""
+"""torch's form with fewer passes than the workload, if there is one."""
 
 
 def case(name: str) -> Callable[[Make], Make]:
@@ -217,7 +217,7 @@ MORE_CONVOLUTIONS: dict[str, tuple[tuple[int, ...], tuple[int, ...], Options]] =
 
 
 def convolution(torch: Any, input: Any, weight: Any, options: Options, transposed: bool = False) -> tuple[Any, Any, Any]:
-    """The function, and what it is called with."""
+    """The function and its arguments."""
     called = torch.nn.functional.conv_transpose2d if transposed else torch.nn.functional.conv2d
     return lambda x, w: called(x, w, **options), tensor(torch, *input, grad=True), tensor(torch, *weight, grad=True)
 
@@ -405,12 +405,17 @@ def _(torch: Any) -> Work:
     return along_a_direction(torch, nn.Sequential(*first, *second, nn.Flatten(), nn.Linear(1568, 10)), 64, 1, 28, 28)
 
 
-@case("func: hessian of an MLP 8-32-1 in its input")
-def _(torch: Any) -> Work:
+def mlp(torch: Any, hidden: int) -> tuple[Any, dict[str, Any]]:
+    """A network 8-`hidden`-1, and its parameters without history."""
     nn = torch.nn
     torch.manual_seed(0)
-    model = nn.Sequential(nn.Linear(8, 32), nn.Tanh(), nn.Linear(32, 1))
-    parameters = {name: parameter.detach() for name, parameter in model.named_parameters()}
+    model = nn.Sequential(nn.Linear(8, hidden), nn.Tanh(), nn.Linear(hidden, 1))
+    return model, {name: parameter.detach() for name, parameter in model.named_parameters()}
+
+
+@case("func: hessian of an MLP 8-32-1 in its input")
+def _(torch: Any) -> Work:
+    model, parameters = mlp(torch, 32)
     second = torch.func.hessian(lambda x: torch.func.functional_call(model, parameters, (x,)).sum())
     x = tensor(torch, 8)
     return lambda: second(x)
@@ -418,10 +423,7 @@ def _(torch: Any) -> Work:
 
 @case("func: hessian of an MLP 8-16-1 in its parameters, batch 64")
 def _(torch: Any) -> Work:
-    nn = torch.nn
-    torch.manual_seed(0)
-    model = nn.Sequential(nn.Linear(8, 16), nn.Tanh(), nn.Linear(16, 1))
-    parameters = {name: parameter.detach() for name, parameter in model.named_parameters()}
+    model, parameters = mlp(torch, 16)
     x = tensor(torch, 64, 8)
     second = torch.func.hessian(lambda p: torch.func.functional_call(model, p, (x,)).square().mean())
     return lambda: second(parameters)

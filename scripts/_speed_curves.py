@@ -19,7 +19,7 @@ Growing = Callable[[Any, int], Work]
 
 
 def on_threads(make: Callable[[Any], Work]) -> Growing:
-    """The work on so many threads, which it sets each time."""
+    """The workload on that many threads, which it sets each time."""
 
     def made(torch: Any, threads: int) -> Work:
         work = make(torch)
@@ -44,7 +44,7 @@ def cores() -> list[int]:
 
 
 def curves() -> dict[str, tuple[str, list[int], Growing]]:
-    """By title: what grows, through which sizes, and the work."""
+    """By title: the parameter that grows, its sizes, and the workload."""
     small_resnet = lambda torch: training_step(torch, resnet(torch, [2, 2, 2, 2], False), 8, 3, 64, 64)
     return {
         "LeNet, training step": (

@@ -1,7 +1,7 @@
-"""The time below which a piece of work cannot go on this machine, unless operations are fused: each of torch's operators reads
+"""The minimal time of a workload on this machine, unless operations are fused: each of torch's operators reads
 its arguments and writes its results once, at the measured bandwidth, or multiplies at the measured peak, whichever takes longer.
 
-A convolution counts as the direct one: Winograd's form needs fewer multiplications, and may go below.
+Convolutions are counted as direct ones: Winograd's algorithm needs fewer multiplications, and may be faster.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from _speed_cases import FLOORS, Work, tensor
 
 COPIED = 1 << 17, 1 << 20, 1 << 23
-"""Numbers whose copying shows the bandwidth of a cache, of the next one, and of memory."""
+"""Array sizes whose copying shows the bandwidth of a cache, of the next one, and of memory."""
 
 
 def best(work: Work, seconds: float = 1.0) -> float:
@@ -28,7 +28,7 @@ def best(work: Work, seconds: float = 1.0) -> float:
 
 
 class Machine:
-    """What it can do, by whichever of the libraries does it faster: multiplications and additions, and bytes, in a second."""
+    """The machine's speed, by the faster of the libraries: floating point operations, and bytes, per second."""
 
     def __init__(self, libraries: tuple[ModuleType, ModuleType]) -> None:
         self.peak = max(2 * 1024**3 / best(self.product(torch)) for torch in libraries)
@@ -47,12 +47,12 @@ class Machine:
         return f"peak {self.peak / 1e9:.0f} GFLOP/s; bandwidth {shown}"
 
     def seconds(self, operations: int, moved: int) -> float:
-        """The time of an operator; what it moves comes from the nearest memory that it fits into."""
+        """The time of an operator; its data come from the nearest memory they fit into."""
         size = next((size for size in self.bandwidths if moved <= size), max(self.bandwidths))
         return max(operations / self.peak, moved / self.bandwidths[size])
 
     def floor(self, torch: Any, name: str, make: Callable[[Any], Work]) -> float:
-        """The seconds that the operators of the work take at least."""
+        """The minimal seconds that the operators of the workload take."""
         from torch.utils._python_dispatch import TorchDispatchMode  # type: ignore[import-not-found, unused-ignore]
 
         machine, total = self, [0.0]
@@ -85,7 +85,7 @@ def tensors(found: Any) -> list[Any]:
 
 
 def operations(func: Any, args: Any, kwargs: Any, result: Any) -> int:
-    """Multiplications and additions of torch's operator, as far as they are matrix products."""
+    """Multiplications and additions of torch's operator, for matrix products."""
     from torch.utils.flop_counter import flop_registry  # type: ignore[import-not-found, unused-ignore]
 
     packet, name = func.overloadpacket, func.overloadpacket.__name__

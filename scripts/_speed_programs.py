@@ -29,7 +29,7 @@ def training_step(
 
 
 def perceptron(torch: Any, *widths: int) -> Any:
-    """Linear layers with ReLU in between."""
+    """Linear layers with ReLU between them."""
     torch.manual_seed(0)
     layers = []
     for inputs, outputs in itertools.pairwise(widths):
@@ -193,7 +193,7 @@ def _(torch: Any) -> Work:
 
 @case("programs: DCGAN step, 16 x 3 x 64 x 64")
 def _(torch: Any) -> Work:
-    """Radford et al. (2016), as torch's example trains it: the critic on real and made images, then the maker."""
+    """Radford et al. (2016), as torch's example trains it: the discriminator on real and generated images, then the generator."""
     nn = torch.nn
     torch.manual_seed(0)
     made, judged = [nn.ConvTranspose2d(100, 256, 4, 1, 0, bias=False), nn.BatchNorm2d(256), nn.ReLU(True)], []

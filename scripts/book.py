@@ -2,7 +2,7 @@
 
     python -m scripts.book --all --quick
 
-Ends with 1 if the libraries disagree in an experiment, with 2 on a wrong call.
+Exits with 1 if the libraries disagree in an experiment, with 2 on an invalid call.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def run(names: list[str], sides: dict[str, ModuleType], quick: bool, folder: Pat
 
 
 def section(name: str, module: ModuleType, lines: list[str], image: bytes) -> dict[str, Any]:
-    """What the page shows of one experiment."""
+    """One experiment's section of the page."""
     return {
         "id": name,
         "title": frame.title(module),
@@ -116,7 +116,7 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("names", nargs="*", metavar="NAME", help="experiments to run")
     made.add_argument("--all", action="store_true", help="run all of them")
-    made.add_argument("--list", action="store_true", help="list the experiments and end")
+    made.add_argument("--list", action="store_true", help="list the experiments and exit")
     made.add_argument("--quick", action="store_true", help="fewer images and steps")
     made.add_argument("--library", choices=("both", "mini_dl", "torch"), default="both", help="default: both")
     made.add_argument(

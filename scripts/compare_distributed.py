@@ -1,11 +1,11 @@
-"""all_reduce and a step of training of mini_dl on MPI beside torch's gloo: processes of both on one machine, in turns.
+"""all_reduce and a training step of mini_dl on MPI against torch's gloo: processes of both on one machine, in turns.
 
     python scripts/compare_distributed.py [--ranks 2] [--rounds 3] [--json FILE] [--model]
 
-`--model` carries the measured all_reduce on to 1,024 ranks by the two formulas of docs/scaling.md.
+`--model` extrapolates the measured all_reduce to 1,024 ranks by the two formulas of docs/scaling.md.
 
-Each library's processes are started as users start them: by ``mpiexec``, and by torchrun. A number is the least time of many
-calls on rank 0; the ranks meet before each call. The libraries take turns, `--rounds` times, and the least counts.
+Each library's processes are started as users start them: by ``mpiexec``, and by torchrun. A number is the minimal time of many
+calls on rank 0; the ranks synchronize before each call. The libraries take turns, `--rounds` times, and the minimum is used.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ ROOT = Path(__file__).resolve().parents[1]
 SIZES = [1 << n for n in range(10, 27, 2)]
 """In bytes: 1 KB to 64 MB."""
 CALLS, MOST_BYTES = 200, 1 << 30
-"""How often each size is measured, and how much is moved at most: as often on all ranks."""
+"""The number of measurements of each size, and the most data moved: the same on all ranks."""
 
 
 def least_time(call: Callable[[], object], dist: Any, calls: int) -> float:
-    """The least time in seconds of a call that all ranks make, on this rank."""
+    """The minimal time in seconds of a call that all ranks make, on this rank."""
     return min([_once(call, dist) for _ in range(calls)])
 
 
@@ -55,7 +55,9 @@ STEPS = 15
 
 
 def step_times(torch: Any, dist: Any) -> dict[str, float]:
-    """Of an MLP of 1.9 million parameters with 64 samples a rank: alone, with `DistributedDataParallel`, and what it sends."""
+    """The step of an MLP of 1.9 million parameters with 64 samples per rank: alone, with `DistributedDataParallel`, and its
+    communication.
+    """
     wrapped = importlib.import_module(f"{torch.__name__}.nn.parallel").DistributedDataParallel
     nn = torch.nn
     torch.manual_seed(0)
@@ -70,7 +72,7 @@ def step_times(torch: Any, dist: Any) -> dict[str, float]:
             nn.functional.cross_entropy(model(x), y).backward()
             optimizer.step()
 
-        for _ in range(3):  # buckets are built anew after the first
+        for _ in range(3):  # buckets are rebuilt after the first
             step()
         return step
 
@@ -85,11 +87,13 @@ def step_times(torch: Any, dist: Any) -> dict[str, float]:
 
 
 MEASURES: dict[str, Callable[[Any, Any], dict[str, float]]] = {"all_reduce": all_reduce_times, "step": step_times}
-"""What all ranks of both libraries measure: functions of the library and its ``distributed`` that give seconds by name."""
+"""The measurements of all ranks of both libraries: functions of the library and its ``distributed`` that return seconds by
+name.
+"""
 
 
 def measure(library: str) -> None:
-    """One rank; rank 0 prints what it found."""
+    """One rank; rank 0 prints the results."""
     torch = importlib.import_module(library)
     dist = importlib.import_module(f"{library}.distributed")
     torch.set_num_threads(1)
@@ -102,7 +106,7 @@ def measure(library: str) -> None:
 
 
 def started(library: str, ranks: int) -> dict[str, dict[str, float]]:
-    """What rank 0 of a job of so many ranks found."""
+    """The results of rank 0 of a job with that many ranks."""
     launcher = "mini_dl.distributed.run" if library == "mini_dl" else "torch.distributed.run"
     command = [sys.executable, "-m", launcher, "--standalone", f"--nproc-per-node={ranks}", __file__, "--measure", library]
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
@@ -123,7 +127,7 @@ def main() -> None:
     parser.add_argument("--ranks", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--model", action="store_true", help="carry all_reduce on to 1,024 ranks")
+    parser.add_argument("--model", action="store_true", help="extrapolate all_reduce to 1,024 ranks")
     parser.add_argument("--measure", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
@@ -161,7 +165,7 @@ def compare(options: argparse.Namespace) -> None:
 
 
 def model(found: dict[str, dict[str, float]]) -> None:
-    """What the measured two ranks would give for more, by the formulas of a ring and of a tree."""
+    """Predictions for more ranks from two measured ones, by the formulas of a ring and of a tree."""
     times = {int(size): seconds for size, seconds in found["all_reduce"].items()}
     small, large = min(times), max(times)
     per_byte = (times[large] - times[1 << 20]) / (large - (1 << 20))  # of a message; two ranks send all elements once

@@ -1,8 +1,8 @@
-"""Damage .pt files at random, and compare what torch and mini_dl do with each: refuse it, or read it, and as what.
+"""Damage .pt files at random, and compare what torch and mini_dl do with each: reject it, or read it, and the result.
 
     python -m scripts.compare_files 6000 --seed 0
 
-prints how many files both read alike, both refused, or one only, and the kinds of difference with an example's number.
+prints how many files both read alike, both rejected, or only one read, and the kinds of difference with an example's number.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def outcome(library: Any, content: bytes) -> tuple[str, Any, str]:
 
 
 def compared(content: bytes) -> tuple[str, str]:
-    """What happened, and what is odd about it: "" if the libraries agree and the error is the documented one."""
+    """What happened, and what is wrong with it: "" if the libraries agree and the error is the documented one."""
     theirs, ours = outcome(torch, content), outcome(mini_dl, content)
     if ours[0] == "refused" and ours[1] not in DOCUMENTED:
         return "another error", f"{ours[1]}: {ours[2][:100]}"
@@ -118,7 +118,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("count", type=int)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--keep", help="a folder for the files that are read here only, differently, or with another error")
+    parser.add_argument("--keep", help="a folder for files that only mini_dl reads, or reads differently, or with another error")
     options = parser.parse_args()
     bases, totals, oddities = samples(), collections.Counter[str](), collections.Counter[tuple[str, str]]()
     slowest, began = 0.0, time.perf_counter()

@@ -1,9 +1,9 @@
-"""Op by op: does mini_dl equal torch, how exact are both, and, if asked, how fast?
+"""Op by op: does mini_dl equal torch, how accurate are both, and, optionally, how fast?
 
 For torch's own samples of each op: the checks of the parity suite (forward, gradient, second order); the worst error of the
 float32 result of each library against torch's float64 result, in units in the last place (ULP); and, with `--time`, the time as
-a ratio to torch's, measured as `compare_speed.py` does. An element more than ten binary orders below the largest of its result
-(below 1, if all are 0) is measured by the unit there.
+a ratio to torch's, measured as `compare_speed.py` does. Elements more than ten binary orders of magnitude below the largest of
+their result (below 1, if all are 0) are measured by the unit there.
 
     python scripts/compare_ops.py softmax 'nn.functional.conv*'
     python scripts/compare_ops.py --quick --html report/ops.html
@@ -31,10 +31,10 @@ CHECKS = ("forward", "grad", "gradgrad")
 HEADER = ["op", "dtype", "cases", "forward", "gradient", "second order", "ULP mini_dl", "ULP torch"]
 LEGEND = {
     "cases": "samples of torch's table, each under every check",
-    "forward, gradient, second order": "how many cases agree, or how many FAIL; - where there are none",
+    "forward, gradient, second order": "how many cases agree, or how many FAIL; - if there are none",
     "ULP": "the worst error of the float32 result against torch's float64 result, in units in the last place",
 }
-TIMED = {"time ratio": "our time by torch's for the largest sample, measured as compare_speed.py does"}
+TIMED = {"time ratio": "our time relative to torch's for the largest sample, measured as in compare_speed.py"}
 
 
 def errors_in_ulp(result: Any, exact: Any) -> float:
@@ -120,7 +120,7 @@ def compare_with_exact(found: Measure, trial: Any) -> None:
 
 
 def elements(trial: Any) -> int:
-    """Of all results: the largest sample is the one to be timed."""
+    """The sample to time: the largest of all results."""
     from parity_tests import bridge
 
     return sum(bridge.array(tensor).size for tensor in bridge.tensors(trial.answer))
@@ -140,7 +140,7 @@ def time_ratio(entry: Any, trial: Any) -> float:
 
 
 def title_of(options: Any) -> str:
-    """What the table has: a page that says "op by op" must not keep quiet about a selection."""
+    """The title of the table: a page that says "op by op" must mention a selection."""
     chosen = (
         "A selection of ops" if options.quick else f"Ops like {', '.join(options.patterns)}" if options.patterns else "All ops"
     )
@@ -152,8 +152,8 @@ def main(arguments: list[str] | None = None) -> int:
     made.add_argument("patterns", nargs="*", metavar="PATTERN", help="globs over torch's names, such as 'softmax' or 'linalg.*'")
     made.add_argument("--dtype", nargs="+", default=["float32", "float64"], help="types of the samples")
     made.add_argument("--quick", action="store_true", help="a selection of ops, in about a minute")
-    made.add_argument("--limit", type=int, help="at most so many samples of each op")
-    made.add_argument("--time", action="store_true", help="the time ratio, too: more than a second for each op and type")
+    made.add_argument("--limit", type=int, help="maximal number of samples per op")
+    made.add_argument("--time", action="store_true", help="also the time ratio: more than a second for each op and type")
     made.add_argument("--html", type=Path, metavar="FILE", help="write the table to this page")
     options = made.parse_args(arguments)
     _, theirs = libraries()

@@ -1,7 +1,7 @@
 """The classic pictures of six optimizers, by mini_dl and by torch in one plot: paths over a bowl, training curves.
 
 The bowl is f(x, y) = x^2 / 20 + y^2; the curves are those of a small network on the digits, or on MNIST. Prints the largest
-difference of each; ends with 1 if one is too large, with 2 on a wrong call.
+difference of each; exits with 1 if one is too large, with 2 on an invalid call.
 
     python scripts/compare_optimizers.py
     python scripts/compare_optimizers.py --data mnist --root DIR --dtype float32
@@ -20,11 +20,11 @@ from mini_dl.experiments import optimizers
 from mini_dl.experiments._frame import Images, difference, first, pick
 from mini_dl.files.replacing import replaced
 
-TOLERANCE = {"float32": 1e-4, "float64": 1e-9}  # places on the bowl; losses, relative
+TOLERANCE = {"float32": 1e-4, "float64": 1e-9}  # positions on the bowl; losses, relative
 
 
 def courses(torch: Any, data: dict[str, Any], options: Any) -> dict[str, Any]:
-    """What each optimizer does under one library."""
+    """The path and losses of each optimizer under one library."""
     images = Images(options.data, **{key: torch.from_numpy(array) for key, array in data.items()})
     return {
         name: {
@@ -57,7 +57,7 @@ def draw(results: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def verdicts(results: dict[str, Any], allowed: float) -> list[tuple[bool, str]]:
-    """What was promised, and whether it was kept."""
+    """The requirements, and whether they are met."""
     found = []
     if len(results) > 1:
         path = max(path_difference(results, name) for name in optimizers.OPTIMIZERS)
@@ -86,7 +86,7 @@ def row(results: dict[str, Any], name: str) -> list[str]:
 LEGEND = {
     "end of the path": "where the last step on the bowl ends",
     "path diff, loss diff": "the largest difference of the two libraries, relative above 1",
-    "accuracy": "of the images to test, after training",
+    "accuracy": "on the test images, after training",
 }
 HEADER = ["optimizer", "end of the path", "path diff", "last loss", "loss diff", "accuracy"]
 

@@ -1,4 +1,4 @@
-"""What it takes to run a trained model under mini_dl and under torch: bytes to install, seconds to start, time per request.
+"""The cost of running a trained model under mini_dl and torch: bytes to install, seconds to start, time per request.
 
     python scripts/compare_serving.py
 
@@ -42,7 +42,7 @@ print(time.perf_counter() - began)
 
 
 def installed_bytes(name: str, seen: set[str] | None = None) -> int:
-    """The bytes of a distribution and of all that it requires (without extras), as they lie on the disk."""
+    """The bytes on disk of a distribution and of everything it requires (without extras)."""
     seen = set() if seen is None else seen
     key = re.sub(r"[-_.]+", "-", name).lower()
     if key in seen:
@@ -110,7 +110,7 @@ def answering(torch: Any, model: Any, image: Any) -> Any:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    made = parser("Size, start and latency of a model in use, under mini_dl and torch.")
+    made = parser("Size, startup and latency of a model in use, under mini_dl and torch.")
     made.add_argument("--seconds", type=float, default=2.0, help="how long to measure each request")
     made.add_argument(
         "--threads", type=int, default=1, help="threads of both libraries: a service answers several requests at once"

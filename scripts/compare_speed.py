@@ -1,12 +1,13 @@
-"""How fast is mini_dl against torch? Both do the same work in one run, in turn; medians, as a ratio (below 1 mini_dl is faster).
+"""How fast is mini_dl compared with torch? Both do the same work in one run, in turn; ratios of medians (below 1, mini_dl is
+faster).
 
     python scripts/compare_speed.py
     python scripts/compare_speed.py 'dispatch*' 'training*' --threads 1 --seconds 3
     python scripts/compare_speed.py --curves
 
 Without patterns, the 89 cases of the table and five whole programs run, in about five minutes; `--all` adds the rest. For each
-group there are the geometric mean of the ratios, the goal that the project sets itself, and how many times as long as the machine
-needs (`_speed_floors.py`) both libraries take. With --strict, the script ends with 1 if a group misses its goal.
+group it prints the geometric mean of the ratios, the project's goal, and both libraries' times relative to the
+machine's minimum (`_speed_floors.py`). With --strict, the script exits with 1 if a group misses its goal.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ TABLE = {
     "training steps": 1.0,
     "inference": 1.0,
 }
-"""The groups that make the mean over all, and their goals."""
+"""The groups in the overall mean, and their goals."""
 GOALS = {**TABLE, "programs": 1.0, "func": 1.5}
 
 
@@ -53,12 +54,14 @@ def group_of(name: str) -> str:
 
 
 TURN = 0.03
-"""Seconds of each of the three parts of a turn: rest, work that is not counted, work that is. The threads of OpenMP and OpenBLAS
-wait in busy loops for up to 26 ms after the last call: in the turn of the other library they would take a core from it."""
+"""Seconds of each of the three parts of a turn: rest, warm-up, measured work. The threads of OpenMP and
+OpenBLAS spin for up to 26 ms after the last call: in the other library's turn they would occupy a core."""
 
 
 def medians(works: list[Work], seconds: float) -> list[float]:
-    """Seconds per call of each work: medians over samples of at least a millisecond, in turns, for about `seconds` in all."""
+    """Seconds per call of each workload: medians over samples of at least a millisecond, in turns, for about `seconds` in
+    total.
+    """
     counts = []
     for work in works:
         work()
@@ -68,7 +71,7 @@ def medians(works: list[Work], seconds: float) -> list[float]:
         counts.append(max(1, int(1e-3 / once)))
     samples: list[list[float]] = [[] for _ in works]
     gc.collect()
-    gc.disable()  # as timeit does: one library must not pay for the garbage of the other
+    gc.disable()  # as in timeit: one library must not pay for the other's garbage
     end = time.perf_counter() + seconds
     while time.perf_counter() < end or len(samples[0]) < 5:
         for work, count, taken in zip(works, counts, samples):
@@ -80,7 +83,7 @@ def medians(works: list[Work], seconds: float) -> list[float]:
 
 
 def sampled_for(seconds: float, work: Work, count: int) -> list[float]:
-    """Seconds per call in samples of `count` calls each: one, or as many as begin in that time."""
+    """Seconds per call in samples of `count` calls each: one, or as many as start in that time."""
     samples, end = [], time.perf_counter() + seconds
     while not samples or time.perf_counter() < end:
         began = time.perf_counter()
@@ -91,7 +94,7 @@ def sampled_for(seconds: float, work: Work, count: int) -> list[float]:
 
 
 def restart_on(threads: int) -> None:
-    """Start the program again where the libraries do not have so many threads: OpenBLAS reads the number when NumPy loads."""
+    """Restart the program if the libraries do not have that many threads: OpenBLAS reads the number when NumPy loads."""
     count = str(threads)
     if os.environ.get("OPENBLAS_NUM_THREADS") != count:
         os.environ.update(OPENBLAS_NUM_THREADS=count, OMP_NUM_THREADS=count)
@@ -101,7 +104,7 @@ def restart_on(threads: int) -> None:
 def in_a_new_process(code: str) -> float:
     """The number that `code` prints."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # the second import of a module reads what the first compiled
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # the second import of a module uses the bytecode of the first
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     return float(done.stdout)
 
@@ -124,7 +127,7 @@ WITH_PEAKS = ("training steps: ResNet-18", "training steps: char-GPT", "training
 
 
 def processes(names: list[str]) -> list[list[str]]:
-    """Rows for what needs a fresh process: import time and peak memory."""
+    """Rows that need a fresh process: import time and peak memory."""
     scripts = str(Path(__file__).resolve().parent)
     imports = [statistics.median(in_a_new_process(IMPORT.format(name=name)) for _ in range(5)) for name in names]
     rows = [["import, after numpy", *[f"{1e3 * seconds:.0f} ms" for seconds in imports], ratio_of(*imports)]]
@@ -143,7 +146,7 @@ def ratio_of(own: float, other: float) -> str:
 
 
 def groups(numbers: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Geometric means over the rows of each group, and over all of the table."""
+    """Geometric means over the rows of each group, and over the whole table."""
     found = []
     members: dict[str, list[dict[str, Any]]] = {}
     for row in numbers:
@@ -176,7 +179,7 @@ def shown_groups(found: list[dict[str, Any]]) -> str:
 
 
 def chosen(patterns: list[str], everything: bool) -> list[str]:
-    """The cases that match a pattern, without any those of the table and the programs; in the order of the table."""
+    """The cases that match a pattern, or by default those of the table and the programs; in the order of the table."""
     order = [*GOALS, *{group_of(name): None for name in CASES if group_of(name) not in GOALS}]
     names = sorted(CASES, key=lambda name: order.index(group_of(name)))
     if patterns:
@@ -185,15 +188,15 @@ def chosen(patterns: list[str], everything: bool) -> list[str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    made = parser("Time mini_dl beside torch, in one run.")
+    made = parser("Time mini_dl against torch, in one run.")
     made.add_argument("patterns", nargs="*", metavar="PATTERN", help="globs over the names of the cases, such as '*norm*'")
     made.add_argument("--all", action="store_true", help="also the cases that are not in the table")
     made.add_argument("--seconds", type=float, default=1.5, help="how long to measure each case")
-    made.add_argument("--threads", type=int, help="threads of both libraries; default: as they come")
+    made.add_argument("--threads", type=int, help="threads of both libraries; default: their own defaults")
     made.add_argument("--list", action="store_true", help="print the names of the cases")
-    made.add_argument("--curves", action="store_true", help="draw how cost grows into the report folder, instead")
+    made.add_argument("--curves", action="store_true", help="instead, plot how cost grows, in the report folder")
     made.add_argument("--report", type=Path, default=Path("report"), help="folder for the curves")
-    made.add_argument("--strict", action="store_true", help="end with 1 where a group's ratio is above its goal")
+    made.add_argument("--strict", action="store_true", help="exit with 1 if a group's ratio is above its goal")
     options = made.parse_args(arguments)
     names = chosen(options.patterns, options.all)
     if options.list:

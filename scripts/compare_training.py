@@ -1,7 +1,7 @@
 """Train the same network under mini_dl and under torch, from one seed. No weights are copied.
 
 Both libraries draw the same initial parameters, the same batches and the same dropout masks, so the losses agree step by step.
-Ends with 1 if they do not, with 2 on a wrong call.
+Exits with 1 if they do not, with 2 on an invalid call.
 
     python scripts/compare_training.py
     python scripts/compare_training.py --data mnist --root DIR --model cnn --optimizer adam --dtype float64
@@ -30,8 +30,8 @@ ACCURACY_FLOOR = 0.97  # of the cnn, after three epochs or more
 def network(torch: Any, model: str, side: int) -> Any:
     """One definition for both libraries; images are (N, 1, side, side).
 
-    Smooth on purpose. At a kink (ReLU, the maximum of a window) a difference in the last bit can choose another branch, and from
-    there two libraries that are both right go different ways in float32.
+    Smooth on purpose. At a kink (ReLU, the maximum of a window) a difference in the last bit can select another
+    branch, after which two correct libraries diverge in float32.
     """
     nn = torch.nn
     if model == "mlp":
@@ -149,7 +149,7 @@ HEADERS = {
 
 LEGEND = {
     "loss": "mean of the losses of the epoch's steps",
-    "accuracy": "share of the test images whose digit is recognized",
+    "accuracy": "fraction of the test images whose digit is recognized",
     "loss diff": "the largest relative difference of the two libraries' losses at one step",
     "parameter diff": "the largest difference of a parameter after the epoch",
 }
@@ -169,7 +169,7 @@ def cells(row: dict[str, Any], names: list[str]) -> list[str]:
 
 
 def verdicts(runs: list[Run], initial: float | None, identical: bool, options: Any) -> list[tuple[bool, str]]:
-    """What was promised, and whether it was kept."""
+    """The requirements, and whether they are met."""
     best, known = runs[0].accuracies[-1], options.model == "cnn" and options.epochs >= 3
     expected = f", expected above {ACCURACY_FLOOR:.0%}" if known else ""
     found = [(best > ACCURACY_FLOOR or not known, f"test accuracy of mini_dl {best:.2%}{expected}")]
@@ -218,7 +218,7 @@ def draw(runs: list[Run], folder: Path, data: dict[str, Any]) -> list[dict[str, 
         axes.semilogy(steps[differ], apart[differ], "o", ms=3, color="#0f766e")
         axes.set(xlabel="step", ylabel="relative difference", xlim=(0, len(apart) + 1))
         axes.set_title(f"{np.sum(~differ)} of {len(apart)} losses are equal to the last bit, the others differ by", fontsize=10)
-        save(figure, "divergence.png", "Divergence", "How far the losses drift apart: rounding only, amplified by training.")
+        save(figure, "divergence.png", "Divergence", "How far the losses diverge: only rounding, amplified by training.")
     figure, grid = pyplot.subplots(3, 8, figsize=(8, 3.8))
     guesses = [run.predictions() for run in runs]
     wrong = np.flatnonzero(guesses[0] != data["test_labels"])[:8]

@@ -2,7 +2,7 @@
 
     python scripts/draw_losses.py docs/_static/losses.svg
 
-It trains as `compare_training.py` does, and needs torch.
+It trains like `compare_training.py`, and needs torch.
 """
 
 from __future__ import annotations

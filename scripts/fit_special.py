@@ -2,8 +2,8 @@
 
     python scripts/fit_special.py > mini_dl/kernels/special_tables.py
 
-Each is f(x(t)) on -1 <= t <= 1: interpolated at Chebyshev nodes, cut off below 2e-17 of its size in the Chebyshev basis, then
-written in powers of t, the highest first.
+Each is f(x(t)) on -1 <= t <= 1: interpolated at Chebyshev nodes, truncated below 2e-17 of its size in the Chebyshev basis, then
+converted to powers of t, highest first.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def coefficients(f: Callable[[Any], Any], nodes: int = 72) -> list[float]:
 
 
 def powers(c: list[Any]) -> list[Any]:
-    """A sum of Chebyshev polynomials in powers of t, the lowest first."""
+    """A sum of Chebyshev polynomials in powers of t, lowest first."""
     before, now = [mp.mpf(1)], [mp.mpf(0), mp.mpf(1)]
     total = [mp.mpf(0)] * len(c)
     for k, factor in enumerate(c):

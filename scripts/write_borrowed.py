@@ -1,7 +1,7 @@
-"""Write mini_dl/standins/borrowed.txt: names that modules of torch have because they import or use them, and where they are here.
+"""Write mini_dl/standins/borrowed.txt: names that torch's modules have because they import or use them, and where they are here.
 
 python scripts/write_borrowed.py
-python scripts/write_borrowed.py --check     # ends with 1 if the file is not what would be written
+python scripts/write_borrowed.py --check     # exits with 1 if the file is out of date
 
 Needs torch, in an environment like tox's ``parity``: some names depend on what else is installed, such as tabulate.
 """
@@ -33,11 +33,11 @@ HEAD = """# Names that modules of torch have beside their own: where they are, w
 # Written by scripts/write_borrowed.py.
 """
 ELSEWHERE = ("onnx",)
-"""Modules that are described elsewhere."""
+"""Modules described elsewhere."""
 
 
 def names_of(module: ModuleType) -> list[str]:
-    """The public names of a module whose values are torch's own: not those of Python's library, and not modules."""
+    """The public names of a module whose values are torch's own: neither of the standard library, nor modules."""
     found = []
     for name, value in sorted(vars(module).items()):
         home = getattr(value, "__module__", module.__name__)
@@ -47,7 +47,7 @@ def names_of(module: ModuleType) -> list[str]:
 
 
 def home_of(value: Any) -> str | None:
-    """``module:name`` of what is at the same place in both libraries, and None if there is none."""
+    """``module:name`` of the object at the same place in both libraries, None if there is none."""
     place, name = getattr(value, "__module__", None), getattr(value, "__name__", None)
     if not isinstance(place, str) or not isinstance(name, str) or place.partition(".")[0] != "torch":
         return None
@@ -69,7 +69,7 @@ def literal(value: Any) -> str | None:
     """A short value as text."""
     text = repr(value)
     plain = value is None or isinstance(value, (bool, int, float, str, tuple))
-    is_a_place = isinstance(value, str) and os.path.isabs(value) and value != "/"  # of this machine; a slash alone is a sign
+    is_a_place = isinstance(value, str) and os.path.isabs(value) and value != "/"  # machine-specific; a single slash is a sign
     if not plain or len(text) >= 60 or "\n" in text or " : " in text or is_a_place:
         return None
     with contextlib.suppress(ValueError, SyntaxError):
@@ -104,7 +104,7 @@ def rows_of(module: ModuleType) -> list[str]:
 
 @contextlib.contextmanager
 def nothing_borrowed() -> Iterator[None]:
-    """No module has names from the table that is to be written."""
+    """Disable names from the table that is being written."""
     path = tables.BORROWED
     tables.BORROWED = ""
     borrowed.cache_clear()
@@ -131,8 +131,8 @@ def text_of(modules: dict[str, ModuleType]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    made = argparse.ArgumentParser(description="Write the names that modules of torch have beside their own.")
-    made.add_argument("--check", action="store_true", help="write nothing; end with 1 if the file is out of date")
+    made = argparse.ArgumentParser(description="Write the names that torch's modules have besides their own.")
+    made.add_argument("--check", action="store_true", help="write nothing; exit with 1 if the file is out of date")
     options = made.parse_args(arguments)
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), nothing_borrowed():
         warnings.simplefilter("ignore")

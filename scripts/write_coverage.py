@@ -1,7 +1,7 @@
 """Write docs/coverage.md: which public names of torch exist here, and why the others do not.
 
 python scripts/write_coverage.py
-python scripts/write_coverage.py --check     # ends with 1 if the file is not what would be written
+python scripts/write_coverage.py --check     # exits with 1 if the file is out of date
 python scripts/write_coverage.py --names     # rewrites the list of torch's names; needs torch
 """
 
@@ -58,7 +58,7 @@ HELPERS = set(
 
 SPARSE, QUANTIZED = "sparse tensors", "quantized tensors"
 DEVICES = "another device or a library for it"
-MEMBERS = [  # why members of Tensor are not here; the reasons of all other names stand in the tables of mini_dl/standins
+MEMBERS = [  # why members of Tensor are absent; the reasons of all other names are in the tables of mini_dl/standins
     (SPARSE, r"(to_)?sparse.*|.*_sparse_.*|.*(ccol|crow|col|row)_indices.*|(is_)?coalesced?|dense_dim|to_dense|smm|sspaddmm"),
     (SPARSE, r"indices|values|slice_inverse|to_padded_tensor"),
     (QUANTIZED, r".*quantize.*|q_.*|qscheme|int_repr"),
@@ -72,8 +72,8 @@ APART = (
     "torch.backends.python_native", "torch.testing._internal", "torch.utils.benchmark.examples", "torch.test",
     "torch.utils.tensorboard", "torch.distributed.elastic.rendezvous.etcd", "torch.utils.data.datapipes.gen_pyi",
 )  # fmt: skip
-"""Modules that are not walked: they need packages that may be missing, or belong to torch's own tests."""
-FOLDED = 30  # more names than that, missing for one reason in one module, are counted and not listed
+"""Modules that are skipped: they need packages that may be missing, or belong to torch's own tests."""
+FOLDED = 30  # more absent names than that, for one reason in one module, are counted, not listed
 
 
 # ------------------------------------------------------------------------------------------------ names
@@ -104,7 +104,7 @@ def names_at(where: Any, kind: str) -> list[str]:
 
 
 def public_modules(package: ModuleType) -> dict[str, ModuleType]:
-    """The modules below a package whose paths have no underscore, as far as they can be imported."""
+    """The importable modules below a package whose paths have no underscore."""
     found = {}
     for info in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
         name = info.name
@@ -171,7 +171,7 @@ def answer(path: str, name: str) -> tuple[str, str]:
 
 
 def table_of(names: dict[str, list[str]], answers: dict[str, dict[str, tuple[str, str]]]) -> list[str]:
-    """How many names of each part of torch there are of each kind."""
+    """The number of names of each kind, by part of torch."""
     areas: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for path in names:
         area = path if path in PLACES else path.partition(".")[0]
@@ -235,8 +235,8 @@ def page(version: str, names: dict[str, list[str]]) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     made = argparse.ArgumentParser(description="Write docs/coverage.md.")
-    made.add_argument("--check", action="store_true", help="write nothing; end with 1 if the page is out of date")
-    made.add_argument("--names", action="store_true", help="write the list of torch's names anew; needs torch")
+    made.add_argument("--check", action="store_true", help="write nothing; exit with 1 if the page is out of date")
+    made.add_argument("--names", action="store_true", help="rewrite the list of torch's names; needs torch")
     options = made.parse_args(arguments)
     if options.names:
         try:

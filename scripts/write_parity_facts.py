@@ -1,41 +1,38 @@
-"""Write docs/parity.txt: what was compared with torch, by op, module and optimizer, for the entries of the reference.
+"""Write docs/parity.txt: what was compared with torch, for the support matrix of the site and the entries of its reference.
 
-python scripts/write_parity_facts.py [report/parity.json]     # which a whole run of `tox run -e parity` writes
+python scripts/write_parity_facts.py [report/parity.json]             # written by a whole run of `tox run -e parity`
+python scripts/write_parity_facts.py --check [report/parity.json]     # ends with 1 if docs/parity.txt says something else
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
-from mini_dl.files.replacing import rewrite
+from _matrix import written
+from _report import brought_up_to_date
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "docs" / "parity.txt"
-HEAD = """# Written by scripts/write_parity_facts.py from the report of a whole run of the parity suite against torch 2.13.0.
-# name | samples | dtypes | checks | comparisons that agree | comparisons with a difference that parity_tests/ledger.toml explains
-"""
 
 
-def facts(by_dtype: dict[str, Any]) -> tuple[int, str, str, int, int]:
-    """How many samples, the dtypes, the checks that applied, how many comparisons agree, and how many differ as explained."""
-    cells = [(dtype, check, cell) for dtype, checks in by_dtype.items() for check, cell in checks.items()]
-    ran = [(dtype, check, cell) for dtype, check, cell in cells if cell["pass"] + cell["ledgered"]]
-    samples = max([cell["pass"] + cell["ledgered"] for _, check, cell in ran if check in ("forward", "trajectory")], default=0)
-    dtypes, checks = dict.fromkeys(dtype for dtype, _, _ in ran), dict.fromkeys(check for _, check, _ in ran)
-    agree, explained = (sum(cell[status] for _, _, cell in ran) for status in ("pass", "ledgered"))
-    return samples, " ".join(dtypes), " ".join(check.replace(" ", "_") for check in checks), agree, explained
+def text_of(source: Path) -> str:
+    """What the file says after the run that left this report, with its history beside it."""
+    report = json.loads(source.read_text(encoding="utf-8"))
+    last = json.loads(source.with_name("history.json").read_text(encoding="utf-8"))[-1]
+    gaps = [(gap["op"], gap["dtype"], gap["check"], gap["number"], gap["reason"]) for gap in report["gaps"]]
+    return written(f"{last['versions']}; {last['when'].partition('T')[0]}", report["counts"], gaps)
 
 
-def main(source: Path) -> None:
-    counts = json.loads(source.read_text(encoding="utf-8"))["counts"]
-    rows = [(name, *facts(one)) for kind in ("ops", "modules", "optimizers") for name, one in counts[kind].items()]
-    lines = [" | ".join(map(str, row)) for row in sorted(rows) if row[4]]
-    rewrite(TARGET, HEAD + "\n".join(lines) + "\n")
-    print(f"{TARGET.relative_to(ROOT)}: {len(lines)} names, {sum(row[4] for row in rows)} comparisons")
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("source", type=Path, nargs="?", default=ROOT / "report" / "parity.json", help="the report in JSON")
+    parser.add_argument("--check", action="store_true", help="write nothing; end with 1 if the file is out of date")
+    options = parser.parse_args(arguments)
+    return brought_up_to_date(TARGET, text_of(options.source), options.check, "python scripts/write_parity_facts.py")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "report" / "parity.json")
+    sys.exit(main())

@@ -1,7 +1,7 @@
 """Write ``mini_dl/standins/public.txt``: the names that `dir` shows of each module, because torch has them there (needs torch).
 
 python scripts/write_public_names.py
-python scripts/write_public_names.py --check     # ends with 1 if the file is not what would be written
+python scripts/write_public_names.py --check     # exits with 1 if the file is out of date
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def is_noise(name: str, value: Any) -> bool:
 
 
 def counterpart(place: str) -> types.ModuleType | None:
-    """The module of torch of this name, if it has one."""
+    """torch's module of this name, if there is one."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -61,7 +61,7 @@ def lines() -> Iterator[str]:
 
 def main(arguments: list[str] | None = None) -> int:
     made = argparse.ArgumentParser(description="Write the public names of each module.")
-    made.add_argument("--check", action="store_true", help="write nothing; end with 1 if the file is out of date")
+    made.add_argument("--check", action="store_true", help="write nothing; exit with 1 if the file is out of date")
     options = made.parse_args(arguments)
     return brought_up_to_date(PUBLIC, HEAD + "".join(lines()), options.check, "python scripts/write_public_names.py")
 

@@ -1,7 +1,8 @@
-"""Write the type stubs of what decorators publish, which type checkers cannot see: functions, and the methods of Tensor.
+"""Write the type stubs of everything that decorators publish, which type checkers cannot see: functions, and the methods of
+Tensor.
 
 python scripts/write_stubs.py
-python scripts/write_stubs.py --check     # ends with 1 if the files are not what would be written
+python scripts/write_stubs.py --check     # exits with 1 if the files are out of date
 """
 
 from __future__ import annotations
@@ -42,21 +43,21 @@ SPECIAL = [
     "def compile(model: None = None, **options: _Any) -> _Callable[[_Anything], _Anything]: ...",
     "def vmap(func: _Callable[..., _Any], *args: _Any, **kwargs: _Any) -> _Callable[..., _Any]: ...",
 ]
-"""Of the names of the tables, those whose result is known."""
+"""Names from the tables with a known result."""
 SPELLED = ast.parse((FOLDER / "_spelled.pyi").read_text(encoding="utf-8"))
 KNOWN = {node.asname for node in ast.walk(SPELLED) if isinstance(node, ast.alias)} | {
     node.id for node in ast.walk(SPELLED) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
 }
-"""The names that stubs take from there, where they begin with an underscore."""
+"""The names that stubs import from there, with a leading underscore."""
 PARTS = "nn.functional special linalg fft masked random".split()
-"""The modules whose names come from the decorators alone."""
+"""The modules whose names come only from decorators."""
 
 
 # ------------------------------------------------------------------------------------------------ one function
 
 
 def spelled(text: str) -> str:
-    """The annotations in `text` by the private names of the stubs, which no public name can hide. Any for what has none."""
+    """The annotations in `text` with the private names of the stubs, which no public name can hide. Any for those without one."""
 
     def renamed(match: re.Match[str]) -> str:
         name = match[0]
@@ -87,7 +88,7 @@ def argument(text: str) -> str:
 
 
 def separate(text: str) -> list[str]:
-    """The arguments in a text, at the commas that stand in no bracket."""
+    """The arguments in a text, split at commas outside brackets."""
     parts, depth, start = [], 0, 0
     for at, letter in enumerate(text):
         depth += (letter in "[(") - (letter in "])")
@@ -169,7 +170,7 @@ def variants(place: str, name: str, function: Any) -> list[str]:
 
 
 def with_indices(signature: inspect.Signature) -> list[str]:
-    """The overloads of a pooling function that returns indices if it is asked to."""
+    """The overloads of a pooling function that returns indices on request."""
     alone = of_signature(signature.replace(return_annotation=Text("Tensor")), replaced={"return_indices": "Literal[False]"})
     listed = list(signature.parameters.values())
     at = [p.name for p in listed].index("return_indices")
@@ -193,7 +194,7 @@ def definitions(place: str, name: str, function: Any, indent: str = "") -> Itera
 
 
 def written_out(lines: list[str]) -> str:
-    """The text of a stub, with the import of the private names that stand in its `lines`."""
+    """The text of a stub, with the import of the private names used in its `lines`."""
     used = sorted(KNOWN & {name for line in lines for name in re.findall(r"\b_(\w+)", line)})
     lines_of_names = textwrap.wrap(", ".join(f"{name}\xa0as\xa0_{name}" for name in used), 126)  # at no space but those
     names = "".join(f"    {line}\n" for line in lines_of_names).replace("\xa0", " ")
@@ -208,7 +209,7 @@ def is_name(name: str) -> bool:
 
 
 def imported(source: str) -> list[str]:
-    """The public imports of a module, as a stub hands them on."""
+    """The public imports of a module, as re-exported by a stub."""
     lines: list[str] = []
     for statement in ast.walk(ast.parse(source)):
         for found in statement.names if isinstance(statement, ast.ImportFrom) else ():
@@ -219,8 +220,8 @@ def imported(source: str) -> list[str]:
 
 
 def package_stub() -> str:
-    """``mini_dl/__init__.pyi``: what ``__init__.py`` imports, the modules that are imported when first used, the published
-    functions, and the names of the tables of stand-ins."""
+    """``mini_dl/__init__.pyi``: what ``__init__.py`` imports, the modules imported on first use, the published
+    functions, and the names in the tables of stand-ins."""
     lines = imported((FOLDER / "__init__.py").read_text(encoding="utf-8"))
     modules = {path.stem for path in FOLDER.glob("[a-z]*") if path.suffix == ".py" or (path / "__init__.py").exists()}
     later = [f"from mini_dl import {name} as {name}" for name in sorted(modules - NAMESPACES["torch"].keys())]
@@ -263,7 +264,7 @@ def functions(place: str, taken: set[str]) -> Iterator[str]:
 
 
 def part_stub(place: str) -> str:
-    """The stub of a module whose names come from the decorators alone."""
+    """The stub of a module whose names come only from decorators."""
     source = (FOLDER / (place.replace(".", "/") + ".py")).read_text(encoding="utf-8")
     lines = [
         line for line in imported(source) if not re.search(r"_arguments|_surface|import ops\b|TYPE_CHECKING|annotations", line)
@@ -328,7 +329,7 @@ def stubs() -> dict[Path, str]:
 
 def main(arguments: list[str] | None = None) -> int:
     made = argparse.ArgumentParser(description="Write the type stubs of the package.")
-    made.add_argument("--check", action="store_true", help="write nothing; end with 1 if a file is out of date")
+    made.add_argument("--check", action="store_true", help="write nothing; exit with 1 if a file is out of date")
     options = made.parse_args(arguments)
     ends = [brought_up_to_date(path, text, options.check, "python scripts/write_stubs.py") for path, text in stubs().items()]
     return max(ends)

@@ -1,4 +1,4 @@
-"""What several files of tests ask for."""
+"""Fixtures shared by several test files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SCRIPTS = Path(__file__).resolve().parent.parent / "scripts"
 @pytest.fixture(scope="session")
 def names() -> dict[str, list[str]]:
     """The public names of torch by module, those that the page of coverage counts."""
-    with pytest.MonkeyPatch.context() as patch:  # which also takes away what the script puts there
+    with pytest.MonkeyPatch.context() as patch:  # which also removes what the script puts there
         patch.syspath_prepend(str(SCRIPTS))
         script = importlib.import_module("write_coverage")
     _, found = script.read_names(script.NAMES.read_text(encoding="utf-8"))

@@ -1,8 +1,8 @@
-"""Damages .npz and .safetensors files at random: each must load as tensors, or be refused with the one documented ValueError.
+"""Damages .npz and .safetensors files at random: each must load as tensors, or raise the one documented ValueError.
 
     python tests/fuzz_files.py --files 5000
 
-Ends with 1 if anything else came out, or took more memory than the file can stand for.
+Exits with 1 on any other outcome, or if more memory is used than the file can represent.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ TOKENS += [b"\0", b"\xff", b"\n", b"PK\x01\x02", b"PK\x05\x06", b"\x93NUMPY"]
 
 
 def damaged(content: bytes, draw: random.Random, places: tuple[int, int]) -> bytes:
-    """`content` with one to four changes, most of them between two places: there stand the sizes and names."""
+    """`content` with one to four changes, most of them between two positions, where the sizes and names are."""
     changed = bytearray(content)
     for _ in range(draw.choice((1, 1, 1, 2, 4))):
         begin, end = places if draw.random() < 0.8 else (0, len(changed))
@@ -102,7 +102,7 @@ FORMATS: dict[str, tuple[Any, Any]] = {
 
 
 def outcome(content: bytes, load: Any) -> str:
-    """ "loaded", "refused", or what else came out."""
+    """ "loaded", "refused", or any other outcome."""
     tracemalloc.reset_peak()
     before = tracemalloc.get_traced_memory()[0]
     try:
@@ -123,7 +123,7 @@ def outcome(content: bytes, load: Any) -> str:
 
 
 def outcomes(ending: str, files: int, seed: int) -> Counter[str]:
-    """How often each outcome came up."""
+    """How often each outcome occurred."""
     make, load = FORMATS[ending]
     tracemalloc.start()
     try:

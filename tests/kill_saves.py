@@ -1,8 +1,9 @@
-"""Kills processes while they save over their checkpoint: what is left must be the last version saved, or the one after it, whole.
+"""Kills processes while they save over their checkpoint: the file must then be the last version saved or the next one, complete.
 
     python tests/kill_saves.py --kills 1000
 
-Ends with 1 if a file was lost or half. Every second process writes its new file under a name, as where there are no others.
+Exits with 1 if a file was lost or incomplete. Every second process writes its new file under a name, as on systems without
+unnamed files.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def version_of(tensors: dict[str, torch.Tensor]) -> int:
 
 
 def killed(ending: str, path: Path, after: float, named: bool) -> str:
-    """What a process that saved for `after` seconds left of its file: "old", "new" or what is wrong."""
+    """The state of the file after a process saved for `after` seconds: "old", "new" or what is wrong."""
     save, load = FORMATS[ending]
     save(content(0), path)
     receiving, sending = os.pipe()

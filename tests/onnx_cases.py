@@ -1,4 +1,4 @@
-"""Models to export: of each a way to make it, example inputs, and which of its sizes may change."""
+"""Models to export: for each a constructor, example inputs, and which sizes may change."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Case:
     model: Callable[[], nn.Module]
     shapes: tuple[Any, ...]
     batch: bool = True
-    reference: bool = True  # whether onnx's reference evaluator can run it: it knows no groups in transposed convolutions
+    reference: bool = True  # whether onnx's reference evaluator can run it: it does not support groups in transposed convolutions
 
     def prepared(self) -> nn.Module:
-        """The model in evaluation mode, with statistics that are not those of nothing."""
+        """The model in evaluation mode, with nontrivial running statistics."""
         torch.manual_seed(0)
         model = self.model().eval()
         for buffer in model.buffers():
@@ -35,7 +35,7 @@ class Case:
         return model
 
     def inputs(self, batch: int | None = None) -> tuple[torch.Tensor, ...]:
-        """New inputs, for another size of the batch if it is given."""
+        """New inputs, for another batch size if given."""
         made = []
         for shape in self.shapes:
             indices = isinstance(shape[1], str)
@@ -51,7 +51,7 @@ class Case:
         return export(model, args, input_names=names, dynamic_axes={name: {0: "batch"} for name in names} if self.batch else None)
 
     def check(self, model: nn.Module, run: Callable[[dict[str, Any]], Sequence[Any]]) -> None:
-        """`run` gives what the model gives, on other numbers and for another size of the batch."""
+        """`run` agrees with the model, on other numbers and for another batch size."""
         for batch in (None, 5) if self.batch else (None,):
             args = self.inputs(batch)
             found = run({f"x{i}": x.numpy() for i, x in enumerate(args)})
@@ -93,7 +93,7 @@ class First(nn.Module):
 
 
 class Padded(nn.Module):
-    """Attention that does not look at some of the keys."""
+    """Attention that masks some of the keys."""
 
     def __init__(self, inner: nn.Module) -> None:
         super().__init__()
@@ -119,7 +119,7 @@ class InPlace(nn.Module):
 
 
 class Sizes(nn.Module):
-    """What asks for the size of the batch."""
+    """A function that reads the batch size."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         n, c = x.shape
@@ -129,7 +129,7 @@ class Sizes(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Tokens, positions, two layers of attention to what came before, and the next token."""
+    """Tokens, positions, two layers of causal attention, and the next token."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""How arguments are taken: other names, numbers in tensors, several as one, and what does not fit."""
+"""Argument handling: other names, numbers in tensors, several as one, and invalid ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands around the operations: checkpoints, hub, operators of the program, futures, timers, weak dictionaries."""
+"""Utilities around the operations: checkpoints, hub, user-defined operators, futures, timers, weak dictionaries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The graph, the engine, views and in-place writes: what holds without torch at hand."""
+"""The graph, the engine, views and in-place writes: tests that do not need torch."""
 
 from __future__ import annotations
 

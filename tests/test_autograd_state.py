@@ -1,4 +1,4 @@
-"""What autograd keeps on tensors, without torch: views after writes, kept gradients, leaves that change."""
+"""Autograd state of tensors, without torch: views after writes, retained gradients, leaves that change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""bfloat16 with and without the package that stores it; autocast and meta tensors where torch is not needed to judge."""
+"""bfloat16 with and without the package that stores it; autocast and meta tensors, in tests that do not need torch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import mini_dl as torch
 
 
 def run(program: str) -> str:
-    """What a program prints in a process of its own."""
+    """What a program prints in its own process."""
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, check=True)
     return done.stdout
 

@@ -1,6 +1,6 @@
 """Every command that the README and the docs show can be run: its files are there, and its environment has what it imports.
 
-With ``MINI_DL_FRESH=1``, the commands that take minutes are run too, in a clone with an environment of its own.
+With ``MINI_DL_FRESH=1``, the commands that take minutes are run too, in a clone with its own environment.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ import pytest
 
 if sys.version_info >= (3, 11):
     import tomllib
-else:  # pytest brings it
+else:  # installed with pytest
     import tomli as tomllib
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
 OWN = {path.name for path in ROOT.iterdir() if path.is_dir()} | {"mini_dl"}
 DISTRIBUTIONS = {"myst_nb": "myst-nb"}
-"""The names of packages on the registry, where they are not those of their modules."""
+"""The registry names of packages whose modules are named differently."""
 YOURS = {"train.py --epochs 3", "script.py [arguments]"}
-"""Programs that a page speaks of and that the reader has."""
+"""Programs that a page mentions and the reader has."""
 
 
 def settings(name: str) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def names_of(requirements: list[str]) -> set[str]:
 
 
 def installed_in(environment: str, package: bool) -> set[str]:
-    """The packages that a tox environment has; `package`: whether mini_dl is installed there, and with it what it needs."""
+    """The packages that a tox environment has; `package`: whether mini_dl is installed there with its dependencies."""
     section = environments()[f"testenv:{environment}"]
     groups, project = settings("dependency-groups"), settings("project")
     found = names_of(groups[section["dependency_groups"]]) | names_of(section.get("deps", "").split())
@@ -67,7 +67,7 @@ def installed_in(environment: str, package: bool) -> set[str]:
 
 
 def imported(path: Path, seen: set[Path]) -> set[str]:
-    """The modules from outside that a file imports as soon as it is run, also by way of files of this project."""
+    """The third-party modules that a file imports when run, directly or through files of this project."""
     if path in seen:
         return set()
     seen.add(path)
@@ -88,14 +88,14 @@ def imported(path: Path, seen: set[Path]) -> set[str]:
 
 
 def file_of(module: str, folder: Path) -> Path | None:
-    """The file of a module beside another one, or of this project."""
+    """The file of a module next to another one, or in this project."""
     places = [base / Path(*module.split(".")) for base in (folder, ROOT, ROOT / "docs", ROOT / "docs" / "examples")]
     files = [file for place in places for file in (place.with_suffix(".py"), place / "__init__.py")]
     return next((file for file in files if file.is_file()), None)
 
 
 def program_of(words: list[str], folder: Path) -> Path | None:
-    """The file that ``python ...`` runs; None for a module from outside. AssertionError if there is none."""
+    """The file that ``python ...`` runs; None for a third-party module. AssertionError if there is none."""
     if words[0] == "-m":
         files = [ROOT / Path(*words[1].split(".")) / "__main__.py", (ROOT / Path(*words[1].split("."))).with_suffix(".py")]
         own = [file for file in files if file.is_file()]
@@ -148,7 +148,7 @@ def check_tox(words: list[str]) -> None:
 
 
 def check_lines(section: configparser.SectionProxy, installed: set[str]) -> None:
-    """The programs that an environment runs find what they import."""
+    """The programs that an environment runs find their imports."""
     for line in section["commands"].strip().splitlines():
         words = line.split()
         if words[0] == "python" and words[1] != "-c":

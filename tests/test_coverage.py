@@ -1,4 +1,4 @@
-"""The page that says what of torch is here is up to date, and gives a reason for each module that is not."""
+"""The coverage page is up to date, and gives a reason for each absent module."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nothing waits for the garbage collector: what a program drops is freed at once."""
+"""Nothing waits for the garbage collector: dropped objects are freed immediately."""
 
 from __future__ import annotations
 
@@ -209,7 +209,7 @@ MODULES = {
 
 
 def left_over(program) -> Counter:
-    """What the collector finds after `program` ran twice, by type. A first run fills what is made once and kept."""
+    """What the collector finds after `program` ran twice, by type. A first run fills caches."""
     program()
     gc.collect()
     gc.disable()

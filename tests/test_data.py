@@ -1,4 +1,4 @@
-"""Loading data: orders that torch 2.13 printed, and what must hold for any dataset."""
+"""Loading data: orders that torch 2.13 printed, and properties of any dataset."""
 
 from __future__ import annotations
 

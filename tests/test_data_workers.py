@@ -1,4 +1,4 @@
-"""Workers of a DataLoader: interrupts, time-outs, workers that end, what they raise, and that nothing stays behind."""
+"""Workers of a DataLoader: interrupts, timeouts, workers that exit, their exceptions, and that nothing is left behind."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")
 
 
 def run(program: str, *arguments: str) -> str:
-    """What the program prints. It fails where it takes more than a minute."""
+    """What the program prints. It fails after a minute."""
     ran = subprocess.run(
         [sys.executable, "-c", program, *arguments], capture_output=True, text=True, timeout=60, cwd=Path(__file__).parent.parent
     )
@@ -34,7 +34,7 @@ def run(program: str, *arguments: str) -> str:
 
 
 class Raises:
-    """A dataset that raises in one place: at a sample, in the collate function, or before the first one."""
+    """A dataset that raises at one point: at a sample, in the collate function, or before the first one."""
 
     def __init__(self, error: BaseException, at: int) -> None:
         self.error, self.at = error, at
@@ -296,7 +296,7 @@ def test_batches_out_of_order_are_all_there(persistent: bool) -> None:
     loader = DataLoader(range(12), 2, num_workers=2, worker_init_fn=prepare, in_order=False, persistent_workers=persistent)
     batches = iter(loader)
     first = [next(batches).tolist() for _ in range(2)]
-    assert first == [[2, 3], [6, 7]]  # of the worker that did not wait
+    assert first == [[2, 3], [6, 7]]  # from the worker that did not wait
     gate.open.set()
     assert sorted(first + [b.tolist() for b in batches]) == WHOLE
     assert sorted(b.tolist() for b in loader) == WHOLE

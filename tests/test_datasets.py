@@ -1,4 +1,4 @@
-"""Digits and MNIST: what is in them, and what is refused."""
+"""Digits and MNIST: their contents, and invalid files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def idx(array: np.ndarray, kind: int = 8) -> bytes:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Five small images of a test set, without those to train."""
+    """Five small images of a test set, without a training set."""
     images = np.arange(5 * 4 * 3, dtype=np.uint8).reshape(5, 4, 3)
     (tmp_path / "t10k-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(images)))
     (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(idx(np.array([3, 1, 4, 1, 5], np.uint8)))

@@ -1,6 +1,6 @@
-"""Results depend on the number of threads and on nothing else: not on what ran before or beside, nor on where arrays lie.
+"""Results depend only on the number of threads: not on what ran before or concurrently, nor on memory addresses.
 
-Each training runs several times in a process of its own, since the first one there is the one without a history.
+Each training runs several times in its own process, since only the first one there has no history.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""torch.distributed where mpi4py is not installed: what is asked before is answered, and what needs it says what to install."""
+"""torch.distributed without mpi4py: queries work, and functions that need it say what to install."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Distributions by what they must satisfy: densities that integrate to one, samplers that do not depend on how they are asked."""
+"""Properties of distributions: densities that integrate to one, samplers that do not depend on how they are called."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ DENSITIES = {
 
 
 def spread(low: float, high: float, n: int = 400_001) -> Any:
-    """Points from `low` to `high`, dense where densities are large: the sinh of points at equal distances."""
+    """Points from `low` to `high`, dense where densities are large: the sinh of equidistant points."""
     return np.unique(np.clip(np.sinh(np.linspace(np.arcsinh(low), np.arcsinh(high), n)), low, high))
 
 

@@ -35,7 +35,7 @@ OPTIONS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 
 
 def run(tests: Sequence[doctest.DocTest]) -> doctest.TestResults:
-    """The outcome of examples, in which `torch`, `nn` and `F` are what users call so."""
+    """The outcome of examples, in which `torch`, `nn` and `F` have their usual meaning."""
     mini_dl.set_default_dtype(mini_dl.float32)
     mini_dl.manual_seed(0)
     runner = doctest.DocTestRunner(optionflags=OPTIONS)
@@ -47,7 +47,7 @@ def run(tests: Sequence[doctest.DocTest]) -> doctest.TestResults:
 
 @functools.cache
 def in_modules() -> dict[str, list[doctest.DocTest]]:
-    """The examples that doctest finds in each module, each only once: variants and other names show those of the original."""
+    """The examples that doctest finds in each module, each only once: variants and aliases share those of the original."""
     finder, seen = doctest.DocTestFinder(exclude_empty=True), set[str]()
     return {name: _new(finder.find(importlib.import_module(name)), seen) for name in MODULES}
 
@@ -61,7 +61,7 @@ def of_public_names(place: str) -> list[doctest.DocTest]:
 
 
 def _new(tests: list[doctest.DocTest], seen: set[str]) -> list[doctest.DocTest]:
-    """Those of the tests whose examples were not seen, which are from now on."""
+    """The tests whose examples were not seen before; marks them as seen."""
     found = {_text(test): test for test in tests if test.examples and _text(test) not in seen}
     seen.update(found)
     return list(found.values())
@@ -148,12 +148,12 @@ def directives(text: str, name: str) -> list[str]:
 
 
 def without_words(cell: str) -> str:
-    """The program of a cell, without what it says to its reader: texts, comments, the language of a picture."""
+    """The program of a cell, without text for its reader: strings, comments, the language of a picture."""
     tree = ast.parse(re.sub(r"\A\n?(:.*\n)+", "", cell))
     for node in ast.walk(tree):
         if isinstance(node, ast.JoinedStr):
             node.values = [part for part in node.values if isinstance(part, ast.FormattedValue)]
-            node.values.sort(key=ast.dump)  # another language may name them in another order
+            node.values.sort(key=ast.dump)  # another language may order them differently
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             node.value = ""
         elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "show":

@@ -1,4 +1,4 @@
-"""Everything public of networks and optimizers shows an example in its docstring; `test_docs.py` runs them."""
+"""Every public name of networks and optimizers has an example in its docstring; `test_docs.py` runs them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DEPRECATED = """
 
 
 def public(place: ModuleType) -> list[object]:
-    """The classes and functions that a module lists, or else those that it defines and the schedules that it takes over."""
+    """The classes and functions that a module lists, or else those that it defines and the schedules that it re-exports."""
     named = {name: value for name, value in vars(place).items() if inspect.isclass(value) or inspect.isfunction(value)}
     if hasattr(place, "__all__"):
         return [named[name] for name in place.__all__ if name in named]

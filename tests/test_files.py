@@ -1,4 +1,4 @@
-"""Files are replaced whole or not at all: whatever goes wrong in between, the old one is there and nothing beside it."""
+"""Files are replaced atomically: whatever goes wrong, the old one remains and nothing is left beside it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FORMATS: dict[str, tuple[Any, Any]] = {
 
 
 def saved_in(folder: Path, ending: str) -> tuple[Any, Any, Path]:
-    """The functions that save and load files of this ending, and one that they wrote."""
+    """The functions that save and load files with this suffix, and a file that they wrote."""
     save, load = FORMATS[ending]
     path = folder / f"checkpoint.{ending}"
     save({"a": torch.zeros(3)}, path)
@@ -42,7 +42,7 @@ def saved_in(folder: Path, ending: str) -> tuple[Any, Any, Path]:
 
 @pytest.fixture(params=["without a name", "with a name"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """How the new file exists until it is whole; systems that know no files without a name test the second twice."""
+    """How the new file exists until it is complete; systems without unnamed files test the second twice."""
     if request.param == "with a name":
         monkeypatch.setattr(_files, "UNNAMED", 0)
     yield request.param
@@ -54,7 +54,7 @@ def ending(request: pytest.FixtureRequest) -> str:
 
 
 def run(code: str, *arguments: Any, **options: Any) -> subprocess.CompletedProcess[bytes]:
-    """A Python process that sees what this one sees."""
+    """A Python process with the same import path as this one."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", code, *map(str, arguments)]
     return subprocess.run(command, env=environment, check=True, **{"stdout": subprocess.PIPE, **options})
@@ -264,7 +264,7 @@ def test_without_permission_the_old_file_stays(tmp_path: Path, way: str) -> None
     path = folder / "checkpoint.pt"
     torch.save(torch.zeros(3), path)
     for parent in (tmp_path, *tmp_path.parents):
-        if "pytest" in str(parent):  # whose folders are closed to others
+        if "pytest" in str(parent):  # whose folders are inaccessible to others
             parent.chmod(parent.stat().st_mode | 0o011)
     for mode, folders, reason in ((0o444, 0o777, "Permission denied"), (0o666, 0o555, "the folder must be writable")):
         path.chmod(mode)
@@ -381,7 +381,7 @@ def test_objects_are_written_straight_through_from_where_they_stand(ending: str)
 
 
 class OnlyReads:
-    """A file of which nothing is known but `read`, like the answer of a server."""
+    """A file with nothing but `read`, like a server's response."""
 
     def __init__(self, content: bytes) -> None:
         self.read: Callable[..., bytes] = io.BytesIO(content).read
@@ -411,15 +411,15 @@ def writes(call: ast.Call) -> bool:
         return writing
     if name == "savefig" or (name == "ZipFile" and writing):
         return ast.unparse(call.args[0]) not in ("file", "written")  # which are open
-    if name in ("rename", "move"):  # as functions alone they are ours, and do not touch files
+    if name in ("rename", "move"):  # as plain functions they are ours, and do not touch files
         return owner != ""
     return name in ("write_text", "write_bytes", "savez", "savez_compressed", "savetxt", "tofile", "to_csv")
 
 
 def test_every_writer_replaces_its_file() -> None:
-    """Else a report or a table would be lost to the same kill that no longer takes the checkpoint."""
+    """Otherwise a report or a table could be lost to a kill that the checkpoint survives."""
     paths = [path for folder in ("mini_dl", "scripts", "parity_tests") for path in sorted((ROOT / folder).rglob("*.py"))]
-    shared = "stores.py"  # a table that running processes share under a lock, of which nothing is kept
+    shared = "stores.py"  # a table that running processes share under a lock, nothing of which is kept
     found = [
         f"{path.relative_to(ROOT)}:{node.lineno}: {ast.unparse(node)}"
         for path in paths

@@ -1,4 +1,4 @@
-"""A child that was forked at any time goes on: no lock of the library stays taken, no thread is waited for that is not there."""
+"""A child forked at any time can continue: no lock of the library stays held, and no missing thread is waited for."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def check():
     try:
         next(batches)
     except RuntimeError as error:
-        assert "iterate over the loader anew" in str(error)
+        assert "create a new iterator" in str(error)
     else:
         raise AssertionError("no error")
     assert len(list(loader)) == 10

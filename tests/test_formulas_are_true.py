@@ -1,4 +1,4 @@
-"""What the formula of a docstring gives, number by number, is what is computed."""
+"""The formula of a docstring gives, element by element, what is computed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ def formulas_of(value: Any) -> list[str]:
 
 
 def evaluated(formulas: list[str], **numbers: Any) -> float:
-    """The first formula, with what later ones define: ``d = abs(input - target)``, ``Phi(x) = (1 + erf(x / sqrt(2))) / 2``."""
+    """The first formula, with the definitions of later ones: ``d = abs(input - target)``,
+    ``Phi(x) = (1 + erf(x / sqrt(2))) / 2``.
+    """
     names = {**MATHEMATICS, **numbers}
     main = formulas[0].partition(" = ")[2] or formulas[0]
     for later in reversed([text for text in formulas[1:] if " = " in text]):

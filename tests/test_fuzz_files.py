@@ -1,4 +1,4 @@
-"""Damaged files, the same on every run: see fuzz_files.py, which makes more of them on demand."""
+"""Damaged files, the same on every run: see fuzz_files.py, which creates more of them on demand."""
 
 from __future__ import annotations
 

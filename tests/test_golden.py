@@ -1,4 +1,4 @@
-"""Numbers of torch, kept in a pack, without torch.
+"""torch's results, stored in a file, checked without torch.
 
 The pack is written by
 

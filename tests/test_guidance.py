@@ -1,4 +1,4 @@
-"""What error messages say besides what is wrong: the name that was meant, the arguments there are, the place in the model."""
+"""Hints in error messages: the intended name, the valid arguments, the place in the model."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ import mini_dl as torch
 
 
 def test_the_mean_of_more_numbers_than_half_precision_can_count() -> None:
-    """65,504 is the greatest float16; the number of elements was infinite in it, and the mean 0."""
+    """65,504 is the largest float16; the number of elements would be infinite in it, and the mean 0."""
     x = torch.ones(70_000, dtype=torch.float16, requires_grad=True)
     mean = x.mean()
     assert mean.dtype is torch.float16 and float(mean) == 1

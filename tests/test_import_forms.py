@@ -19,7 +19,7 @@ LATER = ("onnx", "func", "autograd.forward_ad")
 
 
 def listed(names: dict[str, list[str]]) -> dict[str, list[str]]:
-    """The names of torch by module: those on the page of coverage, `names`, and those that its modules have beside."""
+    """The names of torch by module: those on the coverage page, `names`, and others that its modules have."""
     found = {path: list(given) for path, given in names.items() if path != "Tensor"}
     for path, rows in borrowed().items():
         found[path] = [*found.get(path, []), *rows]

@@ -1,4 +1,4 @@
-"""Rules of initialization that are ours: for whole modules."""
+"""Our own initialization rules for whole modules."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def seed() -> None:
 
 
 def variances(model: Any, batch: Any) -> dict[str, float]:
-    """The variance of what each dense and convolutional layer puts out."""
+    """The variance of the output of each dense and convolutional layer."""
     found: dict[str, float] = {}
     layers = [(name, layer) for name, layer in model.named_modules() if isinstance(layer, (nn.Linear, nn.Conv1d, nn.Conv2d))]
 
@@ -69,7 +69,7 @@ def test_lsuv_stops_after_the_given_number_of_trials_or_when_near_enough() -> No
     init.lsuv_(model, batch, max_trials=0)
     weight = model[0].weight.detach().numpy()
     np.testing.assert_allclose(weight @ weight.T, np.eye(5), atol=1e-6)
-    init.lsuv_(model, batch, tol=1000.0)  # near enough as it is
+    init.lsuv_(model, batch, tol=1000.0)  # already close enough
     weight = model[0].weight.detach().numpy()
     np.testing.assert_allclose(weight @ weight.T, np.eye(5), atol=1e-6)
     torch.manual_seed(0)
@@ -77,7 +77,7 @@ def test_lsuv_stops_after_the_given_number_of_trials_or_when_near_enough() -> No
     with torch.no_grad():
         model[0].bias.mul_(3)
     init.lsuv_(model, batch, tol=1e-9, max_trials=1)
-    assert abs(variances(model, batch)["0"] - 1) > 1e-6  # the bias varies too, so one scaling does not do
+    assert abs(variances(model, batch)["0"] - 1) > 1e-6  # the bias varies too, so one scaling is not enough
 
 
 def test_lsuv_goes_in_the_order_of_the_forward_pass() -> None:

@@ -1,4 +1,4 @@
-"""Ctrl-C between any two instructions of a block leaves no mode behind."""
+"""Ctrl-C between any two instructions of a block restores all modes."""
 
 from __future__ import annotations
 

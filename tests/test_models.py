@@ -211,7 +211,7 @@ def test_the_plain_twin_has_the_same_parameters_and_no_shortcuts() -> None:
     plain = models.cifar_resnet(2, residual=False)
     a, b = residual.state_dict(), plain.state_dict()
     assert list(a) == list(b) and all(torch.equal(a[name], b[name]) for name in a)
-    for name in ("layer1", "layer2"):  # without what the layers add, a shortcut is left, and without it nothing
+    for name in ("layer1", "layer2"):  # without the layers' contribution, the shortcut remains, and without that nothing
         x = torch.rand(1, 16, 4, 4)
         for model, something in ((residual, True), (plain, False)):
             block = getattr(model, name)[0]

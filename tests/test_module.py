@@ -1,4 +1,4 @@
-"""Modules and their state: what holds without torch at hand."""
+"""Modules and their state: tests that do not need torch."""
 
 from __future__ import annotations
 

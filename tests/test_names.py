@@ -1,4 +1,4 @@
-"""Every public name of torch has an answer: here, passing through, or not here with a reason; and what the tables may say."""
+"""Every public name of torch is here, passes through, or is absent with a reason; and the format of the tables."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Each page of the notes is a program that a learner can type along, and a notebook: with NumPy, and no PyTorch.
 
-Pictures are drawn where matplotlib is; the experiments that take long are run by the comparison with PyTorch only.
+Pictures are drawn if matplotlib is installed; long experiments are run only by the comparison with PyTorch.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ LONG = re.compile(
 
 @pytest.fixture(autouse=True)
 def alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No PyTorch, and settings as they were."""
+    """No PyTorch, and default settings."""
     monkeypatch.setitem(sys.modules, "torch", None)
     monkeypatch.delenv("MINI_DL_DATA", raising=False)
     monkeypatch.delenv("MINI_DL_RESULTS", raising=False)

@@ -1,4 +1,4 @@
-"""Dictionaries of tensors as .npz: every key and layout comes back, NumPy reads what is written, and no file is believed."""
+"""Dictionaries of tensors as .npz: every key and layout is restored, NumPy reads what is written, and no file is trusted."""
 
 from __future__ import annotations
 

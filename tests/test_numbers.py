@@ -1,4 +1,4 @@
-"""Numbers of Python and integers of several types in one operation; moments far from zero; gradients at the edges."""
+"""Python numbers and integers of several types in one operation; moments far from zero; gradients at edge cases."""
 
 from __future__ import annotations
 

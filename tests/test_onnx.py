@@ -1,4 +1,4 @@
-"""Models are exported to ONNX, and onnx's reference evaluator computes from the file what they compute here."""
+"""Models are exported to ONNX, and onnx's reference evaluator computes the same from the file."""
 
 from __future__ import annotations
 

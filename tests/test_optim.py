@@ -1,4 +1,4 @@
-"""Optimizers and schedules: what holds without torch at hand."""
+"""Optimizers and schedules: tests that do not need torch."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def float64_by_default() -> Iterator[None]:
     torch.set_default_dtype(torch.float32)
 
 
-@pytest.mark.usefixtures("float64_by_default")  # for the count of steps, which Adam reckons with in its own type
+@pytest.mark.usefixtures("float64_by_default")  # for the step count, with which Adam computes in its own type
 @pytest.mark.parametrize(("cls", "options"), ALGORITHMS)
 def test_a_recorded_step_gives_the_numbers_of_a_plain_one(cls: Any, options: dict[str, Any]) -> None:
     numbers = np.random.default_rng(0)
@@ -263,7 +263,7 @@ def test_an_option_follows_its_own_schedule() -> None:
 
 
 PLAIN = {"LRScheduler", "LambdaOption", "Optimizer"}
-"""Bases, and what is not torch's: their docstrings tell more, in another form."""
+"""Base classes, and those that are not torch's, whose docstrings have another form."""
 
 
 def documented(where: Any, base: type) -> dict[str, str]:
@@ -291,7 +291,7 @@ def test_docstrings_have_a_sentence_a_formula_the_state_errors_a_source_and_an_e
 
 
 class Unlike(optim.Optimizer):
-    """What a test says an update does."""
+    """An update defined by a test."""
 
     def __init__(self, update: Any, **options: Any) -> None:
         super().__init__([torch.nn.Parameter(torch.ones(4))], options)

@@ -1,4 +1,4 @@
-"""Sharing work among threads: every piece once, errors raised, and the same numbers whoever was faster."""
+"""Sharing work among threads: every piece once, errors raised, and the same numbers whichever thread was faster."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import mini_dl as torch
-from mini_dl.kernels import blas, blocks, convolution, parallel, products
+from mini_dl.kernels import blas, blocks, convolution, parallel, products, recurrent, winograd
 
 F = torch.nn.functional
 
@@ -29,11 +29,14 @@ def three_threads() -> Iterator[None]:
 def tiny_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything is shared, in pieces of a few elements."""
     monkeypatch.setattr(parallel, "ENOUGH", 1)
-    for name in ("BLOCK", "LONGEST"):
+    for name in ("BLOCK", "LONGEST", "LONGEST_RUN"):
         monkeypatch.setattr(blocks, name, 16)
     monkeypatch.setattr(products, "LARGE", 1)
+    monkeypatch.setattr(recurrent, "ENOUGH", 1)
     monkeypatch.setattr(convolution, "COLUMNS_IN_CACHE", 64)
-    convolution.columns_of.cache_clear()
+    monkeypatch.setattr(winograd, "TRANSFORMED_IN_CACHE", 1)
+    monkeypatch.setattr(winograd, "FEW_TILES", 1)
+    convolution._columns_of.cache_clear()
 
 
 def test_every_piece_is_done_once_and_by_several_threads() -> None:
@@ -68,7 +71,7 @@ def test_what_a_piece_raises_is_raised_and_the_next_share_works(bad: int) -> Non
 
 
 def test_an_interrupted_share_ends_when_no_piece_is_under_way() -> None:
-    """Pieces write to the arrays of the caller, who goes on after the interrupt."""
+    """Pieces write to the caller's arrays, and the caller continues after the interrupt."""
     caller, other = threading.get_ident(), threading.Event()
     begun: list[int] = []
     ended: list[int] = []
@@ -122,7 +125,7 @@ def test_threads_of_the_user_share_side_by_side() -> None:
 
 
 def test_numpy_is_quiet_in_the_helpers_too() -> None:
-    with np.errstate(all="raise"):  # of the caller's room; kernels run in one of their own
+    with np.errstate(all="raise"):  # of the caller's context; kernels run in their own
         x = torch.full((3 * parallel.ENOUGH,), 200.0)
         assert torch.isinf(F.silu(x) * x.exp()).all()
 
@@ -157,7 +160,7 @@ def test_blas_is_kept_to_one_thread_whatever_runs() -> None:
 
 
 def test_products_are_left_to_a_blas_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its own threads would do each of our pieces at once."""
+    """Its own threads would process each of our pieces concurrently."""
     monkeypatch.setattr(parallel, "_blas_is_single", False)
     calls = []
     inner = parallel._Crew.share
@@ -204,7 +207,7 @@ def programs() -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", programs())
 def test_shared_kernels_give_the_same_numbers(name: str, tiny_pieces: None) -> None:
-    """In float64, so that the order of sums hardly matters; and twice the same bits with the same threads."""
+    """In float64, so that the order of sums hardly matters; and bitwise equal twice with the same threads."""
     function, *inputs = programs()[name]
     results = []
     for threads in (1, 3, 3):

@@ -1,4 +1,4 @@
-"""Pickles that travel: to another process, out of band, and of what nobody else tests."""
+"""Pickles sent to another process, out of band, and of objects not tested elsewhere."""
 
 from __future__ import annotations
 

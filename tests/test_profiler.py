@@ -1,4 +1,4 @@
-"""A profile has the kernels that ran, in their ranges, and costs nothing outside."""
+"""A profile has the kernels that ran, in their ranges, and costs nothing when off."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``import torch`` gives mini_dl while the proxy is on, and nothing is left of it afterwards."""
+"""``import torch`` gives mini_dl while the proxy is on, and leaves nothing behind afterwards."""
 
 from __future__ import annotations
 

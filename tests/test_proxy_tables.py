@@ -1,4 +1,4 @@
-"""Under the name torch, too, every module answers for the names that only the tables know."""
+"""Under the name torch, too, every module has the names that only the tables know."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Tensors of other classes, named results and generators in .pt files: under torch's names, with all that their classes tell."""
+"""Tensors of other classes, named results and generators in .pt files: under torch's names, with all the state their classes
+define.
+"""
 
 from __future__ import annotations
 
@@ -114,7 +116,7 @@ def test_names_are_allowed_no_longer_when_their_block_was_never_left() -> None:
     block = safe_globals([Image])
     way_out = block.__exit__
     block.__enter__()
-    del way_out  # as after an interrupt before the first instruction of the way out
+    del way_out  # as after an interrupt before the first instruction of the exit
     assert Image not in torch.serialization.get_safe_globals()
 
 

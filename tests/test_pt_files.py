@@ -1,4 +1,4 @@
-"""What a .pt file may and may not do: change nothing, run nothing, take little memory, and be refused with one kind of error."""
+"""Loading a .pt file may change nothing, run nothing, take little memory, and fail with one kind of error."""
 
 from __future__ import annotations
 
@@ -198,7 +198,7 @@ def test_compressed_records_may_not_grow_without_bound_and_stored_ones_not_overl
     ]
     content[second + 42 : second + 46] = content[first + 42 : first + 46]
     content[second + 16 : second + 20] = content[first + 16 : first + 20]
-    again_ = torch.load(io.BytesIO(content))  # two records in one place take no more than the archive has
+    again_ = torch.load(io.BytesIO(content))  # two records at one position take no more than the archive has
     assert again_[1].tolist() == x.tolist()
     for at in entries:
         content[at + 20 : at + 28] = content[first + 20 : first + 28]
@@ -266,7 +266,7 @@ def test_two_records_of_one_name_and_wrong_check_sums_are_refused() -> None:
     with pytest.raises(FileError, match="two records of the name 'data/0'"):
         torch.load(io.BytesIO(archived([*records, (data, bytes(16))])))
     at = content.find(np.arange(4, dtype=np.float32).tobytes())
-    with pytest.raises(FileError, match="record data/0: its check sum is wrong"):
+    with pytest.raises(FileError, match="record data/0: its checksum is wrong"):
         torch.load(io.BytesIO(content[: at + 1] + b"\x01" + content[at + 2 :]))
 
 
@@ -429,7 +429,7 @@ def test_map_location_is_obeyed_or_refused() -> None:
 
 
 class Reader:
-    """A file with the least that a file can have."""
+    """A minimal file."""
 
     def __init__(self, content: bytes) -> None:
         file = io.BytesIO(content)

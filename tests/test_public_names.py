@@ -1,4 +1,4 @@
-"""What `dir`, tab completion, ``import *`` and ``pydoc`` show: names of torch, and what is documented as ours."""
+"""What `dir`, tab completion, ``import *`` and ``pydoc`` show: torch's names, and those documented as ours."""
 
 from __future__ import annotations
 

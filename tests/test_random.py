@@ -1,4 +1,4 @@
-"""Random numbers: a few values that torch 2.13 printed, and what must hold for any generator."""
+"""Random numbers: a few values that torch 2.13 printed, and properties of any generator."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_a_state_put_back_gives_the_same_numbers_again() -> None:
     for drawn in (0, 1, 623, 624, 1300):
         torch.manual_seed(4)
         torch.rand(drawn)
-        torch.randn(1)  # leaves a second normal waiting
+        torch.randn(1)  # leaves a second normal number cached
         state = torch.get_rng_state()
         first = torch.randn(5).tolist(), torch.rand(2000).tolist()
         torch.set_rng_state(state)

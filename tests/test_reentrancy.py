@@ -1,4 +1,4 @@
-"""An operation may start while another is under way on the same thread: both give what they give alone."""
+"""An operation may start while another is running on the same thread: both give the same results as alone."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Programs = dict[str, Callable[[], Any]]
 
 
 def programs() -> Programs:
-    """Every family of kernels, above all those with buffers: each gives new results of the same bits at each call."""
+    """Every family of kernels, above all those with buffers: each returns new, bitwise equal results in each call."""
     torch.manual_seed(0)
     x4, deep, rows = torch.randn(2, 4, 7, 6), torch.randn(1, 48, 9, 8), torch.randn(19, 24)
     w, wide, thin = torch.randn(6, 4, 3, 3), torch.randn(48, 48, 3, 3), torch.randn(4, 1, 3, 3)
@@ -32,7 +32,7 @@ def programs() -> Programs:
     def both_ways(function: Callable[..., Any], *inputs: Any) -> Callable[[], Any]:
         def run() -> Any:
             leaves = [x.detach().clone().requires_grad_() for x in inputs]
-            with torch.enable_grad():  # on the way back nothing is recorded, also by those who interrupt it
+            with torch.enable_grad():  # during backward nothing is recorded, even by code that interrupts it
                 out = function(*leaves)
                 return [out.detach(), *torch.autograd.grad(out, leaves, torch.ones(out.shape))]
 
@@ -112,7 +112,7 @@ def threads(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize("outer", programs())
 def test_operations_run_in_the_midst_of_operations(outer: str, threads: int) -> None:
-    """At lines of the library, in turn, as a debugger that prints does."""
+    """At each line of the library in turn, like a debugger that prints."""
     known, alone = programs(), {name: flat(run()) for name, run in programs().items()}
     wrong: set[str] = set()
     lines = runs = 0
@@ -126,7 +126,7 @@ def test_operations_run_in_the_midst_of_operations(outer: str, threads: int) -> 
             inner = INNER[runs % len(INNER)]
             runs += 1
             if inner in ("index_fill", "scatter") and outer == "index_fill_ and back":
-                known[inner]()  # of the tensor that is being written: whatever it sees, it leaves it alone
+                known[inner]()  # of the tensor being written, which it does not modify
             elif flat(known[inner]()) != alone[inner]:
                 wrong.add(inner)
         return traced
@@ -208,7 +208,7 @@ def test_an_index_that_computes() -> None:
 
 
 def test_a_nested_kernel_is_as_quiet_as_the_outer_one() -> None:
-    """Also where the handler asked NumPy for more noise."""
+    """Also if the handler enabled more NumPy warnings."""
     seen = []
 
     def traced(frame: Any, event: str, argument: Any) -> Any:

@@ -1,15 +1,13 @@
-"""The pages of the reference, as the site is given them: an entry for every public name, with mathematics, parity and source."""
+"""The pages of the reference as passed to the site: an entry for every public name, with formulas, parity and source."""
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import re
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import public_values as shared
 import pytest
 from public_values import PLACES, public_values
 
@@ -17,10 +15,8 @@ DOCS = Path(__file__).resolve().parent.parent / "docs"
 
 
 @pytest.fixture(scope="module")
-def reference() -> Iterator[Any]:
-    sys.path.insert(0, str(DOCS))
-    yield importlib.import_module("reference")
-    sys.path.remove(str(DOCS))
+def reference() -> Any:
+    return shared.reference
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +68,7 @@ def test_no_page_shows_an_address_or_the_name_of_a_family(pages: dict[str, str])
 
 
 def test_the_formulas_of_docstrings_are_mathematics(reference: Any) -> None:
-    """All that compute with numbers; what calls methods stays code."""
+    """All numeric ones; those that call methods remain code."""
     formulas = {text for place in PLACES for _, value in public_values(place) for text in formulas_of(value)}
     rendered = [text for text in formulas if reference.formula(text).startswith(":math:")]
     assert len(rendered) > 700

@@ -1,4 +1,4 @@
-"""The mistakes of someone who adds an operation are refused, with a sentence that says what to do."""
+"""Mistakes in adding an operation raise errors that say what to do."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mini_dl.kernels.blocks import elementwise
 
 @pytest.fixture(autouse=True)
 def published() -> Iterator[None]:
-    """Take back what a test published."""
+    """Undo what a test published."""
     names, methods = {where: set(found) for where, found in NAMESPACES.items()}, set(vars(torch.Tensor))
     yield
     for where, found in NAMESPACES.items():
@@ -229,6 +229,88 @@ def test_an_array_of_objects_is_not_numbers() -> None:
         broken(torch.ones(2))
 
 
+def refused(call: Any, match: str, requires_grad: bool = False) -> None:
+    """A call is refused, and so is the next one."""
+    for _ in range(2):
+        x = torch.ones(3, requires_grad=requires_grad)
+        with pytest.raises(TypeError, match=match):
+            y = call(x)
+            if requires_grad:
+                y.sum().backward()
+        assert x.tolist() == [1, 1, 1] or not requires_grad
+
+
+@pytest.mark.parametrize("make", MAKERS)
+def test_a_forward_leaves_its_arguments_as_they_are(make: Any) -> None:
+    @make
+    def doubled(input: Any) -> Any:
+        return np.multiply(input, 2, out=input) + 0
+
+    refused(doubled, "doubled: its forward writes into the array of an argument")
+
+
+def test_of_two_arguments_too_and_of_those_in_a_list() -> None:
+    @binary()
+    def added(input: Any, other: Any) -> Any:
+        other += input
+        return other * 1
+
+    @op()
+    def joined(tensors: Any) -> Any:
+        tensors[1][0] = 7
+        return np.concatenate(tensors)
+
+    refused(lambda x: added(torch.ones(3), x), "added: its forward writes into the array of an argument")
+    refused(lambda x: joined([torch.ones(2), x]), "joined: its forward writes into the array of an argument")
+
+
+@pytest.mark.parametrize("look", [lambda x: x, lambda x: x[::2], lambda x: x.reshape(1, -1)], ids=["all", "part", "shape"])
+def test_a_result_in_the_memory_of_an_argument_is_declared_as_a_view(look: Any) -> None:
+    @op(input=lambda grad: grad)
+    def looking(input: Any) -> Any:
+        return look(input)
+
+    refused(looking, "looking: its forward returns memory of an argument")
+    looking = view()(look)
+    assert looking(torch.ones(4))._is_view()
+
+
+def test_a_forward_that_writes_into_what_it_may_spare_is_not_meant() -> None:
+    assert torch.ones(3).cumsum_(0).tolist() == [1, 2, 3]
+    assert torch.zeros(3).nan_to_num_().tolist() == [0, 0, 0]
+
+
+def test_an_elementwise_result_has_the_shape_and_the_precision_of_the_arguments() -> None:
+    @unary(input=lambda grad: grad)
+    def summed(input: Any) -> Any:
+        return input.sum()
+
+    @unary(input=lambda grad: grad)
+    def scaled(input: Any) -> Any:
+        return input * np.sqrt(2)
+
+    @binary()
+    def averaged(input: Any, other: Any) -> Any:
+        return (input + other) / np.float64(2)
+
+    refused(summed, "summed: `unary` declares what is computed element by element, .* declare it by `op`")
+    refused(scaled, "scaled: its forward computes in float64 from float32: .* use Python's")
+    refused(lambda x: averaged(x, x), "averaged: its forward computes in float64 from float32")
+    assert scaled(torch.ones(1, dtype=torch.float64)).dtype is torch.float64
+
+
+def test_a_forward_and_a_formula_name_what_they_take() -> None:
+    for formula in (lambda grad, *more: grad, lambda grad, **more: grad, lambda grad, input=2: grad, lambda grad, *, input: grad):
+        with pytest.raises(TypeError, match="body: the formula of 'input' must name what it takes"):
+            unary(input=formula)(body)
+
+    def several(*tensors: Any) -> Any:
+        return tensors[0]
+
+    with pytest.raises(TypeError, match="several: a forward must name its arguments"):
+        op()(several)
+
+
 def test_a_published_function_of_arrays_must_become_a_primitive() -> None:
     @method()
     def bent(input: Any) -> Any:
@@ -271,6 +353,21 @@ def test_a_formula_gives_tensors(wrong: Any) -> None:
         doubled(torch.ones(2, requires_grad=True)).sum().backward()
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda grad, input: grad * np.exp(input),
+        lambda grad, input: grad * torch.from_numpy(np.exp(input.numpy())),
+        lambda grad, input: np.negative(grad),
+        lambda grad, input: torch.tensor(np.asarray(grad)),
+    ],
+)
+def test_a_formula_computes_with_tensors_and_asks_none_for_its_array(wrong: Any) -> None:
+    bent = unary(input=wrong)(body)
+    refused(bent, "body: its formula asks for the array of a tensor", requires_grad=True)
+    assert np.exp(torch.zeros(1)).tolist() == [1]  # elsewhere NumPy's functions are welcome
+
+
 @pytest.mark.parametrize("given", [1, 3])
 def test_one_formula_of_several_arguments_gives_a_gradient_for_each(given: int) -> None:
     @op_together(lambda grad, wanted: [grad] * given, "input", "other")
@@ -295,7 +392,7 @@ def test_the_formula_of_a_list_gives_a_gradient_for_each_tensor(wrong: Any) -> N
 WITHOUT = frozenset(
     "_all _any _argmax _argmin _attention_backward _cofactors _count_nonzero _cross_entropy_slope _gru_steps_backward _hash "
     "_isclose _kth _lstm_steps_backward _middle _most_frequent _qr_whole _running _singular_values _top _view_type "
-    "_winograd_gradients airy_ai bessel_j0 bessel_j1 bessel_y0 bessel_y1 bitwise_and bitwise_left_shift bitwise_not bitwise_or "
+    "airy_ai bessel_j0 bessel_j1 bessel_y0 bessel_y1 bitwise_and bitwise_left_shift bitwise_not bitwise_or "
     "bitwise_right_shift bitwise_xor channel_norm_backward eq gcd ge gt isfinite isinf isnan isneginf isposinf isreal largest "
     "lcm le logical_and logical_not logical_or logical_xor lt modified_bessel_i0 modified_bessel_i1 modified_bessel_k0 "
     "modified_bessel_k1 ne order places_of_maxima row_norm_backward scaled_modified_bessel_k0 scaled_modified_bessel_k1 shares "
@@ -311,7 +408,7 @@ WITHOUT = frozenset(
     "tied_to_empty.result".split()
 )
 """The primitives without a gradient, because their result is not differentiable, or torch's is not; and single arguments without
-one: places, masks, what another formula has computed."""
+one: positions, masks, results of another formula."""
 
 
 def missing_formulas() -> set[str]:

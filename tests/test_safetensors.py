@@ -19,7 +19,7 @@ from mini_dl.serialization import load_safetensors, save_safetensors
 
 
 def of(header: Any, content: bytes = b"", length: int | None = None) -> io.BytesIO:
-    """A file with that header: text, or what JSON makes of the rest."""
+    """A file with that header: text, or a value converted to JSON."""
     text = header if isinstance(header, bytes) else (header if isinstance(header, str) else json.dumps(header)).encode()
     return io.BytesIO((len(text) if length is None else length).to_bytes(8, "little") + text + content)
 
@@ -145,8 +145,8 @@ HALF = '{"x":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}'
         (of('{"x":' + "[" * 100_000), "the header is not the JSON it should be"),
         (of('{"x":' + "9" * 5000 + "}"), "the header is not the JSON it should be"),
         (of('{"\\ud800":{}}'), "half a surrogate pair"),
-        (of(HALF + "," + HALF[1:] + "}", bytes(8)), "the key 'x' is there twice"),
-        (of(HALF[:-1] + ',"dtype":"I32"}}', bytes(8)), "the key 'dtype' is there twice"),
+        (of(HALF + "," + HALF[1:] + "}", bytes(8)), "the key 'x' occurs twice"),
+        (of(HALF[:-1] + ',"dtype":"I32"}}', bytes(8)), "the key 'dtype' occurs twice"),
         (of(HALF.replace("8", "NaN") + "}", bytes(8)), "NaN is not JSON"),
         (of({"x": 3}), "x: expected dtype, shape and data_offsets, found 3"),
         (of({"x": {"dtype": "F32"}}), "x: expected dtype, shape and data_offsets"),
@@ -176,9 +176,9 @@ HALF = '{"x":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}'
         (of({"x": entry(offsets=[8, 0])}, bytes(8)), "x: expected 8 bytes for the shape [2], found -8 bytes"),
         (of({"x": entry(offsets=[0, 7])}, bytes(8)), "x: expected 8 bytes for the shape [2], found 7 bytes"),
         (of({"x": entry(offsets=[8, 16])}, bytes(8)), "x: expected 8 bytes for the shape [2], found 8 bytes at 8 of 8"),
-        (of({"x": entry(offsets=[1, 9])}, bytes(9)), "x: begins at byte 1, but the tensor before it ends at 0"),
-        (of({"x": entry(), "y": entry()}, bytes(8)), "y: begins at byte 0, but the tensor before it ends at 8"),
-        (of({"x": entry(), "y": entry(offsets=[9, 17])}, bytes(17)), "y: begins at byte 9, but the tensor before it ends at 8"),
+        (of({"x": entry(offsets=[1, 9])}, bytes(9)), "x: begins at byte 1, but the previous tensor ends at 0"),
+        (of({"x": entry(), "y": entry()}, bytes(8)), "y: begins at byte 0, but the previous tensor ends at 8"),
+        (of({"x": entry(), "y": entry(offsets=[9, 17])}, bytes(17)), "y: begins at byte 9, but the previous tensor ends at 8"),
         (of({"x": entry()}, bytes(9)), "the tensors take 8 bytes, but 9 follow the header"),
         (of({}, bytes(1)), "the tensors take 0 bytes, but 1 follow the header"),
         (of({"__metadata__": {"epoch": 3}}), "__metadata__ should be strings by strings, got {'epoch': 3}"),

@@ -1,4 +1,4 @@
-"""Samplers draw as they go: the first index of very many costs no more than the first of a few."""
+"""Samplers draw lazily: the first index of very many costs no more than the first of a few."""
 
 from __future__ import annotations
 

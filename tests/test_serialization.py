@@ -1,4 +1,4 @@
-"""Saving and loading without torch: a file that torch 2.13 wrote, what is kept, and what is refused."""
+"""Saving and loading without torch: a file that torch 2.13 wrote, preserved state, and errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Memory that several processes see."""
+"""Memory shared between processes."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_memory_and_open_files_are_given_back() -> None:
             receiver.close(), sender.close()
         finally:
             mp.set_sharing_strategy(was)
-    assert count() <= before + 4  # what sends files keeps a thread and its socket
+    assert count() <= before + 4  # the resource sharer keeps a thread and its socket
 
 
 def _adds(shared: torch.Tensor, lock: object) -> None:

@@ -1,4 +1,4 @@
-"""The services of docs/examples answer where only NumPy is installed, and the page about them says what happens."""
+"""The services of docs/examples work with only NumPy installed, and the page describes them correctly."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ sys.meta_path.insert(0, Only)
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The examples in a folder of their own, with the weights that `train.py` saves."""
+    """The examples in their own folder, with the weights that `train.py` saves."""
     place = tmp_path_factory.mktemp("service") / "examples"
     shutil.copytree(ROOT / "docs" / "examples", place)
     (place / "sitecustomize.py").write_text(ONLY_NUMPY, encoding="utf-8")
     printed = run(place, "train.py", "digits.safetensors")
     (said,) = re.findall(r"^    (\d+)( of 360 test images right.*)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
-    assert printed.endswith(said[1]) and abs(int(printed.split()[0]) - int(said[0])) <= 10  # BLAS decides the last bits
+    assert printed.endswith(said[1]) and abs(int(printed.split()[0]) - int(said[0])) <= 10  # the last bits depend on BLAS
     return place
 
 

@@ -1,4 +1,4 @@
-"""Between a public function and the code behind it stands one generated text, which checks the arguments."""
+"""A single generated function, which checks the arguments, wraps each public function."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ for call in calls:
 
 
 def test_one_text_stands_around_a_function():
-    """The parser, the question for ``__torch_function__`` and ``out=``; in a process of its own, where no argument is asked."""
+    """The parser, the check for ``__torch_function__`` and ``out=``; in its own process, where no argument is consulted."""
     said = subprocess.run([sys.executable, "-c", DEPTH], capture_output=True, text=True, check=True).stdout
     assert said.split("\n")[:-1] == ["1 []"] * 5
 
@@ -53,7 +53,7 @@ def test_the_text_of_every_public_function_can_be_written():
 
 
 def test_arguments_that_answer_come_as_they_were_given():
-    """In a process of its own, where none was met before."""
+    """In its own process, where none was seen before."""
     program = """
 import mini_dl as torch
 class Foreign:
@@ -97,7 +97,7 @@ for name in ("sin", "exp", "neg", "sqrt", "tanh"):
 
 
 def test_methods_of_one_tensor_are_the_primitives_themselves():
-    """In a process of its own: once a subclass of Tensor is declared, methods ask their arguments."""
+    """In its own process: once a subclass of Tensor is declared, methods consult their arguments."""
     said = subprocess.run([sys.executable, "-c", METHODS], capture_output=True, text=True, check=True).stdout
     assert said.split("\n")[:-1] == ["True 1 False"] * 5
 

@@ -1,4 +1,4 @@
-"""What ``help`` and `inspect.signature` show of public functions: public names, and what callers pass."""
+"""What ``help`` and `inspect.signature` show of public functions: public names, and the types callers pass."""
 
 from __future__ import annotations
 

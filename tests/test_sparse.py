@@ -1,4 +1,4 @@
-"""Sparse tensors: parts, refusals, derivatives of any order, and that programs without them do not load the package."""
+"""Sparse tensors: parts, errors, derivatives of any order, and that programs without them do not load the package."""
 
 from __future__ import annotations
 

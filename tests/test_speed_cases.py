@@ -1,4 +1,4 @@
-"""The workloads of `scripts/compare_speed.py` are complete, and each can be done."""
+"""The workloads of `scripts/compare_speed.py` are complete, and each can be run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SCRIPTS = Path(__file__).parent.parent / "scripts"
 
 
 def run(code: str) -> str:
-    """What the code prints, in a process that finds the scripts."""
+    """What the code prints, in a process that can import the scripts."""
     start = f"import sys; sys.path.insert(0, {str(SCRIPTS)!r}); import mini_dl\nfrom compare_speed import *\n"
     return subprocess.run([sys.executable, "-c", start + code], capture_output=True, text=True, check=True).stdout.strip()
 

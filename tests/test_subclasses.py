@@ -1,4 +1,4 @@
-"""Subclasses of Tensor and classes with ``__torch_function__``, in processes of their own: what came before would show."""
+"""Subclasses of Tensor and classes with ``__torch_function__``, in separate processes, since earlier state would affect them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The plain definitions hold the results that are known of them, and refuse what does not fit."""
+"""The plain definitions give their known results, and reject invalid arguments."""
 
 from __future__ import annotations
 
@@ -311,7 +311,7 @@ def test_losses_refuse_other_shapes_and_what_is_no_probability() -> None:
 
 
 def check_backward(layer: Any, x: Any, *parameters: str, **options: Any) -> None:
-    """`backward` gives the derivative of the outputs, each weighted at random, by the input and the named parameters."""
+    """`backward` gives the derivative of the randomly weighted outputs with respect to the input and the named parameters."""
     weights = normal(*layer.forward(x, **options).shape, seed=7)
     dx = layer.backward(weights)
     found = {name: getattr(layer, "d" + name) for name in parameters}
@@ -362,7 +362,7 @@ def test_layers_with_weights_refuse_inputs_that_do_not_fit() -> None:
 @pytest.mark.parametrize("shape", [(6, 3), (2, 3, 2, 2)])
 @pytest.mark.parametrize("train", [True, False])
 def test_batch_normalization_goes_back_through_its_statistics(shape: tuple[int, ...], train: bool) -> None:
-    layer = tb.BatchNormalization(1 + normal(3, seed=1), normal(3, seed=2), momentum=1.0)  # 1.0: the averages stay
+    layer = tb.BatchNormalization(1 + normal(3, seed=1), normal(3, seed=2), momentum=1.0)  # 1.0: the averages stay constant
     check_backward(layer, 2 + 3 * normal(*shape), "gamma", "beta", train=train)
 
 
@@ -414,7 +414,7 @@ def test_convolution_goes_back(height: int, width: int, stride: int, pad: int) -
 
 @pytest.mark.parametrize("height, width, stride, pad", [(2, 2, 2, 0), (3, 2, 1, 1), (3, 3, 2, 2), (2, 3, 4, 0)])
 def test_pooling_is_the_one_in_loops_and_goes_back(height: int, width: int, stride: int, pad: int) -> None:
-    x = normal(2, 3, 5, 4) - 5  # all negative: padding must not win
+    x = normal(2, 3, 5, 4) - 5  # all negative: padding must not be chosen
     layer = tb.Pooling(height, width, stride, pad)
     np.testing.assert_array_equal(layer.forward(x), tb.max_pooling(x, height, width, stride, pad))
     check_backward(layer, x)
@@ -709,7 +709,7 @@ def test_a_mini_batch_keeps_examples_and_targets_together() -> None:
     some, wanted = tb.mini_batch(x, target, 1000, np.random.default_rng(0))
     np.testing.assert_array_equal(some[:, 0], wanted)
     counts = np.bincount(wanted, minlength=100)
-    assert len(wanted) == 1000 and counts.min() >= 1 and counts.max() < 30  # with replacement, all alike
+    assert len(wanted) == 1000 and counts.min() >= 1 and counts.max() < 30  # with replacement, all equal
     with pytest.raises(ValueError, match="not 100 and 99"):
         tb.mini_batch(x, target[:99], 10, np.random.default_rng(0))
 
@@ -746,7 +746,7 @@ def test_an_epoch_brings_every_example_once_in_a_new_order() -> None:
         (lambda s, r: tb.random_walk(s, r, "linear"), (20, 5000), math.exp(1 / 40) / math.sqrt(20)),
         (tb.random_walk, (20, 5000), math.sqrt(2 / 20) * math.exp(1.2 / 17.6)),
         (tb.random_walk, (6, 9000), math.sqrt(2 / 6) * math.exp(1.2 / 3.6)),
-        (tb.random_walk, (3, 20000), math.sqrt(2 / 3) * math.exp(1.2 / 3.6)),  # narrower ones as if of 6
+        (tb.random_walk, (3, 20000), math.sqrt(2 / 3) * math.exp(1.2 / 3.6)),  # narrower ones are treated as width 6
         (lambda s, r: tb.orthogonal(s, r, 2.0), (300, 400), 2 / math.sqrt(400)),
         (lambda s, r: tb.sparse(s, r, 30), (300, 400), math.sqrt(0.1)),
     ],
@@ -817,7 +817,7 @@ def test_lsuv_gives_every_layer_an_output_of_variance_one(activation: Any) -> No
     for W in weights:
         assert np.var(h @ W) == pytest.approx(1, abs=0.01)
         gram = W @ W.T if W.shape[0] <= W.shape[1] else W.T @ W
-        np.testing.assert_allclose(gram, gram[0, 0] * np.eye(len(gram)), atol=1e-12)  # orthogonal but for the scale
+        np.testing.assert_allclose(gram, gram[0, 0] * np.eye(len(gram)), atol=1e-12)  # orthogonal up to scale
         h = activation(h @ W)
 
 

@@ -1,4 +1,4 @@
-"""Derivatives of functions against formulas, and what transforms leave behind: nothing."""
+"""Derivatives of functions against formulas, and that transforms leave nothing behind."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def parsed(dot: str) -> tuple[dict[str, tuple[str, str]], list[tuple[str, str, str]]]:
-    """Nodes, name -> (shape, text), and edges (from, to, text) of a text for graphviz; an error where it is none."""
+    """Nodes, name -> (shape, text), and edges (from, to, text) of a text for graphviz; an error if it is invalid."""
     nodes, edges = {}, []
     first, *lines, last = dot.splitlines()
     assert (first, last) == ("digraph {", "}")

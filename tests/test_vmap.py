@@ -1,4 +1,4 @@
-"""vmap is a loop in one call: each function of a batch equals the loop over its elements, whatever transform lies around."""
+"""vmap is a loop in one call: each function of a batch equals the loop over its elements, within any transform."""
 
 from __future__ import annotations
 
@@ -271,7 +271,7 @@ def test_rows_of_a_jacobian_in_chunks(rng, chunk_size):
 
 
 def test_the_gradient_of_each_sample_keeps_a_product_of_the_batch_one_product(rng):
-    """The forward of a linear layer is one product of the batch: the rule does not take the weight apart."""
+    """The forward of a linear layer is one product of the batch: the rule does not split the weight."""
     from mini_dl.ops.matmul import _batched, _rows
 
     seen, plain, stacks = [], RULES[_rows.op], RULES[_batched.op]
@@ -419,11 +419,11 @@ def test_what_goes_one_by_one_is_differentiated(rng):
 WITHOUT = frozenset(
     "replaced_by _slope_of_gamma _gamma_numbers _dirichlet_points _dirichlet_grad _moved _embedding_sparse".split()
 )
-"""Primitives that go one by one, or are never called on a batch."""
+"""Primitives that run element by element, or are never called on a batch."""
 
 
 def test_every_primitive_is_of_a_family():
-    known = [p for p in known_primitives() if p.forward.__module__.startswith("mini_dl.")]  # others are of tests
+    known = [p for p in known_primitives() if p.forward.__module__.startswith("mini_dl.")]  # others belong to tests
     left = {p.name for p in known if p not in RULES and not p.unary and not hasattr(p, "promote")}
     assert left <= WITHOUT
     assert {ELEMENTWISE, LOOP} <= RULES.keys()

@@ -1,4 +1,4 @@
-"""One word for one thing: what the source says in one way, and where it may say so."""
+"""Consistent vocabulary: constructs that the source expresses in only one way, and where it may do so."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def test_no_function_is_looked_up_by_its_public_name_where_an_import_can_stand()
 
 
 def test_the_refusal_of_what_is_not_a_tensor_is_written_once():
-    """Apart from the parser, which stands below, and ``f_like``, whose message names a list without its elements."""
+    """Except in the parser, which is a lower layer, and ``f_like``, whose message names a list without its elements."""
     written = {path for path, text in sources() if re.search(r"\(\): argument .*\) must be Tensor, not \{", text)}
     assert written == {"_arguments.py", "autograd/recording.py", "ops/creation.py"}
 
 
 def test_no_type_is_known_by_a_letter_that_names_another_on_windows():
-    """There ``l`` is int32, as ``i``, and elsewhere int64, as ``q``: only the three together mean the same everywhere."""
+    """There ``l`` is int32, like ``i``, and elsewhere int64, like ``q``: only the three together mean the same everywhere."""
     found = []
     for path, text in sources():
         for node in ast.walk(ast.parse(text)):
@@ -54,13 +54,13 @@ def test_no_type_is_known_by_a_letter_that_names_another_on_windows():
 
 
 def test_writes_are_counted_by_one_function():
-    """Apart from the engine's, which adds up gradients whose counters it knows."""
+    """Except in the engine, which accumulates gradients whose counters it knows."""
     counting = {path for path, text in sources() if re.search(r"(version_of\(\w+\)|_counter)\[0\] \+= 1", text)}
     assert counting == {"tensor.py", "autograd/engine.py"}
 
 
 def test_memory_to_work_in_belongs_to_an_object_and_not_to_a_name():
-    """Two kernels that chose one name would have written over each other's numbers."""
+    """Two kernels that chose the same name would overwrite each other's numbers."""
     first, second = Scratch(), Scratch()
     a, b = first.of((4, 2), np.dtype(np.float32)), second.of((4, 2), np.dtype(np.float32))
     assert not np.shares_memory(a, b) and a.ctypes.data % LINE == 0

@@ -1,1 +1,3 @@
-"""torch.distributed under both libraries: one text, run by as many processes, and every rank's results compared."""
+"""torch.distributed under both libraries: the same program, with the same number of processes, and every rank's results
+compared.
+"""

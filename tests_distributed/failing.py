@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 
-import torch.distributed as dist  # mini_dl, as ``python -m mini_dl`` gives it
+import torch.distributed as dist  # mini_dl, under ``python -m mini_dl``
 
 
 def main(how: str) -> None:

@@ -1,4 +1,4 @@
-"""``python -m tests_distributed.ours FOLDER``: what torch's gloo does not have, or where it hangs; one rank of a world.
+"""``python -m tests_distributed.ours FOLDER``: features torch's gloo lacks, or where it hangs; one rank of a world.
 
 Each check is a function; all ranks run it.
 """
@@ -17,7 +17,7 @@ import mini_dl.distributed as dist
 
 
 def said(do: Callable[[], Any]) -> str:
-    """What it raises, and nothing if it does not."""
+    """What it raises, if anything."""
     try:
         do()
     except RuntimeError as error:

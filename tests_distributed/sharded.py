@@ -1,6 +1,6 @@
-"""``python -m tests_distributed.sharded WHAT FOLDER``: one rank of a world whose parameters are dealt out.
+"""``python -m tests_distributed.sharded WHAT FOLDER``: one rank of a world whose parameters are sharded.
 
-Whole models are trained beside: by `DistributedDataParallel`, or by this rank with all samples.
+Whole models are trained for comparison: by `DistributedDataParallel`, or by this rank with all samples.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ def save(rank: int, size: int, folder: Path) -> None:
 
 
 def load(rank: int, size: int, folder: Path) -> None:
-    """What was saved by another number of ranks."""
+    """A checkpoint saved by another number of ranks."""
     model = sharded(network())
     optimizer = torch.optim.AdamW(model.parameters(), 0.5, eps=1e-3)
     state, optimizer_state = get_state_dict(model, optimizer)
@@ -161,7 +161,7 @@ def load(rank: int, size: int, folder: Path) -> None:
 
 
 def refusal(wrong: dict[str, object], folder: Path) -> dcp.CheckpointException:
-    """The error of loading what is not there."""
+    """The error of loading a missing name."""
     try:
         dcp.load(wrong, checkpoint_id=folder / "kept")
     except dcp.CheckpointException as error:
@@ -170,7 +170,7 @@ def refusal(wrong: dict[str, object], folder: Path) -> dcp.CheckpointException:
 
 
 def full_disk(rank: int, size: int, folder: Path) -> None:
-    """The last rank may not write what it has to; the checkpoint before stays."""
+    """The last rank cannot write its part; the previous checkpoint is kept."""
     model = sharded(network())
     before = {path.name: path.read_bytes() for path in (folder / "kept").iterdir()}
     if rank == size - 1:

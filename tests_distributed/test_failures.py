@@ -1,4 +1,4 @@
-"""A rank that fails ends the whole job, soon, with a status that is not 0; and how jobs are started."""
+"""A rank that fails ends the whole job promptly with a nonzero status; and how jobs are started."""
 
 from __future__ import annotations
 

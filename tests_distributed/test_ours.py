@@ -1,4 +1,4 @@
-"""What torch's gloo cannot be asked for: other types, ranks that disagree, waiting that ends, a second start."""
+"""Features that torch's gloo lacks: other types, disagreeing ranks, timeouts, a second start."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parameters and checkpoints that are dealt out to ranks: FSDP is what DDP is, and other numbers of ranks read what was saved."""
+"""Sharded parameters and checkpoints: FSDP equals DDP, and other numbers of ranks read the checkpoints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training over 1, 2 and 4 ranks: each rank finds what torch finds, within rounding; and as many as one finds."""
+"""Training over 1, 2 and 4 ranks: each rank gets torch's results, within rounding; and any number of ranks gets those of one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CLOSE = 1e-9
 
 
 def differences(a: Any, b: Any, path: str = "") -> list[str]:
-    """Where two results differ by more than rounding."""
+    """Where two results differ by more than rounding error."""
     if isinstance(a, float) and isinstance(b, float):
         return [] if math.isclose(a, b, rel_tol=CLOSE, abs_tol=CLOSE) else [f"{path}: {a} for {b}"]
     if isinstance(a, dict) and isinstance(b, dict) and list(a) == list(b):

@@ -1,6 +1,6 @@
-"""``python -m tests_distributed.world LIBRARY FOLDER``: one rank of a world, which runs all cases and writes what it found.
+"""``python -m tests_distributed.world LIBRARY FOLDER``: one rank of a world, which runs all cases and writes its results.
 
-And, for the tests, `results`: what all ranks of a world of this size found, under one of the libraries.
+And, for the tests, `results`: the results of all ranks of a world of this size, under one of the libraries.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 LIMIT = 150
-"""How many seconds a world may take."""
+"""The timeout of a world in seconds."""
 
 
 def plain(value: Any) -> Any:
@@ -52,7 +52,7 @@ def run(library: str, folder: str) -> None:
 
 
 def start(command: list[str], processes: int, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run a command of ours in so many processes, as users start it."""
+    """Run one of our commands in that many processes, as users start it."""
     from mini_dl.distributed.run import mpiexec
 
     started = [mpiexec(), "-n", str(processes), sys.executable, "-m", "mini_dl", *command]
@@ -60,13 +60,13 @@ def start(command: list[str], processes: int, **variables: str) -> subprocess.Co
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """That of the processes of a world: one thread each."""
+    """The environment of the processes of a world: one thread each."""
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", **variables}
 
 
 def results(library: str, size: int) -> list[dict[str, Any]]:
-    """What each rank found, by case."""
+    """Each rank's results, by case."""
     found = _results(library, size)
     assert not isinstance(found, str), found
     return found
@@ -74,7 +74,7 @@ def results(library: str, size: int) -> list[dict[str, Any]]:
 
 @functools.cache
 def _results(library: str, size: int) -> list[dict[str, Any]] | str:
-    """The same, or what the world said that failed."""
+    """The same, or the output of the world that failed."""
     with tempfile.TemporaryDirectory() as folder:
         command = ["-m", "tests_distributed.world", library, folder]
         if library == "torch":

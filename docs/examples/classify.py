@@ -1,4 +1,4 @@
-"""A command-line service: one image a line, as a JSON list of 64 gray values from 0 to 1; one answer a line.
+"""A command-line service: one image per line, as a JSON list of 64 gray values from 0 to 1; one answer per line.
 
 python classify.py digits.safetensors < images.jsonl
 """

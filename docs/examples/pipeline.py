@@ -1,9 +1,9 @@
-"""A network whose layers lie in several processes: each sends what it computed to the next, and gradients back.
+"""A network whose layers are in several processes: each sends its output to the next, and gradients back.
 
     mpiexec -n 2 python -m mini_dl docs/examples/pipeline.py
 
-Every batch is cut into small ones. All go forward, then all go back (GPipe: Huang et al. 2019, NeurIPS, section 2.2); while one
-rank computes a small batch, the next one computes the one before it.
+Every batch is split into micro-batches. All go forward, then all go backward (GPipe: Huang et al. 2019, NeurIPS, section 2.2);
+while one rank computes a micro-batch, the next one computes the one before it.
 """
 
 import torch

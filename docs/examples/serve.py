@@ -46,7 +46,7 @@ class Handler(BaseHTTPRequestHandler):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("weights")
-    parser.add_argument("--port", type=int, default=8000, help="0: any that is free; it is printed")
+    parser.add_argument("--port", type=int, default=8000, help="0: any free port; it is printed")
     options = parser.parse_args()
     Handler.reader = Reader(options.weights)
     with ThreadingHTTPServer(("127.0.0.1", options.port), Handler) as server:

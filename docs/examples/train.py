@@ -42,7 +42,7 @@ def save(torch, model, path):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("path", help="a name that ends in .safetensors, .npz, .pt or .onnx")
+    parser.add_argument("path", help="a name ending in .safetensors, .npz, .pt or .onnx")
     parser.add_argument("--library", default="mini_dl", choices=["mini_dl", "torch"])
     parser.add_argument("--epochs", type=int, default=10)
     options = parser.parse_args()

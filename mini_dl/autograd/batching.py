@@ -41,7 +41,7 @@ class Call:
         return int(self.args[i]._array.ndim) - bool(self.batched[i])
 
     def front(self, i: int) -> Any:
-        """Argument `i` with the batch in front, the same for all elements if it has none. What is not a tensor is left alone."""
+        """Argument `i` with the batch in front, the same for all elements if it has none. What is not a tensor is unchanged."""
         return fronted(self.args[i], self.batched[i], self.size)
 
     def of(self, name: str) -> Any:

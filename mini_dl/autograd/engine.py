@@ -415,13 +415,13 @@ def add_to_grad(leaf: Tensor, box: list[Tensor], create_graph: bool) -> None:
 def fit_to_former(leaf: Tensor, box: list[Tensor]) -> None:
     """Fit a gradient of the shape that `leaf` had before to what is held; without it, to the leaf, unless the elements lie as
     those of the leaf do. RuntimeError if it cannot be expanded."""
-    array = leaf._array
+    array = leaf._array if leaf._array.ndim else leaf._array.reshape(1)  # a single value counts as laid out like a vector
     if leaf._grad is not None:
-        sizes = f"grad.sizes() = {list(box[0].shape)}, param.sizes() = {list(array.shape)}"
+        sizes = f"grad.sizes() = {list(box[0].shape)}, param.sizes() = {list(leaf._array.shape)}"
         warnings.warn(f"grad and param do not obey the gradient layout contract: {sizes}", UserWarning, stacklevel=2)
     elif box[0].ndim > array.ndim or not lies_like(box[0]._array, array):
-        check_fits(array.shape, box[0]._array.shape)
-        box[0] = box[0].expand(array.shape)
+        check_fits(leaf._array.shape, box[0]._array.shape)
+        box[0] = box[0].expand(leaf._array.shape)
 
 
 def _counted(made: Tensor, writes: int) -> Tensor:

@@ -29,9 +29,13 @@ def computes(primitive: Any) -> None:
     _put_around(primitive)
 
 
-def is_shared(primitive: Any, ufunc: np.ufunc) -> None:
-    """Let threads share the forward of a primitive, which is `ufunc` on floating point arrays, where these are large."""
+def is_shared(primitive: Any, ufunc: np.ufunc, entirely: bool = False) -> None:
+    """Let threads share the forward of a primitive, which is `ufunc` on floating point arrays, where these are large. If it is
+    nothing else on any arrays (`entirely`), the ufunc is called without the function around it."""
     primitive.ufunc = ufunc
+    if entirely:
+        primitive.signature  # noqa: B018  # is that of the function
+        primitive.kernel = ufunc
     _put_around(primitive)
 
 

@@ -7,12 +7,22 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from inspect import signature
 from typing import Any
 
 import numpy as np
 
-from mini_dl._checks import check_fits
-from mini_dl._dtypes import INEXACT, Array, Function, NumpyType, castable, is_number, result_numpy, scalar_name
+from mini_dl._checks import check_fits, without_imaginary_parts
+from mini_dl._dtypes import (
+    INEXACT,
+    Array,
+    Function,
+    NumpyType,
+    castable,
+    is_number,
+    result_numpy,
+    scalar_name,
+)
 from mini_dl._families import said_first
 from mini_dl._meta import is_hollow
 from mini_dl.autograd.forwards import is_shared
@@ -95,7 +105,7 @@ def inplace(function: Callable[..., Tensor], name: str | None = None, operator: 
             check_memory(self._array)
             if asked:
                 check_operands(self, args, apart)
-            check_operand_types(function.__name__, self, (self, *args))
+            check_operand_types(function, self, (self, *args, *kwargs.values()))
             raise
 
     call.__name__ = call.__qualname__ = name = name or function.__name__ + "_"
@@ -115,8 +125,9 @@ def fresh(input: Array) -> Array:
     return input if input is mode.spare else np.array(input, order="C")
 
 
-def written_by(ufunc: np.ufunc, primitive: Any = None) -> Callable[[Function], Function]:
-    """Mark a function that is `ufunc` on floating point arrays: threads share it, and its in-place version needs no temporary.
+def written_by(ufunc: np.ufunc, primitive: Any = None, entirely: bool = False) -> Callable[[Function], Function]:
+    """Mark a function that is `ufunc` on floating point arrays, or on all (`entirely`): threads share it, and its version in
+    place needs no temporary.
 
     `primitive` is the one that the function calls last; if gradients do not need its `input`, no copy of it is made.
     """
@@ -126,7 +137,7 @@ def written_by(ufunc: np.ufunc, primitive: Any = None) -> Callable[[Function], F
         if primitive is not None:
             function.op = primitive.op
         if hasattr(function, "op"):
-            is_shared(function.op, ufunc)
+            is_shared(function.op, ufunc, entirely)
         return function
 
     return decorate
@@ -141,7 +152,7 @@ def overwritten_by(ufunc: np.ufunc, target: Tensor, args: tuple[object, ...]) ->
         or target._inference
         or not array.flags.writeable
         or 0 in array.strides
-        or (mode.enabled and (target._edge is not None or target._base is not None))
+        or (mode.enabled and needs_grad(target))
     ):
         return False
     if not args:
@@ -151,7 +162,7 @@ def overwritten_by(ufunc: np.ufunc, target: Tensor, args: tuple[object, ...]) ->
         if isinstance(other, Tensor):
             if at_work.anywhere:
                 return False
-            if mode.enabled and (other._edge is not None or other._base is not None):
+            if mode.enabled and needs_grad(other):
                 return False
             tensor, other = other, other._array
             if (array.base is not None or other.base is not None) and may_share(array, other) and meets(target, tensor):
@@ -232,13 +243,22 @@ def check_broadcast(target: Tensor, args: tuple[object, ...]) -> None:
 
 
 ORDERING = frozenset("lt le gt ge less less_equal greater greater_equal".split())
+OPERANDS = frozenset("other exponent".split())
+"""The parameters with which a tensor is combined, also where they are numbers."""
 
 
-def check_operand_types(name: str, target: Tensor, operands: tuple[object, ...]) -> None:
-    """RuntimeError if the type that two operands have together, and that their result has, cannot be cast to that of `target`."""
-    arrays = [operand._array for operand in operands if isinstance(operand, Tensor)]
-    if len(operands) == len(arrays) == 2 and name not in ORDERING:
+def check_operand_types(function: Function, target: Tensor, values: tuple[object, ...]) -> None:
+    """RuntimeError if the type that operands have together, and that their result has, cannot be cast to that of `target`."""
+    name, operands = function.__name__, [value for value in values if isinstance(value, Tensor) or is_number(value)]
+    arrays = [value._array for value in operands if isinstance(value, Tensor)]
+    if name == "lerp":
+        operands = arrays = arrays[:2]  # the weight does not count
+    if name in ORDERING or (name == "clamp" and arrays[0].dtype.kind == "c"):
+        return
+    if len(arrays) == len(operands) and (len(arrays) == 2 or name == "clamp"):
         check_cast(result_numpy(*arrays), target._array.dtype)
+    elif len(operands) == 2 and [*signature(function).parameters][1] in OPERANDS:
+        check_cast(result_numpy(arrays[0], operands[1]), target._array.dtype)
 
 
 def check_cast(source: NumpyType, target: NumpyType) -> None:
@@ -262,12 +282,17 @@ def overwrite(target: Tensor, result: Tensor, own_result: bool = False) -> None:
     edge = edge_of(result) if recorded else None
     if not (at_work.anywhere and at_work.put(target, result)):
         check_memory(array)
-        mode.run(np.copyto, array, result._array, "unsafe")
+        copy_into(array, result._array)
     count_write(target)
     if recorded:
         rebase(target, edge)
         if own_result:
             adopt(target, edge)
+
+
+def copy_into(target: Array, source: Array) -> None:
+    """Cast `source` into memory. UserWarning where imaginary parts are lost."""
+    mode.run(np.copyto, target, without_imaginary_parts(source, target.dtype), "unsafe")
 
 
 def rebase(target: Tensor, edge: Edge | None) -> None:

@@ -21,6 +21,7 @@ class _Mode(threading.local):
     casting: bool = False  # autocast is on
     spare: Any = None  # the array that a kernel may write into instead of copying it first
     run_under_way: Any = None  # the backward that calls the hooks
+    formula: str = ""  # the primitive whose formula is computed for the first time, and watched
     run = staticmethod(run)  # runs a kernel under this thread's NumPy settings
     enter: Function  # the same, but it raises if the context is in use
     stack: tuple[Any, ...] = ()  # the levels of transforms that are at work here, the innermost last
@@ -159,7 +160,7 @@ class no_grad(_Plain):
 class enable_grad(_Plain):
     """Operations are recorded within the block, or the function that it decorates, also inside of `no_grad`.
 
-    Raises: TypeError for what is not a function.
+    Raises: TypeError for anything but a function.
 
     >>> x = torch.ones(1, requires_grad=True)
     >>> with torch.no_grad(), torch.enable_grad():

@@ -237,7 +237,7 @@ PRIMITIVES: dict[str, str | Callable[[Node], str]] = {
     "_affine": by_ndim("AddmmBackward0", "ViewBackward0"),
     "_batched": by_batch,
     "_cast": "ToCopyBackward0",
-    "_channel_norm": "NativeBatchNormBackward0", "_row_norm": "NativeLayerNormBackward0",
+    "_channel_norm": "NativeBatchNormBackward0", "_scaled": "NativeBatchNormBackward0", "_row_norm": "NativeLayerNormBackward0",
     "_cross_entropy": "NllLossBackward0",
     "_conjugate": "ConjBackward0",
     "_floor_div": "DivBackward2", "_trunc_div": "DivBackward2",

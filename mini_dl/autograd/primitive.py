@@ -52,6 +52,7 @@ Formula = Function
 Gradients = tuple[Tensor | None, ...]
 Promotion = Callable[..., tuple[Any, Any]]
 Decorator = Callable[[Function], Function]
+VARIADIC = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS
 
 
 class Op:
@@ -68,6 +69,8 @@ class Op:
     """Whether it was declared by `unary`: its call looks at its one argument itself."""
     looks = False
     """Whether it was declared by `view`: its forward looks into memory."""
+    apart = True
+    """Whether its results have memory of their own."""
     runs_without = False
     """Whether `backward` is called where no gradient came: some operations see zeros then."""
     asked: frozenset[str] = frozenset()
@@ -92,6 +95,8 @@ class Op:
         self.forward, self.name, self.together = forward, forward.__name__, together
         self.grad_name, self.order = name_of_primitive(self.name), ORDER.get(self.name)
         code = inspect.unwrap(forward).__code__
+        if code.co_flags & VARIADIC:
+            raise TypeError(f"{self.name}: a forward must name its arguments; several tensors come as one, a list")
         self.params = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
         self.arity = len(self.params)
         self.index = {name: i for i, name in enumerate(self.params)}
@@ -104,6 +109,8 @@ class Op:
                 raise TypeError(f"{self.name}: the formula of {argument!r} must be a function, not {type(formula).__name__}")
             code = formula.__code__
             asks = code.co_varnames[: code.co_argcount]
+            if code.co_flags & VARIADIC or code.co_kwonlyargcount or formula.__defaults__:
+                raise TypeError(f"{self.name}: the formula of {argument!r} must name what it takes, without *, ** and defaults")
             if argument not in self.index:
                 raise TypeError(f"{self.name}() has no argument {argument!r} to differentiate")
             if asks[:1] not in (("grad",), ("grads",)) or (together and asks[1:2] != ("wanted",)):
@@ -186,10 +193,17 @@ class Op:
                     out._edge = (node, number)
 
     def backward(self, node: Node, grad: Tensor | Grads) -> Gradients:
-        """The gradient of each differentiable argument, None where it is not wanted. Made at the first call."""
-        setattr(self, "backward", backward_of(self))  # noqa: B010
-        gradients = self.backward(node, grad)
+        """The gradient of each differentiable argument, None where it is not wanted.
+
+        Once all formulas that are wanted have given tensors, and asked none for its array, its text takes the place of this.
+        """
+        backward, mode.formula = backward_of(self), self.name
+        try:
+            gradients = backward(node, grad)
+        finally:
+            mode.formula = ""
         self.check_gradients(node.edges_, gradients)
+        setattr(self, "backward", backward)  # noqa: B010
         return gradients
 
     def check_gradients(self, edges: Sequence[object], gradients: Gradients) -> None:
@@ -315,6 +329,12 @@ def linear_in(*groups: str, added: str = "") -> Decorator:
     return decorate
 
 
+def looks_unseen(call: Function) -> Function:
+    """Mark a primitive whose result may lie in the memory of its argument, where nothing else can see either of them."""
+    primitive_of(call, "looks_unseen").apart = False
+    return call
+
+
 def symmetric_in(*arguments: str) -> Decorator:
     """Say in which arguments the Jacobian of a primitive is symmetric while all are real, as that of an elementwise function is:
     the formulas then serve for the tangents as they stand."""
@@ -424,7 +444,7 @@ def view(*bare: object, **formulas: Formula) -> Callable[[Function], Callable[..
 
     def decorate(forward: Function) -> Callable[..., Tensor]:
         primitive = Op(forward, formulas)
-        primitive.looks = True
+        primitive.looks, primitive.apart = True, False
         computes(primitive)
         return call_of(primitive, text_of_view)
 

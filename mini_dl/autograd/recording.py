@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, Protocol
 
 import numpy as np
 
 from mini_dl._checks import broadcast_shapes, type_name
-from mini_dl._dtypes import Array, Function, NumpyType, exact, is_number, wide
+from mini_dl._dtypes import INEXACT, Array, Function, NumpyType, exact, is_number, wide
 from mini_dl._meta import is_hollow
 from mini_dl.autograd.graph import INFERENCE, NO_GRAD, Node, edge_of, save, save_result
 from mini_dl.autograd.mode import at_work, mode
@@ -48,6 +48,8 @@ class Primitive(Protocol):
     call: Function
     exact_first: bool
     exact_last: bool
+    apart: bool
+    unary: bool
 
     @property
     def signature(self) -> inspect.Signature: ...
@@ -67,12 +69,15 @@ def call_of(primitive: Primitive, text: Callable[[Primitive], str]) -> Any:
         call.__code__ = made.__code__
 
     def first(args: tuple[object, ...], kwargs: dict[str, object]) -> Any:
+        seen = Seen([*args, *kwargs.values()])
         write()
+        try:
+            result = call(*args, **kwargs)
+            seen.check(primitive, result)
+        except TypeError:
+            call.__code__, call.__defaults__ = unwritten, None  # a forward that was refused is refused again
+            raise
         _written.append(write)
-        result = call(*args, **kwargs)
-        for one in result if type(result) is tuple else (result,):
-            if one.__class__ is Tensor and one._array.dtype.kind in "OSUMm":
-                raise TypeError(f"{primitive.name}: its forward must return numbers, not an array of {one._array.dtype}")
         return result
 
     def placeholder(*args: object, _first: Any = first, **kwargs: object) -> Any:
@@ -81,7 +86,64 @@ def call_of(primitive: Primitive, text: Callable[[Primitive], str]) -> Any:
 
     call: Any = functools.update_wrapper(placeholder, primitive.forward)
     call.op, primitive.call = primitive, call
+    unwritten = call.__code__
     return call
+
+
+DOUBLE = (np.dtype(np.float64), np.dtype(np.complex128))
+
+
+class Seen:
+    """The arrays of a first call and copies of them: what its forward must leave as it is, and what its result is measured by.
+
+    Later calls are not looked at, nor are those within a transform.
+    """
+
+    MOST = 1 << 16
+    """Elements of an array that is looked at."""
+
+    def __init__(self, arguments: Sequence[Any]) -> None:
+        flat = [one for value in arguments for one in (value if type(value) in (list, tuple) else [value])]
+        arrays = [one._array for one in flat if isinstance(one, Tensor) and one._array.size <= self.MOST and not at_work.anywhere]
+        self.arrays = [(a, a.tobytes()) for a in arrays if type(a) is ndarray and not may_share_memory(a, mode.spare)]
+
+    def elementwise(self, primitive: Primitive) -> bool:
+        return bool(self.arrays) and (primitive.unary or hasattr(primitive, "operators"))
+
+    def check_elements(self, primitive: Primitive, made: Array) -> None:
+        """TypeError unless an elementwise result has an element for each of the arguments', and no more digits than they."""
+        if primitive.unary and made.shape != self.arrays[0][0].shape:
+            raise TypeError(
+                f"{primitive.name}: `unary` declares what is computed element by element, but its forward made the shape "
+                f"{list(made.shape)} of {list(self.arrays[0][0].shape)}; declare it by `op`"
+            )
+        kinds = [array.dtype for array, _ in self.arrays]
+        if all([kind.kind in INEXACT and kind not in DOUBLE for kind in kinds]) and made.dtype in DOUBLE:
+            raise TypeError(
+                f"{primitive.name}: its forward computes in {made.dtype} from {kinds[0]}: a NumPy number such as np.float64(2) "
+                "or np.sqrt(2) turns its operand into its own type; use Python's, such as math.sqrt(2)"
+            )
+
+    def check(self, primitive: Primitive, result: object) -> None:
+        """TypeError if the forward wrote into an argument, returned one that it was not to look into, or no numbers."""
+        if any([array.tobytes() != before for array, before in self.arrays]):
+            raise TypeError(
+                f"{primitive.name}: its forward writes into the array of an argument, which belongs to the caller; "
+                "write into a copy, np.array(input), or let NumPy make the result"
+            )
+        for one in result if type(result) is tuple else (result,):
+            if one.__class__ is not Tensor:
+                continue
+            made = one._array
+            if made.dtype.kind in "OSUMm":
+                raise TypeError(f"{primitive.name}: its forward must return numbers, not an array of {made.dtype}")
+            if self.elementwise(primitive):
+                self.check_elements(primitive, made)
+            if primitive.apart and any([may_share_memory(array, made) for array, _ in self.arrays]):
+                raise TypeError(
+                    f"{primitive.name}: its forward returns memory of an argument, where a write to one would change the other "
+                    "unseen; return a copy, or declare it by `view`"
+                )
 
 
 _written: list[Callable[[], None]] = []

@@ -95,7 +95,7 @@ def _rounds(args: tuple[object, ...]) -> bool:
 
 
 def rounded(result: object) -> Any:
-    """What a kernel computed in float32, as bfloat16; other types are left alone."""
+    """What a kernel computed in float32, as bfloat16; other types are unchanged."""
     if isinstance(result, (tuple, list)):
         return tuple([rounded(one) for one in result])
     if isinstance(result, (np.ndarray, np.generic)) and result.dtype == SINGLE:

@@ -40,13 +40,9 @@ class Variable(metaclass=VariableMeta):
     _execution_engine = SimpleNamespace(queue_callback=queue_callback)
 
     def __new__(  # type: ignore[misc]
-        cls,
-        data: object = None,
-        requires_grad: bool = False,
-        volatile: bool = False,
-        _grad_fn: object = None,
+        cls, data: object = None, requires_grad: bool = False, volatile: bool = False, _grad_fn: object = None,
         name: object = None,
-    ) -> Tensor:
+    ) -> Tensor:  # fmt: skip
         if volatile:
             warnings.warn(
                 "volatile was removed and now has no effect. Use `with torch.no_grad():` instead.", UserWarning, stacklevel=2

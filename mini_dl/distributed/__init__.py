@@ -1,6 +1,6 @@
 """Several processes that compute together, on MPI: started by ``mpiexec -n 4 python -m mini_dl train.py``.
 
-Needs mpi4py and a library of MPI: ``pip install 'mini_dl[mpi]' mpich``. Imported when first used.
+Needs mpi4py and an MPI library: ``pip install 'mini_dl[mpi]' mpich``. Imported when first used.
 """
 
 import os
@@ -68,7 +68,7 @@ from mini_dl.distributed.rendezvous import rendezvous  # the function, not the f
 from mini_dl.distributed.stores import FileStore, HashStore, PrefixStore, Store, TCPStore
 from mini_dl.distributed.work import Work
 
-import mini_dl.distributed.batchnorm  # isort: skip  # what SyncBatchNorm does among several processes
+import mini_dl.distributed.batchnorm  # isort: skip  # how SyncBatchNorm works with several processes
 
 
 def is_mpi_available() -> bool:
@@ -77,7 +77,7 @@ def is_mpi_available() -> bool:
 
 
 def is_gloo_available() -> bool:
-    """Whether the name "gloo" can be used: it stands for MPI."""
+    """Whether the name "gloo" can be used: it means MPI."""
     return is_available()
 
 

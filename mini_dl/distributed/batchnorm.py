@@ -1,4 +1,4 @@
-"""Batch normalization over the samples of all processes: what `nn.SyncBatchNorm` does once there are several."""
+"""Batch normalization over the samples of all processes: `nn.SyncBatchNorm` with several processes."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from mini_dl.tensor import Tensor
 
 
 def sync_batch_norm(module: Any, input: Tensor) -> Tensor | None:
-    """`input` with mean 0 and variance 1 of each channel over all samples of all processes, scaled and shifted; None where this
+    """`input` with mean 0 and variance 1 of each channel over all samples of all processes, scaled and shifted; None if this
     process is alone.
 
-    Two sums over the processes, of values and of squared distances from the mean, and as many in backward; gradients of scale and
-    shift are those of this process. Processes may have different numbers of samples. ValueError if there is one value only.
+    Two sums over the processes, of values and of squared distances from the mean, and two in backward; gradients of scale and
+    shift are those of this process. Processes may have different numbers of samples. ValueError for a single value.
     """
     group = module.process_group or World.WORLD
     if group is None or group.size() == 1:

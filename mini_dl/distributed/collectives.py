@@ -1,7 +1,7 @@
-"""What all ranks of a group do together with tensors.
+"""Collective operations on tensors.
 
-Each function says what must agree between the ranks (a `Heading`), how MPI starts to move the data, and what is left to do once
-they are there. It returns at that point or, with ``async_op=True``, at once, with a `Work` to wait for.
+Each function defines what must agree between the ranks (a `Heading`), how MPI starts the transfer, and what to do once it is
+complete. It returns at that point or, with ``async_op=True``, immediately, with a `Work` to wait for.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def check_list(tensors: object, name: str) -> None:
 
 
 def check_one_dtype(*tensors: Tensor) -> None:
-    """ValueError unless all have one type; a complex one and that of its parts count as one."""
+    """ValueError unless all have one type; a complex type and its real type count as the same."""
     kinds = [each.dtype.to_real() for each in tensors]
     for kind, tensor in zip(kinds, tensors):
         if kind != kinds[0]:
@@ -85,12 +85,12 @@ def _heading(name: str, tensor: Tensor, root: int = -1, op: RedOpType | None = N
 
 
 def _row_of(tensors: Sequence[Tensor], kind: Tensor) -> Array:
-    """The elements of all these tensors in one row."""
+    """The elements of all these tensors, concatenated."""
     return np.concatenate([memory_of(each) for each in tensors]) if tensors else memory_of(kind)[:0]
 
 
 def _back_to(tensors: Sequence[Tensor], row: Array) -> None:
-    """Write a row to these tensors, one after the other."""
+    """Write a flat array to these tensors, in order."""
     at = 0
     for each in tensors:
         array = buffer_of(each._array)
@@ -105,7 +105,8 @@ def _back_to(tensors: Sequence[Tensor], row: Array) -> None:
 def all_reduce(tensor: Tensor, op: RedOpType = ReduceOp.SUM, group: Group = None, async_op: bool = False) -> Work | None:
     """Reduce a tensor over all ranks, in place: all get the result.
 
-    RuntimeError, on all ranks, if their tensors differ in type or number of elements; for a reduction that a type does not have.
+    RuntimeError, on all ranks, if their tensors differ in type or number of elements, and for a reduction not defined for the
+    type.
     """
     check_single(tensor, "tensor")
     if (ranks := member(group, "all_reduce")) is None:
@@ -127,7 +128,7 @@ def _check_complex(op: RedOpType, tensor: Tensor) -> None:
 
 
 def _averaged(op: RedOpType, row: Array, tensor: Tensor, group: ProcessGroup, back: Callable[[], None]) -> Callable[[], None]:
-    """`back`, after the division by the number of ranks that makes a sum a mean."""
+    """`back`, preceded by dividing the sum by the number of ranks for a mean."""
     if op is not RedOpType.AVG:
         return back
 
@@ -177,7 +178,7 @@ def reduce_scatter(
 def reduce_scatter_tensor(
     output: Tensor, input: Tensor, op: RedOpType = ReduceOp.SUM, group: Group = None, async_op: bool = False
 ) -> Work | None:
-    """Reduce a tensor over all ranks: each gets its part of the result, parts of one size in the order of the ranks."""
+    """Reduce a tensor over all ranks: each gets its part of the result; parts have equal size, in rank order."""
     check_single(output, "output")
     check_single(input, "input")
     if (ranks := member(group, "reduce_scatter_tensor")) is None:
@@ -206,7 +207,7 @@ def _reduce_scatter(output: Tensor, given: Array, op: RedOpType, group: ProcessG
     return _run(group, _heading("reduce_scatter", output, -1, op), start, finish, [output], async_op)
 
 
-# ------------------------------------------------------------------------------------------------ from one, to one
+# ------------------------------------------------------------------------------------------------ broadcast, gather, scatter
 
 
 def broadcast(
@@ -230,16 +231,10 @@ def gather(
     group_dst: int | None = None,
 ) -> Work | None:  # fmt: skip
     """Write the tensors of all ranks to the list of rank `dst` (0 if not given)."""
-    check_single(tensor, "tensor")
     outputs = gather_list or []
-    check_list(outputs, "gather_list")
-    check_one_dtype(tensor, *outputs)
-    if (ranks := member(group, "gather")) is None:
+    if (found := _root_of_lists("gather", tensor, ("destination", "output"), outputs, group, dst, group_dst)) is None:
         return None
-    root = rank_in(ranks, dst, group_dst, 0)
-    here = check_list_for_rank("gather_list", "destination", ranks.rank() == root, outputs)
-    if here:
-        _check_sizes("gather", outputs, tensor, ranks, "output")
+    ranks, root, here = found
     row = memory_of(tensor)
     kept = np.empty(row.size * ranks.size() if here else 0, row.dtype)
 
@@ -249,8 +244,27 @@ def gather(
     return _run(ranks, _heading("gather", tensor, root), start, lambda: _back_to(outputs, kept), outputs, async_op)
 
 
+def _root_of_lists(
+    name: str, tensor: Tensor, kinds: tuple[str, str], tensors: list[Tensor], group: Group, rank: int | None, in_group: int | None
+) -> tuple[ProcessGroup, int, bool] | None:
+    """The group, its rank that has a list of tensors, and whether this is that rank; None outside the group.
+
+    `kinds` are torch's words for that rank and for a tensor of the list.
+    """
+    check_single(tensor, "tensor")
+    check_list(tensors, f"{name}_list")
+    check_one_dtype(tensor, *tensors)
+    if (ranks := member(group, name)) is None:
+        return None
+    root = rank_in(ranks, rank, in_group, 0)
+    here = check_list_for_rank(f"{name}_list", kinds[0], ranks.rank() == root, tensors)
+    if here:
+        _check_sizes(name, tensors, tensor, ranks, kinds[1])
+    return ranks, root, here
+
+
 def check_list_for_rank(name: str, kind: str, here: bool, tensors: Sequence[object]) -> bool:
-    """`here`; ValueError unless the list is given on that rank, and on no other."""
+    """`here`; ValueError unless the list is given on exactly that rank."""
     if here and not tensors:
         raise ValueError(f"Argument ``{name}`` must be specified on {kind} rank.")
     if tensors and not here:
@@ -263,16 +277,10 @@ def scatter(
     group_src: int | None = None,
 ) -> Work | None:  # fmt: skip
     """Write the tensors of the list of rank `src` (0 if not given) to those of the ranks."""
-    check_single(tensor, "tensor")
     inputs = scatter_list or []
-    check_list(inputs, "scatter_list")
-    check_one_dtype(tensor, *inputs)
-    if (ranks := member(group, "scatter")) is None:
+    if (found := _root_of_lists("scatter", tensor, ("source", "input"), inputs, group, src, group_src)) is None:
         return None
-    root = rank_in(ranks, src, group_src, 0)
-    here = check_list_for_rank("scatter_list", "source", ranks.rank() == root, inputs)
-    if here:
-        _check_sizes("scatter", inputs, tensor, ranks, "input")
+    ranks, root, here = found
     sent = _row_of(inputs, tensor)
     row, back = memory_for(tensor, filled=False)
 
@@ -282,7 +290,7 @@ def scatter(
     return _run(ranks, _heading("scatter", tensor, root), start, back, [tensor], async_op)
 
 
-# ------------------------------------------------------------------------------------------------ from all, to all
+# ------------------------------------------------------------------------------------------------ all-gather, all-to-all
 
 
 def all_gather(tensor_list: list[Tensor], tensor: Tensor, group: Group = None, async_op: bool = False) -> Work | None:
@@ -305,7 +313,7 @@ def all_gather(tensor_list: list[Tensor], tensor: Tensor, group: Group = None, a
 def all_gather_into_tensor(
     output_tensor: Tensor, input_tensor: Tensor, group: Group = None, async_op: bool = False
 ) -> Work | None:
-    """Write the tensors of all ranks to one tensor of each, in the order of the ranks."""
+    """Write the tensors of all ranks to one tensor of each, in rank order."""
     check_single(input_tensor, "input_tensor")
     check_single(output_tensor, "output_tensor")
     if (ranks := member(group, "all_gather_into_tensor")) is None:
@@ -318,7 +326,7 @@ def all_gather_into_tensor(
             f"of {sent.size}"
         )
     row, back = memory_for(output_tensor, filled=False)
-    if np.may_share_memory(sent, row):  # a part of the output, as it is where shards are gathered: MPI wants them apart
+    if np.may_share_memory(sent, row):  # a part of the output, as when shards are gathered: MPI requires separate buffers
         sent = sent.copy()
 
     def start(comm: Comm) -> Request:
@@ -358,7 +366,7 @@ def all_to_all_single(
     async_op: bool = False,
 ) -> Work | None:
     """Send part i of the rows of `input` to rank i, and write what rank i sends to part i of `output`. Without sizes, all parts
-    have one size."""
+    have equal size."""
     if (ranks := member(group, "all_to_all_single")) is None:
         return None
     check_single(output, "output")
@@ -370,7 +378,7 @@ def all_to_all_single(
 
 
 def _parts(tensor: Tensor, splits: Sequence[int] | None, size: int) -> list[int]:
-    """How many elements of `tensor` belong to each rank. RuntimeError if they cannot be split so."""
+    """The number of elements of `tensor` per rank. RuntimeError if they cannot be split like that."""
     rows = tensor.shape[0] if tensor.ndim else 1
     if not splits:
         if rows % size:
@@ -388,7 +396,7 @@ def _exchange(
     group: ProcessGroup, name: str, sent: Array, kept: Array, sizes: list[list[int]], finish: Callable[[], None],
     result: list[Tensor], async_op: bool,
 ) -> Work | None:  # fmt: skip
-    """Send parts of these sizes (the first list) of one row, and receive such ones (the second) in the other."""
+    """Send parts of a flat array with the first list of sizes, and receive parts with the second."""
     sending, receiving = ([n * sent.itemsize for n in each] for each in sizes)
     me = group.rank()
     balance = sum([_mark(me, i) * n for i, n in enumerate(sizes[0])]) - sum([_mark(i, me) * n for i, n in enumerate(sizes[1])])
@@ -401,18 +409,18 @@ def _exchange(
 
 
 def _mark(source: int, target: int) -> int:
-    """A number for this pair of ranks. Sizes times numbers, added where they are sent and subtracted where they are expected,
-    leave 0 if all are equal and, but for a chance of about 2 ** -60, only then."""
+    """A number for this pair of ranks. The sum of sizes times numbers, added by the sender and subtracted by the receiver,
+    is 0 if all sizes agree and, except with probability about 2 ** -60, only then."""
     return pow(0x9E3779B97F4A7C15, 2 * (source << 20 | target) + 3, 2**64)
 
 
-# ------------------------------------------------------------------------------------------------ nothing but time
+# ------------------------------------------------------------------------------------------------ barriers
 
 
 def barrier(
     group: Group = None, async_op: bool = False, device_ids: object = None, timeout: timedelta | None = None
 ) -> Work | None:
-    """Wait until all ranks are here."""
+    """Wait until all ranks have arrived."""
     if (ranks := member(group, "barrier")) is None:
         return None
     work = Collective(ranks, Heading("barrier"), None)
@@ -423,8 +431,8 @@ def barrier(
 
 
 def monitored_barrier(group: Group = None, timeout: timedelta | float | None = None, wait_all_ranks: bool = False) -> None:
-    """Wait until all ranks are here. RuntimeError after `timeout`, on rank 0 with the first rank that is missing, or all of them
-    with `wait_all_ranks`."""
+    """Wait until all ranks have arrived. RuntimeError after `timeout`, which on rank 0 names the first missing rank, or all of
+    them with `wait_all_ranks`."""
     if (ranks := member(group, "monitored_barrier")) is None:
         return
     if isinstance(timeout, float):
@@ -452,7 +460,7 @@ def monitored_barrier(group: Group = None, timeout: timedelta | float | None = N
 
 
 def _missing(works: list[Work], limit: timedelta, all_of_them: bool) -> list[int]:
-    """The places of those that are not over in time: the first one, or all."""
+    """The indices of those that do not finish in time: the first one, or all."""
     end, found = time.monotonic() + limit.total_seconds(), list[int]()
     for i, work in enumerate(works):
         if not work.ends_within(max(0.0, end - time.monotonic())):
@@ -481,7 +489,7 @@ def all_reduce_coalesced(
 def all_gather_coalesced(
     output_tensor_lists: list[list[Tensor]], input_tensor_list: list[Tensor], group: Group = None, async_op: bool = False
 ) -> WorkFuture | None:
-    """`all_gather` of each of these tensors: list i of the outputs has what came from rank i."""
+    """`all_gather` of each of these tensors: list i of the outputs is from rank i."""
     if (ranks := member(group, "all_gather_coalesced")) is None:
         return None
     check_list(input_tensor_list, "input_tensor_list")
@@ -497,7 +505,7 @@ def all_gather_coalesced(
 
 
 def _last_of(works: Sequence[Work | None], result: list[Tensor], async_op: bool) -> WorkFuture | None:
-    """The future of works of one group, which end in order."""
+    """The future of works of one group, which finish in order."""
     if async_op:
         works[-1]._result = result  # type: ignore[union-attr]
         return works[-1].get_future()  # type: ignore[union-attr]

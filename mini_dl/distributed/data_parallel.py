@@ -33,43 +33,29 @@ BUCKET_MB = 25
 class DistributedDataParallel(Module, Joinable):
     """Calls `module`; its gradients are averaged over the processes while backward runs (`mini_dl.distributed.reducer`).
 
-    Each process computes the loss of its own samples, ``grad = sum(grads of all processes) / n``. All start from the parameters
-    and buffers of rank 0, and before each forward the buffers of rank 0 are sent (`broadcast_buffers`). The keys of the state
-    begin with ``module.``.
+    Each process computes the loss of its own samples, ``grad = sum(grads of all processes) / n``. All start with the parameters
+    and buffers of rank 0, and before each forward the buffers of rank 0 are broadcast (`broadcast_buffers`). The keys of the
+    state begin with ``module.``.
 
-    Gradients are summed in buckets of `bucket_cap_mb` MB (25; the first 1). `find_unused_parameters`: the graph from the outputs
-    is searched for parameters without gradients, which would otherwise be waited for. `static_graph`: the first backward shows
-    which are used, and how often. `gradient_as_bucket_view`: ``.grad`` is part of a bucket, which saves a copy.
+    Gradients are summed in buckets of `bucket_cap_mb` MB (25; the first one 1). `find_unused_parameters`: the graph is searched
+    from the outputs for parameters without gradients, which would otherwise be awaited. `static_graph`: the first backward shows
+    which are used, and how often. `gradient_as_bucket_view`: ``.grad`` is a view of a bucket, which saves a copy.
 
     RuntimeError if no parameter requires a gradient, if parameters differ in shape between processes, and from the second forward
-    on if gradients of the step before are missing. Li et al. 2020, PyTorch Distributed (VLDB 13(12)).
+    on if gradients of the previous step are missing. Li et al. 2020, PyTorch Distributed (VLDB 13(12)).
     """
 
     module: Module
 
     def __init__(
-        self,
-        module: Module,
-        device_ids: object = None,
-        output_device: object = None,
-        dim: int = 0,
-        broadcast_buffers: bool | None = None,
-        init_sync: bool = True,
-        process_group: ProcessGroup | None = None,
-        bucket_cap_mb: float | None = None,
-        find_unused_parameters: bool = False,
-        check_reduction: bool = False,
-        gradient_as_bucket_view: bool = False,
-        static_graph: bool = False,
-        delay_all_reduce_named_params: object = None,
-        param_to_hook_all_reduce: object = None,
-        mixed_precision: object = None,
-        device_mesh: Any = None,
-        skip_all_reduce_unused_params: bool = False,
-        bucket_cap_mb_list: list[float] | None = None,
-        batched_grad_copy: bool = False,
-        forward_sync_buffers: bool | None = None,
-    ) -> None:
+        self, module: Module, device_ids: object = None, output_device: object = None, dim: int = 0,
+        broadcast_buffers: bool | None = None, init_sync: bool = True, process_group: ProcessGroup | None = None,
+        bucket_cap_mb: float | None = None, find_unused_parameters: bool = False, check_reduction: bool = False,
+        gradient_as_bucket_view: bool = False, static_graph: bool = False, delay_all_reduce_named_params: object = None,
+        param_to_hook_all_reduce: object = None, mixed_precision: object = None, device_mesh: Any = None,
+        skip_all_reduce_unused_params: bool = False, bucket_cap_mb_list: list[float] | None = None,
+        batched_grad_copy: bool = False, forward_sync_buffers: bool | None = None,
+    ) -> None:  # fmt: skip
         super().__init__()
         Joinable.__init__(self)
         _refuse_what_is_absent(delay_all_reduce_named_params, param_to_hook_all_reduce, mixed_precision)
@@ -150,14 +136,14 @@ class DistributedDataParallel(Module, Joinable):
         return _together(output) if searched else output
 
     def _count_processes(self, work: Any) -> None:
-        """Divide by the processes that go on, unless the initial number is wanted."""
+        """Divide by the number of active processes, unless the initial number is requested."""
         work.wait()
         going_on = work.result()[0].item()
         self.reducer.divisor = float(get_world_size(self.process_group) if self._divide_by_initial_world_size else going_on)
 
     @contextmanager
     def no_sync(self) -> Iterator[None]:
-        """Let gradients add up in each process: the next forward and backward after it average them all."""
+        """Accumulate gradients locally: the next forward and backward after it average them."""
         before, self.require_backward_grad_sync = self.require_backward_grad_sync, False
         try:
             yield
@@ -167,9 +153,9 @@ class DistributedDataParallel(Module, Joinable):
     # -------------------------------------------------------------------------------------------- hooks
 
     def register_comm_hook(self, state: object, hook: Hook) -> None:
-        """Let ``hook(state, bucket)`` return a future of what a bucket becomes, in the place of its mean.
+        """Use ``hook(state, bucket)``, which returns a future of a bucket's result, in place of the mean.
 
-        The gradients in the bucket are not divided. TypeError unless it can be called, RuntimeError for a second one.
+        The gradients in the bucket are not divided. TypeError for a non-callable, RuntimeError for a second hook.
         """
         if not callable(hook):
             raise TypeError("Communication hook must be callable.")
@@ -180,25 +166,25 @@ class DistributedDataParallel(Module, Joinable):
             raise RuntimeError("register_comm_hook or register_builtin_comm_hook can only be called once.")
         self.reducer.hook = (state, hook)
 
-    # -------------------------------------------------------------------------------------------- the same everywhere
+    # -------------------------------------------------------------------------------------------- synchronization
 
     @property
     def broadcast_buffers(self) -> bool:
         return self.forward_sync_buffers
 
     def will_sync_module_buffers(self) -> bool:
-        """Whether the next forward sends the buffers of rank 0."""
+        """Whether the next forward broadcasts the buffers of rank 0."""
         return self.require_forward_param_sync and self.forward_sync_buffers and len(self._buffers_kept_equal()) > 0
 
     def _buffers_kept_equal(self) -> list[Tensor]:
         return [b for name, b in self.module.named_buffers() if name not in self.parameters_to_ignore]
 
     def _send_module(self, source: int, buffers: bool) -> None:
-        """Send the parameters, and the buffers, of one rank to all."""
+        """Broadcast the parameters and buffers of one rank."""
         self._send(self._module_parameters + (self._buffers_kept_equal() if buffers else []), source)
 
     def _send(self, tensors: list[Tensor], source: int) -> None:
-        """Send tensors of one rank to all."""
+        """Broadcast tensors of one rank."""
         for one in tensors:
             broadcast(one.detach(), group_src=source, group=self.process_group)
 
@@ -207,10 +193,10 @@ class DistributedDataParallel(Module, Joinable):
     def join(
         self, divide_by_initial_world_size: bool = True, enable: bool = True, throw_on_early_termination: bool = False
     ) -> Join:
-        """``with model.join():`` around the steps, where processes have different numbers of inputs.
+        """``with model.join():`` around the steps, for different numbers of inputs per process.
 
-        One that is through gives gradients of zero. `divide_by_initial_world_size`: gradients are divided by the number of
-        processes at the start, or else by the number of those that go on. In the end all have the model of the last.
+        A finished process contributes zero gradients. `divide_by_initial_world_size`: gradients are divided by the
+        initial number of processes, otherwise by the number still active. In the end all have the model of the last.
         """
         return Join([self], enable, throw_on_early_termination, divide_by_initial_world_size=divide_by_initial_world_size)
 
@@ -227,14 +213,14 @@ class DistributedDataParallel(Module, Joinable):
         return self.process_group
 
     def _common_rank(self, candidate: bool) -> int:
-        """The largest rank of those that are candidates."""
+        """The largest candidate rank."""
         rank = tensor([get_rank(self.process_group) if candidate else -1])
         all_reduce(rank, op=ReduceOp.MAX, group=self.process_group)
         return int(rank.item())
 
 
 class _Shadow(JoinHook):
-    """Answers what a model's forward and backward send, once this process has no more inputs."""
+    """Shadows the communication of a model's forward and backward once this process has no more inputs."""
 
     def __init__(self, model: DistributedDataParallel) -> None:
         self.model = model
@@ -256,8 +242,8 @@ class _Shadow(JoinHook):
 
 
 class _Together(Function):
-    """Outputs as they are. When a gradient reaches one, the others' histories are told that none comes, so that the parameters
-    behind an output that is not part of the loss are known as unused."""
+    """Outputs unchanged. When a gradient reaches one, the others get zero gradients, so that parameters behind
+    an output that is not part of the loss are detected as unused."""
 
     @staticmethod
     def forward(ctx: Any, *outputs: Tensor) -> tuple[Tensor, ...]:
@@ -269,7 +255,7 @@ class _Together(Function):
         return grads
 
 
-def _together(output: Any) -> Any:
+def _together(output: object) -> Any:
     leaves, spec = tree_flatten(output)
     places = [i for i, leaf in enumerate(leaves) if isinstance(leaf, Tensor) and leaf.grad_fn is not None]
     for i, made in zip(places, _Together.apply(*[leaves[i] for i in places]) if places else ()):
@@ -277,7 +263,7 @@ def _together(output: Any) -> Any:
     return tree_unflatten(leaves, spec)
 
 
-def _tensors_in(value: Any) -> list[Tensor]:
+def _tensors_in(value: object) -> list[Tensor]:
     """The tensors in nested lists, tuples, dicts and dataclasses."""
     if isinstance(value, Tensor):
         return [value]
@@ -298,7 +284,7 @@ def _refuse_what_is_absent(delayed: object, hooked: object, mixed_precision: obj
 
 
 def _buffers_sent(broadcast_buffers: bool | None, forward_sync_buffers: bool | None) -> tuple[bool, bool]:
-    """Whether buffers are sent before each forward, and at the start."""
+    """Whether buffers are broadcast before each forward, and at the start."""
     if broadcast_buffers is not None:
         ignored = " and its value is ignored when it is given" if forward_sync_buffers is not None else ""
         warnings.warn(
@@ -330,7 +316,7 @@ def _check_module(module: Module, parameters: list[Any], device_ids: Any, output
 
 
 def _check_shapes(parameters: list[Tensor], group: ProcessGroup) -> None:
-    """RuntimeError in all processes if the parameters are not of the same number and shapes in all of them."""
+    """RuntimeError in all processes unless all have parameters of the same number and shapes."""
     shapes: list[Any] = [None] * get_world_size(group)
     all_gather_object(shapes, [tuple(p.shape) for p in parameters], group=group)
     first = shapes[0]

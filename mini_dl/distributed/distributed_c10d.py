@@ -1,4 +1,4 @@
-"""All of ``torch.distributed`` under the name of the file where torch defines it, with what programs use of its inner part."""
+"""All of ``torch.distributed`` under the name of the file where torch defines it, with the internals that programs use."""
 
 from mini_dl.distributed import *  # noqa: F403
 from mini_dl.distributed.backends import Backend as Backend
@@ -29,5 +29,5 @@ def _resolve_process_group(group_name: str) -> ProcessGroup:
 
 
 def _get_group_size(group: Group) -> int:
-    """How many processes a group has."""
+    """The number of processes in a group."""
     return chosen_group(group).size()

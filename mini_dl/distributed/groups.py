@@ -1,4 +1,4 @@
-"""Groups of processes: the one of all, and those that programs make of it."""
+"""Groups of processes: the world group, and subgroups."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from mini_dl.distributed.mpi import INSTALL, Comm, is_available, mpi
 from mini_dl.distributed.work import Collective
 
 ASSIGNED = 1 << 14
-"""Tags of MPI below this one are free for making groups: each of a job gets one."""
+"""MPI tags below this one are reserved for creating groups: each group of a job gets one."""
 
 
 class ProcessGroup:
-    """Processes that communicate, this one among them.
+    """Processes that communicate, including this one.
 
-    `comm` carries the data, `control` what the ranks agree on before (see `Collective`); `waiting` are the collectives that
-    have not begun to send data.
+    `comm` carries the data, `control` the prior agreement of the ranks (see `Collective`); `waiting` are the collectives that
+    have not started sending data.
     """
 
     def __init__(
@@ -41,20 +41,20 @@ class ProcessGroup:
         return int(self.comm.rank)
 
     def size(self) -> int:
-        """How many processes it has."""
+        """The number of processes."""
         return int(self.comm.size)
 
     def name(self) -> str:
-        """What moves the data: "mpi"."""
+        """The backend: "mpi"."""
         return "mpi"
 
     def begin(self) -> None:
-        """Start to send the data of those collectives that all ranks have agreed on, in order."""
+        """Start sending the data of the collectives that all ranks have agreed on, in order."""
         while self.waiting and self.waiting[0].begin():
             self.waiting.popleft()
 
     def free(self) -> None:
-        """Give the communicators back to MPI."""
+        """Free the communicators."""
         self.control.Free()
         self.comm.Free()
 
@@ -62,7 +62,7 @@ class ProcessGroup:
 
 
 Group: TypeAlias = ProcessGroup | int | None
-"""A group as an argument: None for that of all processes, a number for one that this process is not in."""
+"""A group as an argument: None for the world group, a number for one that this process is not in."""
 
 
 class _Groups:
@@ -89,12 +89,12 @@ class group(metaclass=_WorldMeta):
 
 
 class GroupMember(metaclass=_WorldMeta):
-    """The group of all processes, and what stands for a group that this process is not in."""
+    """The world group, and the placeholder for a group that this process is not in."""
 
     NON_GROUP_MEMBER: ClassVar[int] = -100
 
 
-# ------------------------------------------------------------------------------------------------ begin and end
+# ------------------------------------------------------------------------------------------------ setup and teardown
 
 
 def is_initialized() -> bool:
@@ -124,13 +124,13 @@ def init_process_group(
     device_id: object = None,
     _ranks: list[int] | None = None,
 ) -> None:
-    """Make the group of all processes that ``mpiexec`` has started, or of this one alone.
+    """Create the group of all processes that ``mpiexec`` has started, or of this one alone.
 
-    The backends "mpi" and "gloo" both stand for MPI, which knows all processes: `init_method` and `store` are accepted and not
+    The backends "mpi" and "gloo" both mean MPI, which knows all processes: `init_method` and `store` are accepted but not
     needed. With `rank`, the processes are ordered by it.
 
     ImportError without mpi4py. ValueError for a second call, and for a `world_size` that is not the number of processes.
-    RuntimeError for a backend that is not here.
+    RuntimeError for an unavailable backend.
     """
     if groups.default is not None:
         raise ValueError("trying to initialize the default process group twice!")
@@ -172,7 +172,7 @@ def _next_name() -> str:
 
 
 def destroy_process_group(group: Group = None) -> None:
-    """Undo `new_group`; without `group`, or for the group of all, undo all groups. All ranks of the group must call it."""
+    """Undo `new_group`; without `group`, or for the world group, undo all groups. All ranks of the group must call it."""
     if group == GroupMember.NON_GROUP_MEMBER:
         return
     group = groups.default if group is None else group
@@ -202,8 +202,8 @@ def new_group(
     device_id: object = None,
     sort_ranks: bool = True,
 ) -> ProcessGroup | int | None:
-    """A group of some processes, by their `ranks`. All processes call this in the same order, also those that are not in it:
-    they get ``GroupMember.NON_GROUP_MEMBER``.
+    """A group of some processes, by their `ranks`. All processes, including non-members, call this in the same order;
+    non-members get ``GroupMember.NON_GROUP_MEMBER``.
 
     With `use_local_synchronization`, only its members need to call it; the others get None.
     """
@@ -247,7 +247,7 @@ def new_subgroups(
     pg_options: object = None,
     group_desc: str | None = None,
 ) -> tuple[Group, list[Group]]:
-    """The group's ranks in groups of `group_size`: that of this process, and all of them."""
+    """The group's ranks in subgroups of `group_size`: this process's subgroup, and all of them."""
     if group_size is None:
         raise ValueError("group_size must be given: there are no devices to count")
     size = get_world_size(group)
@@ -269,7 +269,7 @@ def new_subgroups_by_enumeration(
     pg_options: object = None,
     group_desc: str | None = None,
 ) -> tuple[Group, list[Group]]:
-    """Groups of these ranks, which have no rank in common: that of this process (or None), and all of them."""
+    """Disjoint groups of these ranks: this process's group (or None), and all of them."""
     if not ranks_per_subgroup_list:
         raise ValueError("The arg 'ranks_per_subgroup_list' cannot be empty")
     mine, made, seen = None, [], dict[int, list[int]]()
@@ -288,22 +288,22 @@ def new_subgroups_by_enumeration(
 
 
 def get_rank(group: Group = None) -> int:
-    """The rank of this process in the group (that of all processes); -1 if it is not in it."""
+    """The rank of this process in the group (default: world); -1 if it is not in it."""
     return -1 if group == GroupMember.NON_GROUP_MEMBER else chosen_group(group).rank()
 
 
 def get_world_size(group: Group = None) -> int:
-    """How many processes the group (that of all processes) has; -1 if this one is not in it."""
+    """The number of processes in the group (default: world); -1 if this one is not in it."""
     return -1 if group == GroupMember.NON_GROUP_MEMBER else chosen_group(group).size()
 
 
 def get_process_group_ranks(group: Group) -> list[int]:
-    """The ranks of the group's processes among all."""
+    """The global ranks of the group's processes."""
     return list(chosen_group(group).ranks)
 
 
 def get_group_rank(group: Group, global_rank: int) -> int:
-    """The rank in the group of the process that has `global_rank` among all. ValueError if it is not in it."""
+    """The rank in the group of the process with `global_rank`. ValueError if it is not in it."""
     if group is groups.default:
         return global_rank
     ranks = _registered(group).ranks
@@ -313,7 +313,7 @@ def get_group_rank(group: Group, global_rank: int) -> int:
 
 
 def get_global_rank(group: Group, group_rank: int) -> int:
-    """The rank among all processes of the one that has `group_rank` in the group. ValueError if there is none."""
+    """The global rank of the process with `group_rank` in the group. ValueError if there is none."""
     if group is groups.default:
         return group_rank
     ranks = _registered(group).ranks
@@ -329,7 +329,7 @@ def _registered(group: Group) -> ProcessGroup:
 
 
 def chosen_group(group: Group) -> ProcessGroup:
-    """The group that an argument stands for: None for that of all processes."""
+    """The group that an argument denotes: None for the world group."""
     if group is None:
         return default_group()
     if not isinstance(group, ProcessGroup):
@@ -338,7 +338,7 @@ def chosen_group(group: Group) -> ProcessGroup:
 
 
 def member(group: Group, doing: str) -> ProcessGroup | None:
-    """The group that an argument stands for; None, with a warning, if this process is not in it."""
+    """The group that an argument denotes; None, with a warning, if this process is not in it."""
     if group == GroupMember.NON_GROUP_MEMBER:
         rank = -1 if groups.default is None else groups.default.rank()
         warnings.warn(f"Running {doing} on global rank {rank} which does not belong to the given group.", stacklevel=3)
@@ -347,7 +347,7 @@ def member(group: Group, doing: str) -> ProcessGroup | None:
 
 
 def rank_in(group: ProcessGroup, global_rank: int | None, group_rank: int | None, default: int | None = None) -> int:
-    """The rank in the group that is given in one of two ways."""
+    """The rank in the group, given as group or global rank."""
     if group_rank is not None:
         if global_rank is not None:
             raise ValueError("Can't specify both group_rank and global_rank")
@@ -359,7 +359,7 @@ def rank_in(group: ProcessGroup, global_rank: int | None, group_rank: int | None
 
 
 def get_backend(group: Group = None) -> str:
-    """The name under which the group's backend was asked for."""
+    """The name under which the group's backend was requested."""
     return Backend(_member_or_error(group).backend)
 
 
@@ -376,12 +376,12 @@ def _member_or_error(group: Group) -> ProcessGroup:
 
 
 def get_pg_count() -> int:
-    """How many groups there are."""
+    """The number of groups."""
     return len(groups.made) + (groups.default is not None)
 
 
 def get_node_local_rank(fallback_rank: int | None = None) -> int:
-    """The rank of this process on its machine, as the environment has it. RuntimeError if it does not, without a fallback."""
+    """The rank of this process on its machine, from the environment. RuntimeError if it is not set and there is no fallback."""
     if "LOCAL_RANK" in os.environ:
         return int(os.environ["LOCAL_RANK"])
     if fallback_rank is not None:

@@ -1,4 +1,4 @@
-"""What MPI knows of the job, where programs look for it; and the end of the whole job when one rank fails."""
+"""MPI's information about the job, in the environment variables programs read; and aborting the whole job when one rank fails."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mini_dl.distributed.mpi import is_available, mpi
 
 @contextlib.contextmanager
 def whole_job() -> Iterator[None]:
-    """Around a program that a launcher of MPI has started: sets its environment, and lets its failure end the job."""
+    """Wraps a program started by an MPI launcher: sets its environment, and ends the job if it fails."""
     if is_available():
         set_environment()
         stop_all_on_error()
@@ -62,7 +62,7 @@ def _free_port() -> int:
 
 
 def stop_all_on_error() -> None:
-    """From now on, an exception that nobody handles ends the whole job after its traceback, in which each line tells the rank."""
+    """Make unhandled exceptions end the whole job after printing the traceback, each line prefixed with the rank."""
     if os.getpid() in _for_process:
         return
     _for_process.append(os.getpid())

@@ -1,4 +1,4 @@
-"""MPI, through mpi4py: where it is found, and how memory of tensors is handed to it."""
+"""MPI, through mpi4py: importing it, and passing it the memory of tensors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ INSTALL = "torch.distributed needs mpi4py and an MPI library: pip install 'mini_
 
 
 def is_available() -> bool:
-    """Whether several processes can work together: whether mpi4py is installed."""
+    """Whether mpi4py is installed."""
     return importlib.util.find_spec("mpi4py") is not None
 
 
@@ -29,9 +29,9 @@ def mpi() -> Any:
     try:
         import mpi4py
 
-        mpi4py.rc.finalize = False  # by itself it would, in forked children too, where that breaks the job
+        mpi4py.rc.finalize = False  # the default would, also in forked children, which breaks the job
         from mpi4py import MPI
-    except (ImportError, RuntimeError) as error:  # without the package; without a library of MPI
+    except (ImportError, RuntimeError) as error:  # without the package; without an MPI library
         raise ImportError(f"{INSTALL} ({error})") from error
     atexit.register(_finalize, MPI, os.getpid())
     return MPI
@@ -45,22 +45,22 @@ def _finalize(MPI: Any, process: int) -> None:
 Comm: TypeAlias = Any
 """A communicator of mpi4py, which may not be installed."""
 Request: TypeAlias = Any
-"""What MPI is doing."""
+"""A pending MPI operation."""
 Message: TypeAlias = list[Any]
-"""Memory and the type of its elements, as mpi4py takes them."""
+"""Memory and its element type, as mpi4py expects them."""
 Back = Callable[[], None]
-"""What is called once the data have arrived."""
+"""Called once the data have arrived."""
 
 
 def memory_of(tensor: Tensor) -> Array:
-    """The elements of a tensor in a row, to be read: a view where they lie so, else a copy."""
+    """The elements of a tensor as a flat array for reading: a view if contiguous, else a copy."""
     return np.ascontiguousarray(buffer_of(tensor._array)).reshape(-1)
 
 
 def memory_for(tensor: Tensor, filled: bool = True) -> tuple[Array, Back]:
-    """Memory of a tensor in a row, to be written, and what brings it back: nothing to copy where the elements lie so.
+    """Flat memory of a tensor for writing, and a function that copies it back, which does nothing if contiguous.
 
-    Without `filled`, memory that must be copied need not hold the elements before.
+    Without `filled`, a copy need not be initialized with the elements.
     """
     array = buffer_of(tensor._array)
     if array.flags.c_contiguous:
@@ -75,47 +75,47 @@ def memory_for(tensor: Tensor, filled: bool = True) -> tuple[Array, Back]:
 
 
 def as_bytes(row: Array) -> Message:
-    """Elements in a row as a message of bytes."""
+    """A flat array as a message of bytes."""
     return [row.view(np.uint8), mpi().BYTE]
 
 
 PIECE = 1 << 22
-"""Of so many bytes are the pieces in which more is reduced: MPI's memory for them is then used again, not new for each call, and
-one piece is added up while another is on its way."""
+"""The size in bytes of the pieces of larger reductions: MPI then reuses its memory instead of allocating it for each call, and
+one piece is summed while another is in transit."""
 
 
 def pieces_of(row: Array) -> list[Array]:
-    """A row in pieces: as many on all ranks, where all rows have one size and type."""
+    """A flat array in pieces: equally many on all ranks if all arrays have the same size and type."""
     size = PIECE // row.itemsize
     return [row[i : i + size] for i in range(0, max(row.size, 1), size)]
 
 
 class Together:
-    """Requests that count as one."""
+    """Requests treated as one."""
 
     def __init__(self, requests: list[Request]) -> None:
         self.requests = requests
 
     def Test(self) -> bool:
-        """Whether all of them are over."""
+        """Whether all of them are complete."""
         return bool(mpi().Request.Testall(self.requests))
 
 
 # ------------------------------------------------------------------------------------------------ reductions
 
 LOGICAL = {"SUM": "LOR", "MAX": "LOR", "BOR": "LOR", "PRODUCT": "LAND", "MIN": "LAND", "BAND": "LAND", "BXOR": "LXOR"}
-"""The reductions of truth values."""
+"""The reductions of bools."""
 UFUNC: dict[str, np.ufunc] = {"SUM": np.add, "PRODUCT": np.multiply, "MIN": np.minimum, "MAX": np.maximum}
 
 
 def reduction(op: RedOpType, tensor: Tensor, *rows: Array) -> tuple[list[Message], Request]:
-    """The rows of elements of the type of `tensor` as messages that can be reduced, and MPI's operation.
+    """The flat arrays with the type of `tensor` as messages that can be reduced, and MPI's operation.
 
-    RuntimeError for what gloo does not reduce.
+    RuntimeError for reductions that gloo does not have.
     """
     MPI, kind = mpi(), tensor._array.dtype
     check_reduces(op, kind)
-    op = RedOpType.SUM if op is RedOpType.AVG else op  # divided by the number of ranks in the end
+    op = RedOpType.SUM if op is RedOpType.AVG else op  # finally divided by the number of ranks
     if kind.char in HALVES:
         return [[row.view(np.uint16), MPI.UINT16_T] for row in rows], _of_halves(op.name, kind)
     if kind.kind == "b":
@@ -129,7 +129,7 @@ def reduction(op: RedOpType, tensor: Tensor, *rows: Array) -> tuple[list[Message
 
 @functools.cache
 def _of_halves(name: str, kind: NumpyType) -> Request:
-    """The reduction of numbers of 16 bits, which MPI does not know."""
+    """The reduction of 16-bit floating point numbers, which MPI does not support."""
 
     def reduce(given: Any, kept: Any, datatype: object) -> None:
         a, b = (np.frombuffer(each, np.uint16).view(kind) for each in (given, kept))

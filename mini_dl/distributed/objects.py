@@ -1,4 +1,4 @@
-"""What ranks do together with Python objects, which travel as pickles."""
+"""Collectives for Python objects, which are sent as pickles."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ Objects: TypeAlias = list[Any]
 
 
 def _agree(group: ProcessGroup, name: str, root: int = -1, count: int = 0) -> Comm:
-    """The communicator of a group, once all its ranks are about to do the same."""
+    """The communicator of a group, once all its ranks have agreed on the operation."""
     Collective(group, Heading(name, None, count, root), None).wait()
     return group.comm
 
 
-def all_gather_object(object_list: Objects, obj: Any, group: Group = None) -> None:
+def all_gather_object(object_list: Objects, obj: object, group: Group = None) -> None:
     """Write the objects of all ranks to the list of each."""
     if (ranks := member(group, "all_gather_object")) is not None:
         object_list[: ranks.size()] = _agree(ranks, "all_gather_object").allgather(obj)
 
 
 def gather_object(
-    obj: Any,
+    obj: object,
     object_gather_list: Objects | None = None,
     dst: int | None = None,
     group: Group = None,
@@ -63,7 +63,7 @@ def scatter_object_list(
     scatter_object_output_list: Objects, scatter_object_input_list: Objects | None = None, src: int | None = None,
     group: Group = None, group_src: int | None = None,
 ) -> None:  # fmt: skip
-    """Write object i in the list of rank `src` (0 if not given) to the first place of the list of rank i."""
+    """Write object i in the list of rank `src` (0 if not given) to the first element of the list of rank i."""
     if (ranks := member(group, "scatter_object_list")) is None:
         return
     root = rank_in(ranks, src, group_src, 0)
@@ -93,7 +93,7 @@ def recv_object_list(
     object_list: Objects, src: int | None = None, group: Group = None, device: object = None, group_src: int | None = None,
     use_batch: bool = False,
 ) -> int:  # fmt: skip
-    """Write the objects that rank `src` sends to the list; the rank among all that they came from, -1 outside of the group."""
+    """Write the objects that rank `src` sends to the list; returns the sender's global rank, -1 outside the group."""
     if (ranks := member(group, "recv_object_list")) is None:
         return -1
     source = rank_in(ranks, src, group_src)

@@ -1,4 +1,4 @@
-"""What one rank sends to another."""
+"""Point-to-point messages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mini_dl.tensor import Tensor
 
 
 def isend(tensor: Tensor, dst: int | None = None, group: Group = None, tag: int = 0, group_dst: int | None = None) -> Work | None:
-    """Begin to send a tensor to rank `dst`; it may not be modified before the `Work` is over."""
+    """Start sending a tensor to rank `dst`; it may not be modified before the `Work` is complete."""
     if (ranks := member(group, "isend")) is None:
         return None
     to = rank_in(ranks, dst, group_dst)
@@ -22,7 +22,7 @@ def isend(tensor: Tensor, dst: int | None = None, group: Group = None, tag: int 
 
 
 def irecv(tensor: Tensor, src: int | None = None, group: Group = None, tag: int = 0, group_src: int | None = None) -> Work | None:
-    """Begin to receive a tensor from rank `src`, or from any."""
+    """Start receiving a tensor from rank `src`, or from any."""
     check_single(tensor, "tensor")
     if (ranks := member(group, "irecv")) is None:
         return None
@@ -33,7 +33,7 @@ def irecv(tensor: Tensor, src: int | None = None, group: Group = None, tag: int 
 
 
 class _Receipt(Work):
-    """A message on its way to this rank, which must be as large as its tensor."""
+    """A message in transit to this rank, which must be as large as its tensor."""
 
     def _arrived(self) -> bool:
         if not super()._arrived():
@@ -54,7 +54,7 @@ def send(tensor: Tensor, dst: int | None = None, group: Group = None, tag: int =
 
 
 def recv(tensor: Tensor, src: int | None = None, group: Group = None, tag: int = 0, group_src: int | None = None) -> int:
-    """Receive a tensor from rank `src`, or from any; the rank among all that it came from, -1 outside of the group.
+    """Receive a tensor from rank `src`, or from any; returns the sender's global rank, -1 outside the group.
 
     RuntimeError for a message of another size.
     """
@@ -98,7 +98,7 @@ class P2POp:
 
 
 def batch_isend_irecv(p2p_op_list: list[P2POp]) -> list[Work]:
-    """Begin all these messages, in any order; a `Work` for each. ValueError unless all belong to one group."""
+    """Start all these messages, in any order; return a `Work` for each. ValueError unless all belong to one group."""
     if not isinstance(p2p_op_list, list) or not all([isinstance(each, P2POp) for each in p2p_op_list]):
         raise ValueError("Invalid ``p2p_op_list``. Each op is expected to to be of type ``torch.distributed.P2POp``.")
     if any([each.group is not p2p_op_list[0].group for each in p2p_op_list]):

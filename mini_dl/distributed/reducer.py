@@ -1,9 +1,9 @@
 """Gradients averaged over processes while backward runs: the engine of `DistributedDataParallel` (Li et al. 2020, PyTorch
 Distributed, VLDB 13(12), section 3.2).
 
-Parameters are put into buckets in about the order in which their gradients come. Once all gradients of a bucket have been
-written, each divided by the number of processes, the bucket is summed over them; buckets go in order, so that all processes sum
-the same one. When backward is over, the sums are waited for and copied to ``.grad``.
+Parameters are put into buckets in about the order in which their gradients arrive. Once all gradients of a bucket have been
+written, each divided by the number of processes, the bucket is summed over them; buckets are processed in order, so that all
+processes sum the same one. At the end of backward, the sums are awaited and copied to ``.grad``.
 """
 
 from __future__ import annotations
@@ -33,25 +33,25 @@ Hook = Callable[[Any, "GradBucket"], Future[Tensor]]
 
 
 class GradBucket:
-    """What a communication hook is given: one flat tensor, `buffer`, of which the gradients of `parameters` are views."""
+    """The argument of a communication hook: one flat tensor, `buffer`, of which the gradients of `parameters` are views."""
 
     def __init__(self, number: int, total: int, buffer: Tensor, parameters: Sequence[Tensor]) -> None:
         self._number, self._total, self._buffer, self._parameters = number, total, buffer, list(parameters)
 
     def index(self) -> int:
-        """The place of this bucket among all."""
+        """The index of this bucket."""
         return self._number
 
     def is_last(self) -> bool:
-        """Whether no other bucket follows."""
+        """Whether this is the last bucket."""
         return self._number == self._total - 1
 
     def buffer(self) -> Tensor:
-        """All gradients, one after another."""
+        """All gradients, concatenated."""
         return self._buffer
 
     def set_buffer(self, buffer: Tensor) -> None:
-        """Put another tensor in the place of the buffer."""
+        """Replace the buffer."""
         self._buffer = buffer
 
     def parameters(self) -> list[Tensor]:
@@ -64,7 +64,7 @@ class GradBucket:
 
 
 class Bucket:
-    """Some parameters, their gradients in one flat `buffer`, and how many of these are still to come."""
+    """Some parameters, their gradients in one flat `buffer`, and the number still pending."""
 
     def __init__(self, parameters: Sequence[Tensor]) -> None:
         self.parameters = list(parameters)
@@ -78,7 +78,7 @@ class Reducer:
     """Averages the gradients of `parameters` over the processes of a group.
 
     `limits` are the sizes of the buckets in bytes, the last for all that follow; `rebuilt_limits` those after the first
-    backward, which shows the order in which gradients come.
+    backward, which shows the order in which gradients arrive.
     """
 
     def __init__(
@@ -98,13 +98,13 @@ class Reducer:
         self.number = {id(p): i for i, p in enumerate(self.parameters)}
         self.hook: tuple[Any, Hook] | None = None
         self.divisor = float(group.size())
-        self.expecting = self.under_way = False  # a backward that is to be averaged; one that has begun
-        self.order: list[int] | None = []  # in which gradients came, until the buckets are built anew by it
-        self.fires: dict[int, int] | None = None  # of a static graph: how often each parameter's gradient is written
+        self.expecting = self.under_way = False  # whether a backward is expected; whether it has begun
+        self.order: list[int] | None = []  # in which gradients arrived, until the buckets are rebuilt in it
+        self.fires: dict[int, int] | None = None  # for a static graph: how often each parameter's gradient is written
         self.pending_fires: dict[int, int] = {}
         self.buckets: list[Bucket] = []
         self.build(reversed(in_buckets(self.parameters, limits)))
-        own = weakref.ref(self)  # the hooks must not keep the reducer, which keeps the parameters
+        own = weakref.ref(self)  # the hooks must not keep the reducer alive, which keeps the parameters alive
         self.handles = [p.register_post_accumulate_grad_hook(_Told(own)) for p in self.parameters]
 
     def build(self, groups: Iterable[Sequence[Tensor]]) -> None:
@@ -112,7 +112,7 @@ class Reducer:
         self.bucket_of = {id(p): (bucket, i) for bucket in self.buckets for i, p in enumerate(bucket.parameters)}
 
     def rebuild(self) -> bool:
-        """Build the buckets anew, once, by the order in which the gradients came. Whether that was done."""
+        """Rebuild the buckets, once, in the order in which the gradients arrived. Whether that was done."""
         if self.order is None or (self.find_unused and not self.static_graph) or len(self.order) != len(self.parameters):
             return False
         order = tensor(self.order)
@@ -124,7 +124,7 @@ class Reducer:
     # -------------------------------------------------------------------------------------------- one backward
 
     def prepare(self, outputs: Sequence[Tensor] = ()) -> None:
-        """Expect one backward, from `outputs` where unused parameters are to be found."""
+        """Expect one backward, from `outputs` if unused parameters must be found."""
         self.expecting, self.under_way = True, False
         for bucket in self.buckets:
             bucket.missing, bucket.sum = set(range(len(bucket.parameters))), None
@@ -135,7 +135,7 @@ class Reducer:
         self.unused = self.not_reached_from(outputs) if self.find_unused and not self.static_graph and outputs else []
 
     def not_reached_from(self, outputs: Sequence[Tensor]) -> list[Tensor]:
-        """The parameters to which no gradient can come from `outputs`."""
+        """The parameters that no gradient can reach from `outputs`."""
         leaves = nodes_behind([edge for edge in map(edge_of, outputs) if edge is not None])[1]
         return [p for p in self.parameters if id(p) not in leaves]
 
@@ -147,7 +147,7 @@ class Reducer:
             self.begin()
         number = self.number[id(parameter)]
         if self.static_graph:
-            if self.fires is None:  # the first backward shows how often each comes
+            if self.fires is None:  # the first backward shows how often each arrives
                 self.pending_fires[number] = self.pending_fires.get(number, 0) + 1
                 self.used[number] = parameter.grad is not None
                 return
@@ -158,7 +158,7 @@ class Reducer:
         self.mark_ready(parameter)
 
     def begin(self) -> None:
-        """The first gradient of this backward has come: what is unused is ready."""
+        """The first gradient of this backward has arrived: mark unused parameters as ready."""
         self.under_way = True
         queue_callback(self.finish)
         fires = self.fires
@@ -168,7 +168,7 @@ class Reducer:
 
     @no_grad()
     def mark_ready(self, parameter: Tensor) -> None:
-        """Put the gradient into its bucket, and sum the buckets that are full."""
+        """Put the gradient into its bucket, and sum full buckets."""
         bucket, place = self.bucket_of[id(parameter)]
         number = self.number[id(parameter)]
         if place not in bucket.missing:
@@ -196,13 +196,13 @@ class Reducer:
             self.next += 1
 
     def start(self, number: int) -> None:
-        """Begin to sum a bucket over the processes."""
+        """Start summing a bucket over the processes."""
         bucket = self.buckets[number]
         shown = GradBucket(number, len(self.buckets), bucket.buffer, bucket.parameters)
         bucket.sum = self.summed(shown)
 
     def summed(self, bucket: GradBucket) -> Future[Any]:
-        """A future of what the hook, or a plain sum, makes of a bucket."""
+        """A future of the hook's result for a bucket, or of the plain sum."""
         if self.hook is not None:
             state, hook = self.hook
             return hook(state, bucket)
@@ -211,7 +211,7 @@ class Reducer:
 
     @no_grad()
     def finish(self) -> None:
-        """Backward is over: wait for the sums and hand them out. Nothing happens while gradients are missing."""
+        """At the end of backward: wait for the sums and write the gradients. No effect while gradients are missing."""
         if self.static_graph and self.fires is None:
             self.fires = self.pending_fires
             for parameter in self.parameters:
@@ -228,7 +228,7 @@ class Reducer:
         self.expecting = self.under_way = False
 
     def hand_out(self, bucket: Bucket, used: Sequence[bool]) -> None:
-        """Copy what came back to the gradients of a bucket; those of parameters that no process used stay as they are."""
+        """Copy the result to the gradients of a bucket; those of parameters that no process used are unchanged."""
         assert bucket.sum is not None
         result = bucket.sum.wait()
         result = result[0] if isinstance(result, (list, tuple)) else result
@@ -246,7 +246,7 @@ class Reducer:
                 parameter.grad.copy_(view)
 
     def check_finished(self) -> None:
-        """RuntimeError if gradients of the last backward are missing still."""
+        """RuntimeError if gradients of the last backward are still missing."""
         if not (self.expecting and self.under_way):
             return
         left = [self.number[id(b.parameters[i])] for b in self.buckets for i in sorted(b.missing)]
@@ -259,7 +259,7 @@ class Reducer:
             f"Parameter indices which did not receive grad for rank {get_rank(self.group)}: {' '.join(map(str, left))}"
         )
 
-    # -------------------------------------------------------------------------------------------- of a process that has joined
+    # -------------------------------------------------------------------------------------------- in a process that has joined
 
     def shadow(self) -> None:
         """Take part in one backward of the others with gradients of zero."""
@@ -277,7 +277,7 @@ class Reducer:
 
 
 class _Told:
-    """The hook of a parameter, which tells the reducer as long as there is one."""
+    """The hook of a parameter, which notifies the reducer as long as it exists."""
 
     def __init__(self, reducer: weakref.ref[Reducer]) -> None:
         self.reducer = reducer
@@ -289,8 +289,8 @@ class _Told:
 
 
 def in_buckets(parameters: Sequence[Tensor], limits: Sequence[int]) -> list[list[Tensor]]:
-    """The parameters in groups of one type, each closed once it has reached its limit in bytes; in the order of their first."""
-    done: list[list[Tensor]] = []  # in the order in which they were begun
+    """The parameters in groups of one type, each closed once it has reached its limit in bytes; ordered by first parameter."""
+    done: list[list[Tensor]] = []  # in the order in which they were started
     filling: dict[DType, tuple[list[Tensor], int, list[int]]] = {}  # a group, its bytes, the limits for it and those after it
     for parameter in parameters:
         group, size, left = filling.get(parameter.dtype) or ([], 0, list(limits))

@@ -1,4 +1,4 @@
-"""What can be computed of the same element on all ranks."""
+"""Elementwise reductions over all ranks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import scalar_name
+from mini_dl.autograd.inplace import check_cast
 
 
 class RedOpType(enum.Enum):
@@ -38,7 +38,7 @@ RedOpType.__module__, RedOpType.__qualname__ = "torch.distributed", "ReduceOp.Re
 
 
 class ReduceOp:
-    """The reductions by name: ``ReduceOp.SUM``. Called with one of them, it is that one."""
+    """The reductions by name: ``ReduceOp.SUM``. Called with one of them, it returns it."""
 
     SUM = RedOpType.SUM
     AVG = RedOpType.AVG
@@ -50,7 +50,7 @@ class ReduceOp:
     BXOR = RedOpType.BXOR
     PREMUL_SUM = RedOpType.PREMUL_SUM
 
-    def __new__(cls, op: Any) -> Any:
+    def __new__(cls, op: object) -> Any:
         return RedOpType(op)
 
 
@@ -58,16 +58,15 @@ ReduceOp.RedOpType = RedOpType  # type: ignore[attr-defined]
 
 
 def supports_complex(reduceOp: RedOpType) -> bool:
-    """Whether a reduction of complex numbers is that of their parts."""
+    """Whether a reduction of complex numbers applies to their parts separately."""
     return reduceOp in (RedOpType.SUM, RedOpType.AVG, RedOpType.PREMUL_SUM)
 
 
 def check_reduces(op: RedOpType, kind: np.dtype[Any]) -> None:
-    """RuntimeError for a reduction that gloo does not have of elements of this type."""
+    """RuntimeError for a reduction that gloo does not have for this type."""
     if op is RedOpType.PREMUL_SUM:
         raise RuntimeError("Cannot use ReduceOp.PREMUL_SUM with Gloo")
     if op in (RedOpType.BAND, RedOpType.BOR, RedOpType.BXOR) and kind.kind not in "biu":
         raise RuntimeError(f"Cannot use ReduceOp.{op.name} with non-integral dtype")
-    if op is RedOpType.AVG and kind.kind in "biu":
-        name = scalar_name(kind)
-        raise RuntimeError(f"result type Float can't be cast to the desired output type {name}")
+    if op is RedOpType.AVG:
+        check_cast(np.dtype(np.float32), kind)

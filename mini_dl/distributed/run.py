@@ -1,7 +1,7 @@
 """``python -m mini_dl.distributed.run --nproc-per-node 4 train.py``: torchrun's arguments; ``mpiexec`` starts the processes.
 
-Which machines take part is for MPI to know, and for the queue of a cluster to tell it: rendezvous and start method of torchrun
-are accepted and not needed.
+MPI, informed by the cluster's queue, knows which machines take part: torchrun's rendezvous and start method are
+accepted but not needed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ ACCEPTED = (
     "rdzv-backend rdzv-endpoint rdzv-id rdzv-conf monitor-interval start-method role log-dir redirects tee local-addr "
     "local-ranks-filter node-rank logs-specs event-log-handler numa-binding log-line-prefix-template"
 ).split()
-"""Options of torchrun that take a value and change nothing here."""
+"""Options of torchrun that take a value and have no effect here."""
 SWITCHES = "standalone rdzv-is-static virtual-local-rank signals-to-handle use-agent-store duplicate-stdout-filters".split()
 SHORT = {"redirects": "-r", "tee": "-t"}
 
@@ -28,7 +28,7 @@ def get_args_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--nnodes", default="1", help="number of machines, or MIN:MAX")
     add("--nproc-per-node", "--nproc_per_node", default="1", help="processes on each machine: a number, auto or cpu")
-    add("--max-restarts", "--max_restarts", type=int, default=0, help="how often to start anew after a failure")
+    add("--max-restarts", "--max_restarts", type=int, default=0, help="how often to restart after a failure")
     add("--master-addr", "--master_addr", help="MASTER_ADDR of the processes")
     add("--master-port", "--master_port", help="MASTER_PORT of the processes")
     add("-m", "--module", action="store_true", help="the program is a module, as with python -m")
@@ -49,7 +49,7 @@ def parse_args(args: list[str] | None) -> argparse.Namespace:
 
 
 def determine_local_world_size(nproc_per_node: str) -> int:
-    """How many processes a machine gets. ValueError if it is not said, or by devices that are not here."""
+    """The number of processes per machine. ValueError if not given, or given by unavailable devices."""
     if nproc_per_node in ("auto", "cpu"):
         return os.cpu_count() or 1
     if nproc_per_node in ("gpu", "xpu"):
@@ -70,7 +70,7 @@ def command(args: argparse.Namespace) -> list[str]:
 
 
 def mpiexec() -> str:
-    """That of this environment, else that of the machine. FileNotFoundError if there is none."""
+    """The environment's ``mpiexec``, else the system's. FileNotFoundError if there is none."""
     near = Path(sys.executable).with_name("mpiexec")
     found = str(near) if near.exists() else shutil.which("mpiexec")
     if found is None:
@@ -79,7 +79,7 @@ def mpiexec() -> str:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Start the processes, wait for them, and start them anew as often as allowed; the status of the last attempt."""
+    """Start the processes, wait for them, and restart them as often as allowed; return the last exit status."""
     environment = {**os.environ, "TORCHELASTIC_RUN_ID": "none", "TORCHELASTIC_MAX_RESTARTS": str(args.max_restarts)}
     environment.update({
         name: value for name, value in (("MASTER_ADDR", args.master_addr), ("MASTER_PORT", args.master_port)) if value

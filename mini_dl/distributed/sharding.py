@@ -1,6 +1,6 @@
 """Tensors of which each process holds some rows, as FSDP and sharded checkpoints need them.
 
-Rows are dealt out as ``torch.chunk`` does: the first ranks get ``ceil(rows / n)`` each, the last ones what is left, maybe none.
+Rows are distributed as by ``torch.chunk``: the first ranks get ``ceil(rows / n)`` each, the last ones the rest, possibly none.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from mini_dl.tensor import Size, Tensor
 
 
 class Shard(NamedTuple):
-    """The placement of a tensor whose slices along `dim` are dealt out to the processes."""
+    """The placement of a tensor sharded over the processes along `dim`."""
 
     dim: int = 0
 
@@ -52,9 +52,9 @@ def rows_of(size: Sequence[int], group: ProcessGroup, rank: int | None = None) -
 
 
 class DTensor(Parameter):
-    """This process's rows of a larger tensor. Its shape is that of the rows; `rows` knows the whole.
+    """This process's rows of a larger tensor. Its shape is that of the rows; `rows` describes the whole.
 
-    Operations see the rows only, so optimizers whose steps treat each element by itself need nothing more.
+    Operations see only the rows, which suffices for elementwise optimizers.
     """
 
     rows: Rows
@@ -68,7 +68,7 @@ class DTensor(Parameter):
         return made
 
     def to_local(self) -> Tensor:
-        """The rows of this process, over the same memory."""
+        """The rows of this process, sharing memory."""
         return Tensor.detach(self).as_subclass(Tensor)
 
     def detach(self) -> DTensor:
@@ -80,7 +80,7 @@ class DTensor(Parameter):
         return gathered([self.to_local()], [self.rows])[0]
 
     def described(self, state: dict[str, object]) -> dict[str, object]:
-        """What an optimizer keeps for these rows; what it keeps for each element, as rows."""
+        """An optimizer's state for these rows; elementwise state as rows."""
         return {
             key: DTensor.of(value, self.rows) if isinstance(value, Tensor) and value.ndim and value.shape == self.shape else value
             for key, value in state.items()
@@ -107,14 +107,14 @@ class DTensor(Parameter):
     def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
         raise RuntimeError("a DTensor holds the rows of one process: save full_tensor(), or use mini_dl.distributed.checkpoint")
 
-    def __repr__(self, **kwargs: Any) -> str:
+    def __repr__(self, **kwargs: object) -> str:
         return f"DTensor(local_tensor={self.to_local()!r}, size={tuple(self.rows.size)}, placements={self.placements})"
 
 
 def shard_of(tensor: Tensor, group: ProcessGroup) -> DTensor:
-    """The rows of `tensor`, which all processes have alike, that this one keeps. ValueError for a number."""
+    """The rows that this process keeps of `tensor`, which is the same in all processes. ValueError for a number."""
     if tensor.ndim == 0:
-        raise ValueError("a tensor without dimensions has no rows that could be dealt out to processes")
+        raise ValueError("a tensor without dimensions has no rows to distribute")
     rows = rows_of(tensor.shape, group)
     return DTensor.of(tensor.detach()[rows.start : rows.stop].clone(), rows, tensor.requires_grad)
 
@@ -133,7 +133,7 @@ def gathered(locals_: Sequence[Tensor], rows: Sequence[Rows]) -> list[Tensor]:
 
 
 def reduced_to_rows(wholes: Sequence[Tensor], rows: Sequence[Rows]) -> list[Tensor]:
-    """The mean over processes of whole tensors, of which each gets its rows: one reduce-scatter for all of them."""
+    """The mean over processes of whole tensors, of which each process gets its rows: one reduce-scatter for all of them."""
     group, kind = rows[0].group, wholes[0].dtype
     n = get_world_size(group)
     each = [_largest(one, n) for one in rows]

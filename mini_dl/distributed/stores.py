@@ -1,4 +1,4 @@
-"""Keys and values that processes share: in one process, in a file, or at one of them, which the others ask over a socket."""
+"""Keys and values that processes share: within one process, in a file, or served by one of them over a socket."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from mini_dl._parallel_names import DistStoreError, default_pg_timeout
 
 try:
     import fcntl
-except ImportError:  # Windows, which locks files otherwise
+except ImportError:  # Windows, which locks files differently
     fcntl = None  # type: ignore[assignment]
 
 Value: TypeAlias = str | bytes
 Table: TypeAlias = dict[str, str]
 """Values as text, each byte one letter."""
 POLL = 0.005
-"""How many seconds pass between two looks at a key that is waited for."""
+"""Seconds between two checks of an awaited key."""
 
 
 def _text(value: Value) -> str:
@@ -34,7 +34,7 @@ def _text(value: Value) -> str:
 
 
 def _compared(table: Table, key: str, expected: str, desired: str) -> str:
-    """`desired` where `expected` was, or where nothing was and nothing was expected; the value that there is then."""
+    """Store `desired` if the value is `expected`, or absent and `expected` is empty; return the resulting value."""
     if table.get(key, "") == expected:
         table[key] = desired
     return table.get(key, expected)
@@ -56,11 +56,11 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "num_keys": lambda table: len(table),
     "list_keys": lambda table: list(table),
 }
-"""What can be done with a table; each is done as a whole."""
+"""The atomic operations on a table."""
 
 
 class Store:
-    """Keys and values. A value is text or bytes, and comes back as bytes."""
+    """Keys and values. A value is text or bytes, and is returned as bytes."""
 
     timeout = default_pg_timeout
 
@@ -69,7 +69,7 @@ class Store:
         raise NotImplementedError
 
     def set_timeout(self, timeout: timedelta) -> None:
-        """How long `get` and `wait` wait from now on."""
+        """Set how long `get` and `wait` wait."""
         self.timeout = timeout
 
     def set(self, key: str, value: Value) -> None:
@@ -82,11 +82,11 @@ class Store:
         return str(self._do("get", key)).encode("latin-1")
 
     def add(self, key: str, amount: int) -> int:
-        """Add to a number, which is 0 at first; the sum."""
+        """Add to a number, initially 0; return the sum."""
         return int(self._do("add", key, amount))
 
     def append(self, key: str, value: Value) -> None:
-        """Store a value behind the one there is."""
+        """Append to a value."""
         self._do("append", key, _text(value))
 
     def check(self, keys: list[str]) -> bool:
@@ -94,15 +94,15 @@ class Store:
         return bool(self._do("check", keys))
 
     def compare_set(self, key: str, expected_value: Value, desired_value: Value) -> bytes:
-        """Store a value if the key has the expected one; its value after that."""
+        """Store a value if the key has the expected one; return the resulting value."""
         return str(self._do("compare_set", key, _text(expected_value), _text(desired_value))).encode("latin-1")
 
     def delete_key(self, key: str) -> bool:
-        """Forget a key; whether it was there."""
+        """Delete a key; return whether it existed."""
         return bool(self._do("delete_key", key))
 
     def num_keys(self) -> int:
-        """How many keys there are."""
+        """The number of keys."""
         return int(self._do("num_keys"))
 
     def list_keys(self) -> list[str]:
@@ -128,7 +128,7 @@ class Store:
             self.set(key, value)
 
     def has_extended_api(self) -> bool:
-        """Whether `append`, `multi_get` and `multi_set` are here."""
+        """Whether `append`, `multi_get` and `multi_set` are available."""
         return True
 
 
@@ -145,7 +145,7 @@ class HashStore(Store):
 
 
 class FileStore(Store):
-    """A store in a file that all processes reach, which must not be there before."""
+    """A store in a file that all processes can access, which must not exist before."""
 
     def __init__(self, file_name: str, world_size: int = -1) -> None:
         self.path = file_name
@@ -177,7 +177,7 @@ class PrefixStore(Store):
     def set_timeout(self, timeout: timedelta) -> None:
         self.underlying_store.set_timeout(timeout)
 
-    def _do(self, operation: str, *args: Any) -> Any:
+    def _do(self, operation: str, *args: object) -> Any:
         if not args:
             return self.underlying_store._do(operation)
         key, *rest = args
@@ -186,7 +186,7 @@ class PrefixStore(Store):
 
 
 class TCPStore(Store):
-    """A store at the process that has `is_master`, which the others ask at its host and port; 0 for any port."""
+    """A store in the process with `is_master`, which the others reach at its host and port; 0 for any port."""
 
     def __init__(
         self, host_name: str, port: int = 29500, world_size: int | None = None, is_master: bool = False,
@@ -250,7 +250,7 @@ def _bytes_of(source: socket, size: int) -> bytes:
     while len(parts) < size:
         part = source.recv(size - len(parts))
         if not part:
-            raise ConnectionError("the other side of a store has closed the connection")
+            raise ConnectionError("the peer of a store has closed the connection")
         parts += part
     return bytes(parts)
 
@@ -284,9 +284,9 @@ class _Answers(socketserver.BaseRequestHandler):
 
 
 def rendezvous(url: str, rank: int = -1, world_size: int = -1, **options: object) -> Iterator[tuple[Store, int, int]]:
-    """The store at an address, with rank and number of processes: those given, else those of the address or the environment.
+    """The store at an address, with rank and number of processes: as given, else from the address or the environment.
 
-    ``env://``, ``tcp://host:port?rank=0&world_size=2``, ``file:///path``. RuntimeError for other schemes; ValueError where
+    ``env://``, ``tcp://host:port?rank=0&world_size=2``, ``file:///path``. RuntimeError for other schemes; ValueError if
     something is missing.
     """
     parts = urlparse(url)

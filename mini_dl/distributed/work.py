@@ -1,4 +1,4 @@
-"""A communication under way, and its result."""
+"""A pending communication, and its result."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from mini_dl.distributed.groups import ProcessGroup
 
 SPINS = 2000
-"""How often the state is asked for before other processes get a turn."""
+"""The number of polls before yielding to other processes."""
 BUSY, PAUSE = 0.02, 1e-4
-"""For so many seconds it is asked for all the time; then with pauses."""
+"""Seconds of continuous polling; then with pauses."""
 
 
 class Work:
-    """A communication under way. It goes on within `wait`, `is_completed` and whatever else the program does with MPI."""
+    """A pending communication. It progresses within `wait`, `is_completed` and any other use of MPI."""
 
     def __init__(
         self, group: ProcessGroup, name: str, request: Request = None, finish: Callable[[], None] | None = None,
@@ -39,13 +39,13 @@ class Work:
         self._status: Request = None
 
     def _arrived(self) -> bool:
-        """Whether the data have: asks MPI, which goes on meanwhile."""
+        """Whether the data have arrived: polls MPI, which makes progress meanwhile."""
         if self._status is None:
             self._status = mpi().Status()
         return bool(self._request.Test(self._status))
 
     def _ask(self) -> bool:
-        """Whether this is over, with a result or an error."""
+        """Whether this is complete, with a result or an error."""
         if self._done:
             return True
         begin_all()
@@ -64,11 +64,11 @@ class Work:
         return True
 
     def is_completed(self) -> bool:
-        """Whether this is over."""
+        """Whether this is complete."""
         return self._ask()
 
     def is_success(self) -> bool:
-        """Whether this is over without an error."""
+        """Whether this completed without an error."""
         return self._ask() and self._error is None
 
     def exception(self) -> Exception | None:
@@ -76,7 +76,7 @@ class Work:
         return self._error
 
     def wait(self, timeout: timedelta | None = None) -> bool:
-        """Return once this is over. RuntimeError after `timeout`, by default that of the group, and if it ends with an error."""
+        """Return once this is complete. RuntimeError after `timeout`, by default the group's, or if it fails."""
         limit = (timeout or self._group.timeout).total_seconds()
         if not self.ends_within(limit):
             raise DistBackendError(f"Timed out waiting {round(limit * 1000)}ms for {self._name} operation to complete")
@@ -85,7 +85,7 @@ class Work:
         return True
 
     def ends_within(self, seconds: float) -> bool:
-        """Whether this is over after so many seconds at most. Other processes of the machine get their turns meanwhile."""
+        """Whether this completes within that many seconds. Other processes of the machine can run meanwhile."""
         turns, begin = 0, time.monotonic()
         while not self._ask():
             turns += 1
@@ -120,7 +120,7 @@ class Work:
 
 
 class WorkFuture(Future[Any]):
-    """The result of a `Work`, or what follows from it: to wait for it is to wait for the work."""
+    """The result of a `Work`, or a continuation of it: waiting for it waits for the work."""
 
     def __init__(self, work: Work) -> None:
         super().__init__()
@@ -145,14 +145,14 @@ class WorkFuture(Future[Any]):
         return WorkFuture(self._work)
 
 
-# ------------------------------------------------------------------------------------------------ all ranks of a group
+# ------------------------------------------------------------------------------------------------ collectives
 
 _beginning: list[ProcessGroup] = []
-"""The groups that have collectives whose data are not under way."""
+"""The groups with collectives whose data transfer has not started."""
 
 
 def begin_all() -> None:
-    """Let collectives of all groups go on: whoever waits for one may keep others waiting for another one."""
+    """Advance collectives of all groups: waiting for one may otherwise block others."""
     for group in list(_beginning):
         group.begin()
         if not group.waiting:
@@ -167,7 +167,7 @@ FIELDS = "collective", "type", "number of elements", "root", "reduction"
 
 
 class Heading(NamedTuple):
-    """What all ranks of a group must mean alike, before any data are sent."""
+    """What all ranks of a group must agree on before any data are sent."""
 
     name: str
     kind: np.dtype[Any] | None = None
@@ -187,10 +187,10 @@ def _shown(field: str, number: int) -> str:
 
 
 class Collective(Work):
-    """A communication of all ranks of a group, in two steps: the ranks agree on what they mean, then the data are sent.
+    """A communication of all ranks of a group, in two steps: the ranks agree on the operation, then the data are sent.
 
-    The headings are compared by one reduction of ten integers (on a communicator of its own, so that no order between headings
-    and data matters). Where ranks differ, all of them learn it, and no data are sent.
+    The headings are compared by one reduction of ten integers (on its own communicator, so that the order of headings and
+    data does not matter). If ranks differ, all of them detect it, and no data are sent.
     """
 
     def __init__(
@@ -212,19 +212,19 @@ class Collective(Work):
         begin_all()
 
     def begin(self) -> bool:
-        """Start to send the data once all ranks have agreed; whether they have, or have not and know it."""
+        """Start sending the data once all ranks have agreed; return whether agreement or disagreement is known."""
         if self._asked is not None and not self._agreed():
             return False
         if self._start is not None and self._error is None:
             try:
                 self._request = self._start(self._group.comm)
-            except Exception as error:  # whoever waits gets it
+            except Exception as error:  # raised by `wait`
                 self._error = error
         self._start, self._begun = None, True
         return True
 
     def _agreed(self) -> bool:
-        """Whether all ranks know if they mean the same. If not, there is an error then."""
+        """Whether the agreement check is complete. On disagreement there is then an error."""
         if self._added is None:
             if not self._asked.Test():
                 return False
@@ -247,7 +247,7 @@ class Collective(Work):
 
 
 def _disagreement(heading: Heading, lowest: list[int], highest: list[int]) -> RuntimeError | None:
-    """What is wrong, in the same words on all ranks but for the last ones."""
+    """The disagreement, in the same words on all ranks except the last part."""
     for field, low, high, mine in zip(FIELDS, lowest, highest, heading.numbers()):
         if low != high:
             found = [_shown(field, number) for number in (low, high, mine)]

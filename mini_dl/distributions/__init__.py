@@ -1,7 +1,7 @@
 """Probability distributions: ``torch.distributions``.
 
-The files hold families; what torch has in a file of its own is also found under that file's name (`MODULES`), so that
-``from mini_dl.distributions.normal import Normal`` works, and classes say that they come from there.
+The files hold families; torch's own files are available under their names too (`MODULES`), so that ``from
+mini_dl.distributions.normal import Normal`` works, and classes have these as their ``__module__``.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ MODULES: dict[str, tuple[types.ModuleType, str]] = {
     "weibull": (derived, "Weibull"),
     "wishart": (multivariate, "Wishart"),
 }
-"""torch's files: where their classes are here, and the names of these."""
+"""torch's files: where their classes are here, and their names."""
 
 
 for _name in transforms.__all__:
@@ -90,7 +90,7 @@ for _name in transforms.__all__:
 
 
 def _also_as(name: str, file: types.ModuleType, classes: list[str]) -> types.ModuleType:
-    """A module with the classes and, when asked for, anything else of the file they are written in."""
+    """A module with the classes and, on access, anything else in the file that defines them."""
     module = types.ModuleType(f"{__name__}.{name}", file.__doc__)
     vars(module).update(
         {
@@ -109,7 +109,7 @@ def _also_as(name: str, file: types.ModuleType, classes: list[str]) -> types.Mod
 for _name, (_file, _classes) in MODULES.items():
     globals()[_name] = _also_as(_name, _file, _classes.split())
 
-_PRIVATE = {"ExpRelaxedCategorical", "LogitRelaxedBernoulli"}  # torch has them only in their files
+_PRIVATE = {"ExpRelaxedCategorical", "LogitRelaxedBernoulli"}  # in torch only in their files
 for _class in _PRIVATE:
     del globals()[_class]
 

@@ -1,4 +1,4 @@
-"""Distributions made of others: more dimensions in an event, transformed numbers, mixtures."""
+"""Distributions built from others: more event dimensions, transformed numbers, mixtures."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ __all__ = ["Independent", "MixtureSameFamily", "TransformedDistribution"]
 
 
 def of_base(name: str) -> Any:
-    """A property that is the one of `base_dist`."""
+    """A property that is that of `base_dist`."""
     return property(lambda self: getattr(self.base_dist, name))
 
 
 class Independent(Distribution):
-    """``log(p(x)) = sum(log(q(x[i])), i)`` of the base distribution's q, over the last batch dimensions, which become dimensions
-    of an event.
+    """``log(p(x)) = sum(log(q(x[i])), i)`` with q of the base distribution, over the last batch dimensions, which become
+    event dimensions.
 
     Shapes: batch (*B, *E) and event (*F) -> batch (*B), event (*E, *F), with `reinterpreted_batch_ndims` dimensions E.
-    Raises: ValueError if there are not so many batch dimensions.
+    Raises: ValueError if there are fewer batch dimensions.
 
     >>> normal = torch.distributions.Normal(torch.zeros(3), torch.ones(3))
     >>> torch.distributions.Independent(normal, 1).log_prob(torch.zeros(3))
@@ -83,8 +83,8 @@ class TransformedDistribution(Distribution):
     """``log(p(y)) = log(q(x)) - log(abs(diff(y, x)))`` for ``y = transform(x)``, with the density q of `base_distribution`.
 
     Shapes: the batch and event shapes of the base, as the transforms change them.
-    Raises: ValueError for transforms that are not `Transform`, or of more event dimensions than there are; and for values
-    outside the support.
+    Raises: ValueError for transforms that are not `Transform`, or with more event dimensions than there are; also for
+    values outside the support.
 
     >>> from mini_dl.distributions import AffineTransform, SigmoidTransform, Uniform
     >>> logistic = torch.distributions.TransformedDistribution(Uniform(0, 1), [SigmoidTransform().inv, AffineTransform(1, 2)])
@@ -155,7 +155,7 @@ class TransformedDistribution(Distribution):
         return result + sum_rightmost(self.base_dist.log_prob(y), event_dim - len(self.base_dist.event_shape))
 
     def _from_above(self, value: Tensor) -> Any:
-        """A probability as it is, or, where the transforms turn the direction, its complement."""
+        """A probability, or its complement if the transforms reverse the direction."""
         sign: Any = 1
         for transform in self.transforms:
             sign = sign * transform.sign
@@ -185,10 +185,10 @@ def _listed(transforms: object) -> list[Transform]:
 class MixtureSameFamily(Distribution):
     """Density ``sum(probs[k] * p_k(x), k)`` of the components, the last batch dimension of `component_distribution`.
 
-    `mixture_distribution` is a `Categorical` of the probabilities.
+    `mixture_distribution` is a `Categorical` with the probabilities.
 
     Shapes: mixture batch (*B) of K classes, component batch (*B, K) -> batch (*B), and the event of a component.
-    Raises: ValueError unless the first is a `Categorical`, the second a distribution, and the batches fit.
+    Raises: ValueError unless the first is a `Categorical`, the second a distribution, and the batches match.
 
     >>> D = torch.distributions
     >>> two = D.MixtureSameFamily(D.Categorical(torch.tensor([0.3, 0.7])), D.Normal(torch.tensor([-1.0, 1.0]), 0.5))

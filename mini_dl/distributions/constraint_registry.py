@@ -1,7 +1,7 @@
 """From unconstrained numbers to constrained ones.
 
-``biject_to(constraint)`` is a bijection; ``transform_to(constraint)`` may be more convenient where none is needed, as in
-optimization.
+``biject_to(constraint)`` is a bijection; ``transform_to(constraint)`` may be more convenient where bijectivity is not needed, as
+in optimization.
 
 >>> import mini_dl as torch
 >>> from mini_dl.distributions import biject_to, constraints
@@ -21,13 +21,13 @@ __all__ = ["ConstraintRegistry", "biject_to", "transform_to"]
 
 
 class ConstraintRegistry:
-    """``transform = registry(constraint)``, a map of all real numbers onto what satisfies the constraint: `biject_to` one to one,
-    `transform_to` perhaps not.
+    """``transform = registry(constraint)``, a map from all real numbers onto the constrained set: one to one for `biject_to`, not
+    necessarily for `transform_to`.
 
     ``register(constraint, factory)`` adds a class of constraints.
 
     Shapes: those of the transform.
-    Raises: NotImplementedError for a constraint that is not registered; TypeError where something else is registered.
+    Raises: NotImplementedError for a constraint that is not registered; TypeError when registering anything else.
 
     >>> D = torch.distributions
     >>> D.biject_to(D.constraints.positive), D.transform_to(D.constraints.simplex)
@@ -41,7 +41,7 @@ class ConstraintRegistry:
         self._registry: dict[type, Callable[[Any], Any]] = {}
 
     def register(self, constraint: Any, factory: Any = None) -> Any:
-        """Use `factory` for constraints of this class, or of the class of this one; without it, a decorator."""
+        """Use `factory` for constraints of this class, or of this instance's class; without it, a decorator."""
         if factory is None:
             return lambda factory: self.register(constraint, factory)
         if isinstance(constraint, constraints.Constraint):
@@ -79,7 +79,7 @@ def _beyond(bound: Callable[[Any], Any], direction: int) -> Callable[[Any], Any]
 
 
 def _parts(registry: ConstraintRegistry) -> dict[Any, Callable[[Any], Any]]:
-    """The constraints that consist of others, whose transforms `registry` knows."""
+    """The composite constraints, whose parts have transforms in `registry`."""
     return {
         constraints.independent: lambda c: transforms.IndependentTransform(
             registry(c.base_constraint), c.reinterpreted_batch_ndims

@@ -1,6 +1,6 @@
-"""Regions that parameters and samples must lie in: ``check(value)`` says where they do.
+"""Regions in which parameters and samples must lie: ``check(value)`` says where they do.
 
-The last `event_dim` dimensions of a value are one event, to which one answer belongs.
+The last `event_dim` dimensions of a value are one event, with one answer.
 
 >>> import mini_dl as torch
 >>> torch.distributions.constraints.interval(0, 1).check(torch.tensor([0.5, 2.0]))
@@ -60,7 +60,7 @@ __all__ = [
 
 
 class Constraint:
-    """A region over which a variable is valid; `is_discrete` says whether it is a set of separate points."""
+    """A region over which a variable is valid; `is_discrete` says whether it is a discrete set."""
 
     is_discrete: Any = False
     event_dim: Any = 0
@@ -73,11 +73,11 @@ class Constraint:
         return self.__class__.__name__[1:] + "()"
 
 
-# ------------------------------------------------------------------------------------------------ known only with an instance
+# ------------------------------------------------------------------------------------------------ known only for an instance
 
 
 def _said(name: str) -> Any:
-    """A property that cannot be told as long as it is NotImplemented."""
+    """A property that is undetermined as long as it is NotImplemented."""
 
     def value(self: object) -> Any:
         said = getattr(self, "_" + name)
@@ -112,7 +112,7 @@ def is_dependent(constraint: object) -> bool:
 
 
 class _DependentProperty(property, _Dependent):
-    """A property that gives the constraint of an instance; of the class, it is a dependent constraint."""
+    """A property that gives the constraint of an instance; on the class, a dependent constraint."""
 
     def __init__(self, fn: Any = None, *, is_discrete: object = NotImplemented, event_dim: object = NotImplemented) -> None:
         super().__init__(fn)
@@ -122,7 +122,7 @@ class _DependentProperty(property, _Dependent):
         return _DependentProperty(fn, is_discrete=self._is_discrete, event_dim=self._event_dim)
 
 
-# ------------------------------------------------------------------------------------------------ of other constraints
+# ------------------------------------------------------------------------------------------------ composite constraints
 
 
 def _must_be_constraint(value: object) -> None:
@@ -135,17 +135,17 @@ def _of_base(name: str) -> Any:
 
 
 class _OfEvents(Constraint):
-    """A constraint of whole events by another of their parts."""
+    """A constraint on whole events by another on their parts."""
 
     def _of_events(self, value: Tensor, result: Tensor, kept: int) -> Tensor:
-        """Whether `result` holds for all parts of each event, which are behind its first `kept` dimensions."""
+        """Whether `result` holds for all parts of each event, which follow its first `kept` dimensions."""
         if kept < 0:
             raise ValueError(f"Expected value.dim() >= {self.event_dim} but got {value.dim()}")
         return result.reshape(result.shape[:kept] + (-1,)).all(-1)
 
 
 class _IndependentConstraint(_OfEvents):
-    """`base_constraint` with that many more dimensions in an event, which is valid where all its parts are."""
+    """`base_constraint` with that many more event dimensions; an event is valid if all its parts are."""
 
     is_discrete = _of_base("is_discrete")
 
@@ -171,7 +171,7 @@ class _IndependentConstraint(_OfEvents):
 
 
 class MixtureSameFamilyConstraint(_OfEvents):
-    """What lies in the supports of all components of a mixture, whose constraint has their dimension before the event."""
+    """The intersection of the supports of a mixture's components, whose dimension precedes the event in their constraint."""
 
     is_discrete, event_dim = _of_base("is_discrete"), _of_base("event_dim")
 
@@ -261,7 +261,7 @@ class _Boolean(Constraint):
 
 
 class _Bounded(Constraint):
-    """What lies between bounds, which the representation shows."""
+    """An interval between bounds, which the repr shows."""
 
     def __repr__(self) -> str:
         return f"{self.__class__.__name__[1:]}({', '.join([f'{name}={bound}' for name, bound in vars(self).items()])})"
@@ -339,7 +339,7 @@ class _OneHot(Constraint):
 
 
 class _Simplex(Constraint):
-    """Nonnegative numbers of sum 1."""
+    """Nonnegative numbers with sum 1."""
 
     event_dim = 1
 
@@ -379,7 +379,7 @@ class _LowerCholesky(_LowerTriangular):
 
 
 class _CorrCholesky(_LowerCholesky):
-    """Moreover, with rows of length 1."""
+    """Lower Cholesky factors with rows of length 1."""
 
     def check(self, value: Tensor) -> Any:
         tolerance = finfo(value.dtype).eps * value.size(-1) * 10
@@ -410,7 +410,7 @@ class _PositiveDefinite(_Symmetric):
         return cholesky_ex(value).info.eq(0) if is_symmetric.all() else is_symmetric
 
 
-# ------------------------------------------------------------------------------------------------ their public names
+# ------------------------------------------------------------------------------------------------ public names
 
 dependent: Any = _Dependent()
 dependent_property = _DependentProperty

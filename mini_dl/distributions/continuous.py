@@ -1,4 +1,4 @@
-"""Distributions over all real numbers, or over an interval of them, with a place and a scale."""
+"""Distributions over all real numbers, or an interval of them, with location and scale."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ class Laplace(LocScale):
 
 
 class Cauchy(LocScale):
-    """Density ``1 / (pi * scale * (1 + ((x - loc) / scale) ** 2))``, so heavy in the tails that there is no mean.
+    """Density ``1 / (pi * scale * (1 + ((x - loc) / scale) ** 2))``, with tails so heavy that there is no mean.
 
     Shapes: `loc` and `scale` broadcast to the batch (*B); an event is (), samples of (*S) are (*S, *B).
     Raises: ValueError unless `scale` is positive, and for NaN.
@@ -156,7 +156,8 @@ class Cauchy(LocScale):
 class StudentT(Distribution):
     """Density proportional to ``(1 + ((x - loc) / scale) ** 2 / df) ** (-(df + 1) / 2)``, over the real numbers.
 
-    That of ``loc + scale * x / sqrt(z / df)`` with `x` standard normal and `z` chi-squared with `df` degrees of freedom.
+    The distribution of ``loc + scale * x / sqrt(z / df)`` with `x` standard normal and `z` chi-squared with `df` degrees of
+    freedom.
 
     Shapes: `df`, `loc` and `scale` broadcast to the batch (*B); an event is (), samples of (*S) are (*S, *B).
     Raises: ValueError unless `df` and `scale` are positive, and for NaN.
@@ -251,9 +252,9 @@ class Uniform(Distribution):
 
 class GeneralizedPareto(Distribution):
     """Density ``(1 + c * z) ** (-1 / c - 1) / scale`` with ``z = (x - loc) / scale`` and `c` the `concentration`;
-    ``exp(-z) / scale`` for c of 0.
+    ``exp(-z) / scale`` for c = 0.
 
-    What exceeds a high threshold `loc` is distributed so.
+    Values exceeding a high threshold `loc` follow it.
 
     Shapes: `loc`, `scale` and `concentration` broadcast to the batch (*B); an event is (), samples of (*S) are (*S, *B).
     Raises: ValueError unless `scale` is positive, and for values outside the support.
@@ -277,7 +278,7 @@ class GeneralizedPareto(Distribution):
         return constraints.interval(self.loc, where(self.concentration < 0, end, math.inf))
 
     def _split(self) -> tuple[Any, Any]:
-        """Where the concentration is 0, and the concentration, but 1 there."""
+        """Where the concentration is 0, and the concentration with 1 in those places."""
         zero = isclose(self.concentration, zeros_like(self.concentration))
         return zero, where(zero, ones_like(self.concentration), self.concentration)
 
@@ -291,7 +292,7 @@ class GeneralizedPareto(Distribution):
         return -self.scale.log() - where(zero, z, where(y == 0, y, y * (c * z).log1p()))
 
     def log_survival_function(self, value: Tensor) -> Tensor:
-        """The logarithm of the probability of a number beyond `value`."""
+        """The logarithm of the probability of a number above `value`."""
         z = (self._checked(value) - self.loc) / self.scale
         zero, c = self._split()
         return where(zero, -z, -(c * z).log1p() / c)
@@ -348,7 +349,7 @@ _FAR = {
         -0.420059e-2,
     ),
 }  # fmt: skip
-"""Abramowitz and Stegun, Handbook of Mathematical Functions, 9.8.1 to 9.8.4: by order, up to 3.75 and from there on."""
+"""Abramowitz and Stegun, Handbook of Mathematical Functions, 9.8.1 to 9.8.4: by order, up to 3.75 and beyond."""
 
 
 def _log_modified_bessel_fn(x: Tensor, order: int = 0) -> Tensor:

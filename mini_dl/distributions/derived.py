@@ -1,4 +1,4 @@
-"""Distributions of transformed numbers, which have formulas of their own for what the transforms do not give."""
+"""Distributions of transformed numbers, with their own formulas where the transforms do not provide them."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class LogisticNormal(TransformedDistribution):
 
 
 class Half(TransformedDistribution):
-    """The absolute value of numbers that are symmetric about 0."""
+    """The absolute value of numbers distributed symmetrically about 0."""
 
     arg_constraints = constrained(scale=constraints.positive)
     support: Any = constraints.nonnegative
@@ -164,7 +164,7 @@ class HalfCauchy(Half):
 
 
 class Gumbel(TransformedDistribution):
-    """The greatest of many numbers: distribution function ``exp(-exp(-(x - loc) / scale))``.
+    """The maximum of many numbers: distribution function ``exp(-exp(-(x - loc) / scale))``.
 
     Shapes: `loc` and `scale` broadcast to the batch (*B); an event is (), samples of (*S) are (*S, *B).
     Raises: ValueError unless `scale` is positive, and for NaN.
@@ -249,7 +249,7 @@ class Kumaraswamy(TransformedDistribution):
 
 
 class Pareto(TransformedDistribution):
-    """Density ``alpha * scale ** alpha / x ** (alpha + 1)`` for x of at least `scale`.
+    """Density ``alpha * scale ** alpha / x ** (alpha + 1)`` for ``x >= scale``.
 
     Shapes: `scale` and `alpha` broadcast to the batch (*B); an event is (), samples of (*S) are (*S, *B).
     Raises: ValueError unless both are positive, and for values outside the support.
@@ -362,7 +362,7 @@ class InverseGamma(TransformedDistribution):
 
 
 class LogitRelaxedBernoulli(ProbsOrLogits):
-    """Logits of numbers near 0 and 1, the nearer the lower the `temperature`.
+    """Logits of numbers near 0 and 1; the lower the `temperature`, the nearer.
 
     Source: Maddison, Mnih and Teh (2017), https://arxiv.org/abs/1611.00712; Jang, Gu and Poole (2017),
     https://arxiv.org/abs/1611.01144.
@@ -372,12 +372,8 @@ class LogitRelaxedBernoulli(ProbsOrLogits):
     support = constraints.real
 
     def __init__(
-        self,
-        temperature: Tensor,
-        probs: Value | None = None,
-        logits: Value | None = None,
-        validate_args: bool | None = None,
-    ) -> None:
+        self, temperature: Tensor, probs: Value | None = None, logits: Value | None = None, validate_args: bool | None = None,
+    ) -> None:  # fmt: skip
         self.temperature = temperature
         (given,) = broadcast_all(self._choose(probs, logits))
         setattr(self, self._given, given)
@@ -402,8 +398,8 @@ class _Relaxed(TransformedDistribution):
 
 
 class RelaxedBernoulli(_Relaxed):
-    """``x = sigmoid((logits + log(u / (1 - u))) / temperature)`` with `u` uniform: near 0 and 1, the nearer the lower the
-    `temperature`.
+    """``x = sigmoid((logits + log(u / (1 - u))) / temperature)`` with `u` uniform: near 0 and 1; the lower the `temperature`,
+    the nearer.
 
     Samples have the gradients of `probs`.
 
@@ -420,18 +416,14 @@ class RelaxedBernoulli(_Relaxed):
     support: Any = constraints.unit_interval
 
     def __init__(
-        self,
-        temperature: Tensor,
-        probs: Value | None = None,
-        logits: Value | None = None,
-        validate_args: bool | None = None,
-    ) -> None:
+        self, temperature: Tensor, probs: Value | None = None, logits: Value | None = None, validate_args: bool | None = None,
+    ) -> None:  # fmt: skip
         base = LogitRelaxedBernoulli(temperature, probs, logits)
         super().__init__(base, SigmoidTransform(), validate_args=validate_args)
 
 
 class ExpRelaxedCategorical(OverClasses):
-    """Logarithms of points near the corners of the simplex, the nearer the lower the `temperature`."""
+    """Logarithms of points near the corners of the simplex; the lower the `temperature`, the nearer."""
 
     support = constraints.real_vector
     has_rsample = True
@@ -457,12 +449,12 @@ class ExpRelaxedCategorical(OverClasses):
 
 
 class RelaxedOneHotCategorical(_Relaxed):
-    """``x = softmax((logits + g) / temperature)`` with `g` of the Gumbel distribution: near the corners of the simplex.
+    """``x = softmax((logits + g) / temperature)`` with `g` Gumbel distributed: near the corners of the simplex.
 
-    The nearer the lower the `temperature`; samples have the gradients of `probs`.
+    The lower the `temperature`, the nearer; samples have the gradients of `probs`.
 
     Shapes: `probs` (*B, K); an event is (K), samples of (*S) are (*S, *B, K).
-    Raises: ValueError unless one of `probs`, of at least 0, and `logits` is given, with a dimension; also for values outside the
+    Raises: ValueError unless one of nonnegative `probs` and `logits` is given, with a dimension; also for values outside the
     support.
     Source: Maddison, Mnih and Teh, The concrete distribution, 2017; Jang, Gu and Poole, 2017.
 

@@ -137,7 +137,7 @@ class Geometric(ProbsOrLogits):
 
 
 class _OfTrials(ProbsOrLogits):
-    """Distributions with a `total_count`, of the type of the probabilities."""
+    """Distributions with a `total_count` of the same type as the probabilities."""
 
     def __init__(self, total_count: Value, probs: Value | None, logits: Value | None, validate_args: bool | None) -> None:
         count, given = broadcast_all(total_count, self._choose(probs, logits))
@@ -166,12 +166,8 @@ class Binomial(_OfTrials):
     variance = tensor_given_by(lambda self: self.total_count * self.probs * (1 - self.probs))
 
     def __init__(
-        self,
-        total_count: Value = 1,
-        probs: Value | None = None,
-        logits: Value | None = None,
-        validate_args: bool | None = None,
-    ) -> None:
+        self, total_count: Value = 1, probs: Value | None = None, logits: Value | None = None, validate_args: bool | None = None,
+    ) -> None:  # fmt: skip
         super().__init__(total_count, probs, logits, validate_args)
 
     @constraints.dependent_property(is_discrete=True, event_dim=0)
@@ -230,12 +226,8 @@ class NegativeBinomial(_OfTrials):
     variance = tensor_given_by(lambda self: self.mean / (-self.logits).sigmoid())
 
     def __init__(
-        self,
-        total_count: Value,
-        probs: Value | None = None,
-        logits: Value | None = None,
-        validate_args: bool | None = None,
-    ) -> None:
+        self, total_count: Value, probs: Value | None = None, logits: Value | None = None, validate_args: bool | None = None,
+    ) -> None:  # fmt: skip
         super().__init__(total_count, probs, logits, validate_args)
 
     @lazy_property
@@ -254,7 +246,7 @@ class NegativeBinomial(_OfTrials):
 
 
 class Poisson(ExponentialFamily):
-    """Probability ``rate ** k * exp(-rate) / factorial(k)`` of `k` events where there are `rate` on average.
+    """Probability ``rate ** k * exp(-rate) / factorial(k)`` of `k` events, with `rate` on average.
 
     Shapes: `rate` (*B) is the batch; an event is (), samples of (*S) are (*S, *B).
     Raises: ValueError if `rate` is negative, and for values outside the support.
@@ -291,10 +283,10 @@ class Poisson(ExponentialFamily):
 
 
 class Categorical(ProbsOrLogits):
-    """Probability ``probs[k] / sum(probs[j], j)`` of the class `k`, or of ``exp(logits[k])`` in place of ``probs[k]``.
+    """Probability ``probs[k] / sum(probs[j], j)`` of the class `k`, or with ``exp(logits[k])`` in place of ``probs[k]``.
 
     Shapes: `probs` (*B, K); an event is (), samples of (*S) are (*S, *B) of int64.
-    Raises: ValueError unless one of `probs`, of at least 0, and `logits` is given, with a dimension; also for values outside the
+    Raises: ValueError unless one of nonnegative `probs` and `logits` is given, with a dimension; also for values outside the
     support.
 
     >>> torch.distributions.Categorical(torch.tensor([1.0, 3.0])).log_prob(torch.tensor(1))
@@ -340,7 +332,7 @@ class Categorical(ProbsOrLogits):
 
 
 class OverClasses(Distribution):
-    """Distributions over vectors with an element for each class of the Categorical distribution they contain."""
+    """Distributions over vectors with one element per class of the Categorical distribution they contain."""
 
     _categorical: Any
     arg_constraints = CLASSES
@@ -361,7 +353,7 @@ class OneHotCategorical(OverClasses):
     """Probability ``probs[k] / sum(probs[j], j)`` of the vector with 1 at `k` and 0 elsewhere.
 
     Shapes: `probs` (*B, K); an event is (K), samples of (*S) are (*S, *B, K).
-    Raises: ValueError unless one of `probs`, of at least 0, and `logits` is given, with a dimension; also for values outside the
+    Raises: ValueError unless one of nonnegative `probs` and `logits` is given, with a dimension; also for values outside the
     support.
 
     >>> one = torch.distributions.OneHotCategorical(torch.tensor([1.0, 3.0]))
@@ -394,10 +386,10 @@ class OneHotCategorical(OverClasses):
 
 
 class OneHotCategoricalStraightThrough(OneHotCategorical):
-    """``x + probs - probs``, the last without gradient: one-hot samples that have the gradients of the probabilities.
+    """``x + probs - probs``, the last one detached: one-hot samples that have the gradients of the probabilities.
 
     Shapes: `probs` (*B, K); an event is (K), samples of (*S) are (*S, *B, K).
-    Raises: ValueError unless one of `probs`, of at least 0, and `logits` is given, with a dimension; also for values outside the
+    Raises: ValueError unless one of nonnegative `probs` and `logits` is given, with a dimension; also for values outside the
     support.
     Source: Bengio, Léonard and Courville, Estimating or propagating gradients through stochastic neurons, 2013.
 
@@ -418,7 +410,7 @@ class Multinomial(OverClasses):
     `total_count`.
 
     Shapes: `probs` (*B, K); an event is (K), samples of (*S) are (*S, *B, K).
-    Raises: ValueError unless one of `probs`, of at least 0, and `logits` is given, with a dimension; also for values outside the
+    Raises: ValueError unless one of nonnegative `probs` and `logits` is given, with a dimension; also for values outside the
     support. NotImplementedError for a `total_count` that varies.
     Source: Johnson, Kotz and Balakrishnan, Discrete multivariate distributions, 1997, chapter 35.
 

@@ -1,4 +1,4 @@
-"""What a distribution is: shapes, checks of its parameters and of values, and what every one can be asked for."""
+"""The base class: shapes, checks of parameters and values, and the methods of every distribution."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ SCALAR = Size()
 
 
 def _is_declared_here(kind: type) -> bool:
-    """Whether a class is of this package, which is also known as ``torch.distributions``."""
+    """Whether a class belongs to this package, also known as ``torch.distributions``."""
     root, _, place = kind.__module__.partition(".")
     return root in ("mini_dl", "torch") and place.startswith("distributions.")
 
 
 def missing(name: str, *, told: bool = False) -> Any:
-    """A property of subclasses only; the error says so if `told`."""
+    """A property only of subclasses; the error says so if `told`."""
 
     def value(self: object) -> Any:
         raise NotImplementedError(*[f"{self.__class__} does not implement {name}"] * told)
@@ -39,15 +39,15 @@ def constrained(**parameters: object) -> Any:
 
 
 class Distribution:
-    """``log_prob(x)``, `sample`, `rsample`, `mean`, `variance`, `entropy`, `cdf` and `icdf`, where there are formulas for them.
+    """``log_prob(x)``, `sample`, `rsample`, `mean`, `variance`, `entropy`, `cdf` and `icdf`, if there are formulas for them.
 
-    A class states the constraints of its parameters, `arg_constraints`, and of its samples, `support`; they are checked unless
-    `validate_args` is False. Parameters, and other distributions it is made of, begin with the dimensions of the batch: so
-    `expand` need not be told anything more.
+    A class declares the constraints of its parameters, `arg_constraints`, and of its samples, `support`; they are
+    checked unless `validate_args` is False. Parameters, and distributions it contains, begin with the batch dimensions,
+    so `expand` needs no further information.
 
     Shapes: batch (*B), one distribution for each element, and event (*E): samples of (*S) are (*S, *B, *E), a `log_prob` is (*S,
     *B).
-    Raises: ValueError for parameters and values outside their constraints; NotImplementedError where there is no formula.
+    Raises: ValueError for parameters and values outside their constraints; NotImplementedError if there is no formula.
 
     >>> normal = torch.distributions.Normal(torch.zeros(3), 1.0)
     >>> normal.batch_shape, normal.event_shape, normal.sample((2,)).shape
@@ -80,7 +80,7 @@ class Distribution:
 
     @staticmethod
     def set_default_validate_args(value: bool) -> None:
-        """Whether parameters and values are checked where ``validate_args`` is not given."""
+        """Set whether parameters and values are checked by default."""
         if value not in [True, False]:
             raise ValueError
         Distribution._validate_args = value
@@ -96,7 +96,7 @@ class Distribution:
         super().__init__()
 
     def _check_parameters(self) -> None:
-        """ValueError if a parameter violates its constraint. What is computed from the others when asked for is not checked."""
+        """ValueError if a parameter violates its constraint. Parameters computed lazily from others are not checked."""
         try:
             given = self.arg_constraints
         except NotImplementedError:
@@ -136,7 +136,7 @@ class Distribution:
     def expand(self, batch_shape: Sequence[int], _instance: object = None) -> Any:
         """The same distributions over a larger batch, without copies of the parameters.
 
-        NotImplementedError for subclasses of others' making with a constructor of their own, which must say how.
+        NotImplementedError for user subclasses with their own constructor, which must define it.
         """
         declared: Any = next(filter(_is_declared_here, type(self).__mro__))
         if declared.__init__ is Distribution.__init__:
@@ -152,7 +152,7 @@ class Distribution:
         return new
 
     def _varying(self) -> Any:
-        """The names of the tensors among the attributes that vary over the batch."""
+        """The names of the tensor attributes that vary over the batch."""
         return self.arg_constraints
 
     def _expanded(self, name: str, value: Tensor | Distribution, batch_shape: Size) -> Any:
@@ -169,7 +169,7 @@ class Distribution:
             )
         return self.__new__(type(self)) if _instance is None else _instance
 
-    # -------------------------------------------------------------------------------------------- what it can be asked for
+    # -------------------------------------------------------------------------------------------- methods
 
     stddev: Any = given_by(lambda self: self.variance.sqrt())
 
@@ -183,22 +183,22 @@ class Distribution:
         raise NotImplementedError
 
     def sample_n(self, n: int) -> Tensor:
-        """``sample((n,))``, which is to be used instead."""
+        """``sample((n,))``, which should be used instead."""
         warnings.warn(
             "`sample_n(n)` will be deprecated. Use `sample((n,))` instead.", category=FutureWarning, stacklevel=2
         )  # fmt: skip
         return self.sample(Size((n,)))
 
-    def log_prob(self, value: Any) -> Tensor:
+    def log_prob(self, value: object) -> Tensor:
         """The logarithm of the density, or of the probability, at `value`."""
         raise NotImplementedError
 
-    def cdf(self, value: Any) -> Tensor:
+    def cdf(self, value: object) -> Tensor:
         """The probability of a number up to `value`."""
         raise NotImplementedError
 
-    def icdf(self, value: Any) -> Tensor:
-        """The number up to which the probability is `value`."""
+    def icdf(self, value: object) -> Tensor:
+        """The quantile: the number up to which the probability is `value`."""
         raise NotImplementedError
 
     def enumerate_support(self, expand: bool = True) -> Tensor:
@@ -216,7 +216,7 @@ class Distribution:
     # -------------------------------------------------------------------------------------------- checks of values
 
     def _checked(self, value: Tensor) -> Any:
-        """`value`, after `_validate_sample` if this distribution checks what it is given."""
+        """`value`, after `_validate_sample` if this distribution checks its arguments."""
         if self._validate_args:
             self._validate_sample(value)
         return value
@@ -257,13 +257,13 @@ class Distribution:
 
 
 class ProbsOrLogits(Distribution):
-    """Distributions whose parameter is `probs` or `logits`; the other one is computed when it is first asked for."""
+    """Distributions whose parameter is `probs` or `logits`; the other one is computed on first access."""
 
     _binary = True
     _given: str
 
     def _choose(self, probs: object, logits: object) -> Any:
-        """The one that is given; remembers which it is. ValueError if both or neither are."""
+        """The one that is given, recording which it is. ValueError if both or neither are."""
         if (probs is None) == (logits is None):
             raise ValueError("Either `probs` or `logits` must be specified, but not both.")
         self._given = "logits" if probs is None else "probs"

@@ -14,11 +14,11 @@ __all__ = ["ExponentialFamily"]
 class ExponentialFamily(Distribution):
     """Densities ``exp(t(x) @ theta - F(theta) + k(x))``.
 
-    `_natural_params` is theta, `_log_normalizer` F, and `_mean_carrier_measure` the mean of k: entropy and divergence follow
-    from the gradient of F.
+    `_natural_params` is theta, `_log_normalizer` F, and `_mean_carrier_measure` the mean of k; the gradient of F gives
+    entropy and divergence.
 
     Shapes: theta of the shape of the batch.
-    Raises: NotImplementedError in what a subclass does not define.
+    Raises: NotImplementedError for methods that a subclass does not define.
     Source: Nielsen and Nock, Entropies and cross-entropies of exponential families, 2010.
 
     >>> normal = torch.distributions.Normal(0.0, 1.0)

@@ -1,4 +1,4 @@
-"""The divergence of Kullback and Leibler, ``KL(p || q) = E_p[log p(x) - log q(x)]``, where there is a formula.
+"""The Kullback-Leibler divergence, ``KL(p || q) = E_p[log p(x) - log q(x)]``, for pairs with a formula.
 
 >>> import mini_dl as torch
 >>> from mini_dl.distributions import Normal, kl_divergence
@@ -53,10 +53,10 @@ def register_kl(type_p: type, type_q: type) -> Callable[[Formula], Formula]:
     """A decorator: the function is the formula of ``kl_divergence(p, q)`` for distributions of these classes and their
     subclasses.
 
-    Of several that fit, the one of the most specific class of `p` counts, then of `q`; a RuntimeWarning says so if the most
-    specific class of `q` would choose another.
+    Of several matches, the one with the most specific class of `p` is used, then of `q`; a RuntimeWarning reports if the
+    most specific class of `q` would select another.
 
-    Shapes: the function takes `p` and `q` of batches that broadcast, and returns their common shape.
+    Shapes: the function takes `p` and `q` with broadcastable batches, and returns their common shape.
     Raises: TypeError unless both are classes.
 
     >>> class Fair(torch.distributions.Bernoulli):
@@ -101,8 +101,8 @@ def _dispatch_kl(type_p: type, type_q: type) -> Any:
 def kl_divergence(p: Distribution, q: Distribution) -> Tensor:
     """``KL = sum(p(x) * log(p(x) / q(x)), x)``, an integral for densities.
 
-    Shapes: `p` and `q` of batches that broadcast to (*B) -> (*B).
-    Raises: NotImplementedError where there is no formula for these classes.
+    Shapes: `p` and `q` with batches that broadcast to (*B) -> (*B).
+    Raises: NotImplementedError if there is no formula for these classes.
     Source: Kullback and Leibler, On information and sufficiency, 1951.
 
     >>> D = torch.distributions
@@ -133,7 +133,7 @@ _INFINITE: tuple[tuple[type, tuple[type, ...], str], ...] = (
     (Pareto, (Beta, ContinuousBernoulli, Uniform), "scale"),
     (Poisson, (Bernoulli, Binomial), "rate"),
 )
-"""Where p has numbers that q has not: the class of p, those of q, and the parameter of p whose shape the result has."""
+"""Pairs where the support of p exceeds that of q: the class of p, those of q, and the parameter of p with the result's shape."""
 
 
 def _infinite(parameter: str) -> Formula:
@@ -202,7 +202,7 @@ def _kl_exponential_exponential(p: Exponential, q: Exponential) -> Tensor:
 
 @register_kl(ExponentialFamily, ExponentialFamily)
 def _kl_expfamily_expfamily(p: ExponentialFamily, q: ExponentialFamily) -> Tensor:
-    """The divergence of Bregman that the log normalizer defines."""
+    """The Bregman divergence that the log normalizer defines."""
     if type(p) is not type(q):
         raise NotImplementedError(
             "The cross KL-divergence between different exponential families cannot be computed using Bregman divergences"
@@ -320,7 +320,7 @@ def _log_det(p: Any) -> Tensor:
 
 
 def _distance(p: Any, q: Any) -> Tensor:
-    """The squared distance of the means, measured by q."""
+    """The squared Mahalanobis distance of the means under q."""
     if isinstance(q, MultivariateNormal):
         return _batch_mahalanobis(q._unbroadcasted_scale_tril, q.loc - p.loc)
     W, D = q._low_rank

@@ -49,7 +49,7 @@ def _log_diagonal(matrix: Tensor) -> Tensor:
 
 
 def _batch_mahalanobis(bL: Tensor, bx: Tensor) -> Tensor:
-    """``|L^-1 x|^2``: the batch of `x` ends with dimensions that are multiples of those of the batch of `L`.
+    """``|L^-1 x|^2``: the batch of `x` ends with multiples of the batch dimensions of `L`.
 
     Each L solves for all its vectors at once, as columns.
     """
@@ -68,7 +68,7 @@ def _batch_mahalanobis(bL: Tensor, bx: Tensor) -> Tensor:
 
 
 def _precision_to_scale_tril(P: Tensor) -> Tensor:
-    """The lower triangular L with ``L L^T = P^-1``, from the Cholesky factor of P read backwards."""
+    """The lower triangular L with ``L L^T = P^-1``, from the Cholesky factor of P reversed."""
     inverse = cholesky(P.flip((-2, -1))).flip((-2, -1)).transpose(-2, -1)
     return solve_triangular(inverse, eye(P.shape[-1], dtype=P.dtype), upper=False)
 
@@ -153,7 +153,7 @@ MATRICES = "covariance_matrix", "precision_matrix", "scale_tril"
 
 
 def _only_one(covariance: object, precision: object, scale_tril: object, error: type[Exception]) -> tuple[str, Any]:
-    """The one matrix that is given, with its name."""
+    """The one matrix given, with its name."""
     given = [(name, m) for name, m in zip(MATRICES, (covariance, precision, scale_tril)) if m is not None]
     if len(given) != 1:
         raise error("Exactly one of covariance_matrix or precision_matrix or scale_tril may be specified.")
@@ -179,22 +179,22 @@ def _plus_identity(matrix: Tensor) -> Tensor:
 
 
 def _batch_lowrank_logdet(W: Tensor, D: Tensor, capacitance_tril: Tensor) -> Tensor:
-    """``log det(W W^T + D)``, by the lemma of the determinant."""
+    """``log det(W W^T + D)``, by the matrix determinant lemma."""
     return 2 * _log_diagonal(capacitance_tril) + D.log().sum(-1)
 
 
 def _batch_lowrank_mahalanobis(W: Tensor, D: Tensor, x: Tensor, capacitance_tril: Tensor) -> Tensor:
-    """``x^T (W W^T + D)^-1 x``, by the identity of Woodbury."""
+    """``x^T (W W^T + D)^-1 x``, by the Woodbury identity."""
     return (x.pow(2) / D).sum(-1) - _batch_mahalanobis(capacitance_tril, _batch_mv(_divided(W, D), x))
 
 
 class LowRankMultivariateNormal(Distribution):
-    """Normal vectors of the covariance ``W @ W.T + diag(D)``, with W the `cov_factor` of few columns and D the `cov_diag`.
+    """Normal vectors with covariance ``W @ W.T + diag(D)``, with W the `cov_factor`, of few columns, and D the `cov_diag`.
 
-    Only matrices as small as W is wide are factored: ``I + W.T @ diag(1 / D) @ W``, the capacitance.
+    Only matrices as large as W is wide are factored: ``I + W.T @ diag(1 / D) @ W``, the capacitance.
 
     Shapes: `loc` (*B, K), `cov_factor` (*B, K, R), `cov_diag` (*B, K); an event is (K), samples of (*S) are (*S, *B, K).
-    Raises: ValueError for sizes that do not fit, and for NaN; LinAlgError unless `cov_diag` is positive.
+    Raises: ValueError for sizes that do not match, and for NaN; LinAlgError unless `cov_diag` is positive.
     Source: Kotz, Balakrishnan and Johnson, Continuous multivariate distributions, 2000, chapter 45.
 
     >>> low = torch.distributions.LowRankMultivariateNormal(torch.zeros(2), torch.ones(2, 1), torch.ones(2))
@@ -282,7 +282,7 @@ class LowRankMultivariateNormal(Distribution):
 
 
 class Wishart(ExponentialFamily):
-    """Positive definite matrices ``sum(x[i] @ x[i].T, i)`` of `df` normal vectors x, of the covariance matrix given.
+    """Positive definite matrices ``sum(x[i] @ x[i].T, i)`` of `df` normal vectors x with the given covariance.
 
     One of `covariance_matrix`, `precision_matrix` and `scale_tril` is given; `df` need not be an integer (Bartlett's
     decomposition).
@@ -372,8 +372,8 @@ class Wishart(ExponentialFamily):
     def rsample(self, sample_shape: Sequence[int] = (), max_try_correction: int | None = None) -> Tensor:
         """Matrices as functions of the parameters.
 
-        Those drawn first are drawn again, as in torch, whose test of them is inverted: it warns of singular matrices where they
-        are positive definite.
+        The first draws are drawn again, as in torch, whose test of them is inverted: it warns of singular matrices when
+        they are positive definite.
         """
         sample_shape = Size(sample_shape)
         sample = self._bartlett_sampling(sample_shape)
@@ -382,7 +382,7 @@ class Wishart(ExponentialFamily):
             warnings.warn("Singular sample detected.", stacklevel=2)
             for _ in range(10 if max_try_correction is None else max_try_correction):
                 drawn = self._bartlett_sampling(again[again].shape)
-                sample[again.clone()] = drawn  # the gradient needs the mask as it is now
+                sample[again.clone()] = drawn  # the gradient needs the current mask
                 again[again.clone()] = self._somewhere(~self.support.check(drawn))
                 if not again.any():
                     break

@@ -22,7 +22,7 @@ __all__ = ["Chi2", "Exponential", "FisherSnedecor", "Gamma"]
 
 
 class Exponential(ExponentialFamily):
-    """Density ``rate * exp(-rate * x)`` for x of at least 0.
+    """Density ``rate * exp(-rate * x)`` for ``x >= 0``.
 
     Shapes: `rate` (*B) is the batch; an event is (), samples of (*S) are (*S, *B).
     Raises: ValueError unless `rate` is positive, and for values outside the support.
@@ -92,7 +92,7 @@ class Gamma(ExponentialFamily):
     def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         shape = self._extended_shape(sample_shape)
         value = _standard_gamma(self.concentration.expand(shape)) / self.rate.expand(shape)
-        value.detach().clamp_(min=finfo(value.dtype).tiny)  # not recorded: the gradient flows where it changed something, too
+        value.detach().clamp_(min=finfo(value.dtype).tiny)  # not recorded: the gradient also flows where it changed something
         return value
 
     def log_prob(self, value: object) -> Tensor:

@@ -42,7 +42,7 @@ def _Dirichlet_backward(x: Tensor, concentration: Tensor, grad_output: Tensor) -
 
 
 class _Dirichlet(Function):
-    """Points as functions of the concentration: each moves so that its quantiles stay."""
+    """Points as functions of the concentration: each moves so that its quantiles stay constant."""
 
     @staticmethod
     def forward(ctx: Any, concentration: Tensor) -> Tensor:
@@ -58,7 +58,7 @@ class _Dirichlet(Function):
 
 
 class Dirichlet(ExponentialFamily):
-    """Density proportional to ``prod(x[i] ** (concentration[i] - 1), i)`` on the simplex: x of at least 0 that sum to 1.
+    """Density proportional to ``prod(x[i] ** (concentration[i] - 1), i)`` on the simplex: nonnegative x that sum to 1.
 
     Shapes: `concentration` (*B, K); an event is (K), samples of (*S) are (*S, *B, K).
     Raises: ValueError unless `concentration` is positive and has a dimension, and for values outside the support.

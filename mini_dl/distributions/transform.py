@@ -1,4 +1,4 @@
-"""What a transform is, and transforms made of others. Everything public is in `transforms`."""
+"""The base class of transforms, and composite transforms. Everything public is in `transforms`."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from mini_dl.tensor import Tensor
 class Transform:
     """A map ``y = t(x)`` from `domain` to `codomain`, invertible if it is `bijective`, with ``log(abs(det(diff(y, x))))``.
 
-    A subclass defines `_call`, `_inverse` and `log_abs_det_jacobian`. With ``cache_size=1`` it remembers its last pair of
-    values: the inverse of a result is the very tensor it came from. Two transforms are equal if their classes and arguments are.
+    A subclass defines `_call`, `_inverse` and `log_abs_det_jacobian`. With ``cache_size=1`` it caches its last pair of
+    values: the inverse of a result is the original tensor itself. Two transforms are equal if their classes and arguments are.
 
     Shapes: as `forward_shape` and `inverse_shape` say; by default unchanged.
-    Raises: NotImplementedError in what a subclass does not define; ValueError for a `cache_size` other than 0 and 1.
+    Raises: NotImplementedError for methods that a subclass does not define; ValueError for a `cache_size` other than 0 and 1.
 
     >>> exp = torch.distributions.ExpTransform()
     >>> x = torch.tensor(2.0)
@@ -35,7 +35,7 @@ class Transform:
     codomain: Any
     sign: Any
     _arguments: tuple[str, ...] = ()
-    """The attributes that are the arguments of the constructor."""
+    """The attributes that are constructor arguments."""
 
     def __init__(self, cache_size: int = 0) -> None:
         if cache_size not in (0, 1):
@@ -50,7 +50,7 @@ class Transform:
 
     @property
     def event_dim(self) -> Any:
-        """The number of dimensions of an event. ValueError where they differ before and behind the transform."""
+        """The number of dimensions of an event. ValueError if they differ before and after the transform."""
         if self.domain.event_dim != self.codomain.event_dim:
             raise ValueError("Please use either .domain.event_dim or .codomain.event_dim")
         return self.domain.event_dim
@@ -68,7 +68,7 @@ class Transform:
         return _InverseTransform(self)
 
     def with_cache(self, cache_size: int = 1) -> Any:
-        """This transform with a cache of that size."""
+        """This transform with a cache of the given size."""
         if self._cache_size == cache_size:
             return self
         own: Any = type(self)
@@ -118,11 +118,11 @@ class Transform:
         return self.__class__.__name__ + "()"
 
     def forward_shape(self, shape: Sequence[int]) -> Any:
-        """The shape of the value, of an argument of this shape."""
+        """The shape of the value for an argument of this shape."""
         return shape
 
     def inverse_shape(self, shape: Sequence[int]) -> Any:
-        """The shape of the argument, of a value of this shape."""
+        """The shape of the argument for a value of this shape."""
         return shape
 
 
@@ -177,19 +177,19 @@ class _InverseTransform(Transform):
         return self._inv.forward_shape(shape)
 
 
-# ------------------------------------------------------------------------------------------------ of other transforms
+# ------------------------------------------------------------------------------------------------ composite transforms
 
 
 def wider(constraint: Any, event_dim: int) -> Any:
-    """The constraint with events of at least so many dimensions."""
+    """The constraint with events of at least that many dimensions."""
     more = event_dim - constraint.event_dim
     return constraints.independent(constraint, more) if more > 0 else constraint
 
 
 class ComposeTransform(Transform):
-    """``y = parts[n - 1](... parts[0](x))``: one transform after the other. The parts have the caches.
+    """``y = parts[n - 1](... parts[0](x))``: transforms in sequence. The parts have the caches.
 
-    Shapes: as the parts change them, one after the other.
+    Shapes: as changed by each part in turn.
     Raises: ValueError for a `cache_size` other than 0 and 1.
 
     >>> D = torch.distributions
@@ -335,7 +335,7 @@ def _must_fit(tensor: Tensor, name: str, dim: int, size: int, called: str) -> No
 
 
 class _Several(Transform):
-    """One transform for each part of a tensor along `dim`."""
+    """One transform per part of a tensor along `dim`."""
 
     bijective = given_by(lambda self: all([one.bijective for one in self.transforms]))
     _called: str
@@ -364,11 +364,11 @@ class _Several(Transform):
 
 
 class CatTransform(_Several):
-    """``y = cat([t(x[part]) for t, part in zip(tseq, parts)], dim)``: transforms of consecutive parts, of `lengths` (1 each if
-    there are none).
+    """``y = cat([t(x[part]) for t, part in zip(tseq, parts)], dim)``: transforms of consecutive parts, of `lengths` (1 each
+    if not given).
 
     Shapes: (*, n, *) -> (*, n, *) along `dim`, n the sum of `lengths`.
-    Raises: AssertionError for what is not a transform, or a size other than the sum of `lengths`.
+    Raises: AssertionError for anything but a transform, or a size other than the sum of `lengths`.
 
     >>> D = torch.distributions
     >>> D.CatTransform([D.ExpTransform(), D.AffineTransform(1.0, 2.0)], lengths=[1, 2])(torch.tensor([0.0, 0.0, 3.0]))
@@ -417,7 +417,7 @@ class StackTransform(_Several):
     """``y = stack([t(x[i]) for i, t in enumerate(tseq)], dim)``: transforms of the slices along `dim`.
 
     Shapes: (*, n, *) -> (*, n, *) along `dim`, n the number of transforms.
-    Raises: AssertionError for what is not a transform, or another number of slices.
+    Raises: AssertionError for anything but a transform, or another number of slices.
 
     >>> D = torch.distributions
     >>> D.StackTransform([D.ExpTransform(), D.AffineTransform(1.0, 2.0)])(torch.tensor([0.0, 3.0]))

@@ -1,4 +1,4 @@
-"""Invertible maps and the logarithms of their Jacobians: what makes one distribution of another.
+"""Invertible maps and the logarithms of their Jacobians, which turn one distribution into another.
 
 >>> import mini_dl as torch
 >>> from mini_dl.distributions.transforms import AffineTransform, ComposeTransform, ExpTransform
@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mini_dl._dtypes import finfo
+from mini_dl._families import tell
 from mini_dl.distributions import constraints
 from mini_dl.distributions.transform import (
     CatTransform as CatTransform,
@@ -71,7 +72,7 @@ __all__ = [
 
 
 class _Plain(Transform):
-    """A transform without arguments: equal to all of its class."""
+    """A transform without arguments: equal to all others of its class."""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, type(self))
@@ -84,8 +85,7 @@ class _Increasing(_Plain):
 class ExpTransform(_Increasing):
     """``y = exp(x)``
 
-    Shapes: (*) -> (*), element by element; the Jacobian too.
-    Raises: ValueError for a `cache_size` other than 0 and 1.
+    Family: transform
 
     >>> torch.distributions.ExpTransform().inv(torch.tensor(1.0))
     tensor(0.)
@@ -109,10 +109,9 @@ def _clipped_sigmoid(x: Tensor) -> Tensor:
 
 
 class SigmoidTransform(_Increasing):
-    """``y = 1 / (1 + exp(-x))``, never quite 0 or 1.
+    """``y = 1 / (1 + exp(-x))``, never exactly 0 or 1.
 
-    Shapes: (*) -> (*), element by element; the Jacobian too.
-    Raises: ValueError for a `cache_size` other than 0 and 1.
+    Family: transform
 
     >>> torch.distributions.SigmoidTransform()(torch.tensor([-200.0, 0.0]))
     tensor([1.1755e-38, 5.0000e-01])
@@ -135,8 +134,7 @@ class SigmoidTransform(_Increasing):
 class SoftplusTransform(_Increasing):
     """``y = log(1 + exp(x))``
 
-    Shapes: (*) -> (*), element by element; the Jacobian too.
-    Raises: ValueError for a `cache_size` other than 0 and 1.
+    Family: transform
 
     >>> t = torch.distributions.SoftplusTransform()
     >>> t(torch.tensor(0.0)), t.inv(t(torch.tensor(0.0)))
@@ -158,8 +156,7 @@ class SoftplusTransform(_Increasing):
 class TanhTransform(_Increasing):
     """``y = tanh(x)``, with the Jacobian from `x`: ``2 * (log(2) - x - softplus(-2 * x))``.
 
-    Shapes: (*) -> (*), element by element; the Jacobian too.
-    Raises: ValueError for a `cache_size` other than 0 and 1.
+    Family: transform
 
     >>> t = torch.distributions.TanhTransform()
     >>> t.log_abs_det_jacobian(torch.tensor(20.0), torch.tensor(1.0))
@@ -181,8 +178,7 @@ class TanhTransform(_Increasing):
 class AbsTransform(_Plain):
     """``y = abs(x)``: not a bijection, and the inverse is the positive one.
 
-    Shapes: (*) -> (*), element by element; the Jacobian too.
-    Raises: ValueError for a `cache_size` other than 0 and 1.
+    Family: transform
 
     >>> t = torch.distributions.AbsTransform()
     >>> t(torch.tensor([-2.0, 3.0])), t.inv(torch.tensor(2.0))
@@ -201,8 +197,7 @@ class AbsTransform(_Plain):
 class PowerTransform(Transform):
     """``y = x ** exponent`` for positive x.
 
-    Shapes: (*) -> (*), element by element; the Jacobian too.
-    Raises: ValueError for a `cache_size` other than 0 and 1.
+    Family: transform
 
     >>> torch.distributions.PowerTransform(2.0)(torch.tensor([1.0, 3.0]))
     tensor([1., 9.])
@@ -243,7 +238,7 @@ def _same(one: object, other: Any) -> bool:
 
 
 class AffineTransform(Transform):
-    """``y = loc + scale * x``, of events of `event_dim` dimensions.
+    """``y = loc + scale * x``, with events of `event_dim` dimensions.
 
     Shapes: (*), with `loc` and `scale` broadcast; the Jacobian is summed over an event.
     Raises: ValueError for a `cache_size` other than 0 and 1.
@@ -299,8 +294,7 @@ class AffineTransform(Transform):
 class CumulativeDistributionTransform(Transform):
     """``y = cdf(x)`` of a distribution, whose density is the Jacobian.
 
-    Shapes: (*) -> (*), element by element; the Jacobian too.
-    Raises: ValueError for a `cache_size` other than 0 and 1.
+    Family: transform
 
     >>> normal = torch.distributions.Normal(0.0, 1.0)
     >>> torch.distributions.CumulativeDistributionTransform(normal)(torch.tensor(0.0))
@@ -330,10 +324,10 @@ class CumulativeDistributionTransform(Transform):
 
 
 class ReshapeTransform(Transform):
-    """``y = x.reshape(*batch, *out_shape)``: the last dimensions, of `in_shape`, in another shape of as many elements.
+    """``y = x.reshape(*batch, *out_shape)``: the last dimensions, of `in_shape`, reshaped.
 
     Shapes: (*, *in_shape) -> (*, *out_shape); the Jacobian, zeros, is (*).
-    Raises: ValueError unless both shapes have as many elements, and the input ends with `in_shape`.
+    Raises: ValueError unless both shapes have equally many elements, and the input ends with `in_shape`.
 
     >>> torch.distributions.ReshapeTransform((4,), (2, 2))(torch.arange(4.0))
     tensor([[0., 1.],
@@ -382,7 +376,7 @@ def _replaced(shape: Any, last: Size, by: Size) -> Any:
 
 
 class SoftmaxTransform(_Plain):
-    """``y[i] = exp(x[i]) / sum(exp(x[j]), j)``: not a bijection, of which ``log(y)`` is one inverse.
+    """``y[i] = exp(x[i]) / sum(exp(x[j]), j)``: not a bijection; ``log(y)`` is one inverse.
 
     Shapes: (*, K) -> (*, K).
     Raises: ValueError for a `cache_size` other than 0 and 1.
@@ -408,8 +402,8 @@ class SoftmaxTransform(_Plain):
 
 
 class StickBreakingTransform(_Plain):
-    """``y[i] = s[i] * prod(1 - s[j], j)`` over ``j < i`` with ``s[i] = sigmoid(x[i] - log(K - i))``: parts of a stick, the last
-    what is left.
+    """``y[i] = s[i] * prod(1 - s[j], j)`` over ``j < i`` with ``s[i] = sigmoid(x[i] - log(K - i))``: pieces broken off a stick,
+    the last one the rest.
 
     Shapes: (*, K) -> (*, K + 1) that sum to 1; the Jacobian (*).
     Raises: ValueError for a `cache_size` other than 0 and 1.
@@ -444,7 +438,7 @@ class StickBreakingTransform(_Plain):
 
 
 def _remaining(x: Tensor) -> Tensor:
-    """How many parts follow each element of the last dimension: n, ..., 1."""
+    """The number of parts after each element of the last dimension: n, ..., 1."""
     n = x.shape[-1]
     return n + 1 - x.new_ones(n).cumsum(-1)
 
@@ -455,10 +449,10 @@ def _remaining(x: Tensor) -> Tensor:
 class CorrCholeskyTransform(Transform):
     """``L[i, j] = tanh(x[k]) * sqrt(1 - sum(L[i, m] ** 2, m))`` over ``m < j``: the Cholesky factor of a correlation matrix.
 
-    The numbers fill the lower triangle row by row; the diagonal is what is left of 1.
+    The numbers fill the lower triangle row by row; the diagonal makes the rows' norms 1.
 
     Shapes: (*, n * (n - 1) / 2) -> (*, n, n); the Jacobian (*).
-    Raises: ValueError for another number of numbers, and for a `cache_size` other than 0 and 1.
+    Raises: ValueError for a wrong size, and for a `cache_size` other than 0 and 1.
     Source: Stan reference manual, section on Cholesky factors of correlation matrices.
 
     >>> torch.distributions.CorrCholeskyTransform()(torch.zeros(1))
@@ -519,7 +513,7 @@ class LowerCholeskyTransform(_Plain):
 
 
 class PositiveDefiniteTransform(_Plain):
-    """``y = L @ L.T``, where L is what `LowerCholeskyTransform` makes of the matrix.
+    """``y = L @ L.T``, where L is the `LowerCholeskyTransform` of the matrix.
 
     Shapes: (*, n, n) -> (*, n, n).
     Raises: ValueError for a `cache_size` other than 0 and 1.
@@ -537,3 +531,6 @@ class PositiveDefiniteTransform(_Plain):
 
     def _inverse(self, y: Tensor) -> Tensor:
         return LowerCholeskyTransform().inv(cholesky(y))
+
+
+tell(globals())

@@ -1,4 +1,4 @@
-"""What the distributions share: parameters of one shape, probabilities and logits, triangles of matrices, lazy properties."""
+"""Shared helpers: broadcast parameters, probabilities and logits, triangles of matrices, lazy properties."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def standard_normal(shape: Sequence[int], like: Tensor) -> Tensor:
 
 
 def consecutive(value: Tensor, dim: int, lengths: Sequence[int]) -> Iterator[Tensor]:
-    """The parts of these lengths along `dim`, one after the other."""
+    """The consecutive parts of these lengths along `dim`."""
     start = 0
     for length in lengths:
         yield value.narrow(dim, start, length)
@@ -96,7 +96,7 @@ def probs_to_logits(probs: Tensor, is_binary: bool = False) -> Tensor:
 
 
 class lazy_property:
-    """A property that is computed when first asked for, with gradients, and then is an attribute."""
+    """A property that is computed on first access, with gradients, and then stored as an attribute."""
 
     def __init__(self, wrapped: Callable[[Any], Any]) -> None:
         self.wrapped = wrapped
@@ -129,7 +129,7 @@ else:
 
 
 def tensor_given_by(formula: Callable[[Any], Tensor]) -> TensorGiven:
-    """The same, for one that is a tensor."""
+    """The same, for a tensor."""
     return TensorGiven(formula)
 
 
@@ -151,7 +151,7 @@ def tril_matrix_to_vec(mat: Tensor, diag: int = 0) -> Tensor:
 
 
 def vec_to_tril_matrix(vec: Tensor, diag: int = 0) -> Tensor:
-    """The matrix of which `tril_matrix_to_vec` gives `vec`, with zeros above. ValueError if its length fits no matrix."""
+    """The matrix of which `tril_matrix_to_vec` gives `vec`, with zeros above. ValueError if no matrix has its length."""
     length = vec.shape[-1]
     n = (-(1 + 2 * diag) + ((1 + 2 * diag) ** 2 + 8 * length + 4 * abs(diag) * (diag + 1)) ** 0.5) / 2
     if round(n) - n > finfo(vec.dtype).eps:

@@ -3,7 +3,7 @@
 300 images are too few for a network of seven layers with 100 units. It learns them by heart: all of them right, their loss near
 zero. The loss on images it has not seen falls at first and then rises, since the network grows ever surer of its mistakes.
 
-Weight decay pulls every weight towards zero: the loss on unseen images falls further and stays lower. Dropout leaves out a random
+Weight decay pulls every weight toward zero: the loss on unseen images falls further and stays lower. Dropout leaves out a random
 part of each layer at every step (Srivastava et al. 2014): to learn by heart takes several times as long, and the loss on unseen
 images falls further before it rises. The accuracy on them moves little: what is held back is the certainty.
 """

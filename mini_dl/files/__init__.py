@@ -1,1 +1,1 @@
-"""Files: replacing them as a whole, and the formats .pt, .npz and .safetensors. Users call `mini_dl.serialization`."""
+"""Files: atomic replacement, and the formats .pt, .npz and .safetensors. Users call `mini_dl.serialization`."""

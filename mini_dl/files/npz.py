@@ -1,7 +1,7 @@
 """Dictionaries of tensors as .npz: a zip archive of NumPy's .npy files, one for each tensor.
 
 Sources: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html and APPNOTE.TXT of PKWARE. They are written and
-read here because ``np.savez`` takes the names of tensors for its own arguments and ``np.load`` trusts the sizes in a file.
+read here because ``np.savez`` confuses the names of tensors with its own arguments and ``np.load`` trusts the sizes in a file.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ LONGEST_HEADER = 10_000
 """NumPy's limit too: a longer header is an attack on Python's parser rather than an array."""
 LONGEST_NAME = 65_535
 DEFLATE_AT_MOST = 1032
-"""The most bytes that one compressed byte can stand for."""
+"""The most bytes that one compressed byte can expand to."""
 
 
 def save_npz(tensors: Mapping[str, Tensor], f: File) -> None:
     """Write a dictionary of tensors, such as a ``state_dict``, as NumPy's .npz; the suffix is added to a path that lacks it.
 
-    The file is replaced as a whole or not at all. TypeError for a value that is not a tensor and ValueError for a key that the
+    The file is replaced atomically. TypeError for a value that is not a tensor and ValueError for a key that the
     format cannot hold (with a NUL, with half a surrogate pair, longer than 65,531 bytes), before anything is written.
     """
     arrays = {_record_of(key): array for key, array in arrays_of(tensors).items()}
@@ -115,7 +115,7 @@ def load_npz(f: File) -> dict[str, Tensor]:
             _check_record(info, place, left)
             key = info.orig_filename.removesuffix(".npy")
             if key in tensors:
-                raise ValueError(f"{place}: there are two records for the key {key!r}; which one is meant cannot be told")
+                raise ValueError(f"{place}: there are two records for the key {key!r}, which is ambiguous")
             with _as_value_error(f"{place}: damaged; copy or save the file again"), archive.open(info) as part:
                 tensors[key] = wrap(_read_array(part, info.file_size, place))
         return tensors
@@ -123,12 +123,12 @@ def load_npz(f: File) -> dict[str, Tensor]:
 
 @contextlib.contextmanager
 def _as_value_error(message: str) -> Any:
-    """Replace whatever error a bad file caused by one that says what is wrong with it. Errors of the disk are left alone."""
+    """Replace any error that a bad file causes with one that says what is wrong. Disk errors are passed on."""
     try:
         yield
     except _Malformed as error:
         raise ValueError(str(error)) from None
-    except Exception as error:  # zipfile raises a dozen types, some of them by accident
+    except Exception as error:  # zipfile raises a dozen types, some by accident
         if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno != errno.EINVAL):
             raise
         raise ValueError(f"{message} ({type(error).__name__}: {error})") from None
@@ -139,7 +139,7 @@ class _Malformed(Exception):
 
 
 def _check_record(info: zipfile.ZipInfo, place: str, left: int) -> None:
-    """ValueError for what cannot be an array: `left` is what remains of the file after this record."""
+    """ValueError for anything that cannot be an array: `left` is what remains of the file after this record."""
     if "\0" in info.orig_filename:
         raise ValueError(f"{place}: the name has a NUL")
     if info.flag_bits & 1:
@@ -155,7 +155,7 @@ def _check_record(info: zipfile.ZipInfo, place: str, left: int) -> None:
 
 
 def _read_array(part: Any, size: int, place: str) -> Array:
-    """The array in a record of `size` bytes, in memory of its own."""
+    """The array in a record of `size` bytes, in its own memory."""
     head = part.read(8)
     version = tuple(head[6:8])
     if head[:6] != MAGIC or version not in ((1, 0), (2, 0), (3, 0)):
@@ -184,7 +184,7 @@ def _parsed(header: bytes, place: str) -> tuple[np.dtype[Any], tuple[int, ...], 
         entries = ast.literal_eval(text.strip(" \n"))
         described, shape, fortran = entries["descr"], entries["shape"], entries["fortran_order"]
         kind = np.lib.format.descr_to_dtype(described)
-    except Exception as error:  # of parsing at most LONGEST_HEADER bytes: SyntaxError, RecursionError, MemoryError, TypeError ...
+    except Exception as error:  # parsing at most LONGEST_HEADER bytes: SyntaxError, RecursionError, MemoryError, TypeError ...
         raise _Malformed(f"{place}: the header cannot be read ({type(error).__name__}: {error}); the file is damaged") from None
     try:
         of_numpy(kind)

@@ -1,4 +1,4 @@
-"""Files that are replaced as a whole, so that at no moment can a save lose the old content; and files to read from anywhere."""
+"""Files that are replaced atomically, so that a save can never lose the old content; and opening files for reading."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mini_dl._dtypes import Array
 File: TypeAlias = str | os.PathLike[str] | BinaryIO
 
 UNNAMED: int = getattr(os, "O_TMPFILE", 0)
-"""The flag for a file that has no name and vanishes with its process; 0 where the system has none."""
+"""The flag for a file that has no name and vanishes with its process; 0 if the system has none."""
 
 FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO}
 """Write errors, which do not name the file."""
@@ -31,16 +31,16 @@ PIECE = 1 << 20
 def replaced(f: File) -> Iterator[BinaryIO]:
     """A binary file to write to, which replaces the file `f` at the end of the block; after an error `f` is unchanged.
 
-    It is written in the folder of `f`, flushed to disk, and put in place by ``os.replace``: whoever reads `f`, even after the
-    process was killed or the power failed, finds all of the old file or all of the new one. If several processes write at once,
-    the last to finish wins. The new file has the permissions of the old one, and its owner and group where the system allows it;
-    other hard links keep the old content. A symbolic link stays, and the file it points to is replaced. The folder must be
+    It is written in the folder of `f`, flushed to disk, and put in place by ``os.replace``: a reader of `f`, even after
+    a kill or a power failure, gets all of the old file or all of the new one. If several processes write at once,
+    the last to finish wins. The new file has the permissions of the old one, and its owner and group if the system allows it;
+    other hard links keep the old content. A symbolic link is kept, and the file it points to is replaced. The folder must be
     writable.
 
     Anything without content to lose (a device, a pipe, ``/dev/stdout``, an object with ``write``) is written in place.
 
-    A process that is killed may leave a file ``.<16 digits>.tmp`` in the folder, which nothing reads and which may be deleted.
-    Where the system has files without a name (Linux, on most file systems), this can happen only in the instant before the end.
+    A killed process may leave a file ``.<16 digits>.tmp`` in the folder, which nothing reads and which may be
+    deleted. If the system supports unnamed files (Linux, on most file systems), this can happen only in the last instant.
     """
     if not isinstance(f, (str, os.PathLike)):
         if not callable(getattr(f, "write", None)):
@@ -64,7 +64,7 @@ class _Stream(io.BufferedWriter):
         return False
 
     def tell(self) -> int:
-        raise io.UnsupportedOperation("a stream has no places")
+        raise io.UnsupportedOperation("a stream has no positions")
 
 
 def rewrite(f: File, content: str | bytes) -> None:
@@ -75,21 +75,22 @@ def rewrite(f: File, content: str | bytes) -> None:
 
 @contextlib.contextmanager
 def written_archive(file: Any) -> Iterator[zipfile.ZipFile]:
-    """A zip archive written into an open file. After an error it is left unfinished, and the error is passed on unchanged.
+    """A zip archive written into an open file. After an error it is left unfinished, and the error propagates unchanged.
 
-    ZipFile would still write the end of the archive and raise what goes wrong then: a ValueError in place of an interrupt.
+    ZipFile would still write the end of the archive, and raise any error of that: a ValueError in place of an interrupt.
     """
     archive = zipfile.ZipFile(file, "w", zipfile.ZIP_STORED)
     try:
         yield archive
         archive.close()
     except BaseException:
-        archive.fp = None  # so it is closed
+        archive.fp = None  # marks it as closed
         raise
 
 
 def _replaceable(path: str) -> str | None:
-    """The path of the file, links followed; None for what cannot be replaced: devices, pipes, files given as descriptors.
+    """The path of the file, with links resolved; None for anything that cannot be replaced: devices, pipes, files given
+    as descriptors.
 
     PermissionError for a file that is write-protected: replacing it would need only a writable folder.
     """
@@ -101,7 +102,7 @@ def _replaceable(path: str) -> str | None:
         pass
     while True:
         folder, name = os.path.split(path)
-        folder = os.path.realpath(folder)  # absolute, so that it stays the same folder when the process changes its own
+        folder = os.path.realpath(folder)  # absolute, so that it stays the same if the process changes its working directory
         if not name or folder.startswith(("/proc/", "/dev/fd")):
             return None
         path = os.path.join(folder, name)
@@ -113,7 +114,7 @@ def _replaceable(path: str) -> str | None:
 @contextlib.contextmanager
 def _replacement(path: str, target: str) -> Iterator[BinaryIO]:
     folder = os.path.dirname(target)
-    temporary = os.path.join(folder, f".{os.urandom(8).hex()}.tmp")  # of fixed length: the name may be as long as allowed
+    temporary = os.path.join(folder, f".{os.urandom(8).hex()}.tmp")  # of fixed length: the name may have the maximal length
     file: BinaryIO | None = None
     try:
         file, named = _opened_beside(target, temporary)
@@ -126,12 +127,12 @@ def _replacement(path: str, target: str) -> Iterator[BinaryIO]:
         os.replace(temporary, target)
     except BaseException as error:
         if file is not None:
-            with contextlib.suppress(OSError):  # it tries once more to write what is left
+            with contextlib.suppress(OSError):  # it tries once more to write the rest
                 file.close()
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
         if isinstance(error, OSError) and (error.filename in (temporary, folder) or error.errno in FULL):
-            error.filename = path  # the name the user gave
+            error.filename = path  # the user's name
             if error.filename2 is not None:
                 del error.filename2
         raise
@@ -139,12 +140,12 @@ def _replacement(path: str, target: str) -> Iterator[BinaryIO]:
 
 
 def _opened_beside(target: str, temporary: str) -> tuple[BinaryIO, bool]:
-    """A new file in the folder of `target`, with its permissions; whether it has the name `temporary`, or none yet."""
+    """A new file in the folder of `target`, with its permissions; and whether it has the name `temporary`, or none yet."""
     try:
         old = os.stat(target)
     except FileNotFoundError:
         old = None
-    mode = 0o666 if old is None else 0o600  # unreadable for others until it has the permissions of the old file
+    mode = 0o666 if old is None else 0o600  # unreadable by others until it has the permissions of the old file
     descriptor = _unnamed(os.path.dirname(target), mode)
     named = descriptor is None
     if descriptor is None:
@@ -186,7 +187,7 @@ def _take_permissions(descriptor: int, old: os.stat_result) -> None:
 
 def _give_name(file: BinaryIO, temporary: str) -> None:
     descriptor = file.fileno()
-    try:  # src_dir_fd, which an absolute path makes void, is what lets Python follow the link
+    try:  # src_dir_fd, ignored for an absolute path, makes Python follow the link
         os.link(f"/proc/self/fd/{descriptor}", temporary, src_dir_fd=descriptor, follow_symlinks=True)
     except OSError:  # some sandboxes forbid it
         os.lseek(descriptor, 0, os.SEEK_SET)
@@ -216,14 +217,14 @@ def _flush_folder(folder: str) -> None:
 
 @contextlib.contextmanager
 def readable(f: File) -> Iterator[BinaryIO]:
-    """A seekable binary file: the file of that name, the object itself, or, if that cannot seek, a copy of its content."""
+    """A seekable binary file: the file of that name, the object itself, or, if it is not seekable, a copy of its content."""
     if isinstance(f, (str, os.PathLike)):
         with open(f, "rb") as file:
             yield _seekable(file)
     elif not callable(getattr(f, "read", None)):
         raise TypeError(f"expected a path or a binary file, got {type(f).__name__}")
     elif isinstance(f.read(0), str):
-        raise TypeError("expected a file opened in binary mode, got one of text")
+        raise TypeError("expected a file opened in binary mode, got a text file")
     else:
         yield _seekable(f)
 
@@ -233,7 +234,7 @@ def _seekable(file: BinaryIO) -> BinaryIO:
 
 
 def size_from_here(file: BinaryIO) -> int:
-    """How many bytes follow the current position of the file."""
+    """The number of bytes after the current position of the file."""
     here = file.tell()
     file.seek(0, os.SEEK_END)
     end = file.tell()
@@ -242,7 +243,7 @@ def size_from_here(file: BinaryIO) -> int:
 
 
 def read_into(file: Any, array: Array) -> int:
-    """Fill a one-dimensional array with the bytes that follow; return how many there were."""
+    """Fill a one-dimensional array with the next bytes; return their number."""
     view, filled = array.view("uint8").data, 0
     while filled < len(view):
         piece = file.read(min(PIECE, len(view) - filled))

@@ -45,14 +45,14 @@ MOST_DIMENSIONS = 64
 def save_safetensors(tensors: Mapping[str, Tensor], f: File, metadata: Mapping[str, str] | None = None) -> None:
     """Write a dictionary of tensors, and `metadata`, as .safetensors.
 
-    The file is replaced as a whole or not at all. TypeError for a type that the format lacks, for a value that is not a tensor,
+    The file is replaced atomically. TypeError for a type that the format lacks, for a value that is not a tensor,
     and for metadata that are not strings; ValueError for a key that is not Unicode or is ``__metadata__``; all before writing.
     """
     arrays = arrays_of(tensors)
     codes = {**{name: code for code, name in TYPES.items()}, "uint16": "U16", "bfloat16": "BF16"}
     header: dict[str, Any] = {METADATA: _checked(metadata)} if metadata else {}
     start = 0
-    names = sorted(arrays, key=lambda name: (-arrays[name].itemsize, name))  # so that all are aligned
+    names = sorted(arrays, key=lambda name: (-arrays[name].itemsize, name))  # to align all
     for name in names:
         array = arrays[name]
         if name == METADATA:
@@ -91,7 +91,7 @@ def load_safetensors(f: File) -> dict[str, Tensor]:
     Without the package for it (``mini_dl[bfloat16]``), bfloat16 becomes float32, with a warning.
 
     ValueError, naming the file and the tensor, if the file is truncated, its header is not the JSON that the format requires,
-    types are unknown here, or the tensors do not fill the rest of the file one after the other.
+    types are unknown here, or the tensors do not fill the rest of the file consecutively.
     """
     where = name_of(f)
     with readable(f) as file:
@@ -109,7 +109,7 @@ def load_safetensors(f: File) -> dict[str, Tensor]:
 
 
 def _header(file: BinaryIO, where: str) -> tuple[dict[str, Any], int]:
-    """The content of the header, and the number of bytes that follow it; the file is then positioned at these."""
+    """The content of the header, and the number of bytes that follow it; the file is then positioned there."""
     size = size_from_here(file)
     length = int.from_bytes(file.read(8), "little")
     if size < 8 + length:
@@ -140,7 +140,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
-            raise ValueError(f"the key {key!r} is there twice")
+            raise ValueError(f"the key {key!r} occurs twice")
         if not is_unicode(key):
             raise ValueError(f"the key {key!r} has half a surrogate pair")
         found[key] = value
@@ -177,7 +177,7 @@ def _are_sizes(given: object) -> bool:
 
 
 def _in_order(entries: list[_Entry], size: int, where: str) -> list[_Entry]:
-    """In file order. ValueError unless each begins where the one before ends, and the last one ends with the file."""
+    """In file order. ValueError unless each begins where the previous one ends, and the last ends with the file."""
     ordered = sorted(entries, key=lambda entry: (entry.begin, entry.end))
     reached = 0
     for entry in ordered:
@@ -188,7 +188,7 @@ def _in_order(entries: list[_Entry], size: int, where: str) -> list[_Entry]:
             )
         if entry.begin != reached:
             raise ValueError(
-                f"{where}: {entry.name}: begins at byte {entry.begin}, but the tensor before it ends at {reached}; "
+                f"{where}: {entry.name}: begins at byte {entry.begin}, but the previous tensor ends at {reached}; "
                 "the format allows neither gaps nor overlaps"
             )
         reached = entry.end

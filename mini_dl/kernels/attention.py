@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import numpy as np
 
 from mini_dl._dtypes import Array
@@ -14,14 +16,27 @@ from mini_dl.kernels.softmax import exponentials
 IN_DOUBLE = 4096
 """Up to this many scores are computed in double, at no cost: a score of 100 loses 5 digits of its exponential."""
 
+BAND = 64
+"""Queries that are treated together where a causal mask hides keys from them: the products are still long enough."""
+Bands = Sequence[tuple[int, int, int]]
+"""Queries from one to another, and how many of the first keys they see."""
+
+
+def bands_of(length: int, source: int, causal: bool) -> Bands:
+    """All queries, or, under a causal mask, bands of them, so that keys that are hidden from all of a band can be left out."""
+    if not causal or length < 2 * BAND:
+        return [(0, length, source)]
+    starts = range(0, length, BAND)
+    return [(start, end, min(end, source)) for start in starts for end in (min(start + BAND, length),)]
+
 
 def attention(
-    query: Array, key: Array, value: Array, mask: Array | None, alive: Array | None, scale: float
+    query: Array, key: Array, value: Array, mask: Array | None, alive: Array | None, scale: float, bands: Bands
 ) -> tuple[Array, Array, Array]:
-    """(B, L, E), (B, S, E), (B, S, V) -> (B, L, V), and for the gradient the exponentials (B, L, S) and their row sums (B, L).
+    """(B, L, E), (B, S, E), (B, S, V) -> (B, L, V), and for the gradient exponentials (B, -1) and their row sums (B, L).
 
     `mask` (1 or B, L, S) is added to the scores; `alive` (1 or B, L, 1) is false for queries that see no key. A few heads at a
-    time, so that their scores stay in cache.
+    time, so that their scores stay in cache. The exponentials of a head are those of all bands, one after the other.
     """
     (batch, length, _), source = query.shape, key.shape[1]
     working = computed_in(query.dtype)
@@ -29,26 +44,40 @@ def attention(
         working = np.dtype(np.float64)
     q, k, v = (a.astype(working, copy=False) for a in (query, key, value))
     q = q * working.type(scale)
-    weights, sums = np.empty((batch, length, source), working), np.empty((batch, length), working)
-    out = np.empty((batch, length, v.shape[2]), working)
+    weights = np.empty((batch, sum([(end - start) * keys for start, end, keys in bands])), working)
+    sums, out = np.empty((batch, length), working), np.empty((batch, length, v.shape[2]), working)
 
     def attend(heads: slice) -> None:
-        scores, e = q[heads] @ k[heads].transpose(0, 2, 1), weights[heads]
-        if mask is not None:
-            scores += mask if len(mask) == 1 else mask[heads]
-        totals, _ = exponentials(e.reshape(-1, source), scores.reshape(-1, source))
-        sums[heads] = totals.reshape(len(e), length)
-        if alive is not None:
-            e *= alive if len(alive) == 1 else alive[heads]
-        np.matmul(e, v[heads], out[heads])
+        for start, end, keys, band in _in_bands(weights[heads], bands):
+            rows = slice(start, end)
+            scores = q[heads, rows] @ k[heads, :keys].transpose(0, 2, 1)
+            e = band if band.flags.c_contiguous else np.empty_like(scores)
+            if mask is not None:
+                scores += (mask if len(mask) == 1 else mask[heads])[:, rows, :keys]
+            totals, _ = exponentials(e.reshape(-1, keys), scores.reshape(-1, keys))
+            sums[heads, rows] = totals.reshape(e.shape[:2])
+            if alive is not None:
+                e *= (alive if len(alive) == 1 else alive[heads])[:, rows]
+            if e is not band:
+                band[...] = e
+            np.matmul(e, v[heads, :keys], out[heads, rows])
         out[heads] /= sums[heads][:, :, None]
 
-    in_slices(attend, batch, length * source)
+    in_slices(attend, batch, weights.shape[1])
     return out.astype(query.dtype, copy=False), weights, sums
 
 
+def _in_bands(weights: Array, bands: Bands) -> Iterator[tuple[int, int, int, Array]]:
+    """Each band with its exponentials (B, queries, keys)."""
+    at = 0
+    for start, end, keys in bands:
+        size = (end - start) * keys
+        yield start, end, keys, weights[:, at : at + size].reshape(len(weights), end - start, keys)
+        at += size
+
+
 def attention_backward(
-    grad: Array, query: Array, key: Array, value: Array, output: Array, weights: Array, sums: Array, scale: float
+    grad: Array, query: Array, key: Array, value: Array, output: Array, weights: Array, sums: Array, scale: float, bands: Bands
 ) -> tuple[Array, Array, Array]:
     """Weights are ``e / sums``: `grad` is divided by the sums once, and ``sum(grad_weights * weights)`` is ``grad . output``."""
     working = weights.dtype
@@ -59,15 +88,22 @@ def attention_backward(
     to_query, to_key, to_value = np.empty_like(q), np.empty_like(k), np.empty_like(v)
 
     def attend_backward(heads: slice) -> None:
-        e = weights[heads]
-        np.matmul(e.transpose(0, 2, 1), g[heads], to_value[heads])
-        slope = g[heads] @ v[heads].transpose(0, 2, 1)
-        slope -= center[heads][:, :, None]
-        slope *= e
-        np.matmul(slope, k[heads], to_query[heads])
-        np.matmul(slope.transpose(0, 2, 1), q[heads], to_key[heads])
+        first = True  # the last band, which sees the most keys
+        for start, end, keys, e in reversed([*_in_bands(weights[heads], bands)]):
+            rows = slice(start, end)
+            slope = g[heads, rows] @ v[heads, :keys].transpose(0, 2, 1)
+            slope -= center[heads, rows, None]
+            slope *= e
+            np.matmul(slope, k[heads, :keys], to_query[heads, rows])
+            for target, left, right in ((to_value, e, g), (to_key, slope, q)):
+                if not first:
+                    target[heads, :keys] += left.transpose(0, 2, 1) @ right[heads, rows]
+                else:
+                    np.matmul(left.transpose(0, 2, 1), right[heads, rows], target[heads, :keys])
+                    target[heads, keys:] = 0
+            first = False
 
-    in_slices(attend_backward, len(q), weights.shape[1] * weights.shape[2])
+    in_slices(attend_backward, len(q), weights.shape[1])
     to_query *= working.type(scale)
     to_query, to_key, to_value = (a.astype(query.dtype, copy=False) for a in (to_query, to_key, to_value))
     return to_query, to_key, to_value

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mini_dl._dtypes import Array, Function, NumpyType
+from mini_dl._dtypes import Array, Function
 
 
 class _Functions(NamedTuple):
@@ -54,12 +54,6 @@ def add_scaled(a: float, x: Array, b: float, y: Array) -> bool:
     else:
         mix(y.size, float(a), first, 1, float(b), second, 1)
     return True
-
-
-def adder(dtype: NumpyType) -> Function | None:
-    """``y += a * x`` in one pass over memory, called with the length, a, the address of x, 1, that of y, and 1; or None."""
-    found = functions()
-    return found.sums[dtype.char][0] if found is not None and _State.single and dtype.char in found.sums else None
 
 
 @functools.cache

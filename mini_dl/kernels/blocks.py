@@ -21,20 +21,27 @@ BLOCK = 65536
 """Elements per array in one pass of a blocked kernel: a few such arrays fit the second-level cache."""
 LONGEST = 8 * BLOCK
 """The same when threads share the work: handing over the interpreter at each call costs more than the cache saves."""
+LONGEST_RUN = 4 * BLOCK
+"""The same for kernels that take each number by itself: they have no short calls, for each row, between the long ones."""
 
 
 def in_slices(work: Callable[[slice], object], count: int, each: int = 1) -> None:
     """``work(slice)`` for `slices` of ``range(count)``, items of `each` elements, shared if there are many."""
-    if 0 < count * each <= BLOCK:
+    if count * each and is_one_block(count * each):
         work(slice(0, count))
     else:
         share(work, slices(count, each), count * each)
 
 
+def is_one_block(size: int) -> bool:
+    """Whether so many elements are not divided."""
+    return size <= BLOCK
+
+
 def slices(count: int, each: int = 1) -> list[slice]:
     """``range(count)``, items of `each` elements, in slices to `share`: fewer and longer ones if threads share them."""
     size = count * each
-    return split(count, number_of_pieces(size, size, BLOCK, LONGEST))
+    return split(count, number_of_pieces(size, size, BLOCK, LONGEST if each > 1 else LONGEST_RUN))
 
 
 def number_of_pieces(size: int, work: int, block: int, longest: int) -> int:
@@ -68,8 +75,9 @@ def keep(values: Array, mask: Array) -> Array:
     flat, source, flat_mask = out.reshape(-1).view(bits), values.reshape(-1).view(bits), mask.reshape(-1)
 
     def choose_block(block: slice) -> None:
-        part = flat_mask[block]
-        np.multiply(source[block], part if part.dtype.kind == "b" else part != 0, flat[block])
+        part, target = flat_mask[block], flat[block]
+        np.copyto(target, part if part.dtype.kind == "b" else part != 0)
+        np.multiply(source[block], target, target)
 
     in_slices(choose_block, flat.size)
     return out
@@ -266,6 +274,13 @@ def total_of(term: Callable[[Piece], Array], pieces: Sequence[Piece], size: int)
 def copy(target: Array, source: Array) -> None:
     """``target[...] = source``, of one shape. Large copies are shared: transposing takes as long as several passes."""
     in_slices(lambda piece: np.copyto(target[piece], source[piece]), len(target), target.size // max(1, len(target)))
+
+
+def check_finite(array: Array) -> None:
+    """FloatingPointError if a number of a contiguous array is infinite or NaN, or their sum is: one pass, in the cache."""
+    flat = array.reshape(-1)
+    if not np.isfinite(flat @ ones(len(flat), array.dtype)):
+        raise FloatingPointError
 
 
 @functools.lru_cache(64)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import FLOATING, Array, Index, NumpyType, Shape
+from mini_dl._dtypes import Array, Index, NumpyType, Shape
 from mini_dl.kernels import winograd
-from mini_dl.kernels.blocks import Scratch, copy, in_single, in_slices, slices, total_of
+from mini_dl.kernels.blocks import Scratch, copy, in_single, in_slices, number_of_pieces, slices, split, total_of
 from mini_dl.kernels.depthwise import Depthwise, Geometry as Geometry
-from mini_dl.kernels.parallel import share
+from mini_dl.kernels.parallel import get_num_threads, share
 from mini_dl.kernels.products import matmul
 
 Piece = tuple[slice, slice]
@@ -27,7 +28,7 @@ SMALL_WEIGHT = 16384
 """Elements of a weight up to which its gradient is computed image by image."""
 
 
-COLUMNS = Scratch()
+COLUMNS, IMAGE = Scratch(), Scratch()
 
 
 # ------------------------------------------------------------------------------------------------ primitives
@@ -44,32 +45,49 @@ def conv(input: Array, weight: Array, bias: Array | None, g: Geometry) -> Array:
         out[...] = 0
     elif is_pointwise(input, kernel, g):
         matmul(by_group(weight, g)[None], grouped(input, g), grouped(out, g))
-    elif is_depthwise(weight.shape, g):
-        taps = weight.reshape(g.groups, -1, math.prod(kernel))
-        Depthwise(input.shape, kernel, g).conv(input, taps, out.reshape(n, g.groups, -1, *g.out))
-    elif suits_winograd(n, weight.shape, input.dtype, g):
-        winograd.conv(input, weight, g.padding, out)
-    else:
-        columns = columns_of(input.shape, kernel, g, o)
-        rows, target, image = columns.rows_of(weight), grouped(out, g), columns.image(input)
-        upright = np.ascontiguousarray(rows[0].T) if columns.last else None  # (C * K, O)
-
-        def multiply(piece: Piece) -> None:
-            images, lines = piece
-            matrix = columns.of(image, piece)
-            at = target[images, :, :, columns.positions(lines)]  # (n, G, O/G, L)
-            if upright is not None:  # the rows of the transposed matrix are contiguous
-                at[:, 0] = np.matmul(matrix[0].T, upright).reshape(len(at), at.shape[-1], o).swapaxes(1, 2)
-            elif at.shape[-1] < FEW_ROWS:
-                at[...] = columns.multiply(rows, matrix).reshape(*at.shape[1:3], len(at), -1).transpose(2, 0, 1, 3)
-            else:
-                stacked = matrix.reshape(*matrix.shape[:2], len(at), at.shape[-1]).transpose(2, 0, 1, 3)
-                np.matmul(rows[None], stacked, out=at)
-
-        share(multiply, columns.pieces, columns.size)
+    elif not _conv_by_transforms(input, weight, g, out):
+        _conv_by_columns(input, weight, g, out)
     if bias is not None:
         out += bias.reshape(o, *[1] * len(kernel))
     return out
+
+
+def _conv_by_transforms(input: Array, weight: Array, g: Geometry, out: Array) -> bool:
+    """Whether `out` was written by a method that suits. What is infinite or NaN would spread further than it should."""
+    kernel = weight.shape[2:]
+    try:
+        if is_depthwise(weight.shape, g):
+            taps = weight.reshape(g.groups, -1, math.prod(kernel))
+            Depthwise(input.shape, kernel, g).conv(input, taps, out.reshape(len(out), g.groups, -1, *g.out))
+        elif winograd.suits(len(input), weight.shape, input.dtype, g):
+            winograd.conv(input, weight, g, out)
+        else:
+            return False
+    except FloatingPointError:
+        return False
+    return True
+
+
+def _conv_by_columns(input: Array, weight: Array, g: Geometry, out: Array) -> None:
+    o = len(weight)
+    columns = columns_of(input.shape, weight.shape[2:], g, o)
+    rows, target = columns.rows_of(weight), grouped(out, g)
+    upright = np.ascontiguousarray(rows[0].T) if columns.last else None  # (C * K, O)
+
+    def multiply(piece: Piece) -> None:
+        images, lines = piece
+        matrix = columns.of(input, piece)
+        at = target[images, :, :, columns.positions(lines)]  # (n, G, O/G, L)
+        if upright is not None:  # the rows of the transposed matrix are contiguous
+            at[:, 0] = np.matmul(matrix[0].T, upright).reshape(len(at), at.shape[-1], o).swapaxes(1, 2)
+        elif at.shape[-1] < FEW_ROWS or columns.inner:
+            sides = columns.sides(at)
+            sides[...] = columns.multiply(rows, matrix).reshape(sides.shape)
+        else:
+            stacked = matrix.reshape(*matrix.shape[:2], len(at), at.shape[-1]).transpose(2, 0, 1, 3)
+            np.matmul(rows[None], stacked, out=at)
+
+    share(multiply, columns.pieces, columns.size)
 
 
 @in_single
@@ -80,9 +98,12 @@ def conv_input(output: Array, weight: Array, shape: Shape, g: Geometry) -> Array
     if is_pointwise(output, kernel, g) and shape[2:] == g.out:
         return matmul(by_group(weight, g).swapaxes(1, 2)[None], grouped(output, g)).reshape(shape)
     o = len(weight) // g.groups
-    if is_depthwise(weight.shape, g):
-        taps = weight.reshape(g.groups, o, math.prod(kernel))
-        return Depthwise(shape, kernel, g).conv_input(output.reshape(len(output), g.groups, o, *g.out), taps)
+    with contextlib.suppress(FloatingPointError):
+        if is_depthwise(weight.shape, g):
+            taps, given = weight.reshape(g.groups, o, math.prod(kernel)), output.reshape(len(output), g.groups, o, *g.out)
+            return Depthwise(shape, kernel, g).conv_input(given, taps).reshape(shape)
+        if winograd.suits(len(output), weight.shape, output.dtype, g):
+            return winograd.conv_input(output, weight, shape, g)
     many = are_many(len(output), g, len(weight))
     if max(g.stride) == 1 and 2 * c >= o and many:  # the mirrored kernel, over the padded output
         ends = [d * (k - 1) for d, k in zip(g.dilation, kernel)]
@@ -94,16 +115,17 @@ def conv_input(output: Array, weight: Array, shape: Shape, g: Geometry) -> Array
         return _spread_back(output, weight, shape, needed, g)
     columns = columns_of(shape, kernel, g, len(weight) // 4)  # here the weight is moved, but not turned over
     rows = columns.rows_of(weight).swapaxes(1, 2)  # (G, C/G * K, O/G)
-    source = grouped(output, g)
-    found = columns.space(output.dtype)
+    source, found = grouped(output, g), np.empty(shape, output.dtype)
 
     def add_back(pieces: list[Piece]) -> None:
+        images = pieces[0][0]
+        space = columns.space(len(source[images]), output.dtype)
         for images, lines in pieces:
-            at = source[images, :, :, columns.positions(lines)]
-            columns.add(found[images], lines, at, rows)
+            columns.add(space, lines, source[images, :, :, columns.positions(lines)], rows)
+        found[images] = columns.unpadded(space)
 
     share(add_back, columns.by_images, columns.size)
-    return columns.unpadded(found)
+    return found
 
 
 def _spread_back(output: Array, weight: Array, shape: Shape, needed: Shape, g: Geometry) -> Array:
@@ -136,30 +158,31 @@ def conv_weight(input: Array, output: Array, shape: Shape, g: Geometry) -> Array
     kernel = shape[2:]
     if 0 in input.shape or 0 in output.shape or 0 in shape:
         return np.zeros(shape, input.dtype)
-    if is_depthwise(shape, g):
-        given = output.reshape(len(output), g.groups, -1, *g.out)
-        return Depthwise(input.shape, kernel, g).conv_weight(input, given).reshape(shape)
-    if suits_winograd(len(input), shape, input.dtype, g):
-        return winograd.conv_weight(input, output, g.padding)
+    with contextlib.suppress(FloatingPointError):
+        if is_depthwise(shape, g):
+            given = output.reshape(len(output), g.groups, -1, *g.out)
+            return Depthwise(input.shape, kernel, g).conv_weight(input, given).reshape(shape)
+        if winograd.suits(len(input), shape, input.dtype, g):
+            return winograd.conv_weight(input, output, shape, g)
     if is_pointwise(input, kernel, g) and shape[0] * shape[1] <= 64 * math.prod(g.out):  # else adding up products takes longer
         left, right = grouped(output, g), grouped(input, g).swapaxes(2, 3)
         images = slices(len(input), max(input[0].size, output[0].size))
         found = total_of(lambda piece: np.matmul(left[piece], right[piece]).sum(0), images, max(input.size, output.size))
         return found.reshape(shape)
     columns = columns_of(input.shape, kernel, g, shape[0])
-    source, image = grouped(output, g), columns.image(input)
+    source = grouped(output, g)
 
     def product(piece: Piece) -> Array:
         images, lines = piece
-        matrix = columns.of(image, piece)
+        matrix = columns.of(input, piece)
         at = source[images, :, :, columns.positions(lines)]  # (n, G, O/G, L)
         few = at.shape[2] <= FEW_ROWS
-        if at.shape[3] >= 128 and shape[0] * columns.height <= SMALL_WEIGHT:  # one long product with so few rows takes longer
+        small = at.shape[3] >= 128 and shape[0] * columns.height <= SMALL_WEIGHT
+        if small and not columns.inner:  # one long product with so few rows takes longer
             seen = matrix.reshape(*matrix.shape[:2], len(at), at.shape[3]).transpose(2, 0, 1, 3)
             found = np.matmul(seen, at.swapaxes(2, 3)).swapaxes(2, 3) if few else np.matmul(at, seen.swapaxes(2, 3))
             return found.sum(0)
-        at = at.transpose(1, 2, 0, 3)
-        at = at.reshape(*at.shape[:2], matrix.shape[2])
+        at = columns.sides(at).reshape(*at.shape[1:3], matrix.shape[2])
         left, right = (matrix, at) if few else (at, matrix)
         found = columns.multiply(left, right.swapaxes(1, 2))
         return found.swapaxes(1, 2) if few else found
@@ -173,25 +196,8 @@ def is_pointwise(array: Array, kernel: Shape, g: Geometry) -> bool:
 
 
 def is_depthwise(weight: Shape, g: Geometry) -> bool:
-    """Whether each output channel sees exactly one of several input channels."""
-    return weight[1] == 1 < g.groups
-
-
-def suits_winograd(images: int, weight: Shape, dtype: NumpyType, g: Geometry) -> bool:
-    """Whether the kernel is 3 x 3 and dense, over enough channels and positions to repay the transforms."""
-    return (
-        weight[2:] == (3, 3)
-        and g.groups == max(g.stride) == max(g.dilation) == 1
-        and min(weight[:2]) >= 48
-        and min(g.padding) >= 0
-        and images * math.prod(g.out) >= 768
-        and dtype.kind in FLOATING
-    )
-
-
-def share_work(input: Array, weight: Array, g: Geometry) -> bool:
-    """Whether the gradients of input and weight share work."""
-    return g.padding == (1, 1) and input.itemsize > 2 and suits_winograd(len(input), weight.shape, input.dtype, g)
+    """Whether each output channel sees exactly one of several input channels, in one or two dimensions."""
+    return weight[1] == 1 < g.groups and len(weight) <= 4
 
 
 def by_group(weight: Array, g: Geometry) -> Array:
@@ -209,81 +215,83 @@ def are_many(images: int, g: Geometry, outputs: int) -> bool:
     return images * math.prod(g.out) >= 4 * outputs
 
 
-@functools.lru_cache(1024)
 def columns_of(shape: Shape, kernel: Shape, g: Geometry, outputs: int) -> Columns:
+    return _columns_of(shape, kernel, g, outputs, get_num_threads())
+
+
+@functools.lru_cache(1024)
+def _columns_of(shape: Shape, kernel: Shape, g: Geometry, outputs: int, threads: int) -> Columns:
     return Columns(shape, kernel, g, outputs)
 
 
 class Columns:
     """The matrix of what the taps of the kernel see: a row per channel and tap, a column per image and output position.
 
-    It is built in pieces. Two layouts: rows ordered (C, *kernel), copied from the image as it is; or, where rows of the image are
-    shorter than there are channels, (*kernel, C), copied from the image with the channels last: longer runs of memory.
+    It is built in pieces, unless the weight is larger than they would be: then threads share its rows. Rows are ordered
+    (C, *kernel), as the weight lies, and columns (N, *out); or, where that makes longer runs of memory, columns are ordered
+    (*out, N) (`inner`); or, where the weight may be moved, rows (*kernel, C), from images with the channels last (`last`).
     """
 
     def __init__(self, shape: Shape, kernel: Shape, g: Geometry, outputs: int) -> None:
         self.shape, self.kernel, self.g = shape, kernel, g
         self.needed = tuple([(o - 1) * s + d * (k - 1) + 1 for o, s, d, k in zip(g.out, g.stride, g.dilation, kernel)])
-        run = shape[1] * (kernel[-1] if g.dilation[-1] == 1 else 1)
-        self.last = g.groups == 1 < shape[1] and run >= 3 * g.out[-1] and are_many(shape[0], g, outputs)
         self.height = shape[1] * math.prod(kernel)
         self.size = shape[0] * self.height * math.prod(g.out)
-        self.pieces = list(self._pieces())
+        many, width = are_many(shape[0], g, outputs), g.out[-1]
+        whole = not many and self.size <= 8 * COLUMNS_IN_CACHE
+        number = 1 if whole else number_of_pieces(self.size, self.size, COLUMNS_IN_CACHE, 4 * COLUMNS_IN_CACHE)
+        self.pieces = list(itertools.product(split(shape[0], number), split(g.out[0], number // max(1, shape[0]))))
         self.multiply = matmul if len(self.pieces) == 1 else np.matmul  # if the threads have no pieces, they share the products
         self.by_images = [list(pieces) for _, pieces in itertools.groupby(self.pieces, lambda piece: piece[0].start)]
-        target, source = overlap(g.padding, self.needed, shape[2:])
-        self.fits = self.needed == shape[2:] and not any(g.padding)
-        self.to, self.of_input = [(*at, slice(None)) if self.last else at for at in (inner(target), inner(source))]
-
-    def _pieces(self) -> Iterator[Piece]:
-        """Ranges of images and of the first spatial dimension whose columns fit the cache."""
-        n, lines = self.shape[0], self.g.out[0]
-        line = self.height * math.prod(self.g.out[1:])
-        if line * lines <= COLUMNS_IN_CACHE:
-            step = COLUMNS_IN_CACHE // (line * lines)
-            for i in range(0, n, step):
-                yield slice(i, min(i + step, n)), slice(0, lines)
-        else:
-            step = max(1, COLUMNS_IN_CACHE // line)
-            for i in range(n):
-                for j in range(0, lines, step):
-                    yield slice(i, i + 1), slice(j, min(j + step, lines))
+        run = shape[1] * (kernel[-1] if g.dilation[-1] == 1 else 1)
+        self.last = many and g.groups == 1 < shape[1] and run >= 3 * width
+        self.inner = whole and shape[0] * (width if g.stride[-1] == 1 else 1) > width
+        space = range(2, len(shape))
+        self.axes = (0, *space, 1) if self.last else (1, *space, 0) if self.inner else (0, 1, *space)
+        self.back = [self.axes.index(axis) for axis in range(len(shape))]
 
     def positions(self, lines: slice) -> slice:
         """`lines` of the first spatial dimension, as positions in the flattened ones."""
         inner = math.prod(self.g.out[1:])
         return slice(lines.start * inner, lines.stop * inner)
 
-    def of(self, image: Array, piece: Piece) -> Array:
-        """The matrix of a piece, (G, C/G * K, n * L), from the result of `image`: valid until the thread asks for the next."""
-        g, c = self.g, self.shape[1]
-        images, lines = piece
-        if self.last:
-            first, channel, steps = image.strides[0], image.strides[-1:], image.strides[1:-1]
-        else:
-            first, channel, steps = image.strides[0], image.strides[1:2], image.strides[2:]
-        taps = tuple([b * d for b, d in zip(steps, g.dilation)])
-        moves = tuple([b * s for b, s in zip(steps, g.stride)])
-        strides = (first, *moves, *taps, *channel) if self.last else (*channel, *taps, first, *moves)
-        n, out = images.stop - images.start, (lines.stop - lines.start, *g.out[1:])
-        area = math.prod(out)
-        shape = (n, *out, *self.kernel, c) if self.last else (c, *self.kernel, n, *out)
-        seen: Array = np.ndarray(shape, image.dtype, image, images.start * first + lines.start * moves[0], strides)
-        filled = COLUMNS.of(shape, image.dtype)
-        np.copyto(filled, seen)
-        if self.last:
-            return filled.reshape(1, n * area, self.height).swapaxes(1, 2)
-        return filled.reshape(g.groups, self.height // g.groups, n * area)
+    def sides(self, output: Array) -> Array:
+        """(n, G, O/G, L) -> (G, O/G, n, L) or (G, O/G, L, n): the order of the columns"""
+        return output.transpose(1, 2, 3, 0) if self.inner else output.transpose(1, 2, 0, 3)
 
-    def image(self, input: Array) -> Array:
-        """The input with its padding, contiguous in the order of the layout."""
+    def of(self, input: Array, piece: Piece) -> Array:
+        """The matrix of a piece, (G, C/G * K, n * L): valid until the thread asks for the next."""
+        g, c, k = self.g, self.shape[1], self.kernel
+        images, lines = piece
+        image = self._seen(input, images, lines)
+        steps = dict(zip(self.axes, image.strides))
+        taps = tuple([steps[2 + i] * d for i, d in enumerate(g.dilation)])
+        moves = tuple([steps[2 + i] * s for i, s in enumerate(g.stride)])
+        n, out = images.stop - images.start, (lines.stop - lines.start, *g.out[1:])
         if self.last:
-            input = np.moveaxis(input, 1, -1)
-        if self.fits:
-            return np.ascontiguousarray(input)
-        n, c = self.shape[:2]
-        out = np.zeros((n, *self.needed, c) if self.last else (n, c, *self.needed), input.dtype)
-        copy(out[self.to], input[self.of_input])
+            shape, strides = (n, *out, *k, c), (steps[0], *moves, *taps, steps[1])
+        elif self.inner:
+            shape, strides = (c, *k, *out, n), (steps[1], *taps, *moves, steps[0])
+        else:
+            shape, strides = (c, *k, n, *out), (steps[1], *taps, steps[0], *moves)
+        filled = COLUMNS.of(shape, image.dtype)
+        put = copy if len(self.pieces) == 1 else np.copyto
+        put(filled, np.ndarray(shape, image.dtype, image, 0, strides))
+        if self.last:
+            return filled.reshape(1, -1, self.height).swapaxes(1, 2)
+        return filled.reshape(g.groups, self.height // g.groups, -1)
+
+    def _seen(self, input: Array, images: slice, lines: slice) -> Array:
+        """What the outputs of a piece see, contiguous in the order of `axes`."""
+        step, first = self.g.stride[0], lines.start * self.g.stride[0]
+        padding = (self.g.padding[0] - first, *self.g.padding[1:])
+        needed = (self.needed[0] - step * (self.g.out[0] - (lines.stop - lines.start)), *self.needed[1:])
+        part = input[images]
+        target, source = overlap(padding, needed, self.shape[2:])
+        out = IMAGE.of(tuple([(len(part), self.shape[1], *needed)[axis] for axis in self.axes]), input.dtype)
+        if any([t.stop - t.start < n for t, n in zip(target, needed)]):
+            out[...] = 0
+        out.transpose(self.back)[inner(target)] = part[inner(source)]
         return out
 
     def rows_of(self, weight: Array) -> Array:
@@ -298,27 +306,32 @@ class Columns:
 
     # The transpose: adding columns back to where they were read from -------------------------------------------------------
 
-    def space(self, dtype: NumpyType) -> Array:
-        """Zeros in the shape of the padded image, in which `add` writes."""
-        n, c = self.shape[:2]
+    def space(self, images: int, dtype: NumpyType) -> Array:
+        """Zeros in the shape of padded images, in which `add` writes: valid until the thread asks for the next."""
         full = [max(m, p + i) for m, p, i in zip(self.needed, self.g.padding, self.shape[2:])]
-        if not self.last:
-            return np.zeros((n, c, *full), dtype)
-        full[-1] += self.g.stride[-1]  # as far as the last run reaches
-        return np.zeros((n, *full, c), dtype)
+        if self.last:
+            full[-1] += self.g.stride[-1]  # as far as the last run reaches
+        found = IMAGE.of(tuple([(images, self.shape[1], *full)[axis] for axis in self.axes]), dtype)
+        found[...] = 0
+        return found
 
     def add(self, found: Array, lines: slice, output: Array, rows: Array) -> None:
         """Add ``rows @ output`` to `found`; output is (n, G, O/G, L), rows (G, C/G * K, O/G)."""
-        g = self.g
-        n, out = len(found), (lines.stop - lines.start, *g.out[1:])
-        flat = output.transpose(1, 2, 0, 3).reshape(*output.shape[1:3], n * output.shape[3])  # (G, O/G, n * L)
+        n, out = len(output), (lines.stop - lines.start, *self.g.out[1:])
+        flat = self.sides(output).reshape(*output.shape[1:3], -1)  # (G, O/G, n * L)
         if self.last:
             columns = self.multiply(flat.swapaxes(1, 2), rows.swapaxes(1, 2)).reshape(n, *out, *self.kernel, self.shape[1])
             self._add_runs(found, lines.start, columns)
             return
-        columns = self.multiply(rows, flat).reshape(self.shape[1], math.prod(self.kernel), n, *out)
-        for tap_number, tap in enumerate(np.ndindex(*self.kernel)):
-            found[inner(self._seen_by(tap, lines.start, out))] += columns[:, tap_number].swapaxes(0, 1)
+        columns = self.multiply(rows, flat).reshape(self.shape[1], math.prod(self.kernel), -1)
+        for number, tap in enumerate(np.ndindex(*self.kernel)):
+            at = self._seen_by(tap, lines.start, out)
+            if self.inner:
+                seen = found[inner([*at, slice(None)])]
+                seen += columns[:, number].reshape(seen.shape)
+            else:
+                seen = found[inner(at)].swapaxes(0, 1)
+                seen += columns[:, number].reshape(seen.shape)
 
     def _add_runs(self, found: Array, start: int, columns: Array) -> None:
         """With the channels last, neighboring taps of a stride add to one run of memory: (n, *out, *kernel, C)"""
@@ -339,12 +352,9 @@ class Columns:
         return [slice(f, f + s * (o - 1) + 1, s) for f, s, o in zip(first, self.g.stride, out)]
 
     def unpadded(self, found: Array) -> Array:
-        """The image without its padding."""
+        """The images without their padding: (n, C, *in)"""
         at = [slice(p, p + i) for p, i in zip(self.g.padding, self.shape[2:])]
-        seen = np.moveaxis(found[inner([*at, slice(None)])], -1, 1) if self.last else found[inner(at)]
-        out = np.empty(self.shape, found.dtype)
-        copy(out, seen)
-        return out
+        return found.transpose(self.back)[inner(at)]
 
 
 def fitted_window(input: Array, padding: Shape, needed: Shape) -> Array:

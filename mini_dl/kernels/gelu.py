@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from mini_dl._dtypes import Array, float32
-from mini_dl.kernels.blocks import computed_in, elementwise, in_slices, real_floating
+from mini_dl.kernels.blocks import Scratch, computed_in, elementwise, in_slices, real_floating
 from mini_dl.kernels.special import erf_array
 
 # ------------------------------------------------------------------------------------------------ gelu
@@ -80,11 +80,14 @@ def gelu_and_cdf(input: Array) -> tuple[Array, Array]:
 _CDF = (1.75621375e-09, -1.32264737e-07, 3.96476017e-06, -5.53062700e-05, -3.25948164e-05, 3.63330844e-02, 7.97884941e-01)
 
 
+_SQUARE = Scratch()
+
+
 def _normal_cdf(x: Array, out: Array) -> None:
     if x.dtype != float32.numpy:
         np.add(erf_array(x * math.sqrt(0.5)), 1, out)
     else:
-        square = x * x
+        square = np.multiply(x, x, _SQUARE.of(x.shape, x.dtype))
         np.minimum(square, np.float32(5.6**2), out=square)
         np.multiply(square, np.float32(_CDF[0]), out)
         for coefficient in _CDF[1:-1]:

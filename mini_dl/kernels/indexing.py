@@ -65,25 +65,27 @@ def add_at(out: Array, indices: Indices, values: Array) -> None:
 
 def add_rows(out: Array, rows: Array, values: Array, zeros: bool = False) -> None:
     """``out[rows[i]] += values[i]``. `np.add.at` is slow: few repeats are added in rounds, many are summed first. If `out` is
-    `zeros`, the first round need not read it."""
+    `zeros`, all rows are written at once, and only those that repeat are read and sorted."""
     if not len(rows):
         return
-    order = np.argsort(rows, kind="stable")
+    order = np.argsort(rows.astype(np.uint16) if len(out) <= 1 << 16 else rows, kind="stable")  # 16 bits: in linear time
     ordered = rows[order]
     starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
-    if len(starts) == len(rows):
-        out[rows] += values
-        return
     counts = np.diff(starts, append=len(rows))
-    if counts.max() > 8:
+    most = counts.max()
+    if most > 8:
         out[ordered[starts]] += np.add.reduceat(values[order], starts, axis=0)
         return
-    for i in range(int(counts.max())):
+    if zeros:
+        out[rows] = values
+        starts = starts[counts > 1]
+        counts = counts[counts > 1]
+        out[ordered[starts]] = values[order[starts]]
+    elif most == 1:
+        out[rows] += values
+    for i in range(int(zeros or most == 1), int(most)):
         now = order[starts[counts > i] + i]
-        if zeros and not i:
-            out[rows[now]] = values[now]
-        else:
-            out[rows[now]] += values[now]
+        out[rows[now]] += values[now]
 
 
 def put_into(out: Array, indices: Indices, values: Array, accumulate: bool) -> None:

@@ -35,14 +35,17 @@ STATE = np.dtype(
 
 _all: weakref.WeakValueDictionary[int, Generator] = weakref.WeakValueDictionary()
 _held: list[threading.Lock] = []
+_making = threading.Lock()
 
 
 def _hold_all() -> None:
-    """Before a fork: the child would wait forever for an engine that another thread was drawing from."""
+    """Before a fork: the child would wait forever for an engine that another thread was making or drawing from."""
+    if _making.acquire(timeout=5):
+        _held.append(_making)
     for reference in _all.valuerefs():
-        generator = reference()
-        if generator is not None and generator._bits.lock.acquire(timeout=1):
-            _held.append(generator._bits.lock)
+        bits = vars(reference() or object).get("_bits")
+        if bits is not None and bits.lock.acquire(timeout=1):
+            _held.append(bits.lock)
 
 
 def _release_all() -> None:
@@ -67,11 +70,21 @@ class Generator:
         wanted = _device(device)
         if wanted.type != "cpu":
             raise RuntimeError(f"Device type {wanted.type} is not supported for torch.Generator() api.")
-        self._bits = np.random.MT19937(0)
-        self._numpy = np.random.RandomState(self._bits)  # used for its seeding and its bulk draws
         self._normal: float | None = None  # Box-Muller makes two: the one not yet returned
         self.manual_seed(67280421310721)
         _all[id(self)] = self
+
+    def __getattr__(self, name: str) -> Any:
+        """The engine, made when it is first needed: `numpy.random` takes milliseconds to import."""
+        if name not in ("_bits", "_numpy"):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
+        with _making:
+            if name not in vars(self):
+                bits = np.random.MT19937(0)
+                numpy = np.random.RandomState(bits)  # used for its seeding and its bulk draws
+                numpy.seed(self._seed & 0xFFFFFFFF)
+                vars(self).update(_numpy=numpy, _bits=bits)
+        return vars(self)[name]
 
     @property
     def device(self) -> device:
@@ -83,7 +96,8 @@ class Generator:
         if not -(2**63) <= seed < 2**64:
             raise ValueError("Overflow when unpacking long long")
         self._seed = seed % 2**64
-        self._numpy.seed(seed & 0xFFFFFFFF)
+        if "_numpy" in vars(self):
+            self._numpy.seed(seed & 0xFFFFFFFF)
         self._fresh = True  # nothing was drawn since: torch writes this state differently from a used-up one
         self._normal = None
         return self

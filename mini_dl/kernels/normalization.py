@@ -18,7 +18,7 @@ _RUN = 1024
 
 _SHORT_ROW = 256
 """Numbers in a row below which NumPy expands what it broadcasts through its buffer, which takes twice as long as the row."""
-_MANY_ROWS = 256
+_MANY_ROWS = 32
 """Rows from which writing out what is broadcast repays the calls."""
 PRODUCTS, ACROSS = Scratch(), Scratch()
 
@@ -200,7 +200,7 @@ def channel_norm_backward(
     if not (average * average * scale * scale <= _FAR).all():
         x, rest = _moved(x, mean, groups, count)
         average = _per_channel(rest, x, groups)
-    sums, products = sums_of_channels(g, None, groups), sums_of_channels(g, x, groups)
+    sums, products = sums_of_channels(groups, (g, None), (g, x))
     units = (products - average * sums) * scale  # (N or 1, C): sum of grad * unit
     to_weight, to_bias = units.sum(0), sums.sum(0)
     if weight is not None:
@@ -212,17 +212,28 @@ def channel_norm_backward(
     return out.astype(input.dtype, copy=False), to_weight.astype(x.dtype), to_bias.astype(x.dtype)
 
 
-def sums_of_channels(x: Array, y: Array | None, groups: int) -> Array:
+def sums_of_channels(groups: int, *pairs: tuple[Array, Array | None]) -> list[Array]:
     """(N, C, L) -> sums of x, or of x * y, in float64: (N, C), or over the batch too (1, C) if that shares its statistics."""
+    n, c, length = pairs[0][0].shape
+    if not groups and length < 32:
+        return [_sums_of_short_channels(x, y) for x, y in pairs]
+    rows = [[None if a is None else a.reshape(n * c, length) for a in pair] for pair in pairs]
+    sums = np.zeros((len(pairs), n * c))
+
+    def add(part: slice) -> None:
+        for total, (x, y) in zip(sums, rows):
+            assert x is not None
+            for i in range(0, length, _RUN):
+                total[part] += _row_sums(x[part, i : i + _RUN], None if y is None else y[part, i : i + _RUN])
+
+    in_slices(add, n * c, length)
+    each = sums.reshape(len(pairs), n, c)
+    return list(each if groups else each.sum(1, keepdims=True))
+
+
+def _sums_of_short_channels(x: Array, y: Array | None) -> Array:
+    """The same over the batch."""
     n, c, length = x.shape
-    if groups or length >= 32:
-        rows, others = x.reshape(n * c, length), None if y is None else y.reshape(n * c, length)
-        sums = np.zeros(n * c)
-        for i in range(0, length, _RUN):
-            part = rows[:, i : i + _RUN]
-            sums += part @ ones(part.shape[1], x.dtype) if others is None else np.vecdot(part, others[:, i : i + _RUN])
-        sums = sums.reshape(n, c)
-        return sums if groups else sums.sum(0, keepdims=True)
     rows, others = x.reshape(n, c * length), None if y is None else y.reshape(n, c * length)
     total = np.zeros(c * length)
     step = max(1, BLOCK // max(1, c * length))
@@ -250,7 +261,7 @@ def _per_channel(values: Array, x: Array, groups: int) -> Array:
 def _moved(x: Array, mean: Array, groups: int, count: float) -> tuple[Array, Array]:
     """`x` minus its rounded mean, and the rest of the mean, in float64."""
     moved = x - _per_channel(mean, x, groups).astype(x.dtype)[:, :, None]
-    return moved, _shared_sum(sums_of_channels(moved, None, groups), groups) / count
+    return moved, _shared_sum(sums_of_channels(groups, (moved, None))[0], groups) / count
 
 
 def _moments(x: Array, groups: int) -> tuple[Array, Array, Array, Array]:
@@ -263,14 +274,14 @@ def _moments(x: Array, groups: int) -> tuple[Array, Array, Array, Array]:
         near = mean.astype(x.dtype)
         moved, rest = x - _per_channel(near, x, groups)[:, :, None], mean - near
     else:
-        mean = _shared_sum(sums_of_channels(x, None, groups), groups) / count
+        mean, squares = (_shared_sum(found, groups) / count for found in sums_of_channels(groups, (x, None), (x, x)))
         square = mean * mean
-        variance = _shared_sum(sums_of_channels(x, x, groups), groups) / count - square
+        variance = squares - square
         if (square <= _FAR * variance).all():
             return mean, variance, x, mean
         moved, rest = _moved(x, mean, groups, count)
         mean = mean.astype(x.dtype) + rest
-    variance = _shared_sum(sums_of_channels(moved, moved, groups), groups) / count - rest * rest
+    variance = _shared_sum(sums_of_channels(groups, (moved, moved))[0], groups) / count - rest * rest
     return mean, np.maximum(variance, 0), moved, rest
 
 
@@ -307,6 +318,15 @@ def _combined(shift: Array, *terms: tuple[Array, Array]) -> Array:
 
     in_slices(combine, shape[0], x.size // shape[0])
     return out
+
+
+def scaled(x: Array, scale: Array, shift: Array) -> Array:
+    """``x * scale + shift``, in one pass if `x` is large, (N, C, *), and both have a number for each channel: (C, 1, ...)."""
+    numbers = (*x.shape[1:2], *(1,) * (x.ndim - 2))
+    if x.size <= BLOCK // 4 or not x.dtype == scale.dtype == shift.dtype or not numbers == scale.shape == shift.shape:
+        return x * scale + shift
+    whole = np.ascontiguousarray(x).reshape(len(x), x.shape[1], -1)
+    return _combined(shift.reshape(1, -1), (whole, scale.reshape(1, -1))).reshape(x.shape)
 
 
 def unbiased(variance: Array, count: float) -> Array:

@@ -7,13 +7,24 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
+import numpy as np
+
+from mini_dl._dtypes import Array, Function
 from mini_dl.kernels.blas import limit_threads
 from mini_dl.kernels.room import run
+
+try:
+    import resource
+except ImportError:  # not on this system
+    resource = None  # type: ignore[assignment]
+if not hasattr(resource, "RUSAGE_THREAD"):
+    resource = None  # type: ignore[assignment]
 
 Piece = TypeVar("Piece")
 
@@ -86,6 +97,99 @@ def set_num_threads(num: int) -> None:
 Task = Callable[[], None]
 
 
+class _Bell:
+    """A byte that one thread sets and another watches. Neither needs the interpreter for that: a thread that waits for the
+    interpreter sleeps, and to wake it takes 50 us, several times as long as many a kernel.
+
+    `looks` are an array of a true byte, and below, many times over, the byte of the bell. NumPy's `logical_or` along its rows
+    sets another bell for the first, then goes through the second, and stops where it is true.
+    """
+
+    def __init__(self) -> None:
+        self.bytes = np.zeros(128, bool)  # in the middle a true one, the bell, and what comes of looking
+        self.bytes[63] = True
+        self.result = self.bytes[64:66]
+
+    def looks(self, times: int) -> Array:
+        return np.ndarray((2, times), bool, self.bytes, 63, (1, 0))
+
+    def ring(self, looks: Array) -> None:
+        """Ring, then look at another bell until it rings or there are no more looks."""
+        _either(looks, 1, None, self.result)
+
+    def still(self) -> None:
+        self.bytes[64] = False
+
+
+_either: Function = np.logical_or.reduce
+LOOKS = 1 << 21
+"""How often a thread looks at a bell before it sleeps: for some 0.7 ms."""
+_moment = _Bell().looks(1 << 15)
+"""To look at a bell that never rings, while another thread begins with its work."""
+TURN = 2e-3
+"""Seconds that a thread surely waits where another one has its core."""
+
+
+class _Helper:
+    """A thread that works for others, and watches a bell for a while before it sleeps.
+
+    Not so while there are more threads with work than cores: it would take a core from one of them, from its caller even.
+    """
+
+    def __init__(self, done: _Bell, name: str) -> None:
+        self.tasks = deque[Task]()  # at most one
+        self.called, self.done, self.tokens, self.asleep = _Bell(), done, SimpleQueue[None](), False
+        threading.Thread(target=run, args=(self.serve,), daemon=True, name=name).start()
+
+    def call(self, task: Task) -> None:
+        self.tasks.append(task)
+        if not self.asleep:
+            self.called.ring(_moment)
+        if self.asleep:
+            self.tokens.put(None)
+
+    def serve(self) -> None:
+        patient, short = self.called.looks(LOOKS), self.called.looks(1)
+        lost, sober = _Lost(), 0.0
+        while True:
+            if lost.core():
+                sober = lost.at + 100 * TURN
+            self.done.ring(patient if lost.at > sober else short)
+            if not self.tasks and not self.called.bytes[64]:
+                self.asleep = True
+                if not self.tasks:  # else it came just now
+                    self.tokens.get()
+                self.asleep = False
+                lost.begin()
+            self.called.still()
+            try:
+                task = self.tasks.pop()
+            except IndexError:  # it was withdrawn
+                continue
+            task()
+            del task
+
+
+class _Lost:
+    """Looks at the clocks of this thread."""
+
+    def __init__(self) -> None:
+        self.times = 0
+        self.begin()
+
+    def begin(self) -> None:
+        self.at, self.worked = time.perf_counter(), time.thread_time()
+
+    def core(self) -> bool:
+        """Whether other work had the core for a turn since the last question."""
+        at, worked = self.at, self.worked
+        self.begin()
+        if self.at - at < self.worked - worked + TURN or resource is None:
+            return False
+        before, self.times = self.times, resource.getrusage(resource.RUSAGE_THREAD).ru_nivcsw
+        return self.times != before  # else it waited of its own accord
+
+
 class _Crew:
     """The threads besides the caller's: started when first needed, then waiting for tasks."""
 
@@ -97,7 +201,9 @@ class _Crew:
         """Forget the threads, also after a fork: the child has none of them."""
         self.lock = threading.RLock()  # reentrant: a thread interrupted just after taking it can go on
         self.busy = False
-        self.tasks: list[SimpleQueue[Task]] = []
+        self.helpers = list[_Helper]()
+        self.done = _Bell()
+        self.patience = self.done.looks(LOOKS)[1]
 
     def share(self, work: Callable[[Piece], object], pieces: Sequence[Piece]) -> bool:
         """Whether the pieces were done: not if the threads are already working, for another thread or for this one."""
@@ -137,9 +243,18 @@ class _Crew:
             went.append(None)
             done.put(None)
 
+        def wait() -> None:
+            self.done.still()
+            if len(went) < len(came):
+                _either(self.patience)
+            if len(went) < len(came):
+                done.get()
+
+        hired = list[_Helper]()
         try:
-            for tasks in self.hired(min(self.threads, len(pieces)) - 1):
-                tasks.put(help)
+            hired += self.hired(min(self.threads, len(pieces)) - 1)
+            for helper in hired:
+                helper.call(help)
             take()
         except BaseException as error:
             errors.append(error)
@@ -147,26 +262,21 @@ class _Crew:
             try:
                 if errors:
                     rest.clear()
-                done.get() if not rest else take()
+                wait() if not rest else take()
             except BaseException as error:  # noqa: PERF203
                 errors.append(error)
+        for helper in hired:
+            helper.tasks.clear()
         if errors:
             try:
                 raise next((error for error in errors if not isinstance(error, Exception)), errors[0])
             finally:
                 errors.clear()  # their tracebacks hold this frame
 
-    def hired(self, count: int) -> list[SimpleQueue[Task]]:
-        while len(self.tasks) < count:
-            tasks: SimpleQueue[Task] = SimpleQueue()
-            threading.Thread(target=run, args=(_help, tasks), daemon=True, name=f"mini_dl helper {len(self.tasks) + 1}").start()
-            self.tasks.append(tasks)
-        return self.tasks[:count]
-
-
-def _help(tasks: SimpleQueue[Task]) -> None:
-    while True:
-        tasks.get()()
+    def hired(self, count: int) -> list[_Helper]:
+        while len(self.helpers) < count:
+            self.helpers.append(_Helper(self.done, f"mini_dl helper {len(self.helpers) + 1}"))
+        return self.helpers[:count]
 
 
 def _threads_at_first() -> int:

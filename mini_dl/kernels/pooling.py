@@ -298,7 +298,7 @@ def means(input: Array, regions: tuple[Regions, ...], divisor: Array | Number) -
         x = as_single(x)
         for dim in reversed(range(len(regions))):
             x = _sum_of_taps(x, regions[dim], (slice(None),) * (len(regions) - dim - 1))
-        if x.dtype.kind == "i":  # towards zero
+        if x.dtype.kind == "i":  # toward zero
             means[...] = np.sign(x) * np.sign(divisor) * (np.abs(x) // np.abs(divisor))
         else:
             np.divide(x, _as(divisor, x.dtype), out=means)

@@ -10,18 +10,23 @@ from mini_dl._dtypes import HALVES, Array, Index
 from mini_dl.kernels.blocks import split
 from mini_dl.kernels.parallel import get_num_threads, share_product
 
-LARGE = 1 << 23
-"""Multiplications that take a thread a few times as long as waking another one."""
+LARGE = 1 << 22
+"""Multiplications that take a thread a few times as long as calling another one."""
 
 
-def gemm(input: Array, other: Array) -> Array:
-    """``input @ other`` of stacks of matrices; float16 is summed in float32. Operands BLAS cannot read are copied first."""
+def gemm(input: Array, other: Array, added: Array | None = None) -> Array:
+    """``input @ other`` of stacks of matrices; float16 is summed in float32. Operands BLAS cannot read are copied first.
+
+    The row `added`, if there is one, is added to all rows.
+    """
     dtype = input.dtype
     if dtype.char in HALVES:
-        return matmul(input.astype(np.float32), other.astype(np.float32)).astype(dtype)
+        out = matmul(input.astype(np.float32), other.astype(np.float32)).astype(dtype)
+        return out if added is None else np.add(out, added, out)
     if input.ndim == other.ndim == 2 and input.size * other.shape[1] < LARGE:
-        return input.dot(other)  # copies what BLAS cannot read; half the cost of matmul for small products
-    return matmul(_readable(input), _readable(other))
+        out = input.dot(other)  # copies what BLAS cannot read; half the cost of matmul for small products
+        return out if added is None else np.add(out, added, out)
+    return matmul(_readable(input), _readable(other), None, added)
 
 
 def _readable(array: Array) -> Array:
@@ -35,10 +40,10 @@ def _readable(array: Array) -> Array:
     return np.ascontiguousarray(array)
 
 
-def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
+def matmul(a: Array, b: Array, out: Array | None = None, added: Array | None = None) -> Array:
     """``np.matmul`` of stacks of matrices. A large product is divided, by its shape and the number of threads, and shared."""
     if a.size * b.shape[-1] < LARGE:
-        return np.matmul(a, b, out)
+        return _product(a, b, out, added)
     if out is None:
         lead = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
         out = np.empty((*lead, a.shape[-2], b.shape[-1]), np.result_type(a, b))
@@ -46,14 +51,18 @@ def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
     if axis == out.ndim - 2 and out.shape[-1] > out.shape[-2]:
         axis += 1
     from_end = axis - out.ndim
-    left, right, result = (partly(array, from_end, but) for array, but in ((a, -1), (b, -2), (out, 0)))
-
-    def multiply(piece: slice) -> None:
-        np.matmul(left(piece), right(piece), result(piece))
-
-    if not share_product(multiply, split(out.shape[axis], get_num_threads())):
-        np.matmul(a, b, out)
+    parts = [partly(array, from_end, but) for array, but in ((a, -1), (b, -2), (out, 0))]
+    if added is not None:
+        parts.append(partly(added, from_end, 0))
+    pieces = [[part(piece) for part in parts] for piece in split(out.shape[axis], get_num_threads())]
+    if not share_product(lambda operands: _product(*operands), pieces):
+        _product(a, b, out, added)
     return out
+
+
+def _product(a: Array, b: Array, out: Array | None, added: Array | None = None) -> Array:
+    out = np.matmul(a, b, out)
+    return out if added is None else np.add(out, added, out)
 
 
 def partly(array: Array, axis: int, but: int) -> Callable[[slice], Array]:

@@ -1,11 +1,48 @@
-"""All steps of an LSTM or a GRU over a sequence, forward and back."""
+"""All steps of an LSTM or a GRU over a sequence, forward and back.
+
+The samples of a batch do not meet in any step: each thread takes some of them through the whole sequence.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 
 from mini_dl._dtypes import Array
+from mini_dl.kernels.blocks import split
+from mini_dl.kernels.parallel import get_num_threads, share_product
 from mini_dl.kernels.products import matmul
+
+ENOUGH = 1 << 22
+"""Multiplications of a step from which it pays to share the batch: with fewer, most time goes into calls, where threads meet."""
+
+
+def _for_samples(work: Callable[[slice], object], n: int, products: int) -> None:
+    """Call `work` for parts of `n` samples, by several threads if a step makes many products."""
+    pieces = split(n, get_num_threads() if products >= ENOUGH else 1)
+    if len(pieces) == 1 or not share_product(work, pieces):
+        work(slice(0, n))
+
+
+FAST = 10**6
+"""Multiplications up to which OpenBLAS reads a matrix as it lies. To multiply few rows by a larger one it copies all of it first,
+which takes as long as the product."""
+
+
+def _in_blocks(matrix: Array, rows: int) -> Array:
+    """A matrix (K, M) as (C, K, M / C): C products of it and `rows` rows that are small enough, or one."""
+    k, m = matrix.shape
+    count = next((c for c in range(1, m // 32 + 1) if m % c == 0 and rows * k * m <= FAST * c), 1)
+    return np.ascontiguousarray(matrix.reshape(k, count, m // count).transpose(1, 0, 2))
+
+
+def _multiply(rows: Array, blocks: Array, out: Array) -> Array:
+    """``out = rows @ matrix`` for the blocks of a matrix."""
+    count, _, width = blocks.shape
+    np.matmul(rows, blocks, out.reshape(len(rows), count, width).transpose(1, 0, 2))
+    return out
+
 
 # ------------------------------------------------------------------------------------------------ all steps, fused
 
@@ -19,26 +56,33 @@ def lstm_steps(gates: Array, hidden: Array, cell: Array, weight: Array, reverse:
     steps, n, size = len(gates), *hidden.shape
     half = np.full(4 * size, 0.5, gates.dtype)
     half[2 * size : 3 * size] = 1
-    rest, transposed = 1 - half, np.ascontiguousarray(weight.T)
+    rest = 1 - half
     hiddens, cells, activated = (
         np.empty((steps, n, size), gates.dtype),
         np.empty((steps, n, size), gates.dtype),
         np.empty_like(gates),
     )
-    for t in reversed(range(steps)) if reverse else range(steps):
-        z = matmul(hidden, transposed, activated[t])
-        z += gates[t]
-        z *= half
-        np.tanh(z, z)
-        z *= half
-        z += rest
-        i, f, g, o = (z[:, k * size : (k + 1) * size] for k in range(4))
-        cell = np.multiply(f, cell, cells[t])
-        hidden = np.multiply(i, g, hiddens[t])
-        cell += hidden
-        np.tanh(cell, hidden)
-        hidden *= o
-    return hiddens, cell.copy(), cells, activated
+    order = range(steps)[:: -1 if reverse else 1]
+
+    def run(part: slice) -> None:
+        h, c = hidden[part], cell[part]
+        blocks = _in_blocks(weight.T, len(h))
+        for t in order:
+            z = _multiply(h, blocks, activated[t, part])
+            z += gates[t, part]
+            z *= half
+            np.tanh(z, z)
+            z *= half
+            z += rest
+            i, f, g, o = (z[:, k * size : (k + 1) * size] for k in range(4))
+            c = np.multiply(f, c, cells[t, part])
+            h = np.multiply(i, g, hiddens[t, part])
+            c += h
+            np.tanh(c, h)
+            h *= o
+
+    _for_samples(run, n, n * weight.size)
+    return hiddens, cells[order[-1]].copy(), cells, activated
 
 
 def lstm_steps_backward(
@@ -47,38 +91,56 @@ def lstm_steps_backward(
 ) -> tuple[Array, Array, Array, Array]:  # fmt: skip
     """The gradients of gates, hidden, cell and weight."""
     steps, n, size = hiddens.shape
-    to_gates, slopes = np.empty(activated.shape, activated.dtype), np.empty((n, 4 * size), activated.dtype)
+    to_gates = np.empty(activated.shape, activated.dtype)
     to_hidden, to_cell = np.zeros_like(hidden), np.zeros_like(cell)
     if grad_cell is not None:
         to_cell += grad_cell
-    order = list(reversed(range(steps)) if reverse else range(steps))
-    slope_i, slope_f, slope_g, slope_o = (slopes[:, k * size : (k + 1) * size] for k in range(4))
-    for t, before in zip(reversed(order), [*reversed(order[:-1]), None]):
-        a = activated[t]
-        i, f, g, o = (a[:, k * size : (k + 1) * size] for k in range(4))
-        if grad is not None:
-            to_hidden += grad[t]
-        end = np.tanh(cells[t])
-        np.multiply(a, a, slopes)
-        np.subtract(1, slope_g, slope_g)
-        slope_g *= i
-        for slope, gate in ((slope_i, i), (slope_f, f), (slope_o, o)):
-            np.subtract(gate, slope, slope)
-        slope_i *= g
-        slope_f *= cell if before is None else cells[before]
-        slope_o *= end
-        end *= end
-        np.subtract(1, end, end)
-        end *= o
-        end *= to_hidden
-        to_cell += end
-        z = to_gates[t]
-        parts = z.reshape(n, 4, size)
-        np.multiply(slopes.reshape(n, 4, size)[:, :3], to_cell[:, None], parts[:, :3])
-        np.multiply(slope_o, to_hidden, parts[:, 3])
-        to_cell *= f
-        matmul(z, weight, to_hidden)
+    back = slice(None, None, 1 if reverse else -1)
+    slopes, all_cells = to_gates.reshape(steps, n, 4, size)[back], cells[back]
+    gates = activated.reshape(slopes.shape)[back]
+    grads = None if grad is None else grad[back]
+
+    def run(part: slice) -> None:
+        h, c = to_hidden[part], to_cell[part]
+        blocks = _in_blocks(weight, len(h))
+        for at in split(steps, -(-steps // 8)):  # several steps at once, as far as they do not need the one before
+            before = np.concatenate([all_cells[at.start + 1 : at.stop + 1, part], cell[None, part]])[: at.stop - at.start]
+            ends = _slopes(slopes[at, part], gates[at, part], all_cells[at, part], before)
+            for t, end in zip(range(at.start, at.stop), ends):
+                if grads is not None:
+                    h += grads[t, part]
+                end *= h
+                c += end
+                z = slopes[t, part]
+                z[:, :3] *= c[:, None]
+                z[:, 3] *= h
+                c *= gates[t, part, 1]
+                _multiply(z.reshape(len(h), -1), blocks, h)
+
+    _for_samples(run, n, 2 * n * weight.size)  # there are fewer calls than on the way forward
     return to_gates, to_hidden, to_cell, _to_weight(to_gates, hidden, hiddens, reverse)
+
+
+def _slopes(out: Array, gates: Array, cells: Array, before: Array) -> Array:
+    """What to multiply gradients by: `out` (..., 4, H) leads from the cell, for o from the hidden state, to the gates.
+
+    Returns what leads from the hidden state to the cell.
+    """
+    i, f, g, o = (gates[..., k, :] for k in range(4))
+    slope_i, slope_f, slope_g, slope_o = (out[..., k, :] for k in range(4))
+    np.multiply(gates, gates, out)
+    np.subtract(1, slope_g, slope_g)
+    slope_g *= i
+    for slope, gate in ((slope_i, i), (slope_f, f), (slope_o, o)):
+        np.subtract(gate, slope, slope)
+    slope_i *= g
+    slope_f *= before
+    end = np.tanh(cells)
+    slope_o *= end
+    end *= end
+    np.subtract(1, end, end)
+    end *= o
+    return end
 
 
 def gru_steps(gates: Array, hidden: Array, weight: Array, bias: Array | None, reverse: bool) -> tuple[Array, Array]:
@@ -87,26 +149,30 @@ def gru_steps(gates: Array, hidden: Array, weight: Array, bias: Array | None, re
     Also returns what the backward needs (L, N, 4 H): the gates r, z, n, and the hidden state's part of n before r.
     """
     steps, n, size = len(gates), *hidden.shape
-    transposed = np.ascontiguousarray(weight.T)
     hiddens, kept = np.empty((steps, n, size), gates.dtype), np.empty((steps, n, 4 * size), gates.dtype)
-    z = np.empty((n, 3 * size), gates.dtype)
-    for t in reversed(range(steps)) if reverse else range(steps):
-        matmul(hidden, transposed, z)
-        if bias is not None:
-            z += bias
-        both, new, own = (kept[t, :, i:j] for i, j in ((0, 2 * size), (2 * size, 3 * size), (3 * size, 4 * size)))
-        own[...] = z[:, 2 * size :]
-        np.add(z[:, : 2 * size], gates[t, :, : 2 * size], both)
-        both *= 0.5
-        np.tanh(both, both)
-        both *= 0.5
-        both += 0.5
-        np.multiply(both[:, :size], own, new)
-        new += gates[t, :, 2 * size :]
-        np.tanh(new, new)
-        hidden = np.subtract(hidden, new, hiddens[t])
-        hidden *= both[:, size:]
-        hidden += new
+
+    def run(part: slice) -> None:
+        h = hidden[part]
+        blocks, z = _in_blocks(weight.T, len(h)), np.empty((len(h), 3 * size), gates.dtype)
+        for t in range(steps)[:: -1 if reverse else 1]:
+            _multiply(h, blocks, z)
+            if bias is not None:
+                z += bias
+            both, new, own = (kept[t, part, i:j] for i, j in ((0, 2 * size), (2 * size, 3 * size), (3 * size, 4 * size)))
+            own[...] = z[:, 2 * size :]
+            np.add(z[:, : 2 * size], gates[t, part, : 2 * size], both)
+            both *= 0.5
+            np.tanh(both, both)
+            both *= 0.5
+            both += 0.5
+            np.multiply(both[:, :size], own, new)
+            new += gates[t, part, 2 * size :]
+            np.tanh(new, new)
+            h = np.subtract(h, new, hiddens[t, part])
+            h *= both[:, size:]
+            h += new
+
+    _for_samples(run, n, n * weight.size)
     return hiddens, kept
 
 
@@ -117,27 +183,33 @@ def gru_steps_backward(
     steps, n, size = hiddens.shape
     to_gates, to_own = np.empty((steps, n, 3 * size), kept.dtype), np.empty((steps, n, 3 * size), kept.dtype)
     to_hidden = np.zeros_like(hidden)
-    order = list(reversed(range(steps)) if reverse else range(steps))
-    for t, before in zip(reversed(order), [*reversed(order[:-1]), None]):
-        both = kept[t, :, : 2 * size]
-        r, z, new, own = (kept[t, :, k * size : (k + 1) * size] for k in range(4))
-        to_hidden += grad[t]
-        to_both, to_new = to_gates[t, :, : 2 * size], to_gates[t, :, 2 * size :]
-        np.multiply(new, new, to_new)
-        np.subtract(1, to_new, to_new)
-        to_new *= to_hidden
-        to_new *= 1 - z
-        np.multiply(both, both, to_both)
-        np.subtract(both, to_both, to_both)  # the slopes of r and z
-        to_r, to_z = to_both[:, :size], to_both[:, size:]
-        to_r *= to_new
-        to_r *= own
-        to_z *= to_hidden
-        to_z *= (hidden if before is None else hiddens[before]) - new
-        to_own[t, :, : 2 * size] = to_both
-        np.multiply(to_new, r, to_own[t, :, 2 * size :])
-        to_hidden *= z
-        to_hidden += to_own[t] @ weight
+    order = range(steps)[:: 1 if reverse else -1]
+
+    def run(part: slice) -> None:
+        h = to_hidden[part]
+        blocks, sent = _in_blocks(weight, len(h)), np.empty_like(h)
+        for t, before in zip(order, [*(hiddens[t] for t in order[1:]), hidden]):
+            both = kept[t, part, : 2 * size]
+            r, z, new, own = (kept[t, part, k * size : (k + 1) * size] for k in range(4))
+            h += grad[t, part]
+            to_both, to_new = to_gates[t, part, : 2 * size], to_gates[t, part, 2 * size :]
+            np.multiply(new, new, to_new)
+            np.subtract(1, to_new, to_new)
+            to_new *= h
+            to_new *= 1 - z
+            np.multiply(both, both, to_both)
+            np.subtract(both, to_both, to_both)  # the slopes of r and z
+            to_r, to_z = to_both[:, :size], to_both[:, size:]
+            to_r *= to_new
+            to_r *= own
+            to_z *= h
+            to_z *= before[part] - new
+            to_own[t, part, : 2 * size] = to_both
+            np.multiply(to_new, r, to_own[t, part, 2 * size :])
+            h *= z
+            h += _multiply(to_own[t, part], blocks, sent)
+
+    _for_samples(run, n, n * weight.size)
     flat = to_own.reshape(-1, 3 * size)
     return to_gates, to_hidden, _to_weight(to_own, hidden, hiddens, reverse), np.ones(len(flat), flat.dtype) @ flat
 

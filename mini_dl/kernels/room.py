@@ -26,9 +26,9 @@ def quiet_room() -> contextvars.Context:
 
 
 def _be_quiet() -> None:
-    """Turn off warnings, and make the buffer so small that rows of 256 numbers or more are not expanded through it."""
+    """Turn off warnings, and make the buffer so small that rows of 128 numbers or more are not expanded through it."""
     np.seterr(all="ignore")
-    np.setbufsize(256)
+    np.setbufsize(128)
 
 
 class _Here(threading.local):

@@ -7,18 +7,22 @@ from collections.abc import Callable
 import numpy as np
 
 from mini_dl._dtypes import HALVES, Array
-from mini_dl.kernels.blocks import in_slices, ones
+from mini_dl.kernels.blocks import Scratch, in_slices, is_one_block, ones
+from mini_dl.kernels.sums import row_extremes
 
 # ------------------------------------------------------------------------------------------------ softmax
 
 
 def _over_rows(kernel: Callable[..., None], *arrays: Array) -> Array:
-    """Run ``kernel(out, *arrays)`` on blocks of rows of contiguous 2-d views; float16 is computed in float32."""
+    """Run ``kernel(out, *arrays)`` on blocks of rows, 2-d; float16 is computed in float32."""
     first = arrays[0]
     if first.dtype.char in HALVES:
         return _over_rows(kernel, *[a.astype(np.float32) for a in arrays]).astype(first.dtype)
     n = first.shape[-1]
     out = np.empty(first.shape, first.dtype)
+    if first.ndim == 2 and is_one_block(first.size):
+        kernel(out, *arrays)
+        return out
     rows = [np.ascontiguousarray(a).reshape(-1, n) for a in arrays]
     out_rows = out.reshape(-1, n)
     in_slices(lambda block: kernel(out_rows[block], *[r[block] for r in rows]), len(out_rows), n)
@@ -32,15 +36,45 @@ _LIMITS = {"f": (1e37, 1e-30), "d": (1e300, 1e-250)}
 def exponentials(out: Array, x: Array) -> tuple[Array, Array | None]:
     """``out = exp(x - m)`` row by row, with the row sums and `m`: the maximum, or None for 0 if all sums allow it."""
     n = x.shape[1]
-    np.exp(x, out)
-    sums = out @ ones(n, x.dtype)
-    largest, smallest = _LIMITS[x.dtype.char]
-    if np.maximum.reduce(sums) < largest and np.minimum.reduce(sums) > smallest:
+    sums = _unshifted(out, x)
+    if sums is not None:
         return sums, None
-    maximum = x.max(1, keepdims=True)
-    np.subtract(x, maximum, out)
+    maximum = row_extremes(True, x)
+    np.subtract(x, maximum[:, None], out)
     np.exp(out, out)
-    return out @ ones(n, x.dtype), maximum[:, 0]
+    return out @ ones(n, x.dtype), maximum
+
+
+def _unshifted(out: Array, x: Array) -> Array | None:
+    """``out = exp(x)``, and its row sums, or None if one is not within the limits."""
+    np.exp(x, out)
+    sums = out @ ones(x.shape[1], x.dtype)
+    largest, smallest = _LIMITS[x.dtype.char]
+    return sums if sums.max() < largest and sums.min() > smallest else None
+
+
+_EXPONENTIALS = Scratch()
+
+
+def log_sum_exp_rows(x: Array) -> Array:
+    """(R, n) -> (R,)"""
+    out = np.empty(len(x), x.dtype)
+
+    def reduce(rows: slice) -> None:
+        part = x[rows]
+        powers = _EXPONENTIALS.of(part.shape, x.dtype)
+        sums, largest = _unshifted(powers, part), None
+        if sums is None:
+            largest = row_extremes(True, part)
+            largest[~np.isfinite(largest)] = 0
+            np.exp(np.subtract(part, largest[:, None], powers), powers)
+            sums = powers @ ones(x.shape[1], x.dtype)
+        np.log(sums, out[rows])
+        if largest is not None:
+            out[rows] += largest
+
+    in_slices(reduce, len(x), x.shape[1])
+    return out
 
 
 def softmax_rows(out: Array, x: Array) -> None:

@@ -23,13 +23,9 @@ class ConvNet(nn.Sequential):
     """
 
     def __init__(
-        self,
-        input_shape: Sequence[int],
-        convolutions: Sequence[tuple[int, int, int, int]],
-        hidden_sizes: Sequence[int],
-        output_size: int,
-        weight_init: Rule = "he",
-    ) -> None:
+        self, input_shape: Sequence[int], convolutions: Sequence[tuple[int, int, int, int]], hidden_sizes: Sequence[int],
+        output_size: int, weight_init: Rule = "he",
+    ) -> None:  # fmt: skip
         super().__init__()
         channels, height, width = input_shape
         for i, (filters, side, padding, stride) in enumerate(convolutions, 1):

@@ -22,9 +22,9 @@ Args: TypeAlias = tuple[Any, ...]
 Kwargs: TypeAlias = dict[str, Any]
 Function: TypeAlias = Callable[..., Any]
 Hook: TypeAlias = Function
-"""What a hook takes and may return is said where it is registered."""
+"""See where a hook is registered for its arguments and result."""
 StateDict: TypeAlias = dict[str, Any]
-"""Tensors, numbers and further dictionaries by name: what is saved."""
+"""Tensors, numbers and nested dictionaries by name: what is saved."""
 
 # ------------------------------------------------------------------------------------------------ of modules
 
@@ -33,7 +33,7 @@ R = TypeVar("R", covariant=True)
 
 
 class WithForward(Protocol[P, R]):
-    """What a module is to type checkers when it is called: its call is typed as its ``forward``."""
+    """The type of a module's call for type checkers: that of its ``forward``."""
 
     def forward(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
 

@@ -1,4 +1,4 @@
-"""Gradients of convolutions as functions: the adjoints, given the shape that cannot be told from the output."""
+"""Gradients of convolutions as functions: the adjoints, given the shape that the output does not determine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["conv1d_input", "conv1d_weight", "conv2d_input", "conv2d_weight", "co
 def _gradient(
     n: int, made: Callable[[Tensor], tuple[Tensor, Tensor]], size: Sequence[int], grad_output: Tensor, *options: object
 ) -> Tensor:
-    """The gradient of a convolution for the argument of this size: `made` puts it beside the other."""
+    """The gradient of a convolution for the argument of this size: `made` combines it with the other."""
     recorded = is_grad_enabled()
     with enable_grad():
         wanted = grad_output.new_zeros(1).expand(tuple(size)).requires_grad_()
@@ -34,7 +34,7 @@ def _of_input(n: int) -> Callable[..., Tensor]:
         return _gradient(n, lambda input: (input, weight), input_size, grad_output, stride, padding, dilation, groups)
 
     doc = f"""``out[n, c, j] = sum(weight[o, c, k] * grad_output[n, o, i], (o, k))``,
-    ``j = i * stride - padding + k * dilation``: the gradient of ``conv{n}d`` in its input.
+    ``j = i * stride - padding + k * dilation``: the gradient of ``conv{n}d`` with respect to its input.
 
     Family: gradient of a convolution {n}d
 
@@ -53,7 +53,7 @@ def _of_weight(n: int) -> Callable[..., Tensor]:
 
     doc = f"""``out[o, c, k] = sum(input[n, c, i * stride - padding + k * dilation] * grad_output[n, o, i], (n, i))``
 
-    The gradient of ``conv{n}d`` in its weight.
+    The gradient of ``conv{n}d`` with respect to its weight.
 
     Family: gradient of a convolution {n}d
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 import numpy as np
 
 from mini_dl import overrides
-from mini_dl._families import said_first
-from mini_dl._guidance import told
+from mini_dl._families import said_first, tell
+from mini_dl._guidance import naming_keywords
 from mini_dl.autograd.mode import no_grad
 from mini_dl.ops.random import randperm
 from mini_dl.tensor import Tensor, wrap, written
@@ -28,9 +28,9 @@ _LINEAR = ("linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_tra
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
-    """The factor that keeps the variance of signals before `nonlinearity`: 1 for "linear", convolutions and "sigmoid", ``5 / 3``
-    for "tanh", ``sqrt(2)`` for "relu", ``sqrt(2 / (1 + param ** 2))`` for "leaky_relu" (`param`, its slope, is 0.01), ``3 / 4``
-    for "selu".
+    """The factor that preserves the variance of signals before `nonlinearity`: 1 for "linear", convolutions and "sigmoid",
+    ``5 / 3`` for "tanh", ``sqrt(2)`` for "relu", ``sqrt(2 / (1 + param ** 2))`` for "leaky_relu" (`param`, its slope, is 0.01),
+    ``3 / 4`` for "selu".
 
     Shapes: no tensors.
     Raises: ValueError for an unknown name, or a `param` that is not a number.
@@ -63,7 +63,7 @@ _M = TypeVar("_M", bound="Module")
 
 
 def _answered(function: Callable[_P, Tensor]) -> Callable[_P, Tensor]:
-    """`function`, for which a mode or the class of its tensor may answer: they get its arguments by name."""
+    """`function`, which a mode or the class of its tensor may override; they get its arguments by name."""
     signature = inspect.signature(function)
 
     @functools.wraps(function)
@@ -84,7 +84,7 @@ def _answered(function: Callable[_P, Tensor]) -> Callable[_P, Tensor]:
 
 
 @_answered
-@told
+@naming_keywords
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None) -> Tensor:
     """``tensor = u`` with draws `u` from U(a, b), in place.
 
@@ -100,7 +100,7 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generato
 
 
 @_answered
-@told
+@naming_keywords
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> Tensor:
     """``tensor = mean + std * z`` with standard normal draws `z`, in place.
 
@@ -115,7 +115,7 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Gene
         return tensor.normal_(mean, std, generator=generator)
 
 
-@told
+@naming_keywords
 def trunc_normal_(
     tensor: Tensor, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0, generator: Generator | None = None
 ) -> Tensor:
@@ -143,7 +143,7 @@ def trunc_normal_(
 
 
 def _redraw_outside(tensor: Tensor, mean: float, std: float, a: float, b: float, generator: Generator | None) -> Tensor:
-    """Normal draws; values outside are redrawn, all elements at a time."""
+    """Normal draws; values outside are redrawn, all elements at once."""
     low, high = tensor._array.dtype.type(a), tensor._array.dtype.type(b)
     array = tensor.normal_(mean, std, generator=generator)._array
     while (outside := (array < low) | (array > high)).any():
@@ -153,7 +153,7 @@ def _redraw_outside(tensor: Tensor, mean: float, std: float, a: float, b: float,
 
 
 def _reject_from_uniform(tensor: Tensor, mean: float, std: float, a: float, b: float, generator: Generator | None) -> Tensor:
-    """Uniform candidates, each accepted with the probability of its density over the highest one in [a, b]."""
+    """Uniform candidates, each accepted with probability density / maximal density in [a, b]."""
     peak = -0.5 * ((max(a, min(mean, b)) - mean) / std) ** 2
     array = tensor._array
     candidates, thresholds = wrap(np.empty_like(array)), wrap(np.empty_like(array))
@@ -170,12 +170,11 @@ def _reject_from_uniform(tensor: Tensor, mean: float, std: float, a: float, b: f
 
 
 @_answered
-@told
+@naming_keywords
 def constant_(tensor: Tensor, val: float) -> Tensor:
     """``tensor = val``, in place.
 
-    Shapes: (*) -> the same tensor.
-    Raises: AttributeError for what is not a tensor.
+    Family: initialization
 
     >>> torch.nn.init.constant_(torch.empty(2), 0.5)
     tensor([0.5000, 0.5000])
@@ -184,12 +183,11 @@ def constant_(tensor: Tensor, val: float) -> Tensor:
         return tensor.fill_(val)
 
 
-@told
+@naming_keywords
 def ones_(tensor: Tensor) -> Tensor:
     """``tensor = 1``, in place.
 
-    Shapes: (*) -> the same tensor.
-    Raises: AttributeError for what is not a tensor.
+    Family: initialization
 
     >>> torch.nn.init.ones_(torch.empty(2))
     tensor([1., 1.])
@@ -197,12 +195,11 @@ def ones_(tensor: Tensor) -> Tensor:
     return constant_(tensor, 1.0)
 
 
-@told
+@naming_keywords
 def zeros_(tensor: Tensor) -> Tensor:
     """``tensor = 0``, in place.
 
-    Shapes: (*) -> the same tensor.
-    Raises: AttributeError for what is not a tensor.
+    Family: initialization
 
     >>> torch.nn.init.zeros_(torch.empty(2))
     tensor([0., 0.])
@@ -210,7 +207,7 @@ def zeros_(tensor: Tensor) -> Tensor:
     return constant_(tensor, 0.0)
 
 
-@told
+@naming_keywords
 def eye_(tensor: Tensor) -> Tensor:
     """``tensor[i, j] = 1 if i == j else 0``, in place: the identity of a linear map.
 
@@ -226,7 +223,7 @@ def eye_(tensor: Tensor) -> Tensor:
     return _fill_array(tensor, np.eye(*tensor.shape))
 
 
-@told
+@naming_keywords
 def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
     """``tensor[o, c] = 1 if o == c else 0`` at the middle of the kernel, else 0, in place: the identity of a convolution, in each
     group.
@@ -282,7 +279,7 @@ def _xavier_std(tensor: Tensor, gain: float) -> float:
     return gain * math.sqrt(2.0 / float(sum(_calculate_fan_in_and_fan_out(tensor))))
 
 
-@told
+@naming_keywords
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
     """``tensor = u`` with draws `u` from U(-a, a), ``a = gain * sqrt(6 / (fan_in + fan_out))``, in place.
 
@@ -301,7 +298,7 @@ def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Generator | No
     return uniform_(tensor, -bound, bound, generator)
 
 
-@told
+@naming_keywords
 def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
     """``tensor = std * z`` with standard normal draws `z`, ``std = gain * sqrt(2 / (fan_in + fan_out))``, in place.
 
@@ -331,13 +328,13 @@ def _without_elements(tensor: Tensor) -> bool:
 
 
 @_answered
-@told
+@naming_keywords
 def kaiming_uniform_(
     tensor: Tensor, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", generator: Generator | None = None
 ) -> Tensor:
     """``tensor = u`` with draws `u` from U(-b, b), ``b = gain * sqrt(3 / fan)``, in place.
 
-    `mode` says which fan; the gain is that of `nonlinearity`, with `a` as the slope of "leaky_relu".
+    `mode` selects the fan; the gain is that of `nonlinearity`, with `a` as the slope of "leaky_relu".
 
     Shapes: (fan_out, fan_in), or (O, C, *kernel) -> the same tensor.
     Raises: ValueError for fewer than two dimensions, an unknown `mode` or an unknown `nonlinearity`.
@@ -353,13 +350,13 @@ def kaiming_uniform_(
     return uniform_(tensor, -bound, bound, generator)
 
 
-@told
+@naming_keywords
 def kaiming_normal_(
     tensor: Tensor, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", generator: Generator | None = None
 ) -> Tensor:
     """``tensor = std * z`` with standard normal draws `z`, ``std = gain / sqrt(fan)``, in place.
 
-    `mode` says which fan; the gain is that of `nonlinearity`, with `a` as the slope of "leaky_relu".
+    `mode` selects the fan; the gain is that of `nonlinearity`, with `a` as the slope of "leaky_relu".
 
     Shapes: (fan_out, fan_in), or (O, C, *kernel) -> the same tensor.
     Raises: ValueError for fewer than two dimensions, an unknown `mode` or an unknown `nonlinearity`.
@@ -374,13 +371,13 @@ def kaiming_normal_(
     return normal_(tensor, 0, _kaiming_std(tensor, a, mode, nonlinearity), generator)
 
 
-@told
+@naming_keywords
 def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = None) -> Tensor:
     """``tensor @ tensor.T = gain ** 2 * I`` for a wide matrix, ``tensor.T @ tensor`` for a tall one, in place.
 
-    The Q of normal draws, with the diagonal of R made positive, times `gain`.
+    The Q factor of normal draws, with the diagonal of R made positive, times `gain`.
 
-    Shapes: (m, *), taken as a matrix of m rows -> the same tensor.
+    Shapes: (m, *), viewed as a matrix of m rows -> the same tensor.
     Raises: ValueError for fewer than two dimensions.
     Source: Saxe, McClelland and Ganguli, Exact solutions to the nonlinear dynamics of learning in deep linear neural networks,
     2014.
@@ -403,7 +400,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = N
         return tensor.mul_(gain)
 
 
-@told
+@naming_keywords
 def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Generator | None = None) -> Tensor:
     """``tensor = std * z`` with standard normal draws `z`, and a fraction `sparsity` of each column 0, in place.
 
@@ -427,13 +424,13 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Gener
 # ------------------------------------------------------------------------------------------------ whole modules
 
 
-@told
+@naming_keywords
 def random_walk_(module: _M, nonlinearity: str = "relu", generator: Generator | None = None) -> _M:
     """``W = g / sqrt(n) * z`` with standard normal draws `z` and n the fan in, so that the log of a gradient's length drifts
     neither up nor down: ``g = exp(1 / (2 * n))`` for "linear", ``g = sqrt(2) * exp(1.2 / (max(n, 6) - 2.4))`` for "relu".
 
     Not in torch. Every dense and convolutional layer below `module` is drawn, in the order of `module.modules()`; biases and
-    other parameters are left alone. Returns `module`.
+    other parameters are unchanged. Returns `module`.
 
     Shapes: no tensors but the weights.
     Raises: ValueError for another `nonlinearity`.
@@ -452,15 +449,15 @@ def random_walk_(module: _M, nonlinearity: str = "relu", generator: Generator | 
     return module
 
 
-@told
+@naming_keywords
 def lsuv_(module: _M, input: Tensor | Args, tol: float = 0.1, max_trials: int = 10, generator: Generator | None = None) -> _M:
     """``W = W / sqrt(var(output))`` while ``abs(var(output) - 1) >= tol``, at most `max_trials` times, layer by layer in forward
     order, after orthogonal draws: each output on `input` has variance 1.
 
     Not in torch. Every dense and convolutional layer takes part. One that is called again, or shares its weight, is scaled at
-    its first call; one that is never called keeps its orthogonal weight. Biases and other parameters are left alone. The module
-    runs once on `input` (a tuple is passed as several arguments), in evaluation mode and without gradients; afterwards every
-    part of it is back in its former mode. Returns `module`.
+    its first call; one that is never called keeps its orthogonal weight. Biases and other parameters are unchanged. The module
+    runs once on `input` (a tuple is passed as several arguments), in evaluation mode and without gradients; afterwards each
+    submodule is in its former mode again. Returns `module`.
 
     Shapes: `input` is what `module` takes.
     Raises: ValueError, naming the layer, if an output does not vary or is not finite.
@@ -505,7 +502,7 @@ def lsuv_(module: _M, input: Tensor | Args, tol: float = 0.1, max_trials: int = 
 
 
 def _weighted_layers(module: Module) -> list[tuple[str, Module]]:
-    """The dense and convolutional layers with their names: modules with inputs, or channels, and a weight of their own."""
+    """The dense and convolutional layers with their names: modules with inputs, or channels, and their own weight."""
     return [
         (name, layer)
         for name, layer in module.named_modules()
@@ -514,6 +511,9 @@ def _weighted_layers(module: Module) -> list[tuple[str, Module]]:
 
 
 # ------------------------------------------------------------------------------------------------ old names
+
+
+tell(globals())
 
 
 def _deprecated(function: Callable[_P, Tensor]) -> Callable[_P, Tensor]:

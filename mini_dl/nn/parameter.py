@@ -19,7 +19,7 @@ from mini_dl.tensor import LEAF, Tensor, disabled_torch_function, inference, new
 
 
 def empty(*shape: int, device: Device = None, dtype: DType = None) -> Tensor:
-    """An uninitialized tensor: what a module makes before it draws its parameters."""
+    """An uninitialized tensor, which a module creates before it draws its parameters."""
     meta = is_meta(device)
     if dtype is not None and not isinstance(dtype, _dtypes.dtype):
         raise TypeError(f"empty(): argument 'dtype' must be torch.dtype, not {type_name(dtype)}")
@@ -33,7 +33,7 @@ def empty(*shape: int, device: Device = None, dtype: DType = None) -> Tensor:
 
 
 def _owned(kind: type[Tensor], data: Tensor | None, requires_grad: bool) -> Any:
-    """A leaf of class `kind` over the memory of `data`."""
+    """A leaf of class `kind` that shares the memory of `data`."""
     if data is None:
         data = empty(0)
     check_bool(requires_grad, "_make_subclass(): argument 'require_grad' (position 3)")
@@ -64,12 +64,12 @@ class _Marked(type):
 
 
 class Parameter(Tensor, metaclass=_Marked):
-    """A tensor that a module registers as its parameter when it is assigned as an attribute: a leaf that requires grad unless
-    told otherwise.
+    """A tensor that a module registers as its parameter when it is assigned as an attribute: a leaf that requires grad
+    by default.
 
-    A tensor of another subclass keeps its class and is marked instead.
+    A tensor of another subclass keeps its class, and is marked instead.
 
-    Raises: RuntimeError for a tensor of integers that is to require grad; AttributeError for what is not a tensor.
+    Raises: RuntimeError for a tensor of integers that is to require grad; AttributeError for anything but a tensor.
 
     >>> module = nn.Module()
     >>> module.scale = nn.Parameter(torch.ones(2))
@@ -107,7 +107,7 @@ def _rebuild_parameter(data: Tensor, requires_grad: bool, state: object) -> Tens
 class Buffer(Tensor, metaclass=_Marked):
     """A tensor that a module registers as its buffer when it is assigned; saved with it if `persistent`.
 
-    Raises: AttributeError for what is not a tensor.
+    Raises: AttributeError for anything but a tensor.
 
     >>> net = torch.nn.Module()
     >>> net.mean = torch.nn.Buffer(torch.zeros(2))
@@ -149,7 +149,7 @@ class UninitializedTensorMixin(Tensor):
 
     @property
     def data(self) -> Tensor:
-        """An empty tensor of the type: writing into it does nothing."""
+        """An empty tensor of the same type: writing into it does nothing."""
         return wrap(np.empty(0, self._numpy_dtype))
 
     @data.setter
@@ -227,7 +227,7 @@ def _unshaped(kind: type[Any], requires_grad: bool, device: Device, dtype: DType
 class UninitializedParameter(UninitializedTensorMixin, Parameter):
     """A parameter of a lazy module before the first forward: `materialize` gives it a shape.
 
-    Raises: RuntimeError where its shape is asked for; ValueError where it is computed with.
+    Raises: RuntimeError if its shape is read; ValueError if it is used in an operation.
 
     >>> weight = torch.nn.UninitializedParameter()
     >>> weight.materialize((2, 3))
@@ -244,7 +244,7 @@ class UninitializedParameter(UninitializedTensorMixin, Parameter):
 class UninitializedBuffer(UninitializedTensorMixin):
     """A buffer of a lazy module before the first forward: `materialize` gives it a shape.
 
-    Raises: RuntimeError where its shape is asked for; ValueError where it is computed with.
+    Raises: RuntimeError if its shape is read; ValueError if it is used in an operation.
 
     >>> torch.nn.UninitializedBuffer()
     <UninitializedBuffer>
@@ -262,7 +262,7 @@ class UninitializedBuffer(UninitializedTensorMixin):
 
 
 def zero_grad_of(param: Tensor, set_to_none: bool) -> None:
-    """Forget the gradient of `param`, or set it to zero and remove its history."""
+    """Clear the gradient of `param`, or set it to zero and remove its history."""
     grad = param._grad
     if grad is None:
         return

@@ -403,7 +403,9 @@ def weighted_sum(g: Builder, input: Value, product: Value, beta: object, alpha: 
     return g.Add(added if beta == 1 else g.Mul(added, g.cast(beta, g.dtype)), scaled)
 
 
-def attention(g: Builder, query: Value, key: Value, value: Value, mask: Value | None, alive: Value | None, scale: float) -> Term:
+def attention(
+    g: Builder, query: Value, key: Value, value: Value, mask: Value | None, alive: Value | None, scale: float, bands: object
+) -> Term:
     scores = g.MatMul(g.Mul(query, scale), g.swapped(g.term(key)))
     weights = g.Softmax(scores if mask is None else g.Add(scores, g.cast(mask, query.dtype)), axis=-1)
     if alive is not None:

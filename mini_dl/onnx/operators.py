@@ -379,6 +379,7 @@ TABLE: dict[str, Translation] = {
     "batch_norm": layers.batch_norm,
     "_row_norm": layers.row_norm,
     "_channel_norm": layers.channel_norm,
+    "_scaled": lambda g, x, scale, shift: g.Add(g.Mul(x, scale), shift),
     "_lstm_steps": layers.lstm,
     "_gru_steps": layers.gru,
     # ------------------------------------------------------------------------------------------------ indices

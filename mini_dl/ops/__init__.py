@@ -1,5 +1,5 @@
-"""The operations, one file per section. Importing this package imports all its files, which attach what they define to Tensor
-and to the public names: nothing lists the files."""
+"""The operations, one file per section. Importing this package imports all its files, which attach their definitions to Tensor
+and the public names: there is no list of files."""
 
 import importlib
 import pkgutil

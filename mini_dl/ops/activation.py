@@ -478,7 +478,7 @@ def _implicit_dim(name: str, ndim: int, stacklevel: int) -> int:
 def _functional_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: dtype | None = None) -> Tensor:
     """``out[i] = exp(input[i]) / sum(exp(input[j]), j)`` along `dim`.
 
-    Without `dim` it warns, and takes dimension 0 of tensors of 0, 1 or 3 dimensions and 1 of others.
+    Without `dim` it warns, and uses dimension 0 of tensors with 0, 1 or 3 dimensions, otherwise 1.
 
     Shapes: (*) -> (*).
     Raises: IndexError if there is no dimension `dim`; NotImplementedError for integers.
@@ -494,7 +494,7 @@ def _functional_softmax(input: Tensor, dim: int | None = None, _stacklevel: int 
 def _functional_log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: dtype | None = None) -> Tensor:
     """``out[i] = input[i] - log(sum(exp(input[j]), j))`` along `dim`.
 
-    Without `dim` it warns, and takes dimension 0 of tensors of 0, 1 or 3 dimensions and 1 of others.
+    Without `dim` it warns, and uses dimension 0 of tensors with 0, 1 or 3 dimensions, otherwise 1.
 
     Shapes: (*) -> (*).
     Raises: IndexError if there is no dimension `dim`; NotImplementedError for integers.
@@ -552,7 +552,7 @@ def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: floa
     return one_hot - soft.detach() + soft
 
 
-# ------------------------------------------------------------------------------------------------ names in place
+# ------------------------------------------------------------------------------------------------ in-place names
 
 
 for _function in (elu, selu, celu):

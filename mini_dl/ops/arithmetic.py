@@ -36,7 +36,7 @@ def _add(input: Array, other: Array) -> Array:
 
 
 @method(inplace=True, out=True)
-@written_by(np.add, _add)
+@written_by(np.add, _add, entirely=True)
 def add(input: Tensor | Number, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     """``out = input + alpha * other``
 
@@ -52,7 +52,7 @@ def add(input: Tensor | Number, other: Tensor | Number, *, alpha: Number = 1) ->
 
 
 def _with_scaled(function: Any, input: object, other: object, alpha: object) -> Tensor:
-    """``function(input, alpha * other)``; of float16 and bfloat16 in float32, rounded once."""
+    """``function(input, alpha * other)``; float16 and bfloat16 in float32, rounded once."""
     common = result_numpy(*[v._array if isinstance(v, Tensor) else v for v in (input, other)])
     if common.char not in HALVES:
         return function(input, _scaled(common, other, alpha))
@@ -126,7 +126,7 @@ def sub(input: Tensor | Number, other: Tensor | Number, *, alpha: Number = 1) ->
 
 @method()
 def rsub(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
-    """Subtraction with its operands the other way around: ``out = other - alpha * input``
+    """Subtraction with its operands exchanged: ``out = other - alpha * input``
 
     Family: binary
     Raises: RuntimeError for bools; TypeError unless `input` is a tensor.
@@ -263,7 +263,7 @@ def floor_divide(input: Array, other: Array) -> Array:
 @method(inplace=True, out=tensor_first)
 @binary(input=lambda grad: grad, other=lambda grad, input, other: -grad * _floor_div(input, other))
 def remainder(input: Array, other: Array) -> Array:
-    """What a division leaves, with the sign of `other`, as Python's `%`: ``out = input - other * floor(input / other)``
+    """The remainder of division with the sign of `other`, as in Python's `%`: ``out = input - other * floor(input / other)``
 
     Family: binary
     Raises: RuntimeError for an integer division by zero.
@@ -282,7 +282,7 @@ def remainder(input: Array, other: Array) -> Array:
 @method(inplace=True, out=True)
 @binary(input=lambda grad: grad, other=lambda grad, input, other: -grad * _trunc_div(input, other), numbers="other")
 def fmod(input: Array, other: Array) -> Array:
-    """What a division leaves, with the sign of `input`, as C's `fmod`: ``out = input - other * trunc(input / other)``
+    """The remainder of division with the sign of `input`, as in C's `fmod`: ``out = input - other * trunc(input / other)``
 
     Family: binary
     Raises: RuntimeError for an integer division by zero.
@@ -361,7 +361,7 @@ def square(input: Array) -> Array:
 @written_by(np.sqrt)
 @unary(input=lambda grad, result: grad / (2 * conjugate(result)))
 def sqrt(input: Array) -> Array:
-    """The number that is not negative with ``out ** 2 = input``; NaN for negative real numbers.
+    """The nonnegative number with ``out ** 2 = input``; NaN for negative real numbers.
 
     >>> torch.sqrt(torch.tensor([9.0, 2.0, -1.0]))
     tensor([3.0000, 1.4142,    nan])
@@ -414,7 +414,7 @@ def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 
     """A scaled product added: ``out = input + value * tensor1 * tensor2``
 
     Shapes: all three are broadcast, and the result has their common shape.
-    Raises: RuntimeError if the shapes do not broadcast; TypeError for what is not a tensor.
+    Raises: RuntimeError if the shapes do not broadcast; TypeError for anything but a tensor.
 
     >>> torch.addcmul(torch.ones(2), torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0]), value=0.5)
     tensor([2.5000, 5.0000])

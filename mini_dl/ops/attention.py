@@ -28,7 +28,7 @@ from mini_dl._unseen import is_unseen
 from mini_dl.autograd.elements import one_by_one
 from mini_dl.autograd.mode import differentiates, mode
 from mini_dl.autograd.primitive import op, op_together
-from mini_dl.kernels.attention import IN_DOUBLE, attention, attention_backward
+from mini_dl.kernels.attention import IN_DOUBLE, Bands, attention, attention_backward, bands_of
 from mini_dl.ops.activation import softmax
 from mini_dl.ops.dropout import dropout
 from mini_dl.ops.joining import cat
@@ -64,11 +64,12 @@ def _gradients(
     mask: Array | None,
     alive: Array | None,
     scale: float,
+    bands: Bands,
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
     if grads[0] is None:
         return None, None, None
     if not differentiates():
-        return _attention_backward(grads[0], query, key, value, *result, scale)
+        return _attention_backward(grads[0], query, key, value, *result, scale, bands)
     return _composed(grads[0], query, key, value, mask, alive, scale)
 
 
@@ -85,18 +86,18 @@ def _composed(
 
 @op_together(_gradients, "query", "key", "value")
 def _attention(
-    query: Array, key: Array, value: Array, mask: Array | None, alive: Array | None, scale: float
+    query: Array, key: Array, value: Array, mask: Array | None, alive: Array | None, scale: float, bands: Bands
 ) -> tuple[Array, Array, Array]:
-    """(B, L, E), (B, S, E), (B, S, V) -> (B, L, V), and for the gradient exponentials (B, L, S) with the sums of rows (B, L)."""
-    return attention(query, key, value, mask, alive, scale)
+    """(B, L, E), (B, S, E), (B, S, V) -> (B, L, V), and for the gradient exponentials (B, -1) with their row sums (B, L)."""
+    return attention(query, key, value, mask, alive, scale, bands)
 
 
 @op()
 def _attention_backward(
-    grad: Array, query: Array, key: Array, value: Array, output: Array, weights: Array, sums: Array, scale: float
+    grad: Array, query: Array, key: Array, value: Array, output: Array, weights: Array, sums: Array, scale: float, bands: Bands
 ) -> tuple[Array, Array, Array]:
     """Weights are ``e / sums``: `grad` is divided by the sums once, and ``sum(grad_weights * weights)`` is ``grad . output``."""
-    return attention_backward(grad, query, key, value, output, weights, sums, scale)
+    return attention_backward(grad, query, key, value, output, weights, sums, scale, bands)
 
 
 def _type(tensor: Tensor) -> str:
@@ -137,11 +138,11 @@ def scaled_dot_product_attention(
 ) -> Tensor:  # fmt: skip
     """``out = softmax(scale * query @ key.T + mask) @ value``, by default with ``scale = 1 / sqrt(E)``.
 
-    A bool `attn_mask` says which keys take part; a query without any gives zeros. `is_causal`: query i sees the keys up to i.
-    `enable_gqa`: groups of query heads share a head of key and value.
+    A bool `attn_mask` selects the keys that take part; a query without any gives zeros. `is_causal`: query i sees the keys up to
+    i. `enable_gqa`: groups of query heads share a head of key and value.
 
     Shapes: `query` (*, L, E), `key` (*, S, E), `value` (*, S, V), `attn_mask` broadcast to (*, L, S) -> (*, L, V).
-    Raises: RuntimeError if the sizes do not fit, for fewer than two dimensions, and for `is_causal` with a mask in three.
+    Raises: RuntimeError if the sizes do not match, for fewer than two dimensions, and for `is_causal` with a mask in three.
     Source: Vaswani et al., Attention is all you need, 2017, section 3.2.1.
 
     >>> query = torch.zeros(1, 3, 2)
@@ -185,7 +186,8 @@ def scaled_dot_product_attention(
     if mask is not None:
         hidden = mode.run(_for_heads, mask._array if alive is None else np.where(alive, mask._array, 0), scores)
     visible = None if alive is None else _for_heads(alive, (*leading, length, 1))
-    return _attention(*heads, hidden, visible, scale)[0].reshape((*leading, length, value._array.shape[-1]))
+    bands = bands_of(length, keys, is_causal and attn_mask is None)
+    return _attention(*heads, hidden, visible, scale, bands)[0].reshape((*leading, length, value._array.shape[-1]))
 
 
 def _as_heads(x: Tensor) -> Tensor:
@@ -201,17 +203,17 @@ def _for_heads(array: Array, shape: tuple[int, ...]) -> Array:
 
 
 def _shown(mask: Array, dtype: NumpyType) -> Array:
-    """What to add to the scores for a bool mask that is true for the keys that take part."""
+    """The additive form of a bool mask that is true for the keys that take part."""
     return np.where(mask, 0, -np.inf).astype(dtype)
 
 
 def _hidden(mask: Array, dtype: NumpyType) -> Array:
-    """What to add to the scores for a bool mask that is true for the keys that do not take part."""
+    """The additive form of a bool mask that is true for the keys that do not take part."""
     return np.where(mask, -np.inf, 0).astype(dtype)
 
 
 def _takes_both(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, dropout_p: float) -> bool:
-    """Whether torch's kernel applies a mask together with `is_causal`, which its other implementations refuse."""
+    """Whether torch's kernel combines a mask with `is_causal`, which its other implementations refuse."""
     compact = all([x._array.ndim == 4 and x._array.strides[-1] == x._array.itemsize for x in (query, key, value)])
     return compact and mask._array.ndim in (2, 4) and dropout_p == 0 and not mask.requires_grad
 
@@ -219,7 +221,7 @@ def _takes_both(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, dropout
 def _mask(
     attn_mask: Tensor | None, is_causal: bool, shape: tuple[int, int], numpy_dtype: NumpyType
 ) -> tuple[Tensor | None, Array | None]:
-    """What to add to the scores, and which queries see any key, (*, L, 1), or None if all do."""
+    """The additive mask, and which queries see any key, (*, L, 1), or None if all do."""
     past = np.tri(*shape, dtype=bool)
     if is_causal and attn_mask is None:
         return wrap(np.where(past, 0, -np.inf).astype(numpy_dtype)), None
@@ -276,7 +278,7 @@ def _check_dimensions(
 
 
 def _with_batch(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """(T, E) -> (T, 1, E); what was the same tensor stays the same."""
+    """(T, E) -> (T, 1, E); identical tensors stay identical."""
     same_key, same_value = key is query, value is key
     query = query.unsqueeze(1)
     key = query if same_key else key.unsqueeze(1)
@@ -284,7 +286,7 @@ def _with_batch(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tens
 
 
 def _additive(mask: Tensor | None, name: str, like: Tensor, other: Tensor | None = None) -> Tensor | None:
-    """What to add to the scores for a bool mask that is true for hidden keys."""
+    """The additive form of a bool mask that is true for masked keys."""
     if mask is None:
         return None
     _check(mask._array.dtype.kind in "bfV", f"only bool and floating types of {name} are supported")
@@ -298,7 +300,7 @@ def _additive(mask: Tensor | None, name: str, like: Tensor, other: Tensor | None
 def _score_masks(
     attn_mask: Tensor | None, key_padding_mask: Tensor | None, query: Tensor, is_causal: bool, need_weights: bool
 ) -> tuple[Tensor | None, Tensor | None, bool]:
-    """Both masks as what to add to the scores, and whether `is_causal` stands in for the first."""
+    """Both masks in additive form, and whether `is_causal` replaces the first."""
     key_padding_mask = _additive(key_padding_mask, "key_padding_mask", query, attn_mask)
     if is_causal and attn_mask is None:
         raise RuntimeError(
@@ -306,7 +308,7 @@ def _score_masks(
             "`generate_square_subsequent_mask` to create this mask."
         )
     if is_causal and key_padding_mask is None and not need_weights:
-        return None, None, True  # the hint says what the mask holds
+        return None, None, True  # the hint describes the mask
     added = _additive(attn_mask, "attn_mask", query)
     if added is not None and added._array.dtype != query._array.dtype:
         raise RuntimeError(f"attn_mask must be bool or of the type of the query, but got {added.dtype} and {query.dtype}")
@@ -338,7 +340,7 @@ def _with_padding(mask: Tensor | None, key_padding_mask: Tensor | None, batch: i
 def _projected(
     query: Tensor, key: Tensor, value: Tensor, weight: Tensor | None, bias: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Query, key and value through their thirds of one weight (3 E, E); what is the same tensor in one product."""
+    """Query, key and value through their thirds of one weight (3 E, E); one product for identical tensors."""
     _check(key._array.shape == value._array.shape, f"key shape {key.shape} does not match value shape {value.shape}")
     if weight is None:
         raise AssertionError("use_separate_proj_weight is False but in_proj_weight is None")
@@ -355,7 +357,7 @@ def _projected(
 def _projected_separately(
     query: Tensor, key: Tensor, value: Tensor, weights: dict[str, Tensor | None], bias: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Query, key and value each through a weight of its own and a third of one bias."""
+    """Query, key and value each through its own weight and a third of one bias."""
     shapes = key.shape[:2], value.shape[:2]
     _check(shapes[0] == shapes[1], f"key's sequence and batch dims {shapes[0]} do not match value's {shapes[1]}")
     for name, weight in weights.items():
@@ -366,7 +368,7 @@ def _projected_separately(
 
 
 class _Keys(NamedTuple):
-    """What one attention goes over."""
+    """The keys, values and masks of one attention."""
 
     key: Tensor
     value: Tensor
@@ -374,13 +376,13 @@ class _Keys(NamedTuple):
     key_padding_mask: Tensor | None
 
     def with_one_more(self, key: Tensor, value: Tensor, dim: int) -> _Keys:
-        """With one key more, which is seen."""
+        """With one more key, which is visible."""
         masks = (_widened(self.attn_mask), _widened(self.key_padding_mask))
         return _Keys(cat([self.key, key], dim), cat([self.value, value], dim), *masks)
 
 
 def _widened(mask: Tensor | None) -> Tensor | None:
-    """`mask` with one more key, which is seen."""
+    """`mask` with one more key, which is visible."""
     return None if mask is None else cat([mask, wrap(np.zeros((*mask._array.shape[:-1], 1), mask._array.dtype))], -1)
 
 
@@ -403,7 +405,7 @@ def _with_bias(
 
 
 def _split(x: Tensor, heads: int, width: int, fixed: Tensor | None = None, name: str = "") -> Tensor:
-    """(T, N, E) -> (N * heads, T, width), for all `heads` of the batch; or what is `fixed` already."""
+    """(T, N, E) -> (N * heads, T, width), for all `heads` of the batch; or the `fixed` value."""
     if fixed is None:
         return x.reshape(x._array.shape[0], heads, width).transpose(0, 1)
     rows, _, columns = fixed._array.shape
@@ -445,12 +447,12 @@ def multi_head_attention_forward(
     """``out = concat(heads) @ out_proj_weight.T + out_proj_bias`` of `num_heads` heads
     ``softmax(q @ k.T / sqrt(E / num_heads)) @ v``, where `q`, `k` and `v` are thirds of the projections of query, key and value.
 
-    `key_padding_mask` (N, S) and `attn_mask` (L, S) or (N * num_heads, L, S) are added to the scores, or hide keys where they
-    are true.
+    `key_padding_mask` (N, S) and `attn_mask` (L, S) or (N * num_heads, L, S) are added to the scores, or mask keys where
+    they are true.
 
     Shapes: `query` (L, N, E), `key` and `value` (S, N, E), also without N -> (L, N, E), and with `need_weights` (N, L, S), or
     for each head.
-    Raises: AssertionError or RuntimeError if something does not fit.
+    Raises: AssertionError or RuntimeError for mismatched arguments.
     Source: Vaswani et al., Attention is all you need, 2017, section 3.2.2.
 
     >>> x = torch.ones(3, 1, 4)

@@ -20,7 +20,7 @@ from mini_dl.kernels.shared import shared_root
 from mini_dl.ops.memory import strides_of
 from mini_dl.tensor import Size, Tensor
 
-# ------------------------------------------------------------------------------------------------ what a tensor is
+# ------------------------------------------------------------------------------------------------ properties
 
 
 @tensor_method()
@@ -70,7 +70,7 @@ for _name, _function in {"nelement": numel, "ndimension": dim}.items():
 
 @tensor_method()
 def stride(self: Tensor, dim: int | None = None) -> Any:
-    """How many elements apart neighbors lie in memory: ``place[i, j] = i * out[0] + j * out[1]``
+    """The distance of neighbors in memory, in elements: ``place[i, j] = i * out[0] + j * out[1]``
 
     Family: attribute
     Raises: IndexError for a dimension that this tensor lacks.
@@ -88,7 +88,7 @@ def stride(self: Tensor, dim: int | None = None) -> Any:
 
 @tensor_method()
 def storage_offset(self: Tensor) -> int:
-    """How many elements of the memory lie before the first of this tensor: ``place[i] = out + i * stride``
+    """The number of elements in memory before the first one of this tensor: ``place[i] = out + i * stride``
 
     Family: attribute
 
@@ -100,7 +100,7 @@ def storage_offset(self: Tensor) -> int:
 
 @tensor_method()
 def data_ptr(self: Tensor) -> int:
-    """The address of the first element: ``out + self.element_size() * i`` is that of the next ones.
+    """The address of the first element: ``out + self.element_size() * i`` is that of the i-th after it.
 
     Family: attribute
 
@@ -114,7 +114,7 @@ def data_ptr(self: Tensor) -> int:
 
 
 def _is_meta(self: Tensor) -> bool:
-    """Whether it has no values.
+    """Whether it has no data.
 
     >>> torch.ones(2, device="meta").is_meta
     True
@@ -123,7 +123,7 @@ def _is_meta(self: Tensor) -> bool:
 
 
 def _is_cpu(self: Tensor) -> bool:
-    """Whether its values are on the CPU.
+    """Whether its data are on the CPU.
 
     >>> torch.ones(2).is_cpu
     True
@@ -199,7 +199,7 @@ for _name in ("detach", "detach_", "is_inference"):
 
 @function()
 def get_default_device() -> device:
-    """Where tensors are created unless a function is told otherwise.
+    """Where tensors are created unless a function specifies otherwise.
 
     Raises: TypeError for an argument.
 
@@ -219,7 +219,7 @@ for _name, _fact in _FACTS.items():
 
 
 def new_memory(values: object) -> Array:
-    """So many bytes, or these bytes."""
+    """That many bytes, or these bytes."""
     return np.zeros(values, np.uint8) if isinstance(values, int) else np.array(values, np.uint8)
 
 
@@ -237,7 +237,7 @@ class UntypedStorage:
 
     @classmethod
     def from_file(cls, filename: Any, shared: bool = False, nbytes: int = 0) -> UntypedStorage:
-        """The first `nbytes` of a file, which are read when they are accessed; if `shared`, what is written reaches the file."""
+        """The first `nbytes` of a file, which are read on access; if `shared`, writes reach the file."""
         if not nbytes:
             return UntypedStorage(0)
         return UntypedStorage(np.memmap(os.fspath(filename), np.uint8, "r+" if shared else "c", shape=(nbytes,)).view(np.ndarray))
@@ -282,9 +282,9 @@ class UntypedStorage:
         return f"{listed}[torch.storage.UntypedStorage(device=cpu) of size {self.nbytes()}]"
 
     def resize_(self, size: int) -> UntypedStorage:
-        """This storage, if it has that many bytes. RuntimeError otherwise: tensors look into an array that cannot change."""
+        """This storage, if it has that many bytes. RuntimeError otherwise: tensors share an array of fixed size."""
         if size != self.nbytes():
-            raise RuntimeError(f"a storage of {self.nbytes()} bytes cannot be resized to {size}: tensors look into its array")
+            raise RuntimeError(f"a storage of {self.nbytes()} bytes cannot be resized to {size}: tensors share its array")
         return self
 
     def __eq__(self, other: object) -> bool:

@@ -1,6 +1,6 @@
-"""How primitives are called on a batch, by family: element by element, along dimensions, on the last dimensions; else a loop.
+"""Batching rules of primitives, by family: elementwise, along dimensions, on the last dimensions; else a loop.
 
-The physical tensors of a batch have it in front (see `autograd.batching`). The rules of products, of indices and of whole
+The batch dimension of physical tensors comes first (see `autograd.batching`). The rules of products, of indices and of whole
 batches of images are in `batching_products`, `batching_indexing` and `batching_layers`.
 """
 
@@ -36,6 +36,7 @@ from mini_dl.ops import (
     matmul,
     matrices,
     memory,
+    normalization,
     operands,
     padding,
     parts,
@@ -59,7 +60,7 @@ from mini_dl.ops import (
 from mini_dl.ops.joining import cat, stack
 from mini_dl.tensor import Tensor
 
-# ------------------------------------------------------------------------------------------------ the last resort
+# ------------------------------------------------------------------------------------------------ fallback
 
 
 setting.stack, setting.cat = stack, cat
@@ -75,7 +76,7 @@ def loop(call: Call) -> Any:
     """One call for each element, and their results stacked."""
     if not call.size:
         raise RuntimeError(
-            f"vmap: {call.primitive.name} has no batching rule, and a loop over a batch of size 0 cannot tell the shape of "
+            f"vmap: {call.primitive.name} has no batching rule, and a loop over a batch of size 0 cannot determine the shape of "
             f"its result"
         )
     results = [call.run(*[element(a, has, i) for a, has in zip(call.args, call.batched)]) for i in range(call.size)]
@@ -93,11 +94,11 @@ def element(value: Any, batched: Any, i: int) -> Any:
 
 RULES[LOOP] = loop_with_warning
 
-# ------------------------------------------------------------------------------------------------ element by element
+# ------------------------------------------------------------------------------------------------ elementwise
 
 
 def ranked(tensor: Any, batched: object, rank: int) -> Any:
-    """A physical tensor whose elements have at least `rank` dimensions: sizes of 1 are put behind the batch."""
+    """A physical tensor whose elements have at least `rank` dimensions: sizes of 1 are inserted after the batch."""
     if batched is not True:
         return tensor
     shape = tensor._array.shape
@@ -111,8 +112,8 @@ def rank_of(call: Call) -> int:
 
 
 def elementwise(call: Call) -> Any:
-    """The batch is one more leading dimension, above sizes of 1 where ranks differ. So also for all that broadcasts such
-    dimensions, or leaves them alone."""
+    """The batch is one more leading dimension, followed by sizes of 1 where ranks differ. Also for primitives that
+    broadcast or ignore leading dimensions."""
     rank = rank_of(call)
     args = [ranked(value, has, rank) for value, has in zip(call.args, call.batched)]
     if hasattr(call.primitive, "promote"):
@@ -121,7 +122,7 @@ def elementwise(call: Call) -> Any:
 
 
 def of_one_type(call: Call, args: list[Any]) -> list[Any]:
-    """The operands of a binary primitive in the type that single elements would get: a 0-d tensor weighs less than others."""
+    """The operands of a binary primitive promoted as single elements would be: 0-d tensors have lower priority."""
     a, b = args
     if not (isinstance(a, Tensor) and isinstance(b, Tensor)) or a._array.dtype == b._array.dtype:
         return args
@@ -142,7 +143,7 @@ def like_first(call: Call) -> Any:
 
 
 def all_alike(call: Call) -> Any:
-    """All tensors have the batch in front: for what takes tensors of one shape, or of the same leading dimensions."""
+    """All tensors get a leading batch: for primitives on tensors of one shape, or with equal leading dimensions."""
     return call.run(*[call.front(i) for i in range(len(call.args))])
 
 
@@ -163,8 +164,8 @@ MOVED: dict[str, Callable[[Call, Any], Any]] = {
     "index": lambda call, index: (slice(None), *index) if isinstance(index, tuple) else index,
     "indices": lambda call, indices: [(slice(None), *index) for index in indices],
 }
-"""What an argument of this name means for an element, as it is for the batch: dimensions count one more, shapes start with the
-batch, and an index of a view takes all of it."""
+"""An argument for an element translated to the batch: dimensions are one higher, shapes start with the batch,
+and an index of a view includes all of it."""
 
 
 def moved(call: Call, params: tuple[str, ...], args: list[object]) -> list[Any]:
@@ -175,7 +176,7 @@ def moved(call: Call, params: tuple[str, ...], args: list[object]) -> list[Any]:
 
 
 def along(call: Call) -> Any:
-    """All tensors have the batch in front, and numbers of dimensions move behind it."""
+    """All tensors get a leading batch, and dimension numbers are shifted by it."""
     params = call.primitive.params
     args = [call.front(i) for i in range(len(params))]
     if "dim" in params and isinstance(call.args[0], Tensor) and not call.ndim(0):
@@ -185,7 +186,7 @@ def along(call: Call) -> Any:
 
 
 def _along_nothing(call: Call, args: list[object]) -> Any:
-    """`along` the one dimension that an element without any counts as having."""
+    """`along` the one dimension that a 0-d element is treated as having."""
     args = [value.unsqueeze(1) if isinstance(value, Tensor) and value._array.ndim == 1 else value for value in args]
     found = call.run(*moved(call, call.primitive.params, args))
     several = found if isinstance(found, tuple) else (found,)
@@ -196,7 +197,7 @@ def _along_nothing(call: Call, args: list[object]) -> Any:
 
 
 def _of_all(call: Call) -> Any:
-    """`argmax` and `argmin`, which take all elements as one row if no `dim` is given."""
+    """`argmax` and `argmin`, which flatten the element if no `dim` is given."""
     (input, dim, keepdim), n = call.args, call.ndim(0)
     if dim is not None:
         return along(call)
@@ -217,11 +218,11 @@ def _permuted(call: Call) -> Any:
 
 
 def _copied_in_order(call: Call) -> Any:
-    """A copy; the channels of images come last in memory, if so ordered."""
+    """A copy, with channels last in memory if requested."""
     input, order = call.args
     if order in (None, preserve_format, contiguous_format):
         return call.run(input, order)
-    call.run(input.select(0, 0) if call.size else input, order)  # which looks at the number of dimensions
+    call.run(input.select(0, 0) if call.size else input, order)  # which checks the number of dimensions
     return call.run(input.movedim(2, -1), contiguous_format).movedim(-1, 2)
 
 
@@ -250,7 +251,7 @@ def _windows(call: Call) -> Any:
 
 
 def _placed(call: Call) -> Any:
-    """The adjoint of a view, and a view replaced: the arguments of the view move as in a call of its own."""
+    """The adjoint of a view, and a view replaced: the view's arguments are shifted as in its own call."""
     look, args = call.of("look"), call.of("args")
     if look is memory._as_strided:
         return loop(call)
@@ -265,7 +266,7 @@ def _placed(call: Call) -> Any:
 
 
 def _joined(call: Call) -> Any:
-    """`cat`, which leaves out empty vectors among tensors of any shape."""
+    """`cat`, which skips empty vectors among tensors of any shape."""
     tensors, dim = call.args
     (batched,) = [has for has in call.batched if type(has) is list]
     shapes = [t._array.shape[1:] if has else t._array.shape for t, has in zip(tensors, batched)]
@@ -284,6 +285,7 @@ FAMILIES: list[tuple[Rule, dict[ModuleType, str]]] = [
             piecewise_linear: "_threshold _hardtanh _leaky_relu _prelu_slope _prelu hardshrink _softshrink _hardsigmoid "
             "_hardswish",
             activation: "_elu _softplus logsigmoid _silu _mish _gelu_tanh _gelu",
+            normalization: "_scaled",
             choice: "_clamp _clamp_to _where _nan_to_num _lerp",
             rounding: "_sgn _frexp _round",
             powers: "_pow_number _ldexp _logit",
@@ -358,7 +360,7 @@ FAMILIES: list[tuple[Rule, dict[ModuleType, str]]] = [
     (_placed, {views: "place", copies: "replaced"}),
     (_joined, {joining: "_cat"}),
 ]
-"""The primitives of each family. Those declared `unary` and `binary` are element by element."""
+"""The primitives of each family. Those declared `unary` and `binary` are elementwise."""
 
 for _rule, _members in FAMILIES:
     for _module, _names in _members.items():

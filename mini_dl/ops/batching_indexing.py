@@ -1,4 +1,4 @@
-"""How choosing by integers is called on a batch: where the indices have the batch too, the number of the element is one more."""
+"""Batching rules for indexing: if the indices are batched too, the element's number is one more index."""
 
 from __future__ import annotations
 
@@ -35,7 +35,9 @@ def numbers(size: int, rank: int = 0) -> Tensor:
 
 
 class Choice:
-    """What `indices` choose of elements of a shape: where the chosen dimensions lie in a result, and the indices of the batch."""
+    """What `indices` select from elements of a shape: the positions of the selected dimensions in a result, and the batch's
+    indices.
+    """
 
     def __init__(self, call: Call, at: int) -> None:
         indices, batched = call.args[at], call.batched[at]
@@ -43,12 +45,12 @@ class Choice:
         used = [i for i, index in enumerate(indices) if index is not None]
         shapes = [tuple(indices[i]._array.shape[1 if batched[i] else 0 :]) for i in used]
         self.shape = broadcast_shapes(*shapes)
-        """of the chosen dimensions"""
+        """of the selected dimensions"""
         self.together = used[-1] - used[0] == len(used) - 1
         self.start = used[0] if self.together else 0
-        """where they lie in the result of an element"""
+        """their position in the result of an element"""
         self.of_all = any(batched)
-        """whether each element has indices of its own"""
+        """whether each element has its own indices"""
         rank = len(self.shape)
         if self.of_all:
             rest = [index if index is None else ranked(index, has, rank) for index, has in zip(indices, batched)]
@@ -58,10 +60,10 @@ class Choice:
         else:
             self.indices = [None, *indices]
             self.move = None if self.together or not rank else (rank, 0)
-        """NumPy puts these dimensions first, or the batch behind them: from where they move in its result, and to where."""
+        """NumPy puts these dimensions first, or the batch after them: where they move from in its result, and where to."""
 
     def arranged(self, found: Tensor) -> Tensor:
-        """What `_index` gives for `indices`, with its dimensions as in the result of an element, behind the batch."""
+        """The result of `_index` for `indices`, with dimensions ordered as in the result of an element, after the batch."""
         return found if self.move is None else found.movedim(*self.move)
 
     def as_found(self, values: Tensor) -> Tensor:
@@ -121,7 +123,7 @@ def _index_select_on_batch(call: Call) -> Tensor:
 
 
 def _written_at(call: Call, by_index: object) -> Any:
-    """`index_add` and its like: with indices of their own for each element, the scatter of that kind."""
+    """`index_add` and similar: the corresponding scatter if each element has its own indices."""
     dim, index = call.args[1:3]
     if not call.ndim(0):
         return loop(call)
@@ -131,7 +133,7 @@ def _written_at(call: Call, by_index: object) -> Any:
 
 
 def _scattered(call: Call, scatter: Any, *more: object) -> Any:
-    """Values written by indices that each element has of its own."""
+    """Values written at per-element indices."""
     dim, input, values = call.args[1], call.front(0), call.front(3)
     indices = _spread(call.front(2).reshape(call.size, -1), input, dim)
     return scatter(input, dim + 1, indices, ranked(values, True, input._array.ndim - 1).expand(indices._array.shape), *more)
@@ -174,7 +176,7 @@ rule_for(gathering._put, _masked_scatter)(loop_with_warning)
 
 @rule_for(_masked_fill)
 def _masked_fill_on_batch(call: Call) -> Tensor:
-    """With a value of its own for each element, a choice between two tensors: the primitive is told one number."""
+    """With one value per element, `where` on two tensors: the primitive takes a single number."""
     input, mask, value = call.front(0), call.args[1], call.args[2]
     rank = max(call.ndim(0), call.ndim(1))
     input, mask = ranked(input, True, rank), ranked(mask, call.batched[1], rank)
@@ -193,7 +195,7 @@ def _fill_on_batch(call: Call) -> Tensor:
 
 @rule_for(_masked_select)
 def _masked_select_on_batch(call: Call) -> Tensor:
-    """With one mask for all, the same places of each element."""
+    """With one mask for all, the same positions of each element."""
     input, mask = call.args
     if call.batched[1]:
         return loop_with_warning(call)
@@ -202,11 +204,11 @@ def _masked_select_on_batch(call: Call) -> Tensor:
     return flat.index_select(1, mask.expand(shape).reshape(-1).nonzero().squeeze(1))
 
 
-# ------------------------------------------------------------------------------------------------ places in memory
+# ------------------------------------------------------------------------------------------------ memory positions
 
 
 def _in_every(place: Place, size: int) -> Place:
-    """Where a view lies in a batch of bases, one after the other."""
+    """The position of a view in a batch of consecutive bases."""
     step = -(-_span(place)[0] // place.base.dtype.itemsize) * place.base.dtype.itemsize
     layouts = [Layout((size, *of.shape), (step, *of.strides), of.dtype) for of in (place.base, place.view)]
     return Place(layouts[0], layouts[1], place.offset)
@@ -228,7 +230,7 @@ def _part_of_batch(call: Call) -> Tensor:
 
 @rule_for(_as_strided)
 def _as_strided_on_batch(call: Call) -> Tensor:
-    """Each element is read at the same distance from where it begins in the memory of the batch."""
+    """Each element is read at the same offset from its start in the memory of the batch."""
     input, size, stride, offset, _ = call.args
     step = input._array.strides[0] // input._array.itemsize
     return as_strided(input, (call.size, *size), (step, *stride), offset)
@@ -238,7 +240,7 @@ def _as_strided_on_batch(call: Call) -> Tensor:
 
 
 def _numbered(call: Call, index: Tensor, at: int, rows: int) -> Tensor:
-    """Indices into tables of that many rows, one table for each element, one after the other."""
+    """Indices into tables of that many rows, one table per element, concatenated."""
     return index + numbers(call.size, call.ndim(at)) * rows
 
 

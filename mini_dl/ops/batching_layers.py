@@ -1,4 +1,4 @@
-"""How whole layers are called on a batch: as more images, rows or samples, with what differs between elements put apart."""
+"""Batching rules for whole layers: more images, rows or samples, with per-element parameters handled separately."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mini_dl.ops.attention import _attention, _attention_backward
 from mini_dl.ops.batching import loop, loop_with_warning, ranked
 from mini_dl.ops.batching_products import beside_images, folded, merged, parted, unfolded
 from mini_dl.ops.classification import _cross_entropy, _cross_entropy_slope
-from mini_dl.ops.convolution import _gradient_of_nothing, _winograd_gradients
+from mini_dl.ops.convolution import _gradient_of_nothing
 from mini_dl.ops.ctc import _ctc, _ctc_backward
 from mini_dl.ops.folding import _fold, _unfold
 from mini_dl.ops.normalization import _channel_norm, _channel_norm_backward, _row_norm, _row_norm_backward
@@ -22,7 +22,7 @@ from mini_dl.tensor import Tensor
 
 @rule_for(_row_norm)
 def _row_norm_on_batch(call: Call) -> Any:
-    """(B, M, n): more rows; a weight or bias of its own for each element comes after."""
+    """(B, M, n): more rows; per-element weights or biases are applied after."""
     _, weight, bias, eps, center = call.args
     rows = merged(call.front(0), 0)
     if not call.batched[1] and not call.batched[2]:
@@ -57,7 +57,7 @@ def _per_channel(tensor: Tensor | None, batched: bool, call: Call) -> Tensor | N
 
 @rule_for(_channel_norm)
 def _channel_norm_on_batch(call: Call) -> Any:
-    """(B, N, C, L): the channels of all elements side by side, (N, B * C, L), whose statistics are apart."""
+    """(B, N, C, L): the channels of all elements side by side, (N, B * C, L), which have separate statistics."""
     input, weight, bias, groups, eps = call.args
     if not call.batched[0]:  # whose statistics are the same for all
         out, *rest = _channel_norm(input, None, None, groups, eps)
@@ -137,7 +137,7 @@ def _gradient_of_nothing_on_batch(call: Call) -> Any:
     return call.run(call.front(0), call.front(1), (call.size, *call.args[2]))
 
 
-# ------------------------------------------------------------------------------------------------ what goes one by one
+# ------------------------------------------------------------------------------------------------ one by one
 
-rule_for(_ctc, _ctc_backward, _winograd_gradients)(loop_with_warning)
+rule_for(_ctc, _ctc_backward)(loop_with_warning)
 rule_for(_lstm_steps, _lstm_steps_backward, _gru_steps, _gru_steps_backward)(loop)

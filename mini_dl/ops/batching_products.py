@@ -1,6 +1,6 @@
-"""How products are called on a batch: each operand keeps the batch it has, so that a batch times one matrix stays one product.
+"""Batching rules for products: each operand keeps its own batch, so that a batch times one matrix stays one product.
 
-A convolution takes a batch of inputs as more images, a batch of weights as more output channels, and a batch of both as groups.
+A convolution treats a batch of inputs as more images, a batch of weights as more output channels, and a batch of both as groups.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def _as_rows(tensor: Tensor, batched: bool) -> Tensor:
 
 
 def _times(call: Call, input: Tensor, weight: Tensor, flip: bool, has: tuple[bool, bool]) -> Tensor:
-    """`_rows` of a batch: (B, *, K), (K, M) is one product; with a weight for each element there are many."""
+    """`_rows` of a batch: (B, *, K), (K, M) is one product; with one weight per element there are many."""
     if not has[1]:
         return _rows(input, weight, flip)
     shape = input._array.shape[1:] if has[0] else input._array.shape
@@ -80,7 +80,7 @@ def _sum_of_rows_on_batch(call: Call) -> Tensor:
 
 
 def merged(tensor: Tensor, dim: int) -> Tensor:
-    """The batch, in front, merged into dimension `dim` of an element, whose sizes it then multiplies: (B, N, C) -> (N, B * C)."""
+    """The leading batch merged into dimension `dim` of an element, whose size it multiplies: (B, N, C) -> (N, B * C)."""
     shape = tensor._array.shape[1:]
     moved = tensor.movedim(0, dim) if dim else tensor
     return moved.reshape(*shape[:dim], tensor._array.shape[0] * shape[dim], *shape[dim + 1 :])
@@ -94,7 +94,7 @@ def parted(tensor: Tensor, dim: int, size: int) -> Tensor:
 
 
 def _grouped(geometry: Geometry, size: int) -> Geometry:
-    """The geometry with that many times as many groups."""
+    """The geometry with that many times the groups."""
     return geometry._replace(groups=geometry.groups * size)
 
 
@@ -169,7 +169,7 @@ def _channel_sums_on_batch(call: Call) -> Tensor:
 
 
 def folded(call: Call, *numbers: int) -> list[Any]:
-    """The arguments, with the batch merged into the first dimension of those tensors; the others must not have it."""
+    """The arguments, with the batch merged into the first dimension of those tensors; the others must not be batched."""
     args = list(call.args)
     for i in numbers:
         if isinstance(args[i], Tensor):  # rather than None
@@ -178,7 +178,7 @@ def folded(call: Call, *numbers: int) -> list[Any]:
 
 
 def unfolded(call: Call, found: Any) -> Any:
-    """Results of a call on merged arguments, with the batch apart again."""
+    """Results of a call on merged arguments, with the batch split off again."""
     if isinstance(found, tuple):
         return tuple([parted(one, 0, call.size) for one in found])
     return parted(found, 0, call.size)

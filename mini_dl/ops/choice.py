@@ -52,7 +52,7 @@ def _extreme_gradients(chosen: object, rejected: Any, grad: Tensor) -> Tensor:
 def _to_the_extreme(
     rejected: Callable[[Tensor, Tensor], Tensor], chosen: Callable[[Tensor, Tensor], Tensor]
 ) -> dict[str, Formula]:
-    """The formulas of the greater or the smaller of two: nothing for `input` where ``rejected(input, other)``."""
+    """The formulas of the larger or the smaller of two: nothing for `input` where ``rejected(input, other)``."""
     return {
         "input": lambda grad, input, other: _extreme_gradients(input == other, rejected(input, other), grad),
         "other": lambda grad, input, other: _extreme_gradients(input == other, chosen(input, other), grad),
@@ -62,7 +62,7 @@ def _to_the_extreme(
 @method(out=True)
 @binary(**_to_the_extreme(operator.lt, operator.gt), numbers="")
 def maximum(input: Array, other: Array) -> Array:
-    """The greater of the two: ``out = max(input, other)``; NaN if either is; at a tie each gets half of the gradient.
+    """The larger of the two: ``out = max(input, other)``; NaN if either is; at a tie each gets half of the gradient.
 
     >>> torch.maximum(torch.tensor([1.0, 5.0, 2.0]), torch.tensor([3.0, 4.0, torch.nan]))
     tensor([3., 5., nan])
@@ -94,7 +94,7 @@ def _to_the_number(chosen: Callable[[Tensor, Tensor], Tensor]) -> dict[str, Form
 @method(out=True)
 @binary(**_to_the_number(operator.ge), numbers="")
 def fmax(input: Array, other: Array) -> Array:
-    """The greater of the two: ``out = max(input, other)``; of a number and NaN, the number.
+    """The larger of the two: ``out = max(input, other)``; of a number and NaN, the number.
 
     >>> torch.fmax(torch.tensor([1.0, 2.0]), torch.tensor([3.0, torch.nan]))
     tensor([3., 2.])
@@ -156,7 +156,15 @@ def _clamp_to(input: Array, min: float | None, max: float | None) -> Array:
     return np.minimum(out, max, out=None if min is None else own_copy(out))
 
 
-@method(alias="clip", inplace=True, out=True)
+def _type_of_clamped(result: Tensor, out: Tensor, args: Sequence[object]) -> None:
+    """RuntimeError unless ``out=`` has the type of the result: with numbers as bounds, it is not cast."""
+    numbers = [bound for bound in args[1:] if bound is not None and not isinstance(bound, Tensor)]
+    if numbers and result._array.dtype != out._array.dtype:
+        names = scalar_name(out._array.dtype), scalar_name(result._array.dtype)
+        raise RuntimeError(f"Found dtype {names[0]} but expected {names[1]}")
+
+
+@method(alias="clip", inplace=True, out=_type_of_clamped)
 def clamp(input: Tensor, min: Tensor | float | None = None, max: Tensor | float | None = None) -> Tensor:
     """Limited to an interval: ``out = minimum(maximum(input, min), max)``; a bound that is None has no effect.
 
@@ -192,13 +200,6 @@ def _checked_bounds(name: str, input: object, *bounds: Any) -> None:
         raise TypeError(
             f"{name}() received an invalid combination of arguments - got ({given}), but the bounds must be tensors or numbers"
         )
-
-
-def _type_of_clamped(result: Tensor, out: Tensor, args: Sequence[object]) -> None:
-    """RuntimeError unless ``out=`` has the type of the result: with numbers as bounds, it is not cast."""
-    if len(args) > 1 and not isinstance(args[1], Tensor) and result._array.dtype != out._array.dtype:
-        names = scalar_name(out._array.dtype), scalar_name(result._array.dtype)
-        raise RuntimeError(f"Found dtype {names[0]} but expected {names[1]}")
 
 
 @method(inplace=True, out=_type_of_clamped)
@@ -244,7 +245,17 @@ def _where(condition: Array, input: object, other: object) -> Array:
     return choose(condition, input, other)
 
 
-@function(out=True)
+def _type_of_choice(result: Tensor, out: Tensor, args: Sequence[object]) -> None:
+    """TypeError for numbers next to ``out=``; RuntimeError unless it has the type of the result."""
+    for position, (name, value) in enumerate(zip(("input", "other"), args[1:]), 2):
+        if not isinstance(value, Tensor):
+            raise not_a_tensor("where", name, position, value)
+    if result._array.dtype != out._array.dtype:
+        names = scalar_name(result._array.dtype), scalar_name(out._array.dtype)
+        raise RuntimeError(f"Expected out type to be {names[0]} but got {names[1]}")
+
+
+@function(out=_type_of_choice)
 def where(condition: Tensor, input: object = None, other: object = None) -> Any:
     """``out = input if condition else other``, element by element; with `condition` alone, the indices where it holds.
 
@@ -299,7 +310,7 @@ def nan_to_num(input: Tensor, nan: float | None = None, posinf: float | None = N
     """NaN and infinities replaced:
     ``out = nan if isnan(input) else posinf if input == inf else neginf if input == -inf else input``
 
-    By default NaN becomes 0, and the infinities become the greatest and the least finite number.
+    By default NaN becomes 0, and the infinities become the largest and the smallest finite number.
 
     Family: elementwise
 
@@ -308,7 +319,7 @@ def nan_to_num(input: Tensor, nan: float | None = None, posinf: float | None = N
     """
     as_tensors("nan_to_num", input=input)
     numbers = [v if v is None else real_number_of("nan_to_num", "nan", v) for v in (nan, posinf, neginf)]
-    if input._array.dtype.char in NARROW:  # whose limits NumPy does not know
+    if input._array.dtype.char in NARROW:  # whose limits NumPy does not have
         top = limits_of(input._array.dtype).max
         numbers[1:] = [limit if v is None else v for v, limit in zip(numbers[1:], (top, -top))]
     return _nan_to_num(input, *numbers)

@@ -75,8 +75,7 @@ def _linalg_cholesky(A: Tensor, *, upper: bool = False) -> Tensor:
 def cholesky(input: Tensor, upper: bool = False) -> Tensor:
     """`linalg.cholesky`, the lower triangular factor: ``input = out @ out.H``, or with `upper` ``input = out.H @ out``
 
-    Shapes: (*, n, n) -> (*, n, n), where * are batch dimensions.
-    Raises: LinAlgError, a RuntimeError, for matrices that are not positive definite.
+    Family: linalg.cholesky
 
     >>> torch.cholesky(torch.tensor([[4.0, 2.0], [2.0, 5.0]]), upper=True)
     tensor([[2., 1.],

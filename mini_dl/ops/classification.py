@@ -99,7 +99,7 @@ class _Classes:
             self.kept = index != ignore_index
         self.index, self.shape = index, () if x.ndim == 1 else t.shape
         self.type = computed_in(x.dtype)
-        self.weight: Array | None = None  # of each row; None where each counts 1
+        self.weight: Array | None = None  # of each row; None if each is 1
         if weight is not None:
             self.weight = weight._array[index].astype(self.type, copy=False)
             if self.kept is not None:
@@ -137,7 +137,7 @@ def nll_loss(
 ) -> Tensor:  # fmt: skip
     """``loss[n] = -weight[target[n]] * input[n, target[n]]`` for log-probabilities; the mean divides by the sum of the weights.
 
-    Targets that are `ignore_index` do not count.
+    Targets equal to `ignore_index` are ignored.
 
     Shapes: `input` (C), (N, C) or (N, C, *), `target` (), (N) or (N, *) -> (), or the shape of `target` if `reduction` is
     "none".
@@ -159,7 +159,7 @@ def nll_loss(
 def _composed_nll(
     input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str, smoothing: float = 0.0
 ) -> Tensor:
-    """The loss where labels or weights may not be read. With `smoothing`, also of all other classes."""
+    """The loss if labels or weights may not be read. With `smoothing`, also over all other classes."""
     dim = 0 if input.ndim == 1 else 1
     target = target if dim else target.reshape(())
     kept = target != ignore_index
@@ -212,7 +212,7 @@ def _cross_entropy_slope(grad: Array, exponentials: Array, sums: Array, index: A
 @op(input=_cross_entropy_slope_of)
 @saves
 def _cross_entropy(input: Array, index: Array, factors: Array, kept: Array | None, reduce: bool) -> tuple[Array, Array, Array]:
-    """(M, C) -> the loss () or (M), and for the gradient the exponentials (M, C) with the sums of their rows (M)."""
+    """(M, C) -> the loss () or (M), and for the gradient the exponentials (M, C) with their row sums (M)."""
     return cross_entropy_rows(input, index, factors, kept, reduce)
 
 
@@ -224,7 +224,7 @@ def cross_entropy(
     """``loss[n] = -weight[target[n]] * log(p[n, target[n]])`` with ``p[n, c] = exp(input[n, c]) / sum(exp(input[n, k]), k)`` of
     logits.
 
-    The mean divides by the sum of the weights; targets that are `ignore_index` do not count. A `target` of probabilities:
+    The mean divides by the sum of the weights; targets equal to `ignore_index` are ignored. A `target` of probabilities:
     ``loss[n] = -sum(weight[c] * target[n, c] * log(p[n, c]), c)``. `label_smoothing` mixes the target with ``1 / C``.
 
     Shapes: `input` (C), (N, C) or (N, C, *), `target` classes (), (N) or (N, *), or probabilities of the shape of `input` -> (),
@@ -303,7 +303,7 @@ def _soft_cross_entropy(
 
 
 def _positive(excess: Tensor, where: Array) -> Tensor:
-    """`excess` where it is positive and counts, else 0, also for NaN."""
+    """`excess` where it is positive and included, else 0, also for NaN."""
     return masked(excess, wrap((excess._array > 0) & where))
 
 
@@ -405,7 +405,7 @@ def multilabel_margin_loss(
 
 
 def _shapes_of_logits(input: Tensor, linear_weight: Tensor, linear_bias: Tensor | None) -> tuple[list[int], list[int]]:
-    """() or (N), and (C, *). RuntimeError where the arguments do not fit together."""
+    """() or (N), and (C, *). RuntimeError if the arguments do not match."""
     if input.ndim not in (1, 2):
         raise RuntimeError(f"expected input with dimensionality 1 or 2, got {input.ndim}")
     if linear_weight.ndim < 2:
@@ -433,11 +433,11 @@ def linear_cross_entropy(
 ) -> Tensor:  # fmt: skip
     """``cross_entropy(input @ linear_weight.T + linear_bias, target)``, with the arguments of `cross_entropy`.
 
-    `options`, which tell torch how to save memory, are accepted and change nothing.
+    `options`, which tell torch how to save memory, are accepted without effect.
 
     Shapes: `input` (E) or (N, E), `linear_weight` (C, *, E), `linear_bias` (C, *), `target` (*) or (N, *) -> (), or the shape of
     `target`.
-    Raises: IndexError for a target that is not a class; RuntimeError for shapes that do not fit; ValueError for an unknown
+    Raises: IndexError for a target that is not a class; RuntimeError for shapes that do not match; ValueError for an unknown
     `reduction`.
     Source: Wijmans et al., Cut your losses in large-vocabulary language models, 2024.
 

@@ -48,7 +48,7 @@ def ne(input: Array, other: Array) -> Array:
 
 
 def _in_order(name: str, ufunc: np.ufunc, sign: str, shown: str) -> Binary:
-    """A comparison that needs an order, published: also under the name that NumPy gives its `ufunc`"""
+    """A comparison that needs an order, published also under the name of NumPy's `ufunc`"""
 
     def forward(input: Array, other: Array) -> Array:
         _ordered(name, input, other)
@@ -74,7 +74,7 @@ for _name, _primitive in {"eq": eq, "ne": ne, "lt": lt, "le": le, "gt": gt, "ge"
     setattr(Tensor, f"__{_name}__", _primitive.operator)
 
 
-# ------------------------------------------------------------------------------------------------ what kind of number
+# ------------------------------------------------------------------------------------------------ kinds of numbers
 
 
 @method()
@@ -120,9 +120,7 @@ def isposinf(input: Array) -> Array:
     >>> torch.isposinf(torch.tensor([1.0, torch.inf, -torch.inf]))
     tensor([False,  True, False])
     """
-    if input.dtype.kind == "c":
-        raise RuntimeError("isposinf does not support complex inputs.")
-    return np.equal(input, np.inf)
+    return _equals("isposinf", input, np.inf)
 
 
 @method(out=True)
@@ -135,9 +133,13 @@ def isneginf(input: Array) -> Array:
     >>> torch.isneginf(torch.tensor([1.0, torch.inf, -torch.inf]))
     tensor([False, False,  True])
     """
+    return _equals("isneginf", input, -np.inf)
+
+
+def _equals(name: str, input: Array, number: float) -> Array:
     if input.dtype.kind == "c":
-        raise RuntimeError("isneginf does not support complex inputs.")
-    return np.equal(input, -np.inf)
+        raise RuntimeError(f"{name} does not support complex inputs.")
+    return np.equal(input, number)
 
 
 @method()

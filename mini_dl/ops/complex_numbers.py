@@ -28,7 +28,7 @@ def conj(input: Tensor) -> Tensor:
 
 @method(inplace=True, out=True)
 def conj_physical(input: Tensor) -> Tensor:
-    """The complex conjugate, in memory of its own: ``out = real(input) - i * imag(input)``
+    """The complex conjugate, in its own memory: ``out = real(input) - i * imag(input)``
 
     Family: elementwise
 

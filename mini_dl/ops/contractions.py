@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -45,7 +44,7 @@ def chain_matmul(*matrices: Tensor) -> Tensor:
     ``out = matrices[0] @ matrices[1] @ ...``
 
     Shapes: (a, b), (b, c), ..., (y, z) -> (a, z).
-    Raises: RuntimeError unless all are matrices that fit.
+    Raises: RuntimeError unless all are matching matrices.
 
     >>> import warnings; warnings.simplefilter("ignore")
     >>> torch.chain_matmul(torch.ones(2, 3), torch.ones(3, 1), torch.ones(1, 2))
@@ -65,7 +64,7 @@ def chain_matmul(*matrices: Tensor) -> Tensor:
 
 
 @function(out=True)
-def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
+def tensordot(a: Tensor, b: Tensor, dims: object = 2) -> Tensor:
     """The sum of products over `dims`, the last of `a` with the first of `b`, or two lists of them:
     ``out[i, j] = sum(a[i, k] * b[k, j], k)``
 
@@ -119,7 +118,10 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
                 f"contracted dimensions need to match, but first has size {n} in dim {first[i]} "
                 f"and second has size {m} in dim {second[i]}"
             )
-        a, b = (a, b.sum(db, keepdim=True)) if n == 1 else (a.sum(da, keepdim=True), b)  # a size of 1 expands
+        if n == 1:  # which expands
+            b = b.sum(db, keepdim=True, dtype=b.dtype)
+        else:
+            a = a.sum(da, keepdim=True, dtype=a.dtype)
     kept_a = [d for d in range(a.ndim) if d not in dims_a]
     kept_b = [d for d in range(b.ndim) if d not in dims_b]
     shape = [a.shape[d] for d in kept_a] + [b.shape[d] for d in kept_b]

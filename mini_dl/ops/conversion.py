@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 
 from mini_dl import _dtypes
-from mini_dl._checks import check_bool, type_name
+from mini_dl._checks import check_bool, type_name, without_imaginary_parts
 from mini_dl._device import (
     DeviceLike,
     MemoryFormat,
     channels_last,
     channels_last_3d,
+    check_memory_format,
     compiled_without,
     contiguous_format,
     device,
@@ -79,7 +80,7 @@ def clone(input: Tensor, *, memory_format: MemoryFormat = None) -> Tensor:
 
 @tensor_method()
 def contiguous(self: Tensor, *, memory_format: MemoryFormat = contiguous_format) -> Tensor:
-    """This tensor, or a copy whose elements lie in memory in order: ``out = self``
+    """This tensor, or a copy that is contiguous in memory: ``out = self``
 
     Shapes: (*in) -> (*in).
     Raises: RuntimeError for a `memory_format` that needs other dimensions.
@@ -92,7 +93,7 @@ def contiguous(self: Tensor, *, memory_format: MemoryFormat = contiguous_format)
 
 @tensor_method()
 def is_contiguous(self: Tensor, *, memory_format: MemoryFormat = contiguous_format) -> bool:
-    """Whether the elements lie in memory in order: ``self.stride()[d] = prod(self.shape[e], e)`` over ``e > d``
+    """Whether the elements are contiguous in memory: ``self.stride()[d] = prod(self.shape[e], e)`` over ``e > d``
 
     Family: attribute
 
@@ -113,7 +114,7 @@ def _cast(input: Array, target: NumpyType) -> Array:
     if input.dtype.kind == "c" and target.kind not in "cb":
         input = input.real
     if input.dtype.kind in FLOATING and target.kind in "iu" and target.itemsize < 8:
-        return input.astype(np.int64).astype(target)  # wraps around, as the conversion of a large number does in C
+        return input.astype(np.int64).astype(target)  # wraps around, like the conversion of a large number in C
     return input.astype(target)
 
 
@@ -121,17 +122,20 @@ def cast(input: Tensor, target: NumpyType) -> Tensor:
     """`input` itself if it has type `target`, else a copy of that type."""
     if input._array.dtype == target:
         return input
+    if input._array.dtype.kind == "c" and target.kind not in "cb":
+        without_imaginary_parts(input._array, target)
     return _cast(input if target.kind in INEXACT or is_unseen(input) else wrap(input._array), target)  # integers have no history
 
 
 @tensor_method()
 def to(self: Tensor, *args: object, **kwargs: object) -> Tensor:
-    """This tensor in another dtype, ``to(dtype)``, ``to(device, dtype)`` or ``to(other)``; itself if it has it, unless `copy`.
+    """This tensor in another dtype, ``to(dtype)``, ``to(device, dtype)`` or ``to(other)``; itself if it has that dtype, unless
+    `copy`.
 
     Keywords: `device`, `dtype`, `non_blocking`, `copy`, `memory_format`.
 
     Shapes: (*in) -> (*in).
-    Raises: RuntimeError for a device that is not here; TypeError for other arguments.
+    Raises: RuntimeError for an unavailable device; TypeError for other arguments.
 
     >>> torch.tensor([1.7, -1.7]).to(torch.int64)
     tensor([ 1, -1])
@@ -163,15 +167,15 @@ def _suggested(tensor: Tensor) -> Any:
 @linear_in("input")
 @op(input=lambda grad, input: _moved(grad, is_hollow(input._array)))
 def _moved(input: Array, meta: bool) -> Array:
-    """`input` without values; NotImplementedError where they are asked for and missing."""
+    """`input` without values; NotImplementedError if they are requested but missing."""
     if not meta:
         raise NotImplementedError(NO_DATA)
     return hollow(input.shape, input.dtype)
 
 
 def asked_of_to(*args: object, **kwargs: object) -> tuple[DeviceLike, dtype | None, bool, bool | None, Any]:
-    """The device, the type, the flags `non_blocking` and `copy` and the memory format that the arguments of ``to`` ask for, of a
-    tensor or a module; None where they ask for none. TypeError for arguments that do not go together."""
+    """The device, the type, the flags `non_blocking` and `copy` and the memory format that the arguments of ``to`` request,
+    for a tensor or a module; None if unspecified. TypeError for incompatible arguments."""
     first = args[0] if args else kwargs.get("tensor")
     if isinstance(first, Tensor):
         names: tuple[str, ...] = ("tensor", "non_blocking", "copy")
@@ -197,13 +201,15 @@ def asked_of_to(*args: object, **kwargs: object) -> tuple[DeviceLike, dtype | No
         raise TypeError(f"to(): argument 'dtype' must be torch.dtype, not {type_name(target)}")
     for flag in ("non_blocking", "copy"):
         check_bool(given.get(flag, False), f"to(): argument '{flag}'")
+    order = given.get("memory_format")
+    check_memory_format("to", order)
     if like is not None:
         where, target = like.device, like.dtype
-    return where, target, given.get("non_blocking", False), given.get("copy"), given.get("memory_format")
+    return where, target, given.get("non_blocking", False), given.get("copy"), order
 
 
 def asked_of_module_to(*args: object, **kwargs: object) -> tuple[device | None, dtype | None, bool, Any]:
-    """What the arguments of ``Module.to`` ask for, as `asked_of_to` but for `copy`: RuntimeError if that is given."""
+    """What the arguments of ``Module.to`` request, as `asked_of_to` except `copy`: RuntimeError if that is given."""
     where, target, non_blocking, copy, order = asked_of_to(*args, **kwargs)
     if copy is not None:
         raise RuntimeError(".to() does not accept copy argument")
@@ -218,10 +224,10 @@ def _shorthand(name: str, target: dtype) -> None:
     values = {"bool": "[False,  True]", "float": real, "bfloat": real, "complex": "[0.0000+0.j, 1.5000+0.j]"}
     shown = values.get(target.name.rstrip("0123456789"), "[0, 1]")
     said = "" if target.name in ("bool", "int64", "float32", "complex64") else f", dtype=torch.{target.name}"
-    doc = f"""This tensor as {target.name}, itself if it is that already: ``out = self.to(torch.{target.name})``
+    doc = f"""This tensor as {target.name}, itself if it already is: ``out = self.to(torch.{target.name})``
 
 Shapes: (*in) -> (*in).
-Raises: TypeError for another `memory_format` than one of torch's.
+Raises: TypeError for a `memory_format` other than torch's.
 
 >>> torch.tensor([0.0, 1.5]).{name}()
 tensor({shown}{said})"""
@@ -275,7 +281,7 @@ def cpu(self: Tensor, *, memory_format: MemoryFormat = None) -> Tensor:
     return _moved(self, False) if is_hollow(self._array) else self
 
 
-# ------------------------------------------------------------------------------------------------ what type it has
+# ------------------------------------------------------------------------------------------------ types
 
 
 @method()
@@ -328,8 +334,8 @@ def element_size(self: Tensor) -> int:
 
 @function()
 def result_type(tensor1: Tensor | Number, tensor2: Tensor | Number) -> dtype:
-    """The dtype of an operation on the two: ``out = (tensor1 + tensor2).dtype``; those with dimensions go before 0-d ones and
-    numbers.
+    """The dtype of an operation on the two: ``out = (tensor1 + tensor2).dtype``; those with dimensions have priority over 0-d
+    ones and numbers.
 
     Shapes: any two tensors or numbers -> a dtype.
     Raises: TypeError for anything else.
@@ -345,7 +351,7 @@ def result_type(tensor1: Tensor | Number, tensor2: Tensor | Number) -> dtype:
 
 @public("Tensor:numpy")
 def _numpy(self: Tensor, *, force: bool = False) -> Array:
-    """The array of this tensor, over the same memory: ``out[i] = self[i]``
+    """The array of this tensor, sharing its memory: ``out[i] = self[i]``
 
     Shapes: (*in) -> an array (*in).
     Raises: RuntimeError if it requires grad, unless `force` or gradients are off; TypeError for bfloat16, which NumPy lacks.
@@ -355,6 +361,11 @@ def _numpy(self: Tensor, *, force: bool = False) -> Array:
     """
     if is_unseen(self):
         raise RuntimeError(NO_STORAGE)
+    if mode.formula:
+        raise TypeError(
+            f"{mode.formula}: its formula asks for the array of a tensor, as NumPy's functions do, and would have no derivative; "
+            "formulas compute with tensors: input.exp(), not np.exp(input)"
+        )
     if mode.enabled and needs_grad(self) and not force:
         raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
     if is_hollow(self._array):
@@ -461,7 +472,7 @@ def __index__(self: Tensor) -> int:
     return int(array.item())
 
 
-# ------------------------------------------------------------------------------------------------ questions
+# ------------------------------------------------------------------------------------------------ predicates
 
 
 @method()
@@ -510,7 +521,7 @@ def _never_marked(name: str, what: str) -> None:
         return input
 
     for call, verb, value, shown in ((is_marked, "is", "False", "False"), (resolved, "resolve", "input", "tensor([1])")):
-        sentence = f"``out = {value}``: {what} are computed at once, not marked."
+        sentence = f"``out = {value}``: {what} are computed immediately, not flagged."
         method()(named(call, f"{verb}_{name}", f"{sentence}\n\n{ends.format(verb, shown)}"))
 
 

@@ -1,7 +1,8 @@
 """Convolution in one, two and three dimensions, transposed or not: three primitives, each the transpose of the others.
 
 ``conv(input, weight)`` is linear in both; with `output` of its shape, <output, conv(input, weight)> is a form linear in three
-arguments. Its derivatives in `input` and `weight` are `conv_input` and `conv_weight`; theirs are conv and each other again.
+arguments. Its derivatives with respect to `input` and `weight` are `conv_input` and `conv_weight`; theirs are conv and each other
+again.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from mini_dl._spaces import INDICES
 from mini_dl._surface import function, named, public
 from mini_dl.autograd.mode import differentiates
 from mini_dl.autograd.primitive import linear_in, not_a_tensor, op, op_together, recorded_as
-from mini_dl.kernels import convolution as kernels, winograd
+from mini_dl.kernels import convolution as kernels
 from mini_dl.kernels.convolution import Geometry
 from mini_dl.ops.matmul import conj
 from mini_dl.tensor import Tensor
@@ -38,8 +39,6 @@ def _gradients(
             _gradient_of_nothing(grad, input, weight._array.shape) if wanted[1] else None,
             to_bias,
         )
-    if wanted[0] and wanted[1] and not differentiates() and kernels.share_work(input._array, weight._array, geometry):
-        return *_winograd_gradients(grad, input, weight), to_bias
     return (
         conv_input(grad, conj(weight), input._array.shape, geometry) if wanted[0] else None,
         conv_weight(conj(input), grad, weight._array.shape, geometry) if wanted[1] else None,
@@ -70,7 +69,7 @@ def _transposed_weight(grad: Tensor, output: Tensor, weight_shape: Shape, geomet
 @linear_in("output", "weight")
 @op(output=_transposed_input, weight=_transposed_weight)
 def conv_input(output: Array, weight: Array, shape: Shape, geometry: Geometry) -> Array:
-    """(N, O, *out), (O, C/groups, *kernel) -> `shape`, (N, C, *in): the transpose of conv in its input."""
+    """(N, O, *out), (O, C/groups, *kernel) -> `shape`, (N, C, *in): the transpose of conv with respect to its input."""
     return kernels.conv_input(output, weight, shape, geometry)
 
 
@@ -80,7 +79,7 @@ def conv_input(output: Array, weight: Array, shape: Shape, geometry: Geometry) -
     output=lambda grad, input, geometry: conv(conj(input), grad, None, geometry),
 )
 def conv_weight(input: Array, output: Array, shape: Shape, geometry: Geometry) -> Array:
-    """(N, C, *in), (N, O, *out) -> `shape`, (O, C/groups, *kernel): the transpose of conv in its weight."""
+    """(N, C, *in), (N, O, *out) -> `shape`, (O, C/groups, *kernel): the transpose of conv with respect to its weight."""
     return kernels.conv_weight(input, output, shape, geometry)
 
 
@@ -95,14 +94,8 @@ def channel_sums(input: Array) -> Array:
 
 @op(first=lambda grad: None, second=lambda grad: None)
 def _gradient_of_nothing(first: Array, second: Array, shape: Shape) -> Array:
-    """The gradient of an input without elements, or of its weight. It has none of its own, as in torch: not zeros."""
+    """The gradient of an empty input, or of its weight. It is None, not zeros, when differentiated again, as in torch."""
     return np.zeros(shape, first.dtype)
-
-
-@op()
-def _winograd_gradients(output: Array, input: Array, weight: Array) -> tuple[Array, Array]:
-    """`conv_input` and `conv_weight` by Winograd's method."""
-    return winograd.conv_gradients(input, weight, output)
 
 
 # ------------------------------------------------------------------------------------------------ arguments
@@ -123,7 +116,7 @@ def _tuple_of(name: str, value: Any, n: int) -> Shape:
 
 
 class Arrays(NamedTuple):
-    """What the checks need to know about the tensors."""
+    """The properties of the tensors that the checks need."""
 
     input: Shape
     weight: Shape
@@ -142,7 +135,7 @@ class Setting(NamedTuple):
 
 
 def _checked(name: str, n: int, arrays: Arrays, setting: Setting) -> tuple[Shape, Any, Shape]:
-    """Stride, padding and dilation of each dimension. RuntimeError if the arguments do not fit together."""
+    """Stride, padding and dilation of each dimension. RuntimeError if the arguments do not match."""
     x, w, bias, types = arrays
     if len(x) not in (n + 1, n + 2):
         raise RuntimeError(
@@ -194,7 +187,7 @@ def _checked_setting(n: int, setting: Setting) -> tuple[Shape, Any, Shape]:
 
 
 def _check_weight(n: int, arrays: Arrays, setting: Setting) -> None:
-    """RuntimeError unless the weight suits the groups, and input and bias the weight."""
+    """RuntimeError unless the weight matches the groups, and input and bias the weight."""
     x, w, bias, _ = arrays
     transposed, groups = setting.output_padding is not None, setting.groups
     if len(w) != n + 2:
@@ -342,8 +335,8 @@ def _cross_correlation(n: int, example: str) -> Callable[..., Tensor]:
 
     doc = f"""``out[n, o, i] = bias[o] + sum(weight[o, c, k] * input[n, c, i * stride - padding + k * dilation], (c, k))``
 
-    Positions `i` and taps `k` are {INDICES[n]}. With `groups`, outputs see the channels of their group alone. `padding`,
-    with zeros, may be "valid" (none) or "same" (as many outputs as inputs).
+    Positions `i` and kernel offsets `k` are {INDICES[n]}. With `groups`, outputs see only the channels of their group.
+    `padding`, with zeros, may be "valid" (none) or "same" (as many outputs as inputs).
 
     Family: convolution {n}d
 
@@ -381,11 +374,11 @@ def _transposed_of(n: int, example: str) -> Callable[..., Tensor]:
     ) -> Tensor:  # fmt: skip
         return _transposed(name, n, input, weight, bias, stride, padding, output_padding, groups, dilation)
 
-    doc = f"""``out[n, o, j] = bias[o] + sum(weight[c, o, k] * input[n, c, i], (c, k))`` over the taps `k` that reach `j`,
-    ``j = i * stride - padding + k * dilation``.
+    doc = f"""``out[n, o, j] = bias[o] + sum(weight[c, o, k] * input[n, c, i], (c, k))`` over the kernel offsets `k` that reach
+    `j`, ``j = i * stride - padding + k * dilation``.
 
-    The transpose of ``conv{n}d`` in its input: each input adds a multiple of the kernel to the output. `i`, `j` and `k` are
-    {INDICES[n]}. `output_padding` makes the result longer at the end.
+    The transpose of ``conv{n}d`` with respect to its input: each input adds a multiple of the kernel to the output. `i`, `j` and
+    `k` are {INDICES[n]}. `output_padding` extends the result at the end.
 
     Family: transposed convolution {n}d
 
@@ -419,11 +412,11 @@ def convolution(
     output_padding: Ints, groups: int,
 ) -> Tensor:  # fmt: skip
     """``out[n, o, i] = bias[o] + sum(weight[o, c, k] * input[n, c, i * stride - padding + k * dilation], (c, k))``, or its
-    transpose if `transposed`: of as many dimensions as the weight says.
+    transpose if `transposed`, in as many dimensions as the weight has.
 
     Shapes: `input` (N, C, *in), `weight` (O, C / groups, *kernel), `bias` (O) -> (N, O, *out); (C, O / groups, *kernel) if
     `transposed`.
-    Raises: RuntimeError for channels, groups or sizes that do not fit together.
+    Raises: RuntimeError for channels, groups or sizes that do not match.
 
     >>> torch.convolution(torch.ones(1, 1, 3), torch.ones(1, 1, 2), None, [1], [0], [1], False, [0], 1)
     tensor([[[2., 2.]]])
@@ -436,11 +429,11 @@ def convolution(
 
 @public("torch", "nn.functional")
 def conv_tbc(input: Tensor, weight: Tensor, bias: Tensor, pad: int = 0) -> Tensor:
-    """``out[t, n, o] = bias[o] + sum(weight[k, c, o] * input[t + k - pad, n, c], (c, k))``: `conv1d` of sequences laid out (time,
+    """``out[t, n, o] = bias[o] + sum(weight[k, c, o] * input[t + k - pad, n, c], (c, k))``: `conv1d` of sequences (time,
     batch, channels).
 
     Shapes: `input` (T, N, C), `weight` (K, C, O), `bias` (O) -> (T + 2 * pad - K + 1, N, O).
-    Raises: RuntimeError for channels or a number of dimensions that do not fit.
+    Raises: RuntimeError for channels or numbers of dimensions that do not match.
 
     >>> F.conv_tbc(torch.tensor([[[1.0]], [[2.0]], [[4.0]]]), torch.tensor([[[1.0]], [[-1.0]]]), torch.zeros(1)).flatten()
     tensor([-1., -2.])

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._checks import broadcast_shapes, sizes, spread_out, type_name, wrap_dim
+from mini_dl._checks import broadcast_shapes, int_list, spread_out, type_name, wrap_dim
 from mini_dl._device import DeviceLike, contiguous_format
 from mini_dl._dtypes import Array, dtype as DType
 from mini_dl._families import said_first
@@ -16,6 +16,7 @@ from mini_dl._surface import function, method, named, public, store, tensor_meth
 from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.primitive import linear_in, not_a_tensor, op, recorded_as
 from mini_dl.autograd.single import as_it_is
+from mini_dl.ops.arithmetic import underivable
 from mini_dl.ops.complex_numbers import view_as_complex, view_as_real
 from mini_dl.ops.memory import _as_strided, as_strided, strided_place
 from mini_dl.ops.parts import (
@@ -44,7 +45,7 @@ from mini_dl.tensor import Size, Tensor, wrap
 )
 @as_it_is
 def replaced(input: Array, src: Array, look: Callable[..., Any], args: tuple[Any, ...]) -> Array:
-    """A copy of `input` with `src` where the view ``look(_, *args)`` looks."""
+    """A copy of `input` with `src` in place of the view ``look(_, *args)``."""
     out = np.array(input, order="C")
     look.op.forward(out, *args)[...] = src  # type: ignore[attr-defined]
     return out
@@ -64,7 +65,7 @@ def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
     """A copy of `input` with one slice replaced: ``out[i] = src if i == index else input[i]`` along `dim`
 
     Shapes: `input` (*in), `src` (*in) without `dim` -> (*in).
-    Raises: RuntimeError if the shape of `src` does not fit; IndexError for an `index` out of range.
+    Raises: RuntimeError if the shape of `src` does not match; IndexError for an `index` out of range.
 
     >>> torch.select_scatter(torch.zeros(2, 2), torch.tensor([1.0, 2.0]), 0, 1)
     tensor([[0., 0.],
@@ -81,7 +82,7 @@ def slice_scatter(
     """A copy of `input` with a part along `dim` replaced: ``out[start + step * i] = src[i]``
 
     Shapes: `input` (*in), `src` the shape of the part -> (*in).
-    Raises: RuntimeError if the shape of `src` does not fit, or unless `step` is positive.
+    Raises: RuntimeError if the shape of `src` does not match, or unless `step` is positive.
 
     >>> torch.slice_scatter(torch.zeros(4), torch.tensor([1.0, 2.0]), start=1, end=3)
     tensor([0., 1., 2., 0.])
@@ -97,7 +98,7 @@ def diagonal_scatter(input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0,
     """A copy of `input` with a diagonal replaced: ``out[i, i + offset] = src[i]``
 
     Shapes: `input` (*in), `src` the shape of ``input.diagonal(offset, dim1, dim2)`` -> (*in).
-    Raises: RuntimeError if the shape of `src` does not fit.
+    Raises: RuntimeError if the shape of `src` does not match.
 
     >>> torch.diagonal_scatter(torch.zeros(2, 2), torch.tensor([1.0, 2.0]))
     tensor([[1., 0.],
@@ -112,10 +113,10 @@ def diagonal_scatter(input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0,
 def as_strided_scatter(
     input: Tensor, src: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None
 ) -> Tensor:
-    """A copy of `input` with the elements at strided places replaced: ``out.as_strided(size, stride, storage_offset) = src``
+    """A copy of `input` with the elements at strided positions replaced: ``out.as_strided(size, stride, storage_offset) = src``
 
     Shapes: `input` (*in), `src` of shape `size` -> (*in).
-    Raises: RuntimeError if the shape of `src` does not fit, or if a place lies outside the memory of `input`.
+    Raises: RuntimeError if the shape of `src` does not match, or if a position is outside the memory of `input`.
 
     >>> torch.as_strided_scatter(torch.zeros(2, 2), torch.tensor([1.0, 2.0]), (2,), (3,))
     tensor([[1., 0.],
@@ -190,7 +191,7 @@ def narrow_copy(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     """A copy of a part along `dim`: ``out[i] = input[start + i]`` for ``0 <= i < length``
 
     Shapes: (*in) -> (*in) with size `length` at `dim`.
-    Raises: RuntimeError if the part does not lie within `input`; IndexError for a dimension that it lacks.
+    Raises: RuntimeError if the part is not within `input`; IndexError for a dimension that it lacks.
 
     >>> torch.narrow_copy(torch.tensor([1, 2, 3, 4]), 0, 1, 2)
     tensor([2, 3])
@@ -218,7 +219,7 @@ def _copying(function: Callable[..., Any], name: str, several: bool = False) -> 
     named(
         call,
         name,
-        said_first(f"What `{name.removesuffix('_copy')}` gives, as a copy.", (function.__doc__ or "").replace("; a view.", ".")),
+        said_first(f"`{name.removesuffix('_copy')}`, as a copy.", (function.__doc__ or "").replace("; a view.", ".")),
     )
     public("torch", out=not several)(call)
 
@@ -239,7 +240,7 @@ def expand_into(input: Tensor, size: Sequence[int]) -> Tensor:
     tensor([[1, 1],
             [2, 2]])
     """
-    return expand_to(input, sizes((size,), "expand_copy(): argument 'size' (position 2)"))
+    return expand_to(input, int_list(size, "expand_copy(): argument 'size' (position 2)"))
 
 
 def view_of(input: Tensor, *shape: object, size: object = (), dtype: DType | None = None) -> Tensor:
@@ -254,6 +255,8 @@ def view_of(input: Tensor, *shape: object, size: object = (), dtype: DType | Non
     """
     if not isinstance(input, Tensor):
         raise not_a_tensor("view_copy", "input", 1, input)
+    if dtype is None and not (len(shape) == 1 and isinstance(shape[0], DType)):
+        input = input.contiguous()  # a copy is made anyway
     return tensor_view(input, *shape, size=size, dtype=dtype)
 
 
@@ -261,15 +264,11 @@ _copying(expand_into, "expand_copy")
 _copying(view_of, "view_copy")
 
 
-def _no_gradient(grad: Tensor) -> Tensor:
-    raise RuntimeError("derivative for aten::detach_copy is not implemented")
-
-
 @function(out=True)
 @recorded_as("NotImplemented")
-@op(input=_no_gradient)
+@op(input=lambda grad: underivable("detach_copy"))
 def detach_copy(input: Array) -> Array:
-    """A copy, ``out = input``, that is recorded, and whose gradient is refused.
+    """A copy, ``out = input``, that is recorded, but whose gradient raises.
 
     Family: elementwise
 
@@ -343,7 +342,7 @@ def sum_to_size(self: Tensor, size: tuple[int, ...]) -> Tensor:
 
 @tensor_method()
 def is_pinned(self: Tensor, device: DeviceLike = None) -> bool:
-    """Whether the memory is locked, which it never is: ``out = False``
+    """Whether the memory is pinned, which it never is: ``out = False``
 
     Family: attribute
 
@@ -355,7 +354,7 @@ def is_pinned(self: Tensor, device: DeviceLike = None) -> bool:
 
 @tensor_method()
 def pin_memory(self: Tensor, device: DeviceLike = None) -> Tensor:
-    """RuntimeError: without a GPU there is no locked memory, and no ``out = self`` in it.
+    """RuntimeError: without a GPU there is no pinned memory, and no ``out = self`` in it.
 
     Shapes: a tensor of any shape.
     Raises: RuntimeError.
@@ -370,7 +369,7 @@ def pin_memory(self: Tensor, device: DeviceLike = None) -> Tensor:
 
 @tensor_method()
 def apply_(self: Tensor, callable: Callable[[Any], Any]) -> Tensor:
-    """A Python function written in place of each element: ``self = callable(self)``; slow, and not recorded.
+    """A Python function applied to each element in place: ``self = callable(self)``; slow, and not recorded.
 
     Shapes: (*in) -> (*in), element by element.
     Raises: RuntimeError for a tensor that requires grad; TypeError if the function does not return a number.
@@ -387,11 +386,11 @@ def apply_(self: Tensor, callable: Callable[[Any], Any]) -> Tensor:
 
 @tensor_method()
 def map_(self: Tensor, tensor: Tensor, callable: Callable[[Any, Any], Any]) -> Tensor:
-    """A Python function of two numbers written in place of each element: ``self = callable(self, tensor)``; slow, and not
+    """A Python function of two numbers applied to each element in place: ``self = callable(self, tensor)``; slow, and not
     recorded.
 
     Shapes: (*in), and `tensor`, which is expanded to it -> (*in).
-    Raises: RuntimeError for a tensor that requires grad, and if the shapes do not fit.
+    Raises: RuntimeError for a tensor that requires grad, and if the shapes do not match.
 
     >>> torch.tensor([1.0, 2.0]).map_(torch.tensor([3.0, 4.0]), lambda x, y: x * y)
     tensor([3., 8.])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,13 +10,14 @@ import numpy as np
 
 from mini_dl import _device, _dtypes
 from mini_dl._arguments import loosely_parsed, single
-from mini_dl._checks import nonnegative, sizes, spread_out, type_name
+from mini_dl._checks import int_list, nonnegative, sizes, spread_out, type_name
 from mini_dl._device import (
     DeviceLike,
     Layout,
     MemoryFormat,
     channels_last,
     channels_last_3d,
+    check_memory_format,
     contiguous_format,
     is_meta,
     require_cpu,
@@ -79,7 +79,7 @@ def ones(size: tuple[int, ...], *, dtype: NumpyType | None) -> Array:
 @factory()
 @spread_out
 def empty(size: tuple[int, ...], *, dtype: NumpyType | None, memory_format: MemoryFormat = None) -> Array:
-    """An uninitialized tensor, in the order of `memory_format`: ``out[i]`` is whatever the memory held.
+    """An uninitialized tensor, in the order of `memory_format`: ``out[i]`` is arbitrary.
 
     Family: factory
 
@@ -89,9 +89,8 @@ def empty(size: tuple[int, ...], *, dtype: NumpyType | None, memory_format: Memo
     size = nonnegative(size)
     if memory_format is None or memory_format is contiguous_format:
         return np.empty(size, default_type(dtype))
+    check_memory_format("empty", memory_format)
     if memory_format is not channels_last and memory_format is not channels_last_3d:
-        if not isinstance(memory_format, type(contiguous_format)):
-            raise TypeError(f"empty(): argument 'memory_format' must be torch.memory_format, not {type_name(memory_format)}")
         raise RuntimeError(f"unsupported memory format {memory_format}")
     rank = 4 if memory_format is channels_last else 5
     if len(size) != rank:
@@ -101,7 +100,7 @@ def empty(size: tuple[int, ...], *, dtype: NumpyType | None, memory_format: Memo
 
 @factory()
 def full(size: Sequence[int], fill_value: Operand, *, dtype: NumpyType | None) -> Array:
-    """One value in every place: ``out[i] = fill_value``; the dtype is that of the value unless it is given.
+    """One value everywhere: ``out[i] = fill_value``; the dtype is that of the value unless it is given.
 
     Family: factory
 
@@ -122,7 +121,7 @@ def scalar_tensor(s: Operand, *, dtype: NumpyType | None) -> Array:
     """A number as a 0-d tensor of the default dtype: ``out = s``
 
     Shapes: a number -> ().
-    Raises: TypeError for what is not a number.
+    Raises: TypeError for anything but a number.
 
     >>> torch.scalar_tensor(3)
     tensor(3.)
@@ -132,7 +131,7 @@ def scalar_tensor(s: Operand, *, dtype: NumpyType | None) -> Array:
 
 @factory(out=False)
 def empty_strided(size: Sequence[int], stride: Sequence[int], *, dtype: NumpyType | None) -> Array:
-    """An uninitialized tensor whose neighbors lie `stride` elements apart in memory: ``out[i, j]`` at
+    """An uninitialized tensor whose neighbors are `stride` elements apart in memory: ``out[i, j]`` at
     ``i * stride[0] + j * stride[1]``
 
     Shapes: `size` and `stride`, of one length -> `size`.
@@ -141,7 +140,8 @@ def empty_strided(size: Sequence[int], stride: Sequence[int], *, dtype: NumpyTyp
     >>> torch.empty_strided((2, 3), (1, 2)).stride()
     (1, 2)
     """
-    shape, strides = nonnegative(sizes((tuple(size),))), sizes((tuple(stride),))
+    shape = nonnegative(int_list(size, "empty_strided(): argument 'size' (position 1)"))
+    strides = int_list(stride, "empty_strided(): argument 'stride' (position 2)")
     if len(shape) != len(strides):
         raise RuntimeError(f"dimensionality of sizes ({len(shape)}) must match dimensionality of strides ({len(strides)})")
     if any([s < 0 for s in strides]):
@@ -153,7 +153,7 @@ def empty_strided(size: Sequence[int], stride: Sequence[int], *, dtype: NumpyTyp
 
 @factory(out=False)
 def empty_permuted(size: Sequence[int], physical_layout: Sequence[int], *, dtype: NumpyType | None) -> Array:
-    """An uninitialized tensor whose dimensions lie in memory in the order `physical_layout`, from the outermost: ``out[i, j]``
+    """An uninitialized tensor whose dimensions are in memory in the order `physical_layout`, from the outermost: ``out[i, j]``
 
     Shapes: `size` -> `size`.
     Raises: RuntimeError unless `physical_layout` names each dimension once.
@@ -175,72 +175,67 @@ def empty_permuted(size: Sequence[int], physical_layout: Sequence[int], *, dtype
     return np.empty([shape[d] for d in order], default_type(dtype)).transpose(np.argsort(order))
 
 
-# ------------------------------------------------------------------------------------------------ like another
+# ------------------------------------------------------------------------------------------------ like another tensor
 
 
-UNINITIALIZED = " is whatever the memory held."
+def _filled_like(
+    name: str, input: object, fill_value: Operand | None, dtype: TypeLike, device: DeviceLike, requires_grad: bool,
+    memory_format: MemoryFormat,
+) -> Tensor:  # fmt: skip
+    """A tensor of the shape, type and memory order of `input`, with this value everywhere, or uninitialized."""
+    if not isinstance(input, Tensor):
+        raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
+    check_memory_format(name, memory_format)
+    if is_unseen(input):
+        return in_batches(
+            input, lambda physical, lead: _filled_like(name, physical, fill_value, dtype, None, requires_grad, memory_format)
+        )
+    kind = numpy_of(dtype, input._array.dtype)
+    base = hollow(input._array.shape, kind) if is_meta(device) else valued_like(input._array, device)
+    array = np.empty_like(base, kind, order="C" if memory_format is contiguous_format else "K")
+    if fill_value is not None:
+        array[...] = (number_as if array.ndim else number_cast)(fill_value, np.dtype(kind))
+    return finished(array, requires_grad)
 
 
-def _like(name: str, fill: Operand | None) -> Callable[..., Tensor]:
-    """Publish ``torch.f_like(input)``: a tensor of the shape, type and memory order of `input`, of the value `fill`."""
-
-    def make(
-        input: Tensor, *value: Operand | None, dtype: TypeLike = None, layout: Layout = None, device: DeviceLike = None,
-        pin_memory: bool = False, requires_grad: bool = False, memory_format: MemoryFormat = None,
-        fill_value: Operand | None = fill,
-    ) -> Tensor:  # fmt: skip
-        if not isinstance(input, Tensor):
-            raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
-        if is_unseen(input):
-            rest: dict[str, Any] = {
-                "dtype": dtype,
-                "requires_grad": requires_grad,
-                "memory_format": memory_format,
-                "fill_value": fill_value,
-            }
-            return in_batches(input, lambda physical, lead: make(physical, *value, **rest))
-        kind = numpy_of(dtype, input._array.dtype)
-        base = hollow(input._array.shape, kind) if is_meta(device) else valued_like(input._array, device)
-        array = np.empty_like(base, kind, order="C" if memory_format is contiguous_format else "K")
-        if len(value) > (name == "full_like"):
-            takes = f"{1 + (name == 'full_like')} positional arguments"
-            raise TypeError(f"{name}() takes {takes} but {1 + len(value)} were given")
-        if value:
-            (fill_value,) = value
-        if name == "full_like":
-            number = single(fill_value, "biufVc") if isinstance(fill_value, Tensor) else fill_value
-            if not is_number(number):
-                raise TypeError(f"full_like(): argument 'fill_value' (position 2) must be Number, not {type_name(fill_value)}")
-            fill_value = number
-        if fill_value is not None:
-            array[...] = (number_as if array.ndim else number_cast)(fill_value, np.dtype(kind))
-        return finished(array, requires_grad)
-
-    formula = {"full_like": "out[i] = fill_value", "empty_like": "out[i]"}.get(name, f"out[i] = {fill}")
-    doc = f"A tensor of the shape, dtype and memory order of `input`: ``{formula}``"
-    doc += UNINITIALIZED if name == "empty_like" else ""
-    example = f">>> torch.{name}(torch.tensor([1.5, 2.5]){', 7' if name == 'full_like' else ''})"
-    shown = {"full_like": "tensor([7., 7.])", "empty_like": "torch.Size([2])"}.get(name, f"tensor([{fill}., {fill}.])")
-    example += ".shape" if name == "empty_like" else ""
-    named(make, name, told(f"{doc}\n\nFamily: like\n\n{example}\n{shown}") or "")
-    parameters = dict(inspect.signature(make).parameters)
-    at = {
-        "fill_value": parameters.pop("fill_value").replace(kind=inspect.Parameter.POSITIONAL_OR_KEYWORD, default=inspect._empty)
-    }
-    parameters.pop("value")
-    first = {"input": parameters.pop("input")}
-    given = {**first, **at, **parameters} if name == "full_like" else {**first, **parameters}
-    make.__signature__ = inspect.Signature(list(given.values()))  # type: ignore[attr-defined]
-    call = namespace("torch")[name] = loosely_parsed(make)
+def _published_like(make: Callable[..., Tensor], name: str, formula: str, example: str) -> Callable[..., Tensor]:
+    doc = f"A tensor of the shape, dtype and memory order of `input`: ``{formula}\n\nFamily: like\n\n>>> torch.{name}{example}"
+    call = namespace("torch")[name] = loosely_parsed(named(make, name, told(doc)))
     return call
 
 
-zeros_like, ones_like = _like("zeros_like", 0), _like("ones_like", 1)
-empty_like, full_like = _like("empty_like", None), _like("full_like", None)
+def _like(name: str, fill: Operand | None, formula: str, example: str) -> Callable[..., Tensor]:
+    """Publish ``torch.f_like(input)``: a tensor like `input`, of the value `fill`."""
+
+    def make(
+        input: Tensor, *, dtype: TypeLike = None, layout: Layout = None, device: DeviceLike = None, pin_memory: bool = False,
+        requires_grad: bool = False, memory_format: MemoryFormat = None,
+    ) -> Tensor:  # fmt: skip
+        return _filled_like(name, input, fill, dtype, device, requires_grad, memory_format)
+
+    return _published_like(make, name, formula, example)
+
+
+def _full_like(
+    input: Tensor, fill_value: Operand, *, dtype: TypeLike = None, layout: Layout = None, device: DeviceLike = None,
+    pin_memory: bool = False, requires_grad: bool = False, memory_format: MemoryFormat = None,
+) -> Tensor:  # fmt: skip
+    number = single(fill_value, "biufVc") if isinstance(fill_value, Tensor) else fill_value
+    if not is_number(number):
+        raise TypeError(f"full_like(): argument 'fill_value' (position 2) must be Number, not {type_name(fill_value)}")
+    return _filled_like("full_like", input, number, dtype, device, requires_grad, memory_format)
+
+
+zeros_like = _like("zeros_like", 0, "out[i] = 0``", "(torch.tensor([1.5, 2.5]))\ntensor([0., 0.])")
+ones_like = _like("ones_like", 1, "out[i] = 1``", "(torch.tensor([1.5, 2.5]))\ntensor([1., 1.])")
+empty_like = _like(
+    "empty_like", None, "out[i]`` is arbitrary.", "(torch.tensor([1.5, 2.5])).shape\ntorch.Size([2])"
+)
+full_like = _published_like(_full_like, "full_like", "out[i] = fill_value``", "(torch.tensor([1.5, 2.5]), 7)\ntensor([7., 7.])")
 
 
 def _longer(lead: tuple[int, ...], args: tuple[object, ...]) -> tuple[Any, ...]:
-    """The arguments of a factory, with these sizes before those given."""
+    """The arguments of a factory, preceded by these sizes."""
     if args and isinstance(args[0], (tuple, list)):
         return ((*lead, *args[0]), *args[1:])
     return (*lead, *args)
@@ -277,7 +272,7 @@ def new_tensor(
     """A copy of `data` in the dtype of this tensor: ``out = data``
 
     Shapes: nested sequences, an array, or a number -> a tensor of that shape.
-    Raises: ValueError for sequences of unequal lengths; TypeError for what is not a number.
+    Raises: ValueError for sequences of unequal lengths; TypeError for anything but a number.
 
     >>> torch.zeros(2, dtype=torch.float64).new_tensor([1, 2])
     tensor([1., 2.], dtype=torch.float64)
@@ -285,7 +280,7 @@ def new_tensor(
     return tensor(data, dtype=self.dtype if dtype is None else dtype, device=device, requires_grad=requires_grad)
 
 
-# ------------------------------------------------------------------------------------------------ the old constructors
+# ------------------------------------------------------------------------------------------------ legacy constructors
 
 
 def _legacy(cls: object, args: tuple[object, ...], dtype: NumpyType) -> Array:
@@ -316,7 +311,9 @@ setattr(Tensor, "__new__", _constructor)  # noqa: B010
 
 
 class TensorType(type):
-    """The class of ``torch.FloatTensor`` and the like: they create tensors of one type as ``Tensor`` does, and know them."""
+    """The class of ``torch.FloatTensor`` and similar: they create tensors of one type as ``Tensor`` does, and support
+    isinstance.
+    """
 
     dtype: DType
 
@@ -348,7 +345,7 @@ def new(self: Tensor, *args: object, device: DeviceLike = None) -> Tensor:
     """``Tensor(...)`` of the type of this tensor: from sizes, uninitialized, or from a sequence of numbers.
 
     Shapes: sizes (*out) -> (*out); a sequence -> its shape.
-    Raises: TypeError for what is neither sizes nor numbers.
+    Raises: TypeError for anything but sizes or numbers.
 
     >>> torch.tensor([1]).new([1, 2])
     tensor([1, 2])

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mini_dl._checks import index_of
+from mini_dl._checks import int_list
 from mini_dl._dtypes import Array
 from mini_dl._surface import public
 from mini_dl.autograd.elements import by_element
 from mini_dl.autograd.primitive import op
 from mini_dl.kernels.losses import ctc_paths, ctc_slopes
+from mini_dl.ops.arithmetic import underivable
 from mini_dl.ops.loss_reduction import checked_reduction
 from mini_dl.tensor import Tensor, wrap
 
@@ -30,24 +31,19 @@ def _ctc(
     return ctc_paths(log_probs, extended, input_lengths, target_lengths, blank, zero_infinity)
 
 
-def _no_second_derivative(grad: Tensor) -> Tensor:
-    raise RuntimeError("derivative for aten::_ctc_loss_backward is not implemented")
-
-
-@op(grad=lambda grad: _no_second_derivative(grad), log_probs=lambda grad: _no_second_derivative(grad))
+@op(grad=lambda grad: underivable("_ctc_loss_backward"), log_probs=lambda grad: underivable("_ctc_loss_backward"))
 def _ctc_backward(
     grad: Array, log_probs: Array, losses: Array, alpha: Array, extended: Array, input_lengths: Array, target_lengths: Array,
     blank: int, zero_infinity: bool,
 ) -> Array:  # fmt: skip
-    """``exp(log_probs) - occupancy``, which takes `log_probs` for a log-softmax and is the gradient of what went into that
-    (Graves et al., 2006, eq. 16); beta is alpha of everything reversed."""
+    """``exp(log_probs) - occupancy``, which assumes that `log_probs` is a log-softmax and is the gradient of its input
+    (Graves et al., 2006, eq. 16); beta is alpha of the reversed problem."""
     return ctc_slopes(grad, log_probs, losses, alpha, extended, input_lengths, target_lengths, blank, zero_infinity)
 
 
 def _lengths(lengths: Tensor | Sequence[int], name: str, batch: int) -> Array:
     if not isinstance(lengths, Tensor):
-        for length in lengths if isinstance(lengths, (tuple, list)) else [lengths]:
-            index_of(length, f"ctc_loss(): argument '{name}' must be Tensor or tuple of ints")
+        int_list(lengths, f"ctc_loss(): argument '{name}'")
     array = lengths._array if isinstance(lengths, Tensor) else np.asarray(lengths)
     if array.dtype.kind not in "iu":
         raise RuntimeError(f"{name} must be integral")
@@ -65,8 +61,8 @@ def ctc_loss(
     log_probs: Tensor, targets: Tensor, input_lengths: Tensor | Sequence[int], target_lengths: Tensor | Sequence[int],
     blank: int = 0, reduction: str = "mean", zero_infinity: bool = False,
 ) -> Tensor:  # fmt: skip
-    """``loss[n] = -log(sum(prod(exp(log_probs[t, n, a[t]]), t), a))`` over all paths `a` that give the n-th target without blanks
-    and repetitions; the mean is over losses divided by the target lengths.
+    """``loss[n] = -log(sum(prod(exp(log_probs[t, n, a[t]]), t), a))`` over all paths `a` that give the n-th target once blanks
+    and repetitions are removed; the mean is over losses divided by the target lengths.
 
     `zero_infinity` gives 0 where no path is long enough. As in torch, the gradient is valid for `log_probs` from a log-softmax,
     and has no derivative.
@@ -87,6 +83,8 @@ def ctc_loss(
         raise RuntimeError(f"Expected 3-dimensional tensor, but got {log_probs.ndim}-dimensional tensor for 'log_probs'")
     if targets.ndim not in (1, 2):
         raise RuntimeError(f"Expected 1 to 2 dimensions, but got {targets.ndim}-dimensional tensor for argument #2 'targets'")
+    if isinstance(input_lengths, Tensor) is not isinstance(target_lengths, Tensor):
+        raise TypeError("ctc_loss(): arguments 'input_lengths' and 'target_lengths' must both be Tensors or both tuples of ints")
     times, batch, classes = log_probs._array.shape
     inputs, labels = _lengths(input_lengths, "input_lengths", batch), _lengths(target_lengths, "target_lengths", batch)
     if not 0 <= blank < classes:

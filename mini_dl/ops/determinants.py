@@ -78,8 +78,7 @@ def det(A: Tensor) -> Tensor:
 def _torch_det(input: Tensor) -> Tensor:
     """`linalg.det`, the determinant: ``out = sum(sign(p) * prod(input[i, p[i]], i), p)`` over all permutations p.
 
-    Shapes: (*, n, n) -> (*).
-    Raises: RuntimeError for matrices that are not square, and for integers.
+    Family: linalg.det
 
     >>> torch.det(torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
     tensor(-2.)
@@ -126,8 +125,7 @@ def _linalg_slogdet(A: Tensor) -> NamedTensors:
 def slogdet(input: Tensor) -> NamedTensors:
     """Sign and logarithm of the determinant, without overflow: ``det(input) = sign * exp(logabsdet)``
 
-    Shapes: (*, n, n) -> (*), (*).
-    Raises: RuntimeError for matrices that are not square, and for integers.
+    Family: linalg.slogdet
 
     >>> torch.slogdet(torch.tensor([[0.0, 2.0], [3.0, 0.0]]))
     torch.return_types.slogdet(
@@ -141,8 +139,7 @@ def slogdet(input: Tensor) -> NamedTensors:
 def logdet(input: Tensor) -> Tensor:
     """``out = log(det(input))``; NaN where the determinant is negative.
 
-    Shapes: (*, n, n) -> (*).
-    Raises: RuntimeError for matrices that are not square, and for integers.
+    Family: linalg.det
 
     >>> torch.logdet(torch.tensor([[2.0, 0.0], [0.0, 3.0]]))
     tensor(1.7918)

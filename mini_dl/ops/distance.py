@@ -122,7 +122,7 @@ def pdist(input: Tensor, p: float = 2) -> Tensor:
 
 
 def _length(difference: Tensor, p: float) -> Tensor:
-    """The p-norm along the last dimension; a count (`p` = 0) has a gradient of zeros here, and none in ``norm``."""
+    """The p-norm along the last dimension; a count (`p` = 0) has a zero gradient here, but none in ``norm``."""
     norm: Tensor = difference.norm(p, -1)
     if p:
         return norm

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import FLOATING, INEXACT, Array, NumpyType, bool as boolean, scalar_name
+from mini_dl._dtypes import FLOATING, Array, NumpyType, bool as boolean, scalar_name
 from mini_dl._meta import is_hollow
 from mini_dl._surface import function, named, namespace, public
 from mini_dl.autograd.draws import any_batches, for_batches, leading
 from mini_dl.autograd.formal import kinked
+from mini_dl.autograd.inplace import check_cast
 from mini_dl.autograd.mode import mode, no_grad
 from mini_dl.autograd.single import widening
 from mini_dl.kernels import distributions
@@ -74,7 +75,7 @@ def feature_alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False,
 
 @public("nn.functional")
 def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-    """``out[n, c] = mask[n, c] * input[n, c] / (1 - p)`` while `training`: `dropout` of whole channels.
+    """``out[n, c] = mask[n, c] * input[n, c] / (1 - p)`` in training: `dropout` of whole channels.
 
     Shapes: (N, C, L) -> (N, C, L), also without N.
     Raises: ValueError unless 0 <= p <= 1; RuntimeError for other numbers of dimensions.
@@ -97,9 +98,9 @@ def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
 
 @public("nn.functional")
 def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-    """``out[n, c] = mask[n, c] * input[n, c] / (1 - p)`` while `training`: `dropout` of whole channels.
+    """``out[n, c] = mask[n, c] * input[n, c] / (1 - p)`` in training: `dropout` of whole channels.
 
-    Three dimensions are taken as (N, C, L), with a warning.
+    Three dimensions are interpreted as (N, C, L), with a warning.
 
     Shapes: (N, C, H, W) -> (N, C, H, W).
     Raises: ValueError unless 0 <= p <= 1.
@@ -128,7 +129,7 @@ def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
 
 @public("nn.functional")
 def dropout3d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-    """``out[n, c] = mask[n, c] * input[n, c] / (1 - p)`` while `training`: `dropout` of whole channels.
+    """``out[n, c] = mask[n, c] * input[n, c] / (1 - p)`` in training: `dropout` of whole channels.
 
     Shapes: (N, C, D, H, W) -> (N, C, D, H, W), also without N.
     Raises: ValueError unless 0 <= p <= 1.
@@ -173,7 +174,7 @@ def _checked(p: float) -> float:
     return p
 
 
-# ------------------------------------------------------------------------------------------------ how
+# ------------------------------------------------------------------------------------------------ helpers
 
 
 def _dropped(input: Tensor, p: float, train: bool, inplace: bool, parts: Callable[..., Any], by_channel: bool = False) -> Tensor:
@@ -193,8 +194,7 @@ def _dropped(input: Tensor, p: float, train: bool, inplace: bool, parts: Callabl
     else:
         like = _one_per_channel(array) if by_channel else array
         draw = distributions.bernoulli(array.dtype, 1 - p)
-        if array.dtype.kind not in FLOATING:
-            raise RuntimeError(f"result type Float can't be cast to the desired output type {scalar_name(array.dtype)}")
+        check_cast(np.dtype(np.float32), array.dtype)
         made = mode.run(widening(parts), mode.run(drawn, like, source(None), draw), p)
         factor, shift = wrap(made[0]), None if made[1] is None else wrap(made[1])
     result = input.mul_(factor) if inplace else input * factor
@@ -224,7 +224,7 @@ def _scaled(keep: Array, p: float) -> tuple[Array, None]:
     return keep, None
 
 
-LIMIT = 1.7580993408473766  # what SELU approaches below zero, negated
+LIMIT = 1.7580993408473766  # the negated limit of SELU below zero
 
 
 def _shifted(keep: Array, p: float) -> tuple[Array, Array]:
@@ -236,7 +236,7 @@ def _shifted(keep: Array, p: float) -> tuple[Array, Array]:
     return keep, shift
 
 
-# ------------------------------------------------------------------------------------------------ torch.dropout and its like
+# ------------------------------------------------------------------------------------------------ torch.dropout and similar
 
 
 def _publish(name: str, parts: Callable[..., object], by_channel: bool) -> None:
@@ -283,8 +283,7 @@ def native_dropout(input: Tensor, p: float, train: bool | None) -> tuple[Tensor,
     array = input._array
     if train is False or not array.size:
         return input.clone(), wrap(np.ones(array.shape, bool))
-    if array.dtype.kind not in INEXACT:
-        raise RuntimeError(f"result type Float can't be cast to the desired output type {scalar_name(array.dtype)}")
+    check_cast(np.dtype(np.float32), array.dtype)
     if p != 1 and any_batches():
         kept = _kept(array.shape, array.dtype, p)
         return input * (kept * (1 / (1 - p))), kept.to(boolean)
@@ -321,9 +320,7 @@ def _torch_rrelu(
 ) -> Tensor:
     """``out = input if input > 0 else a * input`` with `a` drawn from U(lower, upper) by `generator`.
 
-    Shapes: (*) -> (*).
-    Raises: RuntimeError unless lower <= upper; NotImplementedError for integers.
-    Source: Xu et al., Empirical evaluation of rectified activations in convolutional network, 2015, section 2.4.
+    Family: F.rrelu
 
     >>> torch.rrelu(torch.tensor([-1.0, 2.0]))
     tensor([-0.2292,  2.0000])
@@ -337,9 +334,7 @@ def _rrelu_(
 ) -> Tensor:
     """``input = input if input > 0 else a * input`` with `a` drawn from U(lower, upper), in place.
 
-    Shapes: (*) -> (*).
-    Raises: RuntimeError unless lower <= upper; NotImplementedError for integers.
-    Source: Xu et al., Empirical evaluation of rectified activations in convolutional network, 2015, section 2.4.
+    Family: F.rrelu
 
     >>> F.rrelu_(torch.tensor([-1.0, 2.0]))
     tensor([-0.2292,  2.0000])

@@ -11,7 +11,7 @@ from mini_dl.ops.matmul import bmm, mm
 from mini_dl.tensor import Tensor
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-Labels = list[Any]  # for each dimension: a letter, or a negative number for those under an ellipsis, -1 for the last
+Labels = list[Any]  # for each dimension: a letter, or a negative number for those covered by an ellipsis, -1 for the last
 
 
 @function()
@@ -22,7 +22,7 @@ def einsum(*args: object) -> Tensor:
     ``einsum(tensor, [0, 1], tensor, [1, 2], [0, 2])``.
 
     Shapes: one letter for each dimension of each operand -> the sizes of the letters of the output.
-    Raises: RuntimeError if the equation does not fit the operands.
+    Raises: RuntimeError if the equation does not match the operands.
 
     >>> a, b = torch.tensor([[1, 2], [3, 4]]), torch.tensor([[5, 6], [7, 8]])
     >>> torch.einsum("ij,jk->ik", a, b)
@@ -74,7 +74,7 @@ def _misfit(label: object, number: int, size: int, seen: int, covered: int) -> s
     )
 
 
-# ------------------------------------------------------------------------------------------------ reading the equation
+# ------------------------------------------------------------------------------------------------ parsing the equation
 
 
 def _parsed(args: tuple[object, ...]) -> tuple[list[Labels], Labels | None, list[Tensor]]:
@@ -192,11 +192,11 @@ def _contracted(x: Tensor, lx: Labels, y: Tensor, ly: Labels, needed: set[Any]) 
     size_x, size_y = dict(zip(lx, x.shape)), dict(zip(ly, y.shape))
 
     def alone(labels: Labels, mine: dict[Any, int], theirs: dict[Any, int]) -> Labels:
-        """What can be summed before the product: the other operand lacks it or repeats one value along it."""
+        """Dimensions that can be summed before the product: the other operand lacks them or is constant along them."""
         return [c for c in labels if c not in needed and (c not in theirs or (theirs[c] == 1 != mine[c]))]
 
     def dropped(tensor: Tensor, labels: Labels, theirs: dict[Any, int], mine: dict[Any, int]) -> tuple[Tensor, Labels]:
-        """Without the dimensions of size 1 that correspond to a larger one that is summed."""
+        """Without the dimensions of size 1 that correspond to a larger summed one."""
         gone = [c for c in labels if c not in needed and c in theirs and mine[c] == 1 != theirs[c]]
         return _summed(tensor, labels, gone)
 
@@ -221,7 +221,7 @@ def _contracted(x: Tensor, lx: Labels, y: Tensor, ly: Labels, needed: set[Any]) 
     left = x.permute([lx.index(c) for c in batch + only_x + inner]).expand(*common, *[size_x[c] for c in only_x + inner])
     right = y.permute([ly.index(c) for c in batch + inner + only_y]).expand(*common, *[size_y[c] for c in inner + only_y])
     shape = [*common, *[size_x[c] for c in only_x], *[size_y[c] for c in only_y]]
-    if not batch and x._array.dtype == y._array.dtype:  # else `bmm` refuses them in torch's words
+    if not batch and x._array.dtype == y._array.dtype:  # else `bmm` raises torch's error
         return mm(left.reshape(rows, depth), right.reshape(depth, columns)).reshape(shape), labels
     n = math.prod(common)
     return bmm(left.reshape(n, rows, depth), right.reshape(n, depth, columns)).reshape(shape), labels

@@ -33,7 +33,7 @@ def _rows_at(table: Array, index: Array) -> Array:
 @op(rows=lambda grad, index: _rows_at(grad, index))
 @in_single
 def _rows_summed(rows: Array, index: Array, count: int) -> Array:
-    """(*, D), (*) -> (count, D): the sum of the rows of each index. Few indices: a product with their one-hot matrix."""
+    """(*, D), (*) -> (count, D): the sum of the rows of each index. For few indices, a product with their one-hot matrix."""
     width = rows.shape[-1]
     flat, places = rows.reshape(index.size, width), index.reshape(-1)
     if count <= 256 and rows.dtype.kind in FLOATING and index.size >= 4 * count:
@@ -61,7 +61,7 @@ def _embedding_sparse(weight: Array, indices: Array, padding_idx: int) -> Array:
 
 
 def _sparse_backward(grad: Tensor, indices: Tensor, padding_idx: int, size: tuple[int, ...]) -> Tensor:
-    """The rows of `grad` at their indices, without those of the padding, as a sparse tensor that was not coalesced."""
+    """The rows of `grad` at their indices, without those of the padding, as an uncoalesced sparse tensor."""
     index, width = indices._array.reshape(-1), size[1]
     grad = grad.reshape(-1, width) if index.size else grad.reshape(0, width)
     if padding_idx >= 0:
@@ -202,10 +202,10 @@ def embedding_bag(
     """``out[b] = sum(weight[input[i]], i)`` over the bag `b`, or the mean or maximum, by `mode`.
 
     A bag is a row of a matrix, or begins at an offset (`include_last_offset`: the last one ends the last bag). An empty bag
-    gives zeros; `padding_idx` does not count. `per_sample_weights` multiply the rows of a sum.
+    gives zeros; `padding_idx` is ignored. `per_sample_weights` multiply the rows of a sum.
 
     Shapes: `input` (B, n), or (N) with `offsets` (B) -> (B, D).
-    Raises: ValueError if the arguments do not fit together; RuntimeError for an index that is not a row.
+    Raises: ValueError if the arguments do not match; RuntimeError for an index that is not a row.
 
     >>> table = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
     >>> F.embedding_bag(torch.tensor([0, 1, 1]), table, offsets=torch.tensor([0, 2]))

@@ -26,7 +26,7 @@ def hinge_embedding_loss(
     tensor([0.3000, 0.6000])
     """
     reduction = checked_reduction(reduction, size_average, reduce)
-    apart, together = (margin - input).clamp(min=0), input  # chosen, not multiplied: either may be infinite
+    apart, together = (margin - input).clamp(min=0), input  # selected, not multiplied: either may be infinite
     return reduced_loss(where(target != 1, apart, 0.0) + where(target != -1, together, 0.0), reduction)
 
 
@@ -51,7 +51,7 @@ def margin_ranking_loss(
             "margin_ranking_loss : All input tensors should have same dimension but got sizes: "
             f"input1: {input1.shape}, input2: {input2.shape}, target: {target.shape} "
         )
-    return reduced_loss((-target * (input1 - input2) + margin).clamp(min=0), reduction)
+    return reduced_loss((-target * (input1 - input2) + float(margin)).clamp(min=0), reduction)
 
 
 @public("nn.functional")
@@ -63,7 +63,7 @@ def cosine_embedding_loss(
     reduced.
 
     Shapes: `input1` and `input2` (N, D), `target` (N); or (D) and () -> (), or the shape of `target` if `reduction` is "none".
-    Raises: RuntimeError if the shapes do not fit together; ValueError for an unknown `reduction`.
+    Raises: RuntimeError if the shapes do not match; ValueError for an unknown `reduction`.
 
     >>> F.cosine_embedding_loss(torch.tensor([[1.0, 0.0]]), torch.tensor([[1.0, 1.0]]), torch.tensor([1]))
     tensor(0.2929)
@@ -108,7 +108,7 @@ def triplet_margin_loss(
     """``loss = max(0, margin + d(anchor, positive) - d(anchor, negative))`` with the distance `d` of `pairwise_distance`,
     reduced.
 
-    `swap`: the negative counts by the smaller of its distances from the anchor and from the positive.
+    `swap`: the negative's distance is the smaller of those to the anchor and to the positive.
 
     Shapes: `anchor`, `positive` and `negative` (N, D) or (D) -> (), or (N) or () if `reduction` is "none".
     Raises: ValueError unless `margin` is positive, and for an unknown `reduction`; RuntimeError for different numbers of
@@ -130,9 +130,9 @@ def triplet_margin_with_distance_loss(
 ) -> Tensor:  # fmt: skip
     """``loss = max(0, margin + d(anchor, positive) - d(anchor, negative))`` with `distance_function` as `d`, reduced.
 
-    `swap`: the negative counts by the smaller of its distances from the anchor and from the positive.
+    `swap`: the negative's distance is the smaller of those to the anchor and to the positive.
 
-    Shapes: three tensors of one shape -> (), or what `d` gives if `reduction` is "none".
+    Shapes: three tensors of one shape -> (), or that of `d` if `reduction` is "none".
     Raises: ValueError unless `margin` is positive, and for an unknown `reduction`; RuntimeError for different numbers of
     dimensions.
     Source: Balntas et al., Learning local feature descriptors with triplets and shallow convolutional neural networks, 2016.

@@ -1,4 +1,4 @@
-"""What the functions that create tensors share: the keywords dtype, device, layout, requires_grad, out."""
+"""The keywords that functions creating tensors share: dtype, device, layout, requires_grad, out."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl import _dtypes
-from mini_dl._checks import nonnegative, sizes, too_large, type_name
+from mini_dl._checks import check_bool, nonnegative, sizes, too_large, type_name
 from mini_dl._device import DeviceLike, Layout, is_meta, strided
 from mini_dl._dtypes import INEXACT, Array, NumpyType, TypeLike, dtype as DType
 from mini_dl._families import told
@@ -26,7 +26,7 @@ from mini_dl.autograd.mode import at_work, mode
 from mini_dl.kernels import mersenne
 from mini_dl.tensor import Tensor, wrap
 
-# ------------------------------------------------------------------------------------------------ the keywords they share
+# ------------------------------------------------------------------------------------------------ shared keywords
 
 
 def numpy_of(dtype: object, default: object = None) -> Any:
@@ -53,13 +53,13 @@ _SHARED = {
     "out": "Tensor | None", "dtype": "TypeLike", "layout": "Layout", "device": "DeviceLike", "pin_memory": "bool",
     "requires_grad": "bool",
 }  # fmt: skip
-"""The keywords that all of them have, and what they take."""
+"""The keywords that all of them have, and their types."""
 
 
 def factory(
     *, out: bool = True, place: str = "torch", draws: bool = False
 ) -> Callable[[Callable[..., Array]], Callable[..., Tensor]]:
-    """Publish ``torch.f`` from a function that makes an array and takes the NumPy dtype wanted (None: its own choice).
+    """Publish ``torch.f`` from a function that creates an array of the given NumPy dtype (None: its own choice).
 
     Adds the keywords that all such functions of torch have.
     """
@@ -75,6 +75,8 @@ def factory(
                 return one_by_one(call, args, given)
             meta = is_meta(device)
             if layout is not None and layout is not strided:
+                if not isinstance(layout, type(strided)):
+                    raise TypeError(f"{make.__name__}(): argument 'layout' must be torch.layout, not {type_name(layout)}")
                 raise RuntimeError(f"mini_dl has dense tensors only: no layout {layout} here")
             if out is not None and not isinstance(out, Tensor):
                 raise TypeError(f"{make.__name__}(): argument 'out' must be Tensor, not {type_name(out)}")
@@ -87,7 +89,7 @@ def factory(
                     f"({_dtypes.scalar_name(out._array.dtype)})"
                 )
             if requires_grad is not True and requires_grad is not False and requires_grad is not None:
-                raise TypeError(f"{make.__name__}(): argument 'requires_grad' must be bool, not {type_name(requires_grad)}")
+                check_bool(requires_grad, f"{make.__name__}(): argument 'requires_grad'")
             if meta and out is None:
                 return finished(_hollow(make, args, {**kwargs, "dtype": wanted}), requires_grad)
             try:
@@ -127,7 +129,7 @@ SIZED = frozenset("zeros ones empty rand randn".split())
 
 
 def _hollow(make: Callable[..., Array], args: tuple[object, ...], kwargs: dict[str, Any]) -> Array:
-    """What a factory would make, without values: where a size is given, no tensor of that size, and no random number is drawn."""
+    """A factory's result without values: given a size, no tensor of that size is allocated, and no random number drawn."""
     name = make.__name__
     if "size" in kwargs:
         size, kwargs = kwargs["size"], {**kwargs, "size": (0,)}
@@ -147,7 +149,7 @@ def _hollow(make: Callable[..., Array], args: tuple[object, ...], kwargs: dict[s
 
 
 def valued_like(array: Array, device: DeviceLike) -> Array:
-    """An array to make another like, on `device`, or where `array` is: a hollow one may be asked for one with values."""
+    """A template array on `device`, or where `array` is: a hollow one may be the template of one with values."""
     return np.broadcast_to(np.zeros((), array.dtype), array.shape) if is_hollow(array) and device is not None else array
 
 

@@ -5,8 +5,8 @@ With ``w = exp(-2 pi i / n)`` the forward transform of length `n` is ``X[k] = su
 "ortho" its square root on both. A transform along several dimensions is one along each.
 
 Three primitives, closed under differentiation: complex to complex, real to the half of a spectrum that determines the rest, and
-back. The adjoint of a forward transform is the inverse one with the factor on the other side; a half spectrum stands for its
-mirror image too, so all of its elements but the first (and the last, of an even length) count twice.
+back. The adjoint of a forward transform is the inverse one with the factor on the other side; a half spectrum also represents
+its mirror image, so all of its elements but the first (and the last, for an even length) count twice.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def complex_to_complex(input: Array, dims: Shape, norm: Any, inverse: bool) -> A
     )
 )
 def real_to_complex(input: Array, dims: Shape, norm: Any) -> Array:
-    """The forward transform of a real input along `dims`; along the last of them the first ``n // 2 + 1`` elements."""
+    """The forward transform of a real input along `dims`; along the last of them only the first ``n // 2 + 1`` elements."""
     return np.fft.rfftn(input, axes=dims, norm=norm)
 
 
@@ -60,7 +60,7 @@ def complex_to_real(input: Array, dims: Shape, n: int, norm: Any) -> Array:
 
 
 def _weighed(half: Tensor, dims: Shape, shape: Shape, weight: float) -> Tensor:
-    """A half spectrum of a signal of `shape` with the elements that stand for two multiplied by `weight`."""
+    """A half spectrum of a signal of `shape` with the elements that represent two multiplied by `weight`."""
     last, n = dims[-1], shape[dims[-1]]
     weights = np.ones([n // 2 + 1 if d == last else 1 for d in range(half.ndim)], half._array.real.dtype)
     weights[tuple([slice(1, (n + 1) // 2) if d == last else slice(None) for d in range(half.ndim)])] = weight
@@ -113,7 +113,7 @@ def _length(n: Any) -> int:
 
 
 def _axes(input: Tensor, s: Ints | None, dim: Ints | None) -> tuple[list[int], Shape]:
-    """The lengths `s` and the dimensions `dim`, each given or not, as torch completes one by the other."""
+    """The lengths `s` and the dimensions `dim`, each optional; torch derives one from the other."""
     if s is not None:
         s = listed(s)
     if dim is not None:
@@ -179,7 +179,7 @@ def _from_half(name: str, input: Tensor, s: Ints | None, dim: Ints | None, norm:
 
 
 def _single(n: object, dim: Ints, input: Tensor) -> tuple[Any, Any]:
-    """`n` and `dim` of a transform along one dimension, as `s` and `dim` of one along several."""
+    """`n` and `dim` of a one-dimensional transform, as `s` and `dim` of a multidimensional one."""
     if isinstance(input, Tensor):
         dim = _one(input, dim)
     return None if n is None else (_length(n),), (dim,)
@@ -191,7 +191,9 @@ def _single(n: object, dim: Ints, input: Tensor) -> tuple[Any, Any]:
 def _family(
     name: str, transform: Callable[..., Tensor], inverse: bool, what: str, shapes: str, several: str, example: str
 ) -> Callable[..., Tensor]:
-    """Publish a transform along one dimension, along two and along several: `what` it computes, and how `several` follow."""
+    """Publish a transform along one dimension, along two and along several: `what` it computes, and how `several` are
+    composed.
+    """
 
     def along_one(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None) -> Tensor:
         return transform(name, input, *_single(n, dim, input), norm, inverse=inverse)
@@ -346,8 +348,7 @@ def fftshift(input: Tensor, dim: Ints | None = None) -> Tensor:
 def ifftshift(input: Tensor, dim: Ints | None = None) -> Tensor:
     """The inverse of `fftshift`: ``out[k] = input[(k + n // 2) % n]``
 
-    Shapes: (*in) -> (*in).
-    Raises: IndexError for a dimension that `input` lacks.
+    Family: fft.fftshift
 
     >>> torch.fft.ifftshift(torch.tensor([-2, -1, 0, 1]))
     tensor([ 0,  1, -2, -1])

@@ -5,24 +5,24 @@ from __future__ import annotations
 import numpy as np
 
 from mini_dl import _dtypes
-from mini_dl._checks import broadcast_shapes
+from mini_dl._checks import broadcast_shapes, without_imaginary_parts
 from mini_dl._dtypes import INEXACT, Array
 from mini_dl._surface import function, method, tensor_method
-from mini_dl.autograd.inplace import check_memory, count_write, inplace, is_recorded
-from mini_dl.autograd.mode import at_work, mode
+from mini_dl.autograd.inplace import check_memory, copy_into, count_write, inplace, is_recorded
+from mini_dl.autograd.mode import at_work
 from mini_dl.autograd.overlaps import check_operands
 from mini_dl.autograd.primitive import linear_in, not_a_tensor, op
 from mini_dl.ops.gathering import one_value, zeros_as
 from mini_dl.tensor import Operand, Tensor, wrap
 
-# ------------------------------------------------------------------------------------------------ writing everything
+# ------------------------------------------------------------------------------------------------ whole tensors
 
 
 @linear_in("input src")
 @op(input=lambda grad: zeros_as(grad, grad._array.shape), src=lambda grad: grad)
 def _copied(input: Array, src: Array) -> Array:
     out = np.empty(input.shape, input.dtype)
-    np.copyto(out, src, casting="unsafe")
+    np.copyto(out, without_imaginary_parts(src, out.dtype), casting="unsafe")
     return out
 
 
@@ -57,7 +57,7 @@ def copy_(self: Tensor, src: object, non_blocking: bool = False) -> Tensor:
         return _recorded_copy_(self, src)
     check_memory(self._array)
     check_operands(self, (src,))
-    mode.run(np.copyto, self._array, src._array, "unsafe")
+    copy_into(self._array, src._array)
     count_write(self)
     return self
 

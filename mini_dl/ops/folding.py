@@ -100,7 +100,7 @@ def _check_type(input: Tensor, kernel: str) -> None:
 
 @public("nn.functional")
 def fold(input: Tensor, output_size: Ints, kernel_size: Ints, dilation: Ints = 1, padding: Ints = 0, stride: Ints = 1) -> Tensor:
-    """``out[n, c, y[l] + i * dilation, x[l] + j * dilation] += input[n, (c, i, j), l]``: columns put back as windows, added where
+    """``out[n, c, y[l] + i * dilation, x[l] + j * dilation] += input[n, (c, i, j), l]``: columns as windows, summed where
     they overlap.
 
     The transpose of `unfold`, not its inverse.

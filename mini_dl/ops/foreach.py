@@ -1,6 +1,6 @@
 """One operation on each tensor of a list: ``torch._foreach_add_(params, grads, alpha=-lr)``, as optimizers write it.
 
-They are loops over the ordinary operations, and are recorded like them.
+They are loops over the ordinary operations, and are recorded as such.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ TERNARY = "addcdiv addcmul lerp".split()
 
 
 def _rows(name: str, tensors: object, *others: Any) -> list[tuple[Any, ...]]:
-    """Each tensor with its elements of the lists among `others`, and with all else. RuntimeError unless lists are as long."""
+    """Each tensor with its elements from the lists in `others`, and the rest unchanged. RuntimeError unless lists have equal
+    length.
+    """
     if not isinstance(tensors, (list, tuple)):
         raise TypeError(f"{name}(): argument 'self' (position 1) must be tuple of Tensors, not {type(tensors).__name__}")
     if not tensors:
@@ -160,7 +162,7 @@ _publish("_foreach_max", _foreach_max, "The largest element of each tensor.")
 
 
 def _group_tensors_by_device_and_dtype(tensorlistlist: Sequence[Sequence[Tensor | None]], with_indices: bool = False) -> Any:
-    """``{(device, type): ([list, list, ...], [position, ...])}``: the lists, split by the types of the tensors of the first."""
+    """``{(device, type): ([list, list, ...], [position, ...])}``: the lists, grouped by the types of the tensors in the first."""
     groups: dict[Any, tuple[list[list[Any]], list[int]]] = {}
     for position, row in enumerate(zip(*[found or [None] * len(tensorlistlist[0]) for found in tensorlistlist])):
         first = row[0]

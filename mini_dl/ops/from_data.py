@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl import _dtypes
+from mini_dl._checks import without_imaginary_parts
 from mini_dl._device import DeviceLike, is_meta, require_cpu
 from mini_dl._dtypes import FLOATING, INEXACT, Array, NumpyType, TypeLike
 from mini_dl._meta import hollow
@@ -33,7 +34,7 @@ def tensor(
     `data` is a number, an array, or nested sequences. Python floats become the default dtype, ints int64.
 
     Shapes: nested sequences, an array, or a number -> a tensor of that shape.
-    Raises: ValueError if sequences of one level differ in length; TypeError for what is not a number.
+    Raises: ValueError if sequences of one level differ in length; TypeError for anything but a number.
 
     >>> torch.tensor([[1, 2], [3, 4]])
     tensor([[1, 2],
@@ -59,7 +60,8 @@ _KINDS = {builtins.bool: 0, builtins.int: 1, builtins.float: 2, complex: 3}
 def from_data(data: object, target: NumpyType | None) -> Array:
     """A new array with the values of `data`, of type `target`, or else of the type that holds them all."""
     if isinstance(data, Tensor):
-        return data._array.astype(target or data._array.dtype)
+        wanted = target or data._array.dtype
+        return without_imaginary_parts(data._array, wanted).astype(wanted)
     if isinstance(data, np.ndarray):
         return mode.run(np.array, checked_array(data), target)
     try:
@@ -86,7 +88,7 @@ def from_data(data: object, target: NumpyType | None) -> Array:
     target = found if target is None else target
     if found.kind == "c" and target.kind not in "cb":
         raise TypeError("must be real number, not complex")
-    # ints go through int64, or uint64 where that is wanted; what becomes floating goes through float64, as in torch
+    # ints go through int64, or uint64 if requested; floating types go through float64, as in torch
     through = {"i": "uint64" if target == np.uint64 else "int64", "f": "float64", "c": "complex128"}.get(found.kind, found)
     try:
         array = np.array(leaves, "float64" if found.kind == "i" and target.kind in INEXACT else through).reshape(shape)
@@ -214,7 +216,7 @@ def checked_array(array: Array) -> Array:
 
 
 def over_array(array: object) -> Tensor:
-    """A tensor over the memory of a NumPy array. Warns if the memory is read only."""
+    """A tensor sharing the memory of a NumPy array. Warns if the memory is read-only."""
     if not isinstance(array, np.ndarray):
         raise TypeError(f"expected np.ndarray (got {_class_name(array)})")
     checked_array(array)
@@ -233,7 +235,7 @@ def as_tensor(data: object, dtype: TypeLike = None, device: DeviceLike = None) -
     """`data` as a tensor, ``out = data``, without a copy if possible: for a tensor or an array of the requested dtype.
 
     Shapes: nested sequences, an array, a tensor, or a number -> a tensor of that shape.
-    Raises: ValueError for sequences of unequal lengths; TypeError for what is not a number.
+    Raises: ValueError for sequences of unequal lengths; TypeError for anything but a number.
 
     >>> a = torch.tensor([1.0, 2.0])
     >>> torch.as_tensor(a) is a, torch.as_tensor([1, 2], dtype=torch.float32)
@@ -254,11 +256,11 @@ def asarray(
     obj: Any, *, dtype: TypeLike = None, device: DeviceLike = None, copy: builtins.bool | None = None,
     requires_grad: builtins.bool | None = None,
 ) -> Tensor:  # fmt: skip
-    r"""`obj` as a tensor, ``out = obj``, that shares its memory if possible, or must share it (`copy` False), or must not (`copy`
+    r"""`obj` as a tensor, ``out = obj``, sharing its memory if possible, always (`copy` False), or never (`copy`
     True).
 
-    `obj` is a tensor, an array, a buffer, a number or a sequence. A tensor keeps its history; `requires_grad` False cuts it
-    off.
+    `obj` is a tensor, an array, a buffer, a number or a sequence. A tensor keeps its history; `requires_grad` False detaches
+    it.
 
     Shapes: nested sequences, an array, a tensor, or a number -> a tensor of that shape.
     Raises: ValueError if sharing is requested and impossible.

@@ -45,8 +45,8 @@ def _gather(input: Array, dim: int, index: Array) -> Array:
 def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False) -> Tensor:
     """The elements that `index` names along `dim`: ``out[i, j] = input[index[i, j], j]`` for `dim` 0
 
-    Shapes: `input` (*in), `index` no larger elsewhere than at `dim` -> the shape of `index`.
-    Raises: RuntimeError if an index is out of range or the shapes do not fit.
+    Shapes: `input` (*in), `index` no larger except at `dim` -> the shape of `index`.
+    Raises: RuntimeError if an index is out of range or the shapes do not match.
 
     >>> torch.gather(torch.tensor([[1, 2], [3, 4]]), 1, torch.tensor([[1], [0]]))
     tensor([[2],
@@ -87,11 +87,11 @@ def _scatter_add(input: Array, dim: int, index: Array, src: Array) -> Array:
 @method(inplace=True, out=True)
 @spares_copy
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
-    """`src` added at the places that `index` names along `dim`, repeats adding up: ``out[index[i, j], j] += src[i, j]`` for
+    """`src` added at the positions that `index` gives along `dim`, repeats adding up: ``out[index[i, j], j] += src[i, j]`` for
     `dim` 0
 
-    Shapes: `input` (*in), `index` no larger elsewhere than at `dim`, `src` at least the shape of `index` -> (*in).
-    Raises: RuntimeError if an index is out of range or shapes do not fit.
+    Shapes: `input` (*in), `index` no larger except at `dim`, `src` at least the shape of `index` -> (*in).
+    Raises: RuntimeError if an index is out of range or shapes do not match.
 
     >>> torch.zeros(3).scatter_add(0, torch.tensor([0, 2, 2]), torch.tensor([1.0, 2.0, 3.0]))
     tensor([1., 0., 5.])
@@ -119,13 +119,12 @@ def _scatter(input: Array, dim: int, index: Array, src: Array) -> Array:
 def scatter(
     input: Tensor, dim: int, index: Tensor, src: object = None, *, value: Operand | None = None, reduce: str | None = None
 ) -> Tensor:
-    """`src`, which may be a number, written to the places that `index` names along `dim`: ``out[index[i, j], j] = src[i, j]``
+    """`src`, which may be a number, written to the positions that `index` gives along `dim`: ``out[index[i, j], j] = src[i, j]``
     for `dim` 0
 
-    `reduce` "add" or "multiply" combines it with what is there instead.
+    `reduce` "add" or "multiply" combines it with the previous value instead.
 
-    Shapes: `input` (*in), `index` no larger elsewhere than at `dim`, `src` at least the shape of `index` -> (*in).
-    Raises: RuntimeError if an index is out of range or shapes do not fit.
+    Family: torch.scatter_add
 
     >>> torch.zeros(2, 3).scatter(0, torch.tensor([[0, 1, 1]]), torch.tensor([[1.0, 2.0, 3.0]]))
     tensor([[1., 0., 0.],
@@ -147,7 +146,7 @@ def scatter(
     return scatter_reduce(input, dim, index, src, "sum" if reduce == "add" else "prod")
 
 
-# ------------------------------------------------------------------------------------------------ combining what meets
+# ------------------------------------------------------------------------------------------------ reductions
 
 
 def checked_reduce(name: str, reduce: str, choices: Sequence[str]) -> None:
@@ -156,7 +155,7 @@ def checked_reduce(name: str, reduce: str, choices: Sequence[str]) -> None:
 
 
 class _Reduced:
-    """The gradients of ``scatter_reduce`` and ``index_reduce``, which differ in how elements are picked and put."""
+    """The gradients of ``scatter_reduce`` and ``index_reduce``, which differ in how elements are read and written."""
 
     def __init__(self, name: str) -> None:
         self.by_element = name == "scatter_reduce"
@@ -178,7 +177,7 @@ class _Reduced:
         return self.add(start, dim, index, wrap(np.ones(src.shape, grad._array.dtype))).clamp(min=1)
 
     def ties(self, input: Tensor, result: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
-        """How many share the extreme value."""
+        """The number of elements that share the extreme value."""
         mine = (src == self.pick(result, dim, index)).to(src.dtype)
         return self.add((input == result).to(src.dtype), dim, index, mine)
 
@@ -254,10 +253,10 @@ def scatter_reduce(input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: 
     """As `scatter`, with values for one element combined by `reduce`:
     ``out[index[i, j], j] = reduce(out[index[i, j], j], src[i, j])``
 
-    `reduce` is "sum", "prod", "mean", "amax" or "amin". Without `include_self`, the previous value is left out.
+    `reduce` is "sum", "prod", "mean", "amax" or "amin". Without `include_self`, the previous value is excluded.
 
-    Shapes: `input` (*in), `index` no larger elsewhere than at `dim`, `src` at least the shape of `index` -> (*in).
-    Raises: RuntimeError if an index is out of range, shapes do not fit, or `reduce` is unknown.
+    Shapes: `input` (*in), `index` no larger except at `dim`, `src` at least the shape of `index` -> (*in).
+    Raises: RuntimeError if an index is out of range, shapes do not match, or `reduce` is unknown.
 
     >>> torch.zeros(2).scatter_reduce(0, torch.tensor([0, 1, 1]), torch.tensor([5.0, 2.0, 4.0]), "mean", include_self=False)
     tensor([5., 3.])
@@ -401,7 +400,7 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
 
 
 @linear_in("input source")
-@op(input=lambda grad: grad, source=lambda grad, dim, index: _index_select(grad, dim, index))
+@op(input=lambda grad: grad, source=lambda grad, dim, index: _source_gradient(grad, dim, index))
 def _index_add(input: Array, dim: int, index: Array, source: Array) -> Array:
     out = fresh(input)
     if out.size:
@@ -415,13 +414,19 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
     """Slices added at these indices along `dim`, repeats adding up: ``out[index[i]] += alpha * source[i]`` for `dim` 0
 
     Shapes: `input` (*in), `index` (n,), `source` (*in) with size n at `dim` -> (*in).
-    Raises: RuntimeError if the shapes do not fit; IndexError if an index is out of range.
+    Raises: RuntimeError if the shapes do not match; IndexError if an index is out of range.
 
     >>> torch.zeros(3).index_add(0, torch.tensor([0, 2, 2]), torch.tensor([1.0, 2.0, 3.0]))
     tensor([1., 0., 5.])
     """
     dim = checked_rows("index_add", input, dim, index, source)
     return _index_add(input, dim, index, source if alpha == 1 else source * alpha)
+
+
+def _source_gradient(grad: Tensor, dim: int, index: Tensor) -> Tensor:
+    """The rows of a gradient that came from a source: a view, like torch's, which is expanded to the shape it has."""
+    rows: Tensor = _index_select(grad, dim, index)
+    return _alias(rows) if rows._array.ndim else rows
 
 
 @by_element
@@ -433,7 +438,7 @@ def _sum_where_filled(grad: Tensor, dim: int, index: Tensor) -> Tensor:
 @linear_in("input source")
 @op(
     input=lambda grad, dim, index: _index_fill(grad, dim, index, zeros_as(grad, ())),
-    source=lambda grad, dim, index: _alias(_index_select(grad, dim, index)),
+    source=lambda grad, dim, index: _source_gradient(grad, dim, index),
 )
 def _index_copy(input: Array, dim: int, index: Array, source: Array) -> Array:
     out = fresh(input)
@@ -447,7 +452,7 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor
     """Slices written at these indices along `dim`: ``out[index[i]] = source[i]`` for `dim` 0
 
     Shapes: `input` (*in), `index` (n,), `source` (*in) with size n at `dim` -> (*in).
-    Raises: RuntimeError if the shapes or dtypes do not fit; IndexError if an index is out of range.
+    Raises: RuntimeError if the shapes or dtypes do not match; IndexError if an index is out of range.
 
     >>> torch.zeros(3).index_copy(0, torch.tensor([2, 0]), torch.tensor([1.0, 2.0]))
     tensor([2., 0., 1.])
@@ -475,7 +480,7 @@ def assigned(number: object, target: NumpyType) -> Array:
 
 
 def one_value(name: str, input: Tensor, value: Operand, cast: bool = False, fills: bool = False) -> Tensor:
-    """`value`, a number or a 0-d tensor, as a 0-d tensor of the type of `input`. RuntimeError if it does not fit, unless
+    """`value`, a number or a 0-d tensor, as a 0-d tensor of the type of `input`. RuntimeError if out of range, unless
     it is a tensor and `cast`; a number that `fills` a tensor without dimensions may become infinite in float16 and bfloat16."""
     if isinstance(value, Tensor):
         if value._array.ndim:
@@ -510,7 +515,8 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Operand) -> Tensor
     )
     if kind == "c" and input._array.dtype.kind != "c":
         raise RuntimeError("index_fill_(): Converting complex Scalar to non-complex type is not supported")
-    return _index_fill(input, checked_rows("index_fill", input, dim, index), index, one_value("index_fill_", input, value))
+    filling = one_value("index_fill_", input, value)
+    return _index_fill(input, checked_rows("index_fill", input, dim, index), index, filling)
 
 
 @op(**reduced_gradients("index_reduce"))
@@ -525,10 +531,10 @@ def _index_reduce(input: Array, dim: int, index: Array, src: Array, reduce: str,
 def index_reduce(input: Tensor, dim: int, index: Tensor, source: Tensor, reduce: str, *, include_self: bool = True) -> Tensor:
     """Slices combined by `reduce` at these indices along `dim`: ``out[index[i]] = reduce(out[index[i]], source[i])`` for `dim` 0
 
-    `reduce` is "prod", "mean", "amax" or "amin". Without `include_self`, the previous value is left out.
+    `reduce` is "prod", "mean", "amax" or "amin". Without `include_self`, the previous value is excluded.
 
     Shapes: `input` (*in), `index` (n,), `source` (*in) with size n at `dim` -> (*in).
-    Raises: RuntimeError if the shapes do not fit, or `reduce` is unknown; IndexError if an index is out of range.
+    Raises: RuntimeError if the shapes do not match, or `reduce` is unknown; IndexError if an index is out of range.
 
     >>> torch.ones(2).index_reduce(0, torch.tensor([0, 1, 1]), torch.tensor([5.0, 2.0, 4.0]), "prod")
     tensor([5., 8.])
@@ -549,7 +555,7 @@ def _take(input: Array, index: Array) -> Array:
 
 @method(out=True)
 def take(input: Tensor, index: Tensor) -> Tensor:
-    """The elements at these places of the flattened input: ``out[i, j] = input.flatten()[index[i, j]]``
+    """The elements at these positions of the flattened input: ``out[i, j] = input.flatten()[index[i, j]]``
 
     Shapes: `input` (*in), `index` (*out) -> (*out).
     Raises: IndexError if an index is out of range; RuntimeError unless `index` is int64.
@@ -580,7 +586,7 @@ def _put(input: Array, index: Array, source: Array, accumulate: bool) -> Array:
 @method(inplace=True)
 @spares_copy
 def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:
-    """Values written, or with `accumulate` added, at these places of the flattened input:
+    """Values written, or with `accumulate` added, at these positions of the flattened input:
     ``out.flatten()[index[i]] = source[i]``
 
     Shapes: `input` (*in), `index` and `source` with as many elements -> (*in).

@@ -17,7 +17,7 @@ from mini_dl.kernels.indexing import WHOLE, Indices
 from mini_dl.ops.from_data import from_data
 from mini_dl.tensor import Tensor, wrap
 
-# ------------------------------------------------------------------------------------------------ what an index means
+# ------------------------------------------------------------------------------------------------ interpreting an index
 
 
 BY_MASK = (
@@ -32,7 +32,7 @@ KINDS = "only integers, slices (`:`), ellipsis (`...`), None and long or byte Va
 
 
 def is_tuple_like(index: object) -> bool:
-    """Whether a list stands for a tuple of indices: if it is short and contains anything but numbers."""
+    """Whether a list means a tuple of indices: if it is short and contains anything but numbers."""
     if isinstance(index, (tuple, Tensor, np.ndarray)) or not isinstance(index, Sequence):
         return isinstance(index, tuple)
     kinds = (Tensor, slice, np.ndarray, Sequence)
@@ -99,7 +99,7 @@ def parse(shape: tuple[int, ...], index: Any) -> tuple[list[Any], Indices | None
 
 
 def _dimensions_used(items: list[object], index: object) -> int:
-    """How many dimensions of the tensor the items stand for; lists among them become tensors."""
+    """The number of tensor dimensions the items cover; lists among them become tensors."""
     used = 0
     for i, item in enumerate(items):
         if isinstance(item, (Tensor, np.ndarray)):
@@ -116,7 +116,7 @@ def _dimensions_used(items: list[object], index: object) -> int:
 
 
 def _number_or_indices(item: Tensor | Array, shape: tuple[int, ...], dim: int) -> int | bool | list[Tensor]:
-    """What a tensor stands for: a number if it has no dimensions; else the indices, one tensor for each dimension it takes."""
+    """The meaning of a tensor: a number if it has no dimensions; else the indices, one tensor for each dimension it covers."""
     array = item._array if isinstance(item, Tensor) else item
     if array.dtype.char in "?B" or not array.ndim:
         refuse_hollow("indexing", array)
@@ -151,7 +151,7 @@ def in_range(index: int, shape: tuple[int, ...], dim: int) -> int:
 
 
 def takes_all(item: slice, n: int) -> bool:
-    """Whether a slice takes all `n` elements, and says so by numbers that are not negative."""
+    """Whether a slice takes all `n` elements, given by nonnegative numbers."""
     return not item.start and (item.stop is None or operator.index(item.stop) >= n) and item.step in (None, 1)
 
 

@@ -53,7 +53,7 @@ def _index(input: Array, indices: Indices) -> Array:
         if shape is not None:
             return np.empty(shape, input.dtype)
         raise index_error(error, [i.shape for i in indices if i is not None]) from None
-    # NumPy puts the selected dimensions first in memory; here memory is in the order of the result
+    # NumPy puts the selected dimensions first in memory; here memory has the order of the result
     return out if out.flags.c_contiguous and any([i is not None and i.ndim for i in indices]) else np.array(out, order="C")
 
 
@@ -72,7 +72,7 @@ def _getitem(self: Tensor, index: object) -> Tensor:
     shape = self._array.shape
     if type(index) is int and shape:
         return _select(self, 0, in_range(index, shape, 0))
-    if type(index) is slice and shape:  # a slice by itself is always recorded as one; of several, those of everything are not
+    if type(index) is slice and shape:  # a single slice is always recorded as such; full slices among several are not
         return _slice(self, (forward_slice(index), Ellipsis))
     items = index if type(index) is tuple else (index,)
     if plain(items, shape):
@@ -83,7 +83,7 @@ def _getitem(self: Tensor, index: object) -> Tensor:
 
 
 def plain(items: tuple[Any, ...], shape: tuple[int, ...]) -> bool:
-    """Whether all are ints in range and slices without a step, as is usual: there is nothing to parse."""
+    """Whether all are ints in range and slices without a step, the common case that needs no parsing."""
     if len(items) > len(shape):
         return False
     for item, n in zip(items, shape):
@@ -148,7 +148,7 @@ def _setitem(self: Tensor, index: object, value: object) -> None:
 
 
 def type_of_mask(index: object) -> NumpyType | None:
-    """The type of the mask in an index that selects with one mask only, else None: a mask may cast one value."""
+    """The type of the mask in an index that is a single mask, else None: a mask may cast one value."""
     found = []
     for item in index if isinstance(index, tuple) else [index]:
         if isinstance(item, (Tensor, np.ndarray)):
@@ -214,7 +214,7 @@ def _indices_of(input: Tensor, indices: object) -> Indices:
 
 
 def _indices_for(input: Tensor, indices: object, values: Tensor) -> Indices:
-    """The same, after a check that `values` do not have more dimensions than what is chosen."""
+    """The same, after a check that `values` do not have more dimensions than the selection."""
     places = _indices_of(input, indices)
     shape = broadcast_shapes(*[place._array.shape for place in places]) + input._array.shape[len(places) :]
     if values._array.ndim > len(shape):

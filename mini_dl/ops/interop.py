@@ -1,4 +1,4 @@
-"""Memory owned by others: NumPy arrays, buffers, DLPack."""
+"""External memory: NumPy arrays, buffers, DLPack."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from mini_dl.tensor import Tensor, wrap
 
 @function()
 def from_numpy(ndarray: Array) -> Tensor:
-    """A tensor over the memory of a NumPy array: ``out[i] = ndarray[i]``, and writes to either reach the other.
+    """A tensor sharing the memory of a NumPy array: ``out[i] = ndarray[i]``; writes to either affect the other.
 
     Shapes: an array (*in) -> (*in).
-    Raises: TypeError for a type that torch does not have; ValueError for negative strides or foreign byte order.
+    Raises: TypeError for a type that torch does not have; ValueError for negative strides or non-native byte order.
 
     >>> import numpy as np
     >>> a = np.array([1.0, 2.0])
@@ -34,10 +34,10 @@ def from_numpy(ndarray: Array) -> Tensor:
 
 @function()
 def frombuffer(buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, requires_grad: bool = False) -> Tensor:
-    r"""A vector over the memory of a buffer, from byte `offset` on: ``out[i] = buffer[offset + i * itemsize]``
+    r"""A vector sharing the memory of a buffer, from byte `offset` on: ``out[i] = buffer[offset + i * itemsize]``
 
-    Shapes: bytes -> (count,), or all that are left.
-    Raises: ValueError if that many do not fit, for an empty buffer, and for an `offset` beyond it.
+    Shapes: bytes -> (count,), or all remaining.
+    Raises: ValueError if there are fewer, for an empty buffer, and for an `offset` beyond it.
 
     >>> torch.frombuffer(b"\x01\x00\x02\x00", dtype=torch.int16)
     tensor([1, 2], dtype=torch.int16)
@@ -81,7 +81,7 @@ def __array_wrap__(self: Tensor, array: Array, context: object = None, return_sc
 def __dlpack__(
     self: Tensor, *, stream: object = None, max_version: Any = None, dl_device: Any = None, copy: bool | None = None
 ) -> Any:
-    """A capsule through which another library can look at this memory. BufferError if it requires grad."""
+    """A capsule through which another library can access this memory. BufferError if it requires grad."""
     if needs_grad(self):
         raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
     if stream is not None and stream != -1:
@@ -99,7 +99,7 @@ def __dlpack_device__(self: Tensor) -> tuple[int, int]:
 
 
 class _Capsule:
-    """What NumPy needs to accept a bare capsule."""
+    """An adapter for NumPy to accept a bare capsule."""
 
     def __init__(self, capsule: object) -> None:
         self.capsule = capsule
@@ -112,7 +112,7 @@ class _Capsule:
 
 
 class _Writable:
-    """Memory that NumPy assumes to be read only, because an old capsule cannot say whether it is."""
+    """Memory that NumPy assumes to be read-only, because an old capsule cannot indicate it."""
 
     def __init__(self, array: Array) -> None:
         self.array = array
@@ -121,11 +121,11 @@ class _Writable:
 
 @public("torch", "utils.dlpack")
 def from_dlpack(ext_tensor: object, *, device: DeviceLike = None, copy: bool | None = None) -> Tensor:
-    """A tensor over another library's memory, of an object with ``__dlpack__``, or of a capsule, which is then used up:
+    """A tensor sharing another library's memory, from an object with ``__dlpack__``, or from a capsule, which is consumed:
     ``out[i] = ext_tensor[i]``
 
     Shapes: an array (*in) -> (*in).
-    Raises: BufferError or RuntimeError for memory of another device, and for a capsule that was used.
+    Raises: BufferError or RuntimeError for memory on another device, and for a consumed capsule.
 
     >>> import numpy as np
     >>> torch.from_dlpack(np.array([1, 2]))

@@ -20,7 +20,7 @@ from mini_dl.autograd.primitive import linear_in, not_a_tensor, op
 from mini_dl.ops.parts import part, select
 from mini_dl.tensor import Tensor, wrap
 
-# ------------------------------------------------------------------------------------------------ side by side
+# ------------------------------------------------------------------------------------------------ joining
 
 
 def _cat_gradients(grad: Tensor, tensors_shape: list[tuple[int, ...]], dim: int) -> list[Tensor]:
@@ -40,13 +40,13 @@ def _cat(tensors: list[Array], dim: int) -> Array:
     # empty vectors may be mixed with tensors of any shape
     kept = [t for t in tensors if t.shape != (0,)] or tensors
     out = None if all([t.flags.c_contiguous for t in kept]) else _joined(kept, dim, _common_type(tensors))
-    if out is not None:  # NumPy would lay the result out as the parts are
+    if out is not None:  # NumPy would give the result the layout of the parts
         return np.concatenate(kept, dim, out, casting="unsafe")
     return np.concatenate(kept, dim, dtype=_common_type(tensors))
 
 
 def _joined(arrays: list[Array], dim: int, dtype: Any) -> Array | None:
-    """Compact memory for the arrays side by side; None where all are images with their channels last, as the result is then."""
+    """Compact memory for the joined arrays; None if all are channels-last images, as the result then is too."""
     shape = [*arrays[0].shape]
     if len(shape) in (4, 5) and all([np.moveaxis(a, 1, -1).flags.c_contiguous for a in arrays]):
         return None
@@ -76,9 +76,9 @@ def checked(name: str, tensors: Sequence[Tensor]) -> list[Tensor]:
 
 @public("torch", "torch:concat", "torch:concatenate", out=True)
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
-    """Tensors one after the other along `dim`: ``out[n_0 + i] = tensors[1][i]``
+    """Tensors concatenated along `dim`: ``out[n_0 + i] = tensors[1][i]``
 
-    Shapes: (*in) for each, of one size but for `dim` -> (*in) with the sum of the sizes at `dim`.
+    Shapes: (*in) for each, of one size except at `dim` -> (*in) with the sum of the sizes at `dim`.
     Raises: RuntimeError unless the other sizes are equal; IndexError for a dimension that they lack.
 
     >>> torch.cat([torch.tensor([[1, 2]]), torch.tensor([[3, 4], [5, 6]])])
@@ -152,7 +152,7 @@ def _atleast(n: int) -> Any:
     doc = f"""Each tensor with at least {n} dimension{"s" * (n > 1)}, with those of size 1 added: ``input = out{added}``
 
 Shapes: (*in) -> (*in), or {("(1)", "(1, n) or (1, 1)", "(m, n, 1), (1, n, 1) or (1, 1, 1)")[n - 1]}; several tensors -> a tuple.
-Raises: TypeError for what is not a tensor.
+Raises: TypeError for anything but a tensor.
 
 >>> torch.atleast_{n}d(torch.tensor(5)).shape
 torch.Size({shown})"""
@@ -176,7 +176,7 @@ atleast_1d, atleast_2d, atleast_3d = _atleast(1), _atleast(2), _atleast(3)
 
 @function(out=True)
 def hstack(tensors: Sequence[Tensor]) -> Tensor:
-    """Side by side, along the second dimension, of vectors along the first: ``out = cat(tensors, 1)``
+    """Tensors joined along the second dimension, vectors along the first: ``out = cat(tensors, 1)``
 
     Shapes: (m, n_k, *in) for each -> (m, sum of n_k, *in); vectors (n_k,) -> (sum of n_k,).
     Raises: RuntimeError unless the other sizes are equal.
@@ -191,7 +191,7 @@ def hstack(tensors: Sequence[Tensor]) -> Tensor:
 
 @public("torch", "torch:row_stack", out=True)
 def vstack(tensors: Sequence[Tensor]) -> Tensor:
-    """One below the other, along the first dimension, vectors as rows: ``out = cat(tensors, 0)``
+    """Tensors joined along the first dimension, vectors as rows: ``out = cat(tensors, 0)``
 
     Shapes: (m_k, *in) for each -> (sum of m_k, *in); K vectors (n,) -> (K, n).
     Raises: RuntimeError unless the other sizes are equal.
@@ -205,7 +205,7 @@ def vstack(tensors: Sequence[Tensor]) -> Tensor:
 
 @function(out=True)
 def dstack(tensors: Sequence[Tensor]) -> Tensor:
-    """One behind the other, along the third dimension: ``out = cat(tensors, 2)``
+    """Tensors joined along the third dimension: ``out = cat(tensors, 2)``
 
     Shapes: (m, n, d_k, *in) for each -> (m, n, sum of d_k, *in); a missing third dimension has size 1.
     Raises: RuntimeError unless the other sizes are equal.
@@ -219,7 +219,7 @@ def dstack(tensors: Sequence[Tensor]) -> Tensor:
 
 @function(out=True)
 def column_stack(tensors: Sequence[Tensor]) -> Tensor:
-    """Side by side, vectors and numbers as columns: ``out[:, k] = tensors[k]``
+    """Tensors joined as columns, vectors and numbers as single ones: ``out[:, k] = tensors[k]``
 
     Shapes: vectors (m,) or (m, n_k, *in) for each -> (m, sum of n_k, *in).
     Raises: RuntimeError unless the other sizes are equal.
@@ -265,7 +265,7 @@ def block_diag(*tensors: Tensor) -> Tensor:
     return cat(rows, 0)
 
 
-# ------------------------------------------------------------------------------------------------ over and over
+# ------------------------------------------------------------------------------------------------ repeating
 
 
 @tensor_method()
@@ -324,7 +324,7 @@ def repeat_interleave(
 
     Shapes: (*in) -> (*in) with the sum of the repeats at `dim`, or that sum alone; `repeats` a number or one for each
     element.
-    Raises: RuntimeError if counts are negative or do not fit.
+    Raises: RuntimeError if counts are negative or do not match.
 
     >>> torch.repeat_interleave(torch.tensor([10, 20]), torch.tensor([1, 3]))
     tensor([10, 20, 20, 20])
@@ -369,7 +369,7 @@ def _repeated(n: int, counts: Array, output_size: int | None) -> Array:
 
 method()(repeat_interleave)
 
-# ------------------------------------------------------------------------------------------------ turned
+# ------------------------------------------------------------------------------------------------ rotating
 
 
 @linear_in("input")
@@ -508,7 +508,7 @@ def kron(input: Tensor, other: Tensor) -> Tensor:
     return (left * right).reshape([n * m for n, m in zip(a, b)])
 
 
-# ------------------------------------------------------------------------------------------------ every with every
+# ------------------------------------------------------------------------------------------------ combinations
 
 
 @function()
@@ -550,7 +550,7 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
 def cartesian_prod(*tensors: Tensor) -> Tensor:
     """All tuples with one element of each vector, as rows: ``out[i * n + j] = (tensors[0][i], tensors[1][j])``
 
-    Shapes: K vectors (n_k,) -> (product of n_k, K); a single vector as it is.
+    Shapes: K vectors (n_k,) -> (product of n_k, K); a single vector unchanged.
     Raises: RuntimeError for matrices.
 
     >>> torch.cartesian_prod(torch.tensor([1, 2]), torch.tensor([3, 4]))

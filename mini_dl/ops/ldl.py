@@ -1,8 +1,8 @@
 """Symmetric indefinite systems: ``A = P @ L @ D @ L.H @ P.T``, D of blocks of size 1 and 2.
 
 J. Bunch, L. Kaufman, "Some stable methods for calculating inertia and solving symmetric linear systems" (1977), in LAPACK's
-packing: L and D share the lower triangle; a positive pivot p means that this row was exchanged with row p, two equal negative
-ones belong to a block of 2.
+packing: L and D share the lower triangle; a positive pivot p means that this row was exchanged with row p; two equal negative
+ones mark a block of 2.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def ldl_factor(A: Tensor, *, hermitian: bool = False) -> NamedTensors:
     Only the lower triangle is read.
 
     Shapes: (*, n, n) -> (*, n, n), (*, n).
-    Raises: RuntimeError where a pivot is zero, and for matrices that are not square.
+    Raises: RuntimeError if a pivot is zero, and for matrices that are not square.
 
     >>> torch.linalg.ldl_factor(torch.tensor([[2.0, 0.0], [4.0, 3.0]]))
     torch.return_types.linalg_ldl_factor(
@@ -66,10 +66,10 @@ def ldl_factor(A: Tensor, *, hermitian: bool = False) -> NamedTensors:
 @public("linalg", out=True)
 @by_element
 def ldl_solve(LD: Tensor, pivots: Tensor, B: Tensor, *, hermitian: bool = False) -> Tensor:
-    """The solution of a linear system from what `ldl_factor` returned: ``A @ out = B``
+    """The solution of a linear system from the result of `ldl_factor`: ``A @ out = B``
 
     Shapes: `LD` (*, n, n), `pivots` (*, n), `B` (*, n, k) -> (*, n, k).
-    Raises: RuntimeError unless the shapes fit and the dtypes are equal.
+    Raises: RuntimeError unless the shapes match and the dtypes are equal.
 
     >>> LD, pivots = torch.linalg.ldl_factor(torch.tensor([[4.0, 2.0], [2.0, 3.0]]))
     >>> torch.linalg.ldl_solve(LD, pivots, torch.tensor([[8.0], [7.0]]))

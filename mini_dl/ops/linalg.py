@@ -1,10 +1,10 @@
 """Linear algebra: NumPy's factorizations, with our own derivatives.
 
-The last two dimensions are the matrix, those before them a batch. A formula consists of products, solutions and factorizations,
+The last two dimensions are the matrix, those before them a batch. Formulas consist of products, solves and factorizations,
 which have derivatives themselves; ``A.H`` is the conjugate transpose.
 
 Formulas of the factorizations: M. Giles, "Collected matrix derivative results for forward and reverse mode algorithmic
-differentiation" (2008); for complex matrices and phases, derived from it by requiring that the loss does not depend on the phase.
+differentiation" (2008); for complex matrices, derived from it by requiring that the loss does not depend on the phase.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def multi_dot(tensors: Sequence[Tensor]) -> Tensor:
     """The product of matrices in the cheapest order: ``out = tensors[0] @ tensors[1] @ ... @ tensors[n - 1]``
 
     Shapes: (a, b), (b, c), ..., (y, z) -> (a, z); the first and the last may be vectors.
-    Raises: RuntimeError for fewer than two, and if the sizes do not fit.
+    Raises: RuntimeError for fewer than two, and if the sizes do not match.
 
     >>> torch.linalg.multi_dot([torch.ones(2, 3), torch.ones(3, 1), torch.ones(1, 2)])
     tensor([[3., 3.],
@@ -118,7 +118,7 @@ def _linalg_diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = 
 def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
     """The inner product of vectors along `dim`: ``out = sum(conj(x[i]) * y[i], i)``
 
-    Shapes: `x` and `y` are broadcast, and `dim` disappears.
+    Shapes: `x` and `y` are broadcast, and `dim` is removed.
     Raises: RuntimeError if the shapes do not broadcast.
 
     >>> torch.linalg.vecdot(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([1.0, 10.0]))
@@ -159,8 +159,8 @@ def _cross_product(input: Tensor, other: Tensor, dim: int) -> Tensor:
 
 @public("linalg:cross", out=True)
 def _linalg_cross(input: Tensor, other: Tensor, *, dim: int = -1) -> Tensor:
-    """The cross product of vectors of length 3 along `dim`: ``out[0] = input[1] * other[2] - input[2] * other[1]``, and so on
-    around.
+    """The cross product of vectors of length 3 along `dim`: ``out[0] = input[1] * other[2] - input[2] * other[1]``, and
+    cyclically.
 
     Shapes: `input` and `other` are broadcast, with size 3 at `dim`.
     Raises: RuntimeError unless both have size 3 there.
@@ -183,12 +183,11 @@ def _linalg_cross(input: Tensor, other: Tensor, *, dim: int = -1) -> Tensor:
 
 @method(out=True)
 def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
-    """The cross product of vectors of length 3: ``out[0] = input[1] * other[2] - input[2] * other[1]``, and so on around.
+    """The cross product of vectors of length 3: ``out[0] = input[1] * other[2] - input[2] * other[1]``, and cyclically.
 
-    They lie along `dim`, by default the first dimension of size 3.
+    They are along `dim`, by default the first dimension of size 3.
 
-    Shapes: `input` and `other` are broadcast, with size 3 at `dim`.
-    Raises: RuntimeError unless both have size 3 there.
+    Family: linalg.cross
 
     >>> torch.cross(torch.tensor([1.0, 0.0, 0.0]), torch.tensor([0.0, 1.0, 0.0]), dim=0)
     tensor([0., 0., 1.])
@@ -210,7 +209,7 @@ def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
 def _linalg_vander(x: Tensor, *, N: int | None = None) -> Tensor:
     """The powers along a new last dimension: ``out[..., i, k] = x[..., i] ** k``
 
-    Shapes: (*, n) -> (*, n, N), where N is n unless it is given.
+    Shapes: (*, n) -> (*, n, N), where N defaults to n.
     Raises: RuntimeError unless N is greater than 1, and for a 0-d tensor.
 
     >>> torch.linalg.vander(torch.tensor([1, 2, 3]))
@@ -240,8 +239,8 @@ def _powers(x: Tensor, n: int) -> Tensor:
 def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
     """The powers of a vector as columns, the highest first unless `increasing`: ``out[i, k] = x[i] ** (N - 1 - k)``
 
-    Shapes: (n,) -> (n, N), where N is n unless it is given.
-    Raises: RuntimeError unless `x` is a vector and N is not negative.
+    Shapes: (n,) -> (n, N), where N defaults to n.
+    Raises: RuntimeError unless `x` is a vector and N is nonnegative.
 
     >>> torch.vander(torch.tensor([1, 2, 3]))
     tensor([[1, 1, 1],
@@ -262,7 +261,7 @@ def tensorinv(A: Tensor, ind: int = 2) -> Tensor:
     """The inverse of a tensor as a map between its dimensions before and from `ind`: ``tensordot(out, A, ind) = I``
 
     Shapes: (*a, *b), the products of both equal, with `ind` dimensions in a -> (*b, *a).
-    Raises: RuntimeError unless `ind` is positive and the products are equal; LinAlgError where there is no inverse.
+    Raises: RuntimeError unless `ind` is positive and the products are equal; LinAlgError if there is no inverse.
 
     >>> torch.linalg.tensorinv(torch.eye(4).reshape(4, 2, 2), ind=1).shape
     torch.Size([2, 2, 4])
@@ -286,7 +285,7 @@ def tensorsolve(A: Tensor, B: Tensor, dims: Any = None) -> Tensor:
     """The solution of a linear system of tensors: ``tensordot(A, out, out.ndim) = B``; `dims` of A are moved to the end first.
 
     Shapes: `A` (*b, *x), `B` (*b) -> (*x), the products of both equal.
-    Raises: RuntimeError unless the products are equal; LinAlgError where there is no solution.
+    Raises: RuntimeError unless the products are equal; LinAlgError if there is no solution.
 
     >>> torch.linalg.tensorsolve(torch.eye(4).reshape(2, 2, 4), torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
     tensor([1., 2., 3., 4.])

@@ -1,7 +1,7 @@
 """Losses of ``nn.functional``.
 
-Each is composed of pointwise operations and reduced at the end; cross entropy over class indices is one primitive, since its
-exponentials serve the loss and its gradient.
+Each is composed of pointwise operations and reduced at the end; cross entropy over class indices is one primitive, since
+the loss and its gradient share exponentials.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from mini_dl._checks import broadcast_shapes, type_name
 from mini_dl._dtypes import INEXACT, NARROW, Array, is_number, of_numpy, result_numpy, scalar_name
 from mini_dl._surface import namespace, public
 from mini_dl._unseen import is_unseen
+from mini_dl.autograd.inplace import check_cast
 from mini_dl.autograd.mode import mode, no_grad
 from mini_dl.autograd.primitive import op, symmetric_in
 from mini_dl.kernels.blocks import elementwise, real_floating
@@ -33,7 +34,7 @@ from mini_dl.tensor import Tensor, wrap
 
 
 def _difference(name: str, input: Tensor, target: Tensor) -> Tensor:
-    """``input - target`` in the type of the two, for a mask 0 and 1. NotImplementedError unless that is floating point."""
+    """``input - target`` in the promoted type, with masks as 0 and 1. NotImplementedError unless that is floating point."""
     x, t = input._array, target._array
     if "b" in x.dtype.kind + t.dtype.kind:
         common = of_numpy(real_floating(np.empty(0, result_numpy(x, t)), name).dtype)
@@ -50,7 +51,7 @@ def mse_loss(
 ) -> Tensor:  # fmt: skip
     """``loss = (input - target) ** 2``, reduced to the mean, the sum, or not at all.
 
-    With `weight`, times it; the mean then divides by the sum of the weights.
+    With `weight`, multiplied by it; the mean then divides by the sum of the weights.
 
     Family: loss
 
@@ -71,7 +72,7 @@ def l1_loss(
 ) -> Tensor:  # fmt: skip
     """``loss = abs(input - target)``, reduced to the mean, the sum, or not at all.
 
-    With `weight`, times it; the mean then divides by the sum of the weights.
+    With `weight`, multiplied by it; the mean then divides by the sum of the weights.
 
     Family: loss
 
@@ -88,7 +89,7 @@ def l1_loss(
 @op(difference=lambda grad, difference, delta: grad * _hardtanh(difference, -delta, delta))
 @elementwise
 def _huber(difference: Array, delta: float) -> Array:
-    """``difference ** 2 / 2`` up to `delta`, from there on linear: with ``m = min(|difference|, delta)``,
+    """``difference ** 2 / 2`` up to `delta`, then linear: with ``m = min(|difference|, delta)``,
     ``m ** 2 / 2 + delta * (|difference| - m)``"""
     rest = np.abs(difference)
     near = np.minimum(rest, difference.dtype.type(delta))
@@ -143,11 +144,7 @@ def huber_loss(
     if not delta > 0:
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
     difference = _difference("huber_cpu", input, target)
-    if input._array.dtype.kind in "biu":
-        raise RuntimeError(
-            f"result type {scalar_name(difference._array.dtype)} can't be cast to the desired output type "
-            f"{scalar_name(input._array.dtype)}"
-        )
+    check_cast(difference._array.dtype, input._array.dtype)
     loss = _huber(difference, delta)
     if loss._array.dtype != input._array.dtype:
         loss = loss.to(input.dtype)
@@ -221,7 +218,7 @@ def kl_div(
     """``loss = target * (log(target) - input)`` for log-probabilities `input`; with `log_target`
     ``exp(target) * (target - input)``.
 
-    "batchmean" divides the sum by the first size: the divergence of each sample; "mean" divides by all.
+    "batchmean" divides the sum by the batch size: the divergence per sample; "mean" divides by the number of elements.
 
     Shapes: `input` and `target` (*in) -> (), or (*in) if `reduction` is "none".
     Raises: RuntimeError if the shapes do not broadcast, and for integers; ValueError for an unknown `reduction`.
@@ -308,7 +305,7 @@ def binary_cross_entropy_with_logits(
     """``loss = -(pos_weight * target * log(s) + (1 - target) * log(1 - s))`` with ``s = 1 / (1 + exp(-input))``, times `weight`,
     reduced.
 
-    Computed from ``log(s)`` without overflow; `pos_weight` makes up for rare positives.
+    Computed from ``log(s)`` without overflow; `pos_weight` compensates for rare positives.
 
     Shapes: `input` and `target` (*in), the weights broadcast -> (), or (*in) if `reduction` is "none".
     Raises: ValueError if the shapes differ, and for an unknown `reduction`; RuntimeError for a `target` of integers.
@@ -341,7 +338,7 @@ def binary_cross_entropy_with_logits(
 def soft_margin_loss(
     input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
 ) -> Tensor:
-    """``loss = log(1 + exp(-target * input))`` for targets 1 and -1, reduced; `target` takes no gradient.
+    """``loss = log(1 + exp(-target * input))`` for targets 1 and -1, reduced; `target` gets no gradient.
 
     Shapes: `input` (*in), `target` broadcast to it -> (), or (*in) if `reduction` is "none".
     Raises: RuntimeError if `target` does not broadcast to the shape of `input`; ValueError for an unknown `reduction`.
@@ -354,8 +351,7 @@ def soft_margin_loss(
     x, common = input._array, broadcast_shapes(input._array.shape, target._array.shape)
     if x.dtype.kind == "b":
         raise RuntimeError("Negation, the `-` operator, on a bool tensor is not supported.")
-    if x.dtype.kind in "iu":
-        raise RuntimeError(f"result type Float can't be cast to the desired output type {scalar_name(x.dtype)}")
+    check_cast(np.dtype(np.float32), x.dtype)
     if common != x.shape:
         raise RuntimeError(f"output with shape {list(x.shape)} doesn't match the broadcast shape {list(common)}")
     return reduced_loss(-logsigmoid(input * target), reduction)
@@ -388,7 +384,7 @@ def multilabel_soft_margin_loss(
     return reduced_loss(loss, reduction)
 
 
-# ------------------------------------------------------------------------------------------------ torch.kl_div and the like
+# ------------------------------------------------------------------------------------------------ torch.kl_div and similar
 
 
 def _numbered(function: Callable[..., Tensor], parameters: str) -> Callable[..., Tensor]:

@@ -1,4 +1,4 @@
-"""How losses are reduced: none, mean or sum, and the old flags for it."""
+"""Reduction of losses: none, mean or sum, and the deprecated flags."""
 
 from __future__ import annotations
 

@@ -17,10 +17,10 @@ from mini_dl.tensor import Tensor
 def svd_lowrank(A: Tensor, q: int | None = 6, niter: int | None = 2, M: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
     """The `q` largest singular values, approximately, of `A` or of ``A - M``, and their vectors: ``A = U @ diag(S) @ V.H``
 
-    `niter` rounds of power iteration sharpen the basis, which begins at random.
+    `niter` rounds of power iteration refine the basis, which is initially random.
 
     Shapes: (*, m, n) -> (*, m, q), (*, q), (*, n, q).
-    Raises: ValueError for a negative `q` or `niter`; RuntimeError for shapes that do not fit.
+    Raises: ValueError for a negative `q` or `niter`; RuntimeError for shapes that do not match.
     Source: Halko, Martinsson, and Tropp, Finding structure with randomness, 2009, algorithm 5.1.
 
     >>> _ = torch.manual_seed(0); A = torch.diag(torch.tensor([3.0, 2.0, 1.0]))
@@ -52,7 +52,7 @@ def _approximate_basis(A: Tensor, q: int, niter: int) -> Tensor:
 
 @function()
 def pca_lowrank(A: Tensor, q: int | None = None, center: bool = True, niter: int = 2) -> tuple[Tensor, Tensor, Tensor]:
-    """The principal directions (columns of V) of the rows: ``A - mean = U @ diag(S) @ V.T``; without `center`, of `A` as it is.
+    """The principal directions (columns of V) of the rows: ``A - mean = U @ diag(S) @ V.T``; without `center`, of `A` itself.
 
     Shapes: (*, m, n) -> (*, m, q), (*, q), (*, n, q).
     Raises: ValueError unless ``0 <= q <= min(m, n)`` (6 at most by default) and ``niter >= 0``.

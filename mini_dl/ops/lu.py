@@ -55,7 +55,7 @@ def exchange(A: Tensor, order: Array) -> Tensor:
 
 
 def _lower_upper(A: Tensor) -> tuple[Tensor, Tensor, Array, Array]:
-    """(L, U, pivots, info). The part below or to the right of a square follows from it by solving."""
+    """(L, U, pivots, info). The part below or to the right of a square is obtained from it by solving."""
     LU, pivots, info = mode.run(factor, A._array)
     m, n = A._array.shape[-2:]
     k = min(m, n)
@@ -162,7 +162,7 @@ def lu_factor(A: Tensor, *, pivot: bool = True) -> NamedTensors:
     """The LU decomposition, L without its diagonal and U in one matrix, and the row exchanges, counted from 1: ``A = P @ L @ U``
 
     Shapes: (*, m, n) -> (*, m, n), (*, min(m, n)).
-    Raises: LinAlgError where a pivot is zero; RuntimeError for integers.
+    Raises: LinAlgError if a pivot is zero; RuntimeError for integers.
 
     >>> torch.linalg.lu_factor(torch.tensor([[1.0, 2.0], [4.0, 6.0]]))
     torch.return_types.linalg_lu_factor(
@@ -182,7 +182,7 @@ def _torch_lu(A: Tensor, pivot: bool = True, get_infos: bool = False) -> Any:
     """`linalg.lu_factor`, with `info` on request: ``A = P @ L @ U``
 
     Shapes: (*, m, n) -> (*, m, n), (*, min(m, n)), and (*) if `get_infos`.
-    Raises: LinAlgError where a pivot is zero, unless `get_infos`.
+    Raises: LinAlgError if a pivot is zero, unless `get_infos`.
 
     >>> torch.lu(torch.tensor([[1.0, 2.0], [4.0, 6.0]]))
     (tensor([[4.0000, 6.0000],
@@ -195,10 +195,10 @@ def _torch_lu(A: Tensor, pivot: bool = True, get_infos: bool = False) -> Any:
 @function(out=True)
 @by_element
 def lu_unpack(LU_data: Tensor, LU_pivots: Tensor, unpack_data: bool = True, unpack_pivots: bool = True) -> NamedTensors:
-    """The three matrices from what `lu_factor` returned: ``A = P @ L @ U``
+    """The three matrices from the result of `lu_factor`: ``A = P @ L @ U``
 
-    Shapes: (*, m, n), (*, k) -> (*, m, m), (*, m, k), (*, k, n) with ``k = min(m, n)``; what is not asked for is empty.
-    Raises: RuntimeError unless the pivots are int32 and fit.
+    Shapes: (*, m, n), (*, k) -> (*, m, m), (*, m, k), (*, k, n) with ``k = min(m, n)``; parts not requested are empty.
+    Raises: RuntimeError unless the pivots are int32 and match.
 
     >>> LU, pivots = torch.linalg.lu_factor(torch.tensor([[1.0, 2.0], [4.0, 6.0]]))
     >>> torch.lu_unpack(LU, pivots).L
@@ -231,7 +231,7 @@ def _lu_solve(LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoi
     With `adjoint`, that of ``A.H``.
 
     Shapes: `LU` (*, n, n), `pivots` (*, n), `B` (*, n, k) -> (*, n, k).
-    Raises: RuntimeError unless the shapes fit and the dtypes are equal.
+    Raises: RuntimeError unless the shapes match and the dtypes are equal.
 
     >>> LU, pivots = torch.linalg.lu_factor(torch.tensor([[1.0, 2.0], [4.0, 6.0]]))
     >>> torch.linalg.lu_solve(LU, pivots, torch.tensor([[5.0], [16.0]]))
@@ -274,7 +274,7 @@ def lu_solve(input: Tensor, LU_data: Tensor, LU_pivots: Tensor) -> Tensor:
     """The solution of a linear system from the LU factors of its matrix: ``A @ out = input``
 
     Shapes: `input` (*, n, k), `LU_data` (*, n, n), `LU_pivots` (*, n) -> (*, n, k).
-    Raises: RuntimeError unless the shapes fit and the dtypes are equal.
+    Raises: RuntimeError unless the shapes match and the dtypes are equal.
 
     >>> LU, pivots = torch.linalg.lu_factor(torch.tensor([[1.0, 2.0], [4.0, 6.0]]))
     >>> torch.lu_solve(torch.tensor([[5.0], [16.0]]), LU, pivots)

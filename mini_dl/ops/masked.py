@@ -1,6 +1,7 @@
 """Reductions and normalizations over the elements that a mask keeps: ``torch.masked``.
 
-A mask is true where an element counts. It broadcasts to the input; hidden elements take a value that does not change the result.
+A mask is true where an element is included. It broadcasts to the input; masked-out elements take a value that does not change the
+result.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def keeping(input: Tensor, mask: Tensor | None) -> Tensor | None:
 
 
 def filled(input: Tensor, mask: Tensor | None, value: Number | Callable[[], Number]) -> Tensor:
-    """`input` with `value` where the mask hides it. A function gives the value if there is a mask, or raises."""
+    """`input` with `value` where masked out. A function gives the value if there is a mask, or raises."""
     kept = keeping(input, mask)
     if kept is None:
         return input
@@ -52,7 +53,7 @@ def highest(input: Tensor, name: str) -> Number:
 
 
 def _limit(input: Tensor, name: str, infinite: float, field: str) -> Number:
-    """What hidden elements count as in a maximum or minimum. NotImplementedError for bools, TypeError for complex numbers."""
+    """The value of masked-out elements in a maximum or minimum. NotImplementedError for bools, TypeError for complex numbers."""
     kind = input._array.dtype
     if kind.kind in FLOATING:
         return infinite
@@ -83,7 +84,7 @@ def total_type(input: Tensor, given: dtype | None) -> dtype:
 
 
 def over(reduce: Callable[..., Tensor], input: Tensor, dim: Ints | None, keepdim: bool, **kwargs: object) -> Tensor:
-    """``reduce(input, dims, keepdim)``: a 0-d tensor, which has no dims, is reduced as it is."""
+    """``reduce(input, dims, keepdim)``: a 0-d tensor, which has no dims, is reduced directly."""
     dims = all_dims(dim, input._array.ndim)
     return reduce(input, dims if dims else None, bool(keepdim), **kwargs)
 
@@ -129,7 +130,7 @@ tensor({shown})"""
 
 
 def _extreme(reduce: Callable[..., Tensor], fill: Callable[[Tensor, str], Number], doc: str) -> Callable[..., Tensor]:
-    """The extreme that `reduce` finds, published under its name; `fill` is what masked elements count as"""
+    """The extreme that `reduce` finds, published under its name; `fill` is the value of masked-out elements"""
 
     def extreme(
         input: Tensor, dim: Ints | None = None, *, keepdim: bool = False, dtype: dtype | None = None, mask: Tensor | None = None
@@ -171,7 +172,7 @@ def _count(input: Tensor, mask: Tensor | None, dim: Ints | None, keepdim: bool) 
 def mean(
     input: Tensor, dim: Ints | None = None, *, keepdim: bool = False, dtype: dtype | None = None, mask: Tensor | None = None
 ) -> Tensor:
-    """The mean of the n elements that `mask` keeps: ``out = sum(input[i], i) / n``; NaN where there are none.
+    """The mean of the n elements that `mask` keeps: ``out = sum(input[i], i) / n``; NaN if there are none.
 
     Family: masked
     Raises: ValueError for integers without `dtype`; IndexError for a dimension that `input` lacks.
@@ -191,7 +192,7 @@ def mean(
 def median(
     input: Tensor, dim: int = -1, *, keepdim: bool = False, dtype: dtype | None = None, mask: Tensor | None = None
 ) -> Tensor:
-    """The lower median of the n elements that `mask` keeps: ``out = sort(input)[(n - 1) // 2]``; NaN where there are none.
+    """The lower median of the n elements that `mask` keeps: ``out = sort(input)[(n - 1) // 2]``; NaN if there are none.
 
     Family: masked
     Raises: ValueError for integers; IndexError for a dimension that `input` lacks.
@@ -243,7 +244,7 @@ def logaddexp(
 
 @public("masked")
 def norm(
-    input: Tensor, ord: Any = 2.0, dim: Ints | None = None, *, keepdim: bool = False, dtype: dtype | None = None,
+    input: Tensor, ord: object = 2.0, dim: Ints | None = None, *, keepdim: bool = False, dtype: dtype | None = None,
     mask: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
     """The vector norm of the elements that `mask` keeps: ``out = sum(abs(input[i]) ** ord, i) ** (1 / ord)``
@@ -310,45 +311,48 @@ def std(
 
 @public("masked")
 def cumsum(input: Tensor, dim: int, *, dtype: dtype | None = None, mask: Tensor | None = None) -> Tensor:
-    """The running sum in which hidden elements count as 0: ``out[k] = sum(input[j] if mask[j] else 0, j)`` over ``j <= k``
+    """The running sum in which masked-out elements count as 0: ``out[k] = sum(input[j] if mask[j] else 0, j)`` over ``j <= k``
 
     Family: scan
 
     >>> torch.masked.cumsum(torch.tensor([1, 2, 3]), 0, mask=torch.tensor([True, False, True]))
     tensor([1, 1, 4])
     """
-    kind = input.dtype if dtype is None else dtype
-    return scans.cumsum(filled(input, mask, 0), wrap_dim(dim, input._array.ndim), dtype=kind)
+    return _along(scans.cumsum, input, dim, dtype, filled(input, mask, 0))
 
 
 @public("masked")
 def cumprod(input: Tensor, dim: int, *, dtype: dtype | None = None, mask: Tensor | None = None) -> Tensor:
-    """The running product in which hidden elements count as 1: ``out[k] = prod(input[j] if mask[j] else 1, j)`` over ``j <= k``
+    """The running product in which masked-out elements count as 1: ``out[k] = prod(input[j] if mask[j] else 1, j)`` over
+    ``j <= k``
 
     Family: scan
 
     >>> torch.masked.cumprod(torch.tensor([1, 2, 3]), 0, mask=torch.tensor([True, False, True]))
     tensor([1, 1, 3])
     """
-    kind = input.dtype if dtype is None else dtype
-    return scans.cumprod(filled(input, mask, 1), wrap_dim(dim, input._array.ndim), dtype=kind)
+    return _along(scans.cumprod, input, dim, dtype, filled(input, mask, 1))
+
+
+def _along(function: Callable[..., Tensor], input: Tensor, dim: int, kind: dtype | None, x: Tensor) -> Tensor:
+    """`function` of `x`, which is `input` with the hidden elements filled, along `dim`."""
+    return function(x, wrap_dim(dim, input._array.ndim), dtype=input.dtype if kind is None else kind)
 
 
 def _normalization(function: Callable[..., Tensor], hide: Callable[[Tensor, str], Any], doc: str) -> None:
     """`function` of the elements that are kept."""
 
     def normalization(input: Tensor, dim: int, *, dtype: dtype | None = None, mask: Tensor | None = None) -> Tensor:
-        kind = input.dtype if dtype is None else dtype
         x = filled(input, mask, lambda: hide(input, "amax" if hide is lowest else "amin"))
-        return function(x, wrap_dim(dim, input._array.ndim), dtype=kind)
+        return _along(function, input, dim, dtype, x)
 
     named(normalization, function.__name__, doc)
     public("masked")(normalization)
 
 
-SOFTMAX = "The softmax of the elements that `mask` keeps: ``out = exp(input) / sum(exp(input[j]), j)``; hidden ones get 0."
-LOG_SOFTMAX = "The logarithm of `softmax`: ``out = input - log(sum(exp(input[j]), j))``; hidden elements get -inf."
-SOFTMIN = "The softmax of the negative: ``out = exp(-input) / sum(exp(-input[j]), j)``; hidden elements get 0."
+SOFTMAX = "The softmax of the elements that `mask` keeps: ``out = exp(input) / sum(exp(input[j]), j)``; masked-out ones get 0."
+LOG_SOFTMAX = "The logarithm of `softmax`: ``out = input - log(sum(exp(input[j]), j))``; masked-out elements get -inf."
+SOFTMIN = "The softmax of the negative: ``out = exp(-input) / sum(exp(-input[j]), j)``; masked-out elements get 0."
 
 _normalization(softmax, lowest, _said_of("softmax", SOFTMAX, "[0.8808, 0.0000, 0.1192]"))
 _normalization(log_softmax, lowest, _said_of("log_softmax", LOG_SOFTMAX, "[-0.1269,    -inf, -2.1269]"))
@@ -357,9 +361,9 @@ _normalization(softmin, highest, _said_of("softmin", SOFTMIN, "[0.1192, 0.0000, 
 
 @public("masked")
 def normalize(
-    input: Tensor, ord: Any, dim: int, *, eps: float = 1e-12, dtype: dtype | None = None, mask: Tensor | None = None
+    input: Tensor, ord: object, dim: int, *, eps: float = 1e-12, dtype: dtype | None = None, mask: Tensor | None = None
 ) -> Tensor:
-    """The kept elements divided by their norm: ``out = input / max(norm(input, ord), eps)``; hidden ones get 0.
+    """The kept elements divided by their norm: ``out = input / max(norm(input, ord), eps)``; masked-out ones get 0.
 
     Family: scan
 

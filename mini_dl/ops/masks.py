@@ -1,4 +1,4 @@
-"""Selecting by mask, and finding where something holds."""
+"""Selecting by mask, and finding where a condition holds."""
 
 from __future__ import annotations
 
@@ -43,12 +43,24 @@ def _fill_mask(grad: Tensor, mask: Tensor) -> Tensor:
 @op(input=_fill_mask, value=lambda grad, mask: (grad * mask).sum())
 def _masked_fill(input: Array, mask: Array, value: Array) -> Array:
     shape = broadcast_shapes(input.shape, mask.shape)
+    if input.shape == shape and mask.size <= input.size // 4 and input.itemsize in (4, 8):
+        return np.asarray(_filled(input, mask, value), order="C")
     if input.dtype.kind != "c":
         out = choose(np.broadcast_to(mask, shape), np.broadcast_to(value, shape), np.broadcast_to(input, shape))
         return np.asarray(out, order="C")
     out = np.array(np.broadcast_to(input, shape), order="C")
     np.copyto(out, value, where=mask)
     return out
+
+
+def _filled(input: Array, mask: Array, value: Array) -> Array:
+    """`_masked_fill` by a mask that repeats: its bits are made once, and one pass or two go over the input."""
+    bits = np.dtype(f"i{input.itemsize}")
+    covered, number = np.negative(mask.astype(bits)), value.reshape(1).view(bits)
+    out = np.bitwise_and(input.view(bits), np.invert(covered))
+    if number[0]:
+        out |= covered & number
+    return out.view(input.dtype)
 
 
 @method(inplace=True)
@@ -115,7 +127,7 @@ def _masked_scatter(input: Array, mask: Array, source: Array) -> Array:
 def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     """The elements where `mask` holds replaced, in order, by those of `source`: ``out[mask][k] = source.flatten()[k]``
 
-    Shapes: `input` and `mask` are broadcast, `source` has at least as many elements as there are to replace -> their common
+    Shapes: `input` and `mask` are broadcast, `source` has at least as many elements as are replaced -> their common
     shape.
     Raises: RuntimeError unless `mask` is of bools and `source` is long enough and of the dtype of `input`.
 
@@ -132,7 +144,7 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     return _masked_scatter(input, checked_mask("masked_scatter_", mask), source)
 
 
-# ------------------------------------------------------------------------------------------------ where something holds
+# ------------------------------------------------------------------------------------------------ where a condition holds
 
 
 def _nonzero(array: Array) -> Array:
@@ -141,7 +153,7 @@ def _nonzero(array: Array) -> Array:
 
 @method(out=True)
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
-    """The indices of the elements that are not zero, in order: ``input[out[k]] != 0``
+    """The indices of the nonzero elements, in order: ``input[out[k]] != 0``
 
     Shapes: (*in) of n dimensions -> (count, n), or n vectors (count,) if `as_tuple`.
     Raises: TypeError unless `input` is a tensor.
@@ -160,7 +172,7 @@ def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
 @method()
 @by_element
 def argwhere(input: Tensor) -> Tensor:
-    """The indices of the elements that are not zero, in order: ``out = input.nonzero()``
+    """The indices of the nonzero elements, in order: ``out = input.nonzero()``
 
     Shapes: (*in) of n dimensions -> (count, n).
     Raises: TypeError unless `input` is a tensor.
@@ -176,7 +188,7 @@ def argwhere(input: Tensor) -> Tensor:
 @method(out=True)
 @by_element
 def nonzero_static(input: Tensor, *, size: int, fill_value: int = -1) -> Tensor:
-    """`nonzero` of a fixed length, cut off or filled up: ``out[k] = nonzero(input)[k] if k < count else fill_value``
+    """`nonzero` with a fixed length, truncated or padded: ``out[k] = nonzero(input)[k] if k < count else fill_value``
 
     Shapes: (*in) of n dimensions -> (size, n).
     Raises: RuntimeError for a negative `size`.
@@ -222,7 +234,7 @@ def isin(elements: Operand, test_elements: Operand, *, assume_unique: bool = Fal
 @function()
 @by_element
 def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
-    """The coordinates of places of a flattened tensor: ``indices = out[0] * shape[1] + out[1]``
+    """The coordinates of positions in a flattened tensor: ``indices = out[0] * shape[1] + out[1]``
 
     Shapes: (*in) -> one (*in) for each dimension of `shape`.
     Raises: ValueError for a negative size; TypeError unless `indices` is of integers.

@@ -18,7 +18,7 @@ from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.memory import filled_in
 from mini_dl.autograd.primitive import linear_in, not_a_tensor, op
 from mini_dl.autograd.single import as_it_is
-from mini_dl.kernels.blocks import as_single
+from mini_dl.kernels.blocks import as_single, ones
 from mini_dl.kernels.products import gemm
 from mini_dl.ops.operands import accept
 from mini_dl.ops.views import _alias, unsafe_view
@@ -50,7 +50,7 @@ def _rows(input: Array, weight: Array, flip: bool) -> Array:
     return _rows_kernel(input, weight.T if flip else weight)
 
 
-def _rows_kernel(input: Array, weight: Array) -> Array:
+def _rows_kernel(input: Array, weight: Array, bias: Array | None = None) -> Array:
     shape = input.shape
     if shape[-1] != weight.shape[0]:
         rows, (k, m) = math.prod(shape[:-1]), weight.shape
@@ -61,8 +61,8 @@ def _rows_kernel(input: Array, weight: Array) -> Array:
     if input.dtype.char in "?HILQ":
         _checked("addmm_impl_cpu_", input.dtype)
     if len(shape) == 2:
-        return gemm(input, weight)
-    return gemm(input.reshape(math.prod(shape[:-1]), shape[-1]), weight).reshape(*shape[:-1], weight.shape[1])
+        return gemm(input, weight, bias)
+    return gemm(input.reshape(math.prod(shape[:-1]), shape[-1]), weight, bias).reshape(*shape[:-1], weight.shape[1])
 
 
 @linear_in("input", "other")
@@ -110,7 +110,7 @@ def _dot(input: Array, other: Array) -> Array:
     product=lambda grad, alpha: grad * alpha.conjugate(),
 )
 def _weighted_sum(input: Array, product: Array, beta: Number, alpha: Number) -> Array:
-    """``beta * input + alpha * product``; if `beta` is 0, the values of `input` do not matter."""
+    """``beta * input + alpha * product``; if `beta` is 0, the values of `input` are ignored."""
     dtype = product.dtype
     if alpha != 1:
         product = product * _as(alpha, dtype)
@@ -135,7 +135,8 @@ def _as(number: Number, dtype: NumpyType) -> Any:
 @op(input=lambda grad, input_shape: grad.expand(input_shape))
 def _sum_of_rows(input: Array) -> Array:
     """(*, M) -> (M)"""
-    return np.add.reduce(input.reshape(math.prod(input.shape[:-1]), input.shape[-1]), axis=0)
+    rows = input.reshape(math.prod(input.shape[:-1]), input.shape[-1])
+    return ones(len(rows), rows.dtype) @ rows if rows.dtype.char in "fd" and rows.size else np.add.reduce(rows, axis=0)
 
 
 # ------------------------------------------------------------------------------------------------ matmul and its parts
@@ -164,7 +165,7 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     n, m = input._array.ndim, other._array.ndim
     if m == 2 and n:
         product = _rows(input, other, False)
-        return product if n > 1 else filled_in(product)  # torch takes the row's dimension away in place
+        return product if n > 1 else filled_in(product)  # torch removes the row's dimension in place
     if n == 0 or m == 0:
         raise RuntimeError(f"both arguments to matmul need to be at least 1D, but they are {n}D and {m}D")
     if m == 1:
@@ -181,8 +182,8 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
 
 
 def _as_folded(product: Tensor, input: Tensor, other: Tensor) -> Tensor:
-    """`product`, which torch computes transposed where one matrix that requires grad meets several: if no copy is needed to
-    transpose it back, it is a view."""
+    """`product`, which torch computes transposed for one matrix that requires grad times several: if transposing it
+    back needs no copy, it is a view."""
     one = input.ndim == 2 or (input.ndim == other.ndim == 3 and len(input) == 1 != len(other))
     rows, columns = product._array.shape[-2:]
     flat = rows == 1 or columns == 1 or not product._array.size
@@ -211,7 +212,7 @@ def mm(input: Tensor, mat2: Tensor) -> Tensor:
     """The product of two matrices: ``out[i, j] = sum(input[i, k] * mat2[k, j], k)``
 
     Shapes: (N, K), (K, M) -> (N, M).
-    Raises: RuntimeError unless both are matrices of one dtype that fit.
+    Raises: RuntimeError unless both are matching matrices of one dtype.
 
     >>> torch.mm(torch.tensor([[1, 2]]), torch.tensor([[3], [4]]))
     tensor([[11]])
@@ -230,7 +231,7 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     """The products of two stacks of matrices: ``out[b] = input[b] @ mat2[b]``
 
     Shapes: (B, N, K), (B, K, M) -> (B, N, M).
-    Raises: RuntimeError unless both are stacks of equally many matrices that fit.
+    Raises: RuntimeError unless both are matching stacks of matrices.
 
     >>> torch.bmm(torch.ones(2, 1, 3), torch.ones(2, 3, 1))
     tensor([[[3.]],
@@ -258,7 +259,7 @@ def mv(input: Tensor, vec: Tensor) -> Tensor:
     """The product of a matrix and a vector: ``out[i] = sum(input[i, k] * vec[k], k)``
 
     Shapes: (N, K), (K) -> (N).
-    Raises: RuntimeError unless they are a matrix and a vector that fit.
+    Raises: RuntimeError unless they are a matching matrix and vector.
 
     >>> torch.mv(torch.tensor([[1, 2], [3, 4]]), torch.tensor([1, 10]))
     tensor([21, 43])
@@ -404,7 +405,7 @@ def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Number = 1, alpha:
     """A matrix and a product of two: ``out = beta * input + alpha * (mat1 @ mat2)``
 
     Shapes: `input`, which expands to (N, M), (N, K), (K, M) -> (N, M).
-    Raises: RuntimeError unless both are matrices that fit, and the dtypes are equal.
+    Raises: RuntimeError unless both are matching matrices, and the dtypes are equal.
 
     >>> torch.addmm(torch.tensor([100, 200]), torch.tensor([[1, 2]]), torch.tensor([[3, 4], [5, 6]]))
     tensor([[113, 216]])
@@ -430,7 +431,7 @@ def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Number = 1, alpha: N
     """A vector and a product: ``out = beta * input + alpha * (mat @ vec)``
 
     Shapes: `input`, which expands to (N), (N, K), (K) -> (N).
-    Raises: RuntimeError unless they are a matrix and a vector that fit, and the dtypes are equal.
+    Raises: RuntimeError unless they are a matching matrix and vector, and the dtypes are equal.
 
     >>> torch.addmv(torch.tensor([100, 200]), torch.tensor([[1, 2], [3, 4]]), torch.tensor([1, 10]), beta=2)
     tensor([221, 443])
@@ -480,7 +481,7 @@ def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Number = 1, a
     """A matrix and the sum of products: ``out = beta * input + alpha * sum(batch1[i] @ batch2[i], i)``
 
     Shapes: `input`, which expands to (N, M), (B, N, K), (B, K, M) -> (N, M).
-    Raises: RuntimeError unless both are stacks of equally many matrices that fit.
+    Raises: RuntimeError unless both are matching stacks of matrices.
 
     >>> torch.addbmm(torch.zeros(1, 1), torch.ones(4, 1, 3), torch.ones(4, 3, 1))
     tensor([[12.]])
@@ -505,7 +506,7 @@ def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Number = 1, 
     """Matrices and products of two stacks: ``out[i] = beta * input[i] + alpha * (batch1[i] @ batch2[i])``
 
     Shapes: `input`, which expands to (B, N, M), (B, N, K), (B, K, M) -> (B, N, M).
-    Raises: RuntimeError unless both are stacks of equally many matrices that fit.
+    Raises: RuntimeError unless both are matching stacks of matrices.
 
     >>> torch.baddbmm(torch.ones(2, 1, 1), torch.ones(2, 1, 3), torch.ones(2, 3, 1))
     tensor([[[4.]],
@@ -542,12 +543,14 @@ def _affine(input: Array, weight: Array, bias: Array | None) -> Array:
     kind = input.dtype
     if kind.char in NARROW and weight.dtype == kind:  # rounded once
         input, weight, bias = as_single(input), as_single(weight), as_single(bias)
-    out = _rows_kernel(input, weight.T)
-    if bias.shape != out.shape[-1:]:
+    if bias.shape == weight.shape[:1]:
+        out = _rows_kernel(input, weight.T, bias)
+    else:
+        out = _rows_kernel(input, weight.T)
         _check_expands(bias.shape, out.shape if out.ndim > 1 else (1, *out.shape))
         if out.ndim == 1 and bias.ndim == 2:
             bias = bias[0]
-    out = np.add(out, bias, out=out)
+        out = np.add(out, bias, out=out)
     return out.astype(kind) if kind.char in NARROW else out
 
 
@@ -556,7 +559,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``out = input @ weight.T + bias``
 
     Shapes: `input` (*, K), `weight` (M, K) or (K), `bias` (M) or () -> (*, M) or (*).
-    Raises: RuntimeError if the sizes do not fit.
+    Raises: RuntimeError if the sizes do not match.
 
     >>> F.linear(torch.tensor([[1.0, 1.0], [2.0, 0.0]]), torch.tensor([[1.0, 2.0]]), torch.tensor([0.5]))
     tensor([[3.5000],
@@ -579,7 +582,7 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
     """``out[n, o] = sum(input1[n, i] * weight[o, i, j] * input2[n, j], (i, j)) + bias[o]``
 
     Shapes: `input1` (*, I), `input2` (*, J), `weight` (O, I, J), `bias` (O) -> (*, O).
-    Raises: RuntimeError if the sizes or types do not fit.
+    Raises: RuntimeError if the sizes or types do not match.
 
     >>> F.bilinear(torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, 4.0]]), torch.eye(2).unsqueeze(0))
     tensor([[11.]])

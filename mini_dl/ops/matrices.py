@@ -23,7 +23,7 @@ KERNELS = {
     "linalg.eigvalsh": "linalg_eigh_cpu", "linalg.lu": "lu_cpu", "linalg.solve_triangular": "triangular_solve_cpu",
     "torch.geqrf": "geqrf_cpu", "torch.linalg.lu_factor_ex": "lu_cpu",
 }  # fmt: skip
-"""What torch names where it looks at the type only in the kernel."""
+"""The names in torch's errors where only the kernel checks the type."""
 
 
 def matrix(name: str, A: Tensor, label: str = "A", floating: bool = True) -> Tensor:
@@ -73,11 +73,11 @@ def tied(result: Array, source: Array) -> Array:
 
 @op(source=lambda grad, source_shape: (grad.sum() * 0).expand(source_shape))
 def tied_to_empty(result: Array, source: Array) -> Array:
-    """Like `tied`, where torch computes the gradient of the empty `source` nevertheless."""
+    """Like `tied`, where torch still computes the gradient of the empty `source`."""
     return result.copy()
 
 
 @op(result=lambda grad: grad, source=lambda grad: None)
 def tied_without_gradient(result: Array, source: Array) -> Array:
-    """Like `tied`, where torch then gives no gradient instead of zeros."""
+    """Like `tied`, where torch then returns no gradient instead of zeros."""
     return result.copy()

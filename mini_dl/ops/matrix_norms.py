@@ -23,7 +23,7 @@ from mini_dl.tensor import Tensor, wrap
 
 @public("linalg", out=True)
 def matrix_norm(
-    A: Tensor, ord: Any = "fro", dim: Ints = (-2, -1), keepdim: bool = False, *, dtype: dtype | None = None
+    A: Tensor, ord: object = "fro", dim: Ints = (-2, -1), keepdim: bool = False, *, dtype: dtype | None = None
 ) -> Tensor:
     """A norm of matrices: ``out = sqrt(sum(abs(A[i, j]) ** 2, (i, j)))`` for "fro"
 

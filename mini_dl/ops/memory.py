@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import functools
-import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from mini_dl._checks import index_of, nonnegative, sizes, spread_out, type_name
-from mini_dl._device import MemoryFormat
+from mini_dl._checks import index_of, int_list, nonnegative, sizes, spread_out, type_name
+from mini_dl._device import MemoryFormat, check_memory_format
 from mini_dl._dtypes import Array, Ints, NumpyType, of_numpy
 from mini_dl._families import said_first
 from mini_dl._meta import is_hollow, refuse_hollow
@@ -28,11 +27,11 @@ from mini_dl.autograd.primitive import look_into, view
 from mini_dl.ops.views import squeeze, swapaxes, swapdims, t, transpose, unsqueeze
 from mini_dl.tensor import Tensor, inference, version_of
 
-# ------------------------------------------------------------------------------------------------ memory by itself
+# ------------------------------------------------------------------------------------------------ memory
 
 
 def strides_of(array: Array) -> tuple[int, ...]:
-    """The distance between neighbors in each dimension, in elements; without neighbors, as in a compact tensor."""
+    """The distance between neighbors in each dimension, in elements; for size 1, as in a compact tensor."""
     strides, step = [], 1
     compact = is_hollow(array) or (array.flags.c_contiguous and array.size > 0)
     for n, stride in zip(reversed(array.shape), reversed(array.strides)):
@@ -56,7 +55,7 @@ def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storag
     Gradients are those of elements in memory, as in torch.
 
     Shapes: (*in) -> `size`; a view.
-    Raises: RuntimeError if the elements lie beyond the memory, and for negative sizes or strides.
+    Raises: RuntimeError if elements are outside the memory, and for negative sizes or strides.
 
     >>> torch.as_strided(torch.arange(6), (2, 2), (1, 2))
     tensor([[0, 2],
@@ -66,7 +65,8 @@ def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storag
     offset = offset_of(array)
     if storage_offset is not None:
         offset = index_of(storage_offset, "as_strided(): argument 'storage_offset' must be int")
-    sizes_, strides = tuple([operator.index(n) for n in size]), tuple([operator.index(n) for n in stride])
+    sizes_ = int_list(size, "as_strided(): argument 'size' (position 2)")
+    strides = int_list(stride, "as_strided(): argument 'stride' (position 3)")
     if len(sizes_) != len(strides):
         raise RuntimeError("mismatch in length of strides and shape")
     if any([s < 0 for s in strides]):
@@ -97,7 +97,7 @@ def strided_place(array: Array, sizes: tuple[int, ...], strides: tuple[int, ...]
 
 
 def _becoming(function: Callable[..., Tensor], name: str) -> None:
-    """Publish ``x.f_(...)``, after which `x` itself views its memory as ``x.f(...)`` does."""
+    """Publish ``x.f_(...)``, after which `x` has the shape and strides of ``x.f(...)``."""
 
     @functools.wraps(function)
     def call(self: Tensor, *args: object, **kwargs: object) -> Tensor:
@@ -113,12 +113,12 @@ def _becoming(function: Callable[..., Tensor], name: str) -> None:
             rename(self, title(name.rstrip("_"), NUMBER_OF_BECOMING.get(name, 1)))
         return self
 
-    named(call, name, said_first(f"`{function.__name__}`, in place: the memory stays, the shape changes.", function.__doc__))
+    named(call, name, said_first(f"`{function.__name__}`, in place: the memory is kept, the shape changes.", function.__doc__))
     setattr(Tensor, name, call)
 
 
 NUMBER_OF_BECOMING = {"as_strided_": 0, "squeeze_": 3}
-"""Torch numbers the nodes of these methods after those of the functions."""
+"""torch numbers the nodes of these methods after those of the functions."""
 
 for _function in (squeeze, unsqueeze, t, transpose, swapaxes):
     _becoming(vars(Tensor)[_function.__name__], _function.__name__ + "_")
@@ -139,12 +139,12 @@ class _NotImplemented:
 
 @tensor_method()
 def set_(self: Tensor, source: object = None, storage_offset: int = 0, size: object = None, stride: Ints | None = None) -> Tensor:
-    """Look into the memory of `source` from now on: ``self[i, j] = memory[storage_offset + i * stride[0] + j * stride[1]]``
+    """Switch to the memory of `source`: ``self[i, j] = memory[storage_offset + i * stride[0] + j * stride[1]]``
 
-    Without `source`, into no memory.
+    Without `source`, to no memory.
 
     Shapes: -> `size`.
-    Raises: RuntimeError for a leaf that requires grad, and if sizes and strides reach beyond the memory.
+    Raises: RuntimeError for a leaf that requires grad, and if sizes and strides exceed the memory.
 
     >>> torch.empty(0).set_(torch.tensor([1.0, 2.0, 3.0]).untyped_storage(), 1, (2,), (1,))
     tensor([2., 3.])
@@ -180,7 +180,7 @@ def _memory_as(dtype: NumpyType, source: Any, storage_offset: int, size: object,
 @tensor_method()
 @spread_out
 def resize_(self: Tensor, size: tuple[int, ...], *, memory_format: MemoryFormat = None) -> Tensor:
-    """Take another shape: ``self.flatten()[i]`` stays for the first elements in memory, new ones are uninitialized.
+    """Take another shape: ``self.flatten()[i]`` is kept for the first elements in memory, new ones are uninitialized.
 
     Shapes: (*in) -> `size`.
     Raises: RuntimeError if it requires grad, and for a negative size.
@@ -188,6 +188,7 @@ def resize_(self: Tensor, size: tuple[int, ...], *, memory_format: MemoryFormat 
     >>> torch.tensor([1, 2, 3, 4]).resize_(1, 2)
     tensor([[1, 2]])
     """
+    check_memory_format("resize_", memory_format)
     refuse_hollow("resize_", self)
     shape = nonnegative(size)
     if is_unseen(self):

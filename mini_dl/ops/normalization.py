@@ -1,7 +1,8 @@
 """Normalization over batches, groups, layers and channels.
 
 Two primitives. `_row_norm` works on rows (M, n) with a scale and shift per column: layer and RMS norm. `_channel_norm` works on
-(N, C, L) with a scale and shift per channel: batch, instance and group norm, which differ only in what shares its statistics.
+(N, C, L) with a scale and shift per channel: batch, instance and group norm, which differ only in which elements share
+statistics.
 
 The gradients of all arguments come from one pass; if they will be differentiated again, they are composed instead.
 """
@@ -14,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import FLOATING, HALVES, INEXACT, NARROW, Array, Ints, limits_of, scalar_name
+from mini_dl._dtypes import FLOATING, HALVES, INEXACT, NARROW, Array, Ints, dtype as DType, limits_of, scalar_name
 from mini_dl._surface import function, public, store
 from mini_dl._unseen import is_unseen
 from mini_dl.autograd.inplace import is_recorded
@@ -23,7 +24,7 @@ from mini_dl.autograd.node_names import rename
 from mini_dl.autograd.primitive import op, op_together
 from mini_dl.kernels import normalization as kernels
 from mini_dl.kernels.blocks import computed_in, real_floating
-from mini_dl.kernels.normalization import channel_norm, channel_norm_backward, row_norm, row_norm_backward
+from mini_dl.kernels.normalization import channel_norm, channel_norm_backward, row_norm, row_norm_backward, scaled
 from mini_dl.ops.joining import cat
 from mini_dl.ops.operands import accept, in_float32
 from mini_dl.tensor import Grads, Tensor, written
@@ -165,9 +166,7 @@ def _torch_layer_norm(
 ) -> Tensor:  # fmt: skip
     """``out = (input - mean) / sqrt(var + eps) * weight + bias`` with the mean and biased variance over the last dimensions.
 
-    Shapes: (*, *normalized_shape), `weight` and `bias` of shape `normalized_shape` -> the same.
-    Raises: RuntimeError unless the shape ends with `normalized_shape`, which has at least one dimension.
-    Source: Ba, Kiros and Hinton, Layer normalization, 2016, section 3.
+    Family: F.layer_norm
 
     >>> torch.layer_norm(torch.tensor([[-1.0, 1.0], [10.0, 30.0]]), (2,))
     tensor([[-1.0000,  1.0000],
@@ -192,14 +191,20 @@ def native_layer_norm(
     shape = _row_checks("native_layer_norm", input, normalized_shape, weight, bias)
     out, mean, rstd = _over_trailing(input, shape, weight, bias, eps, True)
     small = (*input._array.shape[: input.ndim - len(shape)], *(1,) * len(shape))
-    return out, mean.detach().reshape(small), rstd.detach().reshape(small)
+    dtype = _type_of_statistics(input, weight, bias)
+    return out, mean.detach().to(dtype).reshape(small), rstd.detach().to(dtype).reshape(small)
+
+
+def _type_of_statistics(input: Tensor, weight: Tensor | None, bias: Tensor | None) -> DType:
+    """Half precision computes a mean and `rstd` in single, and gives them in the type of the weight or bias, or of the input."""
+    return next(tensor.dtype for tensor in (weight, bias, input) if tensor is not None)
 
 
 @public("nn.functional", "torch")
 def rms_norm(input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None, eps: float | None = None) -> Tensor:
     """``out = input / sqrt(mean(input ** 2) + eps) * weight`` with the mean over the last dimensions.
 
-    `eps` is by default that of the dtype.
+    `eps` defaults to that of the dtype.
 
     Shapes: (*, *normalized_shape), `weight` of shape `normalized_shape` -> the same.
     Raises: RuntimeError unless the shape ends with `normalized_shape`; NotImplementedError for integers.
@@ -264,9 +269,10 @@ def _back(out: Tensor, input: Tensor) -> Tensor:
     return out if input.ndim == 3 else out.reshape(input._array.shape)
 
 
-def _affine(input: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-    shape = (-1, *(1,) * (input.ndim - 2))
-    return input * scale.reshape(shape) + shift.reshape(shape)
+@op(input=lambda grad, scale: grad * scale, scale=lambda grad, input: grad * input, shift=lambda grad: grad)
+def _scaled(input: Array, scale: Array, shift: Array) -> Array:
+    """``input * scale + shift``, which broadcast to the shape of `input`"""
+    return scaled(input, scale, shift)
 
 
 def _check_channels(channels: int, flat: str, **parameters: Tensor | None) -> None:
@@ -308,7 +314,7 @@ NOT_BATCHED = (
 
 
 def _renew(running: Tensor, found: Tensor, momentum: float, count: float | None = None) -> None:
-    """`_update` with the average of statistics (*, C); with the variance of that many elements, unbiased."""
+    """`_update` with the average of statistics (*, C); unbiased for a variance of that many elements."""
     if not is_unseen(found) and not is_unseen(running):
         value = found._array[0] if len(found._array) == 1 else found._array.mean(0)
         mode.run(_update, running, value if count is None else mode.run(kernels.unbiased, value, count), momentum)
@@ -357,7 +363,8 @@ def _batch_norm(
         if weight is not None:
             scale = scale * weight
         shift = -running_mean.detach() * scale
-        out = _affine(input, scale, shift if bias is None else shift + bias)
+        shape = (-1, *(1,) * (input.ndim - 2))
+        out = _scaled(input, scale.reshape(shape), (shift if bias is None else shift + bias).reshape(shape))
         return out if out._array.dtype == input._array.dtype else out.to(input.dtype), None, None
     out, mean, rstd, variance = _channel_norm(_three(input), weight, bias, 0, eps)
     if running_mean is not None:
@@ -379,7 +386,7 @@ def batch_norm(
 ) -> Tensor:  # fmt: skip
     """``out = (input - mean) / sqrt(var + eps) * weight + bias`` for each channel.
 
-    In `training`, with the mean and biased variance of the batch, towards which the running ones move by `momentum` (the
+    In `training`, with the mean and biased variance of the batch, toward which the running ones move by `momentum` (the
     variance unbiased, ``running = (1 - momentum) * running + momentum * found``); otherwise with the running ones.
 
     Shapes: (N, C, *), the other tensors (C) -> (N, C, *).
@@ -407,7 +414,7 @@ def _torch_batch_norm(
     input: Tensor, weight: Tensor | None, bias: Tensor | None, running_mean: Tensor | None, running_var: Tensor | None,
     training: bool, momentum: float, eps: float, cudnn_enabled: bool = True,
 ) -> Tensor:  # fmt: skip
-    """``out = (input - mean) / sqrt(var + eps) * weight + bias``: ``nn.functional.batch_norm`` with the arguments in another
+    """``out = (input - mean) / sqrt(var + eps) * weight + bias``: ``nn.functional.batch_norm`` with the arguments in a different
     order.
 
     Shapes: (N, C, *), the other tensors (C) -> (N, C, *).
@@ -443,7 +450,8 @@ def native_batch_norm(
     out, mean, rstd = _batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps)
     if mean is None or rstd is None:
         return out, input.detach().reshape(-1)[:0].clone(), input.detach().reshape(-1)[:0].clone()
-    return out, mean.detach().reshape(-1), rstd.detach().reshape(-1)
+    dtype = _type_of_statistics(input, weight, bias)
+    return out, mean.detach().to(dtype).reshape(-1), rstd.detach().to(dtype).reshape(-1)
 
 
 @public("nn.functional")
@@ -453,10 +461,11 @@ def instance_norm(
 ) -> Tensor:  # fmt: skip
     """``out = (input - mean) / sqrt(var + eps) * weight + bias`` for each channel of each sample.
 
-    Unless `use_input_stats`, with the running statistics, which otherwise move towards those found, averaged over the samples.
+    Without `use_input_stats`, with the running statistics, which otherwise move toward the computed ones, averaged over the
+    samples.
 
     Shapes: (N, C, *), the other tensors (C) -> (N, C, *).
-    Raises: ValueError for one element per channel while `use_input_stats`; RuntimeError for other sizes.
+    Raises: ValueError for one element per channel with `use_input_stats`; RuntimeError for other sizes.
     Source: Ulyanov, Vedaldi and Lempitsky, Instance normalization, 2016, section 2.
 
     >>> F.instance_norm(torch.tensor([[[1.0, 3.0], [10.0, 30.0]]]))
@@ -477,8 +486,8 @@ def _torch_instance_norm(
     input: Tensor, weight: Tensor | None, bias: Tensor | None, running_mean: Tensor | None, running_var: Tensor | None,
     use_input_stats: bool, momentum: float, eps: float, cudnn_enabled: bool = True,
 ) -> Tensor:  # fmt: skip
-    """``out = (input - mean) / sqrt(var + eps) * weight + bias``: ``nn.functional.instance_norm`` with the arguments in another
-    order.
+    """``out = (input - mean) / sqrt(var + eps) * weight + bias``: ``nn.functional.instance_norm`` with the arguments in a
+    different order.
 
     Shapes: (N, C, *), the other tensors (C) -> (N, C, *).
     Raises: RuntimeError for parameters of another size.
@@ -602,7 +611,7 @@ def native_group_norm(
 @public("nn.functional")
 def local_response_norm(input: Tensor, size: int, alpha: Any = 1e-4, beta: Any = 0.75, k: Any = 1.0) -> Tensor:
     """``out[n, c] = input[n, c] / (k + alpha * mean(input[n, j] ** 2, j)) ** beta`` over the `size` channels `j` around `c`,
-    zeros beyond.
+    with zeros beyond.
 
     Shapes: (N, C, *) -> (N, C, *).
     Raises: ValueError for fewer than three dimensions.
@@ -621,7 +630,7 @@ def local_response_norm(input: Tensor, size: int, alpha: Any = 1e-4, beta: Any =
     square = input * input
     channels = input._array.shape[1]
     total = square
-    for offset in range(-(size // 2), (size - 1) // 2 + 1):  # the channel at this offset, zeros beyond the ends
+    for offset in range(-(size // 2), (size - 1) // 2 + 1):  # the channel at this offset, with zeros beyond the ends
         if offset == 0:
             continue
         near = square.narrow(1, max(offset, 0), max(0, channels - abs(offset)))

@@ -1,4 +1,4 @@
-"""Norms as torch names them beside ``linalg``: of vectors or of matrices, as the arguments say."""
+"""Norms outside ``linalg``: of vectors or of matrices, depending on the arguments."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def nuclear_norm(input: Tensor, dim: Ints = (-2, -1), keepdim: bool = False) -> 
 @function()
 def norm_except_dim(v: Tensor, pow: int = 2, dim: int = 0) -> Tensor:
     """The norm of each slice along `dim`: ``out[i] = sum(abs(v[i, j]) ** pow, j) ** (1 / pow)``; with ``dim=-1`` that of the
-    whole.
+    whole tensor.
 
     Shapes: (*in) -> the size at `dim`, the other dimensions of size 1.
     Raises: RuntimeError for integers; IndexError for a dimension that `v` lacks.
@@ -128,7 +128,7 @@ def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
     ``out[i] = input[i] * min(1, maxnorm / (norm(input[i], p) + 1e-7))``
 
     Shapes: (*in) -> (*in), of two dimensions or more.
-    Raises: RuntimeError unless `p` is positive, `maxnorm` is not negative, and there are two dimensions.
+    Raises: RuntimeError unless `p` is positive, `maxnorm` is nonnegative, and there are two dimensions.
 
     >>> torch.renorm(torch.tensor([[3.0, 4.0], [0.3, 0.4]]), 2, 0, 1.0)
     tensor([[0.6000, 0.8000],
@@ -146,7 +146,7 @@ def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
         raise RuntimeError(f"renorm: input needs at least 2 dimensions, got {ndim} dimensions")
     dim = wrap_dim(dim, ndim)
     others = tuple([d for d in range(ndim) if d != dim])
-    small = ~(vector_norm(x.detach(), p, others, True) > maxnorm)  # or NaN: left alone, by its gradient too
+    small = ~(vector_norm(x.detach(), p, others, True) > maxnorm)  # or NaN: unchanged, also by the gradient
     large = x.masked_fill(small, 1)
     scaled = large * (maxnorm / (vector_norm(large, p, others, True) + 1e-7))
     return where(small, x, scaled).contiguous()

@@ -26,7 +26,7 @@ from mini_dl.autograd.primitive import linear_in, op, unary
 from mini_dl.kernels.blocks import keep
 from mini_dl.tensor import Tensor
 
-# ------------------------------------------------------------------------------------------------ tools
+# ------------------------------------------------------------------------------------------------ helpers
 
 
 def conjugate(value: Any) -> Any:
@@ -55,7 +55,7 @@ def accept(name: str, kinds: str, *arrays: object) -> None:
 
 
 def own_copy(array: Any) -> Any:
-    """Where a ufunc may write its result: into its own temporary `array`, if that is not a scalar."""
+    """Where a ufunc may write its result: to its own temporary `array`, if that is not a scalar."""
     return array if array.ndim else None
 
 
@@ -67,7 +67,7 @@ def both_floating(input: Any, other: Any) -> tuple[Any, Any]:
 
 
 def promote_floating(input: object, other: object) -> tuple[Any, Any]:
-    """Like `promote`, but integers become floating point at once, before one could wrap around in the other's type."""
+    """Like `promote`, but integers become floating point first, before one could wrap around in the other's type."""
     common = result_numpy(input, other)
     if common.kind in INEXACT:
         return promote(input, other)
@@ -75,7 +75,7 @@ def promote_floating(input: object, other: object) -> tuple[Any, Any]:
 
 
 def in_float32(function: Callable[..., Any], *args: object, **kwargs: object) -> Any:
-    """The result, or results, of `function` of bfloat16 tensors: computed in float32 and rounded once, as by one kernel."""
+    """The result, or results, of `function` on bfloat16 tensors: computed in float32 and rounded once, as by one kernel."""
 
     def wide(value: object) -> Any:
         return value.float() if isinstance(value, Tensor) and value._array.dtype.char in NARROW else value

@@ -1,4 +1,4 @@
-"""Padding: extends a dimension by a constant, its mirror image, its edge or its opposite end; negative padding crops."""
+"""Padding: extends a dimension by a constant, its reflection, its edge or its opposite end; negative padding crops."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _pad_circular(input: Array, pads: Pads) -> Array:
 @linear_in("output")
 @op(output=lambda grad, pads, mode: _pad_by_position(grad, pads, mode))
 def _fold_back(output: Array, shape: tuple[int, ...], pads: Pads, mode: str) -> Array:
-    """The transpose of `_pad_by_position`: each value is added to the place it was copied from."""
+    """The transpose of `_pad_by_position`: each value is added to the position it was copied from."""
     return unpad_by_position(output, shape, pads, mode)
 
 
@@ -47,14 +47,14 @@ def _fold_back(output: Array, shape: tuple[int, ...], pads: Pads, mode: str) -> 
 
 @public("nn.functional")
 def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Tensor:
-    """``out[i] = input[i - before]`` along the last dimensions, and around it what `mode` says.
+    """``out[i] = input[i - before]`` along the last dimensions, and a border given by `mode`.
 
-    `pad` is (before, after) of the last dimension, then of the one before it, and so on; a negative number takes away. Around it
-    is `value` ("constant"), the mirror image ("reflect"), the edge ("replicate"), or the opposite end ("circular").
+    `pad` is (before, after) for the last dimension, then for the one before it, and so on; a negative number crops. The border
+    is `value` ("constant"), the reflection ("reflect"), the edge ("replicate"), or the opposite end ("circular").
 
-    Shapes: (*, *in) -> (*, *out), each padded size longer by before + after; modes other than "constant" take one or two
-    dimensions more than are padded.
-    Raises: RuntimeError for a padding that does not fit; NotImplementedError for an unknown `mode`, or other dimensions.
+    Shapes: (*, *in) -> (*, *out), each padded size longer by before + after; modes other than "constant" need one or
+    two more dimensions than are padded.
+    Raises: RuntimeError for an invalid padding; NotImplementedError for an unknown `mode`, or other dimensions.
 
     >>> F.pad(torch.tensor([[1, 2, 3]]), (2, 1), "reflect")
     tensor([[3, 2, 1, 2, 3, 2]])
@@ -114,10 +114,10 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
 def constant_pad_nd(input: Tensor, pad: Sequence[int], value: Number = 0) -> Tensor:
     """``out[i] = input[i - before] if 0 <= i - before < L else value`` along the last dimensions.
 
-    `pad` is (before, after) of the last dimension, then of the one before it, and so on; a negative number takes away.
+    `pad` is (before, after) for the last dimension, then for the one before it, and so on; a negative number crops.
 
     Shapes: (*, *in) -> (*, *out), each padded size longer by before + after.
-    Raises: RuntimeError for an odd number of paddings, more dimensions than there are, or more taken away than there is.
+    Raises: RuntimeError for an odd number of paddings, more dimensions than there are, or more cropped than there is.
 
     >>> torch.constant_pad_nd(torch.tensor([1, 2]), (1, 2), 9)
     tensor([9, 1, 2, 9, 9])

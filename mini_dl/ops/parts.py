@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._checks import also_named, index_of, type_name, wrap_dim
+from mini_dl._checks import also_named, index_of, int_list, sizes, type_name, wrap_dim
 from mini_dl._dtypes import Array, int64, scalar_name
 from mini_dl._meta import refuse_hollow
 from mini_dl._surface import function, method, named, public, tensor_method
@@ -34,7 +34,7 @@ def _looking(name: str) -> Callable[..., Tensor]:
         found = input[index]
         if isinstance(found, np.ndarray):
             return found
-        place = (*index, Ellipsis)  # not a number, but where it lies
+        place = (*index, Ellipsis)  # not a number, but its memory address
         return input[place]
 
     def gradient(grad: Tensor, input_shape: tuple[int, ...], index: tuple[object, ...]) -> Tensor:
@@ -45,7 +45,7 @@ def _looking(name: str) -> Callable[..., Tensor]:
         rest = tuple([item for item in index if item is not None])
         if any([item is not None for item in steps]):
             grad = place(grad, made, (rest,), input_shape)
-        return _alias(grad)  # torch takes the first new dimension away by a view
+        return _alias(grad)  # torch removes the first new dimension by a view
 
     look.__name__ = name
     made = view(input=gradient)(look)
@@ -59,7 +59,7 @@ _slice, _pick, _new_axes = map(_looking, ("slice", "select", "unsqueeze"))
 @op(pieces=lambda grad, indices: [grad[index] for index in indices])
 @as_it_is
 def _put_together(pieces: list[Array | None], indices: list[Any], shape: tuple[int, ...]) -> Array:
-    """The `pieces` where the `indices` say, zeros where one is None: the adjoint of looking at several parts."""
+    """The `pieces` at `indices`, zeros where one is None: the adjoint of taking several parts."""
     out = np.zeros(shape, next(piece.dtype for piece in pieces if piece is not None))
     for index, piece in zip(indices, pieces):
         if piece is not None:
@@ -98,7 +98,7 @@ _unbind_parts, _split_parts, _split_with_sizes_parts = map(_looking_at_several, 
 
 @method()
 def select(input: Tensor, dim: int, index: int) -> Tensor:
-    """One slice of dimension `dim`, which disappears: ``out[i] = input[index, i]`` for `dim` 0
+    """One slice of dimension `dim`, which is removed: ``out[i] = input[index, i]`` for `dim` 0
 
     Shapes: (*in) -> (*in) without `dim`; a view.
     Raises: IndexError for an index out of range, and for a dimension that `input` lacks.
@@ -121,7 +121,7 @@ def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
     """Elements from `start` along `dim`, a view: ``out[i] = input[start + i]`` for ``0 <= i < length``
 
     Shapes: (*in) -> (*in) with size `length` at `dim`.
-    Raises: RuntimeError or IndexError if the part does not lie within `input`.
+    Raises: RuntimeError or IndexError if the part is not within `input`.
 
     >>> torch.narrow(torch.tensor([10, 20, 30, 40]), 0, 1, 2)
     tensor([20, 30])
@@ -155,7 +155,7 @@ def part(input: Tensor, dim: int, start: int, stop: int) -> Tensor:
 
 @method()
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
-    """The slices along `dim`, which disappears: ``out[k] = input[k]`` for `dim` 0
+    """The slices along `dim`, which is removed: ``out[k] = input[k]`` for `dim` 0
 
     Shapes: (*in) -> as many views as its size at `dim`, without it.
     Raises: IndexError for a dimension that `input` lacks.
@@ -197,8 +197,7 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
 def split_method(self: Tensor, split_size: object, dim: int = 0) -> tuple[Tensor, ...]:
     """``torch.split(self, split_size, dim)``: views of at most `split_size` elements along `dim`, or of the given sizes.
 
-    Shapes: (*in) -> parts of it, of which the last may be smaller.
-    Raises: RuntimeError for a negative size, and unless given sizes add up to that of `dim`.
+    Family: torch.split
 
     >>> torch.arange(5).split([1, 4])
     (tensor([0]), tensor([1, 2, 3, 4]))
@@ -214,7 +213,7 @@ def _of_size(input: Tensor, split_size: int, dim: int) -> list[Any]:
     """The indices of parts of `split_size` elements along `dim`."""
     if not input._array.ndim:
         raise RuntimeError("split expects at least a 1-dimensional tensor")
-    if isinstance(split_size, Tensor):  # torch's Python hands it on as a number
+    if isinstance(split_size, Tensor):  # torch's Python passes it on as a number
         split_size = int(split_size.item())
     dim, size = wrap_dim(dim, input._array.ndim), index_of(split_size, "split(): argument 'split_size' must be int")
     n = input._array.shape[dim]
@@ -239,7 +238,7 @@ def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) ->
         raise RuntimeError("split expects at least a 1-dimensional tensor")
     dim = wrap_dim(dim, input._array.ndim)
     n = input._array.shape[dim]
-    lengths = [operator.index(s) for s in split_sizes]
+    lengths = list(int_list(split_sizes, "split_with_sizes(): argument 'split_sizes' (position 2)"))
     if any([length < 0 for length in lengths]):
         raise RuntimeError(f"split_with_sizes expects split_sizes have only non-negative entries, but got split_sizes={lengths}")
     if sum(lengths) != n:
@@ -252,7 +251,7 @@ def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) ->
 
 @method()
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
-    """At most `chunks` views along `dim`, of equal size but for the last: ``out[k] = input[k * s:(k + 1) * s]``,
+    """At most `chunks` views along `dim`, of equal size except the last: ``out[k] = input[k * s:(k + 1) * s]``,
     ``s = ceil(n / chunks)``
 
     Shapes: (*in) -> parts of it along `dim`.
@@ -287,8 +286,7 @@ def unsafe_split(input: Tensor, split_size: int, dim: int = 0) -> tuple[Tensor, 
 def unsafe_chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """`chunk` whose parts may be modified: ``out[k] = input[k * s:(k + 1) * s]``, ``s = ceil(n / chunks)``
 
-    Shapes: (*in) -> parts of it along `dim`.
-    Raises: RuntimeError unless `chunks` is positive.
+    Family: torch.chunk
 
     >>> torch.unsafe_chunk(torch.arange(5), 2)
     (tensor([0, 1, 2]), tensor([3, 4]))
@@ -305,8 +303,7 @@ def unsafe_chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]
 def unsafe_split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
     """`split_with_sizes` whose parts may be modified: ``out[k] = input[s_k:s_k + split_sizes[k]]``
 
-    Shapes: (*in) -> (*in) with each of the sizes at `dim`.
-    Raises: RuntimeError unless the sizes add up to that of `dim`.
+    Family: torch.split_with_sizes
 
     >>> torch.unsafe_split_with_sizes(torch.arange(5), (1, 4))
     (tensor([0]), tensor([1, 2, 3, 4]))
@@ -317,8 +314,8 @@ def unsafe_split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int 
 @method()
 @also_named("sections", "indices", "tensor_indices_or_sections", "indices_or_sections")
 def tensor_split(input: Tensor, sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
-    """Views between the given indices along `dim`, ``out[k] = input[sections[k - 1]:sections[k]]``, or so many of nearly equal
-    size.
+    """Views between the given indices along `dim`, ``out[k] = input[sections[k - 1]:sections[k]]``, or that many of nearly
+    equal size.
 
     Shapes: (*in) -> parts of it along `dim`.
     Raises: RuntimeError unless the number of sections is positive; IndexError for a dimension that `input` lacks.
@@ -344,9 +341,9 @@ def tensor_split(input: Tensor, sections: Any, dim: int = 0) -> tuple[Tensor, ..
     dim = wrap_dim(dim, input._array.ndim)
     n = input._array.shape[dim]
     if isinstance(sections, (tuple, list)):
-        bounds = [0, *[operator.index(i) for i in sections], n]
+        bounds = [0, *sizes((sections,), "tensor_split(): argument 'indices' (position 2)"), n]
     else:
-        sections = operator.index(sections)
+        sections = index_of(sections, "tensor_split(): argument 'sections' (position 2) must be int")
         if sections <= 0:
             raise RuntimeError(f"number of sections must be larger than 0, got {sections}")
         size, more = divmod(n, sections)
@@ -363,14 +360,14 @@ def _splitter(name: str, dim: int, least: int) -> None:
             raise RuntimeError(
                 f"torch.{name} requires a tensor with at least {least} dimension, but got a tensor with {ndim} dimensions!"
             )
-        if isinstance(sections, int) and not isinstance(sections, bool):
+        if isinstance(sections, (int, np.integer)) and not isinstance(sections, bool):
             n = input._array.shape[along]
             if sections <= 0 or n % sections:
                 raise RuntimeError(
                     f"torch.{name} attempted to split along dimension {along}, but the size of the dimension {n} is not "
                     f"divisible by the split_size {sections}!"
                 )
-        if isinstance(sections, bool) or not isinstance(sections, (int, tuple, list)):
+        if isinstance(sections, bool) or not isinstance(sections, (int, np.integer, tuple, list)):
             raise TypeError(
                 f"{name}() received an invalid combination of arguments - got (Tensor, {type_name(sections)}), "
                 "but expected one of:\n * (Tensor input, int sections)\n * (Tensor input, tuple of ints indices)"
@@ -379,7 +376,7 @@ def _splitter(name: str, dim: int, least: int) -> None:
 
     before = ":, " * dim
     along_0 = ", of a vector along 0" * (name == "hsplit")
-    doc = f"""So many views of equal size along dimension {dim}, or between indices:
+    doc = f"""That many views of equal size along dimension {dim}, or between indices:
 ``out[k] = input[{before}sections[k - 1]:sections[k]]``
 
 Shapes: (*in), of {least} dimension{"s" * (least > 1)} or more -> parts of it along dimension {dim}{along_0}.
@@ -424,7 +421,7 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
 @linear_in("input")
 @op(input=lambda grad, dim, size, step: _unfold(grad, dim, size, step))
 def unfold_place(input: Array, dim: int, size: int, step: int, shape: tuple[int, ...]) -> Array:
-    """Zeros of `shape` with each window of `input` added in its place: the adjoint of `_unfold`."""
+    """Zeros of `shape` with each window of `input` added at its position: the adjoint of `_unfold`."""
     out = np.zeros(shape, input.dtype)
     if not shape:
         return input.sum(-1).reshape(()) if size else out

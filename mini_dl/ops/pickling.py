@@ -1,6 +1,6 @@
-"""How tensors are copied and pickled: as their memory, their position in it, and their Python attributes.
+"""Copying and pickling tensors: their memory, their position in it, and their Python attributes.
 
-Neither the history nor the hooks are kept: a computed tensor comes back as a leaf.
+Neither history nor hooks are kept: a computed tensor is restored as a leaf.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from mini_dl.tensor import LEAF, Tensor, attributes_of, in_class, new, wrap
 
 
 def located(array: Array) -> tuple[Array, int]:
-    """The bytes that `array` looks into, and how many come before its first element."""
-    shared = shared_root(array)  # which multiprocessing knows how to send
+    """The bytes underlying `array`, and the number before its first element."""
+    shared = shared_root(array)  # which multiprocessing can send
     memory = memory_of(array) if shared is None else shared
     offset = array.__array_interface__["data"][0] - memory.__array_interface__["data"][0]
     return memory, offset if 0 <= offset <= memory.nbytes else 0  # an array without elements may point anywhere
 
 
 def rebuild_tensor(memory: Array, dtype: _dtypes.dtype, offset: int, shape: Any, strides: Any, requires_grad: bool) -> Tensor:
-    """A leaf that looks into `memory`, as `Tensor.__reduce_ex__` described it."""
+    """A leaf that shares `memory`, as described by `Tensor.__reduce_ex__`."""
     if not memory.flags.writeable:  # unpickled from bytes
         memory = memory.copy()
     out = wrap(np.ndarray(shape, dtype.numpy, memory, offset, strides))
@@ -53,12 +53,12 @@ def rebuild_from_type(rebuild: Any, kind: type[Tensor], args: tuple[Any, ...], s
 
 
 def says_nothing_of_state(kind: type[Tensor]) -> bool:
-    """Whether a class leaves it to us what the state of its tensors is."""
+    """Whether a class uses the default state of its tensors."""
     return getattr(kind, "__getstate__", None) is getattr(object, "__getstate__", None)
 
 
 def state_of(tensor: Tensor) -> Any:
-    """The Python attributes of a tensor, those in slots apart in a second dictionary; whatever its class says they are."""
+    """The Python attributes of a tensor, with those in slots in a second dictionary; or what its class defines."""
     if not says_nothing_of_state(type(tensor)):
         return tensor.__getstate__()  # type: ignore[attr-defined]  # object has it from Python 3.11 on
     slots = copyreg._slotnames(type(tensor))  # type: ignore[attr-defined]
@@ -95,7 +95,7 @@ def _warn_of_hooks(tensor: Tensor) -> None:
 
 @tensor_method()
 def __reduce_ex__(self: Tensor, protocol: object) -> Any:
-    """How pickle and ``copy.copy`` take this tensor apart: its memory and position, and what it has beyond a plain tensor."""
+    """How pickle and ``copy.copy`` reduce this tensor: its memory and position, and what it has beyond a plain tensor."""
     _warn_of_hooks(self)
     array = self._array
     if is_hollow(array):
@@ -111,7 +111,7 @@ def __reduce_ex__(self: Tensor, protocol: object) -> Any:
 
 @tensor_method()
 def __deepcopy__(self: Tensor, memo: dict[Any, Any]) -> Tensor:
-    """A leaf over a copy of the memory, with a copy of its gradient; tensors over one memory, copied together, share the copy.
+    """A leaf on a copy of the memory, with a copy of its gradient; tensors that share memory, copied together, share the copy.
 
     RuntimeError for a tensor with a history.
     """
@@ -129,7 +129,7 @@ def __deepcopy__(self: Tensor, memo: dict[Any, Any]) -> Tensor:
     memory, offset = located(array)
     place = memory.__array_interface__["data"][0], memory.nbytes
     if place not in memo:
-        memo[place] = np.array(memory), memory  # which is held, so that its address is not reused
+        memo[place] = np.array(memory), memory  # kept alive, so that its address is not reused
     out = memo[id(self)] = new(type(self))
     out._array = np.ndarray(array.shape, array.dtype, memo[place][0], offset, array.strides)
     out._counter, out._edge, out._base = [1], LEAF if requires_grad(self) else None, None

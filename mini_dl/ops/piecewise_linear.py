@@ -28,7 +28,7 @@ made_in_place = functools.cache(in_place)
 
 
 def in_range(input: Array | Tensor, *numbers: object, opmath: bool = True) -> None:
-    """RuntimeError if one of the numbers is beyond the type in which the kernel takes it: that of `input` or, if it is `opmath`,
+    """RuntimeError if one of the numbers is out of range for the kernel's type: that of `input` or, if it is `opmath`,
     of the computation."""
     if isinstance(input, Tensor) and (kind := input._array.dtype).kind in FLOATING:
         for number in numbers:
@@ -69,7 +69,7 @@ def _relu(input: Array) -> Array:
 
 
 _ZERO = {kind: np.zeros((), kind) for kind in (np.dtype(np.float32), np.dtype(np.float64))}
-"""As an array: NumPy converts a number at each call."""
+"""As an array: NumPy would convert a number in each call."""
 
 
 @public("nn.functional")
@@ -269,7 +269,7 @@ def _softshrink(input: Array, lambd: float) -> Array:
 
 @public("nn.functional", out=True)
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
-    """``out = sign(input) * max(abs(input) - lambd, 0)``: towards 0 by `lambd`, and not past it.
+    """``out = sign(input) * max(abs(input) - lambd, 0)``: toward 0 by `lambd`, but not past it.
 
     Shapes: (*) -> (*).
     Raises: RuntimeError if `lambd` is negative; NotImplementedError for integers.
@@ -297,7 +297,7 @@ def _hardsigmoid(input: Array) -> Array:
 
 @public("nn.functional")
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
-    """``out = min(max(input + 3, 0), 6) / 6``: a `sigmoid` of three straight pieces.
+    """``out = min(max(input + 3, 0), 6) / 6``: a piecewise linear `sigmoid`.
 
     Shapes: (*) -> (*).
     Raises: NotImplementedError for integers.

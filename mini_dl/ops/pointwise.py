@@ -28,7 +28,7 @@ def _divided_into(self: Tensor, other: Any) -> Any:
 
 
 def _inverted(self: Tensor) -> Tensor:
-    """``~self``; TypeError where there are no bits."""
+    """``~self``; TypeError for types without bits."""
     if self._array.dtype.kind not in "biu":
         raise TypeError("~ (operator.invert) is only implemented on integer and Boolean-type tensors")
     return bitwise_not(self)

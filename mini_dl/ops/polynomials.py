@@ -14,7 +14,7 @@ from mini_dl.ops.operands import accept, both_floating
 from mini_dl.ops.special import no_derivative
 
 DEGREES = """Shapes: `input` and the degree n, `other`, are broadcast, and the result has their common shape.
-Raises: RuntimeError if the shapes do not broadcast, for complex numbers, and where a gradient is asked for.
+Raises: RuntimeError if the shapes do not broadcast, for complex numbers, and if a gradient is requested.
 Source: Abramowitz and Stegun, Handbook of Mathematical Functions, 1964, chapter 22."""
 
 

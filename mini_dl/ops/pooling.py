@@ -1,8 +1,8 @@
 """Pooling: the maximum, mean or power mean over windows of the last one, two or three dimensions.
 
-The maximum over a window is taken dimension by dimension, the last one first: that stays in contiguous memory and finds, of equal
-maxima, the first in reading order. Its gradient goes back the same way. Sums over windows, regular or adaptive, are likewise done
-one dimension at a time.
+The maximum over a window is taken dimension by dimension, the last one first: this uses contiguous memory and finds, of equal
+maxima, the first in row-major order. Its gradient flows back the same way. Sums over windows, regular or adaptive, are likewise
+done one dimension at a time.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def _to_maxima(output: Array, input: Array, windows: Windows) -> Array:
 @linear_in("values")
 @op(values=lambda grad, input, windows: _to_maxima(grad, input, windows))
 def _at_maxima(values: Array, input: Array, windows: Windows) -> Array:
-    """(*, *in) -> (*, *out): the value at the place of each window's maximum."""
+    """(*, *in) -> (*, *out): the value at the position of each window's maximum."""
     return at_maxima(values, input, windows)
 
 
@@ -93,7 +93,7 @@ _largest = op()(kernels.largest)  # (*, *in) -> (*, *out)
 
 
 def ints_of(name: str, what: str, value: Any, n: int, alone: bool = True) -> Shape:
-    """`value` for each of `n` dimensions; a list of one int stands for all of them only where it may stand `alone`."""
+    """`value` for each of `n` dimensions; a list of one int applies to all of them only if allowed to stand `alone`."""
     if not isinstance(value, (tuple, list)):
         return (operator.index(value),) * n
     if len(value) == 1 and (alone or n == 1):
@@ -230,16 +230,16 @@ def _max_pool_family(n: int, example: str, with_places: str) -> None:
         return found if return_indices else found[0]
 
     formula = "``out[n, c, i] = max(input[n, c, i * stride - padding + k * dilation], k)``"
-    doc = f"""{formula} over the places `k` of a window.
+    doc = f"""{formula} over the positions `k` of a window.
 
-    `i` and `k` are {INDICES[n]}. With `return_indices`, also where the maxima are in the flattened image.
+    `i` and `k` are {INDICES[n]}. With `return_indices`, also the indices of the maxima in the flattened image.
 
     Family: max pooling {n}d
 
     {example}
     """
     publish_pool(max_pool, f"max_pool{n}d", doc)
-    doc = f"""{formula}, and where the maxima are in the flattened image.
+    doc = f"""{formula}, and the indices of the maxima in the flattened image.
 
     Family: max pooling {n}d
 
@@ -301,7 +301,7 @@ def _avg_pool(
     windows = _geometry(name, n, input, kernel_size, stride, padding, 1, ceil_mode)
     require_type(input._array.dtype, "fi", "avg_pool3d_out_frame" if n == 3 else "avg_pool2d", "bhie" if n == 3 else "bhi")
     sizes = input._array.shape[-n:]
-    if n == 3 and any([size < k for size, k in zip(sizes, windows.kernel)]):  # whatever the padding, and only in 3 dimensions
+    if n == 3 and any([size < k for size, k in zip(sizes, windows.kernel)]):  # regardless of padding, and only in 3 dimensions
         image = " ".join([f"{d}: {i}" for d, i in zip("THW", sizes)])
         kernel = " ".join([f"k{d}: {k}" for d, k in zip("THW", windows.kernel)])
         raise RuntimeError(f"input image ({image}) smaller than kernel size ({kernel})")
@@ -311,7 +311,9 @@ def _avg_pool(
 
 
 def sizes_of_windows(regions: tuple[Regions, ...], windows: Windows, sizes: Shape, count_include_pad: bool) -> Any:
-    """The number of elements of each window, one number if all are equal; padding counts on request, anything beyond never."""
+    """The number of elements of each window, one number if all are equal; padding is included on request, anything beyond
+    never.
+    """
     counts = []
     for region, size, k, s, p in zip(regions, sizes, windows.kernel, windows.stride, windows.padding):
         starts = np.arange(region.out) * s - p
@@ -328,7 +330,7 @@ def avg_pool1d(
 ) -> Tensor:  # fmt: skip
     """``out[n, c, i] = sum(input[n, c, i * stride - padding + k], k) / K`` with the number `K` of elements of a window.
 
-    Padding, which is zero, counts unless `count_include_pad` is False.
+    Zero padding is included unless `count_include_pad` is False.
 
     Family: mean pooling 1d
 
@@ -349,8 +351,8 @@ def _means_of_windows(n: int, example: str) -> Callable[..., Tensor]:
 
     doc = f"""``out[n, c, i] = sum(input[n, c, i * stride - padding + k], k) / K`` over windows of `K` elements.
 
-    `i` and `k` are {INDICES[n]}. Padding, which is zero, counts unless `count_include_pad` is False; `divisor_override` takes the
-    place of `K`.
+    `i` and `k` are {INDICES[n]}. Zero padding is included unless `count_include_pad` is False; `divisor_override`
+    replaces `K`.
 
     Family: mean pooling {n}d
 

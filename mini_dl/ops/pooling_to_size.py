@@ -1,4 +1,4 @@
-"""Pooling to a size that is given: adaptive and fractional; and max_unpool, which puts maxima back where they were."""
+"""Pooling to a given size, adaptive and fractional; and max_unpool, which puts maxima back at their positions."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from mini_dl.tensor import Tensor
 
 
 def _adaptive_out(name: str, n: int, input: Tensor, output_size: Ints, average: bool) -> Shape:
-    """The checked output size; None in it stands for the size of the input."""
+    """The checked output size; None in it means the size of the input."""
     if not isinstance(input, Tensor):
         raise not_a_tensor(name, "input", 1, input)
     shape = input._array.shape
@@ -95,7 +95,7 @@ def _adaptive_means(n: int, example: str) -> Callable[..., Tensor]:
 
     doc = f"""``out[n, c, i] = mean(input[n, c, a : b])`` with ``a = floor(i * L / M)`` and ``b = ceil((i + 1) * L / M)``.
 
-    L is the size of the input and M that of the output, in each dimension; `a`, `b` and `i` are {INDICES[n]}.
+    L is the input size and M the output size, in each dimension; `a`, `b` and `i` are {INDICES[n]}.
 
     Family: adaptive pooling {n}d
 
@@ -136,7 +136,7 @@ def _adaptive_max_pool(n: int, input: Tensor, output_size: Ints) -> tuple[Tensor
         i = np.arange(o)
         starts, ends = i * size // max(o, 1), -(-(i + 1) * size // max(o, 1))
         taps = np.arange(int((ends - starts).max(initial=1)))
-        axes.append(np.minimum(starts[:, None] + taps, ends[:, None] - 1))  # (out, K), the last repeated where there are fewer
+        axes.append(np.minimum(starts[:, None] + taps, ends[:, None] - 1))  # (out, K), with the last repeated if there are fewer
     places = _largest(input, axes)
     return _values_at(kinked(input), places, n), places
 
@@ -154,7 +154,7 @@ def _adaptive_max_family(n: int, example: str, places: str) -> None:
     name, (call, maxima) = f"adaptive_max_pool{n}d", example.split("\n")
     text = f"""``out[n, c, i] = max(input[n, c, a : b])`` with ``a = floor(i * L / M)`` and ``b = ceil((i + 1) * L / M)``{{}}.
 
-    L is the size of the input and M that of the output, in each dimension; `a`, `b` and `i` are {INDICES[n]}.
+    L is the input size and M the output size, in each dimension; `a`, `b` and `i` are {INDICES[n]}.
 
     Family: adaptive pooling {n}d
 
@@ -162,7 +162,7 @@ def _adaptive_max_family(n: int, example: str, places: str) -> None:
     {{}}
     """
     publish_pool(adaptive_max_pool, name, text.format("", "", maxima), ("nn.functional",))
-    doc = text.format(", and where they are", "_with_indices", f"({maxima}, {places})")
+    doc = text.format(", and their indices", "_with_indices", f"({maxima}, {places})")
     publish_pool(with_indices, name + "_with_indices", doc, ("nn.functional",))
     if n == 1:
         public("torch:adaptive_max_pool1d")(with_indices)
@@ -178,7 +178,7 @@ _adaptive_max_family(3, "(torch.arange(8.0).reshape(1, 2, 2, 2), 1)\ntensor([[[[
 @linear_in("input")
 @op(input=lambda grad, places, n: _values_at(grad, places, n))
 def _unpool(input: Array, places: Array, out: Shape, n: int) -> Array:
-    """(*, *in) -> (*, *out): zeros except for the inputs at their positions; of several for one position, the last."""
+    """(*, *in) -> (*, *out): zeros except for the inputs at their positions; the last of several for one position."""
     lead, count = input.shape[:-n], math.prod(input.shape[-n:])
     flat = np.zeros((math.prod(lead), math.prod(out)), input.dtype)
     np.put_along_axis(flat, places.reshape(len(flat), count), input.reshape(len(flat), count), 1)
@@ -236,9 +236,10 @@ def _max_unpool_family(n: int, example: str) -> None:
     ) -> Tensor:  # fmt: skip
         return _max_unpool(n, input, indices, kernel_size, stride, padding, output_size)
 
-    doc = f"""``out[n, c, indices[n, c, i]] = input[n, c, i]``, else 0: the maxima that ``max_pool{n}d`` found, at their places.
+    doc = f"""``out[n, c, indices[n, c, i]] = input[n, c, i]``, else 0: the maxima of ``max_pool{n}d`` at their
+    positions.
 
-    Indices count in the flattened image; of several for one place, the last is there.
+    Indices refer to the flattened image; of several for one position, the last is used.
 
     Family: unpooling {n}d
 
@@ -341,17 +342,17 @@ def _fractional_family(n: int, example: str, with_places: str) -> None:
         found = _fractional_max_pool(n, input, kernel_size, output_size, output_ratio, _random_samples)
         return found if return_indices else found[0]
 
-    formula = "``out[n, c, i] = max(input[n, c, a[i] + k], k)`` over windows at random places `a`"
-    doc = f"""{formula}, which rise by the ratio of the sizes.
+    formula = "``out[n, c, i] = max(input[n, c, a[i] + k], k)`` over windows at random positions `a`"
+    doc = f"""{formula}, which increase by the ratio of the sizes.
 
-    Each channel of each sample has places of its own; `i` and `k` are {INDICES[n]}.
+    Each channel of each sample has its own positions; `i` and `k` are {INDICES[n]}.
 
     Family: fractional pooling {n}d
 
     {example}
     """
     publish_pool(fractional_max_pool, f"fractional_max_pool{n}d", doc, ("nn.functional",))
-    doc = f"""{formula}, and where the maxima are in the flattened image.
+    doc = f"""{formula}, and the indices of the maxima in the flattened image.
 
     Family: fractional pooling {n}d
 

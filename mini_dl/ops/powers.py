@@ -140,7 +140,7 @@ def pow(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:
 
 
 def _as_exponent(input: Tensor, number: object) -> Any:
-    """An exponent of bfloat16 as it is rounded to its type; the kernel computes in float32, and could not know."""
+    """A bfloat16 exponent rounded to its type; the kernel, which computes in float32, could not tell."""
     if input._array.dtype.char not in NARROW or type(number) not in (int, float):
         return number
     return number_as(number, input._array.dtype).astype(np.float32).item()
@@ -312,7 +312,7 @@ def log1p(input: Array) -> Array:
 
 
 def _parts_of_sum(power: Callable[[Tensor], Tensor]) -> dict[str, Formula]:
-    """The formulas of ``log(b ** input + b ** other)``, where `power` is ``b ** x``: to each its part of the sum."""
+    """The formulas of ``log(b ** input + b ** other)``, where `power` is ``b ** x``: each gets its share of the sum."""
     return {
         "input": lambda grad, input, other: grad / (1 + conjugate(power(other - input))),
         "other": lambda grad, input, other: grad / (1 + conjugate(power(input - other))),
@@ -334,7 +334,7 @@ def logaddexp(input: Array, other: Array) -> Array:
 
 
 def _log_of_sum(a: Array, b: Array) -> Array:
-    """``log(exp(a) + exp(b))`` of complex numbers, with the one with the greater real part factored out."""
+    """``log(exp(a) + exp(b))`` of complex numbers, with the one with the larger real part factored out."""
     greater = a.real >= b.real
     high, low = np.where(greater, a, b), np.where(greater, b, a)
     out: Array = high + np.log1p(np.exp(low - high))
@@ -375,7 +375,7 @@ def _xlogy_gradient(grad: Tensor, input: Any, other: Any) -> Tensor:
 
 
 def none_of_zero(slope: Tensor, input: Tensor | Number, outside: Any) -> Tensor:
-    """`slope`, but 0 where `input` is 0 and the logarithm is NaN: its argument is `outside` of the positive numbers."""
+    """`slope`, but 0 where `input` is 0 and the logarithm is NaN: its argument is `outside` the positive numbers."""
     return slope.masked_fill((input == 0) & outside, 0.0) if isinstance(input, Tensor) or input == 0 else slope
 
 
@@ -437,10 +437,10 @@ def _logit(input: Array, eps: float | None) -> Array:
 
 def _logit_gradient(grad: Tensor, input: Tensor, eps: float | None) -> Tensor:
     if eps is None or eps < 0:
-        slope = grad / abs(input * (1 - input))  # at -0.0 too it is positive infinity
+        slope = grad / abs(input * (1 - input))  # positive infinity at -0.0 too
         return where((input >= 0) & (input <= 1), slope, math.nan)
     slope = grad / (input * (1 - input))
-    return masked(slope, ~((input < eps) | (input > 1 - eps)))  # NaN stays
+    return masked(slope, ~((input < eps) | (input > 1 - eps)))  # keep NaN
 
 
 @binary(
@@ -454,7 +454,7 @@ def _sigmoid_backward(input: Array, other: Array) -> Array:
 
 
 _ONE = {char: np.ones((), char) for char in "fdFD"}
-"""Faster than the number 1, which NumPy converts at each call."""
+"""Faster than the number 1, which NumPy would convert in each call."""
 
 
 @binary(

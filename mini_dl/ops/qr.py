@@ -101,7 +101,7 @@ def _factor_qr(A: Tensor, how: str) -> tuple[Tensor, Tensor]:
 def linalg_qr(A: Tensor, mode: str = "reduced") -> NamedTensors:
     """The QR decomposition, orthonormal columns and an upper triangular matrix: ``A = Q @ R``
 
-    `mode` "complete" makes Q square, "r" leaves it out.
+    `mode` "complete" makes Q square, "r" omits it.
 
     Shapes: (*, m, n) -> (*, m, k), (*, k, n) with ``k = min(m, n)``, or m if complete.
     Raises: RuntimeError for another `mode`, and for integers.
@@ -134,7 +134,8 @@ _Geqrf = return_type("geqrf", "a tau")
 @method(out=True)
 @by_element
 def geqrf(input: Tensor) -> NamedTensors:
-    """The QR decomposition as reflectors: ``input = Q @ R``, R in the upper triangle of `a`, Q the product of what lies below.
+    """The QR decomposition as reflectors: ``input = Q @ R``, R in the upper triangle of `a`, Q the product of the reflectors
+    below.
 
     See `linalg.householder_product`.
 
@@ -174,7 +175,7 @@ def _reflect(a: Tensor, tau: Tensor, other: Tensor, left: bool, adjoint: bool) -
 
 
 def _tied_to_both(result: Tensor, a: Tensor, tau: Tensor) -> Tensor:
-    """What no reflector made of `result`."""
+    """`result` for zero reflectors."""
     return tied_without_gradient(tied_without_gradient(result, a), tau)
 
 
@@ -185,7 +186,7 @@ def orgqr(A: Tensor, tau: Tensor) -> Tensor:
     ``out = prod(I - tau[i] * v[i] @ v[i].H, i)``
 
     Shapes: `A` (*, m, n), `tau` (*, k) with ``k <= n <= m`` -> (*, m, n).
-    Raises: RuntimeError unless the shapes fit.
+    Raises: RuntimeError unless the shapes match.
 
     >>> a, tau = torch.geqrf(torch.tensor([[3.0], [4.0]]))
     >>> torch.linalg.householder_product(a, tau)
@@ -225,7 +226,7 @@ def ormqr(input: Tensor, tau: Tensor, other: Tensor, left: bool = True, transpos
     Q is that of `linalg.householder_product`, but square.
 
     Shapes: `input` (*, m, k), `tau` (*, k), `other` (*, m, n) -> (*, m, n).
-    Raises: RuntimeError unless the shapes fit.
+    Raises: RuntimeError unless the shapes match.
 
     >>> a, tau = torch.geqrf(torch.tensor([[3.0], [4.0]]))
     >>> torch.ormqr(a, tau, torch.tensor([[3.0], [4.0]]), transpose=True).round(decimals=4)

@@ -12,7 +12,7 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._checks import index_of, nonnegative, sizes, type_name
-from mini_dl._device import DeviceLike, Layout, MemoryFormat, is_meta
+from mini_dl._device import DeviceLike, Layout, MemoryFormat, check_memory_format, is_meta
 from mini_dl._dtypes import FLOATING, Array, NumpyType, TypeLike
 from mini_dl._leaving import Block
 from mini_dl._meta import hollow, is_hollow
@@ -33,9 +33,9 @@ from mini_dl.tensor import Tensor, wrap
 
 @public("torch", "random")
 def manual_seed(seed: int) -> Generator:
-    """Start the default stream of random numbers from `seed`; return the generator.
+    """Start the default random stream from `seed`; return the generator.
 
-    Raises: RuntimeError for a number of more than 64 bits; TypeError for what is not a number.
+    Raises: RuntimeError for a number of more than 64 bits; TypeError for anything but a number.
 
     >>> _ = torch.manual_seed(7); a = torch.rand(2)
     >>> _ = torch.manual_seed(7); torch.equal(a, torch.rand(2))
@@ -175,7 +175,7 @@ def in_order(array: Array) -> bool:
 
 
 def memory_order(array: Array) -> list[int]:
-    """The axes of `array`, from the largest step in memory to the smallest; those without one, as after `expand`, stay."""
+    """The axes of `array`, from the largest step in memory to the smallest; those without one, as after `expand`, are kept."""
     order = list(range(array.ndim))
     for start in range(array.ndim - 2, -1, -1):
         here = start
@@ -254,9 +254,9 @@ _UNSAID: Any = object()
 
 @tensor_method()
 def random_(self: Tensor, from_: object = _UNSAID, to: object = _UNSAID, *, generator: Generator | None = None) -> Tensor:
-    """Fill with integers: ``random_(from, to)`` of [from, to), ``random_(to)`` of [0, to), ``random_()`` all from 0 on.
+    """Fill with integers: ``random_(from, to)`` in [from, to), ``random_(to)`` in [0, to), ``random_()`` all from 0 on.
 
-    ``random_(from, None)`` has no limit but that of the dtype; for a float, ``random_()`` gives integers it represents
+    ``random_(from, None)`` has no limit except the dtype's; for a float, ``random_()`` gives integers it represents
     exactly.
 
     Family: fill
@@ -299,7 +299,7 @@ def coins(like: Array, p: Array) -> Draw:
 
 @tensor_method()
 def exponential_(self: Tensor, lambd: float = 1, *, generator: Generator | None = None) -> Tensor:
-    """Fill with exponentially distributed numbers, of density ``lambd * exp(-lambd * x)``.
+    """Fill with exponentially distributed numbers with density ``lambd * exp(-lambd * x)``.
 
     Family: fill
     Raises: RuntimeError unless ``lambd > 0``, and for integers.
@@ -312,7 +312,7 @@ def exponential_(self: Tensor, lambd: float = 1, *, generator: Generator | None 
 
 @tensor_method()
 def cauchy_(self: Tensor, median: float = 0, sigma: float = 1, *, generator: Generator | None = None) -> Tensor:
-    """Fill with Cauchy distributed numbers, of density ``sigma / (pi * ((x - median) ** 2 + sigma ** 2))``.
+    """Fill with Cauchy distributed numbers with density ``sigma / (pi * ((x - median) ** 2 + sigma ** 2))``.
 
     Family: fill
     Raises: RuntimeError unless ``sigma > 0``, and for integers.
@@ -359,7 +359,7 @@ def _sized(name: str, size: tuple[object, ...]) -> None:
 
 
 NOT_GIVEN: Any = object()
-"""Stands for a bound that was left out; it must not be None."""
+"""A marker for an omitted bound; it must not be None."""
 
 
 # ------------------------------------------------------------------------------------------------ new tensors
@@ -382,7 +382,7 @@ def rand(*size: object, generator: Generator | None = None, names: None = None, 
 
 @factory(draws=True)
 def randn(*size: object, generator: Generator | None = None, names: None = None, dtype: NumpyType | None) -> Array:
-    """Normal numbers: ``out[i] ~ N(0, 1)``; of a complex number the variance is that of both its parts together.
+    """Normal numbers: ``out[i] ~ N(0, 1)``; for complex numbers the variance is that of both parts together.
 
     Family: factory
 
@@ -396,14 +396,10 @@ def randn(*size: object, generator: Generator | None = None, names: None = None,
 
 @factory(draws=True)
 def randint(
-    low: Any = 0,
-    high: Any = NOT_GIVEN,
-    size: Sequence[int] | None = None,
-    *,
-    generator: Generator | None = None,
+    low: Any = 0, high: Any = NOT_GIVEN, size: Sequence[int] | None = None, *, generator: Generator | None = None,
     dtype: NumpyType | None,
-) -> Array:
-    """Integers, each as likely, ``low <= out[i] < high``: ``randint(high, size)`` or ``randint(low, high, size)``.
+) -> Array:  # fmt: skip
+    """Uniformly distributed integers, ``low <= out[i] < high``: ``randint(high, size)`` or ``randint(low, high, size)``.
 
     Family: factory
     Raises: RuntimeError if the range is empty, or the dtype cannot hold it.
@@ -502,9 +498,9 @@ randn_like = _like("randn_like", _standard_normal, _said_of("randn_like", "norma
 
 @function()
 def randint_like(
-    input: Tensor, low: Any = NOT_GIVEN, high: Any = NOT_GIVEN, *, generator: Generator | None = None, dtype: TypeLike = None,
-    layout: Layout = None, device: DeviceLike = None, pin_memory: bool = False, requires_grad: bool = False,
-    memory_format: MemoryFormat = None,
+    input: Tensor, low: object = NOT_GIVEN, high: object = NOT_GIVEN, *, generator: Generator | None = None,
+    dtype: TypeLike = None, layout: Layout = None, device: DeviceLike = None, pin_memory: bool = False,
+    requires_grad: bool = False, memory_format: MemoryFormat = None,
 ) -> Tensor:  # fmt: skip
     """Integers in the shape and dtype of `input`: ``low <= out[i] < high``, or with one bound ``0 <= out[i] < low``
 
@@ -515,21 +511,17 @@ def randint_like(
     tensor([5., 5., 5.])
     """
     if high is NOT_GIVEN:
-        low, high = 0, int(low.item()) if isinstance(low, Tensor) else low  # torch takes a tensor only here
+        low, high = 0, int(low.item()) if isinstance(low, Tensor) else low  # torch accepts a tensor only here
     return _filled_like(input, dtype, device, memory_format, generator, requires_grad, _between("randint_like", low, high))
 
 
 def _filled_like(
-    input: Tensor,
-    dtype: object,
-    device: DeviceLike,
-    memory_format: MemoryFormat,
-    generator: Generator | None,
-    requires_grad: bool,
-    distribution: Distribution,
-) -> Tensor:
+    input: Tensor, dtype: object, device: DeviceLike, memory_format: MemoryFormat, generator: Generator | None,
+    requires_grad: bool, distribution: Distribution,
+) -> Tensor:  # fmt: skip
     if not isinstance(input, Tensor):
         raise TypeError(f"argument 'input' must be Tensor, not {type_name(input)}")
+    check_memory_format("rand_like", memory_format)
     if any_batches():
         rest = dtype, device, memory_format, generator, False, distribution
         found = drawn_from(lambda one: _physically_like(one, *rest), (input,), like=True)
@@ -538,14 +530,9 @@ def _filled_like(
 
 
 def _physically_like(
-    input: Tensor,
-    dtype: object,
-    device: DeviceLike,
-    memory_format: MemoryFormat,
-    generator: Generator | None,
-    requires_grad: bool,
-    distribution: Distribution,
-) -> Tensor:
+    input: Tensor, dtype: object, device: DeviceLike, memory_format: MemoryFormat, generator: Generator | None,
+    requires_grad: bool, distribution: Distribution,
+) -> Tensor:  # fmt: skip
     if is_meta(device) or (is_hollow(input._array) and device is None):
         return finished(hollow(input._array.shape, numpy_of(dtype, input._array.dtype)), requires_grad)
     contiguous = memory_format is not None and "contiguous" in str(memory_format)

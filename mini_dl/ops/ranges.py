@@ -38,11 +38,11 @@ def _real(name: str, *values: object) -> None:
 
 
 NO_END: Any = object()
-"""Stands for a bound that was not given."""
+"""A marker for an omitted bound."""
 
 
 def _steps(start: float, end: float, step: float) -> Any:
-    """How many steps lead from `start` to `end`, as a fraction. RuntimeError if no number of steps does."""
+    """The number of steps from `start` to `end`, as a fraction. RuntimeError if there is none."""
     if step == 0 or step != step:
         raise RuntimeError("step must be nonzero")
     if not (math.isfinite(start) and math.isfinite(end)):
@@ -69,7 +69,7 @@ def arange(start: Any = NO_END, end: Any = NO_END, step: Any = NO_END, *, dtype:
     dtype.
 
     Shapes: -> (ceil((end - start) / step),).
-    Raises: RuntimeError for a `step` of 0, and for one that leads away from `end`.
+    Raises: RuntimeError for a `step` of 0, or in the wrong direction.
 
     >>> torch.arange(2, 10, 3), torch.arange(0.0, 1.0, 0.25)
     (tensor([2, 5, 8]), tensor([0.0000, 0.2500, 0.5000, 0.7500]))
@@ -103,7 +103,7 @@ def range(start: Any = 0, end: Any = None, step: Any = 1, *, dtype: NumpyType | 
     `arange`.
 
     Shapes: -> (floor((end - start) / step) + 1,).
-    Raises: RuntimeError for a `step` of 0, and for one that leads away from `end`.
+    Raises: RuntimeError for a `step` of 0, or in the wrong direction.
 
     >>> import warnings; warnings.simplefilter("ignore")
     >>> torch.range(1, 3)
@@ -233,7 +233,8 @@ def _triangle_indices(name: str, mask: Callable[..., Any]) -> None:
 
     lower = name == "tril_indices"
     below, shown = "<=" if lower else ">=", "[[0, 1, 1],\n        [0, 0, 1]]" if lower else "[[0, 0, 1],\n        [0, 1, 1]]"
-    doc = f"""Rows and columns of what `{name[:4]}` keeps, row by row: ``out[:, k] = (i, j)`` over ``j - i {below} offset``
+    doc = f"""Rows and columns of the elements that `{name[:4]}` keeps, row by row: ``out[:, k] = (i, j)`` over
+    ``j - i {below} offset``
 
 Shapes: `row` and `col` -> (2, count).
 Raises: RuntimeError for a negative size; NotImplementedError for a dtype that is not int32 or int64.

@@ -105,7 +105,7 @@ def lstm_cell(
     ``hidden = sigmoid(o) * tanh(cell)``
 
     Shapes: `input` (N, C), `hx` two (N, H), `w_ih` (4 H, C), `w_hh` (4 H, H), both biases (4 H) -> (N, H), (N, H).
-    Raises: RuntimeError for sizes that do not fit.
+    Raises: RuntimeError for sizes that do not match.
     Source: Hochreiter and Schmidhuber, Long short-term memory, 1997; Gers, Schmidhuber, and Cummins, Learning to forget,
     2000.
 
@@ -124,7 +124,7 @@ def gru_cell(
     ``hidden = (hidden - n) * sigmoid(z) + n``
 
     Shapes: `input` (N, C), `hx` (N, H), `w_ih` (3 H, C), `w_hh` (3 H, H), both biases (3 H) -> (N, H).
-    Raises: RuntimeError for sizes that do not fit.
+    Raises: RuntimeError for sizes that do not match.
     Source: Cho et al., Learning phrase representations using RNN encoder-decoder, 2014.
 
     >>> torch.gru_cell(torch.ones(1, 2), torch.zeros(1, 1), torch.ones(3, 2), torch.ones(3, 1))
@@ -148,7 +148,7 @@ def _gradients(
 ) -> Sequence[Tensor | None]:
     """The gradients of the `parts`: gates, `states` parts of the state, weight (and bias).
 
-    Computed by `kernel` or, if they need a history, through the composition of single steps.
+    Computed by `kernel` or, if they need a history, by the composition of single steps.
     """
     if all([g is None for g in grads[:states]]):
         return [None] * len(parts)
@@ -176,7 +176,7 @@ def _gradients(
 def _composed(
     step: Cell, inputs: Sequence[Any], states: int, grads: Grads, reverse: bool
 ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-    """The outputs, by single steps, to which gradients came; and these."""
+    """The outputs, from single steps, that got gradients; and these gradients."""
     weights = (*inputs[1 + states :], None, None)[:3]
     outputs, final = _direction(step, inputs[0].unbind(0), tuple(inputs[1 : 1 + states]), weights, None, reverse)
     reached = [(out, g) for out, g in zip((stack(outputs), *final[1:]), grads) if g is not None]
@@ -232,7 +232,7 @@ def _gru_steps_backward(
 
 
 def _fits(gates: int, input: Tensor, start: State, weight: Tensor, biases: Sequence[Tensor | None]) -> bool:
-    """Whether a fused primitive can compute it: one type, and sizes that agree."""
+    """Whether a fused primitive can compute it: a single type, and matching sizes."""
     first, (width, size) = input._array, weight._array.shape
     same = all([x is None or x._array.dtype is first.dtype for x in (*start, weight, *biases)])
     fitting = all([x._array.shape == (first.shape[1], size) for x in start])
@@ -247,7 +247,7 @@ def _direction(
 ) -> tuple[list[Tensor], State]:
     """The hidden state after each step, in the order of the steps, and the state at the end.
 
-    `sizes` says how many samples (the first ones) take part in each step; the state of the others is unchanged.
+    `sizes` is the number of samples (the first ones) in each step; the state of the others is unchanged.
     """
     state, ended, outputs = start, [], []
     if sizes is not None and reverse:
@@ -297,7 +297,7 @@ def _layers(
             count = _FUSED.get(step)
             if count and sizes is None and projection is None and _fits(count, input, first, w_hh, (b_ih, b_hh)):
                 gates = linear(input, w_ih, b_ih if step is _gru or b_ih is None or b_hh is None else b_ih + b_hh)
-                if gates._array.dtype is first[0]._array.dtype:  # else autocast made it smaller, and each step decides
+                if gates._array.dtype is first[0]._array.dtype:  # else autocast narrowed it, and each step decides
                     last: State = ()
                     if step is _lstm:
                         output, *last, _, _ = _lstm_steps(gates, *first, w_hh, direction == 1)
@@ -318,7 +318,7 @@ def _layers(
 
 
 CLASSES = {"rnn_tanh": "RNN(2, 3)", "rnn_relu": "RNN(2, 3, nonlinearity='relu')", "lstm": "LSTM(2, 3)", "gru": "GRU(2, 3)"}
-"""What has the parameters of each."""
+"""An object with the parameters of each."""
 
 
 def _network(step: Cell, name: str) -> Callable[..., State]:
@@ -347,7 +347,7 @@ The arguments are `input`, `hx`, `params`, `has_biases`, `num_layers`, `dropout`
 packed, `data`, `batch_sizes`, `hx`, `params`, `has_biases`, `num_layers`, `dropout`, `train`, `bidirectional`.
 
 Shapes: `input` (L, N, C), `hx` (layers * directions, N, H){twice} -> (L, N, directions * H), and the last of each like `hx`.
-Raises: RuntimeError for sizes that do not fit; IndexError for too few arguments.
+Raises: RuntimeError for sizes that do not match; IndexError for too few arguments.
 
 >>> layer = nn.{CLASSES[name]}
 >>> x, h = torch.ones(5, 1, 2), torch.zeros(1, 1, 3)

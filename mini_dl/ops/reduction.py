@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 
 from mini_dl import _dtypes
-from mini_dl._checks import index_of, type_name, wrap_dim, wrap_dims
+from mini_dl._checks import check_bool, index_of, wrap_dim, wrap_dims
 from mini_dl._dtypes import FLOATING, INEXACT, Array, Ints, c_name, dtype, scalar_name, uint8
 from mini_dl._surface import NamedTensors, function, method, public, return_type
 from mini_dl.autograd.overlaps import check_operands
 from mini_dl.autograd.primitive import linear_in, not_a_tensor, op, recorded_as
 from mini_dl.kernels.blocks import in_single
-from mini_dl.kernels.sums import Dims, add_up, count, near_mean, reduce, reduced, squares, std_array
+from mini_dl.kernels.softmax import log_sum_exp_rows
+from mini_dl.kernels.sums import Dims, add_up, count, extremes, near_mean, reduce, reduced, squares, std_array, trailing
 from mini_dl.tensor import Tensor
 
 # ------------------------------------------------------------------------------------------------ arguments
@@ -30,12 +31,12 @@ def checked(name: str, input: object, keepdim: object = False) -> Tensor:
     if not isinstance(input, Tensor):
         raise not_a_tensor(name, "input", 1, input)
     if not isinstance(keepdim, builtins.bool):
-        raise TypeError(f"{name}(): argument 'keepdim' must be bool, not {type_name(keepdim)}")
+        check_bool(keepdim, f"{name}(): argument 'keepdim'")
     return input
 
 
 def same_types(result: Any, out: Any, args: Sequence[object]) -> None:
-    """RuntimeError unless ``out=`` has exactly the types of the result: operations that select elements do not cast."""
+    """RuntimeError unless ``out=`` has exactly the types of the result: selecting operations do not cast."""
     if len(args) > 1 and isinstance(args[1], Tensor):  # max(input, other), which casts
         return
     pairs = zip(result, out) if isinstance(result, tuple) else [(result, out)]
@@ -45,7 +46,7 @@ def same_types(result: Any, out: Any, args: Sequence[object]) -> None:
             raise RuntimeError(f"Expected out tensor to have dtype {c_name(want)}, but got {c_name(given)} instead")
 
 
-def same_types_along(result: Any, out: Any, args: Sequence[object]) -> None:
+def same_types_along(result: object, out: object, args: Sequence[object]) -> None:
     """`same_types` of the results along a dimension; those over all elements, and of two tensors, are cast."""
     if isinstance(result, tuple):
         same_types(result, out, ())
@@ -110,7 +111,10 @@ def sum(input: Tensor, dim: Ints | None = None, keepdim: bool = False, *, dtype:
     >>> torch.tensor([[1, 2], [3, 4]]).sum(0)
     tensor([4, 6])
     """
-    x = of_type(checked("sum", input, keepdim), dtype)
+    x = checked("sum", input, keepdim)
+    if dtype is None:
+        return _sum(x, wrap_dims(dim, x._array.ndim), keepdim)
+    x = x.to(dtype)
     return of_type(_sum(x, wrap_dims(dim, x._array.ndim), keepdim), dtype)
 
 
@@ -141,7 +145,7 @@ def nansum(input: Tensor, dim: Ints | None = None, keepdim: bool = False, *, dty
 @linear_in("input")
 @op(input=lambda grad: grad)  # the engine sums back to the input's shape
 def _repeated(input: Array, shape: Dims) -> Array:
-    """`input` expanded, in memory of its own."""
+    """`input` expanded, in its own memory."""
     out = np.empty(shape, input.dtype)
     out[...] = input
     return out
@@ -361,7 +365,7 @@ def ordered(name: str, input: Tensor) -> None:
 
 @op()
 def shares(input: Array, result: Array, dims: Dims, keepdim: bool, all_nan: bool = False) -> Array:
-    """The part of the gradient of an extreme that each element gets: those equal to it share evenly; for NaN, those that are NaN
+    """The share of an extreme's gradient that each element gets: those equal to it share evenly; for NaN, those that are NaN
     or, if `all_nan`, all elements get NaN."""
     extreme = result if keepdim or not dims else np.expand_dims(result, dims)
     ties = input == extreme
@@ -380,12 +384,12 @@ def _extreme_gradient(grad: Tensor, input: Tensor, result: Tensor, dims: Dims, k
 
 @op(input=lambda grad, input, result, dims, keepdim, all_nan: _extreme_gradient(grad, input, result, dims, keepdim, all_nan))
 def _amax(input: Array, dims: Dims, keepdim: bool, all_nan: bool = True) -> Array:
-    return reduce(np.maximum, input, dims, keepdim)
+    return extremes(True, input, dims, keepdim)
 
 
 @op(input=lambda grad, input, result, dims, keepdim, all_nan: _extreme_gradient(grad, input, result, dims, keepdim, all_nan))
 def _amin(input: Array, dims: Dims, keepdim: bool, all_nan: bool = True) -> Array:
-    return reduce(np.minimum, input, dims, keepdim)
+    return extremes(False, input, dims, keepdim)
 
 
 def _extreme(name: str, kernel: str, reduce: Any, input: Tensor, dim: Ints, keepdim: bool) -> Tensor:
@@ -427,7 +431,7 @@ def amin(input: Tensor, dim: Ints = (), keepdim: bool = False) -> Tensor:
     )
 )
 def _amin_and_amax(input: Array, dims: Dims, keepdim: bool) -> tuple[Array, Array]:
-    return reduce(np.minimum, input, dims, keepdim), reduce(np.maximum, input, dims, keepdim)
+    return extremes(False, input, dims, keepdim), extremes(True, input, dims, keepdim)
 
 
 _both_extremes = return_type("aminmax", "min max")
@@ -585,7 +589,7 @@ def _truth_dims(input: Tensor, dim: Ints | None) -> Dims | None:
 
 @method(out=_truth_out)
 def all(input: Tensor, dim: Ints | None = None, keepdim: bool = False) -> Tensor:
-    """Whether no element over `dim` is 0: ``out = min(input[i] != 0, i)``; of uint8, as uint8.
+    """Whether no element over `dim` is 0: ``out = min(input[i] != 0, i)``; uint8 for uint8.
 
     Family: reduction
 
@@ -598,7 +602,7 @@ def all(input: Tensor, dim: Ints | None = None, keepdim: bool = False) -> Tensor
 
 @method(out=_truth_out)
 def any(input: Tensor, dim: Ints | None = None, keepdim: bool = False) -> Tensor:
-    """Whether an element over `dim` is not 0: ``out = max(input[i] != 0, i)``; of uint8, as uint8.
+    """Whether an element over `dim` is not 0: ``out = max(input[i] != 0, i)``; uint8 for uint8.
 
     Family: reduction
 
@@ -616,10 +620,10 @@ def _count_nonzero(input: Array, dims: Dims) -> Array:
 
 @method()
 def count_nonzero(input: Tensor, dim: Ints | None = None) -> Tensor:
-    """How many elements over `dim` are not 0: ``out = sum(input[i] != 0, i)``
+    """The number of nonzero elements over `dim`: ``out = sum(input[i] != 0, i)``
 
     Family: reduction
-    Shapes: (*in) -> (*in) without the dimensions `dim`; () if it is left out.
+    Shapes: (*in) -> (*in) without the dimensions `dim`; () if it is omitted.
 
     >>> torch.count_nonzero(torch.tensor([[0, 5], [7, 2]]), 0)
     tensor([1, 2])
@@ -641,6 +645,9 @@ def _softmax_of(grad: Tensor, input: Tensor, result: Tensor, dims: Dims, keepdim
 def _logsumexp(input: Array, dims: Dims, keepdim: bool) -> Array:
     if not input.size:
         return np.log(add_up(input, dims, keepdim))
+    if input.dtype.char in "fd" and trailing(input, dims):
+        rows = input.reshape(-1, count(input.shape, dims))
+        return log_sum_exp_rows(rows).reshape(reduced(input.shape, dims, keepdim))
     largest = np.maximum.reduce(input.real, dims, keepdims=True)
     largest = np.where(np.isfinite(largest), largest, 0)
     out = np.log(add_up(np.exp(input - largest), dims, True)) + largest
@@ -671,7 +678,7 @@ def _hash(input: Array, dims: Dims, keepdim: bool) -> Array:
 
 @method(out=True)
 def hash_tensor(input: Tensor, dim: Ints = (), *, keepdim: bool = False, mode: int = 0) -> Tensor:
-    """The bits of all elements over `dim`, each as a 64-bit integer or float, by exclusive or, in uint64:
+    """The exclusive or of all elements over `dim`, each as a 64-bit integer or float, in uint64:
     ``out = input[0] ^ input[1] ^ ...``
 
     Family: reduction

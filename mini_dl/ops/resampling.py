@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._arguments import as_float
-from mini_dl._checks import type_name
+from mini_dl._checks import check_bool, type_name
 from mini_dl._dtypes import FLOATING, HALVES, Array, Ints, Shape, scalar_name
 from mini_dl._surface import function, public
 from mini_dl.autograd.elements import by_element
@@ -51,15 +51,15 @@ def interpolate(
     input: Tensor, size: Ints | None = None, scale_factor: float | Sequence[float] | None = None, mode: str = "nearest",
     align_corners: bool | None = None, recompute_scale_factor: bool | None = None, antialias: bool = False,
 ) -> Tensor:  # fmt: skip
-    """``out[i] = sum(w[i, j] * input[j], j)`` along each dimension: the image in another size, with weights by `mode`.
+    """``out[i] = sum(w[i, j] * input[j], j)`` along each dimension: the image resized, with weights by `mode`.
 
-    Pixel `i` looks at ``x = (i + 0.5) * L / M - 0.5``, or at ``i * (L - 1) / (M - 1)`` if `align_corners`: "nearest"
+    Pixel `i` is at ``x = (i + 0.5) * L / M - 0.5``, or at ``i * (L - 1) / (M - 1)`` if `align_corners`: "nearest"
     (``floor(i * L / M)``), "nearest-exact", "linear", "bilinear", "trilinear", "bicubic" (a = -0.75), or "area" (means).
     `antialias` widens the weights where the image shrinks.
 
     Shapes: (N, C, *in) -> (N, C, *size), of one to three dimensions, or `scale_factor` times those of the input.
-    Raises: ValueError unless either `size` or `scale_factor` is given, and fits; NotImplementedError for a mode of another
-    dimension.
+    Raises: ValueError unless exactly one of `size` and `scale_factor` is given, with the right length; NotImplementedError for a
+    mode of another dimension.
     Source: Keys, Cubic convolution interpolation for digital image processing, 1981 (bicubic).
 
     >>> F.interpolate(torch.tensor([[[1.0, 2.0]]]), size=4, mode="linear")
@@ -73,8 +73,8 @@ def interpolate(
         raise ValueError(
             "align_corners option can only be set with the interpolating modes: linear | bilinear | bicubic | trilinear"
         )
-    if align_corners is not None and not isinstance(align_corners, bool):
-        raise TypeError(f"interpolate(): argument 'align_corners' (position 5) must be bool, not {type_name(align_corners)}")
+    if align_corners is not None:
+        check_bool(align_corners, "interpolate(): argument 'align_corners' (position 5)")
     shape = input._array.shape
     n, space = len(shape) - 2, shape[2:]
     out, factors = _wanted(space, n, size, scale_factor, mode == "area")
@@ -105,7 +105,7 @@ def interpolate(
 
 
 def _wanted(space: Shape, n: int, size: object, scale_factor: Any, whole: bool) -> tuple[list[int], list[float] | None]:
-    """The output size, and the factors from which it was computed; for means over areas (`whole`) Python makes the ints."""
+    """The output size, and the factors from which it was computed; for area means (`whole`) Python converts to ints."""
     if size is not None and scale_factor is not None:
         raise ValueError("only one of size or scale_factor should be defined")
     if size is not None:
@@ -137,7 +137,7 @@ def _wanted(space: Shape, n: int, size: object, scale_factor: Any, whole: bool) 
         if as_float(f) is NotImplemented:
             raise TypeError(f"interpolate(): argument 'scale_factor' must be float or tuple of floats, not {type_name(f)}")
         if not math.isfinite(f):
-            raise RuntimeError(f"interpolate(): scale_factor {float(f)} gives no size that is an int")
+            raise RuntimeError(f"interpolate(): scale_factor {float(f)} does not give an integer size")
     return [int(i * f) for i, f in zip(space, factors)], [float(f) for f in factors]
 
 
@@ -171,16 +171,13 @@ def _resized(input: Tensor, mode: str, out: Shape, factors: list[float] | None, 
 
 @public("nn.functional")
 def upsample(
-    input: Tensor,
-    size: Ints | None = None,
-    scale_factor: float | Sequence[float] | None = None,
-    mode: str = "nearest",
+    input: Tensor, size: Ints | None = None, scale_factor: float | Sequence[float] | None = None, mode: str = "nearest",
     align_corners: bool | None = None,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """``interpolate(input, size, scale_factor, mode, align_corners)``, under its old name, with a warning.
 
     Shapes: (N, C, *in) -> (N, C, *size).
-    Raises: ValueError unless either `size` or `scale_factor` is given.
+    Raises: ValueError unless exactly one of `size` and `scale_factor` is given.
 
     >>> import warnings
     >>> with warnings.catch_warnings():
@@ -197,7 +194,7 @@ def upsample_nearest(input: Tensor, size: Ints | None = None, scale_factor: floa
     """``interpolate(input, size, scale_factor, "nearest")``, with a warning.
 
     Shapes: (N, C, *in) -> (N, C, *size).
-    Raises: ValueError unless either `size` or `scale_factor` is given.
+    Raises: ValueError unless exactly one of `size` and `scale_factor` is given.
 
     >>> import warnings
     >>> with warnings.catch_warnings():
@@ -214,7 +211,8 @@ def upsample_bilinear(input: Tensor, size: Ints | None = None, scale_factor: flo
     """``interpolate(input, size, scale_factor, "bilinear", align_corners=True)``, with a warning.
 
     Shapes: (N, C, H, W) -> (N, C, *size).
-    Raises: ValueError unless either `size` or `scale_factor` is given; NotImplementedError for other numbers of dimensions.
+    Raises: ValueError unless exactly one of `size` and `scale_factor` is given; NotImplementedError for other numbers of
+    dimensions.
 
     >>> import warnings
     >>> with warnings.catch_warnings():
@@ -226,7 +224,7 @@ def upsample_bilinear(input: Tensor, size: Ints | None = None, scale_factor: flo
     return interpolate(input, size, scale_factor, mode="bilinear", align_corners=True)
 
 
-# ------------------------------------------------------------------------------------------------ at given places
+# ------------------------------------------------------------------------------------------------ at given positions
 
 
 @op(input=lambda grad, slope: grad * slope)
@@ -291,12 +289,14 @@ def _pixels_at(image: Tensor, places: list[Array], n: int) -> Tensor:
 
 
 def _whole(array: Array) -> Array:
-    """Positions as integers; NaN lies outside."""
+    """Positions as integers; NaN is outside."""
     return np.where(np.abs(array) < 2.0**31, array, -100).astype(np.int64)
 
 
 def _sampled(image: Tensor, grid: Tensor, mode: str, padding_mode: str, align_corners: bool) -> Tensor:
-    """(N, C, *in), (N, *out, n) -> (N, C, *out); the last dimension of the grid is (x, y, z): the last of the image first."""
+    """(N, C, *in), (N, *out, n) -> (N, C, *out); the last dimension of the grid is (x, y, z): the image's last dimension
+    first.
+    """
     n = grid._array.shape[-1]
     sizes = image._array.shape[2:]
     places = [_pixel(grid.select(-1, n - 1 - d), sizes[d], align_corners, n) for d in range(n)]
@@ -346,12 +346,12 @@ def grid_sample(
 ) -> Tensor:
     """``out[n, c, i] = sum(w[n, i, j] * input[n, c, j], j)``: the image read at the positions ``grid[n, i]``.
 
-    A position is (x, y) or (x, y, z), from -1 to 1, the middles of the outer pixels if `align_corners`, else their outer edges.
+    A position is (x, y) or (x, y, z), from -1 to 1, the centers of the outer pixels if `align_corners`, else their outer edges.
     Between pixels, `mode`: "bilinear", "nearest" or "bicubic"; beyond the image, `padding_mode`: "zeros", "border" or
     "reflection".
 
     Shapes: `input` (N, C, H, W), `grid` (N, H', W', 2) -> (N, C, H', W'); or with depth, (N, C, D, H, W) and (N, D', H', W', 3).
-    Raises: ValueError for an unknown `mode` or `padding_mode`; RuntimeError if the shapes do not fit, and for "bicubic" with
+    Raises: ValueError for an unknown `mode` or `padding_mode`; RuntimeError if the shapes do not match, and for "bicubic" with
     depth.
     Source: Jaderberg et al., Spatial transformer networks, 2015, section 3.3.
 
@@ -376,12 +376,12 @@ def grid_sample(
 def grid_sampler(input: Tensor, grid: Tensor, interpolation_mode: int, padding_mode: int, align_corners: bool) -> Tensor:
     """``out[n, c, i] = sum(w[n, i, j] * input[n, c, j], j)``: the image read at the positions ``grid[n, i]``.
 
-    A position is (x, y) or (x, y, z), from -1 to 1, the middles of the outer pixels if `align_corners`, else their outer edges.
+    A position is (x, y) or (x, y, z), from -1 to 1, the centers of the outer pixels if `align_corners`, else their outer edges.
     Between pixels, by the number of `interpolation_mode`: 0 bilinear, 1 nearest, 2 bicubic; beyond the image, 0 zeros, 1 the
     border, 2 the reflection.
 
     Shapes: `input` (N, C, H, W), `grid` (N, H', W', 2) -> (N, C, H', W'); or with depth, (N, C, D, H, W) and (N, D', H', W', 3).
-    Raises: RuntimeError if the shapes do not fit.
+    Raises: RuntimeError if the shapes do not match.
     Source: Jaderberg et al., Spatial transformer networks, 2015, section 3.3.
 
     >>> image = torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]])
@@ -428,10 +428,10 @@ def grid_sampler(input: Tensor, grid: Tensor, interpolation_mode: int, padding_m
 
 @public("nn.functional")
 def affine_grid(theta: Tensor, size: Any, align_corners: bool | None = None) -> Tensor:
-    """``grid[n, i] = theta[n] @ (x, y, 1)`` at each place `i` of an image of shape `size`, with `x` and `y` from -1 to 1: for
+    """``grid[n, i] = theta[n] @ (x, y, 1)`` at each position `i` of an image of shape `size`, with `x` and `y` from -1 to 1: for
     `grid_sample`.
 
-    With `align_corners` -1 and 1 are the middles of the outer pixels, else their outer edges.
+    With `align_corners` -1 and 1 are the centers of the outer pixels, else their outer edges.
 
     Shapes: `theta` (N, 2, 3), `size` (N, C, H, W) -> (N, H, W, 2); or with depth, (N, 3, 4) -> (N, D, H, W, 3).
     Raises: ValueError if `theta` is not floating point or of another shape, or for a size of 0; NotImplementedError for other
@@ -460,7 +460,7 @@ def affine_grid(theta: Tensor, size: Any, align_corners: bool | None = None) -> 
     lines = []
     for o in size[2:]:
         line = _between("affine_grid", -1, 1, o, theta._array.dtype) if o > 1 else np.zeros(1, theta._array.dtype)
-        lines.append(line if align_corners else line * (o - 1) / o)  # in the type of theta: which pixel is left depends on it
+        lines.append(line if align_corners else line * (o - 1) / o)  # in the type of theta: which pixel is leftmost depends on it
     axes = np.meshgrid(*lines, indexing="ij")
     points = np.stack([*axes[::-1], np.ones_like(axes[0])], -1).reshape(1, -1, n + 1).astype(theta._array.dtype)
     grid: Tensor = bmm(wrap(np.repeat(points, size[0], 0)), theta.transpose(1, 2))
@@ -472,7 +472,7 @@ def affine_grid_generator(theta: Tensor, size: object, align_corners: bool) -> T
     """``grid[n, i] = theta[n] @ (x, y, 1)``: ``nn.functional.affine_grid``.
 
     Shapes: `theta` (N, 2, 3), `size` (N, C, H, W) -> (N, H, W, 2); or with depth, (N, 3, 4) -> (N, D, H, W, 3).
-    Raises: RuntimeError or ValueError if `theta` and `size` do not fit.
+    Raises: RuntimeError or ValueError if `theta` and `size` do not match.
     Source: Jaderberg et al., Spatial transformer networks, 2015, section 3.2.
 
     >>> torch.affine_grid_generator(torch.tensor([[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]]), (1, 1, 1, 3), True)

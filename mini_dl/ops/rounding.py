@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -129,7 +130,7 @@ def _angle_gradient(grad: Tensor, input: Tensor) -> Tensor:
 @method(out=True)
 @unary()
 def signbit(input: Array) -> Array:
-    """Whether the sign bit is set, as in negative numbers and -0.0: ``out = input < 0 or 1 / input < 0``
+    """Whether the sign bit is set, as for negative numbers and -0.0: ``out = input < 0 or 1 / input < 0``
 
     >>> torch.signbit(torch.tensor([-1.0, -0.0, 0.0]))
     tensor([ True,  True, False])
@@ -174,7 +175,13 @@ def nextafter(input: Array, other: Array) -> Array:
     return np.nextafter(input, other)
 
 
-@method(inplace=True, out=True)
+def _type_of_step(result: Tensor, out: Tensor, args: Sequence[object]) -> None:
+    """RuntimeError unless ``out=`` has the type of the operands."""
+    if result._array.dtype != out._array.dtype:
+        raise RuntimeError("heaviside is not yet implemented for tensors with different dtypes.")
+
+
+@method(inplace=True, out=_type_of_step)
 def heaviside(input: Tensor, values: Tensor) -> Tensor:
     """The step function: ``out = 0 if input < 0 else values if input == 0 else 1``
 
@@ -235,7 +242,7 @@ def _rounding(ufunc: np.ufunc, input: Array) -> Array:
 @written_by(np.floor)
 @unary(input=lambda grad: zero_of(grad))
 def floor(input: Array) -> Array:
-    """The greatest integer that is not greater: ``out <= input < out + 1``
+    """The largest integer not greater than `input`: ``out <= input < out + 1``
 
     >>> torch.floor(torch.tensor([1.7, -1.2]))
     tensor([ 1., -2.])
@@ -247,7 +254,7 @@ def floor(input: Array) -> Array:
 @written_by(np.ceil)
 @unary(input=lambda grad: zero_of(grad))
 def ceil(input: Array) -> Array:
-    """The least integer that is not less: ``out - 1 < input <= out``
+    """The smallest integer not less than `input`: ``out - 1 < input <= out``
 
     >>> torch.ceil(torch.tensor([1.2, -1.7]))
     tensor([ 2., -1.])
@@ -280,7 +287,7 @@ def frac(input: Array) -> Array:
 
 @method("special", inplace=True, out=True)
 def round(input: Tensor, *, decimals: int = 0) -> Tensor:
-    """The nearest integer, halves to the even one: ``abs(out - input) <= 1 / 2``; with `decimals`, the nearest multiple of
+    """The nearest integer, halves to even: ``abs(out - input) <= 1 / 2``; with `decimals`, the nearest multiple of
     ``10 ** -decimals``.
 
     Family: elementwise

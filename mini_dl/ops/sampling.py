@@ -1,4 +1,4 @@
-"""Random numbers, each with parameters of its own: torch's, value by value, for the same seed."""
+"""Random numbers, each with its own parameters: torch's, value by value, for the same seed."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def normal(
     out: Tensor | None = None, dtype: TypeLike = None, layout: Layout = None, device: DeviceLike = None,
     pin_memory: bool = False, requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
-    """Normal numbers, each with its own mean and deviation, or `size` of one: ``out[i] ~ N(mean[i], std[i] ** 2)``
+    """Normal numbers, each with its own mean and standard deviation, or `size` of them: ``out[i] ~ N(mean[i], std[i] ** 2)``
 
-    Shapes: `mean` and `std` of as many elements, or one a number -> the shape of `mean`; two numbers -> `size`.
+    Shapes: `mean` and `std` with equally many elements, or one a number -> the shape of `mean`; two numbers -> `size`.
     Raises: RuntimeError if a deviation is negative.
 
     >>> torch.normal(torch.tensor([0.0, 100.0]), torch.tensor([0.0, 0.0]))
@@ -82,7 +82,7 @@ def _normal_around(mean: Tensor | float, std: Tensor | float, generator: Generat
 
 
 @method(out=True)
-def bernoulli(input: Tensor, p: Any = None, *, generator: Generator | None = None) -> Tensor:
+def bernoulli(input: Tensor, p: object = None, *, generator: Generator | None = None) -> Tensor:
     """Ones and zeros: ``P(out[i] == 1) = input[i]``, unless `p` is given.
 
     Shapes: (*in) -> (*in).
@@ -111,7 +111,7 @@ def _bernoulli(input: Tensor, p: Any, generator: Generator | None) -> Tensor:
 
 @function()
 def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
-    """Numbers of events, whose averages are given: ``P(out[i] == k) = input[i] ** k * exp(-input[i]) / factorial(k)``
+    """Numbers of events with the given averages: ``P(out[i] == k) = input[i] ** k * exp(-input[i]) / factorial(k)``
 
     Shapes: (*in) -> (*in).
     Raises: RuntimeError if an average is negative, and for integers.
@@ -128,7 +128,7 @@ def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
 
 @function(out=True)
 def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None) -> Tensor:
-    """How many of `count` trials succeed:
+    """The number of successes in `count` trials:
     ``P(out[i] == k) = binomial(count[i], k) * prob[i] ** k * (1 - prob[i]) ** (count[i] - k)``
 
     Shapes: `count` and `prob` are broadcast, and the result has their common shape.
@@ -152,7 +152,7 @@ def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None) ->
 @public("torch:_standard_gamma_grad")
 @op(self=lambda grad: no_derivative("_standard_gamma_grad"))
 def _slope_of_gamma(self: Array, output: Array) -> Array:
-    """How numbers `output` of gamma distributions change with the shapes `self`."""
+    """The derivative of gamma numbers `output` with respect to the shapes `self`."""
     return gamma.gamma_slope(self, output)
 
 
@@ -163,9 +163,9 @@ def _gamma_numbers(input: Array, generator: Generator) -> Array:
 
 @function()
 def _standard_gamma(self: Tensor, generator: Generator | None = None) -> Tensor:
-    """Numbers of the gamma distributions of rate 1 whose shapes are the elements of `self`; see `distributions.Gamma`.
+    """Gamma numbers with rate 1 whose shapes are the elements of `self`; see `distributions.Gamma`.
 
-    The gradient is that of the number whose quantile stays the same.
+    The gradient is that of the number with a fixed quantile.
     """
     if any_batches():
         return drawn_from(lambda one: _gamma_numbers(one, source(generator)), (self,))
@@ -192,7 +192,9 @@ def _sample_dirichlet(self: Tensor, generator: Generator | None = None) -> Tenso
     total=lambda grad: underivable("_dirichlet_grad"),
 )
 def _dirichlet_grad(x: Array, alpha: Array, total: Array) -> Array:
-    """How the coordinates `x` of points of Dirichlet distributions change with their concentrations `alpha`, of sum `total`."""
+    """The derivative of the coordinates `x` of Dirichlet points with respect to their concentrations `alpha`, with sum
+    `total`.
+    """
     return gamma.dirichlet_slope(x, alpha, total)
 
 
@@ -263,7 +265,7 @@ def _check_weights(input: Tensor, num_samples: int, replacement: bool) -> None:
 
 
 def _with_replacement(weights: Array, n: int, generator: Generator) -> Array:
-    """Where a uniform number falls among the cumulative weights."""
+    """The position of a uniform number among the cumulative weights."""
     steps = np.cumsum(weights.astype(np.float32) if weights.dtype.char in HALVES else weights, axis=-1)
     steps /= steps[..., -1:].copy()
     steps[..., -1] = 1
@@ -274,7 +276,7 @@ def _with_replacement(weights: Array, n: int, generator: Generator) -> Array:
 
 
 def _without_replacement(weights: Array, n: int, generator: Generator) -> Array:
-    """The greatest of weight / exponential number, which is Gumbel's trick. torch uses it for a single sample, too."""
+    """The largest weight / exponential number: the Gumbel trick. torch uses it for a single sample, too."""
     races = weights / drawn(weights, generator, distributions.exponential(weights.dtype, 1.0))
     if n == 1:
         return np.argmax(races, -1, keepdims=True)

@@ -1,4 +1,4 @@
-"""Scans: cumulative sums, products and extremes; and the product, whose derivative is made of them."""
+"""Scans: cumulative sums, products and extremes; and the product, whose derivative consists of them."""
 
 from __future__ import annotations
 
@@ -23,13 +23,18 @@ from mini_dl.tensor import Operand, Tensor, wrap
 
 
 @linear_in("input")
-@op(input=lambda grad, dim, reverse: _cumsum(grad, dim, not reverse))
+@op(input=lambda grad, dim, reverse: grad if _is_short(grad, dim) else _cumsum(grad, dim, not reverse))
 def _cumsum(input: Array, dim: int, reverse: bool) -> Array:
     return accumulate(np.add, input, dim, reverse)
 
 
+def _is_short(input: Tensor, dim: int) -> bool:
+    """Whether there is one element at most along `dim`, so that running results are the elements."""
+    return input._array.size < 2 or input._array.shape[dim] == 1
+
+
 def _countable(name: str, input: Tensor, dtype: dtype | None) -> Tensor:
-    """`input` in the type of the computation. NotImplementedError if bool is asked for."""
+    """`input` in the type of the computation. NotImplementedError if bool is requested."""
     if dtype is not None and dtype.numpy.kind == "b":
         raise NotImplementedError(f"\"{name}_out_cpu\" not implemented for 'Bool'")
     return of_type(checked(name, input), dtype)
@@ -96,7 +101,7 @@ def _cumprod(input: Array, dim: int, reverse: bool) -> Array:
 
 def _cumprod_gradient(grad: Tensor, input: Tensor, result: Tensor, dim: int, reverse: bool) -> Tensor:
     """``sum over j >= k of grad[j] * result[j] / input[k]``, without division where an element is 0."""
-    if input._array.size < 2 or input._array.shape[dim] == 1:
+    if _is_short(input, dim):
         return grad
     if not is_unseen(input) and input._array.all():
         return _cumsum(grad * conj(result), dim, not reverse) / conj(input)
@@ -118,7 +123,7 @@ def cumprod(input: Tensor, dim: int, *, dtype: dtype | None = None) -> Tensor:
 
 
 def _in_own_type(name: str) -> None:
-    """Let the in-place version refuse what it could not write: bools, and another type than that of the tensor."""
+    """Make the in-place version reject what it could not write: bools, and a type other than the tensor's."""
     writing = getattr(Tensor, name + "_")
 
     @functools.wraps(writing)
@@ -146,7 +151,7 @@ def _prod_gradient(grad: Tensor, input: Tensor, result: Tensor, dims: Dims, keep
         return spread(grad * conj(result), shape, dims, keepdim) / conj(input)
     if (
         whole and not differentiates() and not is_unseen(input) and input._array.size - np.count_nonzero(input._array) > 1
-    ):  # whatever the others are
+    ):  # regardless of the others
         return wrap(np.zeros(shape, grad._array.dtype))
     if len(dims) != 1:
         return _prod_gradient(grad.reshape(1), input.reshape(-1), result, (0,), True, whole).reshape(shape)
@@ -305,7 +310,7 @@ def diff(input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None
 
 
 def _points(name: str, x: Tensor, n: int, dim: int, ndim: int) -> Tensor:
-    """The points of `n` values along `dim`, one of `ndim` dimensions: one vector for all, or as many dimensions as the values."""
+    """The points of `n` values along `dim`, one of `ndim` dimensions: one vector for all, or of the values' rank."""
     shape = x._array.shape
     if len(shape) < 2 and shape != (n,):
         raise RuntimeError(f"{name}: There must be one `x` value for each sample point")
@@ -343,7 +348,7 @@ def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Operand | None = None, 
     ``out = sum((x[k + 1] - x[k]) * (y[k] + y[k + 1]) / 2, k)``
 
     Shapes: `y` (*in), `x` (n,) or broadcast with `y` -> (*in) without `dim`.
-    Raises: RuntimeError if both `x` and `dx` are given, or if `x` does not fit; IndexError for a dimension that `y` lacks.
+    Raises: RuntimeError if both `x` and `dx` are given, or if `x` does not match; IndexError for a dimension that `y` lacks.
 
     >>> torch.trapezoid(torch.tensor([0.0, 1.0, 4.0]), torch.tensor([0.0, 1.0, 2.0]))
     tensor(3.)
@@ -361,7 +366,7 @@ def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Operand | No
     ``j <= k``
 
     Shapes: `y` (*in), `x` (n,) or broadcast with `y` -> (*in), one smaller at `dim`.
-    Raises: RuntimeError if both `x` and `dx` are given, or if `x` does not fit; IndexError for a dimension that `y` lacks.
+    Raises: RuntimeError if both `x` and `dx` are given, or if `x` does not match; IndexError for a dimension that `y` lacks.
 
     >>> torch.cumulative_trapezoid(torch.tensor([0.0, 1.0, 4.0]), dx=1.0)
     tensor([0.5000, 3.0000])
@@ -410,7 +415,7 @@ def gradient(input: Tensor, *, spacing: Any = None, dim: Ints | None = None, edg
     a tensor of coordinates for each.
 
     Shapes: (*in) -> one (*in) for each `dim`.
-    Raises: RuntimeError unless each `dim` has ``edge_order + 1`` samples, and if `spacing` does not fit.
+    Raises: RuntimeError unless each `dim` has ``edge_order + 1`` samples, and if `spacing` does not match.
 
     >>> torch.gradient(torch.tensor([0.0, 1.0, 4.0, 9.0]))
     (tensor([1., 2., 4., 5.]),)

@@ -14,7 +14,7 @@ from mini_dl.ops.creation import full
 from mini_dl.tensor import Tensor, wrap
 
 STARTS = {"sum": 0.0, "mean": 0.0, "max": -math.inf, "min": math.inf, "prod": 1.0}
-"""What an empty run gives, except that its mean is NaN."""
+"""The result for an empty run, except that its mean is NaN."""
 REDUCED_BY = {"sum": "sum", "mean": "sum", "max": "amax", "min": "amin", "prod": "prod"}
 
 

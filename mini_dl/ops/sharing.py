@@ -1,4 +1,4 @@
-"""Tensors in memory that several processes see."""
+"""Tensors in memory shared between processes."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from mini_dl.tensor import Tensor, wrap
 
 @tensor_method()
 def share_memory_(self: Tensor) -> Tensor:
-    """The memory of this tensor, and of all that look into it, moved to where other processes see it: ``out = self``
+    """Move the memory of this tensor, and of all tensors that share it, to shared memory: ``out = self``
 
-    What they write there is seen here, and the reverse. Arrays that NumPy got before keep the old memory.
+    Writes by other processes are visible here, and vice versa. Arrays that NumPy got before keep the old memory.
 
     Family: attribute
 
@@ -28,7 +28,7 @@ def share_memory_(self: Tensor) -> Tensor:
     """
     if is_shared(self):
         return self
-    importlib.import_module("mini_dl.multiprocessing")  # which tells the standard one how to send it; loaded when needed
+    importlib.import_module("mini_dl.multiprocessing")  # registers how the standard module sends it; imported lazily
     is_alone = _is_alone(self)
     memory, _ = located(self._array)
     shared = new_shared(memory.nbytes)
@@ -52,7 +52,7 @@ def is_shared(self: Tensor) -> bool:
 
 
 def _holders(memory: Array) -> list[Tensor]:
-    """The tensors that look into this memory, found among all that exist."""
+    """The tensors that share this memory, found among all that exist."""
     start = memory.ctypes.data
     tensors = [each for each in gc.get_objects() if issubclass(type(each), Tensor) and "_array" in vars(each)]
     return [each for each in tensors if _starts_at(each._array, start)]
@@ -63,12 +63,12 @@ def _starts_at(array: Array, start: int) -> bool:
 
 
 def _is_alone(tensor: Tensor) -> bool:
-    """Whether surely nothing but this tensor looks into its memory."""
+    """Whether certainly no other tensor shares this one's memory."""
     return _references(tensor) <= (_ALONE if tensor._array.base is None else _ALONE_IN_VIEW)
 
 
 def _references(tensor: Tensor) -> int:
-    """How many references there are to the array that owns the memory of `tensor`."""
+    """The number of references to the array that owns the memory of `tensor`."""
     owner = tensor._array
     while isinstance(owner.base, np.ndarray):
         owner = owner.base
@@ -77,4 +77,4 @@ def _references(tensor: Tensor) -> int:
 
 _ALONE = _references(wrap(np.zeros(2)))
 _ALONE_IN_VIEW = _references(wrap(np.zeros(2)[1:]))
-"""How many there are where nothing else looks into it."""
+"""Their number if nothing else shares it."""

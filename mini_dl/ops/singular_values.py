@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -73,15 +74,22 @@ def _singular_values(A: Array) -> Array:
 
 def _svd_of(name: str, A: Tensor, full: bool, vectors: bool = True) -> tuple[Any, Tensor, Any]:
     matrix(name, A)
-    try:
+    with _converging(name):
         if not vectors and not (differentiates() and requires_grad(A)):
             return None, _singular_values(A), None
         U, S, Vh = _svd(A, full)
+    return U, S, Vh
+
+
+@contextlib.contextmanager
+def _converging(name: str) -> Iterator[None]:
+    """torch's LinAlgError where LAPACK does not converge, which NumPy reports by its own."""
+    try:
+        yield
     except np.linalg.LinAlgError:
         raise LinAlgError(
             f"{name}: The algorithm failed to converge because the input matrix contained non-finite values."
         ) from None
-    return U, S, Vh
 
 
 _SVD, _TorchSVD = return_type("linalg_svd", "U S Vh"), return_type("svd", "U S V")
@@ -155,10 +163,11 @@ def _pinv_gradient(grad: Tensor, A: Tensor, result: Tensor) -> Tensor:
 def _pinv(A: Array, atol: Any, rtol: Any, hermitian: bool) -> Array:
     if not A.size:
         return np.zeros((*A.shape[:-2], A.shape[-1], A.shape[-2]), A.dtype)
-    if hermitian:
-        L, V = np.linalg.eigh(A)
-        return (V * kernels.inverted(L, atol, rtol)[..., None, :]) @ h(V)
-    U, S, Vh = np.linalg.svd(A, False)
+    with _converging("linalg.eigh" if hermitian else "linalg.svd"):
+        if hermitian:
+            L, V = np.linalg.eigh(A)
+            return (V * kernels.inverted(L, atol, rtol)[..., None, :]) @ h(V)
+        U, S, Vh = np.linalg.svd(A, False)
     return (h(Vh) * kernels.inverted(S, atol, rtol)[..., None, :]) @ h(U)
 
 
@@ -213,8 +222,7 @@ def pinv(
 def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
     """The pseudoinverse: ``out = linalg.pinv(input, rtol=rcond)``
 
-    Shapes: (*, m, n) -> (*, n, m).
-    Raises: RuntimeError for fewer than two dimensions, and for integers.
+    Family: linalg.pinv
 
     >>> torch.pinverse(torch.tensor([[2.0, 0.0], [0.0, 4.0]]))
     tensor([[0.5000, 0.0000],
@@ -229,7 +237,7 @@ def matrix_rank(
     A: Tensor, tol: Tensor | float | None = None, hermitian: bool = False, *, atol: Tensor | float | None = None,
     rtol: Tensor | float | None = None,
 ) -> Tensor:  # fmt: skip
-    """The number of singular values that count: ``out = sum(S[i] > max(atol, rtol * S[0]), i)``
+    """The number of nonzero singular values: ``out = sum(S[i] > max(atol, rtol * S[0]), i)``
 
     Shapes: (*, m, n) -> (*).
     Raises: RuntimeError for fewer than two dimensions, and for integers.
@@ -259,12 +267,12 @@ _Lstsq = return_type("linalg_lstsq", "solution residuals rank singular_values")
 @public("linalg", out=True)
 @by_element
 def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None) -> NamedTensors:
-    """Least squares: of all X with the least ``norm(A @ X - B)``, that of least norm.
+    """Least squares: of all X with minimal ``norm(A @ X - B)``, that of minimal norm.
 
     The drivers gels, gelsd and gelss return residuals for tall matrices of full rank; the last two return singular values.
 
     Shapes: `A` (*, m, n), `B` (*, m, k) -> solution (*, n, k), residuals (*, k), rank (*), singular values (*, min(m, n)).
-    Raises: RuntimeError unless the shapes fit, and for an unknown `driver`.
+    Raises: RuntimeError unless the shapes match, and for an unknown `driver`.
 
     >>> A, b = torch.tensor([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0]]), torch.tensor([[1.0], [3.0], [5.0]])
     >>> torch.linalg.lstsq(A, b).solution

@@ -68,7 +68,7 @@ def inv(A: Tensor) -> Tensor:
     """The inverse of square matrices: ``A @ out = I``
 
     Shapes: (*, n, n) -> (*, n, n).
-    Raises: LinAlgError, a RuntimeError, where one is singular; RuntimeError for matrices that are not square.
+    Raises: LinAlgError, a RuntimeError, if one is singular; RuntimeError for matrices that are not square.
 
     >>> torch.linalg.inv(torch.tensor([[2.0, 0.0], [1.0, 4.0]]))
     tensor([[ 0.5000,  0.0000],
@@ -81,8 +81,7 @@ def inv(A: Tensor) -> Tensor:
 def inverse(input: Tensor) -> Tensor:
     """`linalg.inv`, the inverse of square matrices: ``input @ out = I``
 
-    Shapes: (*, n, n) -> (*, n, n).
-    Raises: LinAlgError, a RuntimeError, where one is singular; RuntimeError for matrices that are not square.
+    Family: linalg.inv
 
     >>> torch.inverse(torch.tensor([[2.0, 0.0], [1.0, 4.0]]))
     tensor([[ 0.5000,  0.0000],
@@ -145,7 +144,7 @@ def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
     """The solution of a linear system: ``A @ out = B``, unless `left` ``out @ A = B``
 
     Shapes: (*, n, n), (*, n, k) -> (*, n, k); `B` may be vectors (*, n).
-    Raises: LinAlgError, a RuntimeError, where A is singular; RuntimeError unless the shapes fit.
+    Raises: LinAlgError, a RuntimeError, if A is singular; RuntimeError unless the shapes match.
 
     >>> torch.linalg.solve(torch.tensor([[1.0, 2.0], [4.0, 6.0]]), torch.tensor([5.0, 16.0]))
     tensor([1., 2.])
@@ -159,7 +158,7 @@ def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = Fa
     """`solve` without an error: ``A @ result = B`` where ``info = 0``, else the order of the first zero pivot.
 
     Shapes: (*, n, n), (*, n, k) -> (*, n, k), (*).
-    Raises: LinAlgError only if `check_errors`; RuntimeError unless the shapes fit.
+    Raises: LinAlgError only if `check_errors`; RuntimeError unless the shapes match.
 
     >>> torch.linalg.solve_ex(torch.zeros(2, 2), torch.ones(2)).info
     tensor(1, dtype=torch.int32)
@@ -172,11 +171,11 @@ def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = Fa
 
 @public("linalg", out=True)
 def solve_triangular(A: Tensor, B: Tensor, *, upper: bool, left: bool = True, unitriangular: bool = False) -> Tensor:
-    """The solution of a linear system of a triangular matrix: ``A @ out = B``, unless `left` ``out @ A = B``; only that triangle
+    """The solution of a triangular linear system: ``A @ out = B``, unless `left` ``out @ A = B``; only that triangle
     is read.
 
     Shapes: (*, n, n), (*, n, k) -> (*, n, k).
-    Raises: RuntimeError unless the shapes fit.
+    Raises: RuntimeError unless the shapes match.
 
     >>> torch.linalg.solve_triangular(torch.tensor([[2.0, 1.0], [0.0, 4.0]]), torch.tensor([[4.0], [8.0]]), upper=True)
     tensor([[1.],
@@ -224,11 +223,11 @@ _TriangularSolve = return_type("triangular_solve", "solution cloned_coefficient"
 def triangular_solve(
     b: Tensor, A: Tensor, upper: bool = True, transpose: bool = False, unitriangular: bool = False
 ) -> NamedTensors:
-    """The solution of a linear system of a triangular matrix, and this matrix: ``A @ solution = b``, with `transpose`
+    """The solution of a triangular linear system, and this matrix: ``A @ solution = b``, with `transpose`
     ``A.T @ solution = b``
 
     Shapes: `b` (*, n, k), `A` (*, n, n) -> (*, n, k), (*, n, n).
-    Raises: RuntimeError unless the shapes fit.
+    Raises: RuntimeError unless the shapes match.
 
     >>> torch.triangular_solve(torch.tensor([[4.0], [8.0]]), torch.tensor([[2.0, 1.0], [0.0, 4.0]])).solution
     tensor([[1.],

@@ -1,4 +1,4 @@
-"""Sorting and selecting by order. Indices are found without gradient, then `gather` takes the values."""
+"""Sorting and selecting by order. Indices are computed without gradient, then `gather` selects the values."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def sort(input: Tensor, dim: Ints = -1, descending: bool = False, *, stable: boo
     values=tensor([[3, 2, 1]]),
     indices=tensor([[0, 2, 1]]))
     """
-    if isinstance(dim, bool):  # sort(input, stable, dim, descending) takes its arguments by name
+    if isinstance(dim, bool):  # sort(input, stable, dim, descending) is keyword-only
         raise TypeError(f"sort(): argument 'dim' must be int, not {type_name(dim)}")
     dim = _sortable("sort", input, dim)
     indices = order(input, dim, descending)
@@ -161,7 +161,7 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Nam
 
 @op()
 def _middle(input: Array, dim: int, skip_nan: bool) -> Array:
-    """The index of the lower median along `dim`: if there are NaNs, of the first one, or (`skip_nan`) among the others."""
+    """The index of the lower median along `dim`: if there are NaNs, that of the first, or (`skip_nan`) among the others."""
     return middle(input, dim, skip_nan)
 
 
@@ -217,7 +217,7 @@ def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False) -> N
 
 @op()
 def _most_frequent(input: Array, dim: int) -> Array:
-    """The last index of the most frequent element along `dim`; of several such elements, of the smallest."""
+    """The last index of the most frequent element along `dim`; of several such elements, the smallest's."""
     return most_frequent(input, dim)
 
 
@@ -303,7 +303,7 @@ def quantile(
 
     Between two elements by `interpolation`: linear, lower, higher, midpoint or nearest.
 
-    Shapes: `input` (*in), `q` a number or (k,) -> (*in) without `dim` (size 1 if `keepdim`), with k in front.
+    Shapes: `input` (*in), `q` a number or (k,) -> (*in) without `dim` (size 1 if `keepdim`), with a leading k.
     Raises: RuntimeError for `q` outside [0, 1], for integers, and for an empty `input`; IndexError for a dimension that it
     lacks.
 
@@ -319,9 +319,7 @@ def nanquantile(
 ) -> Tensor:
     """`quantile` of the n elements that are not NaN: ``out = sort(input)[q * (n - 1)]``
 
-    Shapes: `input` (*in), `q` a number or (k,) -> (*in) without `dim` (size 1 if `keepdim`), with k in front.
-    Raises: RuntimeError for `q` outside [0, 1], for integers, and for an empty `input`; IndexError for a dimension that it
-    lacks.
+    Family: torch.quantile
 
     >>> torch.nanquantile(torch.tensor([0.0, torch.nan, 2.0]), 0.5)
     tensor(1.)
@@ -361,7 +359,7 @@ def unique(
 ) -> Any:
     """The distinct elements in order, with `dim` the distinct slices: ``input = out[inverse]``
 
-    On request also where each element is among them (`return_inverse`), and how often each occurs (`return_counts`).
+    On request also the position of each element among them (`return_inverse`), and the number of occurrences (`return_counts`).
 
     Shapes: (*in) -> (n,), or (*in) with size n at `dim`; the inverse (*in), or (size,) with `dim`; the counts (n,).
     Raises: IndexError for a dimension that `input` lacks; TypeError unless it is a tensor.
@@ -393,8 +391,7 @@ def unique_consecutive(input: Tensor, return_inverse: bool = False, return_count
 
     On request also the run of each (`return_inverse`), and the lengths of the runs (`return_counts`).
 
-    Shapes: (*in) -> (n,), or (*in) with size n at `dim`; the inverse (*in), or (size,) with `dim`; the counts (n,).
-    Raises: IndexError for a dimension that `input` lacks; TypeError unless it is a tensor.
+    Family: torch.unique
 
     >>> torch.unique_consecutive(torch.tensor([1, 1, 2, 1]), return_counts=True)
     (tensor([1, 2, 1]), tensor([2, 1, 1]))
@@ -415,7 +412,7 @@ def unique_consecutive(input: Tensor, return_inverse: bool = False, return_count
 
 
 def _orderable(boundaries: Array, values: Array) -> None:
-    """NotImplementedError for complex numbers, and where both are bools, unless there are no values."""
+    """NotImplementedError for complex numbers, and if both are bools, unless there are no values."""
     kind = boundaries.dtype
     if not values.size:
         return
@@ -489,7 +486,7 @@ def searchsorted(
 @method(out=True)
 @by_element
 def bucketize(input: object, boundaries: Tensor, *, out_int32: bool = False, right: bool = False) -> Tensor:
-    """Between which of the sorted `boundaries` each element lies: ``boundaries[out - 1] < input <= boundaries[out]``
+    """The interval of the sorted `boundaries` that contains each element: ``boundaries[out - 1] < input <= boundaries[out]``
 
     With `right`, ``boundaries[out - 1] <= input < boundaries[out]``.
 

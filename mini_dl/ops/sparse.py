@@ -1,5 +1,5 @@
-"""The public names with which sparse tensors are made. `mini_dl.sparse` is imported by their first use: once it is there, all
-operations look whether they were given a sparse tensor."""
+"""The public functions that create sparse tensors. `mini_dl.sparse` is imported on their first use: from then
+on, all operations check for sparse arguments."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def sparse_coo_tensor(
     indices: object, values: object = None, size: object = None, *, dtype: object = None, device: object = None,
     pin_memory: bool = False, requires_grad: bool = False, check_invariants: bool | None = None, is_coalesced: bool | None = None,
 ) -> Tensor:  # fmt: skip
-    """A sparse tensor from coordinates, zero elsewhere: ``out[indices[0, k], indices[1, k]] = values[k]``; values of one place
-    add up.
+    """A sparse tensor from coordinates, zero elsewhere: ``out[indices[0, k], indices[1, k]] = values[k]``; values at the same
+    position add up.
 
     The size is as small as possible if it is not given.
 
     Shapes: `indices` (D, N), `values` (N, *dense) -> `size`, of D sparse dimensions and the dense ones.
-    Raises: RuntimeError for parts that do not fit.
+    Raises: RuntimeError for parts that do not match.
 
     >>> torch.sparse_coo_tensor([[0, 1], [1, 0]], [5.0, 6.0], (2, 2)).to_dense()
     tensor([[0., 5.],
@@ -46,11 +46,11 @@ def sparse_compressed_tensor(
     layout: layout_of | None = None, device: object = None, pin_memory: bool = False, requires_grad: bool = False,
     check_invariants: bool | None = None,
 ) -> Tensor:  # fmt: skip
-    """A sparse matrix of one of the layouts with compressed indices: ``out[r, plain_indices[k]] = values[k]`` for rows, or the
+    """A sparse matrix in a compressed layout: ``out[r, plain_indices[k]] = values[k]`` for rows, or the
     reverse.
 
     Shapes: `compressed_indices` (m + 1), `plain_indices` (N), `values` (N, *dense) -> `size`.
-    Raises: RuntimeError for parts that do not fit, and without one of these `layout`.
+    Raises: RuntimeError for parts that do not match, and for another `layout`.
 
     >>> torch.sparse_compressed_tensor([0, 1, 1], [1], [5.0], (2, 2), layout=torch.sparse_csr).to_dense()
     tensor([[0., 5.],
@@ -68,7 +68,7 @@ def sparse_csr_tensor(
     """A sparse matrix by rows: ``out[r, col_indices[k]] = values[k]`` over ``crow_indices[r] <= k < crow_indices[r + 1]``
 
     Shapes: `crow_indices` (m + 1), `col_indices` (N), `values` (N, *dense) -> `size`.
-    Raises: RuntimeError for parts that do not fit.
+    Raises: RuntimeError for parts that do not match.
 
     >>> torch.sparse_csr_tensor([0, 1, 2], [1, 0], [5.0, 6.0], (2, 2)).to_dense()
     tensor([[0., 5.],
@@ -85,7 +85,7 @@ def sparse_csc_tensor(
     """A sparse matrix by columns: ``out[row_indices[k], c] = values[k]`` over ``ccol_indices[c] <= k < ccol_indices[c + 1]``
 
     Shapes: `ccol_indices` (n + 1), `row_indices` (N), `values` (N, *dense) -> `size`.
-    Raises: RuntimeError for parts that do not fit.
+    Raises: RuntimeError for parts that do not match.
 
     >>> torch.sparse_csc_tensor([0, 1, 2], [1, 0], [5.0, 6.0], (2, 2)).to_dense()
     tensor([[0., 6.],
@@ -96,12 +96,14 @@ def sparse_csc_tensor(
 
 
 @function()
-def sparse_bsr_tensor(crow_indices: Any, col_indices: Any, values: Any, size: Any = None, **options: Any) -> Tensor:
+def sparse_bsr_tensor(
+    crow_indices: object, col_indices: object, values: object, size: object = None, **options: object
+) -> Tensor:
     """A sparse matrix by rows of blocks: ``block[r, col_indices[k]] = values[k]`` over
     ``crow_indices[r] <= k < crow_indices[r + 1]``
 
     Shapes: `crow_indices` (block rows + 1), `col_indices` (N), `values` (N, rows, columns of a block) -> `size`.
-    Raises: RuntimeError for parts that do not fit.
+    Raises: RuntimeError for parts that do not match.
 
     >>> torch.sparse_bsr_tensor([0, 1], [1], [[[5.0, 6.0]]], (1, 4)).to_dense()
     tensor([[0., 0., 5., 6.]])
@@ -111,12 +113,14 @@ def sparse_bsr_tensor(crow_indices: Any, col_indices: Any, values: Any, size: An
 
 
 @function()
-def sparse_bsc_tensor(ccol_indices: Any, row_indices: Any, values: Any, size: Any = None, **options: Any) -> Tensor:
+def sparse_bsc_tensor(
+    ccol_indices: object, row_indices: object, values: object, size: object = None, **options: object
+) -> Tensor:
     """A sparse matrix by columns of blocks: ``block[row_indices[k], c] = values[k]`` over
     ``ccol_indices[c] <= k < ccol_indices[c + 1]``
 
     Shapes: `ccol_indices` (block columns + 1), `row_indices` (N), `values` (N, rows, columns of a block) -> `size`.
-    Raises: RuntimeError for parts that do not fit.
+    Raises: RuntimeError for parts that do not match.
 
     >>> torch.sparse_bsc_tensor([0, 0, 1], [0], [[[5.0, 6.0]]], (1, 4)).to_dense()
     tensor([[0., 0., 5., 6.]])
@@ -130,7 +134,7 @@ def spmm(input: Tensor, mat2: Tensor) -> Tensor:
     """The product of a sparse matrix and another matrix: ``out[i, j] = sum(input[i, k] * mat2[k, j], k)``
 
     Shapes: (N, K), (K, M) -> (N, M).
-    Raises: RuntimeError unless both are matrices that fit.
+    Raises: RuntimeError unless both are matching matrices.
 
     >>> torch.spmm(torch.eye(2).to_sparse(), torch.tensor([[1.0], [2.0]]))
     tensor([[1.],
@@ -140,7 +144,7 @@ def spmm(input: Tensor, mat2: Tensor) -> Tensor:
 
 
 ALL_DIMENSIONS: Any = object()
-"""What `to_sparse` takes for no number: None is refused, as by torch."""
+"""The marker for an omitted number in `to_sparse`: None is rejected, as in torch."""
 
 
 @tensor_method()
@@ -148,10 +152,10 @@ def to_sparse(
     self: Tensor, sparse_dim: int = ALL_DIMENSIONS, *, layout: layout_of | None = None, blocksize: object = None,
     dense_dim: int | None = None,
 ) -> Tensor:  # fmt: skip
-    """The elements that are not zero as a sparse tensor, of layout COO or another: ``self[indices[:, k]] = values[k]``
+    """The nonzero elements as a sparse tensor, of layout COO or another: ``self[indices[:, k]] = values[k]``
 
     Shapes: (*in) -> the same, sparse.
-    Raises: RuntimeError for a `layout` or `blocksize` that does not fit the shape.
+    Raises: RuntimeError for a `layout` or `blocksize` that does not match the shape.
 
     >>> torch.tensor([0, 5]).to_sparse()
     tensor(indices=tensor([[1]]),
@@ -164,7 +168,7 @@ def to_sparse(
 
 @tensor_method()
 def to_sparse_coo(self: Tensor) -> Tensor:
-    """The elements that are not zero, with their coordinates: ``self[indices[:, k]] = values[k]``
+    """The nonzero elements, with their coordinates: ``self[indices[:, k]] = values[k]``
 
     Shapes: (*in) -> the same, sparse.
     Raises: TypeError for an argument.
@@ -179,7 +183,7 @@ def to_sparse_coo(self: Tensor) -> Tensor:
 
 @tensor_method()
 def to_sparse_csr(self: Tensor, dense_dim: int | None = None) -> Tensor:
-    """The elements that are not zero by rows: ``self[r, col_indices[k]] = values[k]`` over
+    """The nonzero elements by rows: ``self[r, col_indices[k]] = values[k]`` over
     ``crow_indices[r] <= k < crow_indices[r + 1]``
 
     Shapes: (*batch, m, n, *dense) -> the same, sparse.
@@ -193,7 +197,7 @@ def to_sparse_csr(self: Tensor, dense_dim: int | None = None) -> Tensor:
 
 @tensor_method()
 def to_sparse_csc(self: Tensor, dense_dim: int | None = None) -> Tensor:
-    """The elements that are not zero by columns: ``self[row_indices[k], c] = values[k]`` over
+    """The nonzero elements by columns: ``self[row_indices[k], c] = values[k]`` over
     ``ccol_indices[c] <= k < ccol_indices[c + 1]``
 
     Shapes: (*batch, m, n, *dense) -> the same, sparse.
@@ -206,8 +210,8 @@ def to_sparse_csc(self: Tensor, dense_dim: int | None = None) -> Tensor:
 
 
 @tensor_method()
-def to_sparse_bsr(self: Tensor, blocksize: Any, dense_dim: int | None = None) -> Tensor:
-    """The blocks that are not zero by rows: ``block[r, col_indices[k]] = values[k]`` over
+def to_sparse_bsr(self: Tensor, blocksize: object, dense_dim: int | None = None) -> Tensor:
+    """The nonzero blocks by rows: ``block[r, col_indices[k]] = values[k]`` over
     ``crow_indices[r] <= k < crow_indices[r + 1]``
 
     Shapes: (*batch, m, n, *dense) -> the same, sparse, with values (nnz, *blocksize).
@@ -220,8 +224,8 @@ def to_sparse_bsr(self: Tensor, blocksize: Any, dense_dim: int | None = None) ->
 
 
 @tensor_method()
-def to_sparse_bsc(self: Tensor, blocksize: Any, dense_dim: int | None = None) -> Tensor:
-    """The blocks that are not zero by columns: ``block[row_indices[k], c] = values[k]`` over
+def to_sparse_bsc(self: Tensor, blocksize: object, dense_dim: int | None = None) -> Tensor:
+    """The nonzero blocks by columns: ``block[row_indices[k], c] = values[k]`` over
     ``ccol_indices[c] <= k < ccol_indices[c + 1]``
 
     Shapes: (*batch, m, n, *dense) -> the same, sparse, with values (nnz, *blocksize).
@@ -248,7 +252,7 @@ def to_dense(self: Tensor, dtype: Any = None, *, masked_grad: bool | None = None
 
 @tensor_method()
 def sparse_mask(self: Tensor, mask: Tensor) -> Tensor:
-    """The elements at the places that a sparse tensor stores: ``out[i] = self[i]`` where `mask` has an element.
+    """The elements at the positions that a sparse tensor stores: ``out[i] = self[i]`` where `mask` has an element.
 
     Shapes: (*in), `mask` of the same shape -> the same, sparse.
     Raises: RuntimeError unless the shapes are equal and `mask` is sparse.

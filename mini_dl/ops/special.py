@@ -1,6 +1,6 @@
 """Special functions: the error function, the gamma family, Bessel and Airy functions.
 
-Kernels are written for one-dimensional float64 arrays; `in_double` converts other types and shapes there and back. Where no
+Kernels work on one-dimensional float64 arrays; `in_double` converts other types and shapes to and from these. Where no
 closed form or series is available, they are polynomials in a variable that makes the function smooth (`special_tables`).
 """
 
@@ -191,7 +191,7 @@ def digamma(input: Array) -> Array:
 @public("special", out=True)
 @binary(input=lambda grad: no_derivative("special_zeta"), other=lambda grad, input, other: _zeta_gradient(grad, input, other))
 def zeta(input: Array, other: Array) -> Array:
-    """Hurwitz' zeta function, by the formula of Euler and Maclaurin: ``out = sum(1 / (k + other) ** input, k)`` over k from 0.
+    """Hurwitz' zeta function, by the Euler-Maclaurin formula: ``out = sum(1 / (k + other) ** input, k)`` over k from 0.
 
     >>> torch.special.zeta(torch.tensor([2.0]), 1), torch.pi**2 / 6
     (tensor([1.6449]), 1.6449340668482264)
@@ -403,7 +403,7 @@ def _declare(name: str, kernel: Callable[..., Array], summary: str, shown: str) 
     public("special", out=True)(unary()(forward))
 
 
-BESSEL = """Raises: RuntimeError for complex numbers, and where a gradient is asked for.
+BESSEL = """Raises: RuntimeError for complex numbers, and if a gradient is requested.
 Source: Abramowitz and Stegun, Handbook of Mathematical Functions, 1964, chapters 9 and 10."""
 
 _VALUES = {

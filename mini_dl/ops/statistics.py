@@ -122,7 +122,7 @@ _histogram, _histogramdd = return_type("histogram", "hist bin_edges"), return_ty
 
 
 def _limits(name: str, x: Array, low: float, high: float, by: float) -> tuple[float, float]:
-    """The range of the bins: that of the data unless given, and not empty."""
+    """The range of the bins: by default that of the data, and never empty."""
     if low == high and x.size:
         low, high = x.min(), x.max()
     if low == high:
@@ -135,7 +135,7 @@ def _limits(name: str, x: Array, low: float, high: float, by: float) -> tuple[fl
 @method(out=True)
 @by_element
 def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
-    """How many elements fall into each of `bins` equal parts of [min, max]: ``out[b] = count(edge[b] <= input < edge[b + 1])``
+    """The number of elements in each of `bins` equal parts of [min, max]: ``out[b] = count(edge[b] <= input < edge[b + 1])``
 
     If both are equal, of the data's range; the last part is closed.
 
@@ -212,7 +212,7 @@ def histogram(
     """The sum of the weights (1 by default) of the elements in each bin:
     ``hist[b] = sum(weight[i], edge[b] <= input[i] < edge[b + 1])``
 
-    `bins` is their number over `range` (of the data by default), or a tensor of increasing edges; the last bin is closed.
+    `bins` is their number over `range` (by default that of the data), or a tensor of increasing edges; the last bin is closed.
     `density` makes the integral 1.
 
     Shapes: `input` and `weight` (*in) -> `hist` (bins,), `bin_edges` (bins + 1,).
@@ -286,7 +286,7 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     """How often each of 0, 1, 2, ... occurs, or the sum of its `weights`: ``out[k] = sum(weights[i], input[i] == k)``
 
     Shapes: (n,) -> (max(input) + 1,), at least (minlength,).
-    Raises: RuntimeError unless `input` is a vector of integers that are not negative, and `weights` has its shape.
+    Raises: RuntimeError unless `input` is a vector of nonnegative integers, and `weights` has its shape.
 
     >>> torch.bincount(torch.tensor([0, 2, 2, 3]))
     tensor([1, 0, 2, 1])
@@ -302,7 +302,7 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     if weights is None:
         return wrap(np.bincount(x.astype(np.int64), None, minlength).astype(np.int64, copy=False))
     w = weights._array
-    if not x.size:  # whatever the weights are, as in torch
+    if not x.size:  # regardless of the weights, as in torch
         return wrap(np.zeros(minlength, np.int64))
     if w.shape != x.shape:
         raise RuntimeError("weights should be 1-d and have the same length as input")

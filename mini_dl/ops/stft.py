@@ -27,7 +27,7 @@ NO_WINDOW_TO_INVERT_WITH = (
 
 
 class _Call:
-    """The lengths of one call of `name`, and how it is refused."""
+    """The lengths of one call of `name`, and its errors."""
 
     def __init__(
         self, name: str, input: Tensor, n_fft: int, hop_length: int | None, win_length: int | None, window: Tensor | None
@@ -57,7 +57,7 @@ def stft(
     centered at ``t * hop_length``.
 
     Shapes: (*B, L) -> (*B, n_fft // 2 + 1 or n_fft, frames).
-    Raises: RuntimeError if the lengths do not fit, and for a real input without `return_complex`.
+    Raises: RuntimeError if the lengths do not match, and for a real input without `return_complex`.
 
     >>> torch.stft(torch.ones(8), 4, window=torch.hann_window(4), return_complex=True).abs()
     tensor([[2., 2., 2., 2., 2., 2., 2., 2., 2.],
@@ -108,7 +108,7 @@ def _returns_complex(input: Tensor, window: Tensor | None, return_complex: bool 
 
 
 def _checked_signal(call: _Call, align_to_window: bool | None) -> Tensor:
-    """What is cut into frames. RuntimeError where the lengths do not fit."""
+    """The signal to be divided into frames. RuntimeError if the lengths do not match."""
     input, n_fft, win_length = call.input, call.n_fft, call.win_length
     if not (input.is_floating_point() or input.is_complex()):
         raise call.refused("expected a tensor of floating point or complex values")
@@ -151,13 +151,13 @@ def istft(
     center: bool = True, normalized: bool = False, onesided: bool | None = None, length: int | None = None,
     return_complex: bool = False,
 ) -> Tensor:  # fmt: skip
-    """The signal whose `stft` is `input`, or comes closest to it:
+    """The signal whose `stft` is `input`, or closest to it:
     ``out[s] = sum(w[s - t * hop] * frame[t, s - t * hop], t) / sum(w[s - t * hop] ** 2, t)``
 
     The frames are the inverse transforms of the columns, w is the `window`.
 
     Shapes: (*B, n_fft // 2 + 1 or n_fft, frames) -> (*B, L).
-    Raises: RuntimeError where the sum of the squared windows is 0, and if the shapes do not fit.
+    Raises: RuntimeError if the sum of the squared windows is 0, and if the shapes do not match.
     Source: Griffin and Lim, Signal estimation from modified short-time Fourier transform, 1984.
 
     >>> x, window = torch.arange(8.0), torch.hann_window(4)
@@ -197,7 +197,7 @@ def istft(
 
 
 def _checked_spectra(call: _Call, onesided: bool | None) -> bool:
-    """Whether half of each spectrum is given. RuntimeError where the lengths do not fit."""
+    """Whether half of each spectrum is given. RuntimeError if the lengths do not match."""
     input, n_fft, win_length = call.input, call.n_fft, call.win_length
     if not input.is_complex():
         raise RuntimeError("istft requires a complex-valued input tensor matching the output from stft with return_complex=True.")

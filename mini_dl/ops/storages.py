@@ -1,4 +1,4 @@
-"""The memory of a tensor as elements of one type: ``Tensor.storage()``, ``FloatStorage`` and the like."""
+"""The memory of a tensor as elements of one type: ``Tensor.storage()``, ``FloatStorage`` and similar."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NAMES = {
     "int32": "IntStorage", "int16": "ShortStorage", "int8": "CharStorage", "uint8": "ByteStorage", "bool": "BoolStorage",
     "complex64": "ComplexFloatStorage", "complex128": "ComplexDoubleStorage",
 }  # fmt: skip
-"""By the name of the type of the elements."""
+"""By element type name."""
 
 _warned = False
 
@@ -39,7 +39,7 @@ def _warn() -> None:
 
 
 class TypedStorage(UntypedStorage):
-    """The memory of a tensor as elements of type `dtype`. It warns, once, that it belongs to the past.
+    """The memory of a tensor as elements of type `dtype`. It warns, once, that it is deprecated.
 
     >>> import mini_dl as torch
     >>> torch.FloatStorage([1, 2]).tolist()
@@ -92,7 +92,7 @@ class TypedStorage(UntypedStorage):
         return self
 
     def copy_(self, source: UntypedStorage, non_blocking: bool = False) -> TypedStorage:
-        """Set the elements to those of another storage, as many as there are."""
+        """Set the elements to those of another storage of the same length."""
         self._elements[...] = np.array(source.tolist())
         return self
 
@@ -137,7 +137,7 @@ STORAGES = {
     name: _OfOneType(name, (), {"__module__": "torch", "__doc__": f"A storage of {kind}.", "dtype": _dtypes.NAMES[kind]})
     for kind, name in NAMES.items()
 }
-"""By name: what makes a storage of one type, and knows its instances."""
+"""By name: the classes that create storages of one type, and support isinstance."""
 namespace("torch").update(STORAGES, TypedStorage=TypedStorage)
 
 

@@ -1,4 +1,4 @@
-"""Tensors of other classes over the same memory."""
+"""Tensors of other classes sharing memory."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def as_subclass(self: Tensor, cls: type[Tensor]) -> Any:
 
 
 def _make_subclass(cls: type[Tensor], data: Tensor, require_grad: bool = False) -> Any:
-    """A leaf over the memory of `data` that is an instance of `cls`."""
+    """A leaf that shares the memory of `data` and is an instance of `cls`."""
     _checked("_make_subclass", cls)
     return requires_grad_(in_class(cls, data.detach()), require_grad)
 

@@ -203,7 +203,7 @@ def _sinc_gradient(grad: Tensor, input: Tensor) -> Tensor:
     promote=promote_floating,
 )
 def atan2(input: Array, other: Array) -> Array:
-    """The angle of the point (`other`, `input`), by its signs in ``[-pi, pi]``: ``tan(out) = input / other``
+    """The angle of the point (`other`, `input`), in ``[-pi, pi]``: ``tan(out) = input / other``
 
     >>> torch.atan2(torch.tensor([1.0, 1.0, -1.0]), torch.tensor([1.0, -1.0, -1.0]))
     tensor([ 0.7854,  2.3562, -2.3562])

@@ -19,7 +19,7 @@ from mini_dl.tensor import Tensor
 
 
 def magnitude(x: Array) -> Array:
-    """``|x|``, of half precision in single."""
+    """``|x|``, half precision in single."""
     return np.abs(as_single(x))
 
 
@@ -64,7 +64,7 @@ def _vector_norm(input: Array, ord: float, dims: Dims, keepdim: bool) -> Array:
 
 
 def converted(name: str, x: Tensor, target: dtype | None) -> Tensor:
-    """`x` in the type asked for, which may not narrow it nor cross between real and complex."""
+    """`x` in the requested type, which may not narrow it or switch between real and complex."""
     kind = x._array.dtype
     if kind.kind not in INEXACT:
         raise RuntimeError(f"{name}: Expected a floating point or complex tensor as input. Got {scalar_name(kind)}")
@@ -88,7 +88,7 @@ def converted(name: str, x: Tensor, target: dtype | None) -> Tensor:
 def vector_norm(x: Tensor, ord: Any = 2, dim: Ints | None = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
     """The p-norm of vectors: ``out = sum(abs(x[i]) ** ord, i) ** (1 / ord)``
 
-    The largest absolute value for inf, the smallest for -inf, how many are not 0 for 0.
+    The largest absolute value for inf, the smallest for -inf, the number of nonzero elements for 0.
 
     Family: reduction
     Raises: RuntimeError for an infinite or negative `ord` over an empty dimension, and for integers.

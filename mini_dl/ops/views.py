@@ -1,4 +1,4 @@
-"""Views: other shapes over the same memory. A write to either side reaches the other, and so do gradients."""
+"""Views: other shapes of the same memory. Writes to either side affect the other, and so do gradients."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from mini_dl._checks import (
 )
 from mini_dl._dtypes import Array, Ints, NumpyType, buffer_of, dtype as DType, scalar_name
 from mini_dl._surface import method, tensor_method
-from mini_dl.autograd.primitive import linear_in, op, view
+from mini_dl.autograd.primitive import linear_in, looks_unseen, op, view
 from mini_dl.autograd.single import as_it_is
 from mini_dl.tensor import Tensor
 
-# ------------------------------------------------------------------------------------------------ what a view leaves out
+# ------------------------------------------------------------------------------------------------ omitted elements
 
 
 @linear_in("input")
 @op(input=lambda grad, look, args: look(grad, *args))
 @as_it_is
 def place(input: Array, look: Callable[..., Any], args: tuple[Any, ...], shape: tuple[int, ...]) -> Array:
-    """Zeros of `shape` with `input` where the view ``look(_, *args)`` looks: the adjoint of views that leave elements out."""
+    """Zeros of `shape` with `input` at the positions of the view ``look(_, *args)``: the adjoint of views that omit elements."""
     out = np.zeros(shape, input.dtype)
     look.op.forward(out, *args)[...] = input  # type: ignore[attr-defined]
     return out
@@ -38,9 +38,9 @@ def place(input: Array, look: Callable[..., Any], args: tuple[Any, ...], shape: 
 # ------------------------------------------------------------------------------------------------ another shape
 
 
-@view(input=lambda grad: grad)  # the engine sums back to the input's shape
+@view(input=lambda grad, input_shape: grad if input_shape else grad.sum())  # to other shapes the engine sums
 def _expand(input: Array, shape: tuple[int, ...]) -> Array:
-    # what np.broadcast_to does, but writable: a part of the result without repeated elements may be written to
+    # like np.broadcast_to, but writable: parts of the result without repeated elements may be written to
     if not input.flags.writeable:
         return np.broadcast_to(input, shape)
     if input.flags.c_contiguous and input.size:
@@ -128,6 +128,7 @@ def _view(input: Array, shape: tuple[int, ...]) -> Array:
 
 
 @linear_in("input")
+@looks_unseen
 @op(input=lambda grad, input_shape: grad.reshape(input_shape))
 def unsafe_view(input: Array, shape: tuple[int, ...]) -> Array:
     """Another shape of an intermediate result that nothing else sees; not recorded as a view."""
@@ -231,7 +232,7 @@ def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
 
 
 def view_(input: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """`input` in another shape over the same memory. RuntimeError if that needs a copy."""
+    """`input` in another shape, sharing memory. RuntimeError if that needs a copy."""
     out = _view(input, shape)
     if out._base is None and input._array.size and not (input._inference and np.may_share_memory(out._array, input._array)):
         raise RuntimeError(
@@ -245,7 +246,7 @@ def view_(input: Tensor, shape: tuple[int, ...]) -> Tensor:
 def view_as(self: Tensor, other: Tensor) -> Tensor:
     """``out = self.view(other.shape)``
 
-    Shapes: (*in), `other` (*out) -> (*out), over the same memory.
+    Shapes: (*in), `other` (*out) -> (*out), sharing memory.
     Raises: RuntimeError if the number of elements differs or the memory does not allow it.
 
     >>> torch.arange(4).view_as(torch.zeros(2, 2))
@@ -261,7 +262,7 @@ def _view_type(input: Array, target: NumpyType) -> Array:
 
 
 def _view_as_type(input: Tensor, target: DType) -> Tensor:
-    """The same bytes read as another type; the last dimension shrinks or grows with the size of the elements."""
+    """The same bytes interpreted as another type; the last dimension shrinks or grows with the size of the elements."""
     array, wanted = input._array, target.numpy
     if array.itemsize == wanted.itemsize:
         return _view_type(input, wanted)
@@ -277,11 +278,11 @@ def _view_as_type(input: Tensor, target: DType) -> Tensor:
 
 
 def tensor_view(self: Tensor, *shape: Any, size: Any = (), dtype: DType | None = None) -> Tensor:
-    """The same elements in another shape, ``out.flatten() = self.flatten()``, or the same bytes as another dtype, over the same
+    """The same elements in another shape, ``out.flatten() = self.flatten()``, or the same bytes as another dtype, sharing
     memory.
 
     Shapes: (*in) -> `shape`, of which one size may be -1.
-    Raises: RuntimeError if the number of elements differs or the memory does not allow it: then use `reshape`.
+    Raises: RuntimeError if the number of elements differs or the memory does not allow it; then use `reshape`.
 
     >>> x = torch.arange(4)
     >>> x.view(2, 2)[0, 0] = 9
@@ -358,8 +359,7 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
 def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
     """``out = input.transpose(axis0, axis1)``
 
-    Shapes: (..., m, ..., n, ...) -> (..., n, ..., m, ...); a view.
-    Raises: IndexError for a dimension that `input` lacks.
+    Family: torch.transpose
 
     >>> torch.swapaxes(torch.zeros(2, 3, 4), 0, 2).shape
     torch.Size([4, 3, 2])
@@ -371,8 +371,7 @@ def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
 def swapdims(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """``out = input.transpose(dim0, dim1)``
 
-    Shapes: (..., m, ..., n, ...) -> (..., n, ..., m, ...); a view.
-    Raises: IndexError for a dimension that `input` lacks.
+    Family: torch.transpose
 
     >>> torch.swapdims(torch.zeros(2, 3, 4), 0, 2).shape
     torch.Size([4, 3, 2])
@@ -418,7 +417,7 @@ def _alias(input: Array) -> Array:
 
 
 def alias(input: Tensor) -> Tensor:
-    """Another tensor over the same memory, with the same history: ``out = input``
+    """Another tensor sharing memory and history: ``out = input``
 
     Family: like
     Shapes: (*in) -> (*in).
@@ -458,7 +457,9 @@ def _reversed_dims(self: Tensor) -> Tensor:
             [2, 4]])
     """
     ndim = self._array.ndim
-    if ndim not in (0, 2):
+    if ndim == 2:
+        return _permute(self, (1, 0))
+    if ndim:
         warnings.warn(
             "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is deprecated and it will throw an "
             "error in a future release. Consider `x.mT` to transpose batches of matrices or "
@@ -564,7 +565,7 @@ def squeeze(input: Tensor, dim: Ints | None = None) -> Tensor:
     """
     shape = input._array.shape
     dims = () if isinstance(dim, (tuple, list)) and not dim else wrap_dims(dim, len(shape))
-    look = _squeeze if dim is None else _squeeze2 if isinstance(dim, (tuple, list)) else _squeeze1  # as torch names its nodes
+    look = _squeeze if dim is None else _squeeze2 if isinstance(dim, (tuple, list)) else _squeeze1  # as in torch's node names
     return look(input, tuple([d for d in dims if shape[d] == 1]))
 
 

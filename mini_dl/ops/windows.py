@@ -1,4 +1,6 @@
-"""Window functions ``torch.*_window``. The periodic window of `window_length` is the symmetric one with one point more, cut."""
+"""Window functions ``torch.*_window``. The periodic window of `window_length` is the symmetric one with one more point,
+truncated.
+"""
 
 from __future__ import annotations
 

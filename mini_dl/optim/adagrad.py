@@ -43,10 +43,14 @@ class Adagrad(Optimizer):
         if group["differentiable"] and group["fused"]:
             raise RuntimeError("adagrad with fused=True does not support differentiable=True")
 
-    def update(self, param: Array, grad: Array, state: State, group: Options) -> None:
+    def _rate(self, param: Array, state: State, group: Options) -> float:
+        """The learning rate of this step, which is counted."""
         if not state:
             _begin(param, state, group.initial_accumulator_value)
-        rate = group.lr / (1 + (state.advance() - 1) * group.lr_decay)
+        return group.lr / (1 + (state.advance() - 1) * group.lr_decay)
+
+    def update(self, param: Array, grad: Array, state: State, group: Options) -> None:
+        rate = self._rate(param, state, group)
         for p, g, total, t, u in state.blocks(2, param, grad, state["sum"]):
             g = with_penalty(g, p, group.weight_decay, group.maximize, t, u)
             total += np.multiply(g, g, out=t)
@@ -55,10 +59,7 @@ class Adagrad(Optimizer):
     def update_sparse(self, param: Array, grad: Tensor, tensors: StateDict, group: Options) -> None:
         if group.weight_decay != 0:
             raise RuntimeError("weight_decay option is not compatible with sparse gradients")
-        state = State(tensors)
-        if not tensors:
-            _begin(param, state, group.initial_accumulator_value)
-        rate = group.lr / (1 + (state.advance() - 1) * group.lr_decay)
+        rate = self._rate(param, State(tensors), group)
         at, values = stored(grad, group.maximize)
         total = tensors["sum"]._array
         total[at] += values * values
@@ -94,7 +95,6 @@ class Adadelta(Optimizer):
 
     def update(self, param: Array, grad: Array, state: State, group: Options) -> None:
         state.begin(param, "square_avg", "acc_delta")
-        state.advance()
         for p, g, square, deltas, t, u, v in state.blocks(3, param, grad, state["square_avg"], state["acc_delta"]):
             g = with_penalty(g, p, group.weight_decay, group.maximize, t, u)
             square_towards(square, g, group.rho, t)
@@ -133,8 +133,7 @@ class RMSprop(Optimizer):
         super().__init__(params, chosen(locals(), "lr eps momentum weight_decay alpha", last))
 
     def update(self, param: Array, grad: Array, state: State, group: Options) -> None:
-        state.begin(param, "square_avg", *["momentum_buffer"] * (group.momentum > 0), *["grad_avg"] * bool(group.centered))
-        state.advance()
+        state.begin(param, "square_avg", *["momentum_buffer"] * bool(group.momentum > 0), *["grad_avg"] * bool(group.centered))
         means = state["grad_avg"] if group.centered else None
         buffers = state["momentum_buffer"] if group.momentum > 0 else None
         for p, g, square, mean, buffer, t, u in state.blocks(2, param, grad, state["square_avg"], means, buffers):

@@ -51,7 +51,6 @@ class Adam(Optimizer):
 
     def update(self, param: Array, grad: Array, state: State, group: Options) -> None:
         state.begin(param, "exp_avg", "exp_avg_sq", *["max_exp_avg_sq"] * bool(group.amsgrad))
-        state.advance()
         step, (beta1, beta2) = state.number("step"), group.betas
         root = (1 - beta2**step) ** 0.5  # sqrt(square / root^2) + eps = (sqrt(square) + eps * root) / root
         rate, floor = group.lr / (1 - beta1**step) * root, group.eps * root
@@ -123,8 +122,7 @@ class Adamax(Optimizer):
         super().__init__(params, chosen(locals(), "lr eps betas weight_decay"))
 
     def update(self, param: Array, grad: Array, state: State, group: Options) -> None:
-        state.begin(param, "exp_avg", "exp_inf")
-        step, (beta1, beta2) = state.advance(), group.betas
+        step, (beta1, beta2) = state.begin(param, "exp_avg", "exp_inf"), group.betas
         rate = group.lr / (1 - beta1**step)
         for p, g, mean, greatest, t, u in state.blocks(2, param, grad, state["exp_avg"], state["exp_inf"]):
             g = with_penalty(g, p, group.weight_decay, group.maximize, t, u)
@@ -163,8 +161,7 @@ class NAdam(Optimizer):
         super().__init__(params, options)
 
     def update(self, param: Array, grad: Array, state: State, group: Options) -> None:
-        state.begin(param, "exp_avg", "exp_avg_sq", mu_product=1)
-        step, (beta1, beta2) = state.advance(), group.betas
+        step, (beta1, beta2) = state.begin(param, "exp_avg", "exp_avg_sq", mu_product=1), group.betas
         now, later = [beta1 * (1.0 - 0.5 * 0.96 ** (k * group.momentum_decay)) for k in (step, step + 1)]
         product = state["mu_product"]
         product *= now
@@ -205,8 +202,7 @@ class RAdam(Optimizer):
         super().__init__(params, options)
 
     def update(self, param: Array, grad: Array, state: State, group: Options) -> None:
-        state.begin(param, "exp_avg", "exp_avg_sq")
-        step, (beta1, beta2) = state.advance(), group.betas
+        step, (beta1, beta2) = state.begin(param, "exp_avg", "exp_avg_sq"), group.betas
         rate, unbias = group.lr / (1 - beta1**step), 1 - beta2**step
         longest = 2 / (1 - beta2) - 1
         length = longest - 2 * step * beta2**step / unbias  # the length of the simple mean that this running mean is worth

@@ -140,8 +140,6 @@ class StepLR(_ByFactor):
 
     ``lr = initial_lr * gamma ** (epoch // step_size)``
 
-    Raises: TypeError unless `optimizer` is an Optimizer.
-
     >>> course(StepLR, step_size=2)
     [1.0, 1.0, 0.1, 0.1, 0.01]
     """
@@ -161,8 +159,6 @@ class MultiStepLR(_ByFactor):
     """A factor at each of the epochs `milestones`; one that is named twice counts twice.
 
     ``lr = initial_lr * gamma ** (number of milestones up to epoch)``
-
-    Raises: TypeError unless `optimizer` is an Optimizer.
 
     >>> course(MultiStepLR, milestones=[1, 3])
     [1.0, 0.1, 0.1, 0.01, 0.01]
@@ -244,8 +240,6 @@ class ExponentialLR(_ByFactor):
 
     ``lr = initial_lr * gamma**epoch``
 
-    Raises: TypeError unless `optimizer` is an Optimizer.
-
     >>> course(ExponentialLR, gamma=0.5)
     [1.0, 0.5, 0.25, 0.125, 0.0625]
     """
@@ -266,7 +260,6 @@ class PolynomialLR(_ByFactor):
 
     ``lr = initial_lr * (1 - min(epoch / total_iters, 1)) ** power``
 
-    Raises: TypeError unless `optimizer` is an Optimizer.
     Source: Liu et al. 2015 (ParseNet), section 3.2.
 
     >>> course(PolynomialLR, total_iters=4, power=2.0)
@@ -303,7 +296,6 @@ class CosineAnnealingLR(_Cosine):
 
     ``lr = eta_min + (initial_lr - eta_min) * (1 + cos(pi * epoch / T_max)) / 2``
 
-    Raises: TypeError unless `optimizer` is an Optimizer.
     Source: Loshchilov and Hutter 2016, without its restarts.
 
     >>> course(CosineAnnealingLR, T_max=4, epochs=8)

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 
 from mini_dl import _dtypes
-from mini_dl._checks import type_name
+from mini_dl._checks import check_bool
 from mini_dl._dtypes import FLOATING, NARROW, Array
 from mini_dl._guidance import tell_constructor
 from mini_dl._meta import Hollow
@@ -176,8 +176,7 @@ class Optimizer:
             with enable_grad():
                 loss = closure()
         differentiable = self.defaults.get("differentiable", False)
-        if not isinstance(differentiable, bool):
-            raise TypeError(f"argument 'differentiable' must be bool, not {type_name(differentiable)}")
+        check_bool(differentiable, "argument 'differentiable'")
         for group in self.param_groups:
             self._check_before_step(group)
             if differentiable:
@@ -225,8 +224,8 @@ class Optimizer:
                     raise NotImplementedError("a step of an optimizer needs values, which a meta tensor does not have")
                 if array.dtype.char in NARROW:
                     update_in_single(self.update, array, grad, state, options)
-                else:
-                    self.update(array, grad, state, options)
+                elif self.update(array, grad, state, options) is not None:  # type: ignore[func-returns-value]
+                    raise TypeError(f"{type(self).__name__}.update must write into `param`; what it returns is lost")
             _spare.append(spare)
 
         try:

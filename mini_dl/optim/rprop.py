@@ -38,10 +38,10 @@ class Rprop(Optimizer):
         smallest, largest = group.step_sizes
         if smallest is None and largest is None:
             raise RuntimeError("at least one of step_sizes must not be None")
-        if not state:
-            state.begin(param, "prev", "step_size")
+        first = not state
+        state.begin(param, "prev", "step_size")
+        if first:
             state["step_size"][...] = group.lr * (1 + 1j) if param.dtype.kind == "c" else group.lr
-        state.advance()
         shorter, longer = group.etas
         for p, g, before, size, t in state.blocks(1, param, grad, state["prev"], state["step_size"]):
             g = -g if group.maximize else g

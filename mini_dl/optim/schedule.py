@@ -169,7 +169,7 @@ class LRScheduler:
             rates = get_lr()
         finally:
             self._get_lr_called_within_step = False
-        for group, lr in zip(self.optimizer.param_groups, rates):
+        for group, lr in zip(self.optimizer.param_groups, rates, strict=True):
             set_option(group, "lr", lr)
         self._last_lr = options_of(self.optimizer, "lr")
 

@@ -111,8 +111,7 @@ class ASGD(Optimizer):
         super().__init__(params, chosen(locals(), "lr weight_decay"))
 
     def update(self, param: Array, grad: Array, state: State, group: Options) -> None:
-        state.begin(param, "ax", eta=group.lr, mu=1)
-        step, lr, lambd = state.advance(), group.lr, group.lambd
+        step, lr, lambd = state.begin(param, "ax", eta=group.lr, mu=1), group.lr, group.lambd
         eta, mu = float(state["eta"]), float(state["mu"])
         if np.iscomplexobj(lambd) and param.dtype.kind != "c":
             raise RuntimeError(f"a real parameter cannot decay by lambd={lambd}")

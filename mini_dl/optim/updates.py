@@ -3,8 +3,7 @@
 An update of one parameter looks like this, over arrays or over their recorded stand-ins (`mini_dl.optim._recorded`)::
 
     def update(self, param, grad, state, group):
-        state.begin(param, "square")                          # a count of steps, and zeros; at the first step only
-        state.advance()
+        state.begin(param, "square")                          # counts the step; at the first one makes zeros
         for p, g, square, t in state.blocks(1, param, grad, state["square"]):
             square_towards(square, g, group.alpha, t)         # written in place
             np.sqrt(square, out=t)                            # t is a buffer: its old values do not matter
@@ -128,16 +127,17 @@ class State:
     def __getitem__(self, name: str) -> Any:
         return self.tensors[name]._array
 
-    def begin(self, like: Array, *names: str, **numbers: float) -> None:
-        """At the first step, create a step count, the `numbers`, and zeros like `like` under each of the `names`."""
-        if self.tensors:
-            return
-        self.tensors["step"] = new_step()
-        for name, value in numbers.items():
-            self.tensors[name] = new_step()
-            self.put(name, value)
-        for name in names:
-            self.tensors[name] = zeros_like(like)
+    def begin(self, like: Array, *names: str, **numbers: float) -> float:
+        """Count one more step, and return the count; before the first one, create a step count, the `numbers`, and zeros like
+        `like` under each of the `names`."""
+        if not self.tensors:
+            self.tensors["step"] = new_step()
+            for name, value in numbers.items():
+                self.tensors[name] = new_step()
+                self.put(name, value)
+            for name in names:
+                self.tensors[name] = zeros_like(like)
+        return self.advance()
 
     def advance(self) -> float:
         """Count one more step; return the count."""

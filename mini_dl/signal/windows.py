@@ -86,8 +86,7 @@ def exponential(M: int, *, center: float | None = None, tau: float = 1.0, sym: b
 def cosine(M: int, *, sym: bool = True, **options: object) -> Tensor:
     """Half a wave: ``out[n] = sin(pi * (n + 1 / 2) / M)``
 
-    Family: window
-    Raises: ValueError for a negative `M`, and a dtype other than float32 and float64.
+    Family: signal window
 
     >>> torch.signal.windows.cosine(5)
     tensor([0.3090, 0.8090, 1.0000, 0.8090, 0.3090])
@@ -168,8 +167,7 @@ def general_cosine(M: int, *, a: Iterable[Any], sym: bool = True, **options: obj
 def general_hamming(M: int, *, alpha: float = 0.54, sym: bool = True, **options: object) -> Tensor:
     """A raised cosine: ``out[n] = alpha - (1 - alpha) * cos(2 * pi * n / N)``
 
-    Family: window
-    Raises: ValueError for a negative `M`, and a dtype other than float32 and float64.
+    Family: signal window
 
     >>> torch.signal.windows.general_hamming(5, alpha=0.6)
     tensor([0.2000, 0.6000, 1.0000, 0.6000, 0.2000])
@@ -181,8 +179,7 @@ def general_hamming(M: int, *, alpha: float = 0.54, sym: bool = True, **options:
 def hamming(M: int, *, sym: bool = True, **options: object) -> Tensor:
     """A raised cosine that does not reach 0: ``out[n] = 0.54 - 0.46 * cos(2 * pi * n / N)``
 
-    Family: window
-    Raises: ValueError for a negative `M`, and a dtype other than float32 and float64.
+    Family: signal window
 
     >>> torch.signal.windows.hamming(5)
     tensor([0.0800, 0.5400, 1.0000, 0.5400, 0.0800])
@@ -194,8 +191,7 @@ def hamming(M: int, *, sym: bool = True, **options: object) -> Tensor:
 def hann(M: int, *, sym: bool = True, **options: object) -> Tensor:
     """A raised cosine: ``out[n] = (1 - cos(2 * pi * n / N)) / 2``
 
-    Family: window
-    Raises: ValueError for a negative `M`, and a dtype other than float32 and float64.
+    Family: signal window
 
     >>> torch.signal.windows.hann(5)
     tensor([0.0000, 0.5000, 1.0000, 0.5000, 0.0000])
@@ -207,8 +203,7 @@ def hann(M: int, *, sym: bool = True, **options: object) -> Tensor:
 def blackman(M: int, *, sym: bool = True, **options: object) -> Tensor:
     """Two cosines: ``out[n] = 0.42 - 0.5 * cos(2 * pi * n / N) + 0.08 * cos(4 * pi * n / N)``
 
-    Family: window
-    Raises: ValueError for a negative `M`, and a dtype other than float32 and float64.
+    Family: signal window
 
     >>> torch.signal.windows.blackman(5).abs()
     tensor([1.4901e-08, 3.4000e-01, 1.0000e+00, 3.4000e-01, 1.4901e-08])
@@ -220,8 +215,7 @@ def blackman(M: int, *, sym: bool = True, **options: object) -> Tensor:
 def bartlett(M: int, *, sym: bool = True, **options: object) -> Tensor:
     """A triangle: ``out[n] = 1 - abs(2 * n / N - 1)``
 
-    Family: window
-    Raises: ValueError for a negative `M`, and a dtype other than float32 and float64.
+    Family: signal window
 
     >>> torch.signal.windows.bartlett(5)
     tensor([0.0000, 0.5000, 1.0000, 0.5000, 0.0000])
@@ -237,8 +231,7 @@ def nuttall(M: int, *, sym: bool = True, **options: object) -> Tensor:
 
     Its a are 0.3635819, 0.4891775, 0.1365995 and 0.0106411.
 
-    Family: window
-    Raises: ValueError for a negative `M`, and a dtype other than float32 and float64.
+    Family: signal window
     Source: Nuttall, Some windows with very good sidelobe behavior, 1981.
 
     >>> torch.signal.windows.nuttall(5)

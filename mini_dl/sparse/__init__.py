@@ -33,7 +33,7 @@ def _of_type(name: str) -> Any:
         """A sparse tensor of this dtype from indices, values and size, or of a size and empty: ``out[indices[:, k]] = values[k]``
 
         Shapes: as `sparse_coo_tensor`.
-        Raises: RuntimeError for parts that do not fit.
+        Raises: RuntimeError for parts that do not match.
 
         >>> torch.sparse.FloatTensor(2, 2).to_dense()
         tensor([[0., 0.],
@@ -59,7 +59,7 @@ def mm(mat1: Tensor, mat2: Tensor, reduce: str | None = None) -> Tensor:
     matrix are reduced: "sum", "mean", "amax", "amin".
 
     Shapes: (N, K), (K, M) -> (N, M).
-    Raises: RuntimeError if the sizes do not fit, and for an unknown `reduce`; NotImplementedError for `reduce` of other
+    Raises: RuntimeError if the sizes do not match, and for an unknown `reduce`; NotImplementedError for `reduce` of other
     layouts.
 
     >>> torch.sparse.mm(torch.eye(2).to_sparse(), torch.ones(2, 2))
@@ -89,7 +89,7 @@ def addmm(mat: Tensor, mat1: Tensor, mat2: Tensor, *, beta: object = 1.0, alpha:
     """A matrix and a product with a sparse factor: ``out = beta * mat + alpha * (mat1 @ mat2)``
 
     Shapes: `mat` (N, M), (N, K), (K, M) -> (N, M).
-    Raises: RuntimeError if the sizes do not fit.
+    Raises: RuntimeError if the sizes do not match.
 
     >>> torch.sparse.addmm(torch.ones(2, 1), torch.eye(2).to_sparse(), torch.tensor([[1.0], [2.0]]))
     tensor([[2.],
@@ -235,7 +235,7 @@ class check_sparse_tensor_invariants:
 
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
-        def call(*args: Any, **kwargs: Any) -> Any:
+        def call(*args: object, **kwargs: object) -> Any:
             with type(self)(self.wanted):
                 return function(*args, **kwargs)
 

@@ -125,7 +125,7 @@ def _becomes(input: SparseTensor, result: Any) -> SparseTensor:
 
 @handles("mul", "multiply", "__mul__", "__rmul__")
 def mul(input: Any, other: Any) -> SparseTensor:
-    """The values times a number, or the elements of a dense tensor or of another sparse one at their places."""
+    """The values times a number, or the elements of a dense tensor or of another sparse one at their positions."""
     if not isinstance(input, SparseTensor):
         input, other = other, input
     if not isinstance(other, Tensor) or (not isinstance(other, SparseTensor) and not other.ndim):

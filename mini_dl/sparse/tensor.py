@@ -366,10 +366,10 @@ class SparseTensor(Tensor):
     def to_sparse_csc(self, dense_dim: object = None) -> SparseTensor:
         return self.to_sparse(layout=CSC)
 
-    def to_sparse_bsr(self, blocksize: Any, dense_dim: Any = None) -> SparseTensor:
+    def to_sparse_bsr(self, blocksize: object, dense_dim: object = None) -> SparseTensor:
         return self.to_sparse(layout=BSR, blocksize=blocksize)
 
-    def to_sparse_bsc(self, blocksize: Any, dense_dim: Any = None) -> SparseTensor:
+    def to_sparse_bsc(self, blocksize: object, dense_dim: object = None) -> SparseTensor:
         return self.to_sparse(layout=BSC, blocksize=blocksize)
 
     def detach(self) -> SparseTensor:
@@ -490,7 +490,7 @@ def like(tensor: SparseTensor, kept: Tensor, index: tuple[Tensor, ...] | None = 
     return made(tensor.layout, tensor.index if index is None else index, kept, tensor.whole, tensor.merged)
 
 
-def compressed(tensor: SparseTensor, layout: object, blocksize: Any = None) -> SparseTensor:
+def compressed(tensor: SparseTensor, layout: object, blocksize: object = None) -> SparseTensor:
     """A matrix with its rows, or columns, or those of its blocks, compressed."""
     source = tensor.coalesce() if tensor.layout is COO else tensor.elements() if tensor.block else tensor
     rows, columns = source.places()

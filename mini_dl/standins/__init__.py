@@ -1,7 +1,7 @@
-"""Every public name of torch has an answer, also where nothing is computed here: the answers are data (`tables/*.txt`).
+"""Every public name of torch is handled, even if nothing is computed here: by data (`tables/*.txt`).
 
-A name that a module does not define itself is looked up in the tables when it is first asked for (`lookup`), and a module that
-only the tables know is made when it is first imported (`Finder`). What a row may say stands in `tables`, what becomes of it in
+A name that a module does not define itself is looked up in the tables on first access (`lookup`), and a module that
+only the tables know is created on first import (`Finder`). The format of rows is in `tables`, their meaning in
 `kinds`.
 """
 
@@ -26,7 +26,7 @@ __all__ = ["NotHere", "attach", "kind_of"]
 ROOT = __name__.partition(".")[0]
 
 _made: dict[str, Any] = {}
-"""What became of the rows that were asked for, by dotted name."""
+"""The objects created from rows so far, by dotted name."""
 
 
 def place_of(module: str) -> str:
@@ -35,11 +35,11 @@ def place_of(module: str) -> str:
 
 
 def find(module: str, name: str) -> Any:
-    """What stands for `name` in the module of this name. AttributeError if the tables do not know it either."""
+    """The stand-in for `name` in the module of this name. AttributeError if the tables do not have it either."""
     place = place_of(module)
     if place == "torch" and name == "__all__":
         return sorted(public_names()["*"])
-    if place == name == "torch":  # the package, which torch finds in itself; as a section below, it would be a module of its own
+    if place == name == "torch":  # torch has itself as an attribute; as a section it would be a separate module
         return sys.modules[ROOT]
     found = section(place)
     row = found.rows.get(name) if found is not None else None
@@ -55,7 +55,7 @@ def find(module: str, name: str) -> Any:
 
 
 def _made_of(row: Row, place: str) -> Any:
-    """What a row stands for; the same object whenever it is asked for."""
+    """The object of a row; the same one on every access."""
     key = f"{place}.{row.name}"
     if key not in _made:
         _made[key] = made(row, place, ROOT)
@@ -63,14 +63,14 @@ def _made_of(row: Row, place: str) -> Any:
 
 
 def names_of(module: str) -> set[str]:
-    """The names that a module has or the tables know for it."""
+    """The names that a module has itself or in the tables."""
     found = section(place_of(module))
     return {*vars(sys.modules.get(module, types)), *(() if found is None else found.rows)}
 
 
 def operators_over(package: types.ModuleType) -> types.ModuleType:
-    """``torch.ops``: the namespaces of operators that programs define, over our own package of that name, which stays where
-    imports find it. A namespace goes before a file."""
+    """``torch.ops``: the namespaces of operators that programs define, over our own package of that name, which imports
+    still find. A namespace takes precedence over a file."""
     shown = types.ModuleType("torch.ops", "Operators that programs define: ``torch.ops.namespace.name``.")
 
     def __getattr__(name: str) -> Any:
@@ -87,13 +87,13 @@ def operators_over(package: types.ModuleType) -> types.ModuleType:
 
 
 def is_file(package: str, name: str) -> bool:
-    """Whether a package has a file of this name that nobody has imported yet."""
+    """Whether a package has a file of this name that has not been imported yet."""
     path = getattr(sys.modules.get(package), "__path__", None)
     return path is not None and PathFinder.find_spec(f"{package}.{name}", path) is not None
 
 
 def lookup(module: str) -> Callable[[str], Any]:
-    """The function ``__getattr__`` of a module: what the tables say, remembered in the module."""
+    """The function ``__getattr__`` of a module: looks up the tables, and caches the result in the module."""
 
     def __getattr__(name: str) -> Any:
         value = find(module, name)
@@ -105,7 +105,7 @@ def lookup(module: str) -> Callable[[str], Any]:
 
 
 def attach() -> None:
-    """Let every module of the package ask the tables for the names that it lacks: those imported by now, and later ones."""
+    """Make every module of the package look up missing names in the tables: those already imported, and later ones."""
     for name, module in list(sys.modules.items()):
         if name == ROOT or name.startswith(ROOT + "."):
             attach_to(module)
@@ -115,10 +115,10 @@ def attach() -> None:
 
 
 def attach_to(module: types.ModuleType) -> None:
-    """Let one module ask the tables. The package itself always does; others may have a ``__getattr__`` of their own."""
+    """Make one module look up the tables. The package itself always does; others may have their own ``__getattr__``."""
     if "__getattr__" not in vars(module) or module.__name__ == ROOT:
         vars(module)["__getattr__"] = lookup(module.__name__)
-    vars(module).setdefault("__path__", [])  # the tables may know modules below a plain file
+    vars(module).setdefault("__path__", [])  # the tables may have modules below a plain file
     vars(module).setdefault("__dir__", functools.partial(shown_names, module))
 
 
@@ -135,7 +135,7 @@ OURS = {
     "serialization": "load_npz load_safetensors save_npz save_safetensors",
     "utils": "viz",
 }
-"""What is ours alone, and documented: in ``docs``."""
+"""Names that are only ours, documented in ``docs``."""
 
 OWN_PACKAGES = ("compat", "datasets", "models", "textbook", "utils.viz")
 
@@ -148,8 +148,8 @@ def public_names() -> dict[str, frozenset[str]]:
 
 
 def shown_names(module: types.ModuleType) -> list[str]:
-    """What `dir` shows of a module: the names of torch and those that are documented as ours, or, of a module that torch does not
-    have, what it defines; not what its file imports."""
+    """What `dir` shows of a module: the names of torch and those that are documented as ours, or, for a module that torch does
+    not have, what it defines; not what its file imports."""
     place, names = place_of(module.__name__), vars(module)
     known = public_names().get(place)
     found = section(place)
@@ -159,7 +159,7 @@ def shown_names(module: types.ModuleType) -> list[str]:
     return sorted([name for name in {*names, *rows, *known} if name in known or name in rows or name[:2] == "__"])
 
 
-def is_defined_in(module: types.ModuleType, value: Any) -> bool:
+def is_defined_in(module: types.ModuleType, value: object) -> bool:
     home = value.__name__.rpartition(".")[0] if isinstance(value, types.ModuleType) else getattr(value, "__module__", None)
     return home == module.__name__
 
@@ -172,7 +172,7 @@ def modules_with_files() -> list[str]:
 
 
 def kind_of(place: str, name: str) -> str:
-    """ "here", "passes through", or "not here": the answer to a name of torch. AttributeError if it has none."""
+    """ "here", "passes through", or "not here": the status of a name of torch. AttributeError if it has none."""
     module = importlib.import_module(ROOT if place == "torch" else f"{ROOT}.{place}")
     value = getattr(module, name)
     key = f"{place}.{name}"
@@ -187,11 +187,11 @@ def kind_of(place: str, name: str) -> str:
 
 
 class Finder:
-    """Makes the modules that only the tables know, and lets those that are files ask the tables."""
+    """Creates the modules that only the tables know, and makes those that are files look up the tables."""
 
     @staticmethod
     def find_spec(fullname: str, path: Sequence[str] | None = None, target: Any = None) -> ModuleSpec | None:
-        """The specification of a module of this package: of its file, else of its section in the tables; or None."""
+        """The spec of a module of this package: for its file, else for its section in the tables; or None."""
         if not fullname.startswith(ROOT + "."):
             return None
         spec = PathFinder.find_spec(fullname, path, target)
@@ -205,7 +205,7 @@ class Finder:
 
     @staticmethod
     def create_module(spec: ModuleSpec) -> types.ModuleType:
-        """A module that looks up its names when they are asked for."""
+        """A module that looks up its names on access."""
         module = types.ModuleType(spec.name, f"Names of ``torch.{place_of(spec.name)}``: see docs/coverage.md.")
         found = section(place_of(spec.name))
         assert found is not None
@@ -216,10 +216,10 @@ class Finder:
 
     @staticmethod
     def exec_module(module: types.ModuleType) -> None:
-        """Nothing is left to do."""
+        """Nothing to do."""
 
 
 def execute(exec_module: Callable[[types.ModuleType], None], module: types.ModuleType) -> None:
-    """Run the file of a module, and let it ask the tables."""
+    """Execute a module's file, and make it look up the tables."""
     exec_module(module)
     attach_to(module)

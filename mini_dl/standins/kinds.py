@@ -1,4 +1,4 @@
-"""What becomes of a row of the tables: a function, a value, a name whose use raises."""
+"""The objects that rows of the tables become: a function, a value, a name whose use raises."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ PAGE = "docs/coverage.md"
 
 
 def not_here(name: str, reason: str) -> str:
-    """What the use of a name of torch that is not here says."""
+    """The error message for using a name of torch that is absent."""
     return f"mini_dl has no {name} ({reason}; see {PAGE})"
 
 
 class NotHere(NotImplementedError, AttributeError):
-    """An attribute of something that is not here: `hasattr` finds it missing, and whoever reads it learns why."""
+    """An attribute of something absent: `hasattr` is False, and reading it raises an error that says why."""
 
 
 # ------------------------------------------------------------------------------------------------ not here
 
 
 class Absent(type):
-    """The class of the names that can be imported and not be used."""
+    """The metaclass of names that can be imported but not used."""
 
     _name: str
     _reason: str
 
-    def __new__(cls, name: str, bases: tuple[type, ...], members: dict[str, Any], **options: Any) -> Any:
+    def __new__(cls, name: str, bases: tuple[type, ...], members: dict[str, Any], **options: object) -> Any:
         for base in bases:
             if isinstance(base, Absent):
                 raise NotImplementedError(base._why())
@@ -61,7 +61,7 @@ class Absent(type):
 
 
 def absent(name: str, place: str, reason: str) -> Any:
-    """What stands for a name of torch that is not here."""
+    """The stand-in for an absent name of torch."""
     members = {"_name": dotted(place, name), "_reason": reason, "__module__": dotted(place), "__doc__": f"Not here: {reason}."}
     return Absent(name, (), members)
 
@@ -77,11 +77,11 @@ LIMITS = {
     "float8_e5m2fnuz": (2.0**-3, 57344.0, -57344.0, 2.0**-15),
     "float8_e8m0fnu": (1.0, 2.0**127, 2.0**-127, 2.0**-127),
 }
-"""The distance from 1 to the next number, the largest, the smallest, and the smallest normal number of types of 8 bits."""
+"""Epsilon, the largest, the smallest, and the smallest normal number of 8-bit types."""
 
 
 class NamedType(dtype):
-    """A type of elements that exists as a name: it can be compared and printed, and nothing can have it."""
+    """An element type that is only a name: it can be compared and printed, but no tensor can have it."""
 
     __slots__ = ("about", "why")
     about: tuple[int, str]
@@ -99,7 +99,7 @@ class NamedType(dtype):
 
     @property
     def limits(self) -> dict[str, Any] | None:
-        """The attributes of ``torch.finfo``, where they are known."""
+        """The attributes of ``torch.finfo``, if known."""
         if self.name not in LIMITS:
             return None
         eps, largest, smallest, normal = LIMITS[self.name]
@@ -141,7 +141,7 @@ def named_type(name: str, text: str) -> NamedType:
 
 
 class Tag:
-    """A value that has a name and is equal to itself alone."""
+    """A named value that equals only itself."""
 
     def __init__(self, name: str, place: str) -> None:
         self.name = dotted(place, name)
@@ -170,19 +170,19 @@ class Nothing:
 
 
 def decoration(*args: object, **kwargs: object) -> Any:
-    """A decorator that leaves what it is given as it is."""
+    """A decorator that returns its argument unchanged."""
     return lambda function: function
 
 
 def decorated(*args: object, **kwargs: object) -> Any:
-    """The function or class that is decorated, or a decorator that leaves it as it is."""
+    """The decorated function or class, or a decorator that returns it unchanged."""
     if len(args) == 1 and callable(args[0]):
         return args[0]
     return lambda function: function
 
 
 class Refused(type):
-    """The class of the classes whose construction raises torch's error."""
+    """The metaclass of classes whose construction raises torch's error."""
 
     _error: tuple[type[Exception], str]
 
@@ -192,26 +192,26 @@ class Refused(type):
 
 
 def refused(row: Row, place: str) -> Any:
-    """A class that can be subclassed and asked about, and that a build without the device does not construct."""
+    """A class that can be subclassed and inspected, but that a build without the device does not construct."""
     error, message = error_of(row)
     return Refused(row.name, (), {"_error": (error, message), "__module__": dotted(place), "__doc__": f"{message}"})
 
 
 def base(row: Row, place: str) -> Any:
-    """A class that can be subclassed, because packages do that when they are imported, and not be constructed."""
+    """A class that can be subclassed, as packages do on import, but not constructed."""
     why = not_here(dotted(place, row.name), row.value)
     members = {"_error": (NotImplementedError, why), "__module__": dotted(place), "__doc__": f"Not here: {row.value}."}
     return Refused(row.name, (), members)
 
 
 def values(row: Row, place: str) -> Any:
-    """A class whose attributes are values that only have names."""
+    """A class whose attributes are named values."""
     names = {name: Tag(name, dotted(place, row.name)[6:]) for name in row.value.split()}
     return Absent(row.name, (), {**names, "_name": dotted(place, row.name), "_reason": row.reason})
 
 
 def error_of(row: Row) -> tuple[type[Exception], str]:
-    """The exception that a row names, and its words."""
+    """The exception that a row names, and its message."""
     name, _, message = row.value.partition(": ")
     error = getattr(builtins, name)
     if not issubclass(error, Exception):
@@ -229,7 +229,7 @@ EMPTY = ("OrderedDict()",)
 
 
 def function(row: Row, place: str) -> Callable[..., Any]:
-    """The function that a row describes: its text is put together from the signature and one line."""
+    """The function that a row describes, generated from the signature and one line."""
     made_: Any
     if row.kind in ("decorator", "decoration"):
         leave = decorated if row.kind == "decorator" else decoration
@@ -250,7 +250,7 @@ def function(row: Row, place: str) -> Callable[..., Any]:
 
 
 def made(row: Row, place: str, root: str) -> Any:
-    """The object that a row of the module `place` describes; `root` is the package of the rows that point elsewhere."""
+    """The object that a row of the module `place` describes; `root` is the package that rows pointing elsewhere refer to."""
     if row.kind == "?":
         return absent(row.name, place, row.value)
     if row.kind == "dtype":

@@ -1,27 +1,27 @@
-"""The tables of names: which rows there are, read from the text files when a name of theirs is asked for.
+"""The tables of names, read from the text files when one of their names is first used.
 
-A file holds the modules below one name: ``tables/cuda.txt`` those of ``torch.cuda``, ``tables/torch.txt`` the package itself.
-A section begins with ``[module] reason``; the reason goes for its names that are not here, and for the sections below it that
+A file covers the modules below one name: ``tables/cuda.txt`` those of ``torch.cuda``, ``tables/torch.txt`` the package itself.
+A section begins with ``[module] reason``; the reason applies to its absent names, and to sections below it that
 give none. A row is one of
 
-    name name ...                   not here, for the reason of the section
-    name name ... ? reason          not here, for this reason
+    name name ...                   absent, for the section's reason
+    name name ... ? reason          absent, for this reason
     name(signature) = value         a function that returns the value
     name(signature) ! Error: text   a function that raises
     name(signature) is same         a function that returns its first argument
-    name is base                    likewise, but classes may derive from it, as packages do when they are imported
-    name is names one two ...       a class with these values, which only have names
+    name is base                    likewise, but classes may derive from it, as packages do on import
+    name is names one two ...       a class with these named values
     name(signature) is class Error: text        a class whose construction raises
     name(signature) is context      a context manager that does nothing
     name(signature) is decorator    a decorator that changes nothing, with arguments or without
     name(signature) is decoration   a function that returns such a decorator, whatever its arguments
     name : value                    an attribute
-    name is tag                     a value that only has a name and is equal to itself alone
-    name is dtype ...               a type of elements that only has a name; its number of bytes and its kind follow
+    name is tag                     a named value that equals only itself
+    name is dtype ...               an element type that is only a name; followed by its size in bytes and its kind
     name -> module:name             defined in another module; ``module:`` is the module itself
-    name -> ^module:name            defined in Python's own library
+    name -> ^module:name            defined in Python's standard library
     name is exception Error         an exception of this class
-    name ~> module:name             likewise, but what is there only passes through
+    name ~> module:name             likewise, but that only passes through
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Row(NamedTuple):
 
     @property
     def reason(self) -> str:
-        """Why the name is not here."""
+        """Why the name is absent."""
         if self.kind == "dtype":
             return self.value.split(" ", 2)[2]
         return "its values are names only" if self.kind == "names" else self.value
@@ -68,7 +68,7 @@ class Section:
 
 
 def row(line: str) -> Row:
-    """A line as a row. ValueError if it says nothing that a row may say."""
+    """A line as a row. ValueError if it is not a valid row."""
     found = ROW.fullmatch(line)
     if found is None:
         raise ValueError(f"not a row of a table of names: {line!r}")
@@ -115,10 +115,10 @@ def file_of(first: str) -> dict[str, Section]:
 
 @functools.cache
 def borrowed() -> dict[str, dict[str, Row]]:
-    """What modules have beside their own names, because torch's files import or use it: by module and name.
+    """Names that modules have because torch's files import or use them: by module and name.
 
-    A section ``[module]`` has lines ``module: name name=name_there ...``, ``name : value``, and ``?: name ...`` for what is not
-    here. A line that begins with a space continues the last one.
+    A section ``[module]`` has lines ``module: name name=name_there ...``, ``name : value``, and ``?: name ...`` for absent names.
+    A line that begins with a space continues the previous one.
     """
     found: dict[str, dict[str, Row]] = {}
     place = home = ""

@@ -161,7 +161,7 @@ def _compare_numbers(pair: Pair) -> None:
 def _compare_tensors(pair: Pair) -> None:
     actual, expected, options = pair.actual, pair.expected, pair.options
 
-    def check(wanted: bool, name: str, one: Any, other: Any) -> None:
+    def check(wanted: bool, name: str, one: object, other: object) -> None:
         if wanted and one != other:
             pair.fail(f"The values for attribute '{name}' do not match: {one} != {other}.")
 

@@ -495,7 +495,7 @@ class SoftmaxWithLoss:
 
     Shapes: scores (N, K), target labels (N,) or one-hot (N, K) -> a number; backward (N, K). A
         single example (K,) works too.
-    Errors: ValueError if the shapes do not fit.
+    Errors: ValueError if the shapes do not match.
     torch: `F.cross_entropy`.
 
     >>> layer = SoftmaxWithLoss()

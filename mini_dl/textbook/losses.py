@@ -130,7 +130,7 @@ def negative_log_likelihood(scores: Array, target: int | Array) -> float:
 def as_batch(output: Array, target: int | Array) -> tuple[Array, NDArray[Any]]:
     """Outputs as (N, K) and targets as labels (N,), from one example or a batch, from labels or one-hot rows.
 
-    Errors: ValueError if the shapes do not fit or a label is not a class.
+    Errors: ValueError if the shapes do not match or a label is not a class.
 
     >>> as_batch(np.array([0.2, 0.8]), np.array([0, 1]))
     (array([[0.2, 0.8]]), array([1]))

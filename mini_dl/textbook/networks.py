@@ -166,18 +166,10 @@ class MultiLayerNet(Network):
     """
 
     def __init__(
-        self,
-        input_size: int,
-        hidden_sizes: Sequence[int],
-        output_size: int,
-        activation: str = "relu",
-        weight_init_std: float | str = "relu",
-        weight_decay_lambda: float = 0.0,
-        use_dropout: bool = False,
-        dropout_ratio: float = 0.5,
-        use_batchnorm: bool = False,
-        seed: Seed = 0,
-    ) -> None:
+        self, input_size: int, hidden_sizes: Sequence[int], output_size: int, activation: str = "relu",
+        weight_init_std: float | str = "relu", weight_decay_lambda: float = 0.0, use_dropout: bool = False,
+        dropout_ratio: float = 0.5, use_batchnorm: bool = False, seed: Seed = 0,
+    ) -> None:  # fmt: skip
         super().__init__()
         activations = {"relu": ReLU, "sigmoid": Sigmoid}
         if activation not in activations:
@@ -263,17 +255,9 @@ class SimpleConvNet(Network):
     """
 
     def __init__(
-        self,
-        input_shape: tuple[int, int, int] = (1, 28, 28),
-        filters: int = 30,
-        filter_size: int = 5,
-        stride: int = 1,
-        pad: int = 0,
-        hidden_size: int = 100,
-        output_size: int = 10,
-        weight_init_std: float = 0.01,
-        seed: Seed = 0,
-    ) -> None:
+        self, input_shape: tuple[int, int, int] = (1, 28, 28), filters: int = 30, filter_size: int = 5, stride: int = 1,
+        pad: int = 0, hidden_size: int = 100, output_size: int = 10, weight_init_std: float = 0.01, seed: Seed = 0,
+    ) -> None:  # fmt: skip
         super().__init__()
         rng = np.random.default_rng(seed)
         channels, height, width = input_shape

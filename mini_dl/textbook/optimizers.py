@@ -65,12 +65,16 @@ class Momentum:
 
     def update(self, params: dict[str, Array], grads: dict[str, Array]) -> None:
         for name, g in grads.items():
-            past = self.v.get(name, np.zeros_like(g))
-            self.v[name] = self.momentum * past - self.lr * g
-            params[name] += self.v[name]
+            params[name] += self.velocity(name, g)
+
+    def velocity(self, name: str, g: Array) -> Array:
+        """The new one: it becomes what is kept."""
+        past = self.v.get(name, np.zeros_like(g))
+        self.v[name] = self.momentum * past - self.lr * g
+        return self.v[name]
 
 
-class Nesterov:
+class Nesterov(Momentum):
     """Momentum that looks ahead: the gradient counts where the velocity is about to lead.
 
     v <- momentum v - lr g, p <- p + momentum v - lr g, with the new v in the second
@@ -91,15 +95,9 @@ class Nesterov:
     array([0.19])
     """
 
-    def __init__(self, lr: float = 0.01, momentum: float = 0.9) -> None:
-        self.lr, self.momentum = lr, momentum
-        self.v: dict[str, Array] = {}
-
     def update(self, params: dict[str, Array], grads: dict[str, Array]) -> None:
         for name, g in grads.items():
-            past = self.v.get(name, np.zeros_like(g))
-            self.v[name] = self.momentum * past - self.lr * g
-            params[name] += self.momentum * self.v[name] - self.lr * g
+            params[name] += self.momentum * self.velocity(name, g) - self.lr * g
 
 
 class AdaGrad:
@@ -107,7 +105,7 @@ class AdaGrad:
 
     h <- h + g^2, p <- p - lr g / (sqrt(h) + 1e-7); h begins at 0
 
-    All squares are kept, so the steps shrink for ever.
+    All squares are kept, so the steps shrink forever.
 
     Where it differs from torch: `torch.optim.Adagrad(params, lr)` adds 1e-10 to the root and
     not 1e-7. With `eps=1e-7` there, the steps are equal.
@@ -161,7 +159,7 @@ class RMSProp:
 
 
 class Adam:
-    """Momentum and RMSProp together: averages of the gradient and of its square, freed of their bias towards 0.
+    """Momentum and RMSProp together: averages of the gradient and of its square, freed of their bias toward 0.
 
     t <- t + 1, m <- m + (1 - beta1) (g - m), v <- v + (1 - beta2) (g^2 - v)
     lr_t = lr sqrt(1 - beta2^t) / (1 - beta1^t), p <- p - lr_t m / (sqrt(v) + 1e-7)

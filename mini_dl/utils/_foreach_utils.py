@@ -1,4 +1,4 @@
-"""Lists of tensors, sorted by type, as optimizers of other libraries ask for them."""
+"""Lists of tensors grouped by type, as third-party optimizers need them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def _get_foreach_kernels_supported_devices() -> list[str]:
 
 
 def _get_fused_kernels_supported_devices() -> list[str]:
-    """None: steps are not computed by a kernel for the whole algorithm."""
+    """None: no kernel computes a whole step."""
     return []
 
 

@@ -1,7 +1,7 @@
-"""Trees of containers: flatten them into leaves, map over the leaves, put them together again.
+"""Trees of containers: flatten them into leaves, map over the leaves, and rebuild them.
 
-Lists, tuples, named tuples, dictionaries, `OrderedDict`, `defaultdict` and `deque` are nodes, and so are classes that are
-registered; everything else is a leaf. Keys of a dictionary stay in their order.
+Lists, tuples, named tuples, dictionaries, `OrderedDict`, `defaultdict` and `deque` are nodes, and so are registered
+classes; everything else is a leaf. Dictionary keys keep their order.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Leaf = Callable[[Any], bool] | None
 
 
 class SequenceKey(NamedTuple):
-    """The way to an element of a list or tuple."""
+    """The path to an element of a list or tuple."""
 
     idx: int
 
@@ -31,7 +31,7 @@ class SequenceKey(NamedTuple):
 
 
 class MappingKey(NamedTuple):
-    """The way to a value of a dictionary."""
+    """The path to a value of a dictionary."""
 
     key: Any
 
@@ -44,7 +44,7 @@ class MappingKey(NamedTuple):
 
 
 class GetAttrKey(NamedTuple):
-    """The way to an attribute."""
+    """The path to an attribute."""
 
     name: str
 
@@ -57,7 +57,7 @@ class GetAttrKey(NamedTuple):
 
 
 class NodeDef(NamedTuple):
-    """How a class of nodes is taken apart and put together."""
+    """How to flatten and unflatten a class of nodes."""
 
     type: type
     flatten_fn: Callable[[Any], tuple[list[Any], Any]]
@@ -76,7 +76,7 @@ def register_pytree_node(
 ) -> None:  # fmt: skip
     """Make instances of `cls` nodes: ``flatten_fn(node)`` gives (children, context), ``unflatten_fn(children, context)`` a node.
 
-    ValueError if `cls` is registered already.
+    ValueError if `cls` is already registered.
     """
     if cls in SUPPORTED_NODES:
         raise ValueError(f"{cls} is already registered as pytree node.")
@@ -129,11 +129,11 @@ def is_constant_class(cls: type) -> bool:
     return cls in _CONSTANTS
 
 
-# ------------------------------------------------------------------------------------------------ nodes of Python
+# ------------------------------------------------------------------------------------------------ built-in nodes
 
 
 def is_namedtuple_class(cls: Any) -> bool:
-    """Whether `cls` was made by ``namedtuple``, or derives from such a class."""
+    """Whether `cls` was created by ``namedtuple``, or derives from such a class."""
     if not (isinstance(cls, type) and issubclass(cls, tuple)):
         return False
     fields = getattr(cls, "_fields", None)
@@ -141,7 +141,7 @@ def is_namedtuple_class(cls: Any) -> bool:
 
 
 def is_namedtuple(obj: object) -> bool:
-    """Whether `obj` is a named tuple, or a class of them."""
+    """Whether `obj` is a named tuple, or a named tuple class."""
     return is_namedtuple_class(obj if isinstance(obj, type) else type(obj))
 
 
@@ -223,7 +223,7 @@ STANDARD_DICT_TYPES: frozenset[type] = frozenset((dict, OrderedDict, defaultdict
 
 
 def _node(tree: Any, is_leaf: Leaf) -> NodeDef | None:
-    """How to take `tree` apart, or None for a leaf."""
+    """How to flatten `tree`, or None for a leaf."""
     if is_leaf is not None and is_leaf(tree):
         return None
     known = SUPPORTED_NODES.get(type(tree))
@@ -235,7 +235,7 @@ def _get_node_type(tree: Any) -> Any:
 
 
 def is_structseq_instance(obj: object) -> bool:
-    """Whether `obj` is one of the structures of Python's library, such as ``time.struct_time``."""
+    """Whether `obj` is a structure of the standard library, such as ``time.struct_time``."""
     return isinstance(obj, tuple) and isinstance(getattr(type(obj), "n_sequence_fields", None), int)
 
 
@@ -251,7 +251,7 @@ _is_leaf = tree_is_leaf
 
 
 class TreeSpec:
-    """The structure of a tree: the class of its root, what puts it together, and the structures of its children."""
+    """The structure of a tree: the class of its root, how to rebuild it, and the structures of its children."""
 
     def __init__(self, type: Any, context: Any = None, children_specs: Iterable[TreeSpec] = ()) -> None:
         self.type, self._context, self._children = type, context, list(children_specs)
@@ -294,7 +294,7 @@ class TreeSpec:
         return f"TreeSpec({self.type.__name__}, {self._context}, [{(',' + chr(10) + ' ' * (indent + 2)).join(children)}])"
 
     def unflatten(self, leaves: Iterable[Any]) -> Any:
-        """The tree of this structure with these leaves. ValueError if their number does not fit."""
+        """The tree of this structure with these leaves. ValueError if their number does not match."""
         given = list(leaves)
         if len(given) != self.num_leaves:
             raise ValueError(
@@ -310,7 +310,7 @@ class TreeSpec:
         return known.unflatten_fn([child._built(leaves) for child in self._children], self._context)
 
     def flatten_up_to(self, tree: Any) -> list[Any]:
-        """The parts of `tree` that stand where this structure has leaves. ValueError if it does not begin with it."""
+        """The parts of `tree` where this structure has leaves. ValueError if it does not begin with it."""
         if self.is_leaf():
             return [tree]
         known = _node(tree, None)
@@ -381,7 +381,7 @@ def tree_unflatten(leaves: Iterable[Any], treespec: TreeSpec) -> Any:
 
 
 def tree_iter(tree: Any, is_leaf: Leaf = None) -> Iterator[Any]:
-    """The leaves, one after another."""
+    """An iterator over the leaves."""
     known = _node(tree, is_leaf)
     if known is None:
         yield tree
@@ -420,7 +420,7 @@ def tree_map(func: Callable[..., Any], tree: Any, *rests: object, is_leaf: Leaf 
 
 
 def tree_map_(func: Callable[..., Any], tree: Any, *rests: object, is_leaf: Leaf = None) -> Any:
-    """Call `func` for the leaves, and return the tree as it is."""
+    """Call `func` for the leaves, and return the tree unchanged."""
     leaves, spec = tree_flatten(tree, is_leaf)
     for row in zip(leaves, *[spec.flatten_up_to(rest) for rest in rests]):
         func(*row)
@@ -428,7 +428,7 @@ def tree_map_(func: Callable[..., Any], tree: Any, *rests: object, is_leaf: Leaf
 
 
 def _chosen(what: Any) -> Callable[[Any], bool]:
-    """Whether a leaf is of a type, one of several, or satisfies a predicate."""
+    """Whether a leaf has the type, one of several types, or satisfies a predicate."""
     if isinstance(what, (type, tuple)) or hasattr(what, "__args__"):
         return lambda leaf: isinstance(leaf, what)
     if callable(what):
@@ -437,7 +437,7 @@ def _chosen(what: Any) -> Callable[[Any], bool]:
 
 
 def map_only(type_or_types_or_pred: object, /) -> Callable[[Callable[[Any], Any]], Callable[[Any], Any]]:
-    """A decorator: the function changes what is of this type, or satisfies the predicate, and leaves the rest."""
+    """A decorator: the function maps leaves of this type, or that satisfy the predicate; others are unchanged."""
     chosen = _chosen(type_or_types_or_pred)
     return lambda function: lambda leaf: function(leaf) if chosen(leaf) else leaf
 
@@ -473,7 +473,7 @@ def tree_any_only(type_or_types: Any, /, pred: Any, tree: Any, is_leaf: Leaf = N
 
 
 def _broadcast_to_and_flatten(tree: Any, treespec: TreeSpec, is_leaf: Leaf = None) -> list[Any] | None:
-    """The leaves of `tree`, each repeated for all leaves that `treespec` has in its place; None if it does not fit."""
+    """The leaves of `tree`, each repeated for all leaves that `treespec` has in its place; None if it does not match."""
     leaves, prefix = tree_flatten(tree, is_leaf)
     try:
         parts = prefix.flatten_up_to(treespec.unflatten([0] * treespec.num_leaves))
@@ -500,12 +500,12 @@ def _with_paths(path: tuple[Any, ...], tree: Any, is_leaf: Leaf) -> Iterator[tup
 
 
 def tree_leaves_with_path(tree: Any, is_leaf: Leaf = None) -> list[tuple[tuple[Any, ...], Any]]:
-    """Pairs of the way to a leaf and the leaf."""
+    """Pairs (path, leaf)."""
     return list(_with_paths((), tree, is_leaf))
 
 
 def tree_flatten_with_path(tree: Any, is_leaf: Leaf = None) -> tuple[list[tuple[tuple[Any, ...], Any]], TreeSpec]:
-    """Pairs of the way to a leaf and the leaf, and the structure."""
+    """Pairs (path, leaf), and the structure."""
     return tree_leaves_with_path(tree, is_leaf), tree_structure(tree, is_leaf)
 
 
@@ -517,12 +517,12 @@ def tree_map_with_path(func: Callable[..., Any], tree: Any, *rests: object, is_l
 
 
 def keystr(kp: tuple[Any, ...]) -> str:
-    """The way to a leaf as text, such as ``['a'][0]``."""
+    """The path to a leaf as text, such as ``['a'][0]``."""
     return "".join(map(str, kp))
 
 
 def key_get(obj: object, kp: tuple[Any, ...]) -> Any:
-    """What lies at the end of the way."""
+    """The value at the end of the path."""
     for key in kp:
         obj = key.get(obj)
     return obj

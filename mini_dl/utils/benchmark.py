@@ -19,13 +19,13 @@ from mini_dl.kernels.parallel import get_num_threads, set_num_threads
 __all__ = ["Language", "Measurement", "TaskSpec", "Timer", "ordered_unique", "select_unit", "set_torch_threads", "timer"]
 
 UNITS = {-3: ("ns", 1e-9), -2: ("us", 1e-6), -1: ("ms", 1e-3)}
-SYSTEM, GROSS = 0.1, 0.25  # interquartile ranges that are worth a warning, as parts of the median
+SYSTEM, GROSS = 0.1, 0.25  # interquartile ranges that warrant a warning, as fractions of the median
 
 timer = timeit.default_timer
 
 
 class Language(enum.Enum):
-    """The language of a statement. Only Python's can be timed here."""
+    """The language of a statement. Only Python can be timed here."""
 
     PYTHON = 0
     CPP = 1
@@ -54,7 +54,7 @@ class TaskSpec:
         return f"stmt:{f' ({self.sub_label})' if self.sub_label else ''}\n" + "\n".join("  " + s for s in self.stmt.splitlines())
 
     def setup_str(self) -> str:
-        """The statement that is run before."""
+        """The statement that is run first."""
         if self.setup in ("", "pass"):
             return ""
         lines = self.setup.splitlines()
@@ -95,7 +95,7 @@ class Measurement:
 
     @property
     def iqr(self) -> float:
-        """The range of the middle half."""
+        """The interquartile range."""
         low, high = self._quartiles()
         return high - low
 
@@ -105,7 +105,7 @@ class Measurement:
 
     @property
     def significant_figures(self) -> int:
-        """How many digits of the median mean something."""
+        """The number of significant digits of the median."""
         ordered = sorted(self.times)
         n = len(ordered)
         middle = ordered[n // 4 : math.ceil(3 * n / 4)]
@@ -125,7 +125,7 @@ class Measurement:
         return not self.meets_confidence()
 
     def meets_confidence(self, threshold: float = SYSTEM) -> bool:
-        """Whether the middle half is narrower than this part of the median."""
+        """Whether the interquartile range is below this fraction of the median."""
         return self.iqr / self.median < threshold
 
     def __repr__(self) -> str:
@@ -161,18 +161,18 @@ class Measurement:
 
 
 def select_unit(t: float) -> tuple[str, float]:
-    """The unit that suits a time, and its size in seconds."""
+    """A suitable unit for a time, and its size in seconds."""
     return UNITS.get(int(math.log10(t) // 3), ("s", 1.0))
 
 
 def ordered_unique(elements: Iterable[Any]) -> list[Any]:
-    """The elements without repetitions, in order."""
+    """The elements without duplicates, in order."""
     return list(dict.fromkeys(elements))
 
 
 @contextlib.contextmanager
 def set_torch_threads(n: int) -> Iterator[None]:
-    """Within it, kernels are shared by so many threads."""
+    """Within it, kernels use that many threads."""
     before = get_num_threads()
     set_num_threads(n)
     try:
@@ -210,7 +210,7 @@ class Timer:
             return Measurement(number, [self._timer.timeit(number)], self._task_spec)
 
     def _enough(self, shortest: float) -> int:
-        """How many runs make a measurement beside which looking at the clock is negligible."""
+        """The number of runs per measurement that makes reading the clock negligible."""
         overhead = statistics.median([self._timer.timeit(0) for _ in range(5)])
         number = 1
         while True:
@@ -235,7 +235,7 @@ class Timer:
         return Measurement(number, times, self._task_spec)
 
     def blocked_autorange(self, callback: object = None, min_run_time: float = 0.2) -> Measurement:
-        """Measurements of as many runs as make the clock negligible, for so many seconds."""
+        """Measurements of enough runs to make the clock negligible, for that many seconds."""
         with set_torch_threads(self._task_spec.num_threads):
             number = self._enough(min_run_time)
         return self._repeated(number, min_run_time, math.inf, lambda times: True, callback)
@@ -243,7 +243,7 @@ class Timer:
     def adaptive_autorange(
         self, threshold: float = 0.1, *, min_run_time: float = 0.01, max_run_time: float = 10.0, callback: object = None
     ) -> Measurement:
-        """The same, until the middle half is narrower than `threshold` of the median."""
+        """The same, until the interquartile range is below `threshold` of the median."""
         with set_torch_threads(self._task_spec.num_threads):
             number = self._enough(0.05)
 
@@ -254,7 +254,7 @@ class Timer:
 
 
 def _outdented(text: str) -> str:
-    """The lines without the indentation that all of them have."""
+    """The lines without their common indentation."""
     lines = text.strip("\n").splitlines()
     margin = min([len(line) - len(line.lstrip()) for line in lines if line.strip()], default=0)
     return "\n".join([line[margin:] for line in lines]) or "pass"

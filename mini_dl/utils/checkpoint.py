@@ -1,8 +1,8 @@
-"""Checkpoints: keep the inputs of a part of a network in place of what its backward needs, and compute that again.
+"""Checkpoints: keep only the inputs of a part of a network, and recompute what its backward needs.
 
-Two ways, as in torch. The reentrant one is a `Function` whose backward runs the part again and calls ``backward`` on it. The
-other one replaces each tensor that the graph saves by a `_Holder`, and fills in its value when the backward asks for it: so it
-works with ``autograd.grad``, with keyword arguments, and within itself.
+There are two variants, as in torch. The reentrant one is a `Function` whose backward runs the part again and calls ``backward``
+on it. The other replaces each tensor that the graph saves with a `_Holder`, and fills in its value when backward needs it:
+so it works with ``autograd.grad``, with keyword arguments, and nested.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ class CheckpointError(RuntimeError):
 
 
 class CheckpointPolicy(enum.Enum):
-    """What a selective checkpoint does with the result of an operation: keep it, or compute it again. There is one device, so
-    that what is offloaded is kept."""
+    """What a selective checkpoint does with the result of an operation: keep or recompute it. There is one device,
+    so offloaded results are kept."""
 
     MUST_SAVE = 0
     PREFER_SAVE = 1
@@ -61,7 +61,7 @@ class CheckpointPolicy(enum.Enum):
 
 
 class DefaultDeviceType:
-    """The type of device whose random state is kept where no argument tells: there is one, the CPU."""
+    """The device type whose random state is kept if no argument determines it: there is only the CPU."""
 
     _kind = "cuda"
 
@@ -77,8 +77,8 @@ class DefaultDeviceType:
 
 
 class _Setting(threading.local):
-    early_stop: bool | None = None  # for all checkpoints; None: as each says
-    hooks: tuple[Any, ...] = ()  # of the checkpoints that are under way, the innermost last
+    early_stop: bool | None = None  # for all checkpoints; None: set by each
+    hooks: tuple[Any, ...] = ()  # of the active checkpoints, the innermost last
 
 
 setting = _Setting()
@@ -91,7 +91,7 @@ def noop_context_fn() -> Contexts:
 
 @contextlib.contextmanager
 def set_checkpoint_early_stop(enable: bool) -> Iterator[None]:
-    """Within it, the second run of checkpoints stops, or does not, once all that is needed has been computed."""
+    """Set whether the second run of checkpoints stops within it once everything needed has been computed."""
     before, setting.early_stop = setting.early_stop, enable
     try:
         yield
@@ -106,7 +106,7 @@ def set_checkpoint_debug_enabled(enabled: bool | None) -> Iterator[None]:
 
 
 def detach_variable(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The same values, tensors among them as leaves that require grad where they did."""
+    """The same values, with tensors as leaves that require grad where they did."""
     if not isinstance(inputs, tuple):
         raise RuntimeError(f"Only tuple of tensors is supported. Got Unsupported input type: {type(inputs).__name__}")
     return tuple([_leaf(one) if isinstance(one, Tensor) else one for one in inputs])
@@ -131,11 +131,11 @@ def set_device_states(devices: object, states: object, *, device_type: str | Non
     """Set the random states of other devices: none."""
 
 
-# ------------------------------------------------------------------------------------------------ running again
+# ------------------------------------------------------------------------------------------------ recomputation
 
 
 def _as_now(preserve_rng_state: bool) -> Callable[[], AbstractContextManager[Any]]:
-    """A function that gives a context in which random numbers and automatic casts are as they are now."""
+    """A function that returns a context with the present random state and autocast settings."""
     state = get_rng_state() if preserve_rng_state else None
     casts = _casts_now()
 
@@ -157,7 +157,7 @@ def _casts_now() -> Callable[[], AbstractContextManager[Any]]:
 
 
 class CheckpointFunction(Function):
-    """The reentrant way: ``apply(function, preserve_rng_state, *args)``."""
+    """The reentrant variant: ``apply(function, preserve_rng_state, *args)``."""
 
     @staticmethod
     def forward(ctx: Any, run_function: Any, preserve_rng_state: bool, *args: Any) -> Any:
@@ -197,11 +197,11 @@ class CheckpointFunction(Function):
 
 
 class _Stop(Exception):
-    """All that is needed has been computed."""
+    """Everything needed has been computed."""
 
 
 class _Holder:
-    """Stands for the tensor with this number of those that a part saved."""
+    """A placeholder for the saved tensor with this number."""
 
     __slots__ = ("__weakref__", "number")
 
@@ -210,20 +210,20 @@ class _Holder:
 
 
 class _Frame:
-    """One checkpointed call: what it saved, and how to compute that again."""
+    """One checkpointed call: what it saved, and how to recompute it."""
 
     def __init__(self, early_stop: bool, check: bool) -> None:
         self.early_stop, self.check = early_stop, check
         self.run_again: Callable[..., Any] = lambda *args: None
-        self.args: list[Callable[[], Any]] = []  # each gives an input
+        self.args: list[Callable[[], Any]] = []  # each returns an input
         self.holders: list[weakref.ref[_Holder]] = []
         self.about: list[dict[str, Any]] = []
         self.values: dict[int, Tensor] = {}
-        self.computed_for: Any = None  # the run of backward, by weak reference
+        self.computed_for: Any = None  # by backward run, weakly referenced
         self.complete = False
 
     def keep_inputs(self, args: tuple[Any, ...]) -> None:
-        """The tensors among the inputs are saved for the checkpoint around this one, if there is one."""
+        """The input tensors are saved by the enclosing checkpoint, if there is one."""
         self.args = [_kept(one) for one in args]
 
     def pack(self, tensor: Tensor) -> _Holder:
@@ -242,7 +242,7 @@ class _Frame:
         return self.values.pop(holder.number)
 
     def compute(self) -> None:
-        """Run the part again, and keep what it saves and somebody still waits for."""
+        """Run the part again, and keep the tensors it saves that are still needed."""
         self.values.clear()
         seen = [0]
 
@@ -288,7 +288,7 @@ class _Frame:
 
 
 def _kept(value: object) -> Callable[[], Any]:
-    """A function that gives an input of a checkpoint again."""
+    """A function that returns an input of a checkpoint."""
     if not setting.hooks or not isinstance(value, Tensor):
         return lambda: value
     pack, unpack = setting.hooks[-1]
@@ -333,7 +333,7 @@ def _filled_in(
     return result
 
 
-# ------------------------------------------------------------------------------------------------ what programs call
+# ------------------------------------------------------------------------------------------------ public functions
 
 _UNSAID = (
     "the use_reentrant parameter should be passed explicitly. use_reentrant=False is recommended, but if you need to "
@@ -353,10 +353,10 @@ def checkpoint(
     context_fn: Callable[[], Contexts] = noop_context_fn, determinism_check: str = "default", debug: bool = False,
     early_stop: bool = True, **kwargs: Any,
 ) -> Any:  # fmt: skip
-    """``function(*args, **kwargs)``, of which only the inputs are kept: the backward runs it again.
+    """``function(*args, **kwargs)``, keeping only the inputs: backward runs it again.
 
-    Random numbers are the same in both runs unless ``preserve_rng_state=False``. With ``use_reentrant=True`` gradients reach the
-    tensors among `args` and what `function` uses beside them, by ``backward()`` only; without, ``autograd.grad`` works too.
+    Random numbers are the same in both runs unless ``preserve_rng_state=False``. With ``use_reentrant=True`` gradients reach
+    the tensors in `args` and others that `function` uses, only by ``backward()``; without, ``autograd.grad`` works too.
 
     >>> import mini_dl as torch
     >>> from mini_dl.utils.checkpoint import checkpoint
@@ -385,7 +385,7 @@ def checkpoint(
 def checkpoint_sequential(
     functions: Any, segments: int, input: object, use_reentrant: bool | None = None, **kwargs: object
 ) -> Any:
-    """The functions one after another, in so many segments of which each but the last is a `checkpoint`."""
+    """The functions in sequence, in that many segments, each but the last a `checkpoint`."""
     if use_reentrant is None:
         warnings.warn(f"torch.utils.checkpoint.checkpoint_sequential: {_UNSAID}", stacklevel=2)
         use_reentrant = True

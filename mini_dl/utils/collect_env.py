@@ -1,4 +1,4 @@
-"""What is installed and where this runs, to tell others: ``python -m mini_dl.utils.collect_env``."""
+"""The environment, for bug reports: ``python -m mini_dl.utils.collect_env``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NONE = "N/A"
 
 
 class SystemEnv(NamedTuple):
-    """Facts about the system. What torch asks of compilers and devices is not asked."""
+    """Facts about the system. Unlike torch, it does not query compilers and devices."""
 
     torch_version: str = NONE
     is_debug_build: str = NONE

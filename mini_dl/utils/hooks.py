@@ -16,7 +16,7 @@ __all__ = ["BackwardHook", "RemovableHandle", "unserializable_hook", "warn_if_ha
 
 
 class RemovableHandle(metaclass=ABCMeta):
-    """Removes the entry with its number from a dictionary of hooks, and from further ones; the program puts the hook there.
+    """Removes the entry with its number from one or more dictionaries of hooks; the caller adds the hook.
 
     >>> from collections import OrderedDict
     >>> hooks = OrderedDict()
@@ -38,7 +38,7 @@ class RemovableHandle(metaclass=ABCMeta):
         self.extra_dict_ref = tuple([weakref.ref(one) for one in extra])
 
     def remove(self) -> None:
-        """Remove the hook; nothing happens if it is gone."""
+        """Remove the hook; no effect if already removed."""
         for ref in (self.hooks_dict_ref, *self.extra_dict_ref):
             hooks = ref()
             if hooks is not None:
@@ -70,7 +70,7 @@ def unserializable_hook(f: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def warn_if_has_hooks(tensor: object) -> None:
-    """Warn of the hooks of a tensor that are not marked by `unserializable_hook`."""
+    """Warn about hooks of a tensor that are not marked by `unserializable_hook`."""
     hooks = getattr(getattr(tensor, "_hooks", None), "tensor", None) or {}
     for hook in hooks.get(0, {}).values():
         if not hasattr(hook, "__torch_unserializable__"):

@@ -29,7 +29,7 @@ _EventFileWriter = importlib.import_module("tensorboard.summary.writer.event_fil
 
 
 class FileWriter:
-    """Writes summaries to an event file in a folder, from a thread of its own."""
+    """Writes summaries to an event file in a folder, from its own thread."""
 
     def __init__(self, log_dir: object, max_queue: int = 10, flush_secs: int = 120, filename_suffix: str = "") -> None:
         self.event_writer = _EventFileWriter(str(log_dir), max_queue, flush_secs, filename_suffix)
@@ -39,7 +39,7 @@ class FileWriter:
         return self.event_writer.get_logdir()
 
     def add_event(self, event: Any, step: int | None = None, walltime: float | None = None) -> None:
-        """Write an event, of now or of `walltime`."""
+        """Write an event, timestamped now or with `walltime`."""
         event.wall_time = time.time() if walltime is None else walltime
         if step is not None:
             event.step = int(step)
@@ -54,11 +54,11 @@ class FileWriter:
         self.event_writer.flush()
 
     def close(self) -> None:
-        """Write what waits, and close the file."""
+        """Write pending events, and close the file."""
         self.event_writer.close()
 
     def reopen(self) -> None:
-        """Begin another file after `close`."""
+        """Start another file after `close`."""
         self.event_writer.reopen()
 
 
@@ -84,7 +84,7 @@ def _scalar(tag: str, value: object) -> Any:
 
 
 def _bins() -> list[float]:
-    """TensorFlow's: from 1e-12 on, each a tenth wider than the one before, on both sides of 0."""
+    """TensorFlow's: from 1e-12 on, each 10 % wider than the previous one, on both sides of 0."""
     positive, edge = [], 1e-12
     while edge < 1e20:
         positive.append(edge)
@@ -164,7 +164,7 @@ def _text(tag: str, text: str) -> Any:
 
 
 def _hyperparameters(given: dict[str, Any], metrics: dict[str, Any], discrete: dict[str, list[Any]]) -> list[Any]:
-    """The summaries that tell of an experiment, of the start of a session, and of its end."""
+    """The summaries that describe an experiment, the start of a session, and its end."""
     api = importlib.import_module("tensorboard.plugins.hparams.api_pb2")
     data = importlib.import_module("tensorboard.plugins.hparams.plugin_data_pb2")
     names = importlib.import_module("tensorboard.plugins.hparams.metadata")
@@ -199,7 +199,7 @@ def _hyperparameters(given: dict[str, Any], metrics: dict[str, Any], discrete: d
 
 
 class SummaryWriter:
-    """Writes what a training tells to event files in ``log_dir``, by default ``runs/<date>_<host><comment>``.
+    """Writes training logs to event files in ``log_dir``, by default ``runs/<date>_<host><comment>``.
 
     >>> writer = SummaryWriter("logs")  # doctest: +SKIP
     >>> writer.add_scalar("loss", 0.5, global_step=1)  # doctest: +SKIP
@@ -219,7 +219,7 @@ class SummaryWriter:
         self._writer()
 
     def _writer(self) -> FileWriter:
-        """The writer of the folder; after `close` another one."""
+        """The writer of the folder; a new one after `close`."""
         if self.file_writer is None:
             self.file_writer = FileWriter(self.log_dir, **self._options)  # type: ignore[arg-type]
             self.all_writers[self.file_writer.get_logdir()] = self.file_writer
@@ -246,7 +246,7 @@ class SummaryWriter:
     def add_scalars(
         self, main_tag: str, tag_scalar_dict: Mapping[str, Any], global_step: int | None = None, walltime: float | None = None
     ) -> None:
-        """Add numbers that are shown together, each in a folder of its own."""
+        """Add numbers that are shown together, each in its own folder."""
         walltime = time.time() if walltime is None else walltime
         folder = self._writer().get_logdir()
         for tag, value in tag_scalar_dict.items():
@@ -301,7 +301,7 @@ class SummaryWriter:
         self, hparam_dict: dict[str, Any], metric_dict: dict[str, Any],
         hparam_domain_discrete: dict[str, list[Any]] | None = None, run_name: str | None = None, global_step: int | None = None,
     ) -> None:  # fmt: skip
-        """Add hyperparameters with what came of them, in a folder of their own."""
+        """Add hyperparameters and their metrics, in their own folder."""
         if type(hparam_dict) is not dict or type(metric_dict) is not dict:
             raise TypeError("hparam_dict and metric_dict should be dictionary.")
         summaries = _hyperparameters(hparam_dict, metric_dict, hparam_domain_discrete or {})
@@ -330,7 +330,7 @@ class SummaryWriter:
             writer.flush()
 
     def close(self) -> None:
-        """Write what waits, and close the files."""
+        """Write pending events, and close the files."""
         for writer in self.all_writers.values():
             writer.flush()
             writer.close()

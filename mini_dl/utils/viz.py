@@ -1,6 +1,6 @@
-"""Pictures: ``graph(tensor)`` of what was recorded, which needs nothing else; ``curves`` and ``outlines``, drawn by matplotlib.
+"""Pictures: ``graph(tensor)`` of the recorded graph, without dependencies; ``curves`` and ``outlines``, drawn by matplotlib.
 
-The extra ``viz`` brings matplotlib: ``pip install 'mini-dl[viz]'``.
+The extra ``viz`` installs matplotlib: ``pip install 'mini-dl[viz]'``.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ BOXES = {"box": "square", "circle": "circle", "ellipse": "round"}
 GREY, RED = "#5b646e", "#b3261e"
 SYMBOLS = {"Add": "+", "Sub": "−", "Neg": "−", "Mul": "×", "Div": "÷"}
 SWEEPS = 8
-"""How often the layout looks forward or back."""
+"""The number of forward or backward passes of the layout."""
 
 Names = Mapping[str, Tensor] | Module
 
@@ -45,10 +45,11 @@ Names = Mapping[str, Tensor] | Module
 def graph(tensor: Tensor, params: Names | None = None, grads: bool = False, direction: str = "LR") -> Graph:
     """How `tensor` was computed: operations as circles, leaves and the result as boxes, arrows for the values between.
 
-    A value is shown by its shape, and by its dtype if that is not the default; as a number if it is a single one of an available
-    tensor, such as a leaf or the result. `params`, a dict or a module, names tensors, and may include intermediate ones. With
-    `grads`, the gradient of a tensor that has one is shown below it in red: of several elements, the norm. `direction` is
-    "LR", from left to right, or "TB", from top to bottom. What needs no gradient is not recorded, so it has no box.
+    A value is shown by its shape, and by its dtype if that is not the default; as a number if it is a single element of an
+    available tensor, such as a leaf or the result. `params`, a dict or a module, names tensors, and may include intermediate
+    ones. With `grads`, the gradient of a tensor that has one is shown below it in red, as its norm if it has several elements.
+    `direction` is "LR", from left to right, or "TB", from top to bottom. Values that need no gradient are not recorded, so they
+    have no box.
 
     ValueError for a tensor without a graph and for another direction.
 
@@ -87,7 +88,7 @@ class Vertex:
 
 @dataclass
 class Arrow:
-    """From one vertex to another, by number: the text of the value that goes along it, and its gradient."""
+    """From one vertex to another, by number: the text of its value, and the gradient."""
 
     start: int
     end: int
@@ -120,7 +121,7 @@ class Graph:
         return "\n".join([*lines, "}", ""])
 
     def svg(self) -> str:
-        """The picture, drawn by graphviz if its program ``dot`` is installed, and else without any help."""
+        """The picture, drawn by graphviz if its program ``dot`` is installed, otherwise by our own code."""
         return self._by_graphviz("svg").decode() if shutil.which("dot") else _svg(self)
 
     def figure(self) -> Figure:
@@ -149,7 +150,7 @@ class Graph:
         return figure
 
     def save(self, path: str | Path) -> None:
-        """Write the text (.dot, .gv), or the picture: .svg needs nothing else, another suffix graphviz or matplotlib."""
+        """Write the text (.dot, .gv), or the picture: .svg needs nothing else, other suffixes need graphviz or matplotlib."""
         path = Path(path)
         if path.suffix in (".dot", ".gv", ".svg"):
             rewrite(path, self.svg() if path.suffix == ".svg" else self.dot)
@@ -197,16 +198,16 @@ def _write(axes: Axes, item: Vertex | Arrow, place: tuple[float, float], outline
     return axes.text(*place, "\n".join(item.lines), fontsize=8, ha="center", va="center", bbox=box, zorder=order)
 
 
-# ------------------------------------------------------------------------------------------------ what was recorded
+# ------------------------------------------------------------------------------------------------ the recorded graph
 
 
 def _recorded(result: Tensor, params: Names | None, grads: bool) -> tuple[list[Vertex], list[Arrow]]:
-    """The vertices and arrows behind `result`, each node once, inputs first; without recursion, so of any depth."""
+    """The vertices and arrows behind `result`, each node once, inputs first; without recursion, so depth is unlimited."""
     named = dict(params.named_parameters()) if isinstance(params, Module) else dict(params or {})
     known = {_place(tensor): (name, tensor) for name, tensor in named.items()}
     vertices: list[Vertex] = []
     arrows: list[Arrow] = []
-    numbers: dict[int, int] = {}  # of a node or a leaf -> its vertex
+    numbers: dict[int, int] = {}  # id of a node or a leaf -> its vertex
     if result.grad_fn is None:
         return [Vertex(LEAF, *_written(*known.get(_place(result), ("", result)), grads))], []
 
@@ -272,16 +273,16 @@ def _written(name: str, tensor: Tensor, grads: bool) -> tuple[list[str], str]:
     return [*([name] if name else []), value], shown
 
 
-# ------------------------------------------------------------------------------------------------ where it is drawn
+# ------------------------------------------------------------------------------------------------ layout
 
 Points = list[tuple[float, float]]
 
 
 def _layout(count: int, arrows: list[tuple[int, int]]) -> tuple[Points, list[Points]]:
-    """Where the vertices are, and the points each arrow passes: (depth, position across), both from 0 on.
+    """The positions of the vertices, and the points each arrow passes: (depth, position across), both from 0 on.
 
-    The depth is the longest path from a leaf; leaves move up to what uses them. An arrow over several depths gets a place of its
-    own at each. Then each layer in turn is placed at the average position of its neighbors, at least 1 apart.
+    The depth is the longest path from a leaf; leaves move up to their users. An arrow over several depths gets its own
+    slot at each. Then each layer in turn is placed at the average position of its neighbors, at least 1 apart.
     """
     depth = [0] * count
     for start, end in sorted(arrows, key=lambda arrow: arrow[1]):
@@ -315,12 +316,12 @@ def _layout(count: int, arrows: list[tuple[int, int]]) -> tuple[Points, list[Poi
     return points[:count], [[points[i] for i in way] for way in ways]
 
 
-# ------------------------------------------------------------------------------------------------ drawn as SVG
+# ------------------------------------------------------------------------------------------------ SVG
 
 LETTER, LINE, MARGIN = 7.0, 14.0, 10.0
-"""In pixels: the width of a letter on average, the height of a line, the space around the picture."""
+"""In pixels: the average width of a letter, the height of a line, the margin of the picture."""
 GAP, ACROSS, DOWN = 40.0, 66.0, 84.0
-"""Between boxes along the arrows, from left to right; between boxes side by side, at least; and from top to bottom."""
+"""Gaps between boxes along the arrows, from left to right; the minimum between boxes side by side; and from top to bottom."""
 
 
 def _svg(graph: Graph) -> str:
@@ -363,17 +364,19 @@ def _svg(graph: Graph) -> str:
 
 
 def _size(item: Vertex | Arrow) -> tuple[float, float]:
-    """Width and height of a box around the text, its gradient left out, which stands below."""
+    """Width and height of a box around the text, without the gradient below it."""
     return max(26.0, LETTER * max(map(_letters, item.lines)) + 14), max(26.0, LINE * len(item.lines) + 8)
 
 
 def _letters(text: str) -> float:
-    """How many letters wide: those of Korean, Chinese and Japanese take nearly two."""
+    """The width in letters: Korean, Chinese and Japanese ones take nearly two."""
     return sum(1.7 if letter > "\u1100" else 1 for letter in text)
 
 
 def _from_left(graph: Graph, places: Points, boxes: Points) -> Callable[[tuple[float, float]], tuple[float, float]]:
-    """From (depth, across) to pixels: each depth as far from the one before as its boxes and the texts on the arrows need."""
+    """From (depth, across) to pixels: each depth is as far from the previous one as its boxes and the texts on the arrows
+    need.
+    """
     depths = range(int(max(depth for depth, _ in places)) + 1)
     widths = [max([box[0] for place, box in zip(places, boxes) if place[0] == depth], default=0.0) for depth in depths]
     texts = [[_letters(line) for line in (*arrow.lines, arrow.grad)] for arrow in graph.arrows]
@@ -386,7 +389,7 @@ def _from_left(graph: Graph, places: Points, boxes: Points) -> Callable[[tuple[f
         centers.append(centers[-1] + widths[depth - 1] / 2 + gaps[depth - 1] + widths[depth] / 2)
     top = MARGIN + max(height for _, height in boxes) / 2
     most = max([len(arrow.lines) + bool(arrow.grad) for arrow in graph.arrows], default=0)
-    across = max(ACROSS, 2 * LINE * most + 10)  # where two arrows meet, the middles of both are half as far apart
+    across = max(ACROSS, 2 * LINE * most + 10)  # where two arrows meet, their midpoints are half as far apart
     return lambda point: (centers[int(point[0])], top + across * point[1])
 
 
@@ -417,15 +420,15 @@ def _lines(item: Vertex | Arrow, x: float, y: float) -> list[str]:
     return written
 
 
-# ------------------------------------------------------------------------------------------------ drawn by matplotlib
+# ------------------------------------------------------------------------------------------------ matplotlib
 
 COLORS = ("#c2410c", "#1d4ed8", "#0f766e", "#7c3aed", "#ca8a04", "#be185d", "#4d7c0f", "#475569")
 FONTS = "NanumGothic", "Noto Sans CJK KR", "Noto Sans KR", "Malgun Gothic", "Apple SD Gothic Neo", "AppleGothic"
-"""Those with Korean letters; the first that is installed is taken. The first of all comes with `koreanize-matplotlib`."""
+"""Fonts with Korean letters; the first one installed is used. The very first comes with `koreanize-matplotlib`."""
 
 
 class Picture:
-    """A figure of matplotlib, which a notebook shows and a program saves."""
+    """A matplotlib figure, which a notebook shows and a program saves."""
 
     def __init__(self, figure: Figure) -> None:
         self.figure = figure
@@ -455,9 +458,9 @@ def curves(
     title: str = "",
     log: bool = False,
 ) -> Picture | None:
-    """Curves by their names, each of values y or of a pair (x, y); with `log` on a logarithmic scale.
+    """Curves by name, each of values y or a pair (x, y); with `log` on a logarithmic scale.
 
-    Without matplotlib there is no picture: a line says so, and the result is None.
+    Without matplotlib there is no picture: a message says so, and the result is None.
 
     >>> from mini_dl.utils.viz import curves
     >>> curves({"training": [2.3, 1.1, 0.7], "test": [2.3, 1.3, 1.0]}, xlabel="epoch", ylabel="loss")  # doctest: +SKIP
@@ -477,7 +480,9 @@ def curves(
 
 
 def outlines(shapes: Mapping[str, Array], columns: int = 3) -> Picture | None:
-    """Closed outlines in the plane, by their names, each of points (n, 2); in gray behind each the first. Else as `curves`."""
+    """Closed outlines in the plane by name, each of points (n, 2); the first is shown in gray behind each. Otherwise like
+    `curves`.
+    """
     if not drawable():
         return None
     rows = -(-len(shapes) // columns)
@@ -494,15 +499,15 @@ def outlines(shapes: Mapping[str, Array], columns: int = 3) -> Picture | None:
 
 
 def drawable() -> bool:
-    """Whether matplotlib is installed; says so if not. A program that draws need not stop where it cannot."""
+    """Whether matplotlib is installed; prints a message if not, so that programs that draw can continue."""
     if find_spec("matplotlib") is None:
-        print("(no picture: matplotlib is not installed; pip install 'mini-dl[viz]' brings it)")
+        print("(no picture: matplotlib is not installed; pip install 'mini-dl[viz]')")
         return False
     return True
 
 
 def _blank(width: float, height: float) -> Figure:
-    """A figure that pyplot does not know, so that nobody need close it."""
+    """A figure not managed by pyplot, so that it need not be closed."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
@@ -512,7 +517,7 @@ def korean_font() -> str | None:
     """The name of an installed font that has Korean letters, for matplotlib; None if there is none."""
     from matplotlib import font_manager
 
-    package = find_spec("koreanize_matplotlib")  # it is not imported: that would change the settings of matplotlib
+    package = find_spec("koreanize_matplotlib")  # not imported: that would change matplotlib's settings
     if package is not None and package.submodule_search_locations and FONTS[0] not in font_manager.get_font_names():
         font_manager.fontManager.addfont(Path(package.submodule_search_locations[0], "fonts", "NanumGothic.ttf"))
     installed = set(font_manager.get_font_names())
@@ -520,7 +525,7 @@ def korean_font() -> str | None:
 
 
 def _with_letters(figure: Figure) -> Figure:
-    """Texts with Korean letters get a font that has them."""
+    """Give texts with Korean letters a font that has them."""
     from matplotlib.text import Text
 
     for text in figure.findobj(Text):

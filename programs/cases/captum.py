@@ -1,4 +1,4 @@
-"""captum: what a network's answer rests on."""
+"""captum: attribution of a network's predictions."""
 
 import torch
 from captum.attr import (

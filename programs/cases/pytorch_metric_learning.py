@@ -1,4 +1,4 @@
-"""pytorch-metric-learning: losses over distances between embeddings."""
+"""pytorch-metric-learning: losses on distances between embeddings."""
 
 import torch
 from pytorch_metric_learning import losses, miners

@@ -1,7 +1,7 @@
-"""pytorch_optimizer: what it has, five steps each on a small network.
+"""pytorch_optimizer: all of its optimizers, five steps each on a small network.
 
-Conda steps along the singular vectors of a gradient, in float32, and SOAP along the eigenvectors of sums of ``g @ g.T``. Where
-a weight is not square, those of the kernel are whatever rounding makes them, in any library: so their network is square.
+Conda steps along the singular vectors of a gradient, in float32, and SOAP along the eigenvectors of sums of ``g @ g.T``. For a
+non-square weight, the vectors of the null space are arbitrary, in any library: so their network is square.
 """
 
 import pytorch_optimizer as o

@@ -1,4 +1,4 @@
-"""segmentation-models-pytorch: networks that draw masks, and their losses."""
+"""segmentation-models-pytorch: networks that predict masks, and their losses."""
 
 import segmentation_models_pytorch as smp
 import torch

@@ -1,4 +1,4 @@
-"""timm: image models of many kinds, small ones, with small images."""
+"""timm: many kinds of small image models, on small images."""
 
 import timm
 import torch

@@ -1,4 +1,4 @@
-"""torchvision: its model files and transforms that need no compiled operator."""
+"""torchvision: models and transforms that need no compiled operator."""
 
 import torchvision.models as models
 

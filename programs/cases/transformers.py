@@ -1,4 +1,4 @@
-"""transformers: models of tiny configurations, with weights drawn."""
+"""transformers: models with tiny configurations and random weights."""
 
 import torch
 import transformers as t

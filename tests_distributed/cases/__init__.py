@@ -1,4 +1,6 @@
-"""What both libraries run: every function ``case_*(torch, dist, rank, size)`` of these files, on each rank, in this order."""
+"""The cases both libraries run: every function ``case_*(torch, dist, rank, size)`` of these files, on each rank, in this
+order.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +20,6 @@ def cases_of(*files: ModuleType) -> dict[str, Callable[..., Any]]:
 
 
 CASES = cases_of(*FILES)
-"""Whose results are equal."""
+"""Files whose results are equal."""
 TRAINING = cases_of(training)
-"""Whose results are equal within rounding."""
+"""Files whose results are equal within rounding."""

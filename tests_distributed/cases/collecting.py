@@ -1,4 +1,4 @@
-"""What moves elements between all ranks and computes nothing; and collectives through which gradients flow."""
+"""Collectives that only move elements between all ranks; and differentiable collectives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tensors for the cases: whole numbers, so that no order of additions matters."""
+"""Tensors for the cases: whole numbers, so that the order of additions does not matter."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from typing import Any
 
 FLOATS = "float32 float64 float16 bfloat16".split()
 INTEGERS = "int8 uint8 int32 int64".split()
-"""The integers that gloo knows."""
+"""The integer types that gloo supports."""
 COMPLEX = "complex64 complex128".split()
 TYPES = [*FLOATS, *INTEGERS, *COMPLEX, "bool"]
 
 
 def numbers(torch: Any, rank: int, shape: tuple[int, ...] = (5,), dtype: str = "float32") -> Any:
-    """Small numbers that are others on every rank."""
+    """Small numbers that differ on every rank."""
     count = 1
     for n in shape:
         count *= n
@@ -24,7 +24,7 @@ def numbers(torch: Any, rank: int, shape: tuple[int, ...] = (5,), dtype: str = "
 
 
 def attempt(do: Any) -> Any:
-    """The result, or what it raises."""
+    """The result, or the exception."""
     try:
         return do()
     except Exception as error:
@@ -32,7 +32,7 @@ def attempt(do: Any) -> Any:
 
 
 def in_place(torch: Any, collective: Any, view: Any) -> None:
-    """A collective on memory in steps. There gloo writes to other elements, so with torch on a copy."""
+    """A collective on strided memory. There gloo writes to other elements, so torch uses a copy."""
     if torch.__name__ != "torch" or view.is_contiguous():
         collective(view)
     else:
@@ -42,7 +42,7 @@ def in_place(torch: Any, collective: Any, view: Any) -> None:
 
 
 def to_read(torch: Any, view: Any) -> Any:
-    """A tensor to be sent: as gloo reads other elements of memory in steps too, with torch a copy."""
+    """A tensor to be sent: since gloo reads other elements of strided memory, torch uses a copy."""
     return view.contiguous() if torch.__name__ == "torch" else view
 
 

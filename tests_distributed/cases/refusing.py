@@ -1,4 +1,4 @@
-"""Arguments that no rank can use: refused before anything is sent."""
+"""Invalid arguments: refused before anything is sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training with `DistributedDataParallel` and `ZeroRedundancyOptimizer`: what both libraries agree on within rounding."""
+"""Training with `DistributedDataParallel` and `ZeroRedundancyOptimizer`: both libraries agree within rounding."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def wrapped(torch: Any, module: Any, **options: Any) -> Any:
 
 
 def network(torch: Any) -> Any:
-    """Two ways through it; the linear layer before batch norm has no bias, whose gradient would be nothing but rounding."""
+    """Two paths; the linear layer before batch norm has no bias, whose gradient would be nothing but rounding error."""
     nn = torch.nn
 
     class Network(nn.Module):
@@ -59,11 +59,11 @@ def state(module: Any) -> Any:
 
 
 def trained(torch: Any, rank: int, other: Callable[[int], bool] | None = None, **options: Any) -> Any:
-    """The network after three steps of Adam; each rank begins with parameters of its own, of which those of rank 0 are sent."""
+    """The network after three steps of Adam; each rank starts with its own parameters, of which rank 0's are broadcast."""
     torch.manual_seed(rank)
     module = network(torch).double()
     model = wrapped(torch, module, **options)
-    optimizer = torch.optim.Adam(model.parameters(), 1e-2, eps=1e-3)  # less would make much of gradients near 0
+    optimizer = torch.optim.Adam(model.parameters(), 1e-2, eps=1e-3)  # a smaller one would amplify gradients near 0
     for i in range(3):
         optimizer.zero_grad()
         step(torch, model, 10 * i + rank, **({} if other is None else {"other": other(i)}))
@@ -187,7 +187,7 @@ def case_hooks_for_buckets(torch: Any, dist: Any, rank: int, size: int) -> Any:
 
 
 def case_half_precision_on_the_way(torch: Any, dist: Any, rank: int, size: int) -> Any:
-    if size > 2:  # the order of the additions shows
+    if size > 2:  # the order of additions matters
         return None
     hooks, found = part(torch, "distributed.algorithms.ddp_comm_hooks.default_hooks"), []
     for hook in (hooks.fp16_compress_hook, hooks.fp16_compress_wrapper(hooks.allreduce_hook)):
@@ -240,7 +240,7 @@ def case_samples_of_each_rank(torch: Any, dist: Any, rank: int, size: int) -> An
 
 
 def case_digits_for_three_epochs(torch: Any, dist: Any, rank: int, size: int) -> Any:
-    """The same batches however many ranks there are: each takes its share of every one."""
+    """The same batches for any number of ranks: each takes its share of every one."""
     from mini_dl.datasets import Digits
 
     digits, nn = Digits(train=True), torch.nn

@@ -1,6 +1,6 @@
 """Training with inputs that run out sooner in some processes than in others.
 
-A process that is through stays and answers the collectives of the others, as each participant's hook says, until all are through.
+A finished process stays and shadows the collectives of the others, as each participant's hook defines, until all are finished.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ class JoinHook:
     """What a process does for one participant once its own inputs have run out."""
 
     def main_hook(self) -> None:
-        """Answer the collectives of one step of the others."""
+        """Shadow the collectives of one step of the others."""
 
     def post_hook(self, is_last_joiner: bool) -> None:
-        """Called once, when all processes are through; `is_last_joiner`: whether this one was among the last."""
+        """Called once, when all processes are finished; `is_last_joiner`: whether this one was among the last."""
 
 
 class _JoinConfig(NamedTuple):
@@ -37,7 +37,7 @@ class _JoinConfig(NamedTuple):
 
 
 class Joinable(ABC):
-    """What can take part in `Join`: a subclass calls ``Joinable.__init__`` and defines the three members below."""
+    """A participant in `Join`: a subclass calls ``Joinable.__init__`` and defines the three members below."""
 
     @abstractmethod
     def __init__(self) -> None:
@@ -45,13 +45,13 @@ class Joinable(ABC):
         self._join_config = _JoinConfig(enable=False, throw_on_early_termination=False, is_first_joinable=False)
 
     @abstractmethod
-    def join_hook(self, **kwargs: Any) -> JoinHook:
+    def join_hook(self, **kwargs: object) -> JoinHook:
         """The hook of this participant; `kwargs` are those given to `Join`."""
 
     @property
     @abstractmethod
     def join_device(self) -> Device:
-        """The device of the tensors by which processes tell each other that they go on."""
+        """The device of the tensors with which processes signal that they continue."""
 
     @property
     @abstractmethod
@@ -60,14 +60,14 @@ class Joinable(ABC):
 
 
 class Join:
-    """``with Join([model, optimizer]):`` around the steps lets each process make as many as it has inputs.
+    """``with Join([model, optimizer]):`` around the steps lets each process take as many as it has inputs.
 
-    Before each step, processes sum a one for each that goes on. With `throw_on_early_termination`, all raise RuntimeError as soon
-    as one is through. `kwargs` go to the hooks. ValueError without participants, and if their groups differ.
+    Before each step, the processes count those that continue. With `throw_on_early_termination`, all raise RuntimeError as soon
+    as one is finished. `kwargs` are passed to the hooks. ValueError without participants, and if their groups differ.
     """
 
     def __init__(
-        self, joinables: list[Joinable], enable: bool = True, throw_on_early_termination: bool = False, **kwargs: Any
+        self, joinables: list[Joinable], enable: bool = True, throw_on_early_termination: bool = False, **kwargs: object
     ) -> None:
         if not joinables:
             raise ValueError("The join context manager requires at least one joinable")
@@ -111,10 +111,10 @@ class Join:
 
     @staticmethod
     def notify_join_context(joinable: Joinable) -> Any:
-        """Tell the processes that are through that this one begins a step.
+        """Tell the finished processes that this one begins a step.
 
-        Only the first of several participants does it. Returns the sum under way, or None; RuntimeError if one is through and
-        `throw_on_early_termination` was given.
+        Only the first of several participants does it. Returns the pending sum, or None; RuntimeError if one is finished
+        and `throw_on_early_termination` was given.
         """
         if not hasattr(joinable, "_join_config"):
             raise AssertionError(f"Check that the {type(joinable)} constructor calls the ``Joinable`` constructor")

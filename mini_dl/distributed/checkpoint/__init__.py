@@ -1,7 +1,7 @@
-"""Checkpoints that several processes write and read together, each its own part: the format of ``torch.distributed.checkpoint``.
+"""Sharded checkpoints, of which each process writes and reads its own part: the format of ``torch.distributed.checkpoint``.
 
-A folder holds ``.metadata``, which says what there is and where, and a file for each process. A checkpoint is replaced as a
-whole: new files get new names, then ``.metadata`` is replaced, then the old files go.
+A folder holds ``.metadata``, which lists the contents and their locations, and a file for each process. A checkpoint is replaced
+atomically: new files get new names, then ``.metadata`` is replaced, then the old files are deleted.
 """
 
 from mini_dl.distributed.checkpoint.filesystem import FileSystemReader as FileSystemReader, FileSystemWriter as FileSystemWriter

@@ -1,4 +1,4 @@
-"""The files of a checkpoint: which there are, and how one is replaced by the next."""
+"""The files of a checkpoint, and how the next one replaces them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ METADATA = ".metadata"
 
 
 class FileSystemWriter:
-    """Writes to the folder `path`, which is made if need be. ``overwrite=False`` refuses a folder that has a checkpoint."""
+    """Writes to the folder `path`, which is created if needed. ``overwrite=False`` refuses a folder with a checkpoint."""
 
     def __init__(
         self,
@@ -26,29 +26,29 @@ class FileSystemWriter:
         per_thread_copy_ahead: int = 10_000_000,
         cache_staged_state_dict: bool = False,
         overwrite: bool = True,
-        **options: Any,
+        **options: object,
     ) -> None:
         self.path, self.overwrite = os.fspath(path), overwrite
 
     def reset(self, checkpoint_id: str | os.PathLike[str] | None = None) -> None:
-        """Write to another folder from now on."""
+        """Switch to another folder."""
         self.path = self.path if checkpoint_id is None else os.fspath(checkpoint_id)
 
     def prepare(self) -> int:
-        """Make the folder. The number that the files of the next checkpoint have in their names: none that is there."""
+        """Create the folder. Return an unused number for the file names of the next checkpoint."""
         os.makedirs(self.path, exist_ok=True)
         if not self.overwrite and os.path.exists(os.path.join(self.path, METADATA)):
             raise RuntimeError(f"Checkpoint already exists and self.overwrite=False: {self.path}")
         return 1 + max([_number(name) for name in os.listdir(self.path)], default=-1)
 
     def write(self, name: str, content: Any) -> None:
-        """Write one file, whole or not at all."""
+        """Write one file atomically."""
         with replaced(os.path.join(self.path, name)) as file:
             for part in content:
                 file.write(part)
 
     def finish(self, metadata: Metadata, kept: set[str]) -> None:
-        """Let `metadata` be what the folder holds, then delete the files of the checkpoint before it."""
+        """Make `metadata` the contents of the folder, then delete the files of the previous checkpoint."""
         with replaced(os.path.join(self.path, METADATA)) as file:
             write_metadata(metadata, file)
         self.discard({name for name in os.listdir(self.path) if name.endswith(SUFFIX)} - kept)
@@ -63,15 +63,15 @@ class FileSystemWriter:
 class FileSystemReader:
     """Reads from the folder `path`."""
 
-    def __init__(self, path: str | os.PathLike[str], **options: Any) -> None:
+    def __init__(self, path: str | os.PathLike[str], **options: object) -> None:
         self.path = os.fspath(path)
 
     def reset(self, checkpoint_id: str | os.PathLike[str] | None = None) -> None:
-        """Read from another folder from now on."""
+        """Switch to another folder."""
         self.path = self.path if checkpoint_id is None else os.fspath(checkpoint_id)
 
     def read_metadata(self) -> Metadata:
-        """What the folder holds. FileNotFoundError if that is not a checkpoint."""
+        """The contents of the folder. FileNotFoundError if it has no checkpoint."""
         with open(os.path.join(self.path, METADATA), "rb") as file:
             return read_metadata(file)
 

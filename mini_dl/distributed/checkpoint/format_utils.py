@@ -1,4 +1,4 @@
-"""Checkpoints of several processes and files of ``torch.save``, each made from the other by one process."""
+"""Conversion between sharded checkpoints and files of ``torch.save``, in one process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Path = str | os.PathLike[str]
 
 
 def dcp_to_torch_save(dcp_checkpoint_dir: Path, torch_save_path: Path) -> None:
-    """Write what a folder holds, with whole tensors, to one .pt file."""
+    """Write the contents of a folder, with whole tensors, to one .pt file."""
     metadata = FileSystemReader(dcp_checkpoint_dir).read_metadata()
     whole: dict[str, Any] = {}
     for name, described in metadata.state_dict_metadata.items():
@@ -28,12 +28,12 @@ def dcp_to_torch_save(dcp_checkpoint_dir: Path, torch_save_path: Path) -> None:
 
 
 def torch_save_to_dcp(torch_save_path: Path, dcp_checkpoint_dir: Path) -> None:
-    """Write what a .pt file holds to a folder."""
+    """Write the contents of a .pt file to a folder."""
     save(load_file(torch_save_path), checkpoint_id=dcp_checkpoint_dir, no_dist=True)
 
 
 def _place(container: Any, path: tuple[Any, ...], value: Any) -> None:
-    """Put `value` where `path` leads; dicts and lists on the way are made."""
+    """Put `value` at `path`; missing dicts and lists are created."""
     for key, following in itertools.pairwise(path):
         made: Any = [] if isinstance(following, int) else {}
         if isinstance(container, list):

@@ -1,4 +1,4 @@
-"""Reading a checkpoint: each process what it needs, however it was dealt out when it was written."""
+"""Reading a checkpoint: each process reads what it needs, however it was sharded when written."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mini_dl.autograd.mode import no_grad
 from mini_dl.distributed.checkpoint.filesystem import FileSystemReader
 from mini_dl.distributed.checkpoint.metadata import Metadata, MetadataIndex, TensorStorageMetadata
 from mini_dl.distributed.checkpoint.nesting import flattened, put
-from mini_dl.distributed.checkpoint.saving import _Ranks, is_stateful
+from mini_dl.distributed.checkpoint.saving import _Ranks, is_stateful, storage_of
 from mini_dl.distributed.groups import ProcessGroup
 from mini_dl.distributed.sharding import DTensor
 from mini_dl.files.pt.reading import read_pt
@@ -17,28 +17,18 @@ from mini_dl.tensor import Tensor
 
 
 def load(
-    state_dict: dict[str, Any],
-    *,
-    checkpoint_id: str | os.PathLike[str] | None = None,
-    storage_reader: Any = None,
-    planner: object = None,
-    process_group: ProcessGroup | None = None,
-    no_dist: bool = False,
-) -> None:
-    """Fill `state_dict` from the folder `checkpoint_id`: tensors in place, other objects by what was written.
+    state_dict: dict[str, Any], *, checkpoint_id: str | os.PathLike[str] | None = None, storage_reader: object = None,
+    planner: object = None, process_group: ProcessGroup | None = None, no_dist: bool = False,
+) -> None:  # fmt: skip
+    """Fill `state_dict` from the folder `checkpoint_id`: tensors in place, other objects replaced by those written.
 
-    The number of processes need not be that which wrote it: of a `DTensor`, each process reads what it has rows of. Objects with
-    ``load_state_dict`` are given their state. Objects that are not tensors are read as by ``torch.load(weights_only=True)``.
+    The number of processes may differ from that which wrote it: of a `DTensor`, each process reads its own rows. Objects with
+    ``load_state_dict`` are given their state. Other objects are read as by ``torch.load(weights_only=True)``.
 
-    CheckpointException in all processes if a name is missing (RuntimeError inside), a shape is another (ValueError), or a file
-    cannot be read.
+    CheckpointException in all processes if a name is missing (RuntimeError inside), a shape differs (ValueError), or a
+    file cannot be read.
     """
-    if planner is not None:
-        raise NotImplementedError("mini_dl's checkpoints have no planners")
-    if storage_reader is None and checkpoint_id is None:
-        raise ValueError("Checkpoint needs a checkpoint_id (a folder) or a storage_reader")
-    reader = storage_reader or FileSystemReader(checkpoint_id)  # type: ignore[arg-type]
-    reader.reset(checkpoint_id)
+    reader = storage_of("storage_reader", FileSystemReader, storage_reader, checkpoint_id, planner)
     asked = {key: value.state_dict() if is_stateful(value) else value for key, value in state_dict.items()}
     _Ranks(process_group, no_dist).together("read", lambda: _fill(asked, reader))
     for key, value in state_dict.items():
@@ -49,7 +39,7 @@ def load(
 
 
 def load_state_dict(
-    state_dict: dict[str, Any], storage_reader: Any, process_group: ProcessGroup | None = None,
+    state_dict: dict[str, Any], storage_reader: object, process_group: ProcessGroup | None = None,
     coordinator_rank: int = 0, no_dist: bool = False, planner: object = None,
 ) -> None:  # fmt: skip
     """`load` under its old name."""
@@ -71,7 +61,7 @@ def _fill(state_dict: dict[str, Any], reader: Any) -> None:
 
 
 def _check(values: dict[str, Any], metadata: Metadata) -> None:
-    """RuntimeError for a name that is not there, ValueError for another shape, before anything is written."""
+    """RuntimeError for a missing name, ValueError for another shape, before anything is written."""
     for name, value in values.items():
         described = metadata.state_dict_metadata.get(name)
         if described is None:
@@ -87,7 +77,7 @@ def _check(values: dict[str, Any], metadata: Metadata) -> None:
 
 
 def _copy_overlap(name: str, value: Tensor, chunk: Any, reader: Any, metadata: Metadata) -> None:
-    """Copy what a piece of a file and the elements that are here have in common."""
+    """Copy the intersection of a piece in a file and the local elements."""
     here = value.rows.offsets if isinstance(value, DTensor) else (0,) * value.ndim
     source, target = [], []
     for dim, (start, size) in enumerate(zip(chunk.offsets, chunk.sizes)):

@@ -1,4 +1,4 @@
-"""What a checkpoint says of itself: names, types, sizes, and where each piece lies."""
+"""The metadata of a checkpoint: names, types, sizes, and the location of each piece."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ VERSION = "1.0.0"
 
 
 class CheckpointException(BaseException):
-    """What went wrong while processes wrote or read a checkpoint; `failures` are the errors by rank."""
+    """Errors while processes wrote or read a checkpoint; `failures` are the errors by rank."""
 
     def __init__(self, msg: str, failures: dict[int, BaseException]) -> None:
         super().__init__(msg, failures)
@@ -33,7 +33,7 @@ class CheckpointException(BaseException):
 
 @dataclass
 class ChunkStorageMetadata:
-    """A piece of a tensor: where it begins, and its sizes."""
+    """A piece of a tensor: its offsets and sizes."""
 
     offsets: Size
     sizes: Size
@@ -79,7 +79,7 @@ class BytesStorageMetadata:
 
 @dataclass
 class StorageMeta:
-    """Where a checkpoint was written."""
+    """The location of a checkpoint."""
 
     checkpoint_id: Any = None
     save_id: str | None = None
@@ -89,8 +89,8 @@ class StorageMeta:
 
 @dataclass
 class Metadata:
-    """All that there is: `state_dict_metadata` by name, `planner_data` the way to each in the nested dict, `storage_data` where
-    each piece lies."""
+    """The whole contents: `state_dict_metadata` by name, `planner_data` the path to each in the nested dict, `storage_data` the
+    location of each piece."""
 
     state_dict_metadata: dict[str, TensorStorageMetadata | BytesStorageMetadata]
     planner_data: Any = None
@@ -101,7 +101,7 @@ class Metadata:
 
 @dataclass(frozen=True)
 class MetadataIndex:
-    """The name of a piece: that of its tensor and where it begins."""
+    """The name of a piece: its tensor's name and its offsets."""
 
     fqn: str
     offset: Size | None = None
@@ -157,7 +157,7 @@ class _Reader(pickle.Unpickler):
 
 
 def read_metadata(file: BinaryIO) -> Metadata:
-    """What ``.metadata`` holds. UnpicklingError for anything else."""
+    """The contents of ``.metadata``. UnpicklingError for anything else."""
     found = _Reader(file).load()
     if not isinstance(found, Metadata):
         raise pickle.UnpicklingError(

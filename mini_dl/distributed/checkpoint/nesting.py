@@ -11,11 +11,11 @@ Path = tuple[Any, ...]
 
 
 def flattened(state_dict: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Path]]:
-    """What is in a nested dict by name, and the way to each. ValueError for two of one name."""
+    """The values in a nested dict by name, and the path to each. ValueError for a duplicate name."""
     values: dict[str, Any] = {}
     paths: dict[str, Path] = {}
 
-    def visit(path: Path, value: Any) -> None:
+    def visit(path: Path, value: object) -> None:
         if isinstance(value, Mapping):
             for key, one in value.items():
                 visit((*path, str(key)), one)
@@ -38,7 +38,7 @@ def _has_more_inside(values: list[Any]) -> bool:
 
 
 def put(state_dict: Any, path: Path, value: Any) -> None:
-    """Put `value` where `path` leads in a nested dict. Keys that are not text are found by their text."""
+    """Put `value` at `path` in a nested dict. Keys other than strings are found by their string form."""
     at = state_dict
     for key in path[:-1]:
         at = at[_own_key(at, key)]

@@ -1,10 +1,11 @@
-"""Writing a checkpoint: who writes what, and all or nothing."""
+"""Writing a checkpoint: assignment of pieces to ranks, and atomicity."""
 
 from __future__ import annotations
 
 import io
 import os
 import uuid
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -32,7 +33,7 @@ from mini_dl.utils._pytree import tree_map
 
 
 class Piece(NamedTuple):
-    """What one process could write: an object, a tensor, or some rows of one."""
+    """A unit that one process could write: an object, a tensor, or some rows of one."""
 
     name: str
     bytes: int
@@ -42,29 +43,29 @@ class Piece(NamedTuple):
     dtype: Any = None
 
 
-def save(
-    state_dict: dict[str, Any],
-    *,
-    checkpoint_id: str | os.PathLike[str] | None = None,
-    storage_writer: Any = None,
-    planner: object = None,
-    process_group: ProcessGroup | None = None,
-    no_dist: bool = False,
-    use_collectives: bool = True,
-) -> Metadata:
-    """Write `state_dict`, of which each process has a part, to the folder `checkpoint_id`; all processes must call this.
-
-    Of a `DTensor` each process writes its rows; whatever all have alike is written by one, in turns. Objects with ``state_dict``
-    are asked for it. Whatever happens, the folder holds all of the checkpoint before or all of this one.
-
-    CheckpointException in all processes if one of them fails. ValueError without a place to write to.
-    """
+def storage_of(name: str, kind: Callable[[Any], Any], given: Any, folder: str | os.PathLike[str] | None, planner: object) -> Any:
+    """What writes or reads a checkpoint: what is given, or else files in `folder`."""
     if planner is not None:
         raise NotImplementedError("mini_dl's checkpoints have no planners")
-    if storage_writer is None and checkpoint_id is None:
-        raise ValueError("Checkpoint needs a checkpoint_id (a folder) or a storage_writer")
-    writer = storage_writer or FileSystemWriter(checkpoint_id)  # type: ignore[arg-type]
-    writer.reset(checkpoint_id)
+    if given is None and folder is None:
+        raise ValueError(f"Checkpoint needs a checkpoint_id (a folder) or a {name}")
+    storage = given or kind(folder)
+    storage.reset(folder)
+    return storage
+
+
+def save(
+    state_dict: dict[str, Any], *, checkpoint_id: str | os.PathLike[str] | None = None, storage_writer: object = None,
+    planner: object = None, process_group: ProcessGroup | None = None, no_dist: bool = False, use_collectives: bool = True,
+) -> Metadata:  # fmt: skip
+    """Write `state_dict`, of which each process has a part, to the folder `checkpoint_id`; all processes must call this.
+
+    Of a `DTensor` each process writes its rows; values that all processes have are divided among them. Objects with
+    ``state_dict`` are saved by it. Whatever happens, the folder holds all of the previous checkpoint or all of this one.
+
+    CheckpointException in all processes if one of them fails. ValueError without a destination.
+    """
+    writer = storage_of("storage_writer", FileSystemWriter, storage_writer, checkpoint_id, planner)
     ranks = _Ranks(process_group, no_dist)
     asked = {key: value.state_dict() if is_stateful(value) else value for key, value in state_dict.items()}
     values, paths = flattened(asked)
@@ -85,7 +86,7 @@ def save(
 
 
 def save_state_dict(
-    state_dict: dict[str, Any], storage_writer: Any, process_group: ProcessGroup | None = None,
+    state_dict: dict[str, Any], storage_writer: object, process_group: ProcessGroup | None = None,
     coordinator_rank: int = 0, no_dist: bool = False, planner: object = None,
 ) -> Metadata:  # fmt: skip
     """`save` under its old name."""
@@ -93,7 +94,7 @@ def save_state_dict(
 
 
 def async_save(state_dict: dict[str, Any], *, checkpoint_id: Any = None, **options: Any) -> Future[Any]:
-    """`save` of what the tensors hold now; a future of its end.
+    """`save` the current values; return a future of its completion.
 
     It is written before this returns, unless this process is alone: then a thread writes a copy.
     """
@@ -110,7 +111,7 @@ def async_save(state_dict: dict[str, Any], *, checkpoint_id: Any = None, **optio
 
 
 def is_stateful(value: object) -> bool:
-    """Whether an object gives its state, and takes one, itself."""
+    """Whether an object has ``state_dict`` and ``load_state_dict``."""
     return hasattr(value, "state_dict") and hasattr(value, "load_state_dict")
 
 
@@ -122,7 +123,7 @@ class _Ranks:
         self.group, self.rank = group, get_rank(group) if self.several else 0
 
     def together(self, doing: str, step: Any) -> list[Any]:
-        """What `step` gives on each rank. CheckpointException on all of them if it fails on one."""
+        """The result of `step` on each rank. CheckpointException on all ranks if it fails on one."""
         error: Exception | None = None
         result = None
         try:
@@ -139,7 +140,7 @@ class _Ranks:
         return [result for result, _ in found]
 
 
-def _piece(name: str, value: Any) -> Piece:
+def _piece(name: str, value: object) -> Piece:
     if isinstance(value, DTensor):
         rows = value.rows
         return Piece(name, value.numel() * value.element_size(), rows.offsets, rows.local_size, rows.size, value.dtype)
@@ -150,8 +151,8 @@ def _piece(name: str, value: Any) -> Piece:
 
 
 def _owners(pieces: list[list[Piece]]) -> dict[tuple[str, tuple[int, ...] | None], int]:
-    """Which rank writes each piece: of those that have it, the one with the fewest bytes so far. Rank 0 writes what is not a
-    tensor. Rows of which a process has none are not written."""
+    """Which rank writes each piece: of those that have it, the one with the fewest bytes so far. Rank 0 writes objects
+    other than tensors. Empty row ranges are not written."""
     holders: dict[tuple[str, tuple[int, ...] | None], list[int]] = {}
     bytes_of: dict[tuple[str, tuple[int, ...] | None], int] = {}
     for rank, own in enumerate(pieces):
@@ -170,7 +171,7 @@ def _owners(pieces: list[list[Piece]]) -> dict[tuple[str, tuple[int, ...] | None
 
 
 def _write(writer: Any, file: str, mine: list[Piece], values: dict[str, Any]) -> list[tuple[Piece, tuple[str, int, int]]]:
-    """Write the pieces of this process into one file; where each lies."""
+    """Write this process's pieces to one file; return the location of each."""
     places, contents, at = [], [], 0
     for piece in mine:
         value = values[piece.name]

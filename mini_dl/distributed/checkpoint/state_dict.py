@@ -1,4 +1,4 @@
-"""The state of a model and its optimizers under the names of parameters, as checkpoints of several processes need it.
+"""The state of a model and its optimizers under the names of parameters, as sharded checkpoints need it.
 
 ``optimizer.state_dict()`` numbers parameters; here ``{"state": {name: {...}}, "param_groups": [{"params": [names], ...}]}``.
 """
@@ -23,8 +23,8 @@ PREFIXES = "module.", "_fsdp_wrapped_module."
 
 @dataclass
 class StateDictOptions:
-    """`full_state_dict`: whole tensors instead of rows; `strict`: keys that are missing or too many are an error;
-    `broadcast_from_rank0`: only rank 0 has the state that is set."""
+    """`full_state_dict`: whole tensors instead of rows; `strict`: missing or unexpected keys are an error;
+    `broadcast_from_rank0`: only rank 0 has the state to set."""
 
     full_state_dict: bool = False
     cpu_offload: bool = False
@@ -46,7 +46,7 @@ def get_state_dict(
 
 
 def get_model_state_dict(model: Module, *, submodules: object = None, options: StateDictOptions | None = None) -> dict[str, Any]:
-    """The state of a model under the names that its parameters have without `DistributedDataParallel` or FSDP around it."""
+    """The state of a model under its parameters' names without the `DistributedDataParallel` or FSDP wrapper."""
     options = options or StateDictOptions()
     frozen = {id(p) for p in model.parameters() if not p.requires_grad} if options.ignore_frozen_params else set()
     names = {_plain(name) for name, p in model.named_parameters() if id(p) in frozen}
@@ -57,7 +57,7 @@ def get_model_state_dict(model: Module, *, submodules: object = None, options: S
 def get_optimizer_state_dict(
     model: Module, optimizers: Optimizers, *, submodules: object = None, options: StateDictOptions | None = None
 ) -> dict[str, Any]:
-    """The state of optimizers by the names of parameters; an optimizer that has made no step is given the state of its first."""
+    """The state of optimizers by parameter name; an optimizer that has not stepped gets its initial state."""
     options = options or StateDictOptions()
     names = _names(model)
     state: dict[str, Any] = {}
@@ -81,7 +81,7 @@ def set_state_dict(
     optim_state_dict: dict[str, Any],
     options: StateDictOptions | None = None,
 ) -> Any:
-    """Set what `get_state_dict` gave."""
+    """Set the result of `get_state_dict`."""
     set_optimizer_state_dict(model, optimizers, optim_state_dict, options=options)
     return set_model_state_dict(model, model_state_dict, options=options)
 
@@ -100,7 +100,7 @@ def set_model_state_dict(model: Module, model_state_dict: dict[str, Any], *, opt
 def set_optimizer_state_dict(
     model: Module, optimizers: Optimizers, optim_state_dict: dict[str, Any], *, options: StateDictOptions | None = None
 ) -> None:
-    """Set the state of optimizers. KeyError for a parameter that it does not name."""
+    """Set the state of optimizers. KeyError for a missing parameter."""
     options = options or StateDictOptions()
     given = _received(optim_state_dict, options)
     names = _names(model)
@@ -134,12 +134,12 @@ def _listed(optimizers: Optimizers) -> list[Optimizer]:
     return [optimizers] if isinstance(optimizers, Optimizer) else list(optimizers)
 
 
-def _wanted(value: Any, options: StateDictOptions) -> Any:
+def _wanted(value: object, options: StateDictOptions) -> Any:
     return value.full_tensor() if options.full_state_dict and isinstance(value, DTensor) else value
 
 
-def _own_rows(value: Any, like: DTensor | None) -> Any:
-    """The rows that belong here of a whole tensor."""
+def _own_rows(value: object, like: DTensor | None) -> Any:
+    """The local rows of a whole tensor."""
     if like is None or not isinstance(value, Tensor) or isinstance(value, DTensor) or tuple(value.shape) != like.rows.size:
         return value.to_local() if isinstance(value, DTensor) else value
     return value[like.rows.start : like.rows.stop]
@@ -154,7 +154,7 @@ def _received(state: dict[str, Any], options: StateDictOptions) -> dict[str, Any
 
 
 def _begin(optimizer: Optimizer) -> None:
-    """Let an optimizer without a state make it: by a step that moves nothing."""
+    """Make an optimizer create its state, by a step that changes no parameter."""
     parameters = [p for group in optimizer.param_groups for p in group["params"] if p.requires_grad]
     if optimizer.state or any([p.grad is not None for p in parameters]):
         return

@@ -1,4 +1,5 @@
-"""Models whose parameters do not fit one process: each holds some rows of each, and layers gather theirs when they run.
+"""Models whose parameters do not fit in one process: each holds some rows of each parameter, and layers gather theirs when they
+run.
 
 Rajbhandari et al. 2020, ZeRO: Memory Optimizations Toward Training Trillion Parameter Models (SC20), section 5; Zhao et al. 2023,
 PyTorch FSDP (VLDB 16(12)).

@@ -1,8 +1,8 @@
-"""``fully_shard``: the parameters of one layer, dealt out to the processes and gathered while the layer runs.
+"""``fully_shard``: the parameters of one layer, sharded over the processes and gathered while the layer runs.
 
-Before forward the rows of all processes become whole tensors, which autograd sees as computed from the rows; after it they are
-let go. What backward needs of them is not kept: it is gathered again. The transpose of gathering is the reduce-scatter that gives
-each process the mean gradient of its rows.
+Before forward the rows of all processes become whole tensors, which autograd sees as computed from the rows; after it they
+are freed. What backward needs of them is gathered again. The transpose of gathering is the reduce-scatter that gives each
+process the mean gradient of its rows.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["FSDPModule", "fully_shard"]
 
 
 class Layer:
-    """The parameters that one module gathers together: its own and those of children that are not sharded by themselves."""
+    """The parameters that one module gathers together: its own and those of children that are not sharded themselves."""
 
     def __init__(self, module: Module, group: ProcessGroup, reshard_after_forward: bool) -> None:
         self.group, self.reshard_after_forward, self.averages = group, reshard_after_forward, True
@@ -31,7 +31,7 @@ class Layer:
         own: dict[int, DTensor] = {}
         for owner, name in self.places:
             parameter: Any = owner._parameters[name]
-            if id(parameter) not in own:  # it may stand in several places
+            if id(parameter) not in own:  # it may be shared by several modules
                 own[id(parameter)] = shard_of(parameter, group)
             owner._parameters[name] = own[id(parameter)]
         self.shards = list(own.values())
@@ -40,11 +40,11 @@ class Layer:
                 shard.register_post_accumulate_grad_hook(_mark_gradient)
         self.whole: list[Tensor] | None = None
         self.again: list[Tensor] | None = None
-        """The whole parameters, gathered a second time while the backward of this layer runs."""
+        """The whole parameters, gathered again while the backward of this layer runs."""
         self.hooks: AbstractContextManager[Any] | None = None
 
     def unshard(self) -> None:
-        """Put whole parameters, computed from the rows, in the places of the rows."""
+        """Replace the rows by whole parameters computed from them."""
         if self.whole is None and self.shards:
             self.whole = list(_Gather.apply(self, *self.shards))
             by_shard = {id(shard): whole for shard, whole in zip(self.shards, self.whole)}
@@ -61,13 +61,13 @@ class Layer:
 
     # -------------------------------------------------------------------------------------------- around forward
 
-    def before(self, module: Module, args: Any) -> None:
+    def before(self, module: Module, args: object) -> None:
         self.unshard()
         if self.whole is not None and self.reshard_after_forward:
             self.hooks = saved_tensors_hooks(self.packed, self.unpacked)
             self.hooks.__enter__()
 
-    def after(self, module: Module, args: Any, output: Any) -> None:
+    def after(self, module: Module, args: object, output: object) -> None:
         self.leave()
         if self.reshard_after_forward:
             self.reshard()
@@ -78,7 +78,7 @@ class Layer:
             hooks.__exit__(None, None, None)
 
     def packed(self, saved: Tensor) -> Any:
-        """What stands for a saved tensor: for a look at a whole parameter its number and how it looks at it."""
+        """The substitute for a saved tensor: for a view of a whole parameter, its number and geometry."""
         for number, whole in enumerate(self.whole or ()):
             if saved is whole or saved._base is whole or (saved.numel() and saved.data_ptr() == whole.data_ptr()):
                 return number, tuple(saved.shape), saved.stride(), saved.storage_offset() - whole.storage_offset()
@@ -96,13 +96,13 @@ class Layer:
 
 
 def _mark_gradient(shard: Any) -> None:
-    """Let the gradient of rows know which they are."""
+    """Tell the gradient of rows which rows they are."""
     if shard.grad is not None and not isinstance(shard.grad, DTensor):
         shard.grad = DTensor.of(shard.grad, shard.rows)
 
 
 class _Gather(Function):
-    """Rows of all processes to whole parameters; its transpose is the mean of gradients, of which each gets its rows."""
+    """Rows of all processes to whole parameters; the transpose averages gradients, of which each process gets its rows."""
 
     @staticmethod
     def forward(ctx: Any, layer: Layer, *shards: DTensor) -> tuple[Tensor, ...]:
@@ -117,7 +117,7 @@ class _Gather(Function):
 
 
 def _places(module: Module) -> list[tuple[Module, str]]:
-    """Where the parameters stand that `module` is to gather."""
+    """The parameters that `module` gathers, and their modules and names."""
     found = [(module, name) for name, p in module._parameters.items() if p is not None]
     for child in module.children():
         if not isinstance(child, FSDPModule):
@@ -135,16 +135,16 @@ class FSDPModule:
         self._layer.unshard()
 
     def reshard(self) -> None:
-        """Let the whole parameters go."""
+        """Free the whole parameters."""
         self._layer.reshard()
 
     def set_reshard_after_forward(self, reshard_after_forward: bool, recurse: bool = True) -> None:
-        """Whether whole parameters are let go after forward, and gathered again for backward."""
+        """Whether whole parameters are freed after forward, and gathered again for backward."""
         for layer in _layers(self, recurse):
             layer.reshard_after_forward = reshard_after_forward
 
     def set_requires_gradient_sync(self, requires_gradient_sync: bool, *, recurse: bool = True) -> None:
-        """NotImplementedError to leave gradients unsummed: rows have no place for those of other processes."""
+        """NotImplementedError for unreduced gradients: local rows cannot hold those of other processes."""
         if not requires_gradient_sync:
             raise NotImplementedError("mini_dl sums the gradients of sharded parameters in each backward")
 
@@ -164,18 +164,18 @@ def fully_shard(
     offload_policy: object = None,
     ignored_params: set[Any] | None = None,
 ) -> Any:
-    """Deal the parameters of `module` out to the processes by rows; returns `module`, which is an `FSDPModule` from now on.
+    """Shard the parameters of `module` over the processes by rows; returns `module`, which becomes an `FSDPModule`.
 
     Applied to layers first and to the whole model last, each layer gathers its own parameters when it runs:
-    memory for parameters, gradients and state of the optimizer falls to about 1/n, beside one whole layer. Parameters become
-    `DTensor`s, which optimizers step like others. `reshard_after_forward`: let whole parameters go between forward and backward
-    (which is the default).
+    memory for parameters, gradients and state of the optimizer falls to about 1/n, plus one whole layer. Parameters
+    become `DTensor`s, which optimizers step like others. `reshard_after_forward`: free whole parameters between forward and
+    backward (the default).
 
     ValueError for parameters without dimensions; NotImplementedError for other placements, mixed precision and offloading.
     """
     for name, given in (("shard_placement_fn", shard_placement_fn), ("mp_policy", mp_policy), ("offload_policy", offload_policy)):
         if given is not None and not _is_plain(given):
-            raise NotImplementedError(f"mini_dl's fully_shard has no {name}: rows are dealt out in their own type")
+            raise NotImplementedError(f"mini_dl's fully_shard has no {name}: rows are sharded in their own type")
     if ignored_params:
         raise NotImplementedError("mini_dl's fully_shard has no ignored_params")
     if isinstance(module, (list, tuple)):
@@ -191,6 +191,6 @@ def fully_shard(
     return module
 
 
-def _is_plain(policy: Any) -> bool:
-    """Whether a policy asks for nothing."""
+def _is_plain(policy: object) -> bool:
+    """Whether a policy requests nothing."""
     return all([value in (None, True, False) for value in vars(policy).values()]) if hasattr(policy, "__dict__") else False

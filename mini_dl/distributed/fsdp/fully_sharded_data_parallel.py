@@ -23,7 +23,7 @@ INSIDE = "_fsdp_wrapped_module"
 
 
 class ShardingStrategy(enum.Enum):
-    """What is dealt out: parameters, gradients and state (FULL_SHARD), or whole parameters kept from forward to backward."""
+    """What is sharded: parameters, gradients and state (FULL_SHARD), or with whole parameters kept from forward to backward."""
 
     FULL_SHARD = enum.auto()
     SHARD_GRAD_OP = enum.auto()
@@ -54,33 +54,21 @@ class ShardedStateDictConfig:
 
 
 class FullyShardedDataParallel(Module, FSDPModule):
-    """Calls `module`, whose parameters are dealt out to the processes by rows and gathered while layers run.
+    """Calls `module`, whose parameters are sharded over the processes by rows and gathered while layers run.
 
-    `auto_wrap_policy` names the layers inside that gather their own (`mini_dl.distributed.fsdp.wrap`); the rest belongs to this
-    one. `sync_module_states`: start from the parameters and buffers of rank 0. ``state_dict()`` holds whole tensors under the
-    names that `module` has by itself, unless `state_dict_type` says otherwise. NotImplementedError for mixed precision,
+    `auto_wrap_policy` names the inner layers that gather their own (`mini_dl.distributed.fsdp.wrap`); the rest belongs to this
+    one. `sync_module_states`: start with the parameters and buffers of rank 0. ``state_dict()`` holds whole tensors under
+    the names of the unwrapped `module`, unless `state_dict_type` says otherwise. NotImplementedError for mixed precision,
     offloading and the strategies that copy parameters.
     """
 
     def __init__(
-        self,
-        module: Module,
-        process_group: ProcessGroup | None = None,
-        sharding_strategy: ShardingStrategy | None = None,
-        cpu_offload: object = None,
-        auto_wrap_policy: Callable[..., bool] | None = None,
-        backward_prefetch: object = None,
-        mixed_precision: object = None,
-        ignored_modules: object = None,
-        param_init_fn: Callable[[Module], None] | None = None,
-        device_id: object = None,
-        sync_module_states: bool = False,
-        forward_prefetch: bool = False,
-        limit_all_gathers: bool = True,
-        use_orig_params: bool = False,
-        ignored_states: object = None,
-        device_mesh: Any = None,
-    ) -> None:
+        self, module: Module, process_group: ProcessGroup | None = None, sharding_strategy: ShardingStrategy | None = None,
+        cpu_offload: object = None, auto_wrap_policy: Callable[..., bool] | None = None, backward_prefetch: object = None,
+        mixed_precision: object = None, ignored_modules: object = None, param_init_fn: Callable[[Module], None] | None = None,
+        device_id: object = None, sync_module_states: bool = False, forward_prefetch: bool = False,
+        limit_all_gathers: bool = True, use_orig_params: bool = False, ignored_states: object = None, device_mesh: Any = None,
+    ) -> None:  # fmt: skip
         super().__init__()
         strategy = sharding_strategy or ShardingStrategy.FULL_SHARD
         if strategy not in (ShardingStrategy.FULL_SHARD, ShardingStrategy.SHARD_GRAD_OP):
@@ -133,7 +121,7 @@ class FullyShardedDataParallel(Module, FSDPModule):
 
     @staticmethod
     def fsdp_modules(module: Module, root_only: bool = False) -> list[FullyShardedDataParallel]:
-        """Those in `module`, itself among them."""
+        """The FSDP modules in `module`, including itself."""
         found = [one for one in module.modules() if isinstance(one, FullyShardedDataParallel)]
         inside = {id(inner) for outer in found for inner in outer.module.modules()}
         return [one for one in found if id(one) not in inside] if root_only else found
@@ -144,7 +132,7 @@ class FullyShardedDataParallel(Module, FSDPModule):
         module: Module, recurse: bool = True, writeback: bool = True, rank0_only: bool = False, offload_to_cpu: bool = False,
         with_grads: bool = False,
     ) -> Iterator[None]:  # fmt: skip
-        """Have whole parameters inside of this block; what is written to them is kept if `writeback`."""
+        """Whole parameters within this block; writes to them are kept if `writeback`."""
         layers = [one._layer for one in FullyShardedDataParallel.fsdp_modules(module)]
         layers = layers if recurse else layers[:1]
         with no_grad():
@@ -167,12 +155,12 @@ class FullyShardedDataParallel(Module, FSDPModule):
     # -------------------------------------------------------------------------------------------- names and state
 
     def named_parameters(self, *args: Any, **kwargs: Any) -> Iterator[tuple[str, Any]]:
-        """Parameters under the names that the module has by itself."""
+        """Parameters under the names of the unwrapped module."""
         for name, parameter in super().named_parameters(*args, **kwargs):
             yield name.replace(INSIDE + ".", ""), parameter
 
     def named_buffers(self, *args: Any, **kwargs: Any) -> Iterator[tuple[str, Any]]:
-        """Buffers under the names that the module has by itself."""
+        """Buffers under the names of the unwrapped module."""
         for name, buffer in super().named_buffers(*args, **kwargs):
             yield name.replace(INSIDE + ".", ""), buffer
 
@@ -181,7 +169,7 @@ class FullyShardedDataParallel(Module, FSDPModule):
     def state_dict_type(
         module: Module, state_dict_type: StateDictType, state_dict_config: Any = None, optim_state_dict_config: object = None
     ) -> Iterator[None]:
-        """What ``state_dict`` and ``load_state_dict`` deal with inside of this block."""
+        """The kind of ``state_dict`` and ``load_state_dict`` within this block."""
         found = FullyShardedDataParallel.fsdp_modules(module)
         before = [(one._kind, one._config) for one in found]
         try:
@@ -204,7 +192,7 @@ class FullyShardedDataParallel(Module, FSDPModule):
         return state
 
     def load_state_dict(self, state_dict: Any, strict: bool = True, assign: bool = False) -> Any:
-        """Load whole tensors, of which each process takes its rows, or its rows themselves."""
+        """Load whole tensors, of which each process takes its rows, or the rows themselves."""
         rows = {name: p.rows for name, p in self.named_parameters() if isinstance(p, DTensor)}
         own = {}
         for key, value in state_dict.items():
@@ -216,12 +204,12 @@ class FullyShardedDataParallel(Module, FSDPModule):
 
 
 def _everything(module: Module) -> list[tuple[str, Any]]:
-    """Parameters and buffers under the names by which this module keeps them."""
+    """Parameters and buffers under this module's own names."""
     return [*Module.named_parameters(module, remove_duplicate=False), *Module.named_buffers(module, remove_duplicate=False)]
 
 
 def _wrap_inside(module: Module, policy: Callable[..., bool], options: dict[str, Any]) -> int:
-    """Put the children that a policy names into modules of their own, innermost first. The number of elements that these hold."""
+    """Wrap the children that a policy selects, innermost first. Return the number of elements they hold."""
     own = sum([p.numel() for p in module.parameters()])
     if not policy(module=module, recurse=True, nonwrapped_numel=own):
         return 0

@@ -1,4 +1,4 @@
-"""Which modules of a model gather their parameters by themselves: the policies of `FullyShardedDataParallel`."""
+"""Which modules of a model gather their own parameters: the policies of `FullyShardedDataParallel`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def always_wrap_policy(*args: object, **kwargs: object) -> bool:
 
 
 class ModuleWrapPolicy:
-    """The modules of some classes."""
+    """The modules of the given classes."""
 
     def __init__(self, module_classes: Iterable[type[Module]]) -> None:
         self._module_classes = tuple(module_classes)
@@ -51,7 +51,7 @@ def lambda_auto_wrap_policy(module: Module, recurse: bool, nonwrapped_numel: int
 def transformer_auto_wrap_policy(
     module: Module, recurse: bool, nonwrapped_numel: int, transformer_layer_cls: set[type[Module]]
 ) -> bool:
-    """The modules of the classes of layers of a transformer."""
+    """The modules of the given transformer layer classes."""
     return recurse or isinstance(module, tuple(transformer_layer_cls))
 
 
@@ -63,8 +63,8 @@ def size_based_auto_wrap_policy(
     force_leaf_modules: set[type[Module]] | None = None,
     exclude_wrap_modules: set[type[Module]] | None = None,
 ) -> bool:
-    """The modules with at least `min_num_params` elements in parameters that are not yet taken; never those of
-    `exclude_wrap_modules`, nor what is inside of those of `force_leaf_modules`."""
+    """The modules with at least `min_num_params` elements in parameters not yet wrapped; never
+    those of `exclude_wrap_modules`, nor those inside `force_leaf_modules`."""
     large = nonwrapped_numel >= min_num_params
     if recurse:
         leaves = (MultiheadAttention,) if force_leaf_modules is None else tuple(force_leaf_modules)

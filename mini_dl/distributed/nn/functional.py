@@ -1,7 +1,7 @@
-"""Collectives that are recorded: each is a linear map of the tensors of all ranks, and its derivative the transposed map.
+"""Differentiable collectives: each is a linear map of the tensors of all ranks, and its derivative the transposed map.
 
-``broadcast`` and ``reduce`` are each other's, ``gather`` and ``scatter`` too; ``all_gather`` leads to a sum of what comes
-back from all ranks. All ranks must call ``backward``.
+``broadcast`` and ``reduce`` are each other's transpose, as are ``gather`` and ``scatter``; that of ``all_gather`` sums the
+gradients of all ranks. All ranks must call ``backward``.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class _Gather(Function):
 
 
 def scatter(tensors: Sequence[Tensor], src: int = 0, group: Group = None) -> Tensor:
-    """Tensor i of those that rank `src` gives, on rank i. The others give tensors of the same shape."""
+    """Tensor i of rank `src`'s list, on rank i. The others pass tensors of the same shape."""
     return _Scatter.apply(src, group, *tensors)
 
 

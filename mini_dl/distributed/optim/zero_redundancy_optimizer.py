@@ -1,4 +1,4 @@
-"""``ZeroRedundancyOptimizer``: the state of an optimizer dealt out to the processes.
+"""``ZeroRedundancyOptimizer``: the state of an optimizer sharded over the processes.
 
 Rajbhandari et al. 2020, ZeRO: Memory Optimizations Toward Training Trillion Parameter Models (SC20), section 5.1.
 """
@@ -22,8 +22,8 @@ __all__ = ["ZeroRedundancyOptimizer"]
 class ZeroRedundancyOptimizer(Optimizer, Joinable):
     """Each process keeps the state of, and steps, about 1/n of the parameters, and sends them to the others.
 
-    Whole parameters are dealt out, the largest first, each to the process that has the fewest elements so far. The steps are
-    those of `optimizer_class` with `defaults`. ``state_dict()`` needs `consolidate_state_dict` before; RuntimeError without.
+    Whole parameters are distributed, largest first, each to the process with the fewest elements so far. The steps are
+    those of `optimizer_class` with `defaults`. ``state_dict()`` raises RuntimeError without a prior `consolidate_state_dict`.
     NotImplementedError for `overlap_with_ddp`.
     """
 
@@ -53,7 +53,7 @@ class ZeroRedundancyOptimizer(Optimizer, Joinable):
         self._states: list[Any] = []
         self.initialized = True
 
-    # -------------------------------------------------------------------------------------------- who has what
+    # -------------------------------------------------------------------------------------------- partition
 
     def _deal_out(self, group: dict[str, Any]) -> None:
         for parameter in sorted(group["params"], key=lambda p: p.numel(), reverse=True):
@@ -67,12 +67,12 @@ class ZeroRedundancyOptimizer(Optimizer, Joinable):
         return [{**group, "params": [p for p in group["params"] if self._owner[p] == rank]} for group in groups]
 
     def _take_options(self, source: list[dict[str, Any]], target: list[dict[str, Any]]) -> None:
-        """Copy all options of groups but the parameters."""
+        """Copy all options of groups except the parameters."""
         for given, taken in zip(source, target):
             taken.update({key: value for key, value in given.items() if key != "params"})
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Step these parameters too: they are dealt out as the first were."""
+        """Step these parameters too, distributed like the first ones."""
         super().add_param_group(param_group)
         if self.initialized:
             self._deal_out(self.param_groups[-1])
@@ -80,8 +80,8 @@ class ZeroRedundancyOptimizer(Optimizer, Joinable):
 
     # -------------------------------------------------------------------------------------------- steps
 
-    def step(self, closure: Callable[[], float] | None = None, **kwargs: Any) -> Any:
-        """Step the own parameters and send them; receive those of the others."""
+    def step(self, closure: Callable[[], float] | None = None, **kwargs: object) -> Any:
+        """Step this process's parameters and send them; receive those of the others."""
         work = Join.notify_join_context(self)
         if work is not None:
             work.wait()
@@ -103,7 +103,7 @@ class ZeroRedundancyOptimizer(Optimizer, Joinable):
     # -------------------------------------------------------------------------------------------- state
 
     def consolidate_state_dict(self, to: int = 0) -> None:
-        """Gather the state of all processes in rank `to`; all of them must call this."""
+        """Gather the state of all processes on rank `to`; all of them must call this."""
         self._take_options(self.param_groups, self.optim.param_groups)
         states: list[Any] | None = [None] * self.world_size if self.rank == to else None
         gather_object(self.optim.state_dict(), states, group_dst=to, group=self.process_group)
@@ -127,7 +127,7 @@ class ZeroRedundancyOptimizer(Optimizer, Joinable):
         return whole
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take the own part of the state that `optimizer_class` would have over all parameters."""
+        """Load this process's part of the state that `optimizer_class` would have over all parameters."""
         number = {p: i for i, p in enumerate(self._owner_order())}
         groups, state = [], {}
         place = 0
@@ -142,12 +142,12 @@ class ZeroRedundancyOptimizer(Optimizer, Joinable):
         self._take_options(self.optim.param_groups, self.param_groups)
 
     def _owner_order(self) -> list[Tensor]:
-        """All parameters in the order in which a state numbers them."""
+        """All parameters in the order of their numbers in a state."""
         return [p for group in self.param_groups for p in group["params"]]
 
     # -------------------------------------------------------------------------------------------- uneven inputs
 
-    def join_hook(self, **kwargs: Any) -> JoinHook:
+    def join_hook(self, **kwargs: object) -> JoinHook:
         return _Steps(self)
 
     @property
@@ -160,7 +160,7 @@ class ZeroRedundancyOptimizer(Optimizer, Joinable):
 
 
 class _Steps(JoinHook):
-    """Steps with the gradients that the others have, once this process has no more inputs."""
+    """Steps with the others' gradients once this process has no more inputs."""
 
     def __init__(self, optimizer: ZeroRedundancyOptimizer) -> None:
         self.optimizer = optimizer

@@ -1,7 +1,7 @@
 """torch's .pt files.
 
 A .pt file is a zip archive: ``data.pkl`` pickles the object, tensors as (storage, offset, size, stride); ``data/<key>`` holds
-the bytes of a storage, which several tensors may share. Files go both ways between this library and torch.
+the bytes of a storage, which several tensors may share. This library and torch read each other's files.
 """
 
 from mini_dl.files.pt import settings

@@ -1,8 +1,8 @@
 """Reading zip archives by the rules of torch's reader, which differ from those of Python's `zipfile`.
 
 Offsets count from the position of the file object, all names lie in the folder of the first one and are found regardless of
-case, a checksum of 0 means that none was computed, and what follows the end record is ignored. What cannot be intended is
-refused: two records with the same name, records that overlap, and contents that grow without bound when decompressed.
+case, a checksum of 0 means that none was computed, and what follows the end record is ignored. What cannot be intentional
+is refused: two records with the same name, records that overlap, and contents that grow without bound when decompressed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ GROWTH, FREE_GROWTH = 100, 2**28
 
 
 class Entry(NamedTuple):
-    """What the central directory says of a record; `start` is that of its local header, `listed` that of the entry in there."""
+    """What the central directory says about a record; `start` is that of its local header, `listed` that of the directory
+    entry.
+    """
 
     flags: int
     method: int
@@ -118,7 +120,7 @@ class Archive:
         else:
             self._fill(start, into)
         if entry.crc and zlib.crc32(into) != entry.crc:
-            raise RecordError(f"record {name}: its check sum is wrong; the file was damaged after it was written")
+            raise RecordError(f"record {name}: its checksum is wrong; the file was damaged after it was written")
 
     def place(self, name: str) -> int:
         """Where in the file the contents of a record start. RecordError if it is compressed."""
@@ -128,7 +130,7 @@ class Archive:
         return int(self.origin + start)
 
     def drop_checksum(self, name: str, memory: Any) -> None:
-        """Write to `memory`, the mapped file, that no checksum of this record was computed: its contents may change there."""
+        """Mark in `memory`, the mapped file, that this record has no checksum: its contents may change there."""
         at = self.origin + self._found(name)[0].listed + 16
         memory[at : at + 4] = bytes(4)
 
@@ -158,7 +160,7 @@ class Archive:
         if entry.method and entry.size > self.growth_left:
             raise RecordError(
                 f"record {name} would take {entry.size} bytes when decompressed, out of all proportion to the {self.size} bytes "
-                "of the file; if that is meant, write the archive anew without compression"
+                "of the file; if that is intended, rewrite the archive without compression"
             )
 
     def _inflated(self, name: str, entry: Entry, content: bytes) -> bytes:
@@ -180,7 +182,7 @@ class Archive:
         return bytes(content)
 
     def _fill(self, start: int, into: memoryview) -> None:
-        """Fill a buffer with what follows the position `start` of the archive."""
+        """Fill a buffer with the bytes from position `start` of the archive."""
         self.file.seek(self.origin + start)
         fill(self.file, into)
 
@@ -247,7 +249,7 @@ class Archive:
 
 
 def _entry(directory: bytes, at: int) -> tuple[bytes, Entry, int, int]:
-    """The name of the entry at this position, the entry, how many bytes it takes, and the disk of the record."""
+    """The name of the entry at this position, the entry, its size in bytes, and the disk of the record."""
     flags, method, _, crc, packed, size, name_length, extra_length, comment_length, disk, _, external, start = struct.unpack_from(
         "<HHIIIIHHHHHII", directory, at + 8
     )

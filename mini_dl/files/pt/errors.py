@@ -8,14 +8,14 @@ from contextlib import contextmanager
 
 
 class FileError(pickle.UnpicklingError):
-    """A .pt file that cannot be read: it is damaged, or it asks for something its reader does not allow.
+    """A .pt file that cannot be read: it is damaged, or requires something its reader does not allow.
 
-    Where torch raises another type, the error is of that type too: `RecordError` is a RuntimeError, `EndError` an EOFError.
+    Where torch raises another type, the error also has that type: `RecordError` is a RuntimeError, `EndError` an EOFError.
     """
 
 
 class RefusedError(FileError):
-    """A file that asks for something forbidden, or something this library does not have."""
+    """A file that requires something forbidden, or something this library does not have."""
 
 
 class RecordError(FileError, RuntimeError):
@@ -31,11 +31,11 @@ class EndError(FileError, EOFError):
 
 
 class CallersError(Exception):
-    """Carries what a function of the caller raised, which is not the file's fault."""
+    """Carries an exception of a caller's function, which is not the file's fault."""
 
 
 class Room:
-    """How many bytes one pickle may yet take beyond those that its file has."""
+    """How many more bytes one pickle may take beyond those in its file."""
 
     def __init__(self, left: int = 2**28) -> None:
         self.left = left
@@ -43,7 +43,7 @@ class Room:
     def take(self, count: int, what: str) -> None:
         """RecordError if there is no room for `count` bytes."""
         if count > self.left:
-            raise RecordError(f"{what} would take {count} bytes that the file does not have, of {self.left} that it may yet take")
+            raise RecordError(f"{what} would take {count} bytes that the file does not have, of {self.left} still allowed")
         self.left -= max(0, count)
 
 
@@ -76,7 +76,7 @@ def told(error: Exception, where: str, note: str = "") -> FileError:
 
 @contextmanager
 def located(where: str, note: str = "") -> Iterator[None]:
-    """Add the position in the file, and what to do, to whatever goes wrong in this block."""
+    """Add the position in the file, and what to do, to any error in this block."""
     try:
         yield
     except BROKEN as error:

@@ -1,4 +1,4 @@
-"""Where storages lie, and where those of a file go: `map_location`, and the devices that others registered."""
+"""The locations of storages, and where those of a file go: `map_location`, and registered devices."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mini_dl.files.pt.storages import TypedStorage
 from mini_dl.ops.attributes import UntypedStorage
 
 DEVICES = ("cuda", "mps", "xpu", "hpu", "mtia", "xla", "privateuseone")
-"""Storages that lived there come to the CPU."""
+"""Storages from there are loaded onto the CPU."""
 
 Tagger = Callable[[Any], "str | None"]
 Restorer = Callable[[Any, str], Any]
@@ -31,7 +31,7 @@ _registry: list[tuple[int, Tagger, Restorer]] = [(10, lambda storage: None, _cpu
 def register_package(priority: int, tagger: Tagger, deserializer: Restorer) -> None:
     """Let ``tagger(storage)`` name the location that `save` writes, and ``deserializer(storage, location)`` move a storage there.
 
-    Those of the lowest `priority` are asked first, until one does not return None. The CPU has 10, accelerators have 20.
+    Those with the lowest `priority` are called first, until one does not return None. The CPU has 10, accelerators have 20.
     """
     _registry.append((priority, tagger, deserializer))
     _registry.sort(key=lambda entry: entry[0])
@@ -48,7 +48,7 @@ def is_extended() -> bool:
 
 
 def default_restore_location(storage: object, location: str) -> Any:
-    """`storage` at `location`. RuntimeError for a location that nobody knows."""
+    """`storage` at `location`. RuntimeError for an unknown location."""
     for _, _, restore in _registry:
         moved = restore(storage, location)
         if moved is not None:
@@ -57,7 +57,9 @@ def default_restore_location(storage: object, location: str) -> Any:
 
 
 def restoring(map_location: object) -> Callable[[TypedStorage, str], TypedStorage]:
-    """A function that moves a storage as `map_location` says: None, a device, its name, a dictionary of names, or a function."""
+    """A function that moves a storage according to `map_location`: None, a device, its name, a dictionary of names, or a
+    function.
+    """
     if map_location is None:
         return default_restore_location
     if isinstance(map_location, dict):

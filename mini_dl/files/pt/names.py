@@ -1,4 +1,4 @@
-"""What a .pt file may name, and what calling, making and building mean for it."""
+"""What a .pt file may name, and what calling, constructing and building it mean."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def rebuild_from_type_v2(
     made = call(*arguments, **({"room": room} if function in GROWING else {}))
     if not isinstance(made, Tensor) or not (isinstance(new_type, type) and issubclass(new_type, Tensor)):
         raise FileError("what is rebuilt, and what it becomes, is a tensor")
-    made = in_class(new_type, made)  # a leaf: a view of one could not train
+    made = in_class(new_type, made)  # a leaf: a view of one could not be trained
     own = getattr(new_type, "__setstate__", None)
     if own is not None and own is not getattr(Tensor, "__setstate__", None):
         made.__setstate__(state)
@@ -48,11 +48,11 @@ def rebuild_from_type_v2(
 
 
 RESULTS = "torch.return_types"
-"""Where torch has the classes of named results."""
+"""The modules where torch has the classes of named results."""
 
 
 def named_result(kind: Any) -> Callable[..., Any]:
-    """What makes a result of this class as torch's class does: of its values, and a dictionary that stays empty."""
+    """A function that constructs a result of this class as torch's does: from its values, and a dictionary that stays empty."""
 
     def made(values: Any, _: object = None) -> Any:
         return kind(*values)
@@ -90,7 +90,7 @@ def _device_of(where: object, *index: Any) -> device:
 
 
 def _listed(values: object) -> list[Any]:
-    """The items of a container; those of a tensor may be without number, at one place in memory."""
+    """The items of a container; a tensor may have unboundedly many, at one place in memory."""
     if not isinstance(values, (list, tuple, dict, set, str, bytes, bytearray)):
         raise FileError(f"a container is made of the values in another, not in an object of {type(values).__name__}")
     return list(values)
@@ -131,7 +131,7 @@ def _size_of(values: object = ()) -> Size:
 
 
 def _empty(kind: _dtypes.dtype) -> Callable[..., Tensor]:
-    """The function that makes the empty tensors of type `kind` to which the oldest files then give a storage."""
+    """The function that creates the empty tensors of type `kind` to which the oldest files then give a storage."""
 
     def made(*arguments: object) -> Tensor:
         if arguments:
@@ -170,7 +170,7 @@ def _build_parameter(parameter: Any, state: object) -> None:
 
 def _build_dictionary(value: object, state: object) -> None:
     if not isinstance(state, dict) or not all([type(name) is str and not is_special(name) for name in state]):
-        raise FileError("attributes are a dictionary of names that have no meaning of their own")
+        raise FileError("attributes are a dictionary of names without a special meaning")
     value.__dict__.update(state)
 
 
@@ -223,7 +223,7 @@ CLASSES: dict[str, tuple[Any, Callable[..., Any]]] = {
     "builtins.set": (set, _set),
     "builtins.complex": (complex, complex),
 }
-"""By name: the class, and the function that makes an instance."""
+"""By name: the class, and the function that creates an instance."""
 TYPES = {f"{module}.{kind.__name__}": kind for kind in TENSOR_TYPES for module in ("torch", "torch.cuda")}
 KNOWN: dict[str, Any] = {
     **{name: Missing(name, why) for name, why in MISSING.items()},

@@ -1,4 +1,4 @@
-"""Reading .pt files: torch's zip archives, and its format from before them."""
+"""Reading .pt files: torch's zip archives, and its older format."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from mini_dl.files.pt.unpickler import Unpickler
 from mini_dl.kernels.mersenne import Generator
 
 MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
-"""The number with which a file of the old format begins."""
+"""The magic number of a file in the old format."""
 ADVICE = (
     ". If it should be a whole .pt file, copy or write it again; a .npz or .safetensors file is read by "
     "`torch.serialization.load_npz` or `load_safetensors`, and any pickle by weights_only=False: only if you trust whoever wrote "
@@ -43,7 +43,7 @@ def read_pt(
 ) -> Any:
     """The object in a .pt file, read from the current position of `file`.
 
-    Without `pickle_module`, only weights and what was allowed are read. `path` is the name of the file, to be shown and, with
+    Without `pickle_module`, only weights and allowed names are read. `path` is the name of the file, to be shown and, with
     `mapped`, mapped into memory; `options` go to the unpickler. A FileError, which may also be a RuntimeError or EOFError, says
     where the file is wrong.
     """
@@ -77,7 +77,7 @@ class _Reader:
         self.place, self.pickle_module = restoring(map_location), pickle_module
         self.options = {"encoding": "utf-8", **options}
         self.stored: dict[Any, TypedStorage] = {}
-        self.parts: dict[Any, TypedStorage] = {}  # of storages of the old format, by keys of their own
+        self.parts: dict[Any, TypedStorage] = {}  # of storages of the old format, by their own keys
 
     def unpickled(self, where: str, file: object, persistent: Callable[[Any], Any], length: int) -> Any:
         if self.pickle_module is None:
@@ -181,14 +181,14 @@ class _Reader:
         for key in keys:
             self._fill(file, key)
         if any([storage.arrived() for storage in (*self.stored.values(), *self.parts.values())]):
-            end = file.tell()  # what was computed from storages before they had contents is recomputed
+            end = file.tell()  # recompute what was computed from storages before they had contents
             file.seek(start)
             result = self.unpickled("its pickle", io.BytesIO(file.read(length)), storage, length)
             file.seek(end)
         return result
 
     def _part(self, storage: TypedStorage, view: object) -> TypedStorage:
-        """A stretch of a storage that the file knows as a storage of its own."""
+        """A section of a storage that the file treats as a separate storage."""
         if type(view) is not tuple or len(view) != 3 or not all([type(n) is int and n >= 0 for n in view[1:]]):
             raise FileError("a view of a storage is a tuple of a key, an offset and a size")
         key, offset, count = view
@@ -244,11 +244,11 @@ def _mapped(path: str) -> mmap.mmap:
 
 
 def _any_unpickler(pickle_module: Any) -> Any:
-    """The unpickler of `pickle_module`, for which torch's names mean those of this library."""
+    """The unpickler of `pickle_module`, with torch's names mapped to those of this library."""
 
     class AnyUnpickler(pickle_module.Unpickler):  # type: ignore[misc]
         def find_class(self, module: str, name: str) -> Any:
-            if module == "torch.tensor":  # as it was called before torch 1.7
+            if module == "torch.tensor":  # its name before torch 1.7
                 module = "torch._tensor"
             if module.startswith("torch") and f"{module}.{name}" in KNOWN:
                 return NAMES.named(module, name)
@@ -266,4 +266,4 @@ def _any_unpickler(pickle_module: Any) -> Any:
 
 
 AnyUnpickler = _any_unpickler(pickle)
-"""That of the standard library, made once: a class is part of cycles."""
+"""That of the standard library, created once: classes are reference cycles."""

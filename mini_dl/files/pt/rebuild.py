@@ -148,7 +148,7 @@ def make_parameter(data: object = None, requires_grad: Any = True) -> Parameter:
 
 
 def is_special(name: str) -> bool:
-    """Whether Python or NumPy may look for this name: with an ``__array_interface__`` of its own, a value is any memory."""
+    """Whether Python or NumPy may look up this name: an ``__array_interface__`` can expose any memory."""
     return name.startswith("__") and name.endswith("__")
 
 
@@ -158,7 +158,7 @@ def is_taken(name: str) -> bool:
 
 
 def set_attributes(tensor: Tensor, state: object) -> None:
-    """Give a tensor the Python attributes in `state`, but none that its class already has and none with a meaning of its own."""
+    """Give a tensor the Python attributes in `state`, except any that its class already has or with a special meaning."""
     states = state if isinstance(state, tuple) else (state,)
     if len(states) > 2 or not all([part is None or isinstance(part, dict) for part in states]):
         raise RecordError("Invalid serialized state: attributes are a dictionary, or two")
@@ -174,7 +174,7 @@ def set_attributes(tensor: Tensor, state: object) -> None:
 
 
 def rebuild_from_cpu(data: object, dtype: object, device: object, requires_grad: object, *, room: Room | None = None) -> Tensor:
-    """A tensor that was on an accelerator without storages, and comes to the CPU."""
+    """A tensor from an accelerator without storages, loaded onto the CPU."""
     if not isinstance(data, (Tensor, np.ndarray)) or not isinstance(dtype, _dtypes.dtype):
         raise FileError(f"a tensor and its type are needed, not {type(data).__name__} and {type(dtype).__name__}")
     array = data._array if isinstance(data, Tensor) else data
@@ -187,7 +187,7 @@ def rebuild_from_cpu(data: object, dtype: object, device: object, requires_grad:
 
 
 def rebuild_sparse_tensor(layout: object, data: object, *, room: Room | None = None) -> Tensor:
-    """A sparse tensor of its checked parts; a placeholder if their contents are still to be read."""
+    """A sparse tensor from its checked parts; a placeholder if their contents have not been read yet."""
     if _is_early(data):
         return wrap(np.empty(0, np.float32))
     room = room or Room()
@@ -200,11 +200,11 @@ def rebuild_sparse_tensor(layout: object, data: object, *, room: Room | None = N
         places, kept, size = *_parts(data[:2]), checked_sizes(data[2])
         merged = data[3] if len(data) == 4 else False
         if places._array.ndim != 2 or not kept.ndim or places._array.shape[1] != len(kept) or type(merged) is not bool:
-            raise RecordError("the indices and values of a sparse tensor do not fit each other")
+            raise RecordError("the indices and values of a sparse tensor do not match")
         _check_size(size)
         sparse.check_coordinates(places._array, tuple(kept.shape), size)
         if merged and len(kept) > 1 and not _is_sorted(places._array, size):
-            raise RecordError("a sparse tensor is said to be coalesced, and its indices are not in order")
+            raise RecordError("a sparse tensor is marked as coalesced, but its indices are not in order")
         return sparse.coo(places, kept, size, merged)
     if name in ("sparse_csr", "sparse_csc") and isinstance(data, tuple) and len(data) == 4:
         (ends, places, kept), size = _parts(data[:3]), checked_sizes(data[3])

@@ -1,4 +1,4 @@
-"""How .pt files are read and written unless a call says otherwise; users call `mini_dl.serialization`."""
+"""The defaults for reading and writing .pt files; users call `mini_dl.serialization`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PRIVATE, SHARED = getattr(mmap, "MAP_PRIVATE", None), getattr(mmap, "MAP_SHARED"
 
 
 class LoadEndianness(Enum):
-    """The byte order of a file that does not say which it has."""
+    """The byte order assumed for a file that does not specify it."""
 
     NATIVE = 1
     LITTLE = 2
@@ -23,8 +23,8 @@ class LoadEndianness(Enum):
 
 
 class load:
-    """The options of reading: `mmap` if the call does not say; the byte order of files that do not say; the flags of a mapped
-    file. ``calculate_storage_offsets`` is accepted, without effect."""
+    """The options for reading: the default of `mmap`; the byte order of files that do not specify it; the flags of a
+    mapped file. ``calculate_storage_offsets`` is accepted, without effect."""
 
     mmap: bool = False
     endianness: LoadEndianness | None = None
@@ -33,7 +33,7 @@ class load:
 
 
 class save:
-    """The options of writing: whether a checksum is written with each record, and the multiple of bytes at which storages start.
+    """The options for writing: whether each record gets a checksum, and the alignment of storages in bytes.
     ``use_pinned_memory_for_d2h`` is accepted, without effect."""
 
     compute_crc32: bool = True
@@ -46,11 +46,11 @@ class _Here(threading.local):
 
 
 here = _Here()
-"""Whether this thread leaves the contents of storages out."""
+"""Whether this thread skips the contents of storages."""
 
 
 def get_default_load_endianness() -> LoadEndianness | None:
-    """The byte order assumed for a file that does not say which it has; None: little."""
+    """The byte order assumed for a file that does not specify it; None: little."""
     return load.endianness
 
 
@@ -62,7 +62,7 @@ def set_default_load_endianness(endianness: LoadEndianness | None) -> None:
 
 
 def byte_order_of_others() -> str:
-    """The byte order of a file that does not say which it has: "little" or "big"."""
+    """The byte order of a file that does not specify it: "little" or "big"."""
     if load.endianness is LoadEndianness.NATIVE:
         return sys.byteorder
     return "big" if load.endianness is LoadEndianness.BIG else "little"
@@ -74,7 +74,7 @@ def get_crc32_options() -> bool:
 
 
 def set_crc32_options(compute_crc32: bool) -> None:
-    """Set it. Other zip readers find a file without checksums damaged; `load` reads it."""
+    """Set it. Other zip readers consider a file without checksums damaged; `load` reads it."""
     save.compute_crc32 = compute_crc32
 
 
@@ -84,7 +84,7 @@ def get_default_mmap_options() -> int | None:
 
 
 class set_default_mmap_options:
-    """Set it, from now on or, as a context manager, within a block. ValueError for other flags, RuntimeError on Windows."""
+    """Set it permanently or, as a context manager, within a block. ValueError for other flags, RuntimeError on Windows."""
 
     def __init__(self, flags: int) -> None:
         if PRIVATE is None:
@@ -97,7 +97,7 @@ class set_default_mmap_options:
         self.prev, load.mmap_flags = load.mmap_flags, flags
 
     def __enter__(self) -> None:
-        """The flags were set when this was made."""
+        """The flags were already set on construction."""
 
     def __exit__(self, *exception: object) -> None:
         load.mmap_flags = self.prev

@@ -1,4 +1,4 @@
-"""Storages: the memory that the tensors of a file look into."""
+"""Storages: the memory of a file's tensors."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ BFLOAT16 = "bfloat16"
 
 
 class Memory(np.ndarray[Any, Any]):
-    """The bytes of a storage that was read: tensors that look into it share them, also when they are saved again."""
+    """The bytes of a storage that was read: its tensors share them, also when they are saved again."""
 
-    awaited_by: TypedStorage | None = None  # the storage, while its contents are still to be read
+    awaited_by: TypedStorage | None = None  # the storage, while its contents have not been read
 
 
 def memory_of_bytes(buffer: Any, start: int = 0, size: int | None = None) -> Memory:
     """Memory over a buffer, or a part of it."""
-    # the buffer is not an array: that would replace the Memory as the base of what looks into it
+    # the buffer is not an array: that would replace the Memory as the base of its views
     return Memory((len(buffer) if size is None else size,), np.uint8, buffer, start)
 
 
 class StorageType:
-    """``torch.FloatStorage`` and the like, as far as files name them: the type of the elements of a storage."""
+    """``torch.FloatStorage`` and similar names in files: the element type of a storage."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -63,7 +63,7 @@ UNTYPED = StorageType("uint8")
 
 
 class TypedStorage(UntypedStorage):
-    """A storage as a file has it: elements of one type, which tensors share, and their version with them.
+    """A storage in a file: elements of one type, which tensors share together with their version.
 
     A storage saved by itself is also read as one: ``tolist()``, ``len()`` and indices refer to the elements.
     """
@@ -73,15 +73,15 @@ class TypedStorage(UntypedStorage):
         self._kind, self._counter = kind, [1]
         self._derived: dict[Any, tuple[Array, list[int]]] = {}
         self._used_early = False
-        self.is_meta = False  # the tensors that look into it are meta tensors
+        self.is_meta = False  # its tensors are meta tensors
 
     def await_contents(self) -> None:
-        """Mark the contents as still to be read."""
+        """Mark the contents as not yet read."""
         if isinstance(self._bytes, Memory):
             self._bytes.awaited_by = self
 
     def arrived(self) -> bool:
-        """Mark the contents as read; return whether something was computed from them before, and forget it."""
+        """Mark the contents as read; return whether something was computed from them before, and reset that flag."""
         if isinstance(self._bytes, Memory):
             self._bytes.awaited_by = None
         self._derived.clear()
@@ -94,7 +94,7 @@ class TypedStorage(UntypedStorage):
 
     @property
     def elements(self) -> Array:
-        """The elements, without a copy except for bfloat16 where its package is missing."""
+        """The elements, without a copy except for bfloat16 if its package is missing."""
         size = self._kind.itemsize
         whole = self._bytes[: self._bytes.nbytes // size * size].view(np.ndarray)
         return _elements_of(whole, self._kind)
@@ -124,7 +124,7 @@ class TypedStorage(UntypedStorage):
         return self
 
     def memory(self, kind: str, conj: bool, neg: bool) -> tuple[Array, list[int]]:
-        """Bytes, and a version, for tensors of type `kind`; of the conjugate or the negative of all elements if requested."""
+        """Bytes, and a version, for tensors of type `kind`; conjugated or negated if requested."""
         if (kind != BFLOAT16 or has_bfloat16()) and not conj and not neg:
             return self._bytes, self._counter
         key = kind, conj, neg
@@ -144,6 +144,6 @@ def _elements_of(whole: Array, kind: StorageType) -> Array:
 
 
 def warn_of_bfloat16(what: str) -> None:
-    """Say that the type is read as float32, if its package is missing."""
+    """Warn that the type is read as float32, if its package is missing."""
     if not has_bfloat16():
         warnings.warn(f"{what} is read as float32: {INSTALL_BFLOAT16}", UserWarning, stacklevel=3)

@@ -1,7 +1,7 @@
-"""torch's names of the classes and functions of this library, as whole pickled modules, optimizers and schedules have them.
+"""torch's names of the classes and functions of this library, used in whole pickled modules, optimizers and schedules.
 
-A file of this library mostly lies where torch has one of the same name; `MOVED` lists what does not. Paths are written and read
-by these rules, so that whole objects go both ways.
+Most files of this library have the same paths as in torch; `MOVED` lists the others. Paths are written and read by these rules,
+so that whole objects can be exchanged both ways.
 """
 
 from __future__ import annotations
@@ -67,19 +67,19 @@ MOVED = {
     "mini_dl.utils.data.collate.default_convert": "torch.utils.data._utils.collate.default_convert",
     "mini_dl.utils.data.worker.get_worker_info": "torch.utils.data._utils.worker.get_worker_info",
 }
-"""The names that are not those of this library with ``torch`` in front."""
+"""The names that are not simply those of this library prefixed with ``torch``."""
 BACK = {theirs: ours for ours, theirs in MOVED.items()}
 OWN = ("mini_dl.models", "mini_dl.datasets", "mini_dl.textbook", "mini_dl.utils.viz", "mini_dl.files", "mini_dl.kernels")
 """What torch does not have."""
 UNSEEN = ("mini_dl._", "mini_dl.ops", "mini_dl.tensor")
-"""Where public functions are written that users know from elsewhere."""
+"""Where public functions with another public path are defined."""
 BUILT_IN = {
     "torch._C._nn": ("nn.functional", ""),
     "torch._C._special": ("special", "special_"),
     "torch._C._linalg": ("linalg", "linalg_"),
     "torch._C._fft": ("fft", "fft_"),
 }
-"""Where torch has functions written in C++, whose pickles say so: the namespace here, and the prefix of names there."""
+"""Where torch has functions written in C++, as in their pickles: the namespace here, and the prefix of names there."""
 RENAMED = {"log_sigmoid": "logsigmoid"}
 ABSENT = {
     **dict.fromkeys(
@@ -97,7 +97,7 @@ ABSENT = {
     "torch.fx.": "mini_dl has no graphs of torch.fx; save the module that was traced, or its state_dict",
     "torch._dynamo.": "a compiled module is saved as the module it was made from (its _orig_mod)",
 }
-"""Parts of torch that are not here, and what to do."""
+"""Parts of torch that are absent, and what to do instead."""
 FUNCTIONS_OF_TORCH = "torch._C._VariableFunctionsClass"
 """The class whose attributes torch's pickles of functions name."""
 
@@ -111,7 +111,7 @@ def name_in_torch(value: object) -> tuple[str, str] | None:
     if moved is not None:
         where, _, name = moved.rpartition(".")
         return where, name
-    if module.startswith(UNSEEN):  # where it is published, if it is
+    if module.startswith(UNSEEN):  # its public path, if it has one
         return next(((f"torch.{p}" if p else "torch", n) for n, p in _published().get(id(value), ())), None)
     if module.startswith(OWN) or "." in name:
         return None
@@ -136,7 +136,7 @@ def paths_of(value: Any) -> set[str]:
 
 
 def found_here(module: str, name: str) -> Any:
-    """The class or function of this library that torch calls by this name. AttributeError if there is none."""
+    """The class or function of this library with this name in torch. AttributeError if there is none."""
     path = f"{module}.{name}"
     if module in BUILT_IN:
         place, prefix = BUILT_IN[module]
@@ -152,7 +152,7 @@ def found_here(module: str, name: str) -> Any:
     if part := next((part for part in ABSENT if f"{module}.".startswith(part)), None):
         raise AttributeError(f"{path} cannot be read: {ABSENT[part]}")
     here = "mini_dl" + module[5:]
-    for where in (here, here.rpartition(".")[0]):  # some classes are written in another file of the same part
+    for where in (here, here.rpartition(".")[0]):  # some classes are defined in another file of the same package
         with contextlib.suppress(ImportError, AttributeError):
             return functools.reduce(getattr, name.split("."), importlib.import_module(where or here))
     raise AttributeError(f"{path} cannot be read: mini_dl has nothing of this name")

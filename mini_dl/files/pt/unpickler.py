@@ -1,7 +1,7 @@
-"""Reading pickles that can build plain values, tensors and whatever a caller allows, and nothing else.
+"""Reading pickles that can build only plain values, tensors and anything a caller allows.
 
 The instructions are those of torch's weights-only loader; `Globals` decides what each may be applied to. A name in a
-file never leads to an import. Work and memory stay in proportion to the length of the pickle.
+file never causes an import. Work and memory are proportional to the length of the pickle.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from mini_dl.files.pt.errors import BROKEN, EndError, FileError, RefusedError, R
 BLOCKED = ("sys", "os", "posix", "nt")
 """Modules from which nothing may be named, whatever the caller allows."""
 KEY_PARTS = 1000
-"""The most tuples and values that a key of a dictionary or a member of a set may be made of."""
+"""The most tuples and values that a dictionary key or set member may consist of."""
 COPIES = 8
-"""The most elements, per byte of the pickle, that containers made from others may have."""
+"""The most elements, per byte of the pickle, that containers built from others may have."""
 ITEMS_AT = (dict, OrderedDict, Counter)
 
 
@@ -37,7 +37,7 @@ class Globals:
         growing: Iterable[Callable[..., object]] = (),
     ) -> None:
         self.known, self.calls, self.builds = known, calls, builds
-        self.growing = frozenset(map(id, growing))  # functions that take memory of their own, from a `room`
+        self.growing = frozenset(map(id, growing))  # functions that allocate memory, from a `room`
         self.allowed: dict[str, Any] = {}  # by the caller
 
     def named(self, module: str, name: str) -> Any:
@@ -147,12 +147,12 @@ class Unpickler:
         self.stack[-1] = call(*arguments, **room)
 
     def count_copied(self, values: tuple[object, ...], depth: int = 3) -> None:
-        """FileError if too much was copied, with the elements of `values`, and of tuples in them: states may lie so deep."""
+        """FileError if too much was copied, counting the elements of `values` and of tuples in them, since states may nest."""
         for value in values:
             if isinstance(value, (list, tuple, dict, set, str, bytes, bytearray)):
                 self.copies_left -= len(value)
                 if self.copies_left < 0:
-                    raise FileError("the pickle copies its contents over and over; it would fill the memory")
+                    raise FileError("the pickle copies its contents repeatedly; it would exhaust the memory")
                 if type(value) is tuple and depth:
                     self.count_copied(value, depth - 1)
 
@@ -310,7 +310,7 @@ STEPS: dict[bytes, Callable[[Unpickler], None]] = {
 
 
 def check_keys(keys: Iterable[object]) -> None:
-    """FileError for a key of so many nested tuples that hashing it would take forever, or overflow the stack."""
+    """FileError for a key with so many nested tuples that hashing it would take forever, or overflow the stack."""
     for key in keys:
         if isinstance(key, tuple):
             waiting, parts = [key], 0
@@ -323,7 +323,7 @@ def check_keys(keys: Iterable[object]) -> None:
 
 
 def set_pairs(target: Any, items: list[object]) -> None:
-    """Set each of items[0::2] to what follows it. (`update` of a Counter adds.)"""
+    """Set each of items[0::2] to its successor. (`update` of a Counter adds.)"""
     for key, value in zip(items[::2], items[1::2]):
         target[key] = value
 
@@ -374,4 +374,4 @@ SIZES = {
     pickle.BININT: 4, pickle.BININT1: 1, pickle.BININT2: 2, pickle.BINFLOAT: 8, pickle.BINGET: 1, pickle.LONG_BINGET: 4,
     pickle.BINPUT: 1, pickle.LONG_BINPUT: 4, pickle.PROTO: 1,
 }  # fmt: skip
-"""How many bytes follow an instruction, if the number is fixed."""
+"""The number of bytes after an instruction, if fixed."""

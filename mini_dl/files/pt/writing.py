@@ -1,4 +1,4 @@
-"""Writing .pt files that torch reads: a zip archive, or the format from before them."""
+"""Writing .pt files that torch reads: a zip archive, or the older format."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ from mini_dl.tensor import Size, Tensor, wrap
 def write_pt(
     obj: object, file: object, *, name: str = "archive", protocol: int = 2, byteorder: bool = True, archive: bool = True
 ) -> None:
-    """Write `obj` to a binary file object, which needs only ``write``; `name` is that of the folder in the archive.
+    """Write `obj` to a binary file object, which needs only ``write``; `name` is the folder in the archive.
 
-    Without `archive`, the old format is written. Equal objects make equal files.
+    Without `archive`, the old format is written. Equal objects give equal files.
     """
     if settings.here.skipping and not archive:
         raise RuntimeError("Cannot use skip_data=True with _use_new_zipfile_serialization=False")
@@ -73,7 +73,7 @@ def write_pt(
 
 
 def write_pickle(obj: object, file: object) -> None:
-    """Write a plain pickle of `obj` with torch's names; RuntimeError if tensors are in it."""
+    """Write a plain pickle of `obj` with torch's names; RuntimeError if it contains tensors."""
     writer = _Writer(file, 2, True)
     writer.dump(obj)
     if writer.contents:
@@ -81,7 +81,7 @@ def write_pickle(obj: object, file: object) -> None:
 
 
 class _Sink:
-    """A file that is written only forward, from its current position on: offsets in an archive count from there."""
+    """A file written only forward, from its current position on: archive offsets count from there."""
 
     def __init__(self, file: Any) -> None:
         self.file, self.count = file, 0
@@ -96,14 +96,14 @@ class _Sink:
 
 
 def _write_record(records: zipfile.ZipFile, sink: _Sink, name: str, content: Any) -> None:
-    entry = zipfile.ZipInfo(name)  # dated 1980, so that equal objects make equal files
+    entry = zipfile.ZipInfo(name)  # dated 1980, so that equal objects give equal files
     longer = 20 if len(content) * 1.05 > zipfile.ZIP64_LIMIT else 0  # zipfile's own extra field
     start = sink.count + 30 + len(name.encode()) + longer + 4
     padding = -start % settings.save.storage_alignment  # so that the file can be mapped
     entry.extra = struct.pack("<2sH", b"FB", padding) + b"Z" * padding
     records.writestr(entry, content)
     if not settings.save.compute_crc32:
-        entry.CRC = 0  # in the directory, where readers look: none was computed
+        entry.CRC = 0  # in the directory, which readers use: none was computed
 
 
 def _write_old_format(pickled: bytes, contents: list[Array], file: Any, protocol: int) -> None:
@@ -134,14 +134,14 @@ _global = functools.cache(_Global)
 
 
 class _Storage:
-    """A range of memory that tensors look into: `elements` are its values from the lowest address on."""
+    """A range of memory that tensors share: `elements` are its values from the lowest address on."""
 
     def __init__(self, key: int, elements: Array, owner: object, kind: _Global) -> None:
         self.key, self.elements, self.owner = key, elements, owner  # holds the owner, so that its address is not reused
         self.kind = kind
 
 
-_PythonPickler: Any = pickle._Pickler  # the other looks each name up by importing its module
+_PythonPickler: Any = pickle._Pickler  # the other pickler imports the module of each name
 
 
 class _Writer(_PythonPickler):  # type: ignore[misc]
@@ -150,7 +150,7 @@ class _Writer(_PythonPickler):  # type: ignore[misc]
         self.archive = archive
         self.contents: list[Array] = []
         self.storages: dict[tuple[int, int], _Storage] = {}
-        self.ordered: dict[int, tuple[Any, Any]] = {}  # by the identity of a dictionary, which is held
+        self.ordered: dict[int, tuple[Any, Any]] = {}  # by the id of a dictionary, which is kept alive
 
     def save(self, obj: object, save_persistent_id: bool = True) -> None:
         if isinstance(obj, _dtypes.dtype):
@@ -164,7 +164,7 @@ class _Writer(_PythonPickler):  # type: ignore[misc]
         elif isinstance(obj, (type, types.FunctionType)):
             named = name_in_torch(obj)
             obj = obj if named is None else _global(*named)
-        if type(obj) is bytes and not obj and self.proto < 3:  # the usual way names a class that files may not name
+        if type(obj) is bytes and not obj and self.proto < 3:  # the default reduction names a class that files may not name
             self.save_reduce(codecs.encode, ("", "latin1"), obj=obj)
         elif type(obj) is _Global:
             known = self.memo.get(id(obj))
@@ -217,7 +217,7 @@ class _Writer(_PythonPickler):  # type: ignore[misc]
         if cls.__reduce_ex__ not in (Tensor.__reduce_ex__, Parameter.__reduce_ex__) or cls.__reduce__ is not Tensor.__reduce__:
             return NotImplemented
         state = readable_state(tensor)
-        if cls.__reduce_ex__ is Parameter.__reduce_ex__:  # which drops the class: so do its pickles
+        if cls.__reduce_ex__ is Parameter.__reduce_ex__:  # which drops the class, as torch's pickles do
             plain = wrap(tensor._array)
             plain._base, plain._counter = tensor._base, tensor._counter
             common: tuple[Any, ...] = plain, tensor._edge is not None, OrderedDict()
@@ -237,7 +237,7 @@ class _Writer(_PythonPickler):  # type: ignore[misc]
         return _global("torch._utils", "_rebuild_sparse_tensor"), (tensor.layout, parts)
 
     def _reduced_module(self, module: Module) -> Any:
-        """What a pickle tells of a module, with the attributes that torch's module of this class has."""
+        """The pickled state of a module, with the attributes of torch's module of this class."""
         reduced = module.__reduce_ex__(self.proto)
         if not isinstance(reduced, tuple) or len(reduced) < 3 or not isinstance(reduced[2], dict):
             return reduced
@@ -252,7 +252,7 @@ class _Writer(_PythonPickler):  # type: ignore[misc]
         return *reduced[:2], state, *reduced[3:]
 
     def _ordered(self, hooks: object) -> Any:
-        """A dictionary of hooks as torch has it, ordered; the same one wherever it is needed."""
+        """A dictionary of hooks as in torch, ordered; the same one wherever it is needed."""
         if type(hooks) is not dict:
             return hooks
         return self.ordered.setdefault(id(hooks), (OrderedDict(hooks), hooks))[0]
@@ -316,7 +316,7 @@ class _Writer(_PythonPickler):  # type: ignore[misc]
 
 
 def readable_state(tensor: Tensor) -> Any:
-    """What `state_of` tells of a tensor, without the names that files may not give a tensor, and with a warning for them."""
+    """The `state_of` a tensor, without attribute names that files may not use, and with a warning for them."""
     state = state_of(tensor)
     for part in state if isinstance(state, tuple) else (state,):
         for name in [name for name in part if is_taken(name)] if says_nothing_of_state(type(tensor)) else ():
@@ -329,7 +329,7 @@ def readable_state(tensor: Tensor) -> Any:
 
 
 def _memory_of(array: Array, tensor: Tensor) -> tuple[int, int, Any]:
-    """The memory that is written for a tensor: its first and last address, and the owner that keeps it alive."""
+    """The memory written for a tensor: its first and last address, and the owner that keeps it alive."""
     if not array.size:
         return 0, 0, array
     root = array if tensor._base is None or tensor._array is not array else tensor._base._array
@@ -349,5 +349,5 @@ class _Window:
 
 
 def _bytes_at(address: int, nbytes: int, owner: object) -> Array:
-    """The bytes from an address on, in memory that `owner` holds."""
+    """The bytes from an address on, in memory that `owner` keeps alive."""
     return np.asarray(_Window(address, nbytes, owner)) if nbytes else np.empty(0, np.uint8)

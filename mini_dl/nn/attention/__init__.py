@@ -1,4 +1,4 @@
-"""Choosing the kernel of attention, masks with names, and attention with scores changed by a function."""
+"""Choosing the attention kernel, named masks, and attention whose scores a function modifies."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ WARN_FOR_UNFUSED_KERNELS = False
 
 
 class SDPBackend(enum.IntEnum):
-    """The kernels that torch has for ``scaled_dot_product_attention``. There is one here, which computes what all of them do."""
+    """The kernels that torch has for ``scaled_dot_product_attention``. Here there is only one, which computes the same as all of
+    them.
+    """
 
     ERROR = -1
     MATH = 0
@@ -39,7 +41,7 @@ def _cur_sdpa_kernel_backends(with_priority: bool = False) -> list[SDPBackend]:
 
 @contextmanager
 def sdpa_kernel(backends: object, set_priority: bool = False) -> Iterator[dict[str, Any]]:
-    """Within it, attention may use these kernels of torch's. The numbers are the same with all of them.
+    """Within it, attention may use these kernels of torch's. All of them give the same numbers.
 
     Raises: AssertionError unless `backends` is an SDPBackend or a list of them.
 

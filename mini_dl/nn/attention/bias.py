@@ -1,4 +1,4 @@
-"""Causal masks that attention knows by name, so that it need not look at them."""
+"""Causal masks that attention recognizes by type, so that it need not read them."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ __all__ = ["CausalBias", "CausalVariant", "causal_lower_right", "causal_upper_le
 
 
 class CausalVariant(enum.IntEnum):
-    """Where the diagonal of a mask ends that is not square: query ``i`` sees keys up to ``i``, or the last one sees all."""
+    """Alignment of a non-square mask's diagonal: query ``i`` sees keys up to ``i``, or the last query sees all."""
 
     UPPER_LEFT = 1
     LOWER_RIGHT = 2
 
 
 class CausalBias(Tensor):
-    """``mask[i, j] = j <= i``, or ``j <= i + S - L``: a causal mask that ``scaled_dot_product_attention`` knows by name.
+    """``mask[i, j] = j <= i``, or ``j <= i + S - L``: a causal mask that ``scaled_dot_product_attention`` recognizes.
 
     Shapes: (L, S), True where a query sees a key.
     Raises: AssertionError unless `variant` is a CausalVariant; ValueError from attention with ``is_causal=True``.
@@ -84,13 +84,11 @@ def causal_upper_left(*size: int) -> CausalBias:
     tensor([[ True, False, False],
             [ True,  True, False]])
     """
-    if len(size) != 2:
-        raise AssertionError("causal_upper_left only supports 2D tensors")
-    return CausalBias(CausalVariant.UPPER_LEFT, *size)
+    return _of_two_sizes("causal_upper_left", CausalVariant.UPPER_LEFT, size)
 
 
 def causal_lower_right(*size: int) -> CausalBias:
-    """``mask[i, j] = j <= i + S - L``: the last query sees all keys, and each query one key less than the next.
+    """``mask[i, j] = j <= i + S - L``: the last query sees all keys, and each query one key fewer than the next.
 
     Shapes: two sizes -> (L, S).
     Raises: AssertionError unless there are two sizes.
@@ -100,6 +98,10 @@ def causal_lower_right(*size: int) -> CausalBias:
     tensor([[ True,  True, False],
             [ True,  True,  True]])
     """
+    return _of_two_sizes("causal_lower_right", CausalVariant.LOWER_RIGHT, size)
+
+
+def _of_two_sizes(name: str, variant: CausalVariant, size: tuple[int, ...]) -> CausalBias:
     if len(size) != 2:
-        raise AssertionError("causal_lower_right only supports 2D tensors")
-    return CausalBias(CausalVariant.LOWER_RIGHT, *size)
+        raise AssertionError(f"{name} only supports 2D tensors")
+    return CausalBias(variant, *size)

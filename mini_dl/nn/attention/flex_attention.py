@@ -1,7 +1,7 @@
-"""Attention whose scores a function of the program changes or masks: ``flex_attention``, without compiling it.
+"""Attention whose scores a user function modifies or masks: ``flex_attention``, without compilation.
 
-The functions are written for one score and the numbers of its batch, head, query and key. They are called once, with tensors that
-broadcast over all of them; what does not work element by element is refused (`_spot_check`).
+The functions are written for one score and its batch, head, query and key indices. They are called once, with tensors that
+broadcast over all of them; functions that are not elementwise are refused (`_spot_check`).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _LARGE_SPARSE_BLOCK_SIZE = 1 << 30
 
 
 class FlexKernelOptions(TypedDict, total=False):
-    """Options of torch's kernels: accepted, and without effect."""
+    """Options of torch's kernels: accepted, without effect."""
 
     BACKEND: str
     PRESCALE_QK: bool
@@ -53,7 +53,7 @@ class FlexKernelOptions(TypedDict, total=False):
 
 
 class AuxRequest(NamedTuple):
-    """What to return beside the output."""
+    """What to return besides the output."""
 
     lse: bool = False
     max_scores: bool = False
@@ -77,7 +77,7 @@ def noop_mask(batch: Any, head: object, token_q: object, token_kv: object) -> An
     """``mask = True`` everywhere.
 
     Shapes: four numbers -> ().
-    Raises: AttributeError for what is not a tensor.
+    Raises: AttributeError for anything but a tensor.
 
     >>> from mini_dl.nn.attention.flex_attention import noop_mask
     >>> noop_mask(torch.tensor(0), 0, 0, 0)
@@ -107,7 +107,7 @@ def or_masks(*mask_mods: Mod) -> Mod:
     """``mask = a | b``: the mask that is True where one of these is.
 
     Shapes: functions of four numbers -> a function of four numbers.
-    Raises: RuntimeError for what cannot be called.
+    Raises: RuntimeError for a non-callable.
 
     >>> from mini_dl.nn.attention.flex_attention import create_mask, or_masks
     >>> first = or_masks(lambda b, h, q, kv: kv == 0, lambda b, h, q, kv: q == kv)
@@ -123,7 +123,7 @@ def and_masks(*mask_mods: Mod) -> Mod:
     """``mask = a & b``: the mask that is True where all of these are.
 
     Shapes: functions of four numbers -> a function of four numbers.
-    Raises: RuntimeError for what cannot be called.
+    Raises: RuntimeError for a non-callable.
 
     >>> from mini_dl.nn.attention.flex_attention import and_masks, create_mask
     >>> near = and_masks(lambda b, h, q, kv: kv <= q, lambda b, h, q, kv: q - kv < 2)
@@ -136,7 +136,7 @@ def and_masks(*mask_mods: Mod) -> Mod:
 
 
 def _takes_scores(mod: Mod) -> bool:
-    """Whether it is a function of a score and four numbers, and not of the four numbers alone."""
+    """Whether it is a function of a score and four indices, not of the four indices alone."""
     parameters = inspect.signature(mod).parameters.values()
     count = sum([p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters])
     if count not in (4, 5):
@@ -145,12 +145,12 @@ def _takes_scores(mod: Mod) -> bool:
 
 
 def _numbers(shape: tuple[int, ...]) -> list[Tensor]:
-    """The numbers of batch, head, query and key, each along a dimension of its own."""
+    """The indices of batch, head, query and key, each along its own dimension."""
     return [torch.arange(n, dtype=torch.int32).reshape([-1 if i == k else 1 for i in range(4)]) for k, n in enumerate(shape)]
 
 
 def _everywhere(mod: Mod, shape: tuple[int, ...], scores: Tensor | None = None) -> Tensor:
-    """``mod`` at all positions: (B, H, L, S). NotImplementedError if its values there are not those at each position alone."""
+    """``mod`` at all positions: (B, H, L, S). NotImplementedError if they differ from its values at single positions."""
     first = () if scores is None else (scores,)
     result = mod(*first, *_numbers(shape))
     result = result if isinstance(result, Tensor) else torch.tensor(result)
@@ -180,7 +180,7 @@ def _spot_check(mod: Mod, whole: Tensor, scores: Tensor | None) -> None:
 def _not_elementwise(mod: Mod) -> NotImplementedError:
     name = getattr(mod, "__name__", mod)
     return NotImplementedError(
-        f"flex_attention: {name} does not work element by element (it sums over, or depends on the shape of, its "
+        f"flex_attention: {name} is not elementwise (it sums over, or depends on the shape of, its "
         "arguments), which "
         "needs torch.vmap. See docs/coverage.md."
     )
@@ -190,7 +190,7 @@ def create_mask(mod_fn: Mod, B: int | None, H: int | None, Q_LEN: int, KV_LEN: i
     """``mask[b, h, q, kv] = mod_fn(b, h, q, kv)``: where a mask, or a function of scores, lets a query see a key.
 
     Shapes: None for `B` or `H` is 1 -> (B, H, Q_LEN, KV_LEN) of bool.
-    Raises: AssertionError for a function of another number of arguments.
+    Raises: AssertionError for a function with another number of arguments.
 
     >>> from mini_dl.nn.attention.flex_attention import create_mask
     >>> create_mask(lambda b, h, q, kv: kv <= q, None, None, 2, 3)
@@ -207,7 +207,7 @@ def create_mask(mod_fn: Mod, B: int | None, H: int | None, Q_LEN: int, KV_LEN: i
 
 
 def _ordered(dense: Tensor) -> tuple[Tensor, Tensor]:
-    """For each row of blocks, how many there are, and the numbers of their columns first."""
+    """For each row of blocks, their number, and the indices of their columns first."""
     whole = dense.to(torch.int32)
     order = torch.argsort(whole, dim=-1, descending=True, stable=True)
     return whole.sum(-1).to(torch.int32), order.to(torch.int32)
@@ -233,8 +233,8 @@ def _blocks(mask: Tensor, rows: int, columns: int) -> Tensor:
 
 
 class BlockMask:
-    """A mask, and which blocks of the scores it leaves out: ``kv_indices`` (B, H, rows, columns) of which the first
-    ``kv_num_blocks`` of each row count, ``full_kv_...`` for blocks without a False, ``q_...`` the same by columns."""
+    """A mask, and which blocks of the scores it omits: ``kv_indices`` (B, H, rows, columns) of which the first
+    ``kv_num_blocks`` of each row are used, ``full_kv_...`` for blocks without a False, ``q_...`` the same by columns."""
 
     def __init__(
         self, seq_lengths: tuple[int, int], kv_num_blocks: Tensor, kv_indices: Tensor, full_kv_num_blocks: Tensor | None,
@@ -259,7 +259,7 @@ class BlockMask:
         full_kv_indices: Tensor | None = None, BLOCK_SIZE: int | tuple[int, int] = _DEFAULT_SPARSE_BLOCK_SIZE,
         mask_mod: Mod | None = None, seq_lengths: tuple[int, int] | None = None, compute_q_blocks: bool = True,
     ) -> BlockMask:  # fmt: skip
-        """From the blocks of each row; those of each column follow."""
+        """From the blocks of each row, from which those of each column are derived."""
         if kv_indices.dim() < 2:
             raise RuntimeError("BlockMask must have at least 2 dimensions")
         if (full_kv_num_blocks is None) != (full_kv_indices is None):
@@ -287,7 +287,7 @@ class BlockMask:
         return math.prod(self.shape)
 
     def sparsity(self) -> float:
-        """The share of the scores that lie in blocks left out, in percent."""
+        """The percentage of the scores in omitted blocks."""
         blocks = int(self.kv_num_blocks.sum())
         if self.full_kv_num_blocks is not None:
             blocks += int(self.full_kv_num_blocks.sum())
@@ -320,7 +320,7 @@ class BlockMask:
         return BlockMask.from_kv_blocks(counts, indices, *full, self.BLOCK_SIZE, mod, lengths, self.q_indices is not None)
 
     def __getitem__(self, index: Any) -> BlockMask:
-        """The mask of some batches, heads and rows of blocks; dimensions stay. Its ``mask_mod`` can no longer be called."""
+        """The mask of some batches, heads and rows of blocks; dimensions are kept. Its ``mask_mod`` can no longer be called."""
         given = index if isinstance(index, tuple) else (index,)
         padded = (*given, slice(None), slice(None), slice(None))[:3]
         at = tuple([_slice(i, n) if isinstance(i, int) else i for i, n in zip(padded, self.kv_num_blocks.shape)])
@@ -358,7 +358,7 @@ def create_block_mask(
     BLOCK_SIZE: int | tuple[int, int] = _DEFAULT_SPARSE_BLOCK_SIZE, _compile: bool = False, separate_full_blocks: bool = True,
     compute_dq_write_order: bool = False, dq_kv_order: bool = False,
 ) -> BlockMask:  # fmt: skip
-    """``mask[b, h, q, kv] = mask_mod(b, h, q, kv)``, and which of its blocks of `BLOCK_SIZE` are empty, whole or neither.
+    """``mask[b, h, q, kv] = mask_mod(b, h, q, kv)``, and which of its blocks of `BLOCK_SIZE` are empty, full or neither.
 
     Shapes: `B` or `H` of None: the same for all -> BlockMask of (B, H, Q_LEN, KV_LEN).
     Raises: AssertionError for a function of scores.
@@ -430,11 +430,11 @@ def flex_attention(
 ) -> Any:  # fmt: skip
     """``out = softmax(score_mod(scale * query @ key.T, b, h, q, kv)) @ value`` where `block_mask` is True.
 
-    `scale` is by default ``1 / sqrt(E)``. With `return_aux` also logarithms of the sums of exponentials and the greatest scores,
-    with `return_lse` the first of them. Gradients flow, also to what `score_mod` uses; torch has none on the CPU.
+    `scale` defaults to ``1 / sqrt(E)``. `return_aux` also returns logarithms of the sums of exponentials and the maximal scores,
+    `return_lse` only the former. Gradients flow, also to tensors that `score_mod` uses; torch has none on the CPU.
 
     Shapes: `query` (B, H, L, E), `key` (B, H, S, E), `value` (B, H, S, V) -> (B, H, L, V).
-    Raises: ValueError for sizes or types that do not fit; NotImplementedError unless there are four dimensions.
+    Raises: ValueError for sizes or types that do not match; NotImplementedError unless there are four dimensions.
     Source: Dong et al., Flex attention: a programming model for generating optimized attention kernels, 2024.
 
     >>> from mini_dl.nn.attention.flex_attention import flex_attention

@@ -2,6 +2,7 @@
 
 from mini_dl import _families
 from mini_dl._listing import list_names
+from mini_dl._surface import NAMESPACES
 from mini_dl.nn.modules.activation import (
     CELU as CELU,
     ELU as ELU,
@@ -187,5 +188,5 @@ from mini_dl.nn.modules.upsampling import (
     UpsamplingNearest2d as UpsamplingNearest2d,
 )
 
-_families.tell(globals())
+_families.tell(globals(), functions=NAMESPACES)
 list_names(globals())

@@ -18,8 +18,7 @@ from mini_dl.tensor import Tensor
 class Threshold(Configured):
     """``out = input if input > threshold else value``
 
-    Shapes: (*) -> (*).
-    Raises: NotImplementedError for bool and complex tensors.
+    Family: F.threshold
 
     >>> torch.nn.Threshold(0.5, 9.0)(torch.tensor([0.2, 0.5, 0.7]))
     tensor([9.0000, 9.0000, 0.7000])
@@ -40,9 +39,7 @@ class _InPlace(Configured):
 class ReLU(_InPlace):
     """``out = max(input, 0)``
 
-    Shapes: (*) -> (*).
-    Raises: RuntimeError for bool, NotImplementedError for complex tensors.
-    Source: Nair and Hinton, Rectified linear units improve restricted Boltzmann machines, 2010, section 2.
+    Family: F.relu
 
     >>> torch.nn.ReLU()(torch.tensor([-1.0, 0.0, 2.0]))
     tensor([0., 0., 2.])
@@ -57,9 +54,7 @@ class RReLU(Configured):
 
     Unless `training`, `a` is ``(lower + upper) / 2``.
 
-    Shapes: (*) -> (*).
-    Raises: RuntimeError unless lower <= upper; NotImplementedError for integers.
-    Source: Xu et al., Empirical evaluation of rectified activations in convolutional network, 2015, section 2.4.
+    Family: F.rrelu
 
     >>> torch.nn.RReLU().eval()(torch.tensor([-1.0, 2.0]))
     tensor([-0.2292,  2.0000])
@@ -107,9 +102,7 @@ class Hardtanh(Configured):
 class ReLU6(Hardtanh):
     """``out = min(max(input, 0), 6)``
 
-    Shapes: (*) -> (*).
-    Raises: RuntimeError for bool tensors.
-    Source: Krizhevsky, Convolutional deep belief networks on CIFAR-10, 2010.
+    Family: F.relu6
 
     >>> torch.nn.ReLU6()(torch.tensor([-1.0, 3.0, 8.0]))
     tensor([0., 3., 6.])
@@ -150,11 +143,9 @@ class Tanh(Configured):
 
 
 class Hardsigmoid(_InPlace):
-    """``out = min(max(input + 3, 0), 6) / 6``: a `sigmoid` of three straight pieces.
+    """``out = min(max(input + 3, 0), 6) / 6``: a piecewise linear `sigmoid`.
 
-    Shapes: (*) -> (*).
-    Raises: NotImplementedError for integers.
-    Source: Howard et al., Searching for MobileNetV3, 2019, section 5.2.
+    Family: F.hardsigmoid
 
     >>> torch.nn.Hardsigmoid()(torch.tensor([-1.0, 0.0, 2.0]))
     tensor([0.3333, 0.5000, 0.8333])
@@ -169,9 +160,7 @@ class Hardsigmoid(_InPlace):
 class Hardswish(_InPlace):
     """``out = input * min(max(input + 3, 0), 6) / 6``
 
-    Shapes: (*) -> (*).
-    Raises: NotImplementedError for integers.
-    Source: Howard et al., Searching for MobileNetV3, 2019, section 5.2.
+    Family: F.hardswish
 
     >>> torch.nn.Hardswish()(torch.tensor([-4.0, -1.0, 2.0, 4.0]))
     tensor([-0.0000, -0.3333,  1.6667,  4.0000])
@@ -186,10 +175,7 @@ class Hardswish(_InPlace):
 class SiLU(_InPlace):
     """``out = input / (1 + exp(-input))``, that is ``input * sigmoid(input)``; also called swish.
 
-    Shapes: (*) -> (*).
-    Raises: NotImplementedError for integers.
-    Source: Elfwing, Uchibe and Doya, Sigmoid-weighted linear units for neural network function approximation in reinforcement
-    learning, 2018.
+    Family: F.silu
 
     >>> torch.nn.SiLU()(torch.tensor([-1.0, 0.0, 2.0]))
     tensor([-0.2689,  0.0000,  1.7616])
@@ -202,9 +188,7 @@ class SiLU(_InPlace):
 class Mish(_InPlace):
     """``out = input * tanh(log(1 + exp(input)))``
 
-    Shapes: (*) -> (*).
-    Raises: NotImplementedError for integers.
-    Source: Misra, Mish: a self regularized non-monotonic activation function, 2019.
+    Family: F.mish
 
     >>> torch.nn.Mish()(torch.tensor([-1.0, 0.0, 2.0]))
     tensor([-0.3034,  0.0000,  1.9440])
@@ -217,10 +201,7 @@ class Mish(_InPlace):
 class ELU(Configured):
     """``out = input if input > 0 else alpha * (exp(input) - 1)``
 
-    Shapes: (*) -> (*).
-    Raises: NotImplementedError for integers.
-    Source: Clevert, Unterthiner and Hochreiter, Fast and accurate deep network learning by exponential linear units, 2016,
-    section 3.
+    Family: F.elu
 
     >>> torch.nn.ELU()(torch.tensor([-1.0, 0.0, 2.0]))
     tensor([-0.6321,  0.0000,  2.0000])
@@ -236,9 +217,7 @@ class ELU(Configured):
 class CELU(Configured):
     """``out = max(input, 0) + min(0, alpha * (exp(input / alpha) - 1))``: an `ELU` whose slope is continuous for every `alpha`.
 
-    Shapes: (*) -> (*).
-    Raises: RuntimeError if `alpha` is 0; NotImplementedError for integers.
-    Source: Barron, Continuously differentiable exponential linear units, 2017.
+    Family: F.celu
 
     >>> torch.nn.CELU(alpha=2.0)(torch.tensor([-1.0, 0.0, 2.0]))
     tensor([-0.7869,  0.0000,  2.0000])
@@ -256,9 +235,7 @@ class SELU(_InPlace):
 
     With these constants normal inputs of mean 0 and variance 1 give outputs of mean 0 and variance 1.
 
-    Shapes: (*) -> (*).
-    Raises: NotImplementedError for integers.
-    Source: Klambauer et al., Self-normalizing neural networks, 2017.
+    Family: F.selu
 
     >>> torch.nn.SELU()(torch.tensor([-1.0, 0.0, 2.0]))
     tensor([-1.1113,  0.0000,  2.1014])
@@ -271,9 +248,7 @@ class SELU(_InPlace):
 class GLU(Configured):
     """``out = a * sigmoid(b)`` with the halves `a` and `b` of `input` along `dim`.
 
-    Shapes: (*, 2 K, *) -> (*, K, *), along `dim`.
-    Raises: RuntimeError if the size along `dim` is odd, or `input` has no dimensions.
-    Source: Dauphin et al., Language modeling with gated convolutional networks, 2017, section 2.
+    Family: F.glu
 
     >>> torch.nn.GLU()(torch.tensor([1.0, 2.0, 0.0, 0.0]))
     tensor([0.5000, 1.0000])
@@ -290,9 +265,7 @@ class GELU(Configured):
 
     `approximate` "tanh": ``out = input / 2 * (1 + tanh(sqrt(2 / pi) * (input + 0.044715 * input ** 3)))``.
 
-    Shapes: (*) -> (*).
-    Raises: RuntimeError if `approximate` is neither "none" nor "tanh"; NotImplementedError for integers.
-    Source: Hendrycks and Gimpel, Gaussian error linear units, 2016, section 2.
+    Family: F.gelu
 
     >>> torch.nn.GELU()(torch.tensor([-1.0, 0.0, 2.0]))
     tensor([-0.1587,  0.0000,  1.9545])
@@ -314,9 +287,7 @@ class _Shrink(Configured):
 class Hardshrink(_Shrink):
     """``out = input if abs(input) > lambd else 0``
 
-    Shapes: (*) -> (*).
-    Raises: NotImplementedError for integers.
-    Source: Donoho and Johnstone, Ideal spatial adaptation by wavelet shrinkage, 1994.
+    Family: F.hardshrink
 
     >>> torch.nn.Hardshrink()(torch.tensor([-1.0, 0.0, 2.0]))
     tensor([-1.,  0.,  2.])
@@ -327,11 +298,9 @@ class Hardshrink(_Shrink):
 
 
 class Softshrink(_Shrink):
-    """``out = sign(input) * max(abs(input) - lambd, 0)``: towards 0 by `lambd`, and not past it.
+    """``out = sign(input) * max(abs(input) - lambd, 0)``: toward 0 by `lambd`, but not past it.
 
-    Shapes: (*) -> (*).
-    Raises: RuntimeError if `lambd` is negative; NotImplementedError for integers.
-    Source: Donoho, De-noising by soft-thresholding, 1995.
+    Family: F.softshrink
 
     >>> torch.nn.Softshrink()(torch.tensor([-1.0, 0.0, 2.0]))
     tensor([-0.5000,  0.0000,  1.5000])
@@ -344,9 +313,7 @@ class Softshrink(_Shrink):
 class LeakyReLU(Configured):
     """``out = input if input > 0 else negative_slope * input``
 
-    Shapes: (*) -> (*).
-    Raises: NotImplementedError for integers.
-    Source: Maas, Hannun and Ng, Rectifier nonlinearities improve neural network acoustic models, 2013, section 2.
+    Family: F.leaky_relu
 
     >>> torch.nn.LeakyReLU(0.1)(torch.tensor([-1.0, 0.0, 2.0]))
     tensor([-0.1000,  0.0000,  2.0000])
@@ -362,8 +329,7 @@ class LeakyReLU(Configured):
 class LogSigmoid(Configured):
     """``out = log(1 / (1 + exp(-input)))``, without overflow.
 
-    Shapes: (*) -> (*).
-    Raises: NotImplementedError for integers.
+    Family: F.logsigmoid
 
     >>> torch.nn.LogSigmoid()(torch.tensor([-1.0, 0.0, 2.0]))
     tensor([-1.3133, -0.6931, -0.1269])
@@ -376,9 +342,7 @@ class LogSigmoid(Configured):
 class Softplus(Configured):
     """``out = log(1 + exp(beta * input)) / beta``; `input` itself where ``beta * input > threshold``.
 
-    Shapes: (*) -> (*).
-    Raises: NotImplementedError for integers.
-    Source: Dugas et al., Incorporating second-order functional knowledge for better option pricing, 2001.
+    Family: F.softplus
 
     >>> torch.nn.Softplus()(torch.tensor([-1.0, 0.0, 2.0]))
     tensor([0.3133, 0.6931, 2.1269])
@@ -394,9 +358,7 @@ class Softplus(Configured):
 class Softsign(Configured):
     """``out = input / (1 + abs(input))``
 
-    Shapes: (*) -> (*).
-    Raises: NotImplementedError for bool tensors.
-    Source: Bergstra et al., Quadratic polynomials learn better image features, 2009.
+    Family: F.softsign
 
     >>> torch.nn.Softsign()(torch.tensor([-1.0, 0.0, 2.0]))
     tensor([-0.5000,  0.0000,  0.6667])
@@ -409,8 +371,7 @@ class Softsign(Configured):
 class Tanhshrink(Configured):
     """``out = input - tanh(input)``
 
-    Shapes: (*) -> (*).
-    Raises: RuntimeError for bool tensors.
+    Family: F.tanhshrink
 
     >>> torch.nn.Tanhshrink()(torch.tensor([-1.0, 0.0, 2.0]))
     tensor([-0.2384,  0.0000,  1.0360])
@@ -421,9 +382,9 @@ class Tanhshrink(Configured):
 
 
 class PReLU(Module):
-    """``out[n, c] = input[n, c] if input[n, c] > 0 else weight[c] * input[n, c]`` with learned slopes that begin at `init`.
+    """``out[n, c] = input[n, c] if input[n, c] > 0 else weight[c] * input[n, c]`` with learned slopes, initially `init`.
 
-    One slope for all channels, or one for each if `num_parameters` is their number.
+    One slope for all channels, or one per channel if `num_parameters` is their number.
 
     Shapes: (N, C, *) -> (N, C, *).
     Raises: RuntimeError if `num_parameters` is neither 1 nor the number of channels.
@@ -457,8 +418,7 @@ class _AlongDim(Configured):
 class Softmin(_AlongDim):
     """``out[i] = exp(-input[i]) / sum(exp(-input[j]), j)`` along `dim`, as `softmax` of the negated input.
 
-    Shapes: (*) -> (*).
-    Raises: IndexError if there is no dimension `dim`; NotImplementedError for integers.
+    Family: F.softmin
 
     >>> torch.nn.Softmin(dim=0)(torch.tensor([0.0, 1.0, 2.0]))
     tensor([0.6652, 0.2447, 0.0900])
@@ -471,11 +431,9 @@ class Softmin(_AlongDim):
 class Softmax(_AlongDim):
     """``out[i] = exp(input[i]) / sum(exp(input[j]), j)`` along `dim`.
 
-    Without `dim` it warns, and takes dimension 0 of tensors of 0, 1 or 3 dimensions and 1 of others.
+    Without `dim` it warns, and uses dimension 0 of tensors with 0, 1 or 3 dimensions, otherwise 1.
 
-    Shapes: (*) -> (*).
-    Raises: IndexError if there is no dimension `dim`; NotImplementedError for integers.
-    Source: Bridle, Probabilistic interpretation of feedforward classification network outputs, 1990.
+    Family: F.softmax
 
     >>> torch.nn.Softmax(dim=0)(torch.tensor([0.0, 1.0, 2.0]))
     tensor([0.0900, 0.2447, 0.6652])
@@ -488,10 +446,9 @@ class Softmax(_AlongDim):
 class LogSoftmax(_AlongDim):
     """``out[i] = input[i] - log(sum(exp(input[j]), j))`` along `dim`.
 
-    Without `dim` it warns, and takes dimension 0 of tensors of 0, 1 or 3 dimensions and 1 of others.
+    Without `dim` it warns, and uses dimension 0 of tensors with 0, 1 or 3 dimensions, otherwise 1.
 
-    Shapes: (*) -> (*).
-    Raises: IndexError if there is no dimension `dim`; NotImplementedError for integers.
+    Family: F.log_softmax
 
     >>> torch.nn.LogSoftmax(dim=0)(torch.tensor([0.0, 1.0, 2.0]))
     tensor([-2.4076, -1.4076, -0.4076])

@@ -111,7 +111,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         return cat([head[:, : self.shortlist_size], *clusters], 1)
 
     def predict(self, input: Tensor) -> Tensor:
-        """The most probable class, (N); the head decides whether a cluster is searched."""
+        """The most probable class, (N); the head determines whether a cluster is searched."""
         best = self.head(input).argmax(1)
         rows = np.flatnonzero(best._array >= self.shortlist_size)
         if rows.size:

@@ -15,7 +15,7 @@ from mini_dl.tensor import Tensor
 
 class MultiheadAttention(Module):
     """``out = concat(heads) @ W.T + b`` of `num_heads` heads ``softmax(q @ k.T / sqrt(E / num_heads)) @ v``, where `q`, `k` and
-    `v` are each head's part of linear maps of query, key and value, E is `embed_dim`, and W and b are those of `out_proj`.
+    `v` are each head's slice of linear maps of query, key and value, E is `embed_dim`, and W and b belong to `out_proj`.
 
     Masks are bool (True: not attended to) or added to the scores. The weights are averaged over the heads if
     `average_attn_weights`.
@@ -89,7 +89,7 @@ class MultiheadAttention(Module):
                 raise not_a_tensor("is_floating_point", "input", 1, mask)
         turn = self.batch_first and query.ndim == 3
         if turn:
-            turned = {id(x): x.transpose(0, 1) for x in (query, key, value)}  # one tensor given three times stays one
+            turned = {id(x): x.transpose(0, 1) for x in (query, key, value)}  # keep one tensor given three times a single tensor
             query, key, value = turned[id(query)], turned[id(key)], turned[id(value)]
         masks: dict[str, Any] = {"key_padding_mask": key_padding_mask, "attn_mask": attn_mask, "is_causal": is_causal}
         weights = {f"{letter}_proj_weight": getattr(self, f"{letter}_proj_weight") for letter in "qkv"}

@@ -20,7 +20,7 @@ class _NormBase(Scaled):
 
     _version = 2
     dims: ClassVar[tuple[int, ...]]
-    """The numbers of dimensions that the input may have."""
+    """The allowed numbers of input dimensions."""
 
     def __init__(
         self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True,
@@ -60,7 +60,7 @@ class _NormBase(Scaled):
         )
 
     def _load_from_state_dict(self, state_dict: StateDict, prefix: str, local_metadata: StateDict, *rest: Any) -> None:
-        """State of version 1 has no count of batches: keep the one there is."""
+        """State of version 1 has no batch count: keep the current one."""
         key = prefix + "num_batches_tracked"
         if (local_metadata.get("version") or 0) < 2 and self.track_running_stats and key not in state_dict:
             state_dict[key] = self.num_batches_tracked.detach().clone()
@@ -69,7 +69,7 @@ class _NormBase(Scaled):
 
 class _BatchNorm(_NormBase):
     def momentum_of_step(self) -> float:
-        """How much the next batch counts in the running statistics; the batch is counted."""
+        """The weight of the next batch in the running statistics; increments the batch count."""
         factor = 0.0 if self.momentum is None else self.momentum
         if self.training and self.track_running_stats and self.num_batches_tracked is not None:
             self.num_batches_tracked.add_(1)
@@ -89,8 +89,8 @@ class _BatchNorm(_NormBase):
 class BatchNorm1d(_BatchNorm):
     """``out = (input - mean) / sqrt(var + eps) * weight + bias`` for each channel, `weight` and `bias` learned if `affine`.
 
-    Training uses the mean and biased variance of the batch, and moves running ones by `momentum` towards them (without
-    `momentum`, they are the mean over all batches); evaluation uses the running ones, if `track_running_stats`.
+    Training uses the mean and biased variance of the batch, and moves running ones toward them by `momentum` (without
+    `momentum`, they are the mean over all batches); evaluation uses the running ones if `track_running_stats`.
 
     Family: batch norm 1d
 
@@ -105,8 +105,8 @@ class BatchNorm1d(_BatchNorm):
 class BatchNorm2d(_BatchNorm):
     """``out = (input - mean) / sqrt(var + eps) * weight + bias`` for each channel, `weight` and `bias` learned if `affine`.
 
-    Training uses the mean and biased variance of the batch, and moves running ones by `momentum` towards them (without
-    `momentum`, they are the mean over all batches); evaluation uses the running ones, if `track_running_stats`.
+    Training uses the mean and biased variance of the batch, and moves running ones toward them by `momentum` (without
+    `momentum`, they are the mean over all batches); evaluation uses the running ones if `track_running_stats`.
 
     Family: batch norm 2d
 
@@ -123,8 +123,8 @@ class BatchNorm2d(_BatchNorm):
 class BatchNorm3d(_BatchNorm):
     """``out = (input - mean) / sqrt(var + eps) * weight + bias`` for each channel, `weight` and `bias` learned if `affine`.
 
-    Training uses the mean and biased variance of the batch, and moves running ones by `momentum` towards them (without
-    `momentum`, they are the mean over all batches); evaluation uses the running ones, if `track_running_stats`.
+    Training uses the mean and biased variance of the batch, and moves running ones toward them by `momentum` (without
+    `momentum`, they are the mean over all batches); evaluation uses the running ones if `track_running_stats`.
 
     Family: batch norm 3d
 
@@ -136,13 +136,13 @@ class BatchNorm3d(_BatchNorm):
 
 
 over_processes: Callable[[Any, Tensor], Tensor | None] | None = None
-"""What normalizes a batch that lies in several processes; set where ``torch.distributed`` is used."""
+"""Normalizes a batch spread over several processes; set when ``torch.distributed`` is used."""
 
 
 class SyncBatchNorm(_BatchNorm):
     """``out = (input - mean) / sqrt(var + eps) * weight + bias``: over the samples of all processes of `process_group`.
 
-    In one process it is that of its batch.
+    With one process, over its batch.
 
     Shapes: (N, C, *) -> (N, C, *).
     Raises: ValueError for fewer than two dimensions, or no channels.
@@ -179,7 +179,7 @@ class SyncBatchNorm(_BatchNorm):
 
     @classmethod
     def convert_sync_batchnorm(cls, module: Module, process_group: object = None) -> Module:
-        """`module` with every batch norm in it replaced by one of this class over the same tensors."""
+        """`module` with every batch norm in it replaced by one of this class with the same tensors."""
         converted = module
         if isinstance(module, _BatchNorm):
             options = (module.num_features, module.eps, module.momentum, module.affine, module.track_running_stats)
@@ -222,7 +222,7 @@ class _LazyNormBase(LazyLayer, _NormBase):
 
 
 class LazyBatchNorm1d(_LazyNormBase, _BatchNorm):
-    """A `BatchNorm1d` whose ``num_features = input.shape[1]`` is that of its first input.
+    """A `BatchNorm1d` whose ``num_features = input.shape[1]`` is taken from its first input.
 
     Family: batch norm 1d
 
@@ -235,7 +235,7 @@ class LazyBatchNorm1d(_LazyNormBase, _BatchNorm):
 
 
 class LazyBatchNorm2d(_LazyNormBase, _BatchNorm):
-    """A `BatchNorm2d` whose ``num_features = input.shape[1]`` is that of its first input.
+    """A `BatchNorm2d` whose ``num_features = input.shape[1]`` is taken from its first input.
 
     Family: batch norm 2d
 
@@ -248,7 +248,7 @@ class LazyBatchNorm2d(_LazyNormBase, _BatchNorm):
 
 
 class LazyBatchNorm3d(_LazyNormBase, _BatchNorm):
-    """A `BatchNorm3d` whose ``num_features = input.shape[1]`` is that of its first input.
+    """A `BatchNorm3d` whose ``num_features = input.shape[1]`` is taken from its first input.
 
     Family: batch norm 3d
 

@@ -1,4 +1,4 @@
-"""Modules without parameters declare fields; constructor, signature and repr follow."""
+"""Modules without parameters declare fields, which define constructor, signature and repr."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 else:
 
     def dataclass_transform() -> Any:
-        """For type checkers: the annotations of a class say what its constructor takes."""
+        """For type checkers: the annotations of a class are the arguments of its constructor."""
         return lambda kind: kind
 
 
@@ -29,8 +29,8 @@ class Configured(Module):
     """A module whose class annotations are the arguments of its constructor, in order: ``alpha: float = 1.0``.
 
     In classes that users derive from those of this package, annotations mean nothing, as in torch.
-    Fields of a base come first; annotating one again moves it. `shown` names the fields in the repr (None: all), `tensors` those
-    that are buffers, and `keyword_only` means that none may be given by position.
+    Fields of a base come first; annotating one again moves it to the end. `shown` names the fields in the repr (None: all),
+    `tensors` those that are buffers, and `keyword_only` means that none is positional.
     """
 
     shown: ClassVar[tuple[str, ...] | None] = None
@@ -52,14 +52,19 @@ class Configured(Module):
 
     @classmethod
     def _declare(cls) -> None:
-        """Make fields of the annotations."""
+        """Turn the annotations into fields."""
         fields = dict(cls._fields)
         for name, annotation in inspect.get_annotations(cls).items():
             if not str(annotation).startswith("ClassVar"):
                 inherited = fields.pop(name, (None, _EMPTY))[1]
-                fields[name] = annotation, cls.__dict__.get(name, inherited)
+                default = cls.__dict__.get(name, inherited)
+                if isinstance(default, (list, dict, set)):
+                    raise TypeError(f"{cls.__name__}.{name}: all modules would share this {type(default).__name__}; use a tuple")
+                if hasattr(Module, name):
+                    raise TypeError(f"{cls.__name__}.{name}: every module has something of this name; use another")
+                fields[name] = annotation, default
                 if name in cls.__dict__:
-                    delattr(cls, name)  # an attribute of the class would hide a buffer of that name
+                    delattr(cls, name)  # a class attribute would hide a buffer of that name
         cls._fields = fields
         kind = inspect.Parameter.KEYWORD_ONLY if cls.keyword_only else inspect.Parameter.POSITIONAL_OR_KEYWORD
         parameters = [
@@ -85,16 +90,21 @@ class Configured(Module):
         self.configured()
 
     def __dir__(self) -> list[str]:
-        """Without what classes of this package tell each other."""
+        """Without attributes internal to this package."""
         return [name for name in super().__dir__() if name not in DECLARATIONS or name in self._fields]
 
     def configured(self) -> None:
         """Check the fields; for subclasses."""
 
     def extra_repr(self) -> str:
-        """``name=value`` of the fields, `inplace` only if it is set."""
+        """``name=value`` of the fields, `inplace` only if set."""
         names = self._fields if self.shown is None else self.shown
-        return ", ".join([f"{name}={getattr(self, name)!r}" for name in names if name != "inplace" or self.inplace])
+        return ", ".join([f"{name}={shown(getattr(self, name))}" for name in names if name != "inplace" or self.inplace])
+
+
+def shown(value: object) -> str:
+    """A field as ``print`` shows it, strings quoted: a number of NumPy looks like any other."""
+    return repr(value) if isinstance(value, str) else str(value)
 
 
 def deviations(module: Module, **defaults: object) -> str:

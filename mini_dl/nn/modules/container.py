@@ -26,7 +26,7 @@ def position(index: SupportsIndex, size: int) -> int:
 
 
 class Container(Module):
-    """What held modules, given by name, before every module did. It warns.
+    """A container of named modules, from before every module was one. It warns.
 
     Raises: TypeError for a value that is not a module; NotImplementedError when it is called.
 
@@ -61,6 +61,16 @@ class _Indexed(Module):
     def __iter__(self) -> Iterator[Module]:
         return iter(self._modules.values())
 
+    @overload
+    def __getitem__(self, idx: int) -> Module: ...
+    @overload
+    def __getitem__(self: Self, idx: slice) -> Self: ...
+    def __getitem__(self, idx: int | slice) -> Any:
+        return self._part(idx) if isinstance(idx, slice) else list(self._modules.values())[position(idx, len(self))]
+
+    def _part(self, idx: slice) -> Module:
+        raise NotImplementedError
+
     def __setitem__(self, idx: int, module: Module) -> None:
         setattr(self, list(self._modules)[position(idx, len(self))], module)
 
@@ -82,18 +92,18 @@ class _Indexed(Module):
 
     def pop(self, key: int | slice) -> Module:
         """Remove a module and return it."""
-        module: Module = self[key]  # type: ignore[index]
+        module: Module = self[key]
         del self[key]
         return module
 
 
 class Sequential(_Indexed):
-    """``out = module[n - 1](... module[1](module[0](input)))``: modules called one after the other.
+    """``out = module[n - 1](... module[1](module[0](input)))``: modules called in sequence.
 
-    Given by position, or with names in an OrderedDict. It is indexed, sliced, extended and joined like a list.
+    The modules are given by position, or by name in an OrderedDict. Can be indexed, sliced, extended and joined like a list.
 
     Shapes: what the first module takes -> what the last one returns.
-    Raises: TypeError for what is not a module; IndexError for a position out of range; ValueError for a sum with another type.
+    Raises: TypeError for anything but a module; IndexError for an index out of range; ValueError for a sum with another type.
 
     >>> model = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
     >>> model(torch.ones(5, 4)).shape, model[1:]
@@ -112,14 +122,8 @@ class Sequential(_Indexed):
         for name, module in named:
             self.add_module(name, module)
 
-    @overload
-    def __getitem__(self, idx: int) -> Module: ...
-    @overload
-    def __getitem__(self: Self, idx: slice) -> Self: ...
-    def __getitem__(self, idx: int | slice) -> Any:
-        if isinstance(idx, slice):
-            return type(self)(OrderedDict(list(self._modules.items())[idx]))
-        return list(self._modules.values())[position(idx, len(self))]
+    def _part(self, idx: slice) -> Sequential:
+        return type(self)(OrderedDict(list(self._modules.items())[idx]))
 
     def forward(self, input: object) -> Any:
         for module in self._modules.values():
@@ -171,9 +175,9 @@ def _sequential(other: object) -> Sequential:
 
 
 class ModuleList(_Indexed):
-    """A list of modules, whose parameters belong to the module that holds it; it is not called itself.
+    """A list of modules, whose parameters belong to the module that holds it; not callable itself.
 
-    Raises: TypeError for what is not a module; IndexError for a position out of range.
+    Raises: TypeError for anything but a module; IndexError for an index out of range.
 
     >>> layers = torch.nn.ModuleList([torch.nn.Linear(2, 2), torch.nn.Linear(2, 1)])
     >>> len(layers), len(list(layers.parameters()))
@@ -185,14 +189,8 @@ class ModuleList(_Indexed):
         if modules is not None:
             self.extend(modules)
 
-    @overload
-    def __getitem__(self, idx: int) -> Module: ...
-    @overload
-    def __getitem__(self: Self, idx: slice) -> Self: ...
-    def __getitem__(self, idx: int | slice) -> Any:
-        if isinstance(idx, slice):
-            return type(self)(list(self._modules.values())[idx])
-        return self._modules[str(position(idx, len(self)))]
+    def _part(self, idx: slice) -> ModuleList:
+        return type(self)(list(self._modules.values())[idx])
 
     def insert(self, index: int, module: Module) -> None:
         """Put a module before position `index`."""
@@ -223,7 +221,7 @@ class ModuleList(_Indexed):
 
 
 class _Keyed(Module):
-    """What modules and parameters by name share: the names, which are the keys of `_table`."""
+    """The base of module and parameter dictionaries: the names, which are the keys of `_table`."""
 
     def _table(self) -> Mapping[str, object]:
         raise NotImplementedError
@@ -242,9 +240,9 @@ class _Keyed(Module):
 
 
 class ModuleDict(_Keyed):
-    """Modules by name, whose parameters belong to the module that holds it; it is not called itself.
+    """Modules by name, whose parameters belong to the module that holds it; not callable itself.
 
-    Raises: TypeError for what is not a module; KeyError for an unknown name.
+    Raises: TypeError for anything but a module; KeyError for an unknown name.
 
     >>> heads = torch.nn.ModuleDict({"small": torch.nn.Linear(4, 1), "large": torch.nn.Linear(4, 9)})
     >>> heads["large"](torch.ones(4)).shape
@@ -300,7 +298,7 @@ class ModuleDict(_Keyed):
 
 
 def _pairs(kind: str, given: Iterable[object]) -> Iterator[tuple[str, Any]]:
-    """The (key, value) pairs that ``update`` of a `kind` was given. TypeError or ValueError for what is not a pair."""
+    """The (key, value) pairs that ``update`` of a `kind` was given. TypeError or ValueError for anything but a pair."""
     for i, pair in enumerate(given):
         if not isinstance(pair, Iterable):
             raise TypeError(f"{kind} update sequence element #{i} should be Iterable; is{type(pair).__name__}")
@@ -318,7 +316,7 @@ def _owned(value: object) -> Any:
 
 
 def _described(value: object, element: object) -> str:
-    """A line of the repr of a list of parameters; `element` gives the name of the type of a tensor."""
+    """A line of the repr of a list of parameters; `element` gives a tensor's type name."""
     if not isinstance(value, Tensor):
         return "Object of type: " + type(value).__name__
     kind = "Parameter" if isinstance(value, Parameter) else "Tensor"
@@ -326,9 +324,9 @@ def _described(value: object, element: object) -> str:
 
 
 class ParameterList(Module):
-    """A list of parameters; tensors put into it become parameters, other values stay as they are.
+    """A list of parameters; tensors put into it become parameters, other values are kept as is.
 
-    Raises: IndexError for a position out of range; TypeError if it is extended by what is not iterable.
+    Raises: IndexError for an index out of range; TypeError if extended by a non-iterable.
 
     >>> scales = torch.nn.ParameterList([torch.ones(2), torch.ones(3)])
     >>> [tuple(p.shape) for p in scales.parameters()]
@@ -380,9 +378,9 @@ class ParameterList(Module):
 
 
 class ParameterDict(_Keyed):
-    """Parameters by name; tensors put into it become parameters, other values stay as they are.
+    """Parameters by name; tensors put into it become parameters, other values are kept as is.
 
-    Raises: AttributeError for an unknown name; TypeError if it is updated by what has no keys and values.
+    Raises: AttributeError for an unknown name; TypeError if updated by anything without keys and values.
 
     >>> scales = torch.nn.ParameterDict({"left": torch.ones(2)})
     >>> scales["left"]
@@ -456,7 +454,7 @@ class ParameterDict(_Keyed):
         return [self[key] for key in self._keys]
 
     def update(self, parameters: Named[object] | ParameterDict) -> None:
-        """Add or replace parameters from a mapping (in sorted order if it has none of its own) or from pairs."""
+        """Add or replace parameters from a mapping (sorted by key if it is unordered) or from pairs."""
         if not isinstance(parameters, Iterable):
             raise TypeError(
                 "ParametersDict.update should be called with an iterable of key/value pairs, but got " + type(parameters).__name__

@@ -17,7 +17,7 @@ Number = TypeVar("Number")
 
 
 def ntuple(value: Number | Sequence[Number], n: int) -> tuple[Number, ...]:
-    """A number as an n-tuple, a sequence as a tuple. TypeError for a tensor without dimensions, which Python takes for one."""
+    """A number as an n-tuple, a sequence as a tuple. TypeError for a 0-d tensor, which Python considers iterable."""
     return tuple(value) if isinstance(value, Iterable) else (value,) * n
 
 
@@ -59,7 +59,7 @@ class _ConvNd(Weighted):
         return (outer, inner // self.groups, *self.kernel_size)
 
     def _pads(self) -> list[int]:
-        """The padding before and after each dimension, the last one first, as ``pad`` expects it."""
+        """The padding before and after each dimension, last dimension first, as ``pad`` expects it."""
         pads: list[int] = []
         for i in reversed(range(self.n)):
             if isinstance(self.padding, str):
@@ -101,8 +101,8 @@ class _Conv(_ConvNd):
 class Conv1d(_Conv):
     """``out[n, o, i] = bias[o] + sum(weight[o, c, k] * input[n, c, i * stride - padding + k * dilation], (c, k))``
 
-    `weight` (out_channels, in_channels / groups, K) and `bias` begin as draws from U(-b, b), ``b = 1 / sqrt(fan_in)``. `padding`
-    may be "valid" (none) or "same", and `padding_mode` says with what: "zeros", "reflect", "replicate" or "circular".
+    `weight` (out_channels, in_channels / groups, K) and `bias` are initially drawn from U(-b, b), ``b = 1 / sqrt(fan_in)``.
+    `padding` may be "valid" (none) or "same"; `padding_mode` is "zeros", "reflect", "replicate" or "circular".
 
     Family: convolution layer 1d
 
@@ -116,8 +116,8 @@ class Conv1d(_Conv):
 class Conv2d(_Conv):
     """``out[n, o, i] = bias[o] + sum(weight[o, c, k] * input[n, c, i * stride - padding + k * dilation], (c, k))``
 
-    `weight` (out_channels, in_channels / groups, K1, K2) and `bias` begin as draws from U(-b, b), ``b = 1 / sqrt(fan_in)``.
-    `padding` may be "valid" (none) or "same", and `padding_mode` says with what: "zeros", "reflect", "replicate" or "circular".
+    `weight` (out_channels, in_channels / groups, K1, K2) and `bias` are initially drawn from U(-b, b), ``b = 1 / sqrt(fan_in)``.
+    `padding` may be "valid" (none) or "same"; `padding_mode` is "zeros", "reflect", "replicate" or "circular".
 
     Family: convolution layer 2d
 
@@ -131,8 +131,9 @@ class Conv2d(_Conv):
 class Conv3d(_Conv):
     """``out[n, o, i] = bias[o] + sum(weight[o, c, k] * input[n, c, i * stride - padding + k * dilation], (c, k))``
 
-    `weight` (out_channels, in_channels / groups, K1, K2, K3) and `bias` begin as draws from U(-b, b), ``b = 1 / sqrt(fan_in)``.
-    `padding` may be "valid" (none) or "same", and `padding_mode` says with what: "zeros", "reflect", "replicate" or "circular".
+    `weight` (out_channels, in_channels / groups, K1, K2, K3) and `bias` are initially drawn from U(-b, b),
+    ``b = 1 / sqrt(fan_in)``. `padding` may be "valid" (none) or "same"; `padding_mode` is "zeros", "reflect",
+    "replicate" or "circular".
 
     Family: convolution layer 3d
 
@@ -168,7 +169,7 @@ class _ConvTranspose(_ConvNd):
         )
 
     def _output_padding(self, input: Tensor, output_size: Sequence[int]) -> tuple[int, ...]:
-        """What to add at the end of each dimension to reach `output_size`. ValueError if that is impossible."""
+        """The padding at the end of each dimension needed to reach `output_size`. ValueError if that is impossible."""
         before = input.ndim - self.n  # dimensions before the spatial ones
         sizes = list(output_size)
         if len(sizes) == before + self.n:
@@ -190,10 +191,10 @@ class _ConvTranspose(_ConvNd):
 
 
 class ConvTranspose1d(_ConvTranspose):
-    """``out[n, o, j] = bias[o] + sum(weight[c, o, k] * input[n, c, i], (c, k))`` over the taps `k` that reach `j`,
+    """``out[n, o, j] = bias[o] + sum(weight[c, o, k] * input[n, c, i], (c, k))`` over the kernel positions `k` that reach `j`,
     ``j = i * stride - padding + k * dilation``: the transpose of a convolution.
 
-    `output_padding` makes the result longer at the end, as does an `output_size` that is passed with the input.
+    `output_padding` extends the result at the end, as does an `output_size` passed with the input.
 
     Family: transposed convolution layer 1d
 
@@ -205,10 +206,10 @@ class ConvTranspose1d(_ConvTranspose):
 
 
 class ConvTranspose2d(_ConvTranspose):
-    """``out[n, o, j] = bias[o] + sum(weight[c, o, k] * input[n, c, i], (c, k))`` over the taps `k` that reach `j`,
+    """``out[n, o, j] = bias[o] + sum(weight[c, o, k] * input[n, c, i], (c, k))`` over the kernel positions `k` that reach `j`,
     ``j = i * stride - padding + k * dilation``: the transpose of a convolution.
 
-    `output_padding` makes the result longer at the end, as does an `output_size` that is passed with the input.
+    `output_padding` extends the result at the end, as does an `output_size` passed with the input.
 
     Family: transposed convolution layer 2d
 
@@ -223,10 +224,10 @@ class ConvTranspose2d(_ConvTranspose):
 
 
 class ConvTranspose3d(_ConvTranspose):
-    """``out[n, o, j] = bias[o] + sum(weight[c, o, k] * input[n, c, i], (c, k))`` over the taps `k` that reach `j`,
+    """``out[n, o, j] = bias[o] + sum(weight[c, o, k] * input[n, c, i], (c, k))`` over the kernel positions `k` that reach `j`,
     ``j = i * stride - padding + k * dilation``: the transpose of a convolution.
 
-    `output_padding` makes the result longer at the end, as does an `output_size` that is passed with the input.
+    `output_padding` extends the result at the end, as does an `output_size` passed with the input.
 
     Family: transposed convolution layer 3d
 
@@ -285,7 +286,7 @@ class _LazyConvTranspose(_LazyConvNd, _ConvTranspose):
 
 
 class LazyConv1d(_LazyConv, Conv1d):
-    """A `Conv1d` whose ``in_channels = input.shape[-2]`` is that of its first input.
+    """A `Conv1d` whose ``in_channels = input.shape[-2]`` is taken from its first input.
 
     Family: convolution layer 1d
 
@@ -300,7 +301,7 @@ class LazyConv1d(_LazyConv, Conv1d):
 
 
 class LazyConv2d(_LazyConv, Conv2d):
-    """A `Conv2d` whose ``in_channels = input.shape[-3]`` is that of its first input.
+    """A `Conv2d` whose ``in_channels = input.shape[-3]`` is taken from its first input.
 
     Family: convolution layer 2d
 
@@ -315,7 +316,7 @@ class LazyConv2d(_LazyConv, Conv2d):
 
 
 class LazyConv3d(_LazyConv, Conv3d):
-    """A `Conv3d` whose ``in_channels = input.shape[-4]`` is that of its first input.
+    """A `Conv3d` whose ``in_channels = input.shape[-4]`` is taken from its first input.
 
     Family: convolution layer 3d
 
@@ -330,7 +331,7 @@ class LazyConv3d(_LazyConv, Conv3d):
 
 
 class LazyConvTranspose1d(_LazyConvTranspose, ConvTranspose1d):
-    """A `ConvTranspose1d` whose ``in_channels = input.shape[-2]`` is that of its first input.
+    """A `ConvTranspose1d` whose ``in_channels = input.shape[-2]`` is taken from its first input.
 
     Family: transposed convolution layer 1d
 
@@ -342,7 +343,7 @@ class LazyConvTranspose1d(_LazyConvTranspose, ConvTranspose1d):
 
 
 class LazyConvTranspose2d(_LazyConvTranspose, ConvTranspose2d):
-    """A `ConvTranspose2d` whose ``in_channels = input.shape[-3]`` is that of its first input.
+    """A `ConvTranspose2d` whose ``in_channels = input.shape[-3]`` is taken from its first input.
 
     Family: transposed convolution layer 2d
 
@@ -354,7 +355,7 @@ class LazyConvTranspose2d(_LazyConvTranspose, ConvTranspose2d):
 
 
 class LazyConvTranspose3d(_LazyConvTranspose, ConvTranspose3d):
-    """A `ConvTranspose3d` whose ``in_channels = input.shape[-4]`` is that of its first input.
+    """A `ConvTranspose3d` whose ``in_channels = input.shape[-4]`` is taken from its first input.
 
     Family: transposed convolution layer 3d
 

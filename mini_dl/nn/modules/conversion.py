@@ -1,4 +1,4 @@
-"""What ``Module.to`` and ``Module.to_empty`` ask for."""
+"""Conversions for ``Module.to`` and ``Module.to_empty``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mini_dl.tensor import Tensor
 
 
 def uninitialized_like(tensor: Tensor, meta: bool = False) -> Tensor:
-    """A tensor of the shape and type of `tensor` with values of its own, or without any."""
+    """A tensor of the shape and type of `tensor`, uninitialized or without data."""
     out = Tensor.__new__(Tensor)
     shape, kind = tensor._array.shape, tensor._array.dtype
     out._array = (

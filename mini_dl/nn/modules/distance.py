@@ -10,8 +10,7 @@ from mini_dl.tensor import Tensor
 class PairwiseDistance(Configured):
     """``out = sum(abs(x1 - x2 + eps) ** p, D) ** (1 / p)`` along the last dimension.
 
-    Shapes: `x1` and `x2` (*, D), broadcast -> (*), or (*, 1) if `keepdim`.
-    Raises: RuntimeError if the shapes do not broadcast.
+    Family: F.pairwise_distance
 
     >>> torch.nn.PairwiseDistance()(torch.zeros(2), torch.tensor([3.0, 4.0]))
     tensor(5.0000)
@@ -32,8 +31,7 @@ class PairwiseDistance(Configured):
 class CosineSimilarity(Configured):
     """``out = sum(x1 * x2, D) / (max(norm(x1), eps) * max(norm(x2), eps))`` along `dim`.
 
-    Shapes: `x1` and `x2` (*, D, *), broadcast -> (*, *).
-    Raises: RuntimeError if the shapes do not broadcast, or neither is floating point; IndexError if there is no dimension `dim`.
+    Family: F.cosine_similarity
 
     >>> torch.nn.CosineSimilarity(dim=0)(torch.tensor([1.0, 0.0]), torch.tensor([1.0, 1.0]))
     tensor(0.7071)

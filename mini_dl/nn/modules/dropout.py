@@ -20,11 +20,9 @@ class _Dropout(Configured):
 
 
 class Dropout(_Dropout):
-    """``out = mask * input / (1 - p)`` with a random `mask`, 0 with probability `p` and else 1, while training; else `input`.
+    """``out = mask * input / (1 - p)`` in training, with a random `mask`, 0 with probability `p` and otherwise 1; else `input`.
 
-    Shapes: (*) -> (*).
-    Raises: ValueError unless 0 <= p <= 1.
-    Source: Srivastava et al., Dropout: a simple way to prevent neural networks from overfitting, 2014, section 4.
+    Family: F.dropout
 
     >>> dropout = torch.nn.Dropout(0.2)
     >>> bool((dropout(torch.ones(1000)) == 0).any()), dropout.eval()(torch.ones(2))
@@ -36,11 +34,9 @@ class Dropout(_Dropout):
 
 
 class Dropout1d(_Dropout):
-    """``out[n, c] = mask[n, c] * input[n, c] / (1 - p)`` while `training`: `dropout` of whole channels.
+    """``out[n, c] = mask[n, c] * input[n, c] / (1 - p)`` in training: `dropout` of whole channels.
 
-    Shapes: (N, C, L) -> (N, C, L), also without N.
-    Raises: ValueError unless 0 <= p <= 1; RuntimeError for other numbers of dimensions.
-    Source: Tompson et al., Efficient object localization using convolutional networks, 2015.
+    Family: F.dropout1d
 
     >>> torch.nn.Dropout1d(0.2)
     Dropout1d(p=0.2, inplace=False)
@@ -51,13 +47,11 @@ class Dropout1d(_Dropout):
 
 
 class Dropout2d(_Dropout):
-    """``out[n, c] = mask[n, c] * input[n, c] / (1 - p)`` while `training`: `dropout` of whole channels.
+    """``out[n, c] = mask[n, c] * input[n, c] / (1 - p)`` in training: `dropout` of whole channels.
 
-    Three dimensions are taken as (N, C, L), with a warning.
+    Three dimensions are interpreted as (N, C, L), with a warning.
 
-    Shapes: (N, C, H, W) -> (N, C, H, W).
-    Raises: ValueError unless 0 <= p <= 1.
-    Source: Tompson et al., Efficient object localization using convolutional networks, 2015.
+    Family: F.dropout2d
 
     >>> rows = torch.nn.Dropout2d(0.5)(torch.ones(2, 3, 4, 4)).reshape(6, 16)
     >>> bool((rows == rows[:, :1]).all())
@@ -69,11 +63,9 @@ class Dropout2d(_Dropout):
 
 
 class Dropout3d(_Dropout):
-    """``out[n, c] = mask[n, c] * input[n, c] / (1 - p)`` while `training`: `dropout` of whole channels.
+    """``out[n, c] = mask[n, c] * input[n, c] / (1 - p)`` in training: `dropout` of whole channels.
 
-    Shapes: (N, C, D, H, W) -> (N, C, D, H, W), also without N.
-    Raises: ValueError unless 0 <= p <= 1.
-    Source: Tompson et al., Efficient object localization using convolutional networks, 2015.
+    Family: F.dropout3d
 
     >>> torch.nn.Dropout3d(0.2).eval()(torch.ones(1, 2, 1, 1, 1)).sum()
     tensor(2.)
@@ -84,12 +76,10 @@ class Dropout3d(_Dropout):
 
 
 class AlphaDropout(_Dropout):
-    """``out = a * (mask * input + (1 - mask) * low) + b`` while training: `mask` is 0 with probability `p`, `low` is the limit of
+    """``out = a * (mask * input + (1 - mask) * low) + b`` in training: `mask` is 0 with probability `p`, `low` is the limit of
     `SELU` below 0, and `a` and `b` keep mean 0 and variance 1.
 
-    Shapes: (*) -> (*).
-    Raises: ValueError unless 0 <= p <= 1.
-    Source: Klambauer et al., Self-normalizing neural networks, 2017.
+    Family: F.alpha_dropout
 
     >>> torch.nn.AlphaDropout(0.2).eval()(torch.ones(2))
     tensor([1., 1.])

@@ -9,7 +9,7 @@ from mini_dl.tensor import Tensor
 
 
 class Flatten(Configured):
-    """``out[n, i * W + j] = input[n, i, j]``: the dimensions from `start_dim` to `end_dim` as one.
+    """``out[n, i * W + j] = input[n, i, j]``: the dimensions from `start_dim` to `end_dim` merged.
 
     Shapes: (*, *in, *) -> (*, prod(in), *).
     Raises: IndexError for a dimension that `input` lacks.
@@ -26,7 +26,7 @@ class Flatten(Configured):
 
 
 class Unflatten(Configured):
-    """``out[n, i, j] = input[n, i * W + j]``: the dimension `dim` as several of sizes `unflattened_size`.
+    """``out[n, i, j] = input[n, i * W + j]``: the dimension `dim` split into the sizes `unflattened_size`.
 
     Shapes: (*, K, *) -> (*, *unflattened_size, *).
     Raises: TypeError unless the sizes are a tuple of ints; RuntimeError unless their product is the size of `dim`.

@@ -9,13 +9,12 @@ from mini_dl.tensor import Tensor
 
 
 class Fold(Configured):
-    """``out[n, c, y[l] + i * dilation, x[l] + j * dilation] += input[n, (c, i, j), l]``: columns put back as windows, added where
+    """``out[n, c, y[l] + i * dilation, x[l] + j * dilation] += input[n, (c, i, j), l]``: columns as windows, summed where
     they overlap.
 
     The transpose of `unfold`, not its inverse.
 
-    Shapes: (N, C * K1 * K2, L) -> (N, C, *output_size), also without N.
-    Raises: RuntimeError unless `kernel_size` divides the rows and L is the number of windows.
+    Family: F.fold
 
     >>> torch.nn.Fold((3, 3), 2)(torch.ones(1, 4, 4))[0, 0]
     tensor([[1., 2., 1.],
@@ -36,9 +35,7 @@ class Fold(Configured):
 class Unfold(Configured):
     """``out[n, (c, i, j), l] = input[n, c, y[l] + i * dilation, x[l] + j * dilation]``: each window of an image as a column.
 
-    Shapes: (N, C, H, W) -> (N, C * K1 * K2, L), also without N, with L windows: the product of (H + 2 * padding - dilation * (K1
-    - 1) - 1) // stride + 1 and the same for W.
-    Raises: RuntimeError if no window fits, and for sizes that are not positive.
+    Family: F.unfold
 
     >>> torch.nn.Unfold(2)(torch.arange(9.0).reshape(1, 1, 3, 3))[0, :, 0]
     tensor([0., 1., 3., 4.])

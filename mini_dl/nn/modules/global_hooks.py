@@ -1,4 +1,4 @@
-"""Hooks of all modules: one table of each kind, which every module asks beside its own."""
+"""Hooks of all modules: one table of each kind, which every module consults besides its own."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ ONE_KIND_OF_BACKWARD_HOOK = "Cannot use both regular backward hooks and full bac
 
 
 def register_module_buffer_registration_hook(hook: Hook) -> Handle:
-    """Call ``hook(module, name, buffer)`` whenever a buffer is registered; what it returns is registered instead."""
+    """Call ``hook(module, name, buffer)`` whenever a buffer is registered; its result is registered instead."""
     return Handle(_global_buffer_registration_hooks, hook)
 
 
 def register_module_module_registration_hook(hook: Hook) -> Handle:
-    """Call ``hook(module, name, submodule)`` whenever a module is registered; what it returns is registered instead."""
+    """Call ``hook(module, name, submodule)`` whenever a module is registered; its result is registered instead."""
     return Handle(_global_module_registration_hooks, hook)
 
 
 def register_module_parameter_registration_hook(hook: Hook) -> Handle:
-    """Call ``hook(module, name, parameter)`` whenever a parameter is registered; what it returns is registered instead."""
+    """Call ``hook(module, name, parameter)`` whenever a parameter is registered; its result is registered instead."""
     return Handle(_global_parameter_registration_hooks, hook)
 
 
@@ -69,5 +69,5 @@ def _register_global_backward(hook: Hook, full: bool) -> Handle:
 
 
 def global_backward_hooks(full: bool) -> list[Hook]:
-    """The backward hooks of all modules, if they are of the kind asked for."""
+    """The backward hooks of all modules, if they are of the requested kind."""
     return [*_global_backward_hooks.values()] if _global_is_full_backward_hook is full else []

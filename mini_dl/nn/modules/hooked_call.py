@@ -80,7 +80,7 @@ class HookedCall:
             self.result = changed
 
     def run_those_always_called(self) -> None:
-        """After an error: the hooks with ``always_call`` that did not run yet; their own errors are warnings."""
+        """After an error: run the hooks with ``always_call`` that have not run; their own errors become warnings."""
         module = self.module
         kinds: tuple[tuple[str, dict[int, Hook], dict[int, bool]], ...] = (
             ("global module", _global_forward_hooks, _global_forward_hooks_always_called),
@@ -123,7 +123,7 @@ class WithModule:
             raise RuntimeError("You are trying to call the hook of a dead Module!")
         return self.hook(module, *args, **kwargs)
 
-    def __getstate__(self) -> dict[str, Any]:  # as torch has it
+    def __getstate__(self) -> dict[str, Any]:  # as in torch
         state = {"hook": self.hook, "with_module": self.with_module}
         return {**state, "module": self.module()} if self.with_module else state
 

@@ -1,4 +1,4 @@
-"""Full backward hooks: identity nodes around a module, where its gradients can be seen and replaced."""
+"""Full backward hooks: identity nodes around a module, where hooks see and replace its gradients."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class BackwardHook:
     def __init__(self, module: Module, user_hooks: Sequence[Hook], user_pre_hooks: Sequence[Hook]) -> None:
         self.module, self.user_hooks, self.user_pre_hooks = module, user_hooks, user_pre_hooks
         self.grad_outputs: Grads | None = None
-        self.inputs: tuple[int, Positions] = (0, None)  # how many values there are, and which are tensors
+        self.inputs: tuple[int, Positions] = (0, None)  # the number of values, and which are tensors
 
     def setup_input_hook(self, args: Args) -> Args:
         args, node, at = _behind_node(args)
@@ -109,7 +109,7 @@ class BackwardHook:
 
 
 def _replaced(grads: Grads, changed: Grads | Tensor | None, hook: str, what: str) -> Grads:
-    """The gradients that a hook returned in place of `grads`, None to keep those. RuntimeError for another number of them."""
+    """The gradients that a hook returned to replace `grads`, None to keep them. RuntimeError for a wrong number of them."""
     if changed is None:
         return grads
     changed = tuple(changed) if isinstance(changed, (tuple, list)) else (changed,)

@@ -1,4 +1,4 @@
-"""Instance normalization: each channel of each sample on its own."""
+"""Instance normalization: each channel of each sample separately."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ class _InstanceNorm(_NormBase):
 class InstanceNorm1d(_InstanceNorm):
     """``out = (input - mean) / sqrt(var + eps) * weight + bias`` for each channel of each sample.
 
-    `weight` and `bias` are learned if `affine`. With `track_running_stats`, evaluation uses running statistics, as batch norm
-    does.
+    `weight` and `bias` are learned if `affine`. With `track_running_stats`, evaluation uses running statistics, as in
+    batch norm.
 
     Family: instance norm 1d
 
@@ -78,8 +78,8 @@ class InstanceNorm1d(_InstanceNorm):
 class InstanceNorm2d(_InstanceNorm):
     """``out = (input - mean) / sqrt(var + eps) * weight + bias`` for each channel of each sample.
 
-    `weight` and `bias` are learned if `affine`. With `track_running_stats`, evaluation uses running statistics, as batch norm
-    does.
+    `weight` and `bias` are learned if `affine`. With `track_running_stats`, evaluation uses running statistics, as in
+    batch norm.
 
     Family: instance norm 2d
 
@@ -93,8 +93,8 @@ class InstanceNorm2d(_InstanceNorm):
 class InstanceNorm3d(_InstanceNorm):
     """``out = (input - mean) / sqrt(var + eps) * weight + bias`` for each channel of each sample.
 
-    `weight` and `bias` are learned if `affine`. With `track_running_stats`, evaluation uses running statistics, as batch norm
-    does.
+    `weight` and `bias` are learned if `affine`. With `track_running_stats`, evaluation uses running statistics, as in
+    batch norm.
 
     Family: instance norm 3d
 
@@ -106,7 +106,7 @@ class InstanceNorm3d(_InstanceNorm):
 
 
 class LazyInstanceNorm1d(_LazyNormBase, _InstanceNorm):
-    """An `InstanceNorm1d` whose ``num_features = input.shape[1]`` is that of its first input.
+    """An `InstanceNorm1d` whose ``num_features = input.shape[1]`` is taken from its first input.
 
     Family: instance norm 1d
 
@@ -119,7 +119,7 @@ class LazyInstanceNorm1d(_LazyNormBase, _InstanceNorm):
 
 
 class LazyInstanceNorm2d(_LazyNormBase, _InstanceNorm):
-    """An `InstanceNorm2d` whose ``num_features = input.shape[1]`` is that of its first input.
+    """An `InstanceNorm2d` whose ``num_features = input.shape[1]`` is taken from its first input.
 
     Family: instance norm 2d
 
@@ -132,7 +132,7 @@ class LazyInstanceNorm2d(_LazyNormBase, _InstanceNorm):
 
 
 class LazyInstanceNorm3d(_LazyNormBase, _InstanceNorm):
-    """An `InstanceNorm3d` whose ``num_features = input.shape[1]`` is that of its first input.
+    """An `InstanceNorm3d` whose ``num_features = input.shape[1]`` is taken from its first input.
 
     Family: instance norm 3d
 

@@ -24,7 +24,7 @@ class LazyModuleMixin(Module):
         self._initialize_hook = self.register_forward_pre_hook(self._infer_parameters, with_kwargs=True)
 
     def _lazy_load_hook(self, state_dict: StateDict, prefix: str, *_: object) -> None:
-        """Take the shapes of the state about to be loaded."""
+        """Take the shapes from the state about to be loaded."""
         for name, tensor in (*self._parameters.items(), *self._buffers.items()):
             source: Tensor | None = state_dict.get(prefix + name)
             if is_lazy(tensor) and source is not None and not is_lazy(source):
@@ -55,7 +55,7 @@ class LazyLayer(LazyModuleMixin):
     _inferred: ClassVar[str]
 
     def _make_lazy(self, weight: bool, bias: bool, device: Device, dtype: DType) -> None:
-        """Replace what is wanted by parameters without a shape."""
+        """Replace the requested parameters by ones without a shape."""
         for name, wanted in (("weight", weight), ("bias", bias)):
             if wanted:
                 setattr(self, name, UninitializedParameter(device=device, dtype=dtype))

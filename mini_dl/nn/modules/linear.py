@@ -33,7 +33,7 @@ class Identity(Module):
 class Linear(Weighted):
     """``out = input @ weight.T + bias``
 
-    The weight (out_features, in_features) and the bias begin as draws from U(-b, b) with ``b = 1 / sqrt(in_features)``.
+    The weight (out_features, in_features) and the bias are initially drawn from U(-b, b), ``b = 1 / sqrt(in_features)``.
 
     Shapes: (*, in_features) -> (*, out_features).
     Raises: RuntimeError for an input with another number of features.
@@ -64,11 +64,11 @@ class Linear(Weighted):
 class Bilinear(Weighted):
     """``out[n, o] = sum(input1[n, i] * weight[o, i, j] * input2[n, j], (i, j)) + bias[o]``
 
-    The weight (out_features, in1_features, in2_features) and the bias begin as draws from U(-b, b),
+    The weight (out_features, in1_features, in2_features) and the bias are initially drawn from U(-b, b),
     ``b = 1 / sqrt(in1_features)``.
 
     Shapes: `input1` (*, in1_features), `input2` (*, in2_features) -> (*, out_features).
-    Raises: ValueError unless `in1_features` is positive; RuntimeError if the sizes do not fit.
+    Raises: ValueError unless `in1_features` is positive; RuntimeError if the sizes do not match.
 
     >>> torch.nn.Bilinear(2, 3, 4)(torch.ones(5, 2), torch.ones(5, 3)).shape
     torch.Size([5, 4])

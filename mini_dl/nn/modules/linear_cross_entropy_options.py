@@ -10,10 +10,10 @@ from mini_dl import _dtypes
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class LinearCrossEntropyOptions:
-    """Accepted by `LinearCrossEntropyLoss`, but without effect here: the rows per chunk, or the rule for them, and the precision
+    """Accepted by `LinearCrossEntropyLoss`, without effect here: the rows per chunk, or the rule for them, and the precision
     of sums.
 
-    Raises: ValueError for values that torch does not know.
+    Raises: ValueError for values that torch does not accept.
 
     >>> torch.nn.LinearCrossEntropyOptions(batch_chunk_size=64).acc_policy
     'auto'

@@ -1,4 +1,4 @@
-"""Loading a state: what ``Module.load_state_dict`` does, and how it is undone when something does not fit."""
+"""Loading a state: what ``Module.load_state_dict`` does, and how it is undone on errors."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class _IncompatibleKeys(namedtuple("IncompatibleKeys", ["missing_keys", "unexpec
 
 
 def load(module: Module, state_dict: Mapping[str, Any], strict: bool, assign: bool) -> _IncompatibleKeys:
-    """Load `module` and all below it, or raise with everything as it was."""
+    """Load `module` and all below it, or raise and leave everything unchanged."""
     if not isinstance(state_dict, Mapping):
         raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
     missing: list[str] = []
@@ -61,7 +61,7 @@ def _load_tree(
     module: Module, state: StateDict, prefix: str, metadata: StateDict, assign: bool, missing: list[str],
     unexpected: list[str], errors: list[str],
 ) -> None:  # fmt: skip
-    """Load `module` and what is below it; what does not fit is added to the lists."""
+    """Load `module` and all below it; mismatches are added to the lists."""
     local_metadata = dict(metadata.get(prefix[:-1], {}))
     if assign:
         local_metadata["assign_to_params_buffers"] = assign
@@ -84,7 +84,7 @@ def load_own(
     module: Module, state_dict: StateDict, prefix: str, local_metadata: StateDict, strict: bool, missing_keys: list[str],
     unexpected_keys: list[str], error_msgs: list[str],
 ) -> None:  # fmt: skip
-    """Take the part of `state_dict` under `prefix` that belongs to `module` alone; note what does not fit."""
+    """Load the part of `state_dict` under `prefix` that belongs to `module` alone; record mismatches."""
     for hook in module._load_state_dict_pre_hooks.values():
         hook(state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)
     assign = local_metadata.get("assign_to_params_buffers", False)
@@ -148,7 +148,7 @@ def _load_tensor(
 
 
 class _Snapshot:
-    """What the modules below `module` held, to be put back when loading fails."""
+    """The tensors of the modules below `module`, to be restored if loading fails."""
 
     def __init__(self, module: Module, copies: bool) -> None:
         self.members = [(m, dict(m._parameters), dict(m._buffers)) for m in module.modules()]

@@ -1,4 +1,4 @@
-"""Where in a model a call failed, and what the module there expected: a note on the exception, made only once there is one."""
+"""Where in a model a call failed, and what the module there expected: a note on the exception, created only on failure."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ if TYPE_CHECKING:
     from mini_dl.nn.modules.module import Module
 
 KINDS = (RuntimeError, ValueError, IndexError, AssertionError)
-"""The exceptions that wrong shapes and types end in."""
+"""The exceptions that wrong shapes and types raise."""
 
 
 def locate(error: Exception, module: Module, args: tuple[Any, ...]) -> None:
-    """Note on `error`, which leaves the call of `module`, the path to the module that raised it and what that one expected.
+    """Note on `error`, raised in the call of `module`, the path to the module that raised it and what it expected.
 
-    Called once by each module on the way out, the innermost first: each adds its name for the one before.
+    Called once by each module as the error propagates, innermost first: each adds its name for the previous one.
     """
     if isinstance(error, KINDS) and not isinstance(error, NotImplementedError):
-        with contextlib.suppress(Exception):  # whatever a module or tensor of somebody else does when it is asked
+        with contextlib.suppress(Exception):  # foreign modules and tensors may do anything when accessed
             note_place(error, module, args)
 
 
@@ -45,7 +45,7 @@ def note_place(error: Exception, module: Module, args: tuple[object, ...]) -> No
 
 
 def put_note(error: Exception, where: dict[str, Any], root: str) -> None:
-    """Write the note, in place of the one that knew a shorter path. Without notes (Python 3.10) it ends the message."""
+    """Write the note, replacing one with a shorter path. Without notes (Python 3.10), append it to the message."""
     path = where["path"]
     place = f"{root}.{path}" if path[:1].isdigit() else path
     note = f"in {place} ({where['shown']}): {where['said']}" if path else f"in {where['shown']}: {where['said']}"
@@ -62,12 +62,12 @@ def put_note(error: Exception, where: dict[str, Any], root: str) -> None:
 
 
 def shown(module: Module) -> str:
-    """A module without what it holds: its class, and its settings if it has no parts."""
+    """A module without its children: its class, and its settings if it has no children."""
     return type(module).__name__ if module._modules else repr(module)
 
 
 def expectation(module: Module, args: tuple[Any, ...]) -> str | None:
-    """What `module` expects of its input and what it got; None if there is nothing to say."""
+    """What `module` expected of its input and what it got; None if they match."""
     tensors = [value for value in args if isinstance(value, Tensor)]
     if not tensors:
         return None
@@ -90,11 +90,13 @@ FEATURES = {
     "embed_dim": "features",
     "normalized_shape": "trailing sizes",
 }
-"""The attribute by which a module says how long an input must be, and what is counted."""
+"""The attribute that holds the expected input size, and what it counts."""
 
 
 def expected(module: Module, input: Tensor) -> str | None:
-    """ "expected 5 features, got 3", or a range that an index left; None where `input` is as long as `module` expects it."""
+    """ "expected 5 features, got 3", or the range that an index is outside of; None where `input` has the size that `module`
+    expects.
+    """
     rows = getattr(module, "num_embeddings", None)
     if isinstance(rows, int) and not input.is_floating_point() and input.numel():
         least, most = int(input.min()), int(input.max())
@@ -110,7 +112,7 @@ def expected(module: Module, input: Tensor) -> str | None:
 
 
 def counts(module: Module, attribute: str, size: int, counted: str, shape: tuple[int, ...]) -> str | None:
-    """The sentence about an input whose `shape` does not have `size` features or channels."""
+    """The message for an input whose `shape` does not have `size` features or channels."""
     spatial = getattr(module, "n", None)
     if counted == "features":
         at = -1

@@ -1,4 +1,4 @@
-"""Losses: how far `input` is from `target`, per element ("none"), or their "mean" or "sum"."""
+"""Losses: the discrepancy of `input` and `target`, per element ("none"), or their "mean" or "sum"."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class _Loss(_Reduced):
 
 
 if TYPE_CHECKING:
-    _OwnOrder: TypeAlias = _Reduced  # to type checkers, what a base annotates comes first, also where it is annotated again
+    _OwnOrder: TypeAlias = _Reduced  # for type checkers, fields of a base come first, even if annotated again
 
     class _WeightedOwnOrder(_Reduced):
         weight: Tensor | None = None
@@ -95,9 +95,7 @@ class MSELoss(_Loss):
 class SmoothL1Loss(_Loss):
     """``loss = d ** 2 / (2 * beta) if d < beta else d - beta / 2`` with ``d = abs(input - target)``, reduced.
 
-    Shapes: `input` and `target` (*in) -> (), or (*in) if `reduction` is "none".
-    Raises: RuntimeError if `beta` is negative or the shapes do not broadcast; ValueError for an unknown `reduction`.
-    Source: Girshick, Fast R-CNN, 2015, section 2.3.
+    Family: F.smooth_l1_loss
 
     >>> torch.nn.SmoothL1Loss(beta=4.0)(torch.zeros(2), torch.tensor([1.0, 5.0]))
     tensor(1.5625)
@@ -143,12 +141,9 @@ class _ClassLoss(_WeightedOwnOrder):
 class NLLLoss(_ClassLoss):
     """``loss[n] = -weight[target[n]] * input[n, target[n]]`` for log-probabilities; the mean divides by the sum of the weights.
 
-    Targets that are `ignore_index` do not count.
+    Targets equal to `ignore_index` are ignored.
 
-    Shapes: `input` (C), (N, C) or (N, C, *), `target` (), (N) or (N, *) -> (), or the shape of `target` if `reduction` is
-    "none".
-    Raises: IndexError for a target that is not a class; ValueError if the batches differ; RuntimeError for other shapes and
-    types.
+    Family: F.nll_loss
 
     >>> torch.nn.NLLLoss()(torch.tensor([[0.2, 0.8], [0.6, 0.4]]).log(), torch.tensor([1, 0]))
     tensor(0.3670)
@@ -162,14 +157,10 @@ class CrossEntropyLoss(_ClassLoss):
     """``loss[n] = -weight[target[n]] * log(p[n, target[n]])`` with ``p[n, c] = exp(input[n, c]) / sum(exp(input[n, k]), k)`` of
     logits.
 
-    The mean divides by the sum of the weights; targets that are `ignore_index` do not count. A `target` of probabilities:
+    The mean divides by the sum of the weights; targets equal to `ignore_index` are ignored. A `target` of probabilities:
     ``loss[n] = -sum(weight[c] * target[n, c] * log(p[n, c]), c)``. `label_smoothing` mixes the target with ``1 / C``.
 
-    Shapes: `input` (C), (N, C) or (N, C, *), `target` classes (), (N) or (N, *), or probabilities of the shape of `input` -> (),
-    or the shape of the classes if `reduction` is "none".
-    Raises: IndexError for a target that is not a class; ValueError if the batches differ; RuntimeError for other shapes and
-    types.
-    Source: Szegedy et al., Rethinking the inception architecture for computer vision, 2016, section 7 (label smoothing).
+    Family: F.cross_entropy
 
     >>> loss = nn.CrossEntropyLoss(label_smoothing=0.1)
     >>> loss(torch.tensor([[0.0, 100.0]]), torch.tensor([1]))
@@ -192,7 +183,7 @@ class CrossEntropyLoss(_ClassLoss):
 class LinearCrossEntropyLoss(Module):
     """``cross_entropy(input @ W.T + b, target)``: a `Linear` with weight W and bias b, and a `CrossEntropyLoss`, in one.
 
-    `options`, which tell torch how to save memory, are accepted and change nothing.
+    `options`, which tell torch how to save memory, are accepted without effect.
 
     Shapes: `input` (N, in_features), `target` (N, *out_features) -> (), or the shape of `target` if `reduction` is "none".
     Raises: RuntimeError for a `weight` that is not (num_classes), or a smoothing outside [0, 1]; IndexError for a target that is
@@ -270,9 +261,7 @@ class GaussianNLLLoss(Configured):
 
     `v` takes the gradient of `var` also below `eps`.
 
-    Shapes: `input` and `target` (*, K), `var` (*, K), (*, 1), (*) or a number -> (), or (*, K) if `reduction` is "none".
-    Raises: ValueError for a negative `var` or one of another shape, and for an unknown `reduction`.
-    Source: Nix and Weigend, Estimating the mean and variance of the target probability distribution, 1994.
+    Family: F.gaussian_nll_loss
 
     >>> torch.nn.GaussianNLLLoss()(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 5.0]), var=torch.tensor([1.0, 4.0]))
     tensor(0.9091)
@@ -292,11 +281,9 @@ class KLDivLoss(_Loss):
     """``loss = target * (log(target) - input)`` for log-probabilities `input`; with `log_target`
     ``exp(target) * (target - input)``.
 
-    "batchmean" divides the sum by the first size: the divergence of each sample; "mean" divides by all.
+    "batchmean" divides the sum by the batch size: the divergence per sample; "mean" divides by the number of elements.
 
-    Shapes: `input` and `target` (*in) -> (), or (*in) if `reduction` is "none".
-    Raises: RuntimeError if the shapes do not broadcast, and for integers; ValueError for an unknown `reduction`.
-    Source: Kullback and Leibler, On information and sufficiency, 1951.
+    Family: F.kl_div
 
     >>> torch.nn.KLDivLoss(reduction="batchmean")(torch.tensor([[0.5, 0.5]]).log(), torch.tensor([[0.25, 0.75]]))
     tensor(0.1308)
@@ -313,8 +300,7 @@ class BCELoss(_WeightedLoss):
 
     Logarithms are at least -100, so that the loss is finite at 0 and 1.
 
-    Shapes: `input` and `target` (*in) -> (), or (*in) if `reduction` is "none".
-    Raises: ValueError if the shapes differ, and for an unknown `reduction`; RuntimeError for elements outside [0, 1].
+    Family: F.binary_cross_entropy
 
     >>> torch.nn.BCELoss()(torch.tensor([0.9, 0.2]), torch.tensor([1.0, 0.0]))
     tensor(0.1643)
@@ -328,10 +314,9 @@ class BCEWithLogitsLoss(_WeightedLoss):
     """``loss = -(pos_weight * target * log(s) + (1 - target) * log(1 - s))`` with ``s = 1 / (1 + exp(-input))``, times `weight`,
     reduced.
 
-    Computed from ``log(s)`` without overflow; `pos_weight` makes up for rare positives.
+    Computed from ``log(s)`` without overflow; `pos_weight` compensates for rare positives.
 
-    Shapes: `input` and `target` (*in), the weights broadcast -> (), or (*in) if `reduction` is "none".
-    Raises: ValueError if the shapes differ, and for an unknown `reduction`; RuntimeError for a `target` of integers.
+    Family: F.binary_cross_entropy_with_logits
 
     >>> torch.nn.BCEWithLogitsLoss()(torch.tensor([2.0, -1.0]), torch.tensor([1.0, 0.0]))
     tensor(0.2201)
@@ -375,9 +360,7 @@ class MultiLabelMarginLoss(_Loss):
 
     The labels of a row are those of `target` before the first -1.
 
-    Shapes: `input` and `target` (N, C) or (C) -> (), or (N) or () if `reduction` is "none".
-    Raises: RuntimeError for a `target` of another shape, type, or with a number that is not a class; ValueError for an unknown
-    `reduction`.
+    Family: F.multilabel_margin_loss
 
     >>> torch.nn.MultiLabelMarginLoss()(torch.tensor([[0.1, 0.2, 0.8]]), torch.tensor([[2, -1, 0]]))
     tensor(0.2333)
@@ -388,10 +371,9 @@ class MultiLabelMarginLoss(_Loss):
 
 
 class SoftMarginLoss(_Loss):
-    """``loss = log(1 + exp(-target * input))`` for targets 1 and -1, reduced; `target` takes no gradient.
+    """``loss = log(1 + exp(-target * input))`` for targets 1 and -1, reduced; `target` gets no gradient.
 
-    Shapes: `input` (*in), `target` broadcast to it -> (), or (*in) if `reduction` is "none".
-    Raises: RuntimeError if `target` does not broadcast to the shape of `input`; ValueError for an unknown `reduction`.
+    Family: F.soft_margin_loss
 
     >>> torch.nn.SoftMarginLoss()(torch.tensor([2.0, -1.0]), torch.tensor([1.0, -1.0]))
     tensor(0.2201)
@@ -407,8 +389,7 @@ class MultiLabelSoftMarginLoss(_WeightedLoss):
 
     Each term is multiplied by `weight`; the losses of the samples are reduced.
 
-    Shapes: `input` and `target` (*, C), `weight` (C) -> (), or (*) if `reduction` is "none".
-    Raises: RuntimeError if the shapes do not broadcast; ValueError for an unknown `reduction`.
+    Family: F.multilabel_soft_margin_loss
 
     >>> torch.nn.MultiLabelSoftMarginLoss()(torch.tensor([[2.0, -1.0]]), torch.tensor([[1.0, 0.0]]))
     tensor(0.2201)
@@ -422,8 +403,7 @@ class CosineEmbeddingLoss(_MarginLoss):
     """``loss = 1 - c if target == 1 else max(0, c - margin)`` with ``c = input1 @ input2 / (norm(input1) * norm(input2))``,
     reduced.
 
-    Shapes: `input1` and `input2` (N, D), `target` (N); or (D) and () -> (), or the shape of `target` if `reduction` is "none".
-    Raises: RuntimeError if the shapes do not fit together; ValueError for an unknown `reduction`.
+    Family: F.cosine_embedding_loss
 
     >>> x = torch.tensor([[1.0, 0.0]])
     >>> torch.nn.CosineEmbeddingLoss()(x, torch.tensor([[1.0, 1.0]]), torch.tensor([1]))
@@ -438,9 +418,7 @@ class MarginRankingLoss(_MarginLoss):
     """``loss = max(0, margin - target * (input1 - input2))``: 0 where `input1` is larger by `margin` (smaller for a `target` of
     -1).
 
-    Shapes: `input1`, `input2` and `target` (N) -> (), or (N) if `reduction` is "none".
-    Raises: RuntimeError for different numbers of dimensions or sizes that do not broadcast; ValueError for an unknown
-    `reduction`.
+    Family: F.margin_ranking_loss
 
     >>> first, second = torch.tensor([1.0, 2.0]), torch.tensor([0.5, 3.0])
     >>> torch.nn.MarginRankingLoss(margin=0.1)(first, second, torch.tensor([1, 1]))
@@ -455,9 +433,7 @@ class MultiMarginLoss(_OwnOrder):
     """``loss[n] = weight[y] * sum(max(0, margin - input[n, y] + input[n, c]) ** p, c) / C`` over the classes `c` other than
     ``y = target[n]``.
 
-    Shapes: `input` (N, C) or (C), `target` (N) or () -> (), or the shape of `target` if `reduction` is "none".
-    Raises: ValueError unless `p` is 1 or 2, and for an unknown `reduction`; RuntimeError for a target that is not a class.
-    Source: Crammer and Singer, On the algorithmic implementation of multiclass kernel-based vector machines, 2001.
+    Family: F.multi_margin_loss
 
     >>> torch.nn.MultiMarginLoss()(torch.tensor([[0.1, 0.2, 0.8]]), torch.tensor([2]))
     tensor(0.2333)
@@ -484,12 +460,9 @@ class MultiMarginLoss(_OwnOrder):
 class TripletMarginLoss(_OwnOrder):
     """``loss = max(0, margin + d(anchor, positive) - d(anchor, negative))`` with the distance `d` of `PairwiseDistance`, reduced.
 
-    `swap`: the negative counts by the smaller of its distances from the anchor and from the positive.
+    `swap`: the negative's distance is the smaller of those to the anchor and to the positive.
 
-    Shapes: `anchor`, `positive` and `negative` (N, D) or (D) -> (), or (N) or () if `reduction` is "none".
-    Raises: ValueError unless `margin` is positive, and for an unknown `reduction`; RuntimeError for different numbers of
-    dimensions.
-    Source: Balntas et al., Learning local feature descriptors with triplets and shallow convolutional neural networks, 2016.
+    Family: F.triplet_margin_loss
 
     >>> anchor, near, far = torch.zeros(1, 2), torch.ones(1, 2), torch.tensor([[1.0, 2.0]])
     >>> nn.TripletMarginLoss()(anchor, near, far)
@@ -517,12 +490,9 @@ class TripletMarginLoss(_OwnOrder):
 class TripletMarginWithDistanceLoss(Configured):
     """``loss = max(0, margin + d(anchor, positive) - d(anchor, negative))`` with `distance_function` as `d`, reduced.
 
-    `swap`: the negative counts by the smaller of its distances from the anchor and from the positive.
+    `swap`: the negative's distance is the smaller of those to the anchor and to the positive.
 
-    Shapes: three tensors of one shape -> (), or what `d` gives if `reduction` is "none".
-    Raises: ValueError unless `margin` is positive, and for an unknown `reduction`; RuntimeError for different numbers of
-    dimensions.
-    Source: Balntas et al., Learning local feature descriptors with triplets and shallow convolutional neural networks, 2016.
+    Family: F.triplet_margin_with_distance_loss
 
     >>> city_block = lambda x, y: (x - y).abs().sum(-1)
     >>> loss = nn.TripletMarginWithDistanceLoss(distance_function=city_block)
@@ -550,15 +520,12 @@ class TripletMarginWithDistanceLoss(Configured):
 
 
 class CTCLoss(Configured):
-    """``loss[n] = -log(sum(prod(exp(log_probs[t, n, a[t]]), t), a))`` over all paths `a` that give the n-th target without blanks
-    and repetitions; the mean is over losses divided by the target lengths.
+    """``loss[n] = -log(sum(prod(exp(log_probs[t, n, a[t]]), t), a))`` over all paths `a` that give the n-th target once blanks
+    and repetitions are removed; the mean is over losses divided by the target lengths.
 
     `zero_infinity` gives 0 where no path is long enough.
 
-    Shapes: `log_probs` (T, N, C) or (T, C), `targets` (N, S) or all in one row, lengths (N) -> (), or (N) if `reduction` is
-    "none".
-    Raises: RuntimeError for a `blank` that is not a class, or lengths that do not fit; ValueError for an unknown `reduction`.
-    Source: Graves et al., Connectionist temporal classification, 2006, section 4.
+    Family: F.ctc_loss
 
     >>> log_probs = torch.full((4, 1, 3), 1 / 3).log()  # 4 steps, 1 sequence, blank and two labels
     >>> torch.nn.CTCLoss()(log_probs, torch.tensor([[1, 2]]), (4,), (2,))

@@ -46,7 +46,7 @@ T = TypeVar("T")
 
 
 def _forward_unimplemented(self: Module, *input: object) -> None:
-    """What the module computes; every subclass defines its own."""
+    """Compute the output; every subclass defines its own."""
     raise NotImplementedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
 
 
@@ -56,7 +56,7 @@ def _forward_unimplemented(self: Module, *input: object) -> None:
 class Module:
     """A part of a network: ``out = module(input)`` calls ``forward``, which subclasses define.
 
-    Parameters, buffers and modules that are assigned as attributes belong to it.
+    Parameters, buffers and modules assigned as attributes are registered.
 
     Shapes: what ``forward`` takes -> what it returns.
     Raises: NotImplementedError if it is called without a ``forward``; AttributeError for an unknown attribute.
@@ -382,7 +382,7 @@ class Module:
         return self
 
     def to(self: Self, *args: object, **kwargs: object) -> Self:
-        """``to(dtype)``, ``to(device, dtype)`` or ``to(tensor)``: floating point and complex tensors change their type.
+        """``to(dtype)``, ``to(device, dtype)`` or ``to(tensor)``: convert floating point and complex tensors.
 
         TypeError for any other type.
         """
@@ -460,23 +460,23 @@ class Module:
         return self.train(False)
 
     def compile(self, *args: object, **kwargs: object) -> None:
-        """Accepted: the module computes the same, step by step. ``torch.compile(module)`` returns another module."""
+        """Accepted: the module still runs eagerly. ``torch.compile(module)`` returns another module."""
 
     def requires_grad_(self: Self, requires_grad: bool = True) -> Self:
-        """Ask for (or give up) the gradients of all parameters."""
+        """Request gradients for all parameters, or stop doing so."""
         for param in self.parameters():
             param.requires_grad_(requires_grad)
         return self
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget the gradients of all parameters, or set them to zero."""
+        """Clear the gradients of all parameters, or set them to zero."""
         for param in self.parameters():
             zero_grad_of(param, set_to_none)
 
     # -------------------------------------------------------------------------------------------- hooks
 
     def register_forward_pre_hook(self, hook: Hook, *, prepend: bool = False, with_kwargs: bool = False) -> Handle:
-        """Call ``hook(module, args)`` before ``forward``; what it returns replaces the arguments.
+        """Call ``hook(module, args)`` before ``forward``; its result replaces the arguments.
 
         `with_kwargs`: ``hook(module, args, kwargs)``, which returns both or None. `prepend`: before the other hooks.
         """
@@ -486,7 +486,7 @@ class Module:
     def register_forward_hook(
         self, hook: Hook, *, prepend: bool = False, with_kwargs: bool = False, always_call: bool = False
     ) -> Handle:
-        """Call ``hook(module, args, output)`` after ``forward``; what it returns replaces the output.
+        """Call ``hook(module, args, output)`` after ``forward``; its result replaces the output.
 
         `with_kwargs`: ``hook(module, args, kwargs, output)``. `always_call`: also when ``forward`` raised.
         """
@@ -494,11 +494,11 @@ class Module:
         return Handle(self._forward_hooks, hook, prepend, flags)
 
     def register_full_backward_pre_hook(self, hook: Hook, prepend: bool = False) -> Handle:
-        """Call ``hook(module, grad_output)`` when the gradients of the outputs are known; what it returns replaces them."""
+        """Call ``hook(module, grad_output)`` when the gradients of the outputs are known; its result replaces them."""
         return Handle(self._backward_pre_hooks, hook, prepend)
 
     def register_full_backward_hook(self, hook: Hook, prepend: bool = False) -> Handle:
-        """Call ``hook(module, grad_input, grad_output)`` when the gradients of the inputs are known; what it returns replaces
+        """Call ``hook(module, grad_input, grad_output)`` when the gradients of the inputs are known; its result replaces
         those of the inputs."""
         return self._register_backward(hook, prepend, full=True)
 
@@ -537,7 +537,7 @@ class Module:
     if TYPE_CHECKING:
 
         def __call__(self: WithForward[P, R], *args: P.args, **kwargs: P.kwargs) -> R: ...
-        def __iter__(self) -> object: ...  # those that hold modules have one; `__getattr__` must not make the others iterable
+        def __iter__(self) -> object: ...  # containers define it; `__getattr__` must not make the others iterable
 
     else:
         __call__ = _call_impl
@@ -570,7 +570,7 @@ class Module:
         return Handle(self._state_dict_hooks, hook)
 
     def _register_state_dict_hook(self, hook: Hook) -> Handle:
-        """Like `register_state_dict_post_hook`, and what the hook returns replaces the state."""
+        """Like `register_state_dict_post_hook`, but the hook's result replaces the state."""
         if getattr(hook, "_from_public_api", False):
             raise RuntimeError(
                 "Cannot register the same function as the state dict post hook that was previously registered via "
@@ -580,14 +580,14 @@ class Module:
 
     def register_load_state_dict_pre_hook(self, hook: Hook) -> Handle:
         """Call ``hook(module, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)`` before
-        this module takes its part of the state."""
+        this module loads its part of the state."""
         return self._register_load_state_dict_pre_hook(hook, with_module=True)
 
     def _register_load_state_dict_pre_hook(self, hook: Hook, with_module: bool = False) -> Handle:
         return Handle(self._load_state_dict_pre_hooks, WithModule(hook, self) if with_module else hook)
 
     def register_load_state_dict_post_hook(self, hook: Hook) -> Handle:
-        """Call ``hook(module, incompatible_keys)`` after this module took its part; the hook may change the lists in place."""
+        """Call ``hook(module, incompatible_keys)`` after this module loaded its part; the hook may change the lists in place."""
         return Handle(self._load_state_dict_post_hooks, hook)
 
     def _persistent(self) -> Iterator[tuple[str, Tensor]]:
@@ -611,7 +611,7 @@ class Module:
     def state_dict(self, *args: Any, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> dict[str, Any]:
         """All parameters and persistent buffers by dotted name, in memory shared with the module.
 
-        `destination` is filled and returned if given, `keep_vars` keeps the history of the tensors. The attribute
+        `destination` is filled and returned if given; `keep_vars` keeps the tensors' history. The attribute
         ``_metadata`` holds the version of each module's layout.
         """
         if args:
@@ -649,14 +649,14 @@ class Module:
         self, state_dict: StateDict, prefix: str, local_metadata: StateDict, strict: bool, missing_keys: list[str],
         unexpected_keys: list[str], error_msgs: list[str],
     ) -> None:  # fmt: skip
-        """Take the part of `state_dict` under `prefix` that belongs to this module alone; note what does not fit."""
+        """Load the part of `state_dict` under `prefix` that belongs to this module alone; record mismatches."""
         load_own(self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> _IncompatibleKeys:
-        """Copy (with `assign`: take over) the tensors of `state_dict`; return the missing and the unexpected keys.
+        """Copy (with `assign`: adopt) the tensors of `state_dict`; return the missing and the unexpected keys.
 
-        RuntimeError that lists everything that does not fit: shapes and, with `strict`, missing and unexpected keys. Every
-        parameter and buffer is then as it was before.
+        RuntimeError that lists all mismatches: shapes and, with `strict`, missing and unexpected keys.
+        Every parameter and buffer is then unchanged.
         """
         return load(self, state_dict, strict, assign)
 
@@ -672,7 +672,7 @@ class Module:
         return type(self).__name__
 
     def extra_repr(self) -> str:
-        """What the repr says of this module itself; for subclasses."""
+        """What the repr says about this module itself; for subclasses."""
         return ""
 
     def __repr__(self) -> str:
@@ -696,5 +696,5 @@ def indented(text: str) -> str:
 
 
 def _addindent(s_: str, numSpaces: int) -> str:
-    """`s_` with all lines but the first indented by so many spaces: torch's name, which programs use in a repr of their own."""
+    """`s_` with all lines but the first indented by that many spaces: torch's name, which programs use in their own reprs."""
     return s_.replace("\n", "\n" + numSpaces * " ")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mini_dl._checks import listed
 from mini_dl.nn import functional as F, init
 from mini_dl.nn._types import Device, DType, Ints, Shape
 from mini_dl.nn.modules.configured import Configured
@@ -26,11 +27,9 @@ class _ResponseNorm(Configured):
 
 class LocalResponseNorm(_ResponseNorm):
     """``out[n, c] = input[n, c] / (k + alpha * mean(input[n, j] ** 2, j)) ** beta`` over the `size` channels `j` around `c`,
-    zeros beyond.
+    with zeros beyond.
 
-    Shapes: (N, C, *) -> (N, C, *).
-    Raises: ValueError for fewer than three dimensions.
-    Source: Krizhevsky, Sutskever and Hinton, ImageNet classification with deep convolutional neural networks, 2012, section 3.3.
+    Family: F.local_response_norm
 
     >>> torch.nn.LocalResponseNorm(2, alpha=1.0)(torch.ones(1, 3, 2))[0, :, 0]
     tensor([0.7378, 0.5946, 0.5946])
@@ -53,15 +52,13 @@ class CrossMapLRN2d(_ResponseNorm):
 
 
 def _shape(normalized_shape: Ints) -> Shape:
-    return (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+    return tuple(listed(normalized_shape))
 
 
 class LayerNorm(Scaled):
     """``out = (input - mean) / sqrt(var + eps) * weight + bias`` with the mean and biased variance over the last dimensions.
 
-    Shapes: (*, *normalized_shape), `weight` and `bias` of shape `normalized_shape` -> the same.
-    Raises: RuntimeError unless the shape ends with `normalized_shape`, which has at least one dimension.
-    Source: Ba, Kiros and Hinton, Layer normalization, 2016, section 3.
+    Family: F.layer_norm
 
     >>> torch.nn.LayerNorm(2)(torch.tensor([[1.0, 3.0], [10.0, 30.0]])).detach()
     tensor([[-1.0000,  1.0000],
@@ -118,11 +115,9 @@ class GroupNorm(Scaled):
 class RMSNorm(Module):
     """``out = input / sqrt(mean(input ** 2) + eps) * weight`` with the mean over the last dimensions.
 
-    `eps` is by default that of the dtype.
+    `eps` defaults to that of the dtype.
 
-    Shapes: (*, *normalized_shape), `weight` of shape `normalized_shape` -> the same.
-    Raises: RuntimeError unless the shape ends with `normalized_shape`; NotImplementedError for integers.
-    Source: Zhang and Sennrich, Root mean square layer normalization, 2019, section 4.
+    Family: F.rms_norm
 
     >>> norm = torch.nn.RMSNorm(2, elementwise_affine=False)
     >>> norm(torch.tensor([[3.0, 4.0], [5.0, 0.0]]))

@@ -12,7 +12,7 @@ from mini_dl.tensor import Tensor
 
 
 class _Pad(Configured):
-    """`padding` is one number or (before, after) for each dimension, the last one first."""
+    """`padding` is one number or (before, after) per dimension, last dimension first."""
 
     n: ClassVar[int]
     mode: ClassVar[str]
@@ -22,7 +22,7 @@ class _Pad(Configured):
         self.padding = ntuple(self.padding, 2 * self.n)
 
     def _amounts(self) -> tuple[int, ...]:
-        """`padding` as given, or as it was assigned since."""
+        """`padding` as given, or as assigned since."""
         padding: Any = self.padding
         return padding
 
@@ -43,12 +43,10 @@ class _CircularPad(_Pad):
 
 
 class CircularPad1d(_CircularPad):
-    """``out[i] = input[(i - before) % L]``, around the end.
-
-    `padding` is one number, or (before, after) of each dimension, the last one first; a negative one takes away.
+    """``out[i] = input[(i - before) % L]``, wrapping around.
 
     Family: padding from the input 1d
-    Raises: ValueError for other numbers of dimensions; RuntimeError for a padding of more than the size.
+    Raises: ValueError for other numbers of dimensions; RuntimeError for padding larger than the size.
 
     >>> torch.nn.CircularPad1d(1)(torch.tensor([[1.0, 2.0, 3.0]]))
     tensor([[3., 1., 2., 3., 1.]])
@@ -58,12 +56,10 @@ class CircularPad1d(_CircularPad):
 
 
 class CircularPad2d(_CircularPad):
-    """``out[i] = input[(i - before) % L]``, around the end, in each dimension of size L.
-
-    `padding` is one number, or (before, after) of each dimension, the last one first; a negative one takes away.
+    """``out[i] = input[(i - before) % L]``, wrapping around, in each dimension of size L.
 
     Family: padding from the input 2d
-    Raises: ValueError for other numbers of dimensions; RuntimeError for a padding of more than the size.
+    Raises: ValueError for other numbers of dimensions; RuntimeError for padding larger than the size.
 
     >>> torch.nn.CircularPad2d((1, 1, 0, 0))(torch.tensor([[[1.0, 2.0], [3.0, 4.0]]]))
     tensor([[[2., 1., 2., 1.],
@@ -74,12 +70,10 @@ class CircularPad2d(_CircularPad):
 
 
 class CircularPad3d(_CircularPad):
-    """``out[i] = input[(i - before) % L]``, around the end, in each dimension of size L.
-
-    `padding` is one number, or (before, after) of each dimension, the last one first; a negative one takes away.
+    """``out[i] = input[(i - before) % L]``, wrapping around, in each dimension of size L.
 
     Family: padding from the input 3d
-    Raises: ValueError for other numbers of dimensions; RuntimeError for a padding of more than the size.
+    Raises: ValueError for other numbers of dimensions; RuntimeError for padding larger than the size.
 
     >>> torch.nn.CircularPad3d((1, 0, 0, 0, 0, 0))(torch.arange(2.0).reshape(1, 1, 1, 2))
     tensor([[[[1., 0., 1.]]]])
@@ -93,9 +87,7 @@ class _ReflectionPad(_Pad):
 
 
 class ReflectionPad1d(_ReflectionPad):
-    """``out[i] = input[abs(i - before)]`` and likewise at the end: the mirror image, without the edge.
-
-    `padding` is one number, or (before, after) of each dimension, the last one first; a negative one takes away.
+    """``out[i] = input[abs(i - before)]`` and likewise at the end: reflection without the edge.
 
     Family: padding from the input 1d
 
@@ -107,10 +99,8 @@ class ReflectionPad1d(_ReflectionPad):
 
 
 class ReflectionPad2d(_ReflectionPad):
-    """``out[i] = input[abs(i - before)]`` and likewise at the end: the mirror image, without the edge, in each dimension of size
+    """``out[i] = input[abs(i - before)]`` and likewise at the end: reflection without the edge, in each dimension of size
     L.
-
-    `padding` is one number, or (before, after) of each dimension, the last one first; a negative one takes away.
 
     Family: padding from the input 2d
 
@@ -124,10 +114,8 @@ class ReflectionPad2d(_ReflectionPad):
 
 
 class ReflectionPad3d(_ReflectionPad):
-    """``out[i] = input[abs(i - before)]`` and likewise at the end: the mirror image, without the edge, in each dimension of size
+    """``out[i] = input[abs(i - before)]`` and likewise at the end: reflection without the edge, in each dimension of size
     L.
-
-    `padding` is one number, or (before, after) of each dimension, the last one first; a negative one takes away.
 
     Family: padding from the input 3d
 
@@ -143,9 +131,7 @@ class _ReplicationPad(_Pad):
 
 
 class ReplicationPad1d(_ReplicationPad):
-    """``out[i] = input[min(max(i - before, 0), L - 1)]``: the edge, again and again.
-
-    `padding` is one number, or (before, after) of each dimension, the last one first; a negative one takes away.
+    """``out[i] = input[min(max(i - before, 0), L - 1)]``: the edge repeated.
 
     Family: padding from the input 1d
 
@@ -157,9 +143,7 @@ class ReplicationPad1d(_ReplicationPad):
 
 
 class ReplicationPad2d(_ReplicationPad):
-    """``out[i] = input[min(max(i - before, 0), L - 1)]``: the edge, again and again, in each dimension of size L.
-
-    `padding` is one number, or (before, after) of each dimension, the last one first; a negative one takes away.
+    """``out[i] = input[min(max(i - before, 0), L - 1)]``: the edge repeated, in each dimension of size L.
 
     Family: padding from the input 2d
 
@@ -173,9 +157,7 @@ class ReplicationPad2d(_ReplicationPad):
 
 
 class ReplicationPad3d(_ReplicationPad):
-    """``out[i] = input[min(max(i - before, 0), L - 1)]``: the edge, again and again, in each dimension of size L.
-
-    `padding` is one number, or (before, after) of each dimension, the last one first; a negative one takes away.
+    """``out[i] = input[min(max(i - before, 0), L - 1)]``: the edge repeated, in each dimension of size L.
 
     Family: padding from the input 3d
 
@@ -199,7 +181,7 @@ class _ConstantPad(_Pad):
 class ConstantPad1d(_ConstantPad):
     """``out[i] = input[i - before] if 0 <= i - before < L else value``.
 
-    `padding` is one number, or (before, after) of each dimension, the last one first; a negative one takes away.
+    `padding` is one number, or (before, after) per dimension, last dimension first; a negative one crops.
 
     Family: padding 1d
 
@@ -213,7 +195,7 @@ class ConstantPad1d(_ConstantPad):
 class ConstantPad2d(_ConstantPad):
     """``out[i] = input[i - before] if 0 <= i - before < L else value``, in each dimension of size L.
 
-    `padding` is one number, or (before, after) of each dimension, the last one first; a negative one takes away.
+    `padding` is one number, or (before, after) per dimension, last dimension first; a negative one crops.
 
     Family: padding 2d
 
@@ -228,7 +210,7 @@ class ConstantPad2d(_ConstantPad):
 class ConstantPad3d(_ConstantPad):
     """``out[i] = input[i - before] if 0 <= i - before < L else value``, in each dimension of size L.
 
-    `padding` is one number, or (before, after) of each dimension, the last one first; a negative one takes away.
+    `padding` is one number, or (before, after) per dimension, last dimension first; a negative one crops.
 
     Family: padding 3d
 
@@ -253,7 +235,7 @@ class _ZeroPad(_ConstantPad):
 class ZeroPad1d(_ZeroPad, ConstantPad1d):
     """``out[i] = input[i - before] if 0 <= i - before < L else 0``.
 
-    `padding` is one number, or (before, after) of each dimension, the last one first; a negative one takes away.
+    `padding` is one number, or (before, after) per dimension, last dimension first; a negative one crops.
 
     Family: padding 1d
 
@@ -267,7 +249,7 @@ class ZeroPad1d(_ZeroPad, ConstantPad1d):
 class ZeroPad2d(_ZeroPad, ConstantPad2d):
     """``out[i] = input[i - before] if 0 <= i - before < L else 0``, in each dimension of size L.
 
-    `padding` is one number, or (before, after) of each dimension, the last one first; a negative one takes away.
+    `padding` is one number, or (before, after) per dimension, last dimension first; a negative one crops.
 
     Family: padding 2d
 
@@ -282,7 +264,7 @@ class ZeroPad2d(_ZeroPad, ConstantPad2d):
 class ZeroPad3d(_ZeroPad, ConstantPad3d):
     """``out[i] = input[i - before] if 0 <= i - before < L else 0``, in each dimension of size L.
 
-    `padding` is one number, or (before, after) of each dimension, the last one first; a negative one takes away.
+    `padding` is one number, or (before, after) per dimension, last dimension first; a negative one crops.
 
     Family: padding 3d
 

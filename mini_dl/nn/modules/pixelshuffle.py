@@ -10,10 +10,7 @@ from mini_dl.tensor import Tensor
 class PixelShuffle(Configured):
     """``out[c, y * r + i, x * r + j] = input[c * r ** 2 + i * r + j, y, x]`` with r the `upscale_factor`: channels become pixels.
 
-    Shapes: (*, C * r ** 2, H, W) -> (*, C, H * r, W * r).
-    Raises: RuntimeError unless ``r ** 2`` divides the channels, and for fewer than three dimensions.
-    Source: Shi et al., Real-time single image and video super-resolution using an efficient sub-pixel convolutional neural
-    network, 2016, section 3.2.
+    Family: F.pixel_shuffle
 
     >>> torch.nn.PixelShuffle(2)(torch.arange(4.0).reshape(1, 4, 1, 1))
     tensor([[[[0., 1.],
@@ -30,10 +27,7 @@ class PixelUnshuffle(Configured):
     """``out[c * r ** 2 + i * r + j, y, x] = input[c, y * r + i, x * r + j]`` with r the `downscale_factor`: pixels become
     channels.
 
-    Shapes: (*, C, H * r, W * r) -> (*, C * r ** 2, H, W).
-    Raises: RuntimeError unless r divides both sizes, and for fewer than three dimensions.
-    Source: Shi et al., Real-time single image and video super-resolution using an efficient sub-pixel convolutional neural
-    network, 2016, section 3.2.
+    Family: F.pixel_unshuffle
 
     >>> torch.nn.PixelUnshuffle(2)(torch.ones(1, 3, 4, 6)).shape
     torch.Size([1, 12, 2, 3])
@@ -48,9 +42,7 @@ class PixelUnshuffle(Configured):
 class ChannelShuffle(Configured):
     """``out[n, i * groups + g] = input[n, g * C / groups + i]``: the channels as a matrix of `groups` rows, transposed.
 
-    Shapes: (N, C, *) -> (N, C, *).
-    Raises: RuntimeError unless `groups` divides C, and for fewer than three dimensions.
-    Source: Zhang et al., ShuffleNet, 2018, section 3.1.
+    Family: F.channel_shuffle
 
     >>> torch.nn.ChannelShuffle(2)(torch.arange(4.0).reshape(1, 4, 1, 1)).flatten()
     tensor([0., 2., 1., 3.])

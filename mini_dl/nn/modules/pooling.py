@@ -12,7 +12,7 @@ from mini_dl.nn.modules.conv import ntuple
 from mini_dl.tensor import Tensor
 
 Pooled: TypeAlias = Any
-"""The maxima; with `return_indices`, a tuple of them and where they are: a union would make callers ask which."""
+"""The maxima; with `return_indices`, a tuple of maxima and indices: a union would force callers to check which."""
 
 
 class _Pool(Configured):
@@ -26,7 +26,7 @@ class _Pool(Configured):
 
 
 class _Windows(_Pool):
-    """`stride` is the size of the window unless it is given."""
+    """`stride` defaults to the window size."""
 
     kernel_size: Ints
     stride: Ints | None = None
@@ -37,7 +37,7 @@ class _Windows(_Pool):
             self.__dict__["stride"] = self.kernel_size
 
     def _spread(self) -> None:
-        """Give the window a size, a stride and a padding for each dimension."""
+        """Set the window's size, stride and padding for each dimension."""
         for name in ("kernel_size", "stride", "padding"):
             setattr(self, name, ntuple(getattr(self, name), self.n))
 
@@ -58,9 +58,9 @@ class _MaxPool(_Windows):
 
 
 class MaxPool1d(_MaxPool):
-    """``out[n, c, i] = max(input[n, c, i * stride - padding + k * dilation], k)`` over the places `k` of a window.
+    """``out[n, c, i] = max(input[n, c, i * stride - padding + k * dilation], k)`` over the positions `k` of a window.
 
-    `stride` is the size of the window unless it is given. With `return_indices`, also where the maxima are in the flattened
+    `stride` defaults to the window size. With `return_indices`, also their indices in the flattened
     image.
 
     Family: max pooling 1d
@@ -73,9 +73,9 @@ class MaxPool1d(_MaxPool):
 
 
 class MaxPool2d(_MaxPool):
-    """``out[n, c, i] = max(input[n, c, i * stride - padding + k * dilation], k)`` over the places `k` of a window.
+    """``out[n, c, i] = max(input[n, c, i * stride - padding + k * dilation], k)`` over the positions `k` of a window.
 
-    `stride` is the size of the window unless it is given. With `return_indices`, also where the maxima are in the flattened
+    `stride` defaults to the window size. With `return_indices`, also their indices in the flattened
     image.
 
     Family: max pooling 2d
@@ -88,9 +88,9 @@ class MaxPool2d(_MaxPool):
 
 
 class MaxPool3d(_MaxPool):
-    """``out[n, c, i] = max(input[n, c, i * stride - padding + k * dilation], k)`` over the places `k` of a window.
+    """``out[n, c, i] = max(input[n, c, i * stride - padding + k * dilation], k)`` over the positions `k` of a window.
 
-    `stride` is the size of the window unless it is given. With `return_indices`, also where the maxima are in the flattened
+    `stride` defaults to the window size. With `return_indices`, also their indices in the flattened
     image.
 
     Family: max pooling 3d
@@ -114,7 +114,7 @@ class _MaxUnpool(_Windows):
 
 
 class MaxUnpool1d(_MaxUnpool):
-    """``out[n, c, indices[n, c, i]] = input[n, c, i]``, else 0: the maxima that `MaxPool1d` found, at their places.
+    """``out[n, c, indices[n, c, i]] = input[n, c, i]``, else 0: the maxima of `MaxPool1d` at their positions.
 
     Family: unpooling 1d
 
@@ -127,7 +127,7 @@ class MaxUnpool1d(_MaxUnpool):
 
 
 class MaxUnpool2d(_MaxUnpool):
-    """``out[n, c, indices[n, c, i]] = input[n, c, i]``, else 0: the maxima that `MaxPool2d` found, at their places.
+    """``out[n, c, indices[n, c, i]] = input[n, c, i]``, else 0: the maxima of `MaxPool2d` at their positions.
 
     Family: unpooling 2d
 
@@ -141,7 +141,7 @@ class MaxUnpool2d(_MaxUnpool):
 
 
 class MaxUnpool3d(_MaxUnpool):
-    """``out[n, c, indices[n, c, i]] = input[n, c, i]``, else 0: the maxima that `MaxPool3d` found, at their places.
+    """``out[n, c, indices[n, c, i]] = input[n, c, i]``, else 0: the maxima of `MaxPool3d` at their positions.
 
     Family: unpooling 3d
 
@@ -166,7 +166,7 @@ class _AvgPool(_Windows):
 class AvgPool1d(_AvgPool):
     """``out[n, c, i] = sum(input[n, c, i * stride - padding + k], k) / K`` over windows of `K` elements.
 
-    `stride` is the size of the window unless it is given. Padding, which is zero, counts unless `count_include_pad` is False.
+    `stride` defaults to the window size. Zero padding is included unless `count_include_pad` is False.
 
     Family: mean pooling 1d
 
@@ -195,8 +195,8 @@ class _AvgPoolWithDivisor(_AvgPool):
 class AvgPool2d(_AvgPoolWithDivisor):
     """``out[n, c, i] = sum(input[n, c, i * stride - padding + k], k) / K`` over windows of `K` elements.
 
-    `stride` is the size of the window unless it is given. Padding, which is zero, counts unless `count_include_pad` is False;
-    `divisor_override` takes the place of `K`.
+    `stride` defaults to the window size. Zero padding is included unless `count_include_pad` is False;
+    `divisor_override` replaces `K`.
 
     Family: mean pooling 2d
 
@@ -210,8 +210,8 @@ class AvgPool2d(_AvgPoolWithDivisor):
 class AvgPool3d(_AvgPoolWithDivisor):
     """``out[n, c, i] = sum(input[n, c, i * stride - padding + k], k) / K`` over windows of `K` elements.
 
-    `stride` is the size of the window unless it is given. Padding, which is zero, counts unless `count_include_pad` is False;
-    `divisor_override` takes the place of `K`.
+    `stride` defaults to the window size. Zero padding is included unless `count_include_pad` is False;
+    `divisor_override` replaces `K`.
 
     Family: mean pooling 3d
 
@@ -236,7 +236,7 @@ class _LPPool(_Pool):  # the function itself takes the kernel's size for a `stri
 class LPPool1d(_LPPool):
     """``out[n, c, i] = sum(input[n, c, i * stride + k] ** norm_type, k) ** (1 / norm_type)`` over windows.
 
-    `stride` is the size of the window unless it is given.
+    `stride` defaults to the window size.
 
     Family: power pooling 1d
 
@@ -250,7 +250,7 @@ class LPPool1d(_LPPool):
 class LPPool2d(_LPPool):
     """``out[n, c, i] = sum(input[n, c, i * stride + k] ** norm_type, k) ** (1 / norm_type)`` over windows.
 
-    `stride` is the size of the window unless it is given.
+    `stride` defaults to the window size.
 
     Family: power pooling 2d
 
@@ -264,7 +264,7 @@ class LPPool2d(_LPPool):
 class LPPool3d(_LPPool):
     """``out[n, c, i] = sum(input[n, c, i * stride + k] ** norm_type, k) ** (1 / norm_type)`` over windows.
 
-    `stride` is the size of the window unless it is given.
+    `stride` defaults to the window size.
 
     Family: power pooling 3d
 
@@ -295,7 +295,7 @@ class _AdaptiveAvgPool(_ToSize):
 class AdaptiveAvgPool1d(_AdaptiveAvgPool):
     """``out[n, c, i] = mean(input[n, c, a : b])`` with ``a = floor(i * L / M)`` and ``b = ceil((i + 1) * L / M)``.
 
-    L is the size of the input and M that of the output.
+    L is the input size and M the output size.
 
     Family: adaptive pooling 1d
 
@@ -309,7 +309,7 @@ class AdaptiveAvgPool1d(_AdaptiveAvgPool):
 class AdaptiveAvgPool2d(_AdaptiveAvgPool):
     """``out[n, c, i] = mean(input[n, c, a : b])`` with ``a = floor(i * L / M)`` and ``b = ceil((i + 1) * L / M)``.
 
-    L is the size of the input and M that of the output, in each dimension; None keeps a size.
+    L is the input size and M the output size, in each dimension; None keeps a size.
 
     Family: adaptive pooling 2d
 
@@ -323,7 +323,7 @@ class AdaptiveAvgPool2d(_AdaptiveAvgPool):
 class AdaptiveAvgPool3d(_AdaptiveAvgPool):
     """``out[n, c, i] = mean(input[n, c, a : b])`` with ``a = floor(i * L / M)`` and ``b = ceil((i + 1) * L / M)``.
 
-    L is the size of the input and M that of the output, in each dimension; None keeps a size.
+    L is the input size and M the output size, in each dimension; None keeps a size.
 
     Family: adaptive pooling 3d
 
@@ -345,7 +345,7 @@ class _AdaptiveMaxPool(_ToSize):
 class AdaptiveMaxPool1d(_AdaptiveMaxPool):
     """``out[n, c, i] = max(input[n, c, a : b])`` with ``a = floor(i * L / M)`` and ``b = ceil((i + 1) * L / M)``.
 
-    L is the size of the input and M that of the output. With `return_indices`, also where the maxima are.
+    L is the input size and M the output size. With `return_indices`, also their indices.
 
     Family: adaptive pooling 1d
 
@@ -359,8 +359,8 @@ class AdaptiveMaxPool1d(_AdaptiveMaxPool):
 class AdaptiveMaxPool2d(_AdaptiveMaxPool):
     """``out[n, c, i] = max(input[n, c, a : b])`` with ``a = floor(i * L / M)`` and ``b = ceil((i + 1) * L / M)``.
 
-    L is the size of the input and M that of the output, in each dimension; None keeps a size. With `return_indices`, also where
-    the maxima are.
+    L is the input size and M the output size, in each dimension; None keeps a size. With `return_indices`, also
+    their indices.
 
     Family: adaptive pooling 2d
 
@@ -375,8 +375,8 @@ class AdaptiveMaxPool2d(_AdaptiveMaxPool):
 class AdaptiveMaxPool3d(_AdaptiveMaxPool):
     """``out[n, c, i] = max(input[n, c, a : b])`` with ``a = floor(i * L / M)`` and ``b = ceil((i + 1) * L / M)``.
 
-    L is the size of the input and M that of the output, in each dimension; None keeps a size. With `return_indices`, also where
-    the maxima are.
+    L is the input size and M the output size, in each dimension; None keeps a size. With `return_indices`, also
+    their indices.
 
     Family: adaptive pooling 3d
 
@@ -419,7 +419,8 @@ class _FractionalMaxPool(Configured):
 
 
 class FractionalMaxPool2d(_FractionalMaxPool):
-    """``out[n, c, i] = max(input[n, c, a[i] + k], k)`` over windows at random places `a`, which rise by the ratio of the sizes.
+    """``out[n, c, i] = max(input[n, c, a[i] + k], k)`` over windows at random positions `a`, which increase by the ratio of the
+    sizes.
 
     Family: fractional pooling 2d
 
@@ -431,7 +432,8 @@ class FractionalMaxPool2d(_FractionalMaxPool):
 
 
 class FractionalMaxPool3d(_FractionalMaxPool):
-    """``out[n, c, i] = max(input[n, c, a[i] + k], k)`` over windows at random places `a`, which rise by the ratio of the sizes.
+    """``out[n, c, i] = max(input[n, c, a[i] + k], k)`` over windows at random positions `a`, which increase by the ratio of the
+    sizes.
 
     Family: fractional pooling 3d
 

@@ -52,11 +52,11 @@ def _check_options(input_size: int, hidden_size: int, num_layers: int, bias: boo
 
 
 class RNNBase(Module):
-    """What RNN, LSTM and GRU share: layers of ``h[t] = cell(x[t], h[t - 1])`` over a sequence, each over the outputs of the one
-    before.
+    """The base of RNN, LSTM and GRU: layers of ``h[t] = cell(x[t], h[t - 1])`` over a sequence, each over the outputs of the
+    previous one.
 
-    All parameters begin as draws from U(-b, b) with ``b = 1 / sqrt(hidden_size)``. `bidirectional` layers also run backward, and
-    join both outputs; `dropout` falls between layers.
+    All parameters are initially drawn from U(-b, b) with ``b = 1 / sqrt(hidden_size)``. `bidirectional` layers also run backward,
+    and concatenate both outputs; `dropout` applies between layers.
 
     Shapes: (L, N, input_size), state (D * num_layers, N, hidden_size) -> (L, N, D * hidden_size), state, where D is 2 if
     `bidirectional`, else 1; `batch_first` puts N first; also without N, or a PackedSequence.
@@ -111,7 +111,7 @@ class RNNBase(Module):
         return [getattr(self, name) for name in self._flat_weights_names]
 
     def __setstate__(self, state: dict[str, object]) -> None:
-        """What torch keeps next to the parameters is computed from them here."""
+        """Attributes that torch stores next to the parameters are computed from them here."""
         super().__setstate__({name: value for name, value in state.items() if name not in _COMPUTED})
 
     @property
@@ -331,7 +331,7 @@ class GRU(_WithOneState):
 
 
 class RNNCellBase(Module):
-    """The parameters of one step, ``num_chunks * hidden_size`` rows each: what RNNCell, LSTMCell and GRUCell share.
+    """The parameters of one step, ``num_chunks * hidden_size`` rows each: the base of RNNCell, LSTMCell and GRUCell.
 
     Shapes: (N, input_size), state (N, hidden_size) -> state; also without N.
     Raises: RuntimeError for an input or a state of another size.
@@ -420,7 +420,7 @@ class RNNCell(RNNCellBase):
 
 
 class LSTMCell(RNNCellBase):
-    """``c1 = f * c + i * g`` and ``h1 = o * tanh(c1)``: one step of an `LSTM`, whose docstring says what the gates are.
+    """``c1 = f * c + i * g`` and ``h1 = o * tanh(c1)``: one step of an `LSTM`, whose docstring defines the gates.
 
     Shapes: (N, input_size), (h, c) of (N, hidden_size) -> (h1, c1); also without N.
     Raises: RuntimeError for other sizes; ValueError for other numbers of dimensions.
@@ -441,7 +441,7 @@ class LSTMCell(RNNCellBase):
 
 
 class GRUCell(RNNCellBase):
-    """``h1 = (1 - z) * n + z * h``: one step of a `GRU`, whose docstring says what the gates are.
+    """``h1 = (1 - z) * n + z * h``: one step of a `GRU`, whose docstring defines the gates.
 
     Shapes: (N, input_size), state (N, hidden_size) -> (N, hidden_size); also without N.
     Raises: RuntimeError for other sizes; ValueError for other numbers of dimensions.
@@ -462,7 +462,7 @@ class GRUCell(RNNCellBase):
 
 
 def apply_permutation(tensor: Tensor, permutation: Tensor, dim: int = 1) -> Tensor:
-    """``tensor.index_select(dim, permutation)``; it warns that this is the way to write it."""
+    """``tensor.index_select(dim, permutation)``; it warns to use that instead."""
     warnings.warn(
         "apply_permutation is deprecated, please use tensor.index_select(dim, permutation) instead", FutureWarning, stacklevel=2
     )

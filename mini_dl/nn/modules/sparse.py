@@ -41,7 +41,7 @@ class _Table(Module):
             init.zeros_(self.weight.detach()[self.padding_idx])
 
     def _limits(self) -> str:
-        """The options on norms and gradients that are not the defaults, for the repr."""
+        """The non-default options for norms and gradients, for the repr."""
         text = "" if self.max_norm is None else f", max_norm={self.max_norm}"
         if self.norm_type != 2:
             text += f", norm_type={self.norm_type}"
@@ -58,11 +58,11 @@ def _rows_and_columns(embeddings: Tensor) -> tuple[int, int]:
 
 
 class Embedding(_Table):
-    """``out[i] = weight[input[i]]`` with a learned table, which begins as draws from N(0, 1).
+    """``out[i] = weight[input[i]]`` with a learned table, initially drawn from N(0, 1).
 
-    The row `padding_idx` begins as zeros and gets no gradient. Rows longer than `max_norm` (in the `norm_type`-norm) are scaled
-    down when they are used. `scale_grad_by_freq` divides the gradient of a row by how often it was used; `sparse` makes it
-    sparse.
+    The row `padding_idx` is initially zero and gets no gradient. Rows longer than `max_norm` (in the `norm_type`-norm) are scaled
+    down when they are used. `scale_grad_by_freq` divides the gradient of a row by how often it was used; with `sparse` it
+    is sparse.
 
     Shapes: (*) of integers -> (*, embedding_dim).
     Raises: AssertionError for a `padding_idx`, IndexError for an index that is not a row; RuntimeError unless indices are
@@ -113,11 +113,10 @@ class Embedding(_Table):
 class EmbeddingBag(_Table):
     """``out[b] = sum(weight[input[i]], i)`` over the bag `b`, or the mean or maximum, by `mode`.
 
-    A bag is a row of a matrix, or begins at an offset (`include_last_offset`: the last one ends the last bag). An empty bag
-    gives zeros; `padding_idx` does not count. `per_sample_weights` multiply the rows of a sum.
+    A bag is a row of a matrix, or begins at an offset (`include_last_offset`: the last one ends the last bag). An empty
+    bag gives zeros; `padding_idx` is ignored. `per_sample_weights` multiply the rows of a sum.
 
-    Shapes: `input` (B, n), or (N) with `offsets` (B) -> (B, D).
-    Raises: ValueError if the arguments do not fit together; RuntimeError for an index that is not a row.
+    Family: F.embedding_bag
 
     >>> bags = nn.EmbeddingBag.from_pretrained(torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
     >>> bags(torch.tensor([0, 1, 1]), offsets=torch.tensor([0, 2]))

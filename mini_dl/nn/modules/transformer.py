@@ -1,4 +1,4 @@
-"""The transformer (Vaswani et al. 2017): attention and a small network for each position, with residuals and norms."""
+"""The transformer (Vaswani et al. 2017): attention and a feed-forward network per position, with residuals and norms."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from mini_dl.tensor import Tensor, wrap
 
 Activation: TypeAlias = Callable[[Tensor], Tensor]
 Mask: TypeAlias = Tensor | None
-"""What is hidden: True or minus infinity."""
+"""Which positions are masked: True or minus infinity."""
 
 
 def _activation(activation: str | Activation) -> Activation:
@@ -51,7 +51,7 @@ def _tensor_or_none(mask: Mask) -> None:
 
 
 def _is_causal(mask: Mask, hint: bool | None, x: Tensor, batch_first: bool) -> bool:
-    """The hint if there is one, else whether `mask` hides exactly the later positions."""
+    """The hint if given, else whether `mask` masks exactly the later positions."""
     if hint is not None or mask is None:
         return hint is True
     n = x.shape[0] if x.ndim == 2 else x.shape[1 if batch_first else 0]
@@ -63,10 +63,10 @@ def _is_causal(mask: Mask, hint: bool | None, x: Tensor, batch_first: bool) -> b
 
 
 class _Layer(Module):
-    """The common part of encoder and decoder layers: self-attention, the small network, norms."""
+    """The common part of encoder and decoder layers: self-attention, the feed-forward network, norms."""
 
     _decodes: ClassVar[bool]
-    """Whether there is attention to the encoder's output, too."""
+    """Whether it also attends to the encoder's output."""
 
     def __init__(
         self, d_model: int, nhead: int, dim_feedforward: int = 2048, dropout: float = 0.1,
@@ -161,13 +161,13 @@ def _copies(layer: Module, n: int) -> ModuleList:
 
 
 class TransformerEncoder(Module):
-    """``out = norm(layer[n - 1](... layer[0](src)))``: `num_layers` copies of an encoder layer, one after the other, and a norm
+    """``out = norm(layer[n - 1](... layer[0](src)))``: `num_layers` copies of an encoder layer in sequence, and a norm
     at the end.
 
     As in torch, in evaluation without gradients the outputs at padded positions are zero before that norm if the layers allow
     torch's fast path (`enable_nested_tensor`).
 
-    Shapes: `src` (S, N, d_model) -> the same, or as the layer has it.
+    Shapes: `src` (S, N, d_model) -> the same, or as the layer defines.
     Raises: AssertionError for an input with another number of features.
     Source: Vaswani et al., Attention is all you need, 2017, section 3.1.
 
@@ -238,7 +238,7 @@ def _hidden(padding: Tensor) -> Tensor:
 def _masks(
     tgt: Mask, memory: Mask, tgt_padding: Mask, memory_padding: Mask, tgt_causal: bool | None, memory_causal: bool
 ) -> dict[str, Mask | bool]:
-    """The arguments of a decoder, or of one of its layers, that say what is attended to."""
+    """The mask arguments of a decoder, or of one of its layers."""
     padding = {"tgt_key_padding_mask": tgt_padding, "memory_key_padding_mask": memory_padding}
     causal = {"tgt_is_causal": tgt_causal, "memory_is_causal": memory_causal}
     return {"tgt_mask": tgt, "memory_mask": memory, **padding, **causal}
@@ -248,7 +248,7 @@ class TransformerDecoder(Module):
     """``out = norm(layer[n - 1](... layer[0](tgt, memory), memory))``: `num_layers` copies of a decoder layer, and a norm at the
     end.
 
-    Shapes: `tgt` (T, N, d_model), `memory` (S, N, d_model) -> (T, N, d_model), or as the layer has it.
+    Shapes: `tgt` (T, N, d_model), `memory` (S, N, d_model) -> (T, N, d_model), or as the layer defines.
     Raises: AssertionError for an input with another number of features.
     Source: Vaswani et al., Attention is all you need, 2017, section 3.1.
 
@@ -336,7 +336,7 @@ class Transformer(Module):
         return self.decoder(tgt, memory, **_masks(*masks))
 
 
-# what programs take from torch's file
+# what programs import from torch's file
 
 
 def _get_clones(module: Module, N: int) -> ModuleList:

@@ -14,8 +14,8 @@ class Upsample(Configured):
     """``out[i] = sum(w[i, j] * input[j], j)`` along each dimension, as `interpolate` computes it, to `size` or by `scale_factor`.
 
     Shapes: (N, C, *in) -> (N, C, *size), of one to three dimensions, or `scale_factor` times those of the input.
-    Raises: ValueError unless either `size` or `scale_factor` is given, and fits; NotImplementedError for a mode of another
-    dimension.
+    Raises: ValueError unless exactly one of `size` and `scale_factor` is givenwith the right length; NotImplementedError for a
+    mode of another dimension.
 
     >>> torch.nn.Upsample(scale_factor=2, mode="linear")(torch.tensor([[[0.0, 4.0]]]))
     tensor([[[0., 1., 3., 4.]]])
@@ -48,7 +48,7 @@ class UpsamplingNearest2d(Upsample):
     """``out[n, c, i, j] = input[n, c, floor(i * H / M), floor(j * W / K)]``: `Upsample` with mode "nearest".
 
     Shapes: (N, C, H, W) -> (N, C, M, K), the sizes `size` or `scale_factor` times (H, W).
-    Raises: ValueError unless either `size` or `scale_factor` is given.
+    Raises: ValueError unless exactly one of `size` and `scale_factor` is given.
 
     >>> torch.nn.UpsamplingNearest2d(scale_factor=2)(torch.tensor([[[[1.0, 2.0]]]]))
     tensor([[[[1., 1., 2., 2.],
@@ -60,11 +60,12 @@ class UpsamplingNearest2d(Upsample):
 
 
 class UpsamplingBilinear2d(Upsample):
-    """``out[i] = (1 - t) * input[j] + t * input[j + 1]`` along both dimensions, with ``j + t = i * (L - 1) / (M - 1)``, corners
-    on corners.
+    """``out[i] = (1 - t) * input[j] + t * input[j + 1]`` along both dimensions, with ``j + t = i * (L - 1) / (M - 1)``, aligning
+    corners.
 
     Shapes: (N, C, H, W) -> (N, C, *size), or `scale_factor` times (H, W).
-    Raises: ValueError unless either `size` or `scale_factor` is given; NotImplementedError for other numbers of dimensions.
+    Raises: ValueError unless exactly one of `size` and `scale_factor` is given; NotImplementedError for other numbers of
+    dimensions.
 
     >>> torch.nn.UpsamplingBilinear2d(size=(1, 3))(torch.tensor([[[[0.0, 4.0]]]]))
     tensor([[[[0., 2., 4.]]]])

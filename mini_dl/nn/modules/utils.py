@@ -21,7 +21,7 @@ _single, _pair, _triple, _quadruple = [_ntuple(n, f"_{name}") for n, name in enu
 
 
 def _reverse_repeat_tuple(t: Any, n: int) -> tuple[Any, ...]:
-    """Each element `n` times, the last one first: padding of a convolution as ``pad`` expects it."""
+    """Each element `n` times, in reverse order: padding of a convolution as ``pad`` expects it."""
     return tuple([x for x in reversed(t) for _ in range(n)])
 
 
@@ -35,7 +35,7 @@ def _list_with_default(out_size: Any, defaults: list[int]) -> Any:
 
 
 def consume_prefix_in_state_dict_if_present(state_dict: dict[str, Any], prefix: str) -> None:
-    """Take `prefix`, such as the ``"module."`` of DataParallel, off the keys of a state dictionary, in place.
+    """Remove `prefix`, such as the ``"module."`` of DataParallel, from the keys of a state dictionary, in place.
 
     >>> state = {"module.weight": 1, "other": 2}
     >>> consume_prefix_in_state_dict_if_present(state, "module.")

@@ -1,4 +1,4 @@
-"""What modules with a weight and a bias share."""
+"""The base of modules with a weight and a bias."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Weighted(Module):
     """A weight (out, in, *) and a bias, both drawn from U(-k, k), k = 1 / sqrt(inputs of each output)."""
 
     def _make(self, weight: Sequence[int] | None, bias: Sequence[int] | None, device: Device, dtype: DType) -> None:
-        """Create both in the shapes given, None for one that is absent, and draw their values."""
+        """Create both with the given shapes, None for an absent one, and draw their values."""
         for name, shape in (("weight", weight), ("bias", bias)):
             param = None if shape is None else Parameter(empty(*shape, device=device, dtype=dtype))
             self.register_parameter(name, param)
@@ -31,7 +31,7 @@ class Weighted(Module):
 
 
 class Scaled(Weighted):
-    """A weight that scales and a bias that shifts what was normalized."""
+    """A weight that scales and a bias that shifts the normalized values."""
 
     def reset_parameters(self) -> None:
         """Scale 1, shift 0."""

@@ -1,4 +1,4 @@
-"""Several devices: here there is one, so `DataParallel` calls its module, as it does in a torch without GPUs."""
+"""Several devices: here there is one, so `DataParallel` calls its module, as torch does without GPUs."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ __all__ = ["DataParallel", "data_parallel", "gather", "parallel_apply", "replica
 
 
 class DataParallel(Module):
-    """``out = module(input)``: the keys of its state begin with ``module.``. Without GPUs, `device_ids` and the others have no
-    effect.
+    """``out = module(input)``: the keys of its state begin with ``module.``. Without GPUs, `device_ids` and the other options
+    have no effect.
 
     Shapes: what `module` takes -> what it returns.
     Raises: what `module` raises.
@@ -40,7 +40,7 @@ def data_parallel(
     module: Module, inputs: object, device_ids: object = None, output_device: object = None, dim: int = 0,
     module_kwargs: object = None,
 ) -> NoReturn:  # fmt: skip
-    """``module(inputs)`` on several GPUs: there is none.
+    """``module(inputs)``on several GPUs: there are none.
 
     Raises: RuntimeError, always.
 
@@ -53,7 +53,7 @@ def data_parallel(
 
 
 def replicate(network: Module, devices: object, detach: bool = False) -> NoReturn:
-    """Copies of `network` on several GPUs: there is none.
+    """Copies of `network`on several GPUs: there are none.
 
     Raises: AssertionError, always.
 
@@ -66,7 +66,7 @@ def replicate(network: Module, devices: object, detach: bool = False) -> NoRetur
 
 
 def parallel_apply(modules: object, inputs: object, kwargs_tup: object = None, devices: object = None) -> NoReturn:
-    """Calls of `modules` at once on several GPUs: there is none.
+    """Calls of `modules` at onceon several GPUs: there are none.
 
     Raises: AssertionError, always.
 
@@ -79,7 +79,7 @@ def parallel_apply(modules: object, inputs: object, kwargs_tup: object = None, d
 
 
 def scatter(inputs: object, target_gpus: object, dim: int = 0) -> NoReturn:
-    """Slices of `inputs` along `dim` on several GPUs: there is none.
+    """Slices of `inputs` along `dim`on several GPUs: there are none.
 
     Raises: AssertionError, always.
 
@@ -92,7 +92,7 @@ def scatter(inputs: object, target_gpus: object, dim: int = 0) -> NoReturn:
 
 
 def gather(outputs: object, target_device: object, dim: int = 0) -> NoReturn:
-    """`outputs` of several GPUs, joined along `dim`: there is none.
+    """`outputs` of several GPUs, joined along `dim`: there are none.
 
     Raises: AssertionError, always.
 

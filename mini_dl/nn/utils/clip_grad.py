@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-from mini_dl._guidance import told
+from mini_dl._guidance import naming_keywords
 from mini_dl.autograd.mode import no_grad
 from mini_dl.nn._types import Tensors
 from mini_dl.ops.from_data import tensor
@@ -38,7 +38,7 @@ def _gradients(parameters: Tensors) -> list[Tensor]:
 
 
 def _norm(tensor: Tensor, norm_type: float) -> Tensor:
-    """The norm of a tensor; of one whose rows lie in several processes, that of all of them."""
+    """The norm of a tensor; for one sharded over several processes, the norm of the whole."""
     whole = getattr(tensor, "full_norm", None)
     return vector_norm(tensor, norm_type) if whole is None else whole(norm_type)
 
@@ -68,12 +68,12 @@ def get_total_norm(
 
 
 @_without_recording
-@told
+@naming_keywords
 def clip_grads_with_norm_(parameters: Tensors, max_norm: float, total_norm: Tensor, foreach: bool | None = None) -> None:
-    """``grad = grad * min(1, max_norm / (total_norm + 1e-6))``, with a norm that was computed before.
+    """``grad = grad * min(1, max_norm / (total_norm + 1e-6))``, with a norm computed before.
 
     Shapes: gradients of any shapes, `total_norm` ().
-    Raises: TypeError for what cannot be iterated.
+    Raises: TypeError for a non-iterable.
 
     >>> w = torch.zeros(2, requires_grad=True)
     >>> w.grad = torch.tensor([3.0, 4.0])
@@ -87,7 +87,7 @@ def clip_grads_with_norm_(parameters: Tensors, max_norm: float, total_norm: Tens
 
 
 @_without_recording
-@told
+@naming_keywords
 def clip_grad_norm_(
     parameters: Tensors, max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False, foreach: bool | None = None
 ) -> Tensor:
@@ -95,7 +95,7 @@ def clip_grad_norm_(
     returned.
 
     Shapes: gradients of any shapes -> ().
-    Raises: RuntimeError if the norm is not finite and `error_if_nonfinite`; TypeError for what cannot be iterated.
+    Raises: RuntimeError if the norm is not finite and `error_if_nonfinite`; TypeError for a non-iterable.
     Source: Pascanu, Mikolov and Bengio, On the difficulty of training recurrent neural networks, 2013, section 3.2.
 
     >>> w = torch.zeros(2, requires_grad=True)
@@ -114,12 +114,12 @@ def clip_grad_norm_(
 
 
 @_without_recording
-@told
+@naming_keywords
 def clip_grad_value_(parameters: Tensors, clip_value: float, foreach: bool | None = None) -> None:
     """``grad = min(max(grad, -clip_value), clip_value)``, element by element.
 
     Shapes: gradients of any shapes.
-    Raises: TypeError for what cannot be iterated.
+    Raises: TypeError for a non-iterable.
 
     >>> w = torch.zeros(2, requires_grad=True)
     >>> w.grad = torch.tensor([3.0, -4.0])

@@ -12,7 +12,7 @@ def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
     """``cat([p.flatten() for p in parameters])``: all parameters in one vector.
 
     Shapes: tensors of any shapes -> (the number of their elements).
-    Raises: ValueError for no parameters; AttributeError for what is not a tensor.
+    Raises: ValueError for no parameters; AttributeError for anything but a tensor.
 
     >>> torch.nn.utils.parameters_to_vector([torch.ones(2), torch.zeros(1, 2)])
     tensor([1., 1., 0., 0.])

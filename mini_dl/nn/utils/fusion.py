@@ -1,4 +1,4 @@
-"""A batch norm in evaluation is linear, so it can be merged into the weights of the layer before it."""
+"""A batch norm in evaluation is linear, so it can be merged into the weights of the preceding layer."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def fuse_conv_bn_weights(
     ``s = bn_w / sqrt(bn_rv + bn_eps)``.
 
     Shapes: `conv_w` (O, C, *kernel), the others (O); (C, O, *kernel) if `transpose` -> the shapes of weight and bias.
-    Raises: RuntimeError if the sizes do not fit.
+    Raises: RuntimeError if the sizes do not match.
 
     >>> statistics = torch.tensor([1.0]), torch.tensor([4.0])
     >>> weight, bias = torch.nn.utils.fuse_conv_bn_weights(torch.ones(1, 1, 1), None, *statistics, 0.0, None, None)
@@ -70,7 +70,7 @@ def fuse_linear_bn_eval(linear: _M, bn: Module) -> _M:
     """``fused(x) = bn(linear(x))``: one linear layer, with scaled weights.
 
     Shapes: those of `linear`.
-    Raises: AssertionError unless both are in evaluation mode, and have as many features.
+    Raises: AssertionError unless both are in evaluation mode, with equal numbers of features.
 
     >>> linear, norm = torch.nn.Linear(2, 3).eval(), torch.nn.BatchNorm1d(3).eval()
     >>> x = torch.ones(4, 2)
@@ -97,7 +97,7 @@ def fuse_linear_bn_weights(
     ``s = bn_w / sqrt(bn_rv + bn_eps)``.
 
     Shapes: `linear_w` (O, I), the others (O) -> (O, I), (O).
-    Raises: RuntimeError if the sizes do not fit.
+    Raises: RuntimeError if the sizes do not match.
 
     >>> one = torch.ones(1)
     >>> weight, bias = torch.nn.utils.fuse_linear_bn_weights(torch.ones(1, 1), None, one, 4 * one, 0.0, one, one)

@@ -14,8 +14,8 @@ def convert_conv2d_weight_memory_format(module: _M, memory_format: object) -> _M
     """``weight = weight.clone(memory_format=memory_format)`` for all two-dimensional convolutions below `module`, which is
     returned.
 
-    Shapes: weights (O, C, K1, K2), which stay so: only their order in memory changes.
-    Raises: AttributeError unless `module` is one.
+    Shapes: weights (O, C, K1, K2), unchanged: only the memory layout changes.
+    Raises: AttributeError unless `module` is a Module.
 
     >>> conv = torch.nn.Conv2d(3, 4, 2)
     >>> torch.nn.utils.convert_conv2d_weight_memory_format(conv, torch.channels_last).weight.stride()
@@ -28,8 +28,8 @@ def convert_conv3d_weight_memory_format(module: _M, memory_format: object) -> _M
     """``weight = weight.clone(memory_format=memory_format)`` for all three-dimensional convolutions below `module`, which is
     returned.
 
-    Shapes: weights (O, C, K1, K2, K3), which stay so: only their order in memory changes.
-    Raises: AttributeError unless `module` is one.
+    Shapes: weights (O, C, K1, K2, K3), unchanged: only the memory layout changes.
+    Raises: AttributeError unless `module` is a Module.
 
     >>> conv = torch.nn.Conv3d(3, 4, 2)
     >>> torch.nn.utils.convert_conv3d_weight_memory_format(conv, torch.channels_last_3d).weight.stride()

@@ -31,7 +31,7 @@ _MAPS = ("matrix_exp", "cayley", "householder")
 def orthogonal(
     module: Module, name: str = "weight", orthogonal_map: str | None = None, *, use_trivialization: bool = True
 ) -> Module:
-    """``W.H @ W = I``, or ``W @ W.H = I`` where W is wide: a tensor that stays orthogonal (unitary). Returns `module`.
+    """``W.H @ W = I``, or ``W @ W.H = I`` for a wide W: a tensor that stays orthogonal (unitary). Returns `module`.
 
     The map from any matrix X, with ``A = tril(X) - tril(X).H``: ``exp(A)`` ("matrix_exp"), ``inv(1 - A / 2) @ (1 + A / 2)``
     ("cayley"), or a product of reflections ("householder"). With `use_trivialization` the result is multiplied by a fixed
@@ -113,12 +113,12 @@ class _Orthogonal(Module):
         reflectors, tau = geqrf(tall)
         diagonal = reflectors.diagonal(dim1=-2, dim2=-1)
         diagonal.sign_()
-        diagonal[tau == 0.0] *= -1  # where LAPACK did not reflect
+        diagonal[tau == 0.0] *= -1  # where LAPACK used no reflection
         return reflectors.mT if wide else reflectors
 
 
 def _reflections(tall: Tensor) -> Tensor:
-    """The product of the reflections whose vectors are below the diagonal, with columns signed by the diagonal."""
+    """The product of the reflections with vectors below the diagonal, with columns signed by the diagonal."""
     below = tall.tril(-1)
     tau = 2.0 / (1.0 + (below * below).sum(-2))
     signs = tall.detach().diagonal(dim1=-2, dim2=-1).trunc()
@@ -180,9 +180,9 @@ class _WeightNorm(Module):
 def spectral_norm(
     module: Module, name: str = "weight", n_power_iterations: int = 1, eps: float = 1e-12, dim: int | None = None
 ) -> Module:
-    """``W = original / sigma`` with the largest singular value of the tensor as a matrix with `dim` in front. Returns `module`.
+    """``W = original / sigma`` with the largest singular value of the tensor as a matrix with `dim` first. Returns `module`.
 
-    The value is estimated by power iteration, with `n_power_iterations` more steps whenever the tensor is computed in training.
+    The value is estimated by power iteration: `n_power_iterations` more steps whenever the tensor is computed in training.
 
     Shapes: a tensor of any shape, which does not change.
     Raises: ValueError for an unknown tensor, and unless the steps are positive.
@@ -229,7 +229,7 @@ class _SpectralNorm(Module):
         matrix = as_matrix(weight, self.dim)
         if self.training:
             self._power_method(matrix, self.n_power_iterations)
-        left, right = self._u.clone(), self._v.clone()  # the next call writes over them
+        left, right = self._u.clone(), self._v.clone()  # the next call overwrites them
         return weight / left.vdot(matrix.mv(right))
 
     def right_inverse(self, value: Tensor) -> Tensor:

@@ -38,7 +38,7 @@ _CHANGES = (
 class cached(Block, contextlib.ContextDecorator):
     """Within the block, each parametrized tensor is computed once, when it is first read.
 
-    Raises: nothing of its own.
+    Raises: nothing itself.
 
     >>> layer = torch.nn.utils.parametrizations.weight_norm(torch.nn.Linear(2, 2))
     >>> with torch.nn.utils.parametrize.cached():
@@ -59,9 +59,10 @@ class cached(Block, contextlib.ContextDecorator):
 
 
 class ParametrizationList(ModuleList):
-    """``out = module[n - 1](... module[0](original))``: the modules that compute one tensor, and what they compute it from.
+    """``out = module[n - 1](... module[0](original))``: the modules that compute one tensor, and the tensors they compute it
+    from:
 
-    That is ``original``, or ``original0``, ``original1`` ... where the first module takes several tensors.
+    ``original``, or ``original0``, ``original1`` ... if the first module takes several tensors.
 
     Shapes: called without arguments -> the tensor.
     Raises: ValueError for no modules, or a ``right_inverse`` that does not return tensors.
@@ -202,7 +203,7 @@ def register_parametrization(module: Module, tensor_name: str, parametrization: 
 def is_parametrized(module: Module, tensor_name: str | None = None) -> bool:
     """Whether the tensor, or any tensor of `module`, has a parametrization.
 
-    Raises: nothing: False for what is not a module.
+    Raises: nothing: False for anything but a module.
 
     >>> torch.nn.utils.parametrize.is_parametrized(torch.nn.Linear(2, 2))
     False
@@ -214,7 +215,7 @@ def is_parametrized(module: Module, tensor_name: str | None = None) -> bool:
 
 
 def remove_parametrizations(module: Module, tensor_name: str, leave_parametrized: bool = True) -> Module:
-    """``module.tensor_name = value``, an ordinary tensor again: with its present value, or with that of the original unless
+    """``module.tensor_name = value``, an ordinary tensor again: with its current value, or that of the original unless
     `leave_parametrized`. Returns `module`.
 
     Shapes: no change.
@@ -284,7 +285,7 @@ def transfer_parametrizations_and_params(from_module: Module, to_module: Module,
     return to_module
 
 
-# ------------------------------------------------------------------------------------------------ how
+# ------------------------------------------------------------------------------------------------ helpers
 
 
 def _lists(module: Module) -> ModuleDict:
@@ -300,7 +301,7 @@ def _register(module: Module, name: str, tensor: Tensor) -> None:
 
 
 def _become(original: Tensor, value: Tensor) -> None:
-    """Make `original`, which optimizers know, look at the memory of `value`."""
+    """Make `original`, which optimizers hold, share the memory of `value`."""
     with no_grad():
         original.set_(value)
 
@@ -315,7 +316,7 @@ def _check_kept(result: object, dtype: _dtypes.dtype, shape: Shape) -> None:
 
 
 def _check_next(tensor: Tensor, parametrization: Module) -> None:
-    """Check that a further parametrization and its inverse preserve the shape and type of `tensor`."""
+    """Check that an additional parametrization and its inverse preserve the shape and type of `tensor`."""
     result = parametrization(tensor)
     _check_kept(result, tensor.dtype, tensor.shape)
     if hasattr(parametrization, "right_inverse"):
@@ -345,7 +346,9 @@ def _computed(name: str) -> property:
 
 
 def _class_with(plain: type, names: frozenset[str]) -> type:
-    """The subclass of `plain` on which `names` are properties. Made once and kept by `plain`: each class is a reference cycle."""
+    """The subclass of `plain` on which `names` are properties. Created once and cached on `plain`: each class is a reference
+    cycle.
+    """
     if "_parametrized_classes" not in plain.__dict__:
         setattr(plain, "_parametrized_classes", {})  # noqa: B010
     classes: dict[frozenset[str], type] = plain.__dict__["_parametrized_classes"]

@@ -16,16 +16,16 @@ from mini_dl.tensor import Tensor
 
 _M = TypeVar("_M", bound=Module)
 Scores: TypeAlias = Tensor | None
-"""What the choice goes by: None for the values of the parameter itself."""
+"""Scores for the choice; None for the values of the parameter itself."""
 
 
 class BasePruningMethod(ABC):
     """``name = name_mask * name_orig``: the hook that computes it before each forward.
 
-    A pruning method defines ``compute_mask`` and ``PRUNING_TYPE``: the part of a pruned tensor from which a further mask is
-    computed.
+    A pruning method defines ``compute_mask`` and ``PRUNING_TYPE``: the part of a pruned tensor from which the next mask
+    is computed.
 
-    Shapes: a parameter of any shape, and a mask of the same.
+    Shapes: a parameter of any shape, and a mask of the same shape.
     Raises: TypeError without a ``compute_mask``.
 
     >>> class Positive(torch.nn.utils.prune.BasePruningMethod):
@@ -121,10 +121,10 @@ class BasePruningMethod(ABC):
 
 
 class PruningContainer(BasePruningMethod):
-    """``mask = mask_n * ... * mask_1``: several methods, one after the other; a new one sees what the earlier ones left.
+    """``mask = mask_n * ... * mask_1``: several methods in sequence; each sees what the earlier ones left.
 
-    Shapes: a parameter of any shape, and a mask of the same.
-    Raises: AttributeError for what is not a pruning method.
+    Shapes: a parameter of any shape, and a mask of the same shape.
+    Raises: AttributeError for anything but a pruning method.
 
     >>> layer = torch.nn.Linear(2, 2)
     >>> for _ in range(2):
@@ -170,7 +170,7 @@ class PruningContainer(BasePruningMethod):
 
 
 def _remaining(method: BasePruningMethod, t: Tensor, mask: Tensor) -> Tensor | tuple[slice | Tensor, ...]:
-    """The index of what `method` may prune: elements, channels, or everything."""
+    """The index of what `method` may prune: elements, channels, or all."""
     if method.PRUNING_TYPE == "unstructured":
         return mask == 1
     whole: list[slice | Tensor] = [slice(None)] * t.ndim
@@ -192,7 +192,7 @@ def _remaining(method: BasePruningMethod, t: Tensor, mask: Tensor) -> Tensor | t
 class Identity(BasePruningMethod):
     """``mask = 1``: prunes nothing.
 
-    Shapes: a parameter of any shape, and a mask of the same.
+    Shapes: a parameter of any shape, and a mask of the same shape.
     Raises: AssertionError for scores of another shape.
 
     >>> torch.nn.utils.prune.Identity().prune(torch.tensor([1.0, 2.0]))
@@ -210,7 +210,7 @@ class Identity(BasePruningMethod):
 
 
 class _Amount(BasePruningMethod):
-    """Prunes an `amount`: a number, or a fraction of all. TypeError or ValueError if it is neither."""
+    """Prunes an `amount`: a number, or a fraction. TypeError or ValueError if it is neither."""
 
     amount: float
 
@@ -248,7 +248,7 @@ class _Unstructured(_Amount):
 class RandomUnstructured(_Unstructured):
     """``mask[i] = 0`` for `amount` elements at random, as a number or a fraction.
 
-    Shapes: a parameter of any shape, and a mask of the same.
+    Shapes: a parameter of any shape, and a mask of the same shape.
     Raises: ValueError for a negative `amount`, or a fraction above 1; TypeError if it is not a number.
 
     >>> int((torch.nn.utils.prune.RandomUnstructured(amount=0.5).prune(torch.ones(10)) == 0).sum())
@@ -266,7 +266,7 @@ class RandomUnstructured(_Unstructured):
 class L1Unstructured(_Unstructured):
     """``mask[i] = 0`` for the `amount` elements of the smallest ``abs(t[i])``, as a number or a fraction.
 
-    Shapes: a parameter of any shape, and a mask of the same.
+    Shapes: a parameter of any shape, and a mask of the same shape.
     Raises: ValueError for a negative `amount`, or a fraction above 1; TypeError if it is not a number.
     Source: Han et al., Learning both weights and connections for efficient neural networks, 2015, section 3.
 
@@ -360,9 +360,9 @@ class LnStructured(_Structured):
 
 
 class CustomFromMask(BasePruningMethod):
-    """``out = mask * t`` with the mask that is given.
+    """``out = mask * t`` with the given mask.
 
-    Shapes: a parameter of any shape, and a mask of the same.
+    Shapes: a parameter of any shape, and a mask of the same shape.
     Raises: AssertionError for a mask of another shape.
 
     >>> torch.nn.utils.prune.CustomFromMask(torch.tensor([1, 0])).prune(torch.tensor([5.0, 6.0]))
@@ -388,7 +388,7 @@ class CustomFromMask(BasePruningMethod):
 
 
 def identity(module: _M, name: str) -> _M:
-    """``mask = 1`` for the parameter `name`: it becomes a pruned one that lacks nothing. Returns `module`.
+    """``mask = 1`` for the parameter `name`: it becomes pruned without losing any element. Returns `module`.
 
     Shapes: a parameter of any shape.
     Raises: AttributeError for an unknown parameter.
@@ -420,7 +420,7 @@ def l1_unstructured(module: _M, name: str, amount: float, importance_scores: Sco
     """``mask[i] = 0`` for the `amount` elements of the parameter `name` of the smallest ``abs(t[i])``, or scores. Returns
     `module`.
 
-    Shapes: a parameter of any shape, and `importance_scores` of the same.
+    Shapes: a parameter of any shape, and `importance_scores` of the same shape.
     Raises: ValueError for an `amount` out of range; AttributeError for an unknown parameter.
     Source: Han et al., Learning both weights and connections for efficient neural networks, 2015, section 3.
 
@@ -504,9 +504,9 @@ def global_unstructured(
 
 
 def custom_from_mask(module: _M, name: str, mask: Tensor) -> _M:
-    """``name = mask * name_orig`` with the mask that is given. Returns `module`.
+    """``name = mask * name_orig`` with the given mask. Returns `module`.
 
-    Shapes: a parameter of any shape, and a mask of the same.
+    Shapes: a parameter of any shape, and a mask of the same shape.
     Raises: AssertionError for a mask of another shape.
 
     >>> layer = torch.nn.Linear(2, 2)
@@ -518,7 +518,7 @@ def custom_from_mask(module: _M, name: str, mask: Tensor) -> _M:
 
 
 def remove(module: _M, name: str) -> _M:
-    """``name = name_mask * name_orig`` once, as a parameter again: what was pruned stays 0. Returns `module`.
+    """``name = name_mask * name_orig`` as a parameter again: pruned elements stay 0. Returns `module`.
 
     Shapes: no change.
     Raises: ValueError if the parameter is not pruned.
@@ -540,7 +540,7 @@ def is_pruned(module: Module) -> bool:
     """``True`` if a parameter of `module`, or of one below, is pruned.
 
     Shapes: no tensors.
-    Raises: AttributeError unless `module` is one.
+    Raises: AttributeError unless `module` is a Module.
 
     >>> torch.nn.utils.prune.is_pruned(torch.nn.Linear(2, 2))
     False

@@ -24,24 +24,24 @@ class _Packed(NamedTuple):
 
 
 def _conversion(name: str, dtype: _dtypes.dtype) -> Callable[[PackedSequence], PackedSequence]:
-    """The method `name`: the same sequences with elements of another type."""
+    """The method `name`: the same sequences converted to another type."""
 
     def convert(self: PackedSequence) -> PackedSequence:
         return self.to(dtype)
 
     convert.__name__, convert.__qualname__ = name, f"PackedSequence.{name}"
-    convert.__doc__ = f"The same with elements of type {dtype.name}."
+    convert.__doc__ = f"The same, converted to {dtype.name}."
     return convert
 
 
 class PackedSequence(_Packed):
-    """``data[offset[t] + n]`` is element t of the n-th longest sequence, ``batch_sizes[t]`` the number of sequences that reach
-    step t.
+    """``data[offset[t] + n]`` is element t of the n-th longest sequence, ``batch_sizes[t]`` the number of sequences longer
+    than t.
 
-    ``sorted_indices`` puts the sequences in order of decreasing length. Made by `pack_sequence` and `pack_padded_sequence`.
+    ``sorted_indices`` puts the sequences in order of decreasing length. Created by `pack_sequence` and `pack_padded_sequence`.
 
     Shapes: `data` (the sum of the lengths, *), `batch_sizes` (longest), the indices (N).
-    Raises: AssertionError for one argument that is not a pair.
+    Raises: AssertionError for a single argument that is not a pair.
 
     >>> packed = torch.nn.utils.rnn.pack_sequence([torch.tensor([1, 2, 3]), torch.tensor([4, 5])])
     >>> packed.data, packed.batch_sizes
@@ -100,7 +100,7 @@ def invert_permutation(permutation: Tensor | None) -> Tensor | None:
     """``out[permutation[i]] = i``: the permutation that undoes `permutation`; None for None.
 
     Shapes: (N) -> (N).
-    Raises: TypeError for what is not a tensor.
+    Raises: TypeError for anything but a tensor.
 
     >>> torch.nn.utils.rnn.invert_permutation(torch.tensor([2, 0, 1]))
     tensor([1, 2, 0])
@@ -113,7 +113,7 @@ def invert_permutation(permutation: Tensor | None) -> Tensor | None:
 
 
 def _rows(batch_sizes: Array) -> Tensor:
-    """Where the packed elements lie in (steps * sequences) rows."""
+    """The row of each packed element among (steps * sequences) rows."""
     widest = int(batch_sizes[0])
     return wrap(np.concatenate([t * widest + np.arange(n) for t, n in enumerate(batch_sizes)]))
 
@@ -168,7 +168,7 @@ def pad_packed_sequence(
     """``out[t, n] = sequence[n][t] if t < lengths[n] else padding_value``, and the lengths.
 
     Shapes: PackedSequence -> (T, N, *), or (N, T, *) if `batch_first`, and (N), with T the longest length or `total_length`.
-    Raises: ValueError for a `total_length` below the longest; AttributeError for what is not packed.
+    Raises: ValueError for a `total_length` below the longest; AttributeError for anything not packed.
 
     >>> packed = torch.nn.utils.rnn.pack_sequence([torch.tensor([1, 2, 3]), torch.tensor([4, 5])])
     >>> torch.nn.utils.rnn.pad_packed_sequence(packed, batch_first=True)
@@ -256,7 +256,7 @@ def unpack_sequence(packed_sequences: PackedSequence) -> list[Tensor]:
     """``unpad_sequence(*pad_packed_sequence(packed_sequences))``: the sequences that were packed.
 
     Shapes: PackedSequence -> N sequences (length, *).
-    Raises: AttributeError for what is not packed.
+    Raises: AttributeError for anything not packed.
 
     >>> packed = torch.nn.utils.rnn.pack_sequence([torch.tensor([1, 2]), torch.tensor([3])])
     >>> torch.nn.utils.rnn.unpack_sequence(packed)

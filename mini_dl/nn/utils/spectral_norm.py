@@ -21,7 +21,7 @@ def as_matrix(weight: Tensor, dim: int) -> Tensor:
 
 
 def output_dim(module: Module, dim: int | None) -> int:
-    """The dimension of the weight of `module` that counts its outputs."""
+    """The output dimension of the weight of `module`."""
     if dim is not None:
         return dim
     return 1 if isinstance(module, (ConvTranspose1d, ConvTranspose2d, ConvTranspose3d)) else 0
@@ -53,7 +53,7 @@ class SpectralNorm:
                 for _ in range(self.n_power_iterations):
                     right.copy_(unit(matrix.t().mv(left), self.eps))
                     left.copy_(unit(matrix.mv(right), self.eps))
-                left, right = left.clone(), right.clone()  # the next call writes over them
+                left, right = left.clone(), right.clone()  # the next call overwrites them
         return weight / left.dot(matrix.mv(right))
 
     def __call__(self, module: Module, inputs: object) -> None:
@@ -117,8 +117,8 @@ def spectral_norm(
     `u` and `v` come from `n_power_iterations` steps ``v = W.T @ u / norm(W.T @ u)``, ``u = W @ v / norm(W @ v)`` at each forward
     in training.
 
-    Shapes: a parameter of any shape, taken as a matrix W with `dim` in front.
-    Raises: RuntimeError if it is normalized already; KeyError for an unknown parameter; ValueError unless the steps are
+    Shapes: a parameter of any shape, viewed as a matrix W with `dim` first.
+    Raises: RuntimeError if it is already normalized; KeyError for an unknown parameter; ValueError unless the steps are
     positive.
     Source: Miyato et al., Spectral normalization for generative adversarial networks, 2018, section 2.1.
 
@@ -150,7 +150,7 @@ def spectral_norm(
 
 
 def remove_spectral_norm(module: _M, name: str = "weight") -> _M:
-    """``weight = weight_orig / sigma`` once, as a parameter again. Returns `module`.
+    """``weight = weight_orig / sigma`` as a parameter again. Returns `module`.
 
     Shapes: no change.
     Raises: ValueError if the parameter is not normalized.

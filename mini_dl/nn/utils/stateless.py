@@ -1,4 +1,4 @@
-"""Calling a module with other tensors in place of its parameters and buffers."""
+"""Calling a module with its parameters and buffers replaced."""
 
 from __future__ import annotations
 
@@ -44,7 +44,9 @@ def functional_call(
 def call_with(
     module: Module, tensors: Tensors, args: object, kwargs: Kwargs | None, tie_weights: bool = True, strict: bool = False
 ) -> Any:
-    """``module(*args, **kwargs)`` with `tensors` by dotted name; what the call assigns to those names is put into `tensors`."""
+    """``module(*args, **kwargs)`` with `tensors` by dotted name; values that the call assigns to those names are stored in
+    `tensors`.
+    """
     if args is None:
         args = ()
     elif not isinstance(args, tuple):
@@ -55,7 +57,7 @@ def call_with(
 
 @block
 def replaced(module: Module, tensors: Tensors, tie_weights: bool, strict: bool) -> Iterator[None]:
-    """`module` with other tensors for the duration of a block."""
+    """`module` with its tensors replaced within a block."""
     wanted = _with_tied(module, tensors) if tie_weights else tensors
     if strict:
         _check_names(module, wanted)
@@ -75,7 +77,7 @@ def _members(module: Module) -> dict[str, Tensor]:
 
 
 def _with_tied(module: Module, tensors: Tensors) -> Tensors:
-    """`tensors` under all names of the tensors they replace. ValueError if one tensor is to be replaced by two."""
+    """`tensors` under all names of the tensors they replace. ValueError if one tensor would be replaced by two."""
     names: dict[int, list[str]] = {}
     for name, tensor in _members(module).items():
         names.setdefault(id(tensor), []).append(name)

@@ -20,7 +20,7 @@ class WeightNorm:
         self.name, self.dim = name, -1 if dim is None else dim
 
     def norm(self, weight: Tensor) -> Tensor:
-        """Of everything if `dim` is -1."""
+        """Over all dimensions if `dim` is -1."""
         if self.dim == -1:
             return vector_norm(weight)
         return vector_norm(weight, 2, [i for i in range(weight.ndim) if i != self.dim], True)
@@ -37,7 +37,7 @@ def weight_norm(module: _M, name: str = "weight", dim: int | None = 0) -> _M:
     """``weight = weight_g * weight_v / norm(weight_v)``, computed before each forward from two parameters. Returns `module`.
 
     Shapes: a parameter of any shape; the norm is over all dimensions but `dim`, or over all for None.
-    Raises: RuntimeError if it is normalized already; AttributeError for an unknown parameter; ValueError if it has no shape yet.
+    Raises: RuntimeError if it is already normalized; AttributeError for an unknown parameter; ValueError if it has no shape yet.
     Source: Salimans and Kingma, Weight normalization, 2016, section 2.
 
     >>> import warnings
@@ -69,7 +69,7 @@ def weight_norm(module: _M, name: str = "weight", dim: int | None = 0) -> _M:
 
 
 def remove_weight_norm(module: _M, name: str = "weight") -> _M:
-    """``weight = weight_g * weight_v / norm(weight_v)`` once, as a parameter again. Returns `module`.
+    """``weight = weight_g * weight_v / norm(weight_v)`` as a parameter again. Returns `module`.
 
     Shapes: no change.
     Raises: ValueError if the parameter is not normalized.

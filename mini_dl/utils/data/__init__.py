@@ -1,4 +1,4 @@
-"""Datasets, the order in which they are read, and the loader that makes batches from them."""
+"""Datasets, samplers, and the loader that makes batches from them."""
 
 from mini_dl._listing import list_names
 from mini_dl.utils.data.collate import (

@@ -19,9 +19,9 @@ CollateMap = dict[Any, Callable[..., Any]]
 
 
 def default_convert(data: object) -> Any:
-    """`data` with each NumPy array in it, at any depth, as a tensor over the same memory; tuples become lists.
+    """`data` with each NumPy array in it, at any depth, as a tensor sharing its memory; tuples become lists.
 
-    Raises: nothing of its own: what is not an array stays as it is.
+    Raises: nothing itself: other values are unchanged.
 
     >>> import numpy as np
     >>> torch.utils.data.default_convert({"x": np.array([1, 2]), "name": "a"})
@@ -48,7 +48,7 @@ def default_collate(batch: object) -> Any:
 
 
 def collate(batch: Any, *, collate_fn_map: CollateMap | None = None) -> Any:
-    """Like `default_collate`, with functions ``f(batch, collate_fn_map=...)`` by type of element."""
+    """Like `default_collate`, with functions ``f(batch, collate_fn_map=...)`` by element type."""
     element = batch[0]
     functions = collate_fn_map or {}
     if type(element) in functions:
@@ -110,12 +110,12 @@ def _is_named_tuple(data: object) -> bool:
 
 
 def _as_tensor(data: Any) -> Tensor:
-    """A tensor over the memory of an array. TypeError for a type that torch does not have."""
+    """A tensor sharing the memory of an array. TypeError for a type that torch does not have."""
     _dtypes.of_numpy(data.dtype)
     return wrap(np.asarray(data))
 
 
-# ------------------------------------------------------------------------------------------------ by type of element
+# ------------------------------------------------------------------------------------------------ by element type
 
 
 def collate_tensor_fn(batch: object, *, collate_fn_map: CollateMap | None = None) -> Tensor:

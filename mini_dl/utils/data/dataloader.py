@@ -1,4 +1,4 @@
-"""DataLoader: batches of a dataset, in some order, read in this thread or by worker threads."""
+"""DataLoader: batches of a dataset, in some order, read by this thread or by workers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ START_METHODS = ["fork", "spawn", "forkserver"]
 
 
 class _Endless(Sampler[None]):
-    """The indices for an iterable dataset: each asks for the next sample."""
+    """The indices for an iterable dataset: each requests the next sample."""
 
     def __iter__(self) -> Iterator[None]:
         while True:
@@ -33,14 +33,13 @@ class _Endless(Sampler[None]):
 class DataLoader(Generic[T]):
     """Iterate over `dataset` in batches: shuffled, sampled and collated as in torch, in torch's order for the same seed.
 
-    With `num_workers`, the batches are read ahead by that many threads: nothing is pickled, and NumPy and file reads let other
-    threads run. With a `multiprocessing_context` (a start method or a context) they are read by processes, as torch always does.
-    Each worker has its own default stream of random numbers, seeded as torch seeds its workers. A thread has a shallow copy of
-    the dataset, and does not seed Python's and NumPy's global streams, which belong to all threads: ``get_worker_info().rng`` has
-    streams of its own, seeded as a process, here and in torch, seeds the global ones.
-    What a worker raises is raised here, with the worker's traceback as text; if SystemExit, KeyboardInterrupt or GeneratorExit
-    ends a worker, or it is killed, a RuntimeError is raised.
-    `pin_memory` and `pin_memory_device` are checked, but have no effect.
+    With `num_workers`, the batches are read ahead by that many threads: nothing is pickled, and NumPy and file reads
+    release the GIL. With a `multiprocessing_context` (a start method or a context) they are read by processes, as torch always
+    does. Each worker has its own default stream of random numbers, seeded as torch seeds its workers. A thread has a shallow copy
+    of the dataset, and does not seed Python's and NumPy's global streams, which all threads share: ``get_worker_info().rng`` has
+    its own streams, seeded as worker processes, here and in torch, seed the global ones. A worker's exception is raised here,
+    with the worker's traceback as text; if SystemExit, KeyboardInterrupt or GeneratorExit ends a worker, or it is killed, a
+    RuntimeError is raised. `pin_memory` and `pin_memory_device` are validated, but have no effect.
 
     Raises: ValueError for options that contradict each other, are negative, or do not go with an iterable dataset.
 
@@ -53,7 +52,7 @@ class DataLoader(Generic[T]):
 
     _iterator: Any = None
     _initialized = False
-    _length_said: int | None = None  # the length an iterable dataset gave when this loader was asked for its own
+    _length_said: int | None = None  # the length an iterable dataset reported when this loader's length was requested
 
     def __init__(
         self, dataset: Dataset[T] | Sequence[T], batch_size: int | None = 1, shuffle: bool | None = None,
@@ -130,7 +129,7 @@ class DataLoader(Generic[T]):
         if self.num_workers == 0:
             return Reader(self)
         kind = WorkersReader
-        if self.multiprocessing_context is not None:  # loaded when asked for: it needs the standard multiprocessing
+        if self.multiprocessing_context is not None:  # imported lazily: it needs the standard multiprocessing
             kind = importlib.import_module("mini_dl.utils.data.processes").ProcessesReader
         if not self.persistent_workers:
             return kind(self)

@@ -1,4 +1,4 @@
-"""Datasets: samples by index (`Dataset`) or one after the other (`IterableDataset`)."""
+"""Datasets: samples by index (`Dataset`) or as a stream (`IterableDataset`)."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ U = TypeVar("U")
 class Dataset(Generic[T]):
     """Samples by index. Subclasses define ``__getitem__``, and ``__len__`` for samplers that need it.
 
-    If ``__getitems__(indices)``, a list of samples, is defined too, whole batches are read with it. ``first + second`` joins
-    two.
+    If ``__getitems__(indices)``, a list of samples, is defined too, whole batches are read with it. ``first + second``
+    concatenates.
 
-    Raises: NotImplementedError where a subclass does not define ``__getitem__``.
+    Raises: NotImplementedError if a subclass does not define ``__getitem__``.
 
     >>> class Squares(torch.utils.data.Dataset):
     ...     def __len__(self):
@@ -42,9 +42,9 @@ class Dataset(Generic[T]):
 
 
 class IterableDataset(Dataset[T], Iterable[T]):
-    """Samples one after the other, from a stream. Subclasses define ``__iter__``. ``first + second`` reads one after the other.
+    """Samples from a stream. Subclasses define ``__iter__``. ``first + second`` concatenates.
 
-    Raises: TypeError without an ``__iter__``; ValueError from a DataLoader that is to shuffle it.
+    Raises: TypeError without an ``__iter__``; ValueError from a DataLoader with ``shuffle``.
 
     >>> class Lines(torch.utils.data.IterableDataset):
     ...     def __iter__(self):
@@ -81,9 +81,9 @@ class TensorDataset(Dataset[tuple[Tensor, ...]]):
 
 
 class StackDataset(Dataset[Any]):
-    """Sample `i` is made of the i-th samples of several datasets: a tuple, or a dict if they were given names.
+    """Sample `i` combines the i-th samples of several datasets: a tuple, or a dict if they were given by name.
 
-    Raises: ValueError unless there are some, all given in the same way and of the same length.
+    Raises: ValueError unless there are some, all positional or all named, and of the same length.
 
     >>> torch.utils.data.StackDataset(image=[10, 20], label=["a", "b"])[1]
     {'image': 20, 'label': 'b'}
@@ -126,16 +126,16 @@ class StackDataset(Dataset[Any]):
 
 
 def _items(dataset: Any, indices: list[Any]) -> list[Any]:
-    """The samples at `indices`, in one go if the dataset supports it."""
+    """The samples at `indices`, in one call if the dataset supports it."""
     if callable(getattr(dataset, "__getitems__", None)):
         return dataset.__getitems__(indices)
     return [dataset[index] for index in indices]
 
 
 class ConcatDataset(Dataset[T]):
-    """The samples of several datasets, one dataset after the other.
+    """The concatenation of several datasets.
 
-    Raises: AssertionError if there are none, or one is iterable only; IndexError past the end.
+    Raises: AssertionError if there are none, or one is only iterable; IndexError past the end.
 
     >>> both = torch.utils.data.ConcatDataset(["ab", "cde"])
     >>> len(both), both[3], both[-1]
@@ -172,9 +172,9 @@ class ConcatDataset(Dataset[T]):
 
 
 class ChainDataset(IterableDataset[Any]):
-    """The samples of several iterable datasets, one after the other.
+    """The concatenation of several iterable datasets.
 
-    Raises: AssertionError when it is iterated over what is not an IterableDataset.
+    Raises: AssertionError on iteration for anything but an IterableDataset.
 
     >>> class Count(torch.utils.data.IterableDataset):
     ...     def __iter__(self):
@@ -203,8 +203,8 @@ class ChainDataset(IterableDataset[Any]):
 class Subset(Dataset[T]):
     """The samples of `dataset` at `indices`.
 
-    Raises: NotImplementedError for a subclass that overrides ``__getitem__`` but not ``__getitems__``, with which batches are
-    read; IndexError for an index that `dataset` lacks.
+    Raises: NotImplementedError for a subclass that overrides ``__getitem__`` but not ``__getitems__``, which reads batches;
+    IndexError for an index that `dataset` lacks.
 
     >>> torch.utils.data.Subset("abcd", [3, 0])[0]
     'd'
@@ -237,7 +237,7 @@ def random_split(
 ) -> list[Subset[U]]:
     """Random disjoint subsets of these lengths.
 
-    Fractions that sum to 1 are rounded down, and the rest is distributed one by one from the first subset on.
+    Fractions that sum to 1 are rounded down, and the remainder is distributed one by one from the first subset on.
 
     Raises: ValueError if the lengths do not sum to that of the dataset.
 
@@ -273,7 +273,7 @@ def _counts_of_fractions(fractions: Sequence[float], total: int) -> list[int]:
 
 
 def collated_rows(dataset: Any, indices: Any) -> list[Tensor] | None:
-    """The result of `default_collate` for these samples, by one indexing of the tensors that hold them; None if none do."""
+    """The result of `default_collate` for these samples, by indexing each underlying tensor once; None if there is none."""
     while type(dataset) is Subset and all([type(i) is int for i in indices]):
         indices = [dataset.indices[i] for i in indices]
         dataset = dataset.dataset

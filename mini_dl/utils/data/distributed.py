@@ -19,7 +19,7 @@ T = TypeVar("T", covariant=True)
 class DistributedSampler(Sampler[T]):
     """Every `num_replicas`-th index from `rank` on, of all indices in order or shuffled by `seed` and epoch (`set_epoch`).
 
-    Some indices are repeated so that all processes read equally many; with `drop_last`, some are left out instead.
+    Some indices are repeated so that all processes read equally many; with `drop_last`, some are dropped instead.
 
     By default the processes are those of ``torch.distributed``.
 
@@ -31,14 +31,9 @@ class DistributedSampler(Sampler[T]):
     """
 
     def __init__(
-        self,
-        dataset: Any,
-        num_replicas: int | None = None,
-        rank: int | None = None,
-        shuffle: bool = True,
-        seed: int = 0,
+        self, dataset: Any, num_replicas: int | None = None, rank: int | None = None, shuffle: bool = True, seed: int = 0,
         drop_last: bool = False,
-    ) -> None:
+    ) -> None:  # fmt: skip
         if num_replicas is None or rank is None:
             num_replicas, rank = _of_this_process(num_replicas, rank)
         if rank >= num_replicas or rank < 0:
@@ -63,12 +58,12 @@ class DistributedSampler(Sampler[T]):
         return self.num_samples
 
     def set_epoch(self, epoch: int) -> None:
-        """Shuffle differently from now on: call it before each epoch."""
+        """Change the shuffling: call it before each epoch."""
         self.epoch = epoch
 
 
 def _of_this_process(num_replicas: int | None, rank: int | None) -> tuple[int, int]:
-    """The number of processes and the rank of this one, where they are not given."""
+    """The number of processes and the rank of this one, if not given."""
     if _parallel_names.processes is None:
         raise RuntimeError("Requires distributed package to be available, or both `num_replicas` and `rank` to be given")
     known = _parallel_names.processes()

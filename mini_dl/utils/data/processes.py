@@ -1,4 +1,4 @@
-"""Workers of a DataLoader that are processes: only where the loader is given a `multiprocessing_context`."""
+"""DataLoader workers that are processes: only if the loader has a `multiprocessing_context`."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from mini_dl.utils.data.reading import WorkersReader
 from mini_dl.utils.data.worker import AGAIN, ENDED, STOP, Failure, Key, Results, WorkerInfo, serve, streams_of
 
 CHECK = 5.0
-"""Seconds after which a worker without a task looks whether its parent is alive."""
+"""Seconds after which an idle worker checks whether its parent is alive."""
 GRACE = 1.0
-"""Seconds that a process gets to end once it was told to and its time is over."""
+"""Seconds that a process gets to exit after the stop request has timed out."""
 
 assert _sending
 
 
 class ProcessesReader(WorkersReader):
-    """Reads ahead by processes. Each sends its batches through a pipe, from which a thread of this process takes them.
+    """Reads ahead in processes. Each sends its batches through a pipe, from which a thread of this process receives them.
 
-    So neither an interrupt here nor a killed worker can damage what another one sends, and its end is noticed at once.
+    So neither an interrupt here nor a killed worker can corrupt another's data, and its end is noticed immediately.
     """
 
     def start(self, loader: Any) -> None:
@@ -45,16 +45,16 @@ class ProcessesReader(WorkersReader):
         return ProcessWorker(self.context, (number, count, self.base_seed, self.dataset, self.how, self.prepare), self.results)
 
     def revive(self) -> None:
-        raise RuntimeError("the workers of this loader are children of the process that was forked: iterate over the loader anew")
+        raise RuntimeError("the workers of this loader are children of the process that was forked: create a new iterator")
 
 
 class ProcessWorker:
-    """A process that reads, and the thread here that receives what it read."""
+    """A process that reads, and the thread here that receives its batches."""
 
     def __init__(self, context: Any, what: tuple[Any, ...], results: Results) -> None:
         self.info = WorkerInfo(what[0], what[1], what[2] + what[0], what[3], streams_of(what[2], what[0]), "multiprocessing")
         self.active, self.owner, self.results = True, os.getpid(), results
-        self.silent = threading.Event()  # all that it sent was received, and it has ended
+        self.silent = threading.Event()  # everything it sent was received, and it has exited
         self.receiver, self.sender = context.Pipe(duplex=False)
         self.queue, self.closed = context.Queue(), context.Event()
         self.queue.cancel_join_thread()
@@ -78,7 +78,7 @@ class ProcessWorker:
 
     def start(self) -> None:
         self.process.start()
-        self.sender.close()  # before the next process is started, which would keep it open: the end of this one must show
+        self.sender.close()  # before the next process starts, which would keep it open: the end of this one must be noticed
         self.thread.start()
 
     def is_alive(self) -> bool:
@@ -93,13 +93,13 @@ class ProcessWorker:
         return f"DataLoader worker (pid(s) {self.process.pid}) exited unexpectedly"
 
     def stop(self) -> None:
-        """Tell it to end after the batch it is reading."""
+        """Ask it to exit after the batch it is reading."""
         if self.owner == os.getpid() and self.process.pid is not None:
             self.closed.set()
             self.put(STOP)
 
     def join(self, seconds: float) -> None:
-        """Wait for its end; then terminate it."""
+        """Wait for it to exit; then terminate it."""
         if self.owner != os.getpid() or self.process.pid is None:
             return
         self.process.join(seconds)
@@ -116,7 +116,7 @@ _MARKED = {"stop": STOP, "again": AGAIN}
 
 
 def _receive(receiver: Any, results: Results, worker: int, silent: threading.Event) -> None:
-    """Take what a worker sends, until it ends."""
+    """Receive what a worker sends, until it exits."""
     try:
         while True:
             key, ended = pickle.loads(receiver.recv_bytes())
@@ -140,7 +140,7 @@ def _receive(receiver: Any, results: Results, worker: int, silent: threading.Eve
 def _work(
     tasks: Any, sender: Any, closed: Any, number: int, count: int, base_seed: int, dataset: object, how: Any, prepare: Any
 ) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal reaches all; the parent decides what ends
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal reaches all processes; the parent decides which exit
     set_num_threads(1)
     streams = streams_of(base_seed, number)
     random.seed(base_seed + number)
@@ -170,7 +170,7 @@ def _work(
 
     try:
         serve(info, next_task, deliver, closed.is_set, how, prepare)
-    except BrokenPipeError:  # nobody reads any more
+    except BrokenPipeError:  # no reader is left
         pass
     finally:
         tasks.cancel_join_thread()

@@ -1,4 +1,4 @@
-"""The iterators of a DataLoader: batches read here, or ahead by workers. They keep the parts of the loader that they need."""
+"""The iterators of a DataLoader: batches read here, or ahead by workers. They hold the parts of the loader that they need."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mini_dl.utils.data.sampler import random_seed
 from mini_dl.utils.data.worker import AGAIN, ENDED, Failure, Fetch, Results, Worker, WorkerInfo, streams_of
 
 PATIENCE = 5.0
-"""Seconds that the end of a loader waits for its workers, and after which a reader checks whether they are alive."""
+"""Seconds that a closing loader waits for its workers, and after which a reader checks whether they are alive."""
 
 
 class Reader:
@@ -64,8 +64,8 @@ class Reader:
 class WorkersReader(Reader):
     """Distributes the indices to the workers ahead of time, and returns the batches in the order of the indices.
 
-    Each task has a number, and its result is kept under that number until it is returned. So a reader that was interrupted, or
-    timed out, continues where it was.
+    Each task has a number, and its result is kept under that number until it is returned. So a reader that was interrupted
+    or timed out continues where it was.
     """
 
     def start(self, loader: Any) -> None:
@@ -100,7 +100,7 @@ class WorkersReader(Reader):
             self.hand_out()
 
     def restart(self, loader: Any) -> None:
-        """Start another epoch. Tasks left from the last one are still completed, as in torch, but ignored."""
+        """Start another epoch. Leftover tasks of the previous one are still completed, as in torch, but ignored."""
         self.epoch += 1
         self.results.found = {}
         for number, worker in enumerate(self.workers):
@@ -116,11 +116,11 @@ class WorkersReader(Reader):
         self.begin()
 
     def hand_out(self) -> None:
-        """One more task to the next worker that has data."""
-        if len(self.assigned) > self.limit:  # interrupted after it was handed out
+        """Give one more task to the next worker that has data."""
+        if len(self.assigned) > self.limit:  # interrupted after it was assigned
             return
         if not self.upcoming:
-            self.upcoming.extend(itertools.islice(self.indices, 1))  # in one step: no index is lost on the way
+            self.upcoming.extend(itertools.islice(self.indices, 1))  # in one step, so that no index is lost
         if not self.upcoming:
             return
         worker = self.next_worker()
@@ -161,7 +161,7 @@ class WorkersReader(Reader):
             if outcome is ENDED or (failed and outcome.fatal):
                 worker.active = False
             self.hand_out()
-            del self.results.found[key]  # no calls from here on, where Ctrl-C could strike: the batch is the reader's or ours
+            del self.results.found[key]  # no calls from here on, where Ctrl-C could interrupt: the batch is the reader's or ours
             del self.assigned[number]
             if failed:
                 try:
@@ -172,7 +172,7 @@ class WorkersReader(Reader):
                 return outcome
 
     def next_number(self) -> int | None:
-        """The worker of the task whose batch is returned next, or waited for; None if there is none."""
+        """The worker of the task whose batch is returned next or awaited; None if there is none."""
         found = self.results.found
         if not self.in_order:
             came = [number for epoch, number in list(found) if epoch == self.epoch and number in self.assigned]
@@ -185,7 +185,7 @@ class WorkersReader(Reader):
         return None
 
     def wait(self, worker: Worker) -> None:
-        """Wait for a result from any worker. RuntimeError after `timeout`, or if the worker is gone."""
+        """Wait for a result from any worker. RuntimeError after `timeout`, or if the worker has exited."""
         alive = worker.is_alive()
         try:
             self.results.news.get(timeout=(self.timeout or PATIENCE) if alive else 0)
@@ -200,7 +200,7 @@ class WorkersReader(Reader):
         """In a forked process, which has none of the threads: give the pending tasks to new ones."""
         if self.iterable:
             raise RuntimeError(
-                "the workers that read an iterable dataset are in the process that was forked: iterate over the loader anew"
+                "the workers that read an iterable dataset are in the process that was forked: create a new iterator"
             )
         for number, old in enumerate(self.workers):
             worker = self.workers[number] = Worker(old.info, self.results, self.how, None)

@@ -22,7 +22,7 @@ T = TypeVar("T", covariant=True)
 class Sampler(Generic[T]):
     """An iterable of indices, or of lists of them. Subclasses define ``__iter__``, and ``__len__`` if it is known.
 
-    Raises: NotImplementedError where a subclass does not.
+    Raises: NotImplementedError if a subclass does not.
 
     >>> class EverySecond(torch.utils.data.Sampler):
     ...     def __iter__(self):
@@ -38,7 +38,7 @@ class Sampler(Generic[T]):
 class SequentialSampler(Sampler[int]):
     """The indices 0, 1, 2, ... of `data_source`.
 
-    Raises: TypeError when it is iterated, unless `data_source` has a length.
+    Raises: TypeError on iteration unless `data_source` has a length.
 
     >>> list(torch.utils.data.SequentialSampler("abc"))
     [0, 1, 2]
@@ -55,7 +55,7 @@ class SequentialSampler(Sampler[int]):
 
 
 class RandomSampler(Sampler[int]):
-    """All indices in random order (again and again, until there are `num_samples`), or independent random ones if `replacement`.
+    """All indices in random order (repeatedly, until there are `num_samples`), or independent random ones if `replacement`.
 
     Raises: TypeError unless `replacement` is a bool; ValueError unless there are samples to draw.
 
@@ -106,7 +106,7 @@ def random_seed(generator: Generator | None) -> int:
 class SubsetRandomSampler(Sampler[int]):
     """The given indices in random order.
 
-    Raises: TypeError when it is iterated, unless `indices` is a sequence.
+    Raises: TypeError on iteration unless `indices` is a sequence.
 
     >>> _ = torch.manual_seed(0)
     >>> list(torch.utils.data.SubsetRandomSampler([5, 6, 7]))
@@ -128,7 +128,7 @@ class WeightedRandomSampler(Sampler[int]):
     """`num_samples` indices, each with probability ``weights[i] / sum(weights)``; without `replacement`, none twice.
 
     Raises: ValueError unless `num_samples` is a positive int, `replacement` a bool and `weights` one-dimensional; RuntimeError
-    when it is iterated for more samples than there are, without `replacement`.
+    on iteration for more samples than there are without `replacement`.
 
     >>> _ = torch.manual_seed(0)
     >>> list(torch.utils.data.WeightedRandomSampler([0.0, 1.0, 9.0], num_samples=5))
@@ -155,7 +155,7 @@ class WeightedRandomSampler(Sampler[int]):
 
 
 class BatchSampler(Sampler[list[int]]):
-    """Lists of `batch_size` indices of another sampler; the last may be shorter, or is left out if `drop_last`.
+    """Lists of `batch_size` indices of another sampler; the last may be shorter, or is dropped if `drop_last`.
 
     Raises: ValueError unless `batch_size` is a positive int and `drop_last` a bool.
 

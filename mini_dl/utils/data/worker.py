@@ -1,4 +1,4 @@
-"""A worker of a DataLoader: a thread with its own copy of the dataset and its own random numbers."""
+"""A worker of a DataLoader: a thread with its own copy of the dataset and its own random streams."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class WorkerRandom:
 
 @dataclass(frozen=True)
 class WorkerInfo:
-    """What a worker knows of itself: `id`, `num_workers`, `seed`, `dataset`, `rng` and `worker_method`, "thread" or a way of
-    starting processes.
+    """A worker's information: `id`, `num_workers`, `seed`, `dataset`, `rng` and `worker_method`, "thread" or a
+    process start method.
 
     Raises: FrozenInstanceError if an attribute is assigned.
 
@@ -77,7 +77,7 @@ def get_worker_info() -> WorkerInfo | None:
 
 
 class Fetch:
-    """Turns an index, or a list of indices, into a batch. StopIteration when an iterable dataset has no more."""
+    """Turns an index, or a list of indices, into a batch. StopIteration when an iterable dataset is exhausted."""
 
     def __init__(self, dataset: Any, collate: Callable[[Any], Any], batched: bool, drop_last: bool) -> None:
         self.dataset, self.collate, self.batched, self.drop_last = dataset, collate, batched, drop_last
@@ -107,7 +107,7 @@ class Fetch:
 
 
 class _Message(str):
-    """A message that KeyError shows as it is."""
+    """A message that KeyError shows unquoted."""
 
     __slots__ = ()
 
@@ -116,7 +116,7 @@ class _Message(str):
 
 
 class Failure:
-    """What a worker raised, as text: the error itself would keep its frames alive."""
+    """A worker's exception as text: the exception itself would keep its frames alive."""
 
     def __init__(self, error: BaseException, worker: str) -> None:
         self.kind: Any = type(error)
@@ -124,7 +124,7 @@ class Failure:
         self.text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
 
     def error(self) -> BaseException:
-        """An error of the same type, if it can be made from a message, else a RuntimeError."""
+        """An exception of the same type, if it can be created from a message, else a RuntimeError."""
         if self.fatal:
             return RuntimeError(f"DataLoader worker ({self.worker}) exited unexpectedly.\nOriginal {self.text}")
         message = f"Caught {self.kind.__name__} in DataLoader worker {self.worker}.\nOriginal {self.text}"
@@ -139,11 +139,11 @@ class Failure:
 
 
 ENDED = object()
-"""The result of a task when an iterable dataset has no more."""
+"""The result of a task when an iterable dataset is exhausted."""
 AGAIN, STOP = object(), object()
 
 Key = tuple[int, int]
-"""Number of the epoch, and of the task in it."""
+"""The epoch's number, and the task's number in it."""
 
 
 class Results:
@@ -151,7 +151,7 @@ class Results:
 
     def __init__(self) -> None:
         self.found: dict[Key, Any] = {}  # in order of arrival
-        self.news: SimpleQueue[None] = SimpleQueue()  # wakes the reader, which then looks: a missed one does no harm
+        self.news: SimpleQueue[None] = SimpleQueue()  # wakes the reader, which then checks: a missed one does no harm
         self.closed = False
 
 
@@ -177,11 +177,11 @@ class Worker:
         return f"DataLoader worker (thread {self.info.id}) exited unexpectedly"
 
     def stop(self) -> None:
-        """Tell it to end."""
+        """Ask it to exit."""
         self.tasks.put(STOP)
 
     def join(self, seconds: float) -> None:
-        """Wait for its end."""
+        """Wait for it to exit."""
         if self.thread.ident is not None and self.thread is not threading.current_thread():
             self.thread.join(seconds)
 

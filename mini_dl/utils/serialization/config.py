@@ -13,7 +13,7 @@ _PARTS = {"load": load, "save": save}
 
 @block
 def patch(changes: str | dict[str, Any] | None = None, value: object = None, **more: object) -> Iterator[None]:
-    """Change options by their names (``"save.compute_crc32"``) within a block. AttributeError for a name that does not exist."""
+    """Change options by name (``"save.compute_crc32"``) within a block. AttributeError for a name that does not exist."""
     wanted = {changes: value} if isinstance(changes, str) else {**(changes or {}), **more}
     before = {name: getattr(_PARTS[name.partition(".")[0]], name.partition(".")[2]) for name in wanted}
     try:

@@ -1,4 +1,4 @@
-"""Plain hooks of `DistributedDataParallel`: the mean of gradients, as they are or in half precision on the way."""
+"""Basic hooks of `DistributedDataParallel`: the mean of gradients, optionally compressed to half precision."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def bf16_compress_hook(process_group: ProcessGroup | None, bucket: GradBucket) -
 
 
 def _wrapped(hook: Hook, kind: DType) -> Hook:
-    def in_kind(state: Any, bucket: GradBucket) -> Future[Tensor]:
+    def in_kind(state: object, bucket: GradBucket) -> Future[Tensor]:
         buffer = bucket.buffer()
         bucket.set_buffer(buffer.to(kind))
         return hook(state, bucket).then(lambda future: buffer.copy_(future.value()))

@@ -1,0 +1,42 @@
+"""What is infinite or NaN reaches the outputs that see it, by whichever method they are computed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import mini_dl as torch
+from mini_dl.kernels import convolution
+
+CASES: dict[str, tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = {
+    "depthwise": ((2, 6, 9, 40), (6, 1, 3, 3), {"padding": 1, "groups": 6}),
+    "depthwise strided": ((2, 6, 9, 40), (12, 1, 3, 3), {"padding": 1, "stride": 2, "groups": 6}),
+    "depthwise line": ((2, 6, 40), (6, 1, 3), {"padding": 1, "groups": 6}),
+    "winograd": ((2, 16, 12, 13), (16, 16, 3, 3), {"padding": 1}),
+    "winograd strided": ((2, 16, 24, 26), (16, 16, 4, 4), {"padding": 1, "stride": 2}),
+}
+
+
+@pytest.mark.parametrize("bad", [np.inf, np.nan])
+@pytest.mark.parametrize("name", CASES)
+def test_infinities_do_not_spread(name: str, bad: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    input, weight, options = CASES[name]
+    numbers = np.random.default_rng(0)
+    x, w = (numbers.standard_normal(shape).astype(np.float32) for shape in (input, weight))
+    x[1, 3, ..., 7] = bad
+
+    def gradients() -> list[Any]:
+        tensors = [torch.from_numpy(a).requires_grad_() for a in (x, w)]
+        out = getattr(torch.nn.functional, f"conv{len(weight) - 2}d")(*tensors, **options)
+        cotangent = np.ones(out.shape, np.float32)
+        cotangent[0, 1, ..., 4] = bad
+        out.backward(torch.from_numpy(cotangent))
+        return [out.detach().numpy(), *[tensor.grad.numpy() for tensor in tensors]]
+
+    found = gradients()
+    monkeypatch.setattr(convolution, "is_depthwise", lambda *args: False)
+    monkeypatch.setattr(convolution.winograd, "suits", lambda *args: False)
+    for one, other in zip(found, gradients()):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)

@@ -1,0 +1,116 @@
+"""Reductions and scans of arrays so large, or so long, that they take another way than small ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import mini_dl as torch
+from mini_dl.kernels import parallel
+from mini_dl.kernels.indexing import add_rows
+
+Array = np.ndarray[Any, Any]
+
+
+@pytest.fixture(params=[1, 3])
+def threads(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    before = torch.get_num_threads()
+    monkeypatch.setattr(parallel, "ENOUGH", 1)
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
+def normal(*shape: int, dtype: str = "float32") -> Array:
+    return np.random.default_rng(sum(shape)).standard_normal(shape).astype(dtype)
+
+
+@pytest.mark.parametrize("shape", [(5, 64), (3, 1001), (4, 37, 130), (20000,)])
+@pytest.mark.parametrize("dim", [0, -1])
+def test_running_sums_of_float32_are_those_of_float64(shape: tuple[int, ...], dim: int, threads: int) -> None:
+    x = normal(*shape)
+    wanted = np.cumsum(x, dim, np.float64)
+    assert np.array_equal(torch.from_numpy(x).cumsum(dim).numpy(), wanted.astype(np.float32))
+
+
+def test_running_sums_cancel_without_a_trace() -> None:
+    x = np.zeros((2, 512), np.float32)
+    x[:, 7:11] = [1e8, 1, -1e8, 1]
+    assert torch.from_numpy(x).cumsum(1).numpy()[:, -1].tolist() == [2, 2]
+
+
+def test_running_sums_are_infinite_only_from_an_infinite_number_on(threads: int) -> None:
+    x = normal(6, 200)
+    x[1, 50], x[2, 100], x[3, [5, 100]] = np.inf, np.nan, [np.inf, -np.inf]
+    with np.errstate(invalid="ignore"):
+        wanted = np.cumsum(x, 1, np.float64).astype(np.float32)
+    assert np.array_equal(torch.from_numpy(x).cumsum(1).numpy(), wanted, equal_nan=True)
+
+
+@pytest.mark.parametrize("kind", ["float32", "float64"])
+@pytest.mark.parametrize("shape", [(9, 300), (2, 3, 4, 5), (3, 5000)])
+def test_extremes_are_numbers_of_the_row_or_nan(kind: str, shape: tuple[int, ...], threads: int) -> None:
+    x = normal(*shape, dtype=kind)
+    x.flat[3] = np.nan
+    for dims in (-1, (-2, -1), 0):
+        for name, ufunc in (("amax", np.maximum), ("amin", np.minimum)):
+            found = getattr(torch.from_numpy(x), name)(dims).numpy()
+            assert np.array_equal(found, ufunc.reduce(x, dims), equal_nan=True)
+
+
+@pytest.mark.parametrize("moved", [0, -3e4, 3e4])
+def test_the_logarithm_of_a_sum_of_exponentials_of_any_size(moved: float, threads: int) -> None:
+    x = normal(40, 333, dtype="float64") + moved
+    wanted = np.log(np.exp(x - moved).sum(1)) + moved
+    assert np.allclose(torch.from_numpy(x).logsumexp(1).numpy(), wanted, rtol=1e-13)
+
+
+def test_the_logarithm_of_a_sum_of_exponentials_with_infinities() -> None:
+    x = normal(4, 100)
+    x[0], x[1, 3], x[2, 5] = -np.inf, np.inf, np.nan
+    found = torch.from_numpy(x).logsumexp(1).numpy()
+    assert found[:2].tolist() == [-np.inf, np.inf] and np.isnan(found[2])
+    assert np.isclose(found[3], np.log(np.exp(x[3]).sum()))
+
+
+@pytest.mark.parametrize("shape", [(300, 1000), (3, 9001), (2, 600, 70)])
+def test_sums_are_as_exact_as_pairwise_ones(shape: tuple[int, ...], threads: int) -> None:
+    x = normal(*shape)
+    for dims in (-1, 0, None):
+        wanted = x.sum(dims, np.float64)
+        size = np.abs(x).sum(dims, np.float64)
+        assert (np.abs(torch.from_numpy(x).sum(dims).numpy() - wanted) <= 1e-6 * size).all()
+
+
+@pytest.mark.parametrize("shape", [(8, 6, 700), (40, 30, 5, 4), (4000, 9)])
+def test_batch_norm_in_evaluation_scales_and_shifts_each_channel(shape: tuple[int, ...], threads: int) -> None:
+    x, (mean, weight, bias) = normal(*shape), normal(3, shape[1])
+    variance = np.square(normal(shape[1])) + 1
+    arrays = [torch.from_numpy(a) for a in (x, mean, variance, weight, bias)]
+    leaves = [arrays[i].requires_grad_() for i in (0, 3, 4)]
+    out = torch.nn.functional.batch_norm(*arrays)
+    out.backward(torch.ones_like(out))
+    wide = (-1, *(1,) * (len(shape) - 2))
+    scale = (1 / np.sqrt(variance.astype(np.float64) + 1e-5)).reshape(wide)
+    unit = (x - mean.reshape(wide)) * scale
+    assert np.allclose(out.detach().numpy(), unit * weight.reshape(wide) + bias.reshape(wide), rtol=1e-5, atol=1e-5)
+    others = tuple([i for i in range(len(shape)) if i != 1])
+    wanted = [np.broadcast_to(scale * weight.reshape(wide), shape), unit.sum(others), np.full(shape[1], x[:, 0].size)]
+    for leaf, gradient in zip(leaves, wanted):
+        assert leaf.grad is not None and np.allclose(leaf.grad.numpy(), gradient, rtol=1e-4, atol=1e-2)
+
+
+@pytest.mark.parametrize("rows", [50, 70000])
+@pytest.mark.parametrize("zeros", [False, True])
+@pytest.mark.parametrize("used", [1, 3, 49])
+def test_rows_are_added_in_the_order_of_their_indices(rows: int, zeros: bool, used: int) -> None:
+    index = np.random.default_rng(used).integers(0, used, 60) * ((rows - 1) // used)
+    values = normal(60, 4)
+    out = np.zeros((rows, 4), np.float32) if zeros else normal(rows, 4)
+    wanted = out.copy()
+    np.add.at(wanted, index, values)
+    add_rows(out, index, values, zeros)
+    assert np.allclose(out, wanted, rtol=1e-5, atol=1e-5)
