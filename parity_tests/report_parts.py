@@ -96,4 +96,13 @@ def mutation(file: Path) -> dict[str, Any] | None:
     open_ = [row for row in rows if row["status"] not in ("killed", "timeout") and not row["accepted"]]
     score = "" if report["score"] is None else f"{report['score']:.1%}"
     when = report["when"].replace("T", " ").partition("+")[0]
-    return {**report, "score": score, "when": when, "open": open_, "accepted": [row for row in rows if row["accepted"]]}
+    tried, asked = sum(report["counts"].values()), report["asked"].get("sample")
+    left = f"{tried} of a sample of {asked} so far" if asked and tried < asked else ""
+    return {
+        **report,
+        "score": score,
+        "when": when,
+        "left": left,
+        "open": open_,
+        "accepted": [row for row in rows if row["accepted"]],
+    }

@@ -159,7 +159,7 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "parity.json").write_text(json.dumps(REPORT))
     errors = {"float32": {"mini_dl": SIDE, "torch": SIDE, "ratio": 0.9}}
     (tmp_path / "accuracy.json").write_text(json.dumps({"when": "", "bounds": accuracy.BOUNDS, "ops": {"exp": errors}}))
-    found = {"when": "2026-01-01T00:00:00+00:00", "asked": {"seed": 1}, "counts": {"killed": 1, "survived": 1}, "score": 0.5}
+    found = {"when": "2026-01-01T00:00:00+00:00", "asked": {"seed": 1, "sample": 9}, "counts": {"killed": 1, "survived": 1}, "score": 0.5}
     rows = [
         MUTANT,
         {**MUTANT, "status": "killed", "before": "killed_one"},
@@ -177,6 +177,7 @@ def test_what_other_commands_measured_is_shown(folder: Path) -> None:
     text = (folder / "index.html").read_text()
     data = json.loads(Page(text).data)
     assert data["ops/exp"]["errors"]["float32"]["torch"] == SIDE and data["ops/special.bessel_j0"]["errors"] == {}
+    assert "2 of a sample of 9 so far" in text
     assert "50.0%" in text and "killed_one" not in text and "x is zero there" in text and "mini_dl/tensor.py:3" in text
     assert '<polyline points="5.0,110.0 635.0,10.0"' in text and "9 agree" in text and "15 agree" in text
     assert text.count("not here yet") == 4  # of what runs by option: two versions, reference inputs, programs

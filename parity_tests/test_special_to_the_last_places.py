@@ -1,0 +1,40 @@
+"""Functions that are computed from tables of coefficients, beside SciPy's to a few units in the last place of double."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.special as exact
+
+import mini_dl as torch
+
+NEAR, FAR = np.linspace(0.01, 9.0, 1501), np.geomspace(8.0, 300.0, 601)
+FUNCTIONS = {
+    "bessel_j0": (exact.j0, (NEAR, FAR)),
+    "bessel_j1": (exact.j1, (NEAR, FAR)),
+    "bessel_y0": (exact.y0, (NEAR, FAR)),
+    "bessel_y1": (exact.y1, (NEAR, FAR)),
+    "i0e": (exact.i0e, (NEAR, FAR)),
+    "i1e": (exact.i1e, (NEAR, FAR)),
+    "scaled_modified_bessel_k0": (exact.k0e, (NEAR, FAR)),
+    "scaled_modified_bessel_k1": (exact.k1e, (NEAR, FAR)),
+    "erf": (exact.erf, (np.linspace(-3, 3, 1501),)),
+    "erfcx": (exact.erfcx, (NEAR, FAR)),
+    "erfinv": (exact.erfinv, (np.linspace(-0.999999, 0.999999, 1501),)),
+    "ndtri": (exact.ndtri, (np.geomspace(1e-200, 0.5, 601), np.linspace(0.01, 0.99, 1501))),
+    "gammaln": (exact.gammaln, (NEAR, FAR)),
+    "airy_ai": (lambda x: exact.airy(x)[0], (np.linspace(-9, 9, 1501), np.linspace(-50, -9, 601))),
+}
+LIMIT = 4e-14
+"""Of the value, or of 1 where the value is less for it passes through zero."""
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_table_of_coefficients_gives_the_function_to_the_last_places(name: str) -> None:
+    function, grids = FUNCTIONS[name]
+    for x in grids:
+        ours, theirs = getattr(torch.special, name)(torch.tensor(x)).numpy(), function(x)
+        positive = (theirs > 0).all() and name != "airy_ai"
+        size = np.abs(theirs) if positive else np.maximum(1.0, np.abs(theirs))
+        error = np.abs(ours - theirs) / size
+        assert error.max() <= LIMIT, (name, float(x[error.argmax()]), float(error.max()))
