@@ -275,6 +275,11 @@ def test_a_result_in_the_memory_of_an_argument_is_declared_as_a_view(look: Any) 
     assert looking(torch.ones(4))._is_view()
 
 
+def test_several_results_may_be_parts_of_an_argument() -> None:
+    assert [part.tolist() for part in torch.ones(2, 1).unbind()] == [[1], [1]]
+    assert (torch.ones(2, 3, 4) @ torch.ones(4, 5)).shape == (2, 3, 5)  # by a product of matrices, in another shape
+
+
 def test_a_forward_that_writes_into_what_it_may_spare_is_not_meant() -> None:
     assert torch.ones(3).cumsum_(0).tolist() == [1, 2, 3]
     assert torch.zeros(3).nan_to_num_().tolist() == [0, 0, 0]

@@ -139,7 +139,7 @@ class Seen:
                 raise TypeError(f"{primitive.name}: its forward must return numbers, not an array of {made.dtype}")
             if self.elementwise(primitive):
                 self.check_elements(primitive, made)
-            if primitive.apart and any([may_share_memory(array, made) for array, _ in self.arrays]):
+            if primitive.apart and one is result and any([may_share_memory(array, made) for array, _ in self.arrays]):
                 raise TypeError(
                     f"{primitive.name}: its forward returns memory of an argument, where a write to one would change the other "
                     "unseen; return a copy, or declare it by `view`"
