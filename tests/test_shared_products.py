@@ -1,4 +1,4 @@
-"""Products, recurrent layers and attention that threads share give what one thread gives; helpers come however long they waited."""
+"""Products, recurrent layers and attention shared by threads give the results of one thread; helpers work after any wait."""
 
 from __future__ import annotations
 
