@@ -131,7 +131,7 @@ class Parser:
         return self.made_of_tensors(self.call(*args, **kwargs))
 
     def made_of_tensors(self, result: object) -> Any:
-        """The result of the first call. TypeError for an array: what was published is not a primitive."""
+        """The result of the first call. TypeError for an array: the published function is not a primitive."""
         if isinstance(result, np.ndarray) and self.function.__name__ not in OF_NUMPY:
             raise TypeError(
                 f"{self.function.__name__}: it returned an array; a composition returns tensors; a function of arrays becomes "

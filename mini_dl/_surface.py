@@ -268,7 +268,7 @@ def with_out(function: Function, check: bool | Function = True, where: str = "to
 
 
 def _with_keyword(function: object) -> inspect.Signature:
-    """The signature of `function` as its source has it, with ``out``."""
+    """The signature of `function` in its source, with ``out``."""
     while not hasattr(function, "__signature__") and hasattr(function, "__wrapped__"):
         function = function.__wrapped__
     signature = signature_behind(function)

@@ -5,8 +5,8 @@ key. The count can only decrease.
 
 Gaps of one reason may stand together, ``[[gaps]]`` with a line ``"op | dtype | check | number"`` for each.
 
-A row may name the versions of torch or NumPy that it speaks of, ``torch = ">=2.14"`` or ``numpy = "<2.2"``; under others it is
-not there. Two rows of one op, dtype and check must not speak of the same version.
+A row may name the versions of torch or NumPy to which it applies, ``torch = ">=2.14"`` or ``numpy = "<2.2"``; under others it is
+ignored. Two rows of one op, dtype and check must not apply to the same version.
 """
 
 from __future__ import annotations

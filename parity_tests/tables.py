@@ -13,7 +13,7 @@ from parity_tests.optimizers import run_optimizer
 from parity_tests.settling import WIDE
 
 IN_ONE_TYPE = ("fwgrad_bwgrad", "vmap", "vmap_grad")
-"""Checks of how derivatives and batches are put together, which float64 settles: ``parity_tests.sweep`` runs them in any type."""
+"""Checks of how derivatives and batches are composed, for which float64 suffices; ``parity_tests.sweep`` uses any type."""
 WHOLE = ("int64", "bool", "complex64")
 PARTLY = tuple("float16 bfloat16 complex128 uint8 int32 int16 int8 uint16 uint32 uint64".split())
 OTHERS = WHOLE + PARTLY

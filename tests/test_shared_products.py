@@ -1,4 +1,4 @@
-"""Products, recurrent layers and attention give the same on several threads as on one, however long helpers had waited."""
+"""Products, recurrent layers and attention shared by threads give the results of one thread; helpers work after any wait."""
 
 from __future__ import annotations
 

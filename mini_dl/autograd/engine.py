@@ -415,8 +415,8 @@ def add_to_grad(leaf: Tensor, box: list[Tensor], create_graph: bool) -> None:
 
 
 def fit_to_former(leaf: Tensor, box: list[Tensor]) -> None:
-    """Fit a gradient of the shape that `leaf` had before to what is held; without it, to the leaf, unless the elements lie as
-    those of the leaf do. RuntimeError if it cannot be expanded."""
+    """Fit a gradient of the former shape of `leaf` to the existing ``.grad``, or to the leaf if there is none, unless its
+    layout is that of the leaf. RuntimeError if it cannot be expanded."""
     array = leaf._array if leaf._array.ndim else leaf._array.reshape(1)  # a single value counts as laid out like a vector
     if leaf._grad is not None:
         sizes = f"grad.sizes() = {list(box[0].shape)}, param.sizes() = {list(leaf._array.shape)}"

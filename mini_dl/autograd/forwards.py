@@ -30,7 +30,7 @@ def computes(primitive: Any) -> None:
 
 
 def is_shared(primitive: Any, ufunc: np.ufunc, entirely: bool = False) -> None:
-    """Let threads share the forward of a primitive, which is `ufunc` on floating point arrays, where these are large. If it is
+    """Let threads share the forward of a primitive, which is `ufunc` on floating point arrays, if these are large. If it is
     nothing else on any arrays (`entirely`), the ufunc is called without the function around it."""
     primitive.ufunc = ufunc
     if entirely:

@@ -68,7 +68,7 @@ class Op:
     unary = False
     """Whether it was declared by `unary`: its call checks its one argument itself."""
     looks = False
-    """Whether it was declared by `view`: its forward looks into memory."""
+    """Whether it was declared by `view`: its forward returns views."""
     apart = True
     """Whether its results have memory of their own."""
     runs_without = False

@@ -164,7 +164,7 @@ def conv_weight(input: Array, output: Array, shape: Shape, g: Geometry) -> Array
             return Depthwise(input.shape, kernel, g).conv_weight(input, given).reshape(shape)
         if winograd.suits(len(input), shape, input.dtype, g):
             return winograd.conv_weight(input, output, shape, g)
-    if is_pointwise(input, kernel, g) and shape[0] * shape[1] <= 64 * math.prod(g.out):  # else adding up products takes longer
+    if is_pointwise(input, kernel, g) and shape[0] * shape[1] <= 64 * math.prod(g.out):  # otherwise summing products takes longer
         left, right = grouped(output, g), grouped(input, g).swapaxes(2, 3)
         images = slices(len(input), max(input[0].size, output[0].size))
         found = total_of(lambda piece: np.matmul(left[piece], right[piece]).sum(0), images, max(input.size, output.size))
@@ -310,7 +310,7 @@ class Columns:
         """Zeros in the shape of padded images, in which `add` writes: valid until the thread asks for the next."""
         full = [max(m, p + i) for m, p, i in zip(self.needed, self.g.padding, self.shape[2:])]
         if self.last:
-            full[-1] += self.g.stride[-1]  # as far as the last run reaches
+            full[-1] += self.g.stride[-1]  # up to the end of the last run
         found = IMAGE.of(tuple([(images, self.shape[1], *full)[axis] for axis in self.axes]), dtype)
         found[...] = 0
         return found

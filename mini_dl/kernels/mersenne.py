@@ -70,7 +70,7 @@ class Generator:
         wanted = _device(device)
         if wanted.type != "cpu":
             raise RuntimeError(f"Device type {wanted.type} is not supported for torch.Generator() api.")
-        self._normal: float | None = None  # Box-Muller makes two: the one not yet returned
+        self._normal: float | None = None  # Box-Muller makes two: the pending one
         self.manual_seed(67280421310721)
         _all[id(self)] = self
 
@@ -98,7 +98,7 @@ class Generator:
         self._seed = seed % 2**64
         if "_numpy" in vars(self):
             self._numpy.seed(seed & 0xFFFFFFFF)
-        self._fresh = True  # nothing was drawn since: torch writes this state differently from a used-up one
+        self._fresh = True  # nothing drawn yet: torch writes this state differently from an exhausted one
         self._normal = None
         return self
 

@@ -24,7 +24,7 @@ def gemm(input: Array, other: Array, added: Array | None = None) -> Array:
         out = matmul(input.astype(np.float32), other.astype(np.float32)).astype(dtype)
         return out if added is None else np.add(out, added, out)
     if input.ndim == other.ndim == 2 and input.size * other.shape[1] < LARGE:
-        out = input.dot(other)  # copies what BLAS cannot read; half the cost of matmul for small products
+        out = input.dot(other)  # copies operands that BLAS cannot read; half the cost of matmul for small products
         return out if added is None else np.add(out, added, out)
     return matmul(_readable(input), _readable(other), None, added)
 

@@ -158,7 +158,7 @@ def _check_rows(ends: Array, others: Array, columns: int, first: str, second: st
 
 
 def compressed_dense(input: Tensor, layout: object, blocksize: object, dense_dim: int | None) -> SparseTensor:
-    """The elements, or blocks, of the matrices of a batch that are not zero: (*batch, rows, columns, *dense)."""
+    """The nonzero elements, or blocks, of the matrices of a batch: (*batch, rows, columns, *dense)."""
     dense = dense_dim or 0
     n = input.ndim - 2 - dense
     if n < 0:
