@@ -159,12 +159,8 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "parity.json").write_text(json.dumps(REPORT))
     errors = {"float32": {"mini_dl": SIDE, "torch": SIDE, "ratio": 0.9}}
     (tmp_path / "accuracy.json").write_text(json.dumps({"when": "", "bounds": accuracy.BOUNDS, "ops": {"exp": errors}}))
-    found = {
-        "when": "2026-01-01T00:00:00+00:00",
-        "asked": {"seed": 1, "sample": 9},
-        "counts": {"killed": 1, "survived": 1},
-        "score": 0.5,
-    }
+    counts, asked = {"killed": 1, "survived": 1}, {"seed": 1, "sample": 9}
+    found = {"when": "2026-01-01T00:00:00+00:00", "asked": asked, "counts": counts, "score": 0.5}
     rows = [
         MUTANT,
         {**MUTANT, "status": "killed", "before": "killed_one"},
