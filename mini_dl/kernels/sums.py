@@ -94,8 +94,8 @@ def add_up(x: Array, dims: Dims, keepdim: bool = False) -> Array:
 
 
 _ONES = {char: np.ones(8192, char) for char in "fd"}
-_CHEAP = 8
-"""Waking a thread and waiting for it takes as long as one pass of BLAS or `extremes` over this multiple of `ENOUGH` numbers."""
+_CHEAP = 4
+"""One pass of BLAS or `extremes` pays for a thread from this multiple of `ENOUGH` numbers on: more than a core's cache holds."""
 
 
 def _each(reduce: Callable[[Array], Array], x: Array) -> Array:
@@ -108,7 +108,7 @@ def _each(reduce: Callable[[Array], Array], x: Array) -> Array:
     def reduce_part(part: slice) -> None:
         out[part] = reduce(x[part])
 
-    share(reduce_part, split(len(x), 4 * get_num_threads()), size)
+    share(reduce_part, split(len(x), get_num_threads()), size)  # a thread finds its part in the cache the next time
     return out
 
 
@@ -142,7 +142,7 @@ def add_up_squares(x: Array, dims: Dims, keepdim: bool) -> Array:
     n = count(x.shape, dims)
     rows = x.reshape(-1, n)
     if n <= 8192:
-        out = np.vecdot(rows, rows)
+        out = _each(lambda part: np.vecdot(part, part), rows)
     else:
         whole = n - n % 4096
         blocks = rows[:, :whole].reshape(len(rows), -1, 4096)
