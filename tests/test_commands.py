@@ -39,6 +39,11 @@ def settings(name: str) -> dict[str, Any]:
 def environments() -> configparser.ConfigParser:
     parser = configparser.ConfigParser(interpolation=None)
     parser.read(ROOT / "tox.ini", encoding="utf-8")
+    chosen = {f"testenv:py{n}" for n in range(310, 315)}  # from [testenv] alone
+    for section in [*parser.sections(), *chosen]:  # testenv:py{311,312} stands for two
+        parts = [part.split(",") if i % 2 else [part] for i, part in enumerate(re.split("[{}]", section))]
+        for name in map("".join, itertools.product(*parts)):
+            parser[name] = {**parser["testenv"], **(parser[section] if section in parser else {})}
     return parser
 
 

@@ -419,11 +419,15 @@ def writes(call: ast.Call) -> bool:
 def test_every_writer_replaces_its_file() -> None:
     """Otherwise a report or a table could be lost to a kill that the checkpoint survives."""
     paths = [path for folder in ("mini_dl", "scripts", "parity_tests") for path in sorted((ROOT / folder).rglob("*.py"))]
-    shared = "stores.py"  # a table that running processes share under a lock, nothing of which is kept
+    own = {
+        "mini_dl/files/replacing.py",
+        "mini_dl/distributed/stores.py",  # a table that running processes share under a lock, nothing of which is kept
+        "parity_tests/mutation/__main__.py",  # its process may not import mini_dl; it writes beside the file and replaces it
+    }
     found = [
         f"{path.relative_to(ROOT)}:{node.lineno}: {ast.unparse(node)}"
         for path in paths
-        if path.name not in ("replacing.py", shared) and not path.name.startswith("test_")
+        if path.relative_to(ROOT).as_posix() not in own and not path.name.startswith("test_")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Call) and writes(node)
     ]

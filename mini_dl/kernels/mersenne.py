@@ -35,17 +35,14 @@ STATE = np.dtype(
 
 _all: weakref.WeakValueDictionary[int, Generator] = weakref.WeakValueDictionary()
 _held: list[threading.Lock] = []
-_making = threading.Lock()
 
 
 def _hold_all() -> None:
-    """Before a fork: the child would wait forever for an engine that another thread was making or drawing from."""
-    if _making.acquire(timeout=5):
-        _held.append(_making)
+    """Before a fork: the child would wait forever for an engine that another thread was drawing from."""
     for reference in _all.valuerefs():
-        bits = vars(reference() or object).get("_bits")
-        if bits is not None and bits.lock.acquire(timeout=1):
-            _held.append(bits.lock)
+        generator = reference()
+        if generator is not None and generator._bits.lock.acquire(timeout=1):
+            _held.append(generator._bits.lock)
 
 
 def _release_all() -> None:
@@ -70,21 +67,11 @@ class Generator:
         wanted = _device(device)
         if wanted.type != "cpu":
             raise RuntimeError(f"Device type {wanted.type} is not supported for torch.Generator() api.")
+        self._bits = np.random.MT19937(0)
+        self._numpy = np.random.RandomState(self._bits)  # used for its seeding and its bulk draws
         self._normal: float | None = None  # Box-Muller makes two: the pending one
         self.manual_seed(67280421310721)
         _all[id(self)] = self
-
-    def __getattr__(self, name: str) -> Any:
-        """The engine, made when it is first needed: `numpy.random` takes milliseconds to import."""
-        if name not in ("_bits", "_numpy"):
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
-        with _making:
-            if name not in vars(self):
-                bits = np.random.MT19937(0)
-                numpy = np.random.RandomState(bits)  # used for its seeding and its bulk draws
-                numpy.seed(self._seed & 0xFFFFFFFF)
-                vars(self).update(_numpy=numpy, _bits=bits)
-        return vars(self)[name]
 
     @property
     def device(self) -> device:
@@ -96,8 +83,7 @@ class Generator:
         if not -(2**63) <= seed < 2**64:
             raise ValueError("Overflow when unpacking long long")
         self._seed = seed % 2**64
-        if "_numpy" in vars(self):
-            self._numpy.seed(seed & 0xFFFFFFFF)
+        self._numpy.seed(seed & 0xFFFFFFFF)
         self._fresh = True  # nothing drawn yet: torch writes this state differently from an exhausted one
         self._normal = None
         return self

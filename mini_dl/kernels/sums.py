@@ -54,11 +54,11 @@ def add_up(x: Array, dims: Dims, keepdim: bool = False) -> Array:
     NumPy's sum over a leading dimension loses digits with each row, and its sum over a short last one is slow. If that
     matters, take the dimensions in memory order and let BLAS multiply blocks of at most 8192 by ones: faster and more accurate.
     """
-    kind = x.dtype.char
-    if x.size <= 256 and kind in "fd" and x.flags.c_contiguous:
+    code = x.dtype.char
+    if x.size <= 256 and code in "fd" and x.flags.c_contiguous:
         out: Array = _sum(x, dims, keepdims=keepdim)
         return out
-    if kind in HALVES:
+    if code in HALVES:
         return add_up(x.astype(np.float32), dims, keepdim).astype(x.dtype)
     if x.dtype.kind not in INEXACT:
         return reduce(np.add, x, dims, keepdim, np.int64)
@@ -69,8 +69,8 @@ def add_up(x: Array, dims: Dims, keepdim: bool = False) -> Array:
     if times > 1:
         x = x[tuple([slice(1) if i in dims and s == 0 else slice(None) for i, s in enumerate(x.strides)])]
         return add_up(x, dims).reshape(shape) * x.dtype.type(times)
-    if kind in "FD":
-        pairs = np.ascontiguousarray(x).view("f4" if kind == "F" else "f8").reshape(*x.shape, 2)
+    if code in "FD":
+        pairs = np.ascontiguousarray(x).view("f4" if code == "F" else "f8").reshape(*x.shape, 2)
         return add_up(pairs, dims).view(x.dtype).reshape(shape)
     order = sorted(range(x.ndim), key=lambda i: -abs(x.strides[i]))
     x = np.ascontiguousarray(x.transpose(order))

@@ -19,7 +19,7 @@ from mini_dl.onnx.building import Builder, Term, library
 from mini_dl.onnx.errors import OnnxExporterError
 from mini_dl.onnx.operators import TABLE
 from mini_dl.onnx.recording import Call, Value, recording
-from mini_dl.onnx.sizes import Assignment, Size, Trace, bring_together
+from mini_dl.onnx.sizes import Assignment, Size, Trace, bring_together, values_in
 from mini_dl.ops.random import get_rng_state, set_rng_state
 from mini_dl.tensor import Tensor, wrap
 
@@ -224,14 +224,6 @@ def needed(trace: Trace) -> list[Call]:
         wanted.add(id(call))
         waiting += [value.call for value in values_in(list(call.args.values()))]
     return [call for call in trace.calls if id(call) in wanted]
-
-
-def values_in(argument: object) -> list[Value]:
-    if isinstance(argument, Value):
-        return [argument]
-    if isinstance(argument, (list, tuple)):
-        return [value for part in argument for value in values_in(part)]
-    return []
 
 
 def translate(builder: Builder, call: Call) -> None:

@@ -144,10 +144,20 @@ class Trace:
     outputs: list[Value]
 
 
+def values_in(argument: object) -> list[Value]:
+    if isinstance(argument, Value):
+        return [argument]
+    if isinstance(argument, (list, tuple)):
+        return [value for part in argument for value in values_in(part)]
+    return []
+
+
 def bring_together(traces: Sequence[Trace], runs: Sequence[Assignment]) -> None:
     """Put sizes in place of the numbers of the first trace that differ between runs. OnnxExporterError if the runs do not
     match.
     """
+    read = {value.number for call in traces[0].calls for value in values_in(list(call.args.values()))}
+    read |= {value.number for value in traces[0].outputs}
     for calls in itertools.zip_longest(*[trace.calls for trace in traces]):
         names = sorted({call.name if call is not None else "nothing" for call in calls})
         first = next(call for call in calls if call is not None)
@@ -159,7 +169,8 @@ def bring_together(traces: Sequence[Trace], runs: Sequence[Assignment]) -> None:
         try:
             first.args = {name: merged([call.args[name] for call in calls], runs) for name in first.args}
             for outputs in zip(*[call.outputs for call in calls]):
-                outputs[0].shape = merged([one.shape for one in outputs], runs)
+                if outputs[0].number in read:
+                    outputs[0].shape = merged([one.shape for one in outputs], runs)
         except Apart as reason:
             raise OnnxExporterError(f"{first.spoken}, called by {first.where}, differs between runs: {reason}") from None
     for values in zip(*[trace.values for trace in traces]):

@@ -28,7 +28,7 @@ from mini_dl._unseen import is_unseen
 from mini_dl.autograd.elements import one_by_one
 from mini_dl.autograd.mode import differentiates, mode
 from mini_dl.autograd.primitive import op, op_together
-from mini_dl.kernels.attention import IN_DOUBLE, Bands, attention, attention_backward, bands_of
+from mini_dl.kernels.attention import IN_DOUBLE, attention, attention_backward, bands_of
 from mini_dl.ops.activation import softmax
 from mini_dl.ops.dropout import dropout
 from mini_dl.ops.joining import cat
@@ -64,12 +64,12 @@ def _gradients(
     mask: Array | None,
     alive: Array | None,
     scale: float,
-    bands: Bands,
+    causal: bool,
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
     if grads[0] is None:
         return None, None, None
     if not differentiates():
-        return _attention_backward(grads[0], query, key, value, *result, scale, bands)
+        return _attention_backward(grads[0], query, key, value, *result, scale, causal)
     return _composed(grads[0], query, key, value, mask, alive, scale)
 
 
@@ -86,17 +86,18 @@ def _composed(
 
 @op_together(_gradients, "query", "key", "value")
 def _attention(
-    query: Array, key: Array, value: Array, mask: Array | None, alive: Array | None, scale: float, bands: Bands
+    query: Array, key: Array, value: Array, mask: Array | None, alive: Array | None, scale: float, causal: bool
 ) -> tuple[Array, Array, Array]:
     """(B, L, E), (B, S, E), (B, S, V) -> (B, L, V), and for the gradient exponentials (B, -1) with their row sums (B, L)."""
-    return attention(query, key, value, mask, alive, scale, bands)
+    return attention(query, key, value, mask, alive, scale, bands_of(query.shape[1], key.shape[1], causal))
 
 
 @op()
 def _attention_backward(
-    grad: Array, query: Array, key: Array, value: Array, output: Array, weights: Array, sums: Array, scale: float, bands: Bands
+    grad: Array, query: Array, key: Array, value: Array, output: Array, weights: Array, sums: Array, scale: float, causal: bool
 ) -> tuple[Array, Array, Array]:
     """Weights are ``e / sums``: `grad` is divided by the sums once, and ``sum(grad_weights * weights)`` is ``grad . output``."""
+    bands = bands_of(query.shape[1], key.shape[1], causal)
     return attention_backward(grad, query, key, value, output, weights, sums, scale, bands)
 
 
@@ -186,8 +187,8 @@ def scaled_dot_product_attention(
     if mask is not None:
         hidden = mode.run(_for_heads, mask._array if alive is None else np.where(alive, mask._array, 0), scores)
     visible = None if alive is None else _for_heads(alive, (*leading, length, 1))
-    bands = bands_of(length, keys, is_causal and attn_mask is None)
-    return _attention(*heads, hidden, visible, scale, bands)[0].reshape((*leading, length, value._array.shape[-1]))
+    causal = is_causal and attn_mask is None
+    return _attention(*heads, hidden, visible, scale, causal)[0].reshape((*leading, length, value._array.shape[-1]))
 
 
 def _as_heads(x: Tensor) -> Tensor:
