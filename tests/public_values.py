@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path += [str(ROOT), str(ROOT / "docs")]  # as docs/conf.py has them
+sys.path += [str(Path(__file__).resolve().parent.parent / folder) for folder in ("", "docs")]  # as docs/conf.py has them
 import reference
 from reference import public_values as public_values
 

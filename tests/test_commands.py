@@ -43,7 +43,7 @@ def environments() -> configparser.ConfigParser:
     for section in [*parser.sections(), *chosen]:  # testenv:py{311,312} stands for two
         parts = [part.split(",") if i % 2 else [part] for i, part in enumerate(re.split("[{}]", section))]
         for name in map("".join, itertools.product(*parts)):
-            parser[name] = {**parser["testenv"], **(parser[section] if section in parser else {})}
+            parser[name] = dict(parser["testenv"]) | (dict(parser[section]) if parser.has_section(section) else {})
     return parser
 
 
