@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from parity_tests.test_report import REPORT, Page, cell
+from parity_tests.report_cases import REPORT, Page, cell
 from scripts import _matrix
 from scripts._matrix import STATUSES
 

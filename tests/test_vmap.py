@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -475,3 +478,16 @@ def test_a_tensor_that_escaped_is_refused(rng):
             use()
     with pytest.raises(RuntimeError, match="escaped from inside"):
         torch.vmap(lambda a: a + escaped)(draw(rng, B, 4))
+
+
+def test_a_function_whose_first_call_was_refused_can_be_mapped() -> None:
+    """In a new process: the code of a call is written at its first call, and again when the first transform starts."""
+    program = """if True:
+        import mini_dl as torch
+        try:
+            torch.special.xlog1py(torch.ones(2), torch.ones(3))
+        except RuntimeError:
+            print(torch.vmap(torch.special.xlog1py)(torch.ones(3), torch.zeros(3)).tolist())
+    """
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=Path(__file__).parent.parent)
+    assert ran.stdout == "[0.0, 0.0, 0.0]\n", ran.stderr

@@ -270,7 +270,8 @@ def check_operand_types(function: Function, target: Tensor, values: tuple[object
     if len(arrays) == len(operands) and (len(arrays) == 2 or name == "clamp"):
         check_cast(result_numpy(*arrays), target._array.dtype)
     elif len(operands) == 2 and [*signature(function).parameters][1] in OPERANDS:
-        check_cast(result_numpy(arrays[0], operands[1]), target._array.dtype)
+        number = next(value for value in operands if not isinstance(value, Tensor))
+        check_cast(result_numpy(arrays[0], number), target._array.dtype)
 
 
 def check_cast(source: NumpyType, target: NumpyType) -> None:

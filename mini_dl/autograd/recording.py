@@ -74,10 +74,11 @@ def call_of(primitive: Primitive, text: Callable[[Primitive], str]) -> Any:
         try:
             result = call(*args, **kwargs)
             seen.check(primitive, result)
-        except TypeError:
-            call.__code__, call.__defaults__ = unwritten, None  # a rejected forward is rejected again
+        except BaseException:
+            call.__code__, call.__defaults__ = unwritten, None  # the first call that succeeds is checked
             raise
         _written.append(write)
+        write()  # transforms may have come meanwhile
         return result
 
     def placeholder(*args: object, _first: Any = first, **kwargs: object) -> Any:
