@@ -231,3 +231,33 @@ def test_a_gradient_that_does_not_depend_on_what_comes_back(torch, rng):
 def test_integers_to_negative_powers(torch, rng, base, kind):
     exponents = torch.tensor([-3, -2, -1, 0, 1, 2], dtype=getattr(torch, kind))
     return outcome(lambda: torch.tensor(base, dtype=exponents.dtype) ** exponents)
+
+
+@twin
+@pytest.mark.parametrize("make", ["linspace", "logspace"])
+@pytest.mark.parametrize("ends", [(1, 0), (0, 1), (1, 1), (0, 0)])
+def test_ends_of_a_range_have_no_dimensions(torch, rng, make, ends):
+    start, end = (torch.ones((1,) * n) for n in ends)
+    return outcome(lambda: getattr(torch, make)(start, end, 3))
+
+
+@twin
+def test_sizes_and_powers_of_zero(torch, rng):
+    F, x = torch.nn.functional, torch.arange(3)
+    return (
+        torch.vander(x, 0), message(lambda: torch.vander(x, -1)), torch.linalg.matrix_power(torch.zeros(2, 2), 0),
+        message(lambda: torch.tensor(1.0).stride(0)), message(lambda: F.adaptive_avg_pool1d(torch.ones(1, 2, 4), -1)),
+        F.unfold(torch.ones(2, 3, 3), 2).shape, message(lambda: F.unfold(torch.ones(3, 3), 2)),
+    )  # fmt: skip
+
+
+@twin
+@pytest.mark.parametrize("T_mult", [1, 2, 3])
+def test_warm_restarts_at_any_epoch(torch, rng, T_mult):
+    optimizer = torch.optim.SGD([torch.ones(1, requires_grad=True)], 1.0)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(optimizer, 2, T_mult)
+    rates = []
+    for epoch in [0, 1, 2, 3, 5, 7, 8, 13, 14, 25, 26, 40, 81, 100]:
+        schedule.step(epoch)
+        rates.append((schedule.get_last_lr()[0], float(schedule.T_cur), schedule.T_i))
+    return rates
