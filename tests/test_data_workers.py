@@ -235,7 +235,7 @@ def test_no_thread_stays_behind_and_nothing_waits_for_the_collector(persistent: 
         assert [reference() for reference in gone] == [None] * 3
     finally:
         gc.enable()
-    assert workers_alive() == before
+    assert workers_alive() <= before
 
 
 def test_the_interpreter_ends_while_workers_live() -> None:
@@ -324,5 +324,5 @@ def test_an_interrupt_while_the_iterator_is_made_leaves_no_thread(monkeypatch: p
     loader = DataLoader(Copied(range(4)), num_workers=3, persistent_workers=True)
     with pytest.raises(KeyboardInterrupt):
         iter(loader)
-    assert workers_alive() == before
+    assert workers_alive() <= before
     assert [b.tolist() for b in loader] == [[0], [1], [2], [3]]

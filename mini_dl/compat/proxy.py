@@ -331,7 +331,7 @@ class Proxy:
             if parent is not None and vars(parent).get(name) is module:
                 delattr(parent, name)
         for value, label in self.labels:
-            value.__module__ = label
+            rename(value, label)
         self.clear()
 
     # -------------------------------------------------------------------------------------------- names
@@ -391,8 +391,16 @@ class Proxy:
                 after = label_of(value, before)
                 if after is not None:
                     self.labels.append((value, before))
-                    value.__module__ = after
+                    rename(value, after)
         self.defined.append((module, defined))
+
+
+def rename(value: Any, module: str) -> None:
+    """Set ``value.__module__``. From Python 3.13 on that drops the line at which `inspect` finds the source of a class."""
+    line = vars(value).get("__firstlineno__")
+    value.__module__ = module
+    if line is not None:
+        value.__firstlineno__ = line
 
 
 def label_of(value: Any, module: str) -> str | None:

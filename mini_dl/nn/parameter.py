@@ -111,8 +111,8 @@ class Buffer(Tensor, metaclass=_Marked):
 
     >>> net = torch.nn.Module()
     >>> net.mean = torch.nn.Buffer(torch.zeros(2))
-    >>> net.state_dict()
-    OrderedDict([('mean', tensor([0., 0.]))])
+    >>> dict(net.state_dict())
+    {'mean': tensor([0., 0.])}
     """
 
     _mark = "_is_buffer"
