@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -247,6 +248,19 @@ def test_a_forward_leaves_its_arguments_as_they_are(make: Any) -> None:
         return np.multiply(input, 2, out=input) + 0
 
     refused(doubled, "doubled: its forward writes into the array of an argument")
+
+
+def test_a_forward_is_not_blamed_for_what_another_thread_writes_meanwhile() -> None:
+    x = torch.zeros(3)
+
+    @op(input=lambda grad: grad)
+    def slow(input: Any) -> Any:
+        writer = threading.Thread(target=x.numpy().fill, args=(1,))
+        writer.start()
+        writer.join()
+        return np.array(input)
+
+    assert slow(x).tolist() == [1, 1, 1]
 
 
 def test_of_two_arguments_too_and_of_those_in_a_list() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, NoReturn, Protocol
 
 import numpy as np
@@ -69,7 +70,7 @@ def call_of(primitive: Primitive, text: Callable[[Primitive], str]) -> Any:
         call.__code__ = made.__code__
 
     def first(args: tuple[object, ...], kwargs: dict[str, object]) -> Any:
-        seen = Seen([*args, *kwargs.values()])
+        seen = Seen(args, kwargs)
         write()
         try:
             result = call(*args, **kwargs)
@@ -103,10 +104,28 @@ class Seen:
     MOST = 1 << 16
     """The number of elements of an array that are checked."""
 
-    def __init__(self, arguments: Sequence[Any]) -> None:
-        flat = [one for value in arguments for one in (value if type(value) in (list, tuple) else [value])]
-        arrays = [one._array for one in flat if isinstance(one, Tensor) and one._array.size <= self.MOST and not at_work.anywhere]
+    def __init__(self, args: Sequence[object], kwargs: dict[str, object]) -> None:
+        self.args, self.kwargs = args, kwargs
+        given = [*args, *kwargs.values()]
+        flat = [one for value in given for one in (value if isinstance(value, (list, tuple)) else [value])]
+        tensors = [one for one in flat if isinstance(one, Tensor) and one._array.size <= self.MOST and not at_work.anywhere]
+        arrays = [one._array for one in tensors]
         self.arrays = [(a, a.tobytes()) for a in arrays if type(a) is ndarray and not may_share_memory(a, mode.spare)]
+
+    def written(self, primitive: Primitive) -> bool:
+        """Whether the forward changes its arguments, and not another thread or process that shares them: it is run on copies."""
+        if all([array.tobytes() == before for array, before in self.arrays]):
+            return False
+        copies = {id(array): np.ndarray(array.shape, array.dtype, bytearray(before)) for array, before in self.arrays}
+
+        def private(value: object) -> object:
+            if isinstance(value, (list, tuple)):
+                return [private(one) for one in value]
+            return copies.get(id(value._array), value._array) if isinstance(value, Tensor) else value
+
+        with suppress(Exception):
+            mode.run(primitive.forward, *map(private, self.args), **{key: private(value) for key, value in self.kwargs.items()})
+        return any([copies[id(array)].tobytes() != before for array, before in self.arrays])
 
     def elementwise(self, primitive: Primitive) -> bool:
         return bool(self.arrays) and (primitive.unary or hasattr(primitive, "operators"))
@@ -127,7 +146,7 @@ class Seen:
 
     def check(self, primitive: Primitive, result: object) -> None:
         """TypeError if the forward wrote into an argument, returned memory of one without being a view, or no numbers."""
-        if any([array.tobytes() != before for array, before in self.arrays]):
+        if self.written(primitive):
             raise TypeError(
                 f"{primitive.name}: its forward writes into the array of an argument, which belongs to the caller; "
                 "write into a copy, np.array(input), or let NumPy make the result"
