@@ -160,8 +160,8 @@ class WorkersReader(Reader):
             failed = isinstance(outcome, Failure)
             if outcome is ENDED or (failed and outcome.fatal):
                 worker.active = False
-                if failed:
-                    worker.join(PATIENCE)  # it is about to exit, and the next epoch must not take it for alive
+                if failed and isinstance(worker, Worker):
+                    worker.join(PATIENCE)  # a thread about to exit, which the next epoch must not take for alive
             self.hand_out()
             del self.results.found[key]  # no calls from here on, where Ctrl-C could interrupt: the batch is the reader's or ours
             del self.assigned[number]
