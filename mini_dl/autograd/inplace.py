@@ -13,16 +13,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._checks import check_fits, without_imaginary_parts
-from mini_dl._dtypes import (
-    INEXACT,
-    Array,
-    Function,
-    NumpyType,
-    castable,
-    is_number,
-    result_numpy,
-    scalar_name,
-)
+from mini_dl._dtypes import INEXACT, Array, Function, NumpyType, castable, is_number, result_numpy, scalar_name
 from mini_dl._families import said_first
 from mini_dl._meta import is_hollow
 from mini_dl.autograd.forwards import is_shared

@@ -70,7 +70,7 @@ def call_of(primitive: Primitive, text: Callable[[Primitive], str]) -> Any:
         call.__code__ = made.__code__
 
     def first(args: tuple[object, ...], kwargs: dict[str, object]) -> Any:
-        seen = Seen(args, kwargs)
+        seen, asked = Seen(args, kwargs), Text.asks
         write()
         try:
             result = call(*args, **kwargs)
@@ -79,7 +79,8 @@ def call_of(primitive: Primitive, text: Callable[[Primitive], str]) -> Any:
             call.__code__, call.__defaults__ = unwritten, None  # the first call that succeeds is checked
             raise
         _written.append(write)
-        write()  # transforms may have come meanwhile
+        if Text.asks is not asked:  # the first transform started meanwhile
+            write()
         return result
 
     def placeholder(*args: object, _first: Any = first, **kwargs: object) -> Any:
