@@ -117,8 +117,8 @@ class LambdaOption(LambdaLR):
 class _ByFactor(LRScheduler):
     """A schedule that multiplies: a subclass defines both factors, of the last learning rate and of the initial one."""
 
-    def _ratio(self, epoch: int) -> float | None:
-        """The learning rate of `epoch` over that of the epoch before; None where nothing changes."""
+    def _ratio(self, epoch: int) -> float:
+        """The learning rate of `epoch` over that of the epoch before."""
         raise NotImplementedError
 
     def _factor(self, epoch: int) -> float:
@@ -127,8 +127,6 @@ class _ByFactor(LRScheduler):
 
     def _rates(self) -> Rates:
         ratio = self._ratio(self.last_epoch)
-        if ratio is None:
-            return options_of(self.optimizer, "lr")
         return [group["lr"] * ratio for group in self.optimizer.param_groups]
 
     def _get_closed_form_lr(self) -> Rates:
@@ -148,8 +146,8 @@ class StepLR(_ByFactor):
         self.step_size, self.gamma = step_size, gamma
         super().__init__(optimizer, last_epoch)
 
-    def _ratio(self, epoch: int) -> float | None:
-        return self.gamma if epoch != 0 and epoch % self.step_size == 0 else None
+    def _ratio(self, epoch: int) -> float:
+        return self.gamma if epoch != 0 and epoch % self.step_size == 0 else 1
 
     def _factor(self, epoch: int) -> float:
         return self.gamma ** (epoch // self.step_size)
@@ -168,8 +166,8 @@ class MultiStepLR(_ByFactor):
         self.milestones, self.gamma = Counter(milestones), gamma
         super().__init__(optimizer, last_epoch)
 
-    def _ratio(self, epoch: int) -> float | None:
-        return self.gamma ** self.milestones[epoch] if epoch in self.milestones else None
+    def _ratio(self, epoch: int) -> float:
+        return self.gamma ** self.milestones[epoch] if epoch in self.milestones else 1
 
     def _factor(self, epoch: int) -> float:
         return self.gamma ** bisect_right(sorted(self.milestones.elements()), epoch)
@@ -191,10 +189,10 @@ class ConstantLR(_ByFactor):
         self.factor, self.total_iters = factor, total_iters
         super().__init__(optimizer, last_epoch)
 
-    def _ratio(self, epoch: int) -> float | None:
+    def _ratio(self, epoch: int) -> float:
         if epoch == 0:
             return self.factor
-        return 1.0 / self.factor if epoch == self.total_iters else None
+        return 1.0 / self.factor if epoch == self.total_iters else 1
 
     def _factor(self, epoch: int) -> float:
         return self.factor + (epoch >= self.total_iters) * (1 - self.factor)
@@ -222,11 +220,11 @@ class LinearLR(_ByFactor):
         self.start_factor, self.end_factor, self.total_iters = start_factor, end_factor, total_iters
         super().__init__(optimizer, last_epoch)
 
-    def _ratio(self, epoch: int) -> float | None:
+    def _ratio(self, epoch: int) -> float:
         if epoch == 0:
             return self.start_factor
         if self._is_initial or epoch > self.total_iters:
-            return None
+            return 1
         rise = self.end_factor - self.start_factor
         return 1.0 + rise / (self.total_iters * self.start_factor + (epoch - 1) * rise)
 
@@ -248,8 +246,8 @@ class ExponentialLR(_ByFactor):
         self.gamma = gamma
         super().__init__(optimizer, last_epoch)
 
-    def _ratio(self, epoch: int) -> float | None:
-        return None if self._is_initial else self.gamma
+    def _ratio(self, epoch: int) -> float:
+        return 1 if self._is_initial else self.gamma
 
     def _factor(self, epoch: int) -> float:
         return self.gamma**epoch
@@ -270,9 +268,9 @@ class PolynomialLR(_ByFactor):
         self.total_iters, self.power = total_iters, power
         super().__init__(optimizer, last_epoch)
 
-    def _ratio(self, epoch: int) -> float | None:
+    def _ratio(self, epoch: int) -> float:
         if self._is_initial or epoch > self.total_iters:
-            return None
+            return 1
         return ((1.0 - epoch / self.total_iters) / (1.0 - (epoch - 1) / self.total_iters)) ** self.power
 
     def _factor(self, epoch: int) -> float:
