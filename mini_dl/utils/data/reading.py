@@ -105,7 +105,7 @@ class WorkersReader(Reader):
         self.results.found = {}
         for number, worker in enumerate(self.workers):
             worker.active = True
-            if self.forked or not worker.is_alive():
+            if self.forked or worker.exits or not worker.is_alive():
                 self.workers[number] = self.new_worker(number, len(self.workers))
                 self.workers[number].start()
             else:
@@ -159,9 +159,7 @@ class WorkersReader(Reader):
             outcome = self.results.found[key]
             failed = isinstance(outcome, Failure)
             if outcome is ENDED or (failed and outcome.fatal):
-                worker.active = False
-                if failed and isinstance(worker, Worker):
-                    worker.join(PATIENCE)  # a thread about to exit, which the next epoch must not take for alive
+                worker.active, worker.exits = False, failed
             self.hand_out()
             del self.results.found[key]  # no calls from here on, where Ctrl-C could interrupt: the batch is the reader's or ours
             del self.assigned[number]
