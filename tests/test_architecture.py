@@ -173,14 +173,14 @@ def test_every_module_is_listed() -> None:
     found = declared("mini_dl.nn.modules", torch.nn.Module)
     for where in (torch.nn.modules, torch.nn):
         missing = {name: file for name, file in unlisted(found, where).items() if name not in APART}
-        assert not missing, f"import these in mini_dl/nn/modules/__init__.py: {missing}"
+        assert not missing, f"import their files in mini_dl/nn/modules/__init__.py: {missing}"
     assert found.keys() >= APART
 
 
 def test_every_optimizer_is_listed_and_tested() -> None:
     found = declared("mini_dl.optim", torch.optim.Optimizer)
     missing = unlisted(found, torch.optim)
-    assert not missing, f"import these in mini_dl/optim/__init__.py: {missing}"
+    assert not missing, f"import their files in mini_dl/optim/__init__.py: {missing}"
     untested = set(found) - {cls.__name__ for cls, _ in ALGORITHMS} - UNLIKE_OTHERS
     assert not untested, f"the tests in tests/test_optim.py cannot make these without arguments: {untested}"
 
