@@ -74,6 +74,10 @@ FAMILIES: dict[str, dict[str, str]] = {
         "Shapes": "(*, n, n), where * are batch dimensions.",
         "Raises": "RuntimeError for matrices that are not square, for integers, and for float16.",
     },
+    "factors": {
+        "Shapes": "the factors (*, n, n), `pivots` (*, n), `B` (*, n, k) -> (*, n, k).",
+        "Raises": "RuntimeError unless the shapes match and the dtypes are equal.",
+    },
     "masked": {
         "Shapes": "`mask` broadcasts to (*in) -> (*in) without the dimensions `dim`, which stay with size 1 if `keepdim`.",
         "Raises": "IndexError for a dimension that `input` lacks; RuntimeError if `mask` does not broadcast.",

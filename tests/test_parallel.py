@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pieces import cut_into_pieces
 
 import mini_dl as torch
-from mini_dl.kernels import blas, blocks, convolution, parallel, products, recurrent, winograd
+from mini_dl.kernels import blas, parallel
 
 F = torch.nn.functional
 
@@ -28,15 +29,7 @@ def three_threads() -> Iterator[None]:
 @pytest.fixture
 def tiny_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything is shared, in pieces of a few elements."""
-    monkeypatch.setattr(parallel, "ENOUGH", 1)
-    for name in ("BLOCK", "LONGEST", "LONGEST_RUN"):
-        monkeypatch.setattr(blocks, name, 16)
-    monkeypatch.setattr(products, "LARGE", 1)
-    monkeypatch.setattr(recurrent, "ENOUGH", 1)
-    monkeypatch.setattr(convolution, "COLUMNS_IN_CACHE", 64)
-    monkeypatch.setattr(winograd, "TRANSFORMED_IN_CACHE", 1)
-    monkeypatch.setattr(winograd, "FEW_TILES", 1)
-    convolution._columns_of.cache_clear()
+    cut_into_pieces(monkeypatch, 16)
 
 
 def test_every_piece_is_done_once_and_by_several_threads() -> None:

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
+from operator import attrgetter
 from typing import Any
 
 from mini_dl.autograd.function import Function
@@ -204,13 +205,8 @@ class DistributedDataParallel(Module, Joinable):
         self._divide_by_initial_world_size = kwargs.get("divide_by_initial_world_size", True)
         return _Shadow(self)
 
-    @property
-    def join_device(self) -> Any:
-        return self.device
-
-    @property
-    def join_process_group(self) -> Any:
-        return self.process_group
+    join_device = property(attrgetter("device"))
+    join_process_group = property(attrgetter("process_group"))
 
     def _common_rank(self, candidate: bool) -> int:
         """The largest candidate rank."""

@@ -230,8 +230,7 @@ def _lu_solve(LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoi
 
     With `adjoint`, that of ``A.H``.
 
-    Shapes: `LU` (*, n, n), `pivots` (*, n), `B` (*, n, k) -> (*, n, k).
-    Raises: RuntimeError unless the shapes match and the dtypes are equal.
+    Family: factors
 
     >>> LU, pivots = torch.linalg.lu_factor(torch.tensor([[1.0, 2.0], [4.0, 6.0]]))
     >>> torch.linalg.lu_solve(LU, pivots, torch.tensor([[5.0], [16.0]]))

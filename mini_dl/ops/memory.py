@@ -24,7 +24,7 @@ from mini_dl.autograd.mode import mode
 from mini_dl.autograd.node_names import rename, title
 from mini_dl.autograd.places import Layout, Place, layout_of, memory_of, offset_of, resized
 from mini_dl.autograd.primitive import look_into, view
-from mini_dl.ops.views import squeeze, swapaxes, swapdims, t, transpose, unsqueeze
+from mini_dl.ops.views import squeeze, swapaxes, t, transpose, unsqueeze
 from mini_dl.tensor import Tensor, inference, version_of
 
 # ------------------------------------------------------------------------------------------------ memory
@@ -122,7 +122,7 @@ NUMBER_OF_BECOMING = {"as_strided_": 0, "squeeze_": 3}
 
 for _function in (squeeze, unsqueeze, t, transpose, swapaxes):
     _becoming(vars(Tensor)[_function.__name__], _function.__name__ + "_")
-_becoming(swapdims, "swapdims_")
+_becoming(vars(Tensor)["swapdims"], "swapdims_")
 _becoming(as_strided, "as_strided_")
 namespace("torch")["as_strided_"] = getattr(Tensor, "as_strided_")  # noqa: B009
 

@@ -338,7 +338,7 @@ def _transpose(input: Array, dim0: int, dim1: int) -> Array:
     return input.swapaxes(dim0, dim1) if input.ndim else input.view()
 
 
-@method()
+@method(alias="swapdims")
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """Two dimensions exchanged: ``out[j, i] = input[i, j]``
 
@@ -365,18 +365,6 @@ def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
     torch.Size([4, 3, 2])
     """
     return transpose(input, axis0, axis1)
-
-
-@method()
-def swapdims(input: Tensor, dim0: int, dim1: int) -> Tensor:
-    """``out = input.transpose(dim0, dim1)``
-
-    Family: torch.transpose
-
-    >>> torch.swapdims(torch.zeros(2, 3, 4), 0, 2).shape
-    torch.Size([4, 3, 2])
-    """
-    return transpose(input, dim0, dim1)
 
 
 @method(alias="moveaxis")
