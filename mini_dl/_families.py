@@ -132,7 +132,7 @@ Functions: TypeAlias = Mapping[str, Mapping[str, object]]
 """The published functions by place."""
 
 
-def told(doc: str | None, family: str = "", functions: Functions = types.MappingProxyType({})) -> str | None:
+def with_family(doc: str | None, family: str = "", functions: Functions = types.MappingProxyType({})) -> str | None:
     """A docstring with the lines of the family that it names, or else of `family`."""
     if doc is None:
         return None
@@ -152,12 +152,12 @@ def told(doc: str | None, family: str = "", functions: Functions = types.Mapping
     else:
         return doc
     parts = _parts_of(family, functions)
-    told_here = [f"{part}: {text}" for part, text in parts.items() if part and f"{part}: " not in doc]
+    missing = [f"{part}: {text}" for part, text in parts.items() if part and f"{part}: " not in doc]
     if "" in parts:
         before += indent + parts[""] + "\n\n"
-    if not told_here and at < 0:
+    if not missing and at < 0:
         return doc
-    return before + "\n".join([indent + text.replace("\n", "\n" + indent) for text in told_here]) + after
+    return before + "\n".join([indent + text.replace("\n", "\n" + indent) for text in missing]) + after
 
 
 def _parts_of(family: str, functions: Functions) -> dict[str, str]:
@@ -185,7 +185,7 @@ def _parts_of(family: str, functions: Functions) -> dict[str, str]:
     return parts
 
 
-def said_first(sentence: str, doc: str | None) -> str:
+def with_preface(sentence: str, doc: str | None) -> str:
     """A docstring that describes a variant, and continues with the docstring of the original."""
     if not doc:
         return sentence
@@ -194,11 +194,11 @@ def said_first(sentence: str, doc: str | None) -> str:
     return sentence.replace("\n", f"\n{indent}") + f"\n\n{indent}{doc}"
 
 
-def tell(names: Mapping[str, object], family: str = "", functions: Functions = types.MappingProxyType({})) -> None:
+def complete_docstrings(names: Mapping[str, object], family: str = "", functions: Functions = types.MappingProxyType({})) -> None:
     """Add the lines of their family to the classes and functions of a module; with `family`, those lines to its whole package."""
     package = str(names.get("__package__"))
     for value in names.values():
         if not isinstance(value, (type, types.FunctionType)) or not value.__doc__:
             continue
         if "Family: " in value.__doc__ or (family and value.__module__.startswith(package)):
-            value.__doc__ = told(value.__doc__, family, functions)
+            value.__doc__ = with_family(value.__doc__, family, functions)

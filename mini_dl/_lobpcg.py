@@ -10,7 +10,7 @@ import numpy as np
 
 from mini_dl._dtypes import Array
 from mini_dl.autograd.function import Function
-from mini_dl.kernels.room import run
+from mini_dl.kernels.context import run
 from mini_dl.ops.random import randn
 from mini_dl.tensor import Tensor, wrap
 

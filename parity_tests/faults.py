@@ -26,14 +26,14 @@ Plant = contextlib.AbstractContextManager[Any]
 
 @dataclass(frozen=True)
 class Fault:
-    """`plant()` is a context in which the fault is present; `seen_by` is (kind, name, ...) of the test that must fail in it:
+    """`plant()` is a context in which the fault is present; `caught_by` is (kind, name, ...) of the test that must fail in it:
     ("op", entry, checks), ("module", entry), ("module", entry, checks), ("optimizer", entry), ("twin", module, test, arguments).
     """
 
     what: str
     family: str
     plant: Callable[[], Plant]
-    seen_by: tuple[Any, ...]
+    caught_by: tuple[Any, ...]
 
 
 # ------------------------------------------------------------------------------------------------ planting

@@ -32,8 +32,8 @@ def tiny_pieces(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     """Make three threads share everything; returns the number of pieces of each shared kernel."""
     before, shared = mini_dl.get_num_threads(), list[int]()
     cut_into_pieces(monkeypatch, 4)
-    inner = parallel._Crew.share
-    monkeypatch.setattr(parallel._Crew, "share", lambda *args: shared.append(len(args[2])) or inner(*args))
+    inner = parallel._ThreadPool.share
+    monkeypatch.setattr(parallel._ThreadPool, "share", lambda *args: shared.append(len(args[2])) or inner(*args))
     mini_dl.set_num_threads(3)
     yield shared
     mini_dl.set_num_threads(before)

@@ -156,8 +156,8 @@ def test_products_are_left_to_a_blas_that_cannot_be_reached(monkeypatch: pytest.
     """Its own threads would process each of our pieces concurrently."""
     monkeypatch.setattr(parallel, "_blas_is_single", False)
     calls = []
-    inner = parallel._Crew.share
-    monkeypatch.setattr(parallel._Crew, "share", lambda *args: calls.append(args) or inner(*args))
+    inner = parallel._ThreadPool.share
+    monkeypatch.setattr(parallel._ThreadPool, "share", lambda *args: calls.append(args) or inner(*args))
     parallel.share(lambda piece: None, range(3), parallel.ENOUGH)
     assert len(calls) == 1
     a = torch.ones(512, 512)
@@ -217,8 +217,8 @@ def test_shared_kernels_give_the_same_numbers(name: str, tiny_pieces: None) -> N
 def test_pieces_of_a_kernel_are_shared(tiny_pieces: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """The test above sees nothing if no kernel is shared."""
     calls = []
-    inner = parallel._Crew.share
-    monkeypatch.setattr(parallel._Crew, "share", lambda *args: calls.append(len(args[2])) or inner(*args))
+    inner = parallel._ThreadPool.share
+    monkeypatch.setattr(parallel._ThreadPool, "share", lambda *args: calls.append(len(args[2])) or inner(*args))
     for name, (function, *inputs) in programs().items():
         calls.clear()
         out = function(*[x.requires_grad_() for x in inputs])

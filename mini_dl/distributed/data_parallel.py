@@ -59,7 +59,7 @@ class DistributedDataParallel(Module, Joinable):
     ) -> None:  # fmt: skip
         super().__init__()
         Joinable.__init__(self)
-        _refuse_what_is_absent(delay_all_reduce_named_params, param_to_hook_all_reduce, mixed_precision)
+        _refuse_unsupported(delay_all_reduce_named_params, param_to_hook_all_reduce, mixed_precision)
         if process_group is not None and device_mesh is not None:
             raise RuntimeError("Cannot specify both process_group and device_mesh arguments.")
         if device_mesh is not None:
@@ -270,7 +270,7 @@ def _tensors_in(value: object) -> list[Tensor]:
     return [found for one in value for found in _tensors_in(one)] if isinstance(value, (list, tuple)) else []
 
 
-def _refuse_what_is_absent(delayed: object, hooked: object, mixed_precision: object) -> None:
+def _refuse_unsupported(delayed: object, hooked: object, mixed_precision: object) -> None:
     names = ("delay_all_reduce_named_params", "param_to_hook_all_reduce", "mixed_precision")
     for name, given in zip(names, (delayed, hooked, mixed_precision)):
         if given is not None:

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from mini_dl._abstract import is_abstract
 from mini_dl._checks import broadcast_shapes, listed, wrap_dim
 from mini_dl._dtypes import INEXACT, Array, Ints, dtype, dtype as DType, is_number, scalar_name, uint8
 from mini_dl._surface import NamedTensors, function, method, named, public, return_type
-from mini_dl._unseen import is_unseen
 from mini_dl.autograd.mode import differentiates
 from mini_dl.autograd.primitive import linear_in, op
 from mini_dl.kernels.sums import Dims, accumulate, log_cumulative_sum, reduce
@@ -103,7 +103,7 @@ def _cumprod_gradient(grad: Tensor, input: Tensor, result: Tensor, dim: int, rev
     """``sum over j >= k of grad[j] * result[j] / input[k]``, without division where an element is 0."""
     if _is_short(input, dim):
         return grad
-    if not is_unseen(input) and input._array.all():
+    if not is_abstract(input) and input._array.all():
         return _cumsum(grad * conj(result), dim, not reverse) / conj(input)
     after, before = (1, -1) if reverse else (-1, 1)
     return recurrence(shift(conj(input), dim, after), grad, dim, not reverse) * shift(conj(result), dim, before, 1)
@@ -147,10 +147,10 @@ def _prod_gradient(grad: Tensor, input: Tensor, result: Tensor, dims: Dims, keep
     shape = input._array.shape
     if not shape:
         return grad
-    if not is_unseen(input) and input._array.all():
+    if not is_abstract(input) and input._array.all():
         return spread(grad * conj(result), shape, dims, keepdim) / conj(input)
     if (
-        whole and not differentiates() and not is_unseen(input) and input._array.size - np.count_nonzero(input._array) > 1
+        whole and not differentiates() and not is_abstract(input) and input._array.size - np.count_nonzero(input._array) > 1
     ):  # regardless of the others
         return wrap(np.zeros(shape, grad._array.dtype))
     if len(dims) != 1:

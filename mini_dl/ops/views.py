@@ -18,7 +18,7 @@ from mini_dl._checks import (
 )
 from mini_dl._dtypes import Array, Ints, NumpyType, buffer_of, dtype as DType, scalar_name
 from mini_dl._surface import method, tensor_method
-from mini_dl.autograd.primitive import linear_in, looks_unseen, op, view
+from mini_dl.autograd.primitive import linear_in, may_alias_argument, op, view
 from mini_dl.autograd.single import as_it_is
 from mini_dl.tensor import Tensor
 
@@ -128,7 +128,7 @@ def _view(input: Array, shape: tuple[int, ...]) -> Array:
 
 
 @linear_in("input")
-@looks_unseen
+@may_alias_argument
 @op(input=lambda grad, input_shape: grad.reshape(input_shape))
 def unsafe_view(input: Array, shape: tuple[int, ...]) -> Array:
     """Another shape of an intermediate result that nothing else sees; not recorded as a view."""

@@ -17,7 +17,7 @@ from mini_dl import _dtypes
 from mini_dl._checks import check_bool
 from mini_dl._dtypes import FLOATING, NARROW, Array
 from mini_dl._guidance import tell_constructor
-from mini_dl._meta import Hollow
+from mini_dl._meta import MetaArray
 from mini_dl.autograd.graph import Handle
 from mini_dl.autograd.mode import enable_grad, mode
 from mini_dl.kernels.parallel import get_num_threads, share, worth_sharing
@@ -220,7 +220,7 @@ class Optimizer:
             state = State({}, spare)
             for param, state.tensors in bundle:
                 array, grad = param._array, param._grad._array  # type: ignore[union-attr]
-                if array.__class__ is Hollow:
+                if array.__class__ is MetaArray:
                     raise NotImplementedError("a step of an optimizer needs values, which a meta tensor does not have")
                 if array.dtype.char in NARROW:
                     update_in_single(self.update, array, grad, state, options)
@@ -460,13 +460,13 @@ def _bundles(found: Found, size: int) -> list[Found]:
     """The largest first, in bundles of at least `size` elements: with short calls for small ones side by side, the threads would
     wait for each other."""
     bundles: list[Found] = []
-    room = 0
+    left = 0
     for param, state in sorted(found, key=lambda param_state: -param_state[0]._array.size):
-        if room <= 0:
+        if left <= 0:
             bundles.append([])
-            room = size
+            left = size
         bundles[-1].append((param, state))
-        room -= param._array.size
+        left -= param._array.size
     return bundles
 
 

@@ -29,5 +29,5 @@ from mini_dl.nn.modules import (
 )
 
 list_classes(globals(), apart="configured hooked_call hooks lazy weighted")
-_families.tell(globals(), functions=_surface.NAMESPACES)
+_families.complete_docstrings(globals(), functions=_surface.NAMESPACES)
 list_names(globals())

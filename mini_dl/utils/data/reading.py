@@ -32,7 +32,7 @@ class Reader:
         self.sampler, self.timeout = loader._index_sampler, loader.timeout
         self.indices = iter(self.sampler)
         self.base_seed = random_seed(loader.generator)  # torch draws it here, with or without workers
-        self.given, self.length_said = 0, loader._length_said
+        self.given, self.reported_length = 0, loader._reported_length
         self.start(loader)
 
     def start(self, loader: object) -> None:
@@ -49,9 +49,9 @@ class Reader:
     def __next__(self) -> Any:
         batch = self.read()
         self.given += 1
-        if self.iterable and self.length_said is not None and self.given > self.length_said:
+        if self.iterable and self.reported_length is not None and self.given > self.reported_length:
             warnings.warn(
-                f"Length of IterableDataset {self.dataset} was reported to be {self.length_said}(when accessing "
+                f"Length of IterableDataset {self.dataset} was reported to be {self.reported_length}(when accessing "
                 f"len(dataloader)), but {self.given} samples have been fetched. ",
                 stacklevel=2,
             )
@@ -112,7 +112,7 @@ class WorkersReader(Reader):
                 worker.tasks.put(AGAIN)
         self.forked = False
         self.indices = iter(self.sampler)
-        self.given, self.length_said = 0, loader._length_said
+        self.given, self.reported_length = 0, loader._reported_length
         self.begin()
 
     def hand_out(self) -> None:
