@@ -20,11 +20,11 @@ NOT_A_TENSOR = "TypeError unless `input` is a tensor"
 FAMILIES: dict[str, dict[str, str]] = {
     "elementwise": {
         "Shapes": "(*in) -> (*in), element by element.",
-        "Raises": f"{NOT_A_TENSOR}; RuntimeError for a dtype that this is not defined for.",
+        "Raises": f"{NOT_A_TENSOR}; RuntimeError for a dtype for which this is not defined.",
     },
     "binary": {
         "Shapes": "`input` and `other` are broadcast, and the result has their common shape.",
-        "Raises": "RuntimeError if the shapes do not broadcast; TypeError unless both are tensors or one is a number.",
+        "Raises": "RuntimeError if the shapes do not broadcast; TypeError unless both are tensors, or one is a number.",
     },
     "comparison": {
         "Shapes": "`input` and `other` are broadcast, and the result, of bools, has their common shape.",
@@ -52,10 +52,10 @@ FAMILIES: dict[str, dict[str, str]] = {
     },
     "factory": {
         "Shapes": "`size`, as ints or as one sequence, is the shape of the result.",
-        "Raises": "RuntimeError for a negative size or a device that is not here; TypeError for a size that is not an int.",
+        "Raises": "RuntimeError for a negative size or an unavailable device; TypeError for a size that is not an int.",
     },
     "like": {
-        "Shapes": "(*in) -> (*in); dtype and device are those of `input` unless they are given.",
+        "Shapes": "(*in) -> (*in); dtype and device are those of `input` unless given.",
         "Raises": f"{NOT_A_TENSOR}.",
     },
     "attribute": {
@@ -64,7 +64,7 @@ FAMILIES: dict[str, dict[str, str]] = {
     },
     "fill": {
         "Shapes": "a tensor of any shape, which is overwritten and returned.",
-        "Raises": "RuntimeError for a leaf that requires grad, a parameter out of range, and a dtype without such numbers.",
+        "Raises": "RuntimeError for a leaf that requires grad, a parameter out of range, or a dtype without such numbers.",
     },
     "matrix": {
         "Shapes": "(*, m, n), where * are batch dimensions.",
@@ -84,11 +84,11 @@ FAMILIES: dict[str, dict[str, str]] = {
     },
     "signal window": {
         "Shapes": "a number N of elements -> (N,); if it is `periodic`, the first N of N + 1.",
-        "Raises": "ValueError for a negative `M`, and a dtype other than float32 and float64.",
+        "Raises": "ValueError for a negative `M`, or a dtype other than float32 and float64.",
     },
     "initialization": {
         "Shapes": "(*) -> the same tensor.",
-        "Raises": "AttributeError for what is not a tensor.",
+        "Raises": "AttributeError for an argument that is not a tensor.",
     },
     "transform": {
         "Shapes": "(*) -> (*), element by element; the Jacobian too.",
@@ -103,18 +103,18 @@ FAMILIES: dict[str, dict[str, str]] = {
         "Raises": "RuntimeError for sizes that do not fit.",
     },
     "functional": {
-        "Raises": "RuntimeError if an output does not require grad, with `strict` if it does not depend on an input.",
+        "Raises": "RuntimeError if an output does not require grad or, with `strict`, does not depend on an input.",
     },
     "optimizer": {
-        "Shapes": "parameters of any shapes, each with a gradient of its own.",
-        "Raises": "ValueError for options out of range, and for no parameters; TypeError for what is not a tensor.",
+        "Shapes": "parameters of any shapes, each with its own gradient.",
+        "Raises": "ValueError for options out of range, or without parameters; TypeError for a parameter that is not a tensor.",
     },
     "schedule": {
         "Shapes": "one learning rate for each group of the optimizer.",
-        "Raises": "TypeError for what is not an optimizer; KeyError for a group without an initial rate where one is needed.",
+        "Raises": "TypeError for an `optimizer` that is not one; KeyError for a group without the initial rate that is needed.",
     },
     "average": {
-        "Shapes": "parameters of any shapes; an average has that of its parameter.",
+        "Shapes": "parameters of any shapes; an average has the shape of its parameter.",
         "Raises": "ValueError for a decay outside [0, 1]; RuntimeError for shapes that differ.",
     },
     "loss": {
