@@ -25,7 +25,7 @@ from mini_dl import overrides
 from mini_dl._checks import type_name
 from mini_dl._device import memory_format
 from mini_dl._dtypes import PYTHON_TYPES, Function, dtype, number_as
-from mini_dl._families import said_first
+from mini_dl._families import with_preface
 from mini_dl._guidance import mistyped
 from mini_dl._signatures import OF_NUMPY, show, signature_behind
 from mini_dl.kernels.mersenne import Generator
@@ -641,7 +641,7 @@ def _asking_function(whole: Any, module: str, name: str, prefix: str) -> Functio
     else:
         call = overrides.asking_function(whole)
     if whole.__name__ not in (name, prefix + name) and whole.__name__[0] != "_" and name[-1] != "_":
-        call.__doc__ = said_first(f"Another name of `{whole.__name__}`.", whole.__doc__)
+        call.__doc__ = with_preface(f"Another name of `{whole.__name__}`.", whole.__doc__)
     call.__module__, call.__qualname__, call.__name__ = module, name, prefix + name  # the first two tell pickle where to find it
     show(call)
     return call

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mini_dl._unseen import is_unseen
+from mini_dl._abstract import is_abstract
 
 Array = npt.NDArray[Any]
 NumpyType = np.dtype[Any]
@@ -305,7 +305,7 @@ def result_numpy(*operands: object) -> np.dtype[Any]:
     """The type of an operation over arrays and Python numbers: dimensioned > 0-d > numbers, category first."""
     best: list[np.dtype[Any] | None] = [None, None, None]  # dimensioned, 0-d, number
     for operand in operands:
-        if isinstance(operand, np.ndarray) or is_unseen(operand):
+        if isinstance(operand, np.ndarray) or is_abstract(operand):
             rank, found = (0 if operand.ndim else 1), operand.dtype
         else:
             rank, found = 2, dtype_of_number(operand)

@@ -20,11 +20,11 @@ NOT_A_TENSOR = "TypeError unless `input` is a tensor"
 FAMILIES: dict[str, dict[str, str]] = {
     "elementwise": {
         "Shapes": "(*in) -> (*in), element by element.",
-        "Raises": f"{NOT_A_TENSOR}; RuntimeError for a dtype that this is not defined for.",
+        "Raises": f"{NOT_A_TENSOR}; RuntimeError for a dtype for which this is not defined.",
     },
     "binary": {
         "Shapes": "`input` and `other` are broadcast, and the result has their common shape.",
-        "Raises": "RuntimeError if the shapes do not broadcast; TypeError unless both are tensors or one is a number.",
+        "Raises": "RuntimeError if the shapes do not broadcast; TypeError unless both are tensors, or one is a number.",
     },
     "comparison": {
         "Shapes": "`input` and `other` are broadcast, and the result, of bools, has their common shape.",
@@ -52,10 +52,10 @@ FAMILIES: dict[str, dict[str, str]] = {
     },
     "factory": {
         "Shapes": "`size`, as ints or as one sequence, is the shape of the result.",
-        "Raises": "RuntimeError for a negative size or a device that is not here; TypeError for a size that is not an int.",
+        "Raises": "RuntimeError for a negative size or an unavailable device; TypeError for a size that is not an int.",
     },
     "like": {
-        "Shapes": "(*in) -> (*in); dtype and device are those of `input` unless they are given.",
+        "Shapes": "(*in) -> (*in); dtype and device are those of `input` unless given.",
         "Raises": f"{NOT_A_TENSOR}.",
     },
     "attribute": {
@@ -64,7 +64,7 @@ FAMILIES: dict[str, dict[str, str]] = {
     },
     "fill": {
         "Shapes": "a tensor of any shape, which is overwritten and returned.",
-        "Raises": "RuntimeError for a leaf that requires grad, a parameter out of range, and a dtype without such numbers.",
+        "Raises": "RuntimeError for a leaf that requires grad, a parameter out of range, or a dtype without such numbers.",
     },
     "matrix": {
         "Shapes": "(*, m, n), where * are batch dimensions.",
@@ -74,17 +74,21 @@ FAMILIES: dict[str, dict[str, str]] = {
         "Shapes": "(*, n, n), where * are batch dimensions.",
         "Raises": "RuntimeError for matrices that are not square, for integers, and for float16.",
     },
+    "factors": {
+        "Shapes": "the factors (*, n, n), `pivots` (*, n), `B` (*, n, k) -> (*, n, k).",
+        "Raises": "RuntimeError unless the shapes match and the dtypes are equal.",
+    },
     "masked": {
         "Shapes": "`mask` broadcasts to (*in) -> (*in) without the dimensions `dim`, which stay with size 1 if `keepdim`.",
         "Raises": "IndexError for a dimension that `input` lacks; RuntimeError if `mask` does not broadcast.",
     },
     "signal window": {
         "Shapes": "a number N of elements -> (N,); if it is `periodic`, the first N of N + 1.",
-        "Raises": "ValueError for a negative `M`, and a dtype other than float32 and float64.",
+        "Raises": "ValueError for a negative `M`, or a dtype other than float32 and float64.",
     },
     "initialization": {
         "Shapes": "(*) -> the same tensor.",
-        "Raises": "AttributeError for what is not a tensor.",
+        "Raises": "AttributeError for an argument that is not a tensor.",
     },
     "transform": {
         "Shapes": "(*) -> (*), element by element; the Jacobian too.",
@@ -99,18 +103,18 @@ FAMILIES: dict[str, dict[str, str]] = {
         "Raises": "RuntimeError for sizes that do not fit.",
     },
     "functional": {
-        "Raises": "RuntimeError if an output does not require grad, with `strict` if it does not depend on an input.",
+        "Raises": "RuntimeError if an output does not require grad or, with `strict`, does not depend on an input.",
     },
     "optimizer": {
-        "Shapes": "parameters of any shapes, each with a gradient of its own.",
-        "Raises": "ValueError for options out of range, and for no parameters; TypeError for what is not a tensor.",
+        "Shapes": "parameters of any shapes, each with its own gradient.",
+        "Raises": "ValueError for options out of range, or without parameters; TypeError for a parameter that is not a tensor.",
     },
     "schedule": {
         "Shapes": "one learning rate for each group of the optimizer.",
-        "Raises": "TypeError for what is not an optimizer; KeyError for a group without an initial rate where one is needed.",
+        "Raises": "TypeError for an `optimizer` that is not one; KeyError for a group without the initial rate that is needed.",
     },
     "average": {
-        "Shapes": "parameters of any shapes; an average has that of its parameter.",
+        "Shapes": "parameters of any shapes; an average has the shape of its parameter.",
         "Raises": "ValueError for a decay outside [0, 1]; RuntimeError for shapes that differ.",
     },
     "loss": {
@@ -128,7 +132,7 @@ Functions: TypeAlias = Mapping[str, Mapping[str, object]]
 """The published functions by place."""
 
 
-def told(doc: str | None, family: str = "", functions: Functions = types.MappingProxyType({})) -> str | None:
+def with_family(doc: str | None, family: str = "", functions: Functions = types.MappingProxyType({})) -> str | None:
     """A docstring with the lines of the family that it names, or else of `family`."""
     if doc is None:
         return None
@@ -148,12 +152,12 @@ def told(doc: str | None, family: str = "", functions: Functions = types.Mapping
     else:
         return doc
     parts = _parts_of(family, functions)
-    told_here = [f"{part}: {text}" for part, text in parts.items() if part and f"{part}: " not in doc]
+    missing = [f"{part}: {text}" for part, text in parts.items() if part and f"{part}: " not in doc]
     if "" in parts:
         before += indent + parts[""] + "\n\n"
-    if not told_here and at < 0:
+    if not missing and at < 0:
         return doc
-    return before + "\n".join([indent + text.replace("\n", "\n" + indent) for text in told_here]) + after
+    return before + "\n".join([indent + text.replace("\n", "\n" + indent) for text in missing]) + after
 
 
 def _parts_of(family: str, functions: Functions) -> dict[str, str]:
@@ -181,7 +185,7 @@ def _parts_of(family: str, functions: Functions) -> dict[str, str]:
     return parts
 
 
-def said_first(sentence: str, doc: str | None) -> str:
+def with_preface(sentence: str, doc: str | None) -> str:
     """A docstring that describes a variant, and continues with the docstring of the original."""
     if not doc:
         return sentence
@@ -190,11 +194,11 @@ def said_first(sentence: str, doc: str | None) -> str:
     return sentence.replace("\n", f"\n{indent}") + f"\n\n{indent}{doc}"
 
 
-def tell(names: Mapping[str, object], family: str = "", functions: Functions = types.MappingProxyType({})) -> None:
+def complete_docstrings(names: Mapping[str, object], family: str = "", functions: Functions = types.MappingProxyType({})) -> None:
     """Add the lines of their family to the classes and functions of a module; with `family`, those lines to its whole package."""
     package = str(names.get("__package__"))
     for value in names.values():
         if not isinstance(value, (type, types.FunctionType)) or not value.__doc__:
             continue
         if "Family: " in value.__doc__ or (family and value.__module__.startswith(package)):
-            value.__doc__ = told(value.__doc__, family, functions)
+            value.__doc__ = with_family(value.__doc__, family, functions)

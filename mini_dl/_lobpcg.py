@@ -10,7 +10,7 @@ import numpy as np
 
 from mini_dl._dtypes import Array
 from mini_dl.autograd.function import Function
-from mini_dl.kernels.room import run
+from mini_dl.kernels.context import run
 from mini_dl.ops.random import randn
 from mini_dl.tensor import Tensor, wrap
 
@@ -60,13 +60,8 @@ class LOBPCG:
         self.before: Array = self.x[:, :0]
         self.residual: Array = self.x
 
-    @property
-    def X(self) -> Tensor:
-        return wrap(self.x)
-
-    @property
-    def E(self) -> Tensor:
-        return wrap(self.values)
+    X = property(lambda self: wrap(self.x), doc="The vectors.")
+    E = property(lambda self: wrap(self.values), doc="The values.")
 
     def ritz(self, basis: Array) -> tuple[Array, Array, Array]:
         """The eigenvalues in the span of a basis, the requested ones first, an orthonormal basis, and the vectors in it."""

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from mini_dl import _dtypes
+from mini_dl._abstract import is_abstract
 from mini_dl._dtypes import FLOATING, Array
 from mini_dl._leaving import Block
-from mini_dl._meta import is_hollow
+from mini_dl._meta import is_meta_array
 from mini_dl._surface import function
-from mini_dl._unseen import is_unseen
 from mini_dl.autograd.mode import mode
 from mini_dl.tensor import Tensor
 
@@ -175,7 +175,7 @@ def body(array: Array, indent: int) -> str:
 def suffixes(self: Tensor) -> Iterator[str]:
     """The suffix after the numbers: size and type if they are not obvious, and the history."""
     array, default = self._array, _dtypes.get_default_dtype()
-    if is_hollow(array):
+    if is_meta_array(array):
         yield "device='meta'"
         yield f"size={tuple(array.shape)}"
         if self.dtype is not default:
@@ -207,7 +207,7 @@ def _of_level(tensor: Tensor) -> str:
     head = f"lvl={tensor._level.at + 1}"
     name, head = (
         ("BatchedTensor", head + ", bdim=0")
-        if is_unseen(tensor) and tensor._batch_dim is not None
+        if is_abstract(tensor) and tensor._batch_dim is not None
         else ("GradTrackingTensor", head)
     )
     return f"{name}({head}, value=\n{textwrap.indent(repr(tensor._value), '    ')}\n)"
@@ -219,7 +219,7 @@ def _repr(self: Tensor, *, tensor_contents: str | None = None) -> str:
         return _of_level(self)
     kind = type(self).__name__
     prefix = "tensor(" if kind in ("Tensor", "Parameter") else kind + "("
-    if is_hollow(self._array) and tensor_contents is None:
+    if is_meta_array(self._array) and tensor_contents is None:
         tensor_contents = "..."
     text = prefix + (mode.run(body, self._array, len(prefix)) if tensor_contents is None else tensor_contents)
     used = len(text) - text.rfind("\n") + 1
@@ -235,7 +235,7 @@ def _repr(self: Tensor, *, tensor_contents: str | None = None) -> str:
 
 def _format(self: Tensor, spec: str) -> str:
     """A 0-d tensor is formatted as its number."""
-    if not self._array.ndim and type(self) is Tensor and not is_hollow(self._array):
+    if not self._array.ndim and type(self) is Tensor and not is_meta_array(self._array):
         return format(self._array.item(), spec)
     return object.__format__(self, spec)
 

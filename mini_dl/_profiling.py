@@ -20,7 +20,7 @@ import numpy as np
 from mini_dl._aten import NAMES, operator_named
 from mini_dl.autograd.mode import mode
 from mini_dl.files.replacing import rewrite
-from mini_dl.kernels.room import run_by
+from mini_dl.kernels.context import run_by
 from mini_dl.tensor import Tensor
 
 __all__ = ["EventList", "FunctionEvent", "FunctionEventAvg", "Interval", "profile", "record_function"]

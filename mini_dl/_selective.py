@@ -12,7 +12,7 @@ import numpy as np
 from mini_dl._aten import operator_named
 from mini_dl._operators import Overload, Packet, overload
 from mini_dl.autograd.mode import mode
-from mini_dl.kernels.room import run_by
+from mini_dl.kernels.context import run_by
 from mini_dl.tensor import wrap
 from mini_dl.utils.checkpoint import CheckpointPolicy
 

@@ -1,6 +1,6 @@
-"""The shared docstrings of functions and modules over one, two and three dimensions (`_families`): one text in which the names
-of the dimensions are replaced. ``Family: max pooling 2d`` in a docstring is replaced by the text of "max pooling" with H and
-W."""
+"""The shared docstrings of functions and modules over one, two and three dimensions (`_families`): one text each, in which the
+names of the dimensions are filled in. ``Family: max pooling 2d`` in a docstring is replaced by the text of "max pooling" with
+H and W."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TEXTS: dict[str, dict[str, str]] = {
         "Source": ARITHMETIC + "4.",
     },
     "gradient of a convolution": {
-        "Shapes": "the other argument and `grad_output` (N, O, {out}) -> the size that is given: (N, C, {space}) of an input,\n"
+        "Shapes": "the other argument and `grad_output` (N, O, {out}) -> the given size: (N, C, {space}) of an input,\n"
         "or (O, C / groups, {kernel}) of a weight.",
         "Raises": "RuntimeError for sizes that do not fit together.",
         "Source": ARITHMETIC + "4.",
@@ -91,10 +91,10 @@ TEXTS: dict[str, dict[str, str]] = {
     },
     "padding": {
         "Shapes": "(N, C, {space}) -> (N, C, {out}), also without N, with {size}' = {size} + before + after{likewise}.",
-        "Raises": "RuntimeError for too few dimensions, and for a negative padding of more than there is.",
+        "Raises": "RuntimeError for too few dimensions, and for a negative padding that removes too much.",
     },
     "padding from the input": {
-        "": "`padding` is one number, or (before, after) of each dimension, the last one first; a negative one takes away.",
+        "": "`padding` is one number, or (before, after) of each dimension, the last first; a negative one removes elements.",
         "Shapes": "(N, C, {space}) -> (N, C, {out}), also without N, with {size}' = {size} + before + after{likewise}.",
         "Raises": "RuntimeError or NotImplementedError for other numbers of dimensions; RuntimeError for a padding out of reach.",
     },

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mini_dl._abstract import is_abstract
 from mini_dl._arguments import parsed, parser_of
 from mini_dl._checks import level_of_user, type_name
 from mini_dl._dtypes import Function, c_name, castable, scalar_name
-from mini_dl._families import told
-from mini_dl._meta import is_hollow
+from mini_dl._families import with_family
+from mini_dl._meta import is_meta_array
 from mini_dl._signatures import LateSignature, named_results, show, signature_behind
-from mini_dl._unseen import is_unseen
 from mini_dl.autograd.former import given_array
 from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.inplace import (
@@ -34,7 +34,7 @@ from mini_dl.autograd.inplace import (
 )
 from mini_dl.autograd.mode import at_work, mode
 from mini_dl.autograd.node_names import recorded
-from mini_dl.autograd.overlaps import APART, UNASKED, check_operands
+from mini_dl.autograd.overlaps import NO_OVERLAP, UNCHECKED, check_operands
 from mini_dl.autograd.places import resized
 from mini_dl.autograd.primitive import refuse_bare
 from mini_dl.tensor import Tensor
@@ -147,7 +147,7 @@ def public(*places: str, inplace: bool = False, out: bool | Function = False, op
 
     def decorate(function: Function) -> Function:
         versions: dict[tuple[bool, bool], tuple[Function, Function]] = {}
-        function.__doc__ = told(function.__doc__, family_of(function), NAMESPACES)
+        function.__doc__ = with_family(function.__doc__, family_of(function), NAMESPACES)
         function = recorded(function, *spelled(places[0], function))
         for place in places:
             where, name = spelled(place, function)
@@ -224,8 +224,8 @@ def tensor_method(operators: str = "") -> Callable[[Function], Any]:
 def with_out(function: Function, check: bool | Function = True, where: str = "torch") -> Function:
     """`function` with a keyword ``out``: a tensor, or a tuple of tensors if there are several results."""
 
-    apart = function.__name__ in APART
-    looked_at = apart or (where not in ("fft", "linalg") and function.__name__ not in UNASKED)
+    apart = function.__name__ in NO_OVERLAP
+    looked_at = apart or (where not in ("fft", "linalg") and function.__name__ not in UNCHECKED)
 
     @functools.wraps(function)
     def call(*args: object, out: Any = None, **kwargs: object) -> Any:
@@ -256,7 +256,7 @@ def with_out(function: Function, check: bool | Function = True, where: str = "to
             raise RuntimeError(f"output with shape {list(out.shape)} doesn't match the broadcast shape {list(result.shape)}")
         if callable(check):
             check(result, out, (*args, *kwargs.values()))
-        if is_unseen(result):
+        if is_abstract(result):
             raise RuntimeError(
                 f"Batching rule not implemented for aten::{function.__name__}.out; the fallback path doesn't work on out= or "
                 "view ops."
@@ -319,7 +319,7 @@ def store(result: Any, out: object, casts: bool = False) -> Any:
     if not isinstance(out, Tensor):
         raise TypeError(f"argument 'out' must be Tensor, not {type(out).__name__}")
     source, target = result._array, out._array
-    if is_hollow(target) and not is_hollow(source):
+    if is_meta_array(target) and not is_meta_array(source):
         raise RuntimeError("Attempting to copy from device cpu to device meta, but cross-device copies are not allowed!")
     if not casts:
         check_cast(source.dtype, target.dtype)

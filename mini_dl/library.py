@@ -154,7 +154,7 @@ class CustomOpDef:
         self._operator.fake = fn
         return fn
 
-    register_torch_dispatch = register_vmap = lambda self, *args, **kwargs: _kept_apart(*args)
+    register_torch_dispatch = register_vmap = lambda self, *args, **kwargs: _dispatch_mode_rule(*args)
 
     def register_autograd(self, backward: Kernel, /, *, setup_context: Kernel | None = None) -> None:
         """The derivative: ``backward(ctx, *grads)``, after ``setup_context(ctx, inputs, output)``."""
@@ -189,7 +189,7 @@ def custom_op(
     return make if fn is None else make(fn)
 
 
-def _kept_apart(*args: Any) -> Any:
+def _dispatch_mode_rule(*args: Any) -> Any:
     """A function for a mode of torch's dispatcher: it is never called here."""
     fn = next((one for one in args if callable(one) and not isinstance(one, type)), None)
     return fn if fn is not None else lambda function: function

@@ -37,7 +37,7 @@ FACTORIES = frozenset(
 )
 """Public functions that no argument can override."""
 
-APART = frozenset(
+UNCHECKED_METHODS = frozenset(
     "__array_wrap__ __deepcopy__ __delitem__ __dlpack__ __dlpack_device__ __hash__ __init__ __init_subclass__ __iter__ __new__ "
     "__reduce_ex__ __reversed__ __setstate__ _is_view _make_subclass as_subclass is_inference".split()
 )
@@ -253,7 +253,7 @@ def watch() -> None:
     methods = {
         name: _asking_method(member, name)
         for name, member in members.items()
-        if type(member) is types.FunctionType and name not in APART
+        if type(member) is types.FunctionType and name not in UNCHECKED_METHODS
     }
     for name, asking_method in methods.items():
         setattr(Tensor, name, asking_method)

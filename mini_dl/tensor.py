@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, SupportsIndex, TypeAlias, overload
 import numpy as np
 
 from mini_dl import _dtypes
+from mini_dl._abstract import is_abstract
 from mini_dl._device import CPU, META, device
 from mini_dl._dtypes import Array, Number
-from mini_dl._meta import Hollow, is_hollow
-from mini_dl._unseen import is_unseen
+from mini_dl._meta import MetaArray, is_meta_array
 
 ndarray, new = np.ndarray, object.__new__
 
@@ -156,7 +156,7 @@ class Tensor(Methods):
         >>> torch.ones(2).device
         device(type='cpu')
         """
-        return META if self._array.__class__ is Hollow else CPU
+        return META if self._array.__class__ is MetaArray else CPU
 
     @property
     def itemsize(self) -> int:
@@ -212,7 +212,7 @@ def attributes_of(tensor: Tensor) -> dict[str, Any]:
 def wrap(array: Any) -> Tensor:
     """A tensor over `array`, without history. A NumPy scalar becomes a 0-d array."""
     tensor: Tensor = new(Tensor)
-    tensor._array = array if array.__class__ is ndarray or is_hollow(array) or is_unseen(array) else np.asarray(array)
+    tensor._array = array if array.__class__ is ndarray or is_meta_array(array) or is_abstract(array) else np.asarray(array)
     tensor._edge = tensor._base = None  # stored, not inherited: reading a class attribute takes three times as long
     if inference.anywhere and inference.here:
         tensor._inference = True
@@ -222,7 +222,7 @@ def wrap(array: Any) -> Tensor:
 def wrap_within(array: Any) -> Tensor:
     """`wrap`, once transforms are used: the tensor stores the level in which it was created."""
     tensor: Tensor = new(Tensor)
-    tensor._array = array if array.__class__ is ndarray or is_hollow(array) or is_unseen(array) else np.asarray(array)
+    tensor._array = array if array.__class__ is ndarray or is_meta_array(array) or is_abstract(array) else np.asarray(array)
     tensor._edge = tensor._base = None
     if inference.anywhere and inference.here:
         tensor._inference = True

@@ -10,63 +10,74 @@ import numpy as np
 
 from parity_tests.twin import outcome
 
-KINDS: dict[str, dict[str, str]] = {
-    "Bernoulli": {"probs": "unit"},
-    "Beta": {"concentration1": "positive", "concentration0": "positive"},
-    "Binomial": {"total_count": "count", "probs": "unit"},
-    "Categorical": {"probs": "simplex"},
-    "Cauchy": {"loc": "real", "scale": "positive"},
-    "Chi2": {"df": "positive"},
-    "ContinuousBernoulli": {"probs": "unit"},
-    "Dirichlet": {"concentration": "positives"},
-    "Exponential": {"rate": "positive"},
-    "FisherSnedecor": {"df1": "positive", "df2": "positive"},
-    "Gamma": {"concentration": "positive", "rate": "positive"},
-    "GeneralizedPareto": {"loc": "real", "scale": "positive", "concentration": "real"},
-    "Geometric": {"probs": "unit"},
-    "Gumbel": {"loc": "real", "scale": "positive"},
-    "HalfCauchy": {"scale": "positive"},
-    "HalfNormal": {"scale": "positive"},
-    "InverseGamma": {"concentration": "positive", "rate": "positive"},
-    "Kumaraswamy": {"concentration1": "positive", "concentration0": "positive"},
-    "LKJCholesky": {"concentration": "positive"},
-    "Laplace": {"loc": "real", "scale": "positive"},
-    "LogNormal": {"loc": "real", "scale": "positive"},
-    "LogisticNormal": {"loc": "reals", "scale": "positives"},
-    "LowRankMultivariateNormal": {"loc": "reals", "cov_factor": "columns", "cov_diag": "positives"},
-    "Multinomial": {"probs": "simplex"},
-    "MultivariateNormal": {"loc": "reals", "covariance_matrix": "definite"},
-    "NegativeBinomial": {"total_count": "positive", "probs": "below_one"},
-    "Normal": {"loc": "real", "scale": "positive"},
-    "OneHotCategorical": {"probs": "simplex"},
-    "OneHotCategoricalStraightThrough": {"probs": "simplex"},
-    "Pareto": {"scale": "positive", "alpha": "positive"},
-    "Poisson": {"rate": "positive"},
-    "RelaxedBernoulli": {"temperature": "temperature", "probs": "unit"},
-    "RelaxedOneHotCategorical": {"temperature": "temperature", "probs": "simplex"},
-    "StudentT": {"df": "positive", "loc": "real", "scale": "positive"},
-    "Uniform": {"low": "low", "high": "positive"},
-    "VonMises": {"loc": "real", "concentration": "positive"},
-    "Weibull": {"scale": "positive", "concentration": "positive"},
-    "Wishart": {"df": "degrees", "covariance_matrix": "definite"},
-}
+
+def table(text: str) -> dict[str, dict[str, str]]:
+    """The kinds of the parameters of each distribution."""
+    rows = [line.strip().partition(": ") for line in text.strip().splitlines()]
+    return {name: dict(one.split() for one in kinds.split(", ")) for name, _, kinds in rows}
+
+
+KINDS = table(
+    """
+    Bernoulli: probs unit
+    Beta: concentration1 positive, concentration0 positive
+    Binomial: total_count count, probs unit
+    Categorical: probs simplex
+    Cauchy: loc real, scale positive
+    Chi2: df positive
+    ContinuousBernoulli: probs unit
+    Dirichlet: concentration positives
+    Exponential: rate positive
+    FisherSnedecor: df1 positive, df2 positive
+    Gamma: concentration positive, rate positive
+    GeneralizedPareto: loc real, scale positive, concentration real
+    Geometric: probs unit
+    Gumbel: loc real, scale positive
+    HalfCauchy: scale positive
+    HalfNormal: scale positive
+    InverseGamma: concentration positive, rate positive
+    Kumaraswamy: concentration1 positive, concentration0 positive
+    LKJCholesky: concentration positive
+    Laplace: loc real, scale positive
+    LogNormal: loc real, scale positive
+    LogisticNormal: loc reals, scale positives
+    LowRankMultivariateNormal: loc reals, cov_factor columns, cov_diag positives
+    Multinomial: probs simplex
+    MultivariateNormal: loc reals, covariance_matrix definite
+    NegativeBinomial: total_count positive, probs below_one
+    Normal: loc real, scale positive
+    OneHotCategorical: probs simplex
+    OneHotCategoricalStraightThrough: probs simplex
+    Pareto: scale positive, alpha positive
+    Poisson: rate positive
+    RelaxedBernoulli: temperature temperature, probs unit
+    RelaxedOneHotCategorical: temperature temperature, probs simplex
+    StudentT: df positive, loc real, scale positive
+    Uniform: low low, high positive
+    VonMises: loc real, concentration positive
+    Weibull: scale positive, concentration positive
+    Wishart: df degrees, covariance_matrix definite
+    """
+)
 """The kinds of the parameters of each distribution that is not composed of others."""
 
-OTHER_PARAMETERS: dict[str, dict[str, str]] = {
-    "Bernoulli": {"logits": "real"},
-    "Binomial": {"total_count": "count", "logits": "real"},
-    "Categorical": {"logits": "reals"},
-    "ContinuousBernoulli": {"logits": "real"},
-    "Geometric": {"logits": "real"},
-    "LowRankMultivariateNormal": {"loc": "reals", "cov_factor": "one_factor", "cov_diag": "one_diagonal"},
-    "Multinomial": {"logits": "reals"},
-    "MultivariateNormal": {"loc": "reals", "precision_matrix": "definite"},
-    "NegativeBinomial": {"total_count": "positive", "logits": "logit"},
-    "OneHotCategorical": {"logits": "reals"},
-    "RelaxedBernoulli": {"temperature": "temperature", "logits": "real"},
-    "RelaxedOneHotCategorical": {"temperature": "temperature", "logits": "reals"},
-    "Wishart": {"df": "degrees", "scale_tril": "factor"},
-}
+OTHER_PARAMETERS = table(
+    """
+    Bernoulli: logits real
+    Binomial: total_count count, logits real
+    Categorical: logits reals
+    ContinuousBernoulli: logits real
+    Geometric: logits real
+    LowRankMultivariateNormal: loc reals, cov_factor one_factor, cov_diag one_diagonal
+    Multinomial: logits reals
+    MultivariateNormal: loc reals, precision_matrix definite
+    NegativeBinomial: total_count positive, logits logit
+    OneHotCategorical: logits reals
+    RelaxedBernoulli: temperature temperature, logits real
+    RelaxedOneHotCategorical: temperature temperature, logits reals
+    Wishart: df degrees, scale_tril factor
+    """
+)
 """The same distributions with other parameters, or with parameters whose batches differ."""
 
 MORE = {"LKJCholesky": {"dim": 3}, "Multinomial": {"total_count": 5}}

@@ -16,13 +16,13 @@ from parity_tests.optimizers import run_optimizer
 FAULTS = [*faults.FAULTS, *faults_by_check.FAULTS]
 
 
-def check_seen(fault: faults.Fault) -> None:
+def check_caught(fault: faults.Fault) -> None:
     """AssertionError unless the test that must detect the fault passes before, fails while it is planted, and passes after."""
-    assert failures(fault.seen_by) == [], "the test must pass before the fault is planted"
+    assert failures(fault.caught_by) == [], "the test must pass before the fault is planted"
     with fault.plant():
-        noticed = failures(fault.seen_by)
+        noticed = failures(fault.caught_by)
     assert noticed, f"nothing noticed {fault.what}"
-    assert failures(fault.seen_by) == [], "the fault must be gone"
+    assert failures(fault.caught_by) == [], "the fault must be gone"
 
 
 def fresh(name: str) -> adapter.Entry:
@@ -30,25 +30,25 @@ def fresh(name: str) -> adapter.Entry:
     return adapter.Entry(next(entry.info for entry in adapter.entries() if repr(entry) == name))
 
 
-def failures(seen_by: tuple[Any, ...]) -> list[str]:
+def failures(caught_by: tuple[Any, ...]) -> list[str]:
     """The failures in the test that must detect a fault."""
-    kind, name = seen_by[:2]
+    kind, name = caught_by[:2]
     outcomes: list[Outcome] = []
     if kind == "op":
         for dtype in ("float64", "float32"):
             if dtype in fresh(name).dtypes:
-                outcomes += run_entry(fresh(name), dtype, seen_by[2], limit=60)
+                outcomes += run_entry(fresh(name), dtype, caught_by[2], limit=60)
     elif kind == "module":
         entry = next(e for e in adapter.module_entries() if e.name == name)
-        checks = seen_by[2] if len(seen_by) > 2 else ("construct", "forward")
+        checks = caught_by[2] if len(caught_by) > 2 else ("construct", "forward")
         outcomes += run_module(entry, "float32" if "error" in checks else "float64", checks)
     elif kind == "optimizer":
         entry = next(e for e in adapter.optimizer_entries() if e.name == name)
         outcomes += run_optimizer(entry, "float32")
     else:
-        test = getattr(importlib.import_module(f"parity_tests.test_twins_{name}"), seen_by[2])
+        test = getattr(importlib.import_module(f"parity_tests.test_twins_{name}"), caught_by[2])
         try:
-            test(**seen_by[3])
+            test(**caught_by[3])
         except pytest.fail.Exception as failure:
             return [str(failure)]
         return []

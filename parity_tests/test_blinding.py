@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from parity_tests import blinding, ops
-from parity_tests.planting import FAULTS, check_seen
+from parity_tests.planting import FAULTS, check_caught
 from scripts._matrix import CHECKS
 
 SEEN_BY_COLUMN = {
@@ -85,7 +85,7 @@ def test_a_check_that_passes_always_is_noticed(name: str) -> None:
     blind, what = BLIND[name]
     fault = next(fault for fault in FAULTS if fault.what == what)
     with blind(), pytest.raises(AssertionError, match="nothing noticed"):
-        check_seen(fault)
+        check_caught(fault)
 
 
 def test_every_column_and_every_function_that_decides_is_among_them() -> None:
@@ -101,4 +101,4 @@ def test_a_sound_comparison_is_left_sound() -> None:
     for blind, _ in BLIND.values():
         with contextlib.suppress(AssertionError), blind():
             pass
-    check_seen(fault)
+    check_caught(fault)

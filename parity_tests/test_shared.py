@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 import mini_dl
-from mini_dl.kernels import blocks, convolution, parallel, products, recurrent, winograd
+from mini_dl.kernels import parallel
 from parity_tests import adapter
 from parity_tests.ops import run_entry
 from parity_tests.settling import settle
+from tests.pieces import cut_into_pieces
 
 NAMES = """
     nn.functional.conv1d nn.functional.conv2d nn.functional.conv3d nn.functional.conv_transpose1d nn.functional.conv_transpose2d
@@ -30,21 +31,12 @@ NAMES = """
 def tiny_pieces(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     """Make three threads share everything; returns the number of pieces of each shared kernel."""
     before, shared = mini_dl.get_num_threads(), list[int]()
-    monkeypatch.setattr(parallel, "ENOUGH", 1)
-    for name in ("BLOCK", "LONGEST", "LONGEST_RUN"):
-        monkeypatch.setattr(blocks, name, 4)
-    monkeypatch.setattr(products, "LARGE", 1)
-    monkeypatch.setattr(recurrent, "ENOUGH", 1)
-    monkeypatch.setattr(convolution, "COLUMNS_IN_CACHE", 64)
-    monkeypatch.setattr(winograd, "TRANSFORMED_IN_CACHE", 1)
-    monkeypatch.setattr(winograd, "FEW_TILES", 1)
-    inner = parallel._Crew.share
-    monkeypatch.setattr(parallel._Crew, "share", lambda *args: shared.append(len(args[2])) or inner(*args))
-    convolution._columns_of.cache_clear()
+    cut_into_pieces(monkeypatch, 4)
+    inner = parallel._ThreadPool.share
+    monkeypatch.setattr(parallel._ThreadPool, "share", lambda *args: shared.append(len(args[2])) or inner(*args))
     mini_dl.set_num_threads(3)
     yield shared
     mini_dl.set_num_threads(before)
-    convolution._columns_of.cache_clear()
 
 
 @pytest.mark.parametrize("entry", [entry for entry in adapter.entries() if repr(entry) in NAMES], ids=repr)

@@ -24,22 +24,22 @@ def dense(m, *shape, seed=0):
     return m.tensor(np.random.default_rng(seed).standard_normal(shape).astype(np.float32))
 
 
-def told(value):
+def described(value):
     """A value as text and numbers."""
     if not hasattr(value, "layout"):
-        return [told(each) for each in value] if isinstance(value, (list, tuple)) else value
+        return [described(each) for each in value] if isinstance(value, (list, tuple)) else value
     kind = str(value.layout), str(value.dtype), tuple(value.shape), value.requires_grad
     if str(value.layout) == "torch.strided":
         return kind, np.round(value.detach().numpy().astype(np.float64), 5).tolist()
     if str(value.layout) == "torch.sparse_coo":
-        return kind, value.is_coalesced(), told(value._indices()), told(value._values().detach())
+        return kind, value.is_coalesced(), described(value._indices()), described(value._values().detach())
     names = ("crow_indices", "col_indices") if str(value.layout) == "torch.sparse_csr" else ("ccol_indices", "row_indices")
-    return kind, [told(getattr(value, name)()) for name in (*names, "values")]
+    return kind, [described(getattr(value, name)()) for name in (*names, "values")]
 
 
 def outcome(program, m):
     try:
-        return told(program(m))
+        return described(program(m))
     except Exception as error:
         return next(kind.__name__ for kind in type(error).__mro__ if kind.__module__ == "builtins")
 
@@ -310,7 +310,9 @@ def test_files(writer, reader, zipped):
     writer.save(made(writer), file, _use_new_zipfile_serialization=zipped)
     file.seek(0)
     found = reader.load(file)
-    assert told(found[:-1]) == told(made(torch)[:-1]) and told(found[-1]["nested"]) == told(made(torch)[-1]["nested"])
+    assert described(found[:-1]) == described(made(torch)[:-1]) and described(found[-1]["nested"]) == described(
+        made(torch)[-1]["nested"]
+    )
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 
-from parity_tests.twin import outcome, raised, twin
+from parity_tests.twin import function_of, outcome, raised, twin
 
 
 @twin
@@ -415,7 +415,7 @@ def test_function_that_writes_in_place(torch, rng):
 @twin
 def test_function_mistakes(torch, rng):
     def make(back, forward=lambda ctx, x: x * 2):
-        return type("F", (torch.autograd.Function,), {"forward": staticmethod(forward), "backward": staticmethod(back)})
+        return function_of(torch, "F", forward=forward, backward=back)
 
     x = rng(3, grad=True)
     once = make(lambda ctx, g: g)

@@ -65,15 +65,21 @@ def kind(result):
     return (str(result.dtype), tuple(result.shape)) if hasattr(result, "dtype") else type(result).__name__
 
 
+def pairs(torch, shapes):
+    """Two tensors of every pair of types in these pairs of shapes, and a text that tells them apart."""
+    for a in DTYPES:
+        for b in partners(a):
+            for shape_a, shape_b in shapes:
+                yield f"{a}{shape_a} {b}{shape_b}", made(torch, a, *shape_a), made(torch, b, *shape_b)
+
+
 @pytest.mark.parametrize("name", list(OPERATORS))
 @twin
 def test_an_operator_promotes(torch, rng, name):
     found, operation = {}, OPERATORS[name]
+    for pair, x, y in pairs(torch, (((2,), (2,)), ((2,), ()), ((), (2,)), ((), ()))):
+        found[pair] = outcome(lambda x=x, y=y: kind(operation(x, y)))
     for a in DTYPES:
-        for b in partners(a):
-            for shape_a, shape_b in (((2,), (2,)), ((2,), ()), ((), (2,)), ((), ())):
-                x, y = made(torch, a, *shape_a), made(torch, b, *shape_b)
-                found[f"{a}{shape_a} {b}{shape_b}"] = outcome(lambda x=x, y=y: kind(operation(x, y)))
         for text, number in numbers(a):
             for shape in ((2,), ()):
                 x = made(torch, a, *shape)
@@ -86,16 +92,11 @@ def test_an_operator_promotes(torch, rng, name):
 @twin
 def test_a_function_of_two_promotes(torch, rng, name):
     found = {}
-    for a in DTYPES:
-        for b in partners(a):
-            for shape_a, shape_b in (((3,), (3,)), ((3,), ()), ((3, 3), (3,))):
-                x, y = made(torch, a, *shape_a), made(torch, b, *shape_b)
-                arguments = {"cat": ([x, y],), "stack": ([x, y],), "where": (x > 0 if "complex" not in a else x == 0, x, y)}
-                if name in ("lerp", "addcmul", "addcdiv"):
-                    given = (x, y, y)
-                else:
-                    given = arguments.get(name, (x, y))
-                found[f"{a}{shape_a} {b}{shape_b}"] = outcome(lambda given=given: kind(getattr(torch, name)(*given)))
+    for pair, x, y in pairs(torch, (((3,), (3,)), ((3,), ()), ((3, 3), (3,)))):
+        arguments = {"cat": ([x, y],), "stack": ([x, y],), "where": (x == 0 if x.is_complex() else x > 0, x, y)}
+        arguments |= dict.fromkeys(("lerp", "addcmul", "addcdiv"), (x, y, y))
+        given = arguments.get(name, (x, y))
+        found[pair] = outcome(lambda given=given: kind(getattr(torch, name)(*given)))
     return found
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from parity_tests.twin import outcome, raised, twin
+from parity_tests.twin import function_of, outcome, raised, twin
 
 
 def function(torch, forward, back=lambda ctx, g: g * 2, name="F"):
-    return type(name, (torch.autograd.Function,), {"forward": staticmethod(forward), "backward": staticmethod(back)})
+    return function_of(torch, name, forward=forward, backward=back)
 
 
 GRADIENTS = {
@@ -172,25 +172,14 @@ def test_a_backward_that_saved_nothing_runs_twice(torch, rng):
 
 @twin
 def test_vjp_is_another_name(torch, rng):
-    class Vjp(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx, x):
-            return x * 2
-
-        @staticmethod
-        def vjp(ctx, g):
-            return g * 2
+    Vjp = function_of(torch, forward=lambda ctx, x: x * 2, vjp=lambda ctx, g: g * 2)
 
     class Both(Vjp):
         @staticmethod
         def backward(ctx, g):
             return g * 2
 
-    class Neither(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx, x):
-            return x * 2
-
+    Neither = function_of(torch, forward=lambda ctx, x: x * 2)
     x = rng(3, grad=True)
     Vjp.apply(x).sum().backward()
     y = Both.apply(x)

@@ -6,7 +6,7 @@ import importlib
 
 import pytest
 
-from parity_tests.twin import message, outcome, twin
+from parity_tests.twin import function_of, message, outcome, twin
 
 
 @twin
@@ -212,15 +212,7 @@ def test_what_is_shuffled_has_memory_of_its_own(torch, rng, name, shape, factor)
 
 @twin
 def test_a_gradient_that_does_not_depend_on_what_comes_back(torch, rng):
-    class Constant(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx, a):
-            return a * 1
-
-        @staticmethod
-        def backward(ctx, grad):
-            return torch.ones_like(grad)
-
+    Constant = function_of(torch, forward=lambda ctx, a: a * 1, backward=lambda ctx, grad: torch.ones_like(grad))
     x = rng(2, dtype="float64", grad=True)
     return message(lambda: torch.autograd.gradcheck(Constant.apply, x))[0]
 

@@ -12,7 +12,7 @@ def mode_of(torch, answer):
     return type("Mode", (overrides.TorchFunctionMode,), {"__torch_function__": answer})()
 
 
-def told(log, tag=""):
+def logging_to(log, tag=""):
     def answer(self, func, types, args=(), kwargs=None):
         log.append((tag, func.__name__, len(args)))
         return func(*args, **(kwargs or {}))
@@ -40,7 +40,7 @@ CALLS = {
 @twin
 def test_a_mode_is_told_what_is_called(torch, rng, name):
     log, x = [], rng(2, 3)
-    with mode_of(torch, told(log)):
+    with mode_of(torch, logging_to(log)):
         found = CALLS[name](torch, x)
     return log, found
 
@@ -48,7 +48,7 @@ def test_a_mode_is_told_what_is_called(torch, rng, name):
 @twin
 def test_modes_within_each_other(torch, rng):
     log, x = [], rng(2, 3)
-    with mode_of(torch, told(log, "outer")), mode_of(torch, told(log, "inner")):
+    with mode_of(torch, logging_to(log, "outer")), mode_of(torch, logging_to(log, "inner")):
         y = x * 2
     return log, y, x + 1
 
@@ -74,7 +74,7 @@ def test_a_mode_goes_before_a_subclass(torch, rng):
 
     x = rng(2).as_subclass(Sub)
     log.clear()
-    with mode_of(torch, told(log, "mode")):
+    with mode_of(torch, logging_to(log, "mode")):
         torch.add(x, 1)
     return log
 

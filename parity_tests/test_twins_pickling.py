@@ -186,17 +186,21 @@ def test_a_deep_copy_copies_one_memory_once(torch, rng):
     return copies, x
 
 
+METHODS = {
+    "max": (0,),
+    "min": (1,),
+    "sort": (),
+    "topk": (2,),
+    "kthvalue": (1,),
+    "median": (0,),
+    "mode": (),
+    "cummax": (0,),
+    "aminmax": (),
+    "frexp": (),
+}
+"""Methods with several results, and their arguments."""
 RESULTS = {
-    "max": lambda torch, x: x.max(0),
-    "min": lambda torch, x: x.min(1),
-    "sort": lambda torch, x: x.sort(),
-    "topk": lambda torch, x: x.topk(2),
-    "kthvalue": lambda torch, x: x.kthvalue(1),
-    "median": lambda torch, x: x.median(0),
-    "mode": lambda torch, x: x.mode(),
-    "cummax": lambda torch, x: x.cummax(0),
-    "aminmax": lambda torch, x: x.aminmax(),
-    "frexp": lambda torch, x: x.frexp(),
+    **{name: lambda torch, x, name=name: getattr(x, name)(*METHODS[name]) for name in METHODS},
     "slogdet": lambda torch, x: torch.linalg.slogdet(x[:, :2]),
     "svd": lambda torch, x: torch.linalg.svd(torch.eye(2)),
     "qr": lambda torch, x: torch.linalg.qr(torch.eye(2)),

@@ -11,6 +11,12 @@ def flags(*tensors):
     return [(t.requires_grad, t.is_leaf, t.grad_fn is None, t._is_view(), t._version, t.retains_grad) for t in tensors]
 
 
+def leaf_result_and_row(rng):
+    x = rng(2, 3, grad=True)
+    y = x * 1
+    return x, y, y[0]
+
+
 # ------------------------------------------------------------------------------------------------ kept gradients
 
 
@@ -211,9 +217,7 @@ def test_a_shape_changed_in_place(torch, rng, name, kind, recording):
 
 @twin
 def test_a_view_of_what_was_transposed_in_place(torch, rng):
-    x = rng(2, 3, grad=True)
-    y = x * 1
-    v = y[0]
+    x, y, v = leaf_result_and_row(rng)
     y.t_()
     y.mul_(2)
     w = y[0]
@@ -382,9 +386,7 @@ def test_products_are_not_views(torch, rng):
 
 @twin
 def test_a_base_that_requires_no_gradient_any_more(torch, rng):
-    x = rng(2, 3, grad=True)
-    base = x * 1
-    v = base[0]
+    x, base, v = leaf_result_and_row(rng)
     base.detach_()
     before = flags(v, base)
     base.mul_(2)

@@ -8,7 +8,7 @@ import warnings
 
 import pytest
 
-from parity_tests.twin import message, outcome, raised, twin
+from parity_tests.twin import function_of, message, outcome, raised, twin
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -434,15 +434,7 @@ def test_a_custom_function_with_setup_context_under_transforms(torch, rng):
         def jvp(ctx, t, _):
             return t * 2 * ctx.saved_tensors[0] * ctx.scale, t.sum()
 
-    class Old(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx, x):
-            return x * 2
-
-        @staticmethod
-        def backward(ctx, g):
-            return g * 2
-
+    Old = function_of(torch, forward=lambda ctx, x: x * 2, backward=lambda ctx, g: g * 2)
     func, x, t = torch.func, rng(3), rng(3)
     f = lambda x: Square.apply(x, 3.0)[0].sum() * Square.apply(x, 2.0)[1]
     return (

@@ -41,9 +41,9 @@ def test_questions_about_leaves(torch, rng, name):
 def test_paths_to_leaves(torch, rng, name):
     tree, t = TREES[name], pytree_of(torch)
     pairs, spec = t.tree_flatten_with_path(tree)
-    told = [(t.keystr(path), leaf, t.key_get(tree, path)) for path, leaf in pairs]
+    paths = [(t.keystr(path), leaf, t.key_get(tree, path)) for path, leaf in pairs]
     mapped = t.tree_map_with_path(lambda path, leaf, other: (t.keystr(path), leaf, other), tree, tree)
-    return told, mapped, spec.num_leaves
+    return paths, mapped, spec.num_leaves
 
 
 @twin

@@ -135,6 +135,11 @@ mistake = functools.partial(twin, raises=True)  # the program raises under torch
 either = functools.partial(twin, raises=None)  # for some parameters it raises
 
 
+def function_of(torch: Any, name: str = "Custom", **methods: Callable[..., Any]) -> Any:
+    """A custom function, a class with these static methods: ``forward(ctx, x)``, ``backward(ctx, grad)``."""
+    return type(name, (torch.autograd.Function,), {name: staticmethod(method) for name, method in methods.items()})
+
+
 def raised(action: Callable[[], Any]) -> str:
     """The name of the exception that `action` raises, or "nothing", so one program can show several."""
     try:

@@ -103,7 +103,7 @@ def rows_of(module: ModuleType) -> list[str]:
 
 
 @contextlib.contextmanager
-def nothing_borrowed() -> Iterator[None]:
+def without_borrowed() -> Iterator[None]:
     """Disable names from the table that is being written."""
     path = tables.BORROWED
     tables.BORROWED = ""
@@ -134,7 +134,7 @@ def main(arguments: list[str] | None = None) -> int:
     made = argparse.ArgumentParser(description="Write the names that torch's modules have besides their own.")
     made.add_argument("--check", action="store_true", help="write nothing; exit with 1 if the file is out of date")
     options = made.parse_args(arguments)
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), nothing_borrowed():
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), without_borrowed():
         warnings.simplefilter("ignore")
         torch = importlib.import_module("torch")
         text = text_of({"torch": torch, **public_modules(torch)})

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import importlib
 import inspect
 import keyword
 import re
@@ -26,6 +27,11 @@ import mini_dl
 from mini_dl._signatures import Text, named_results
 from mini_dl._surface import NAMESPACES
 from mini_dl.standins.tables import places, section
+
+
+def is_name(name: str) -> bool:
+    return name.isidentifier() and not keyword.iskeyword(name)
+
 
 Parameter = inspect.Parameter
 FOLDER = Path(mini_dl.__file__).parent
@@ -51,6 +57,8 @@ KNOWN = {node.asname for node in ast.walk(SPELLED) if isinstance(node, ast.alias
 """The names that stubs import from there, with a leading underscore."""
 PARTS = "nn.functional special linalg fft masked random".split()
 """The modules whose names come only from decorators."""
+OF_TORCH = {id(function): name for name, function in sorted(NAMESPACES["torch"].items(), reverse=True) if is_name(name)}
+"""The functions at the top by identity: other modules import these, also under other names."""
 
 
 # ------------------------------------------------------------------------------------------------ one function
@@ -181,16 +189,14 @@ def with_indices(signature: inspect.Signature) -> list[str]:
     return [alone, of_signature(both, replaced={"return_indices": "Literal[True]"}), of_signature(either)]
 
 
-def definitions(place: str, name: str, function: Any, indent: str = "") -> Iterator[str]:
-    """``def name(...) -> ...: ...``, with its overloads."""
+def definitions(place: str, name: str, function: Any, indent: str = "", called: str = "") -> list[str]:
+    """``def name(...) -> ...: ...``, with its overloads, under the name that it is `called` there."""
     try:
         found = variants(place, name, function)
     except (TypeError, ValueError):
         found = ["(*args: _Any, **kwargs: _Any) -> _Any"]
-    for text in found:
-        if len(found) > 1:
-            yield f"{indent}@_overload"
-        yield f"{indent}def {name}{text}: ..."
+    overload = [f"{indent}@_overload"] if len(found) > 1 else []
+    return [line for text in found for line in (*overload, f"{indent}def {called or name}{text}: ...")]
 
 
 def written_out(lines: list[str]) -> str:
@@ -199,10 +205,6 @@ def written_out(lines: list[str]) -> str:
     lines_of_names = textwrap.wrap(", ".join(f"{name}\xa0as\xa0_{name}" for name in used), 126)  # at no space but those
     names = "".join(f"    {line}\n" for line in lines_of_names).replace("\xa0", " ")
     return f"{HEAD}\nfrom mini_dl._spelled import (\n{names})\n" + "\n".join([*lines, ""])
-
-
-def is_name(name: str) -> bool:
-    return name.isidentifier() and not keyword.iskeyword(name)
 
 
 # ------------------------------------------------------------------------------------------------ the files
@@ -257,7 +259,14 @@ def functions(place: str, taken: set[str]) -> Iterator[str]:
         if not is_name(name) or name in taken:
             continue
         if inspect.isroutine(value):
-            yield from definitions(place, name, getattr(sys.modules[f"mini_dl.{place}"] if place != "torch" else mini_dl, name))
+            lines = definitions(place, name, getattr(sys.modules[f"mini_dl.{place}"] if place != "torch" else mini_dl, name))
+            original = OF_TORCH.get(id(value), name) if place != "torch" else ""
+            if original in NAMESPACES["torch"] and lines == definitions(
+                "torch", original, getattr(mini_dl, original), called=name
+            ):
+                yield f"from mini_dl import {original} as {name}"
+            else:
+                yield from lines
         else:
             kind = type(value).__name__
             yield f"{name}: {f'_{kind}' if kind in ('layout', 'memory_format', 'Generator') else '_Any'}"
@@ -270,7 +279,9 @@ def part_stub(place: str) -> str:
         line for line in imported(source) if not re.search(r"_arguments|_surface|import ops\b|TYPE_CHECKING|annotations", line)
     ]
     lines = [line for line in lines if line.rpartition(" ")[2] not in NAMESPACES[place]]
-    body = ["", "__all__: _list[_str]", *functions(place, set())]
+    defined = list(functions(place, set()))
+    lines += [line for line in defined if line.startswith("from ")]
+    body = ["", "__all__: _list[_str]", *[line for line in defined if not line.startswith("from ")]]
     table = section(place)
     rows = [name for name in (table.rows if table else ()) if name not in NAMESPACES[place] and is_name(name)]
     return written_out([*lines, *body, *[f"{name}: _Any" for name in rows]])
@@ -307,6 +318,20 @@ def property_lines(name: str, value: property) -> list[str]:
     return lines
 
 
+def listing_stub(place: str) -> str:
+    """The stub of a package that lists the classes of its files."""
+    package = importlib.import_module(f"mini_dl.{place}")
+    files: dict[str, list[str]] = {}
+    for name in package.__all__:
+        value = getattr(package, name)
+        files.setdefault(package.__name__ if inspect.ismodule(value) else value.__module__, []).append(f"{name} as {name}")
+    lines = [HEAD]
+    for file in sorted(files):
+        names = textwrap.wrap(", ".join(one.replace(" ", "\xa0") for one in files[file]), 126)
+        lines += [f"from {file} import (", *[f"    {line}".replace("\xa0", " ") for line in names], ")"]
+    return "\n".join(lines) + "\n"
+
+
 def results_stub() -> str:
     """``mini_dl/return_types.pyi``: the named results."""
     lines = [HEAD, "from typing import NamedTuple as _NamedTuple", ""]
@@ -324,6 +349,7 @@ def stubs() -> dict[Path, str]:
     """The text of every stub by its file."""
     found = {FOLDER / "__init__.pyi": package_stub(), FOLDER / "_methods.pyi": methods_stub()}
     found[FOLDER / "return_types.pyi"] = results_stub()
+    found |= {FOLDER / place.replace(".", "/") / "__init__.pyi": listing_stub(place) for place in ("nn.modules", "optim")}
     return found | {FOLDER / (place.replace(".", "/") + ".pyi"): part_stub(place) for place in PARTS}
 
 

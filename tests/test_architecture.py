@@ -22,14 +22,14 @@ from mini_dl._surface import NAMESPACES
 ROOT = Path(__file__).parent.parent
 LINES_OF_A_FILE = 700
 LINES_OF_A_FUNCTION = 60
-ROOMS = "mini_dl", "scripts", "parity_tests"
+FOLDERS = "mini_dl", "scripts", "parity_tests"
 TABLES = {"mini_dl/kernels/special_tables.py"}
 ANY, ANY_IN_THE_CORE = 3119, 1122
 """How often the package, and its core, may use `Any`, which checks nothing."""
 CORE = "autograd", "kernels", "nn", "ops", "optim"
 LONGER: dict[str, int] = {}  # files and functions over the budget, with their sizes, which can only fall
 
-APART = {"Configured", "LazyLayer", "LazyModuleMixin", "NonDynamicallyQuantizableLinear", "Scaled", "Weighted"}
+UNLISTED = {"Configured", "LazyLayer", "LazyModuleMixin", "NonDynamicallyQuantizableLinear", "Scaled", "Weighted"}
 """The modules that are bases of others, or that torch does not list either."""
 UNLIKE_OTHERS = {"Adafactor", "LBFGS", "Muon", "Optimizer", "SparseAdam"}
 """The optimizers to which the common tests of `ALGORITHMS` do not apply."""
@@ -109,8 +109,8 @@ def sizes_of_functions(node: ast.AST, outer: str = "") -> Iterator[tuple[str, in
 
 def over_the_budget() -> dict[str, int]:
     over = {}
-    for room in ROOMS:
-        for path in (ROOT / room).rglob("*.py"):
+    for folder in FOLDERS:
+        for path in (ROOT / folder).rglob("*.py"):
             name = path.relative_to(ROOT).as_posix()
             if name in TABLES or path.name.startswith("test_"):
                 continue
@@ -132,12 +132,12 @@ def test_files_and_functions_keep_to_the_budget_and_exceptions_only_fall() -> No
 
 
 def test_types_say_something() -> None:
-    said: dict[str, int] = {}
+    counts: dict[str, int] = {}
     for path in (ROOT / "mini_dl").rglob("*.py"):
-        room = path.relative_to(ROOT / "mini_dl").parts[0]
-        said[room] = said.get(room, 0) + len(re.findall(r"\bAny\b", path.read_text(encoding="utf-8")))
-    assert sum(said.values()) <= ANY, "give the new arguments types: `object` where anything is accepted"
-    core = {room: said[room] for room in CORE}
+        folder = path.relative_to(ROOT / "mini_dl").parts[0]
+        counts[folder] = counts.get(folder, 0) + len(re.findall(r"\bAny\b", path.read_text(encoding="utf-8")))
+    assert sum(counts.values()) <= ANY, "give the new arguments types: `object` where anything is accepted"
+    core = {folder: counts[folder] for folder in CORE}
     assert sum(core.values()) <= ANY_IN_THE_CORE, f"in the core too: {core}"
 
 
@@ -172,15 +172,15 @@ def unlisted(found: dict[str, str], where: Any) -> dict[str, str]:
 def test_every_module_is_listed() -> None:
     found = declared("mini_dl.nn.modules", torch.nn.Module)
     for where in (torch.nn.modules, torch.nn):
-        missing = {name: file for name, file in unlisted(found, where).items() if name not in APART}
-        assert not missing, f"import these in mini_dl/nn/modules/__init__.py: {missing}"
-    assert found.keys() >= APART
+        missing = {name: file for name, file in unlisted(found, where).items() if name not in UNLISTED}
+        assert not missing, f"import their files in mini_dl/nn/modules/__init__.py: {missing}"
+    assert found.keys() >= UNLISTED
 
 
 def test_every_optimizer_is_listed_and_tested() -> None:
     found = declared("mini_dl.optim", torch.optim.Optimizer)
     missing = unlisted(found, torch.optim)
-    assert not missing, f"import these in mini_dl/optim/__init__.py: {missing}"
+    assert not missing, f"import their files in mini_dl/optim/__init__.py: {missing}"
     untested = set(found) - {cls.__name__ for cls, _ in ALGORITHMS} - UNLIKE_OTHERS
     assert not untested, f"the tests in tests/test_optim.py cannot make these without arguments: {untested}"
 

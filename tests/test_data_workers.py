@@ -82,6 +82,15 @@ def test_the_other_workers_go_on_after_one_ended() -> None:
     assert [b.tolist() for b in batches] == [[2, 3], [4, 5], [6, 7], [8, 9], [10, 11]]
 
 
+def test_what_a_process_read_before_it_ended_arrives() -> None:
+    loader = DataLoader(Raises(SystemExit(3), 4), 2, num_workers=1, multiprocessing_context="spawn", persistent_workers=True)
+    for _ in range(2):
+        seen: list[Any] = []
+        with pytest.raises(RuntimeError, match=r"DataLoader worker \(process 0\) exited unexpectedly"):
+            seen.extend(loader)
+        assert [batch.tolist() for batch in seen] == [[0, 1], [2, 3]]
+
+
 class Two(Exception):
     def __init__(self, first: int, second: int) -> None:
         super().__init__(first, second)

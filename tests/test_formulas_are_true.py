@@ -146,10 +146,10 @@ def test_a_density_or_distribution_function_is_its_formula(name: str) -> None:
     found = np.array((distribution.cdf(values) if of_function else distribution.log_prob(values).exp()).tolist())
     letters = dict.fromkeys("ac", parameters.get("concentration")) | dict.fromkeys("nr", parameters.get("total_count"))
     formulas = formulas_of(kind)
-    told = np.array([evaluated(formulas, x=x, k=int(x), **letters, **parameters) for x in points])
+    stated = np.array([evaluated(formulas, x=x, k=int(x), **letters, **parameters) for x in points])
     if "proportional" in said.partition("``")[0]:
-        found, told = found / found[0], told / told[0]
-    assert told == pytest.approx(found, rel=1e-8)
+        found, stated = found / found[0], stated / stated[0]
+    assert stated == pytest.approx(found, rel=1e-8)
 
 
 SIZES = [{"stride": 1, "padding": 0, "dilation": 1}, {"stride": 2, "padding": 1, "dilation": 2}, {"stride": 3, "padding": 1}]

@@ -16,7 +16,7 @@ import pytest
 from test_optim import ALGORITHMS
 
 import mini_dl as torch
-from mini_dl._families import told
+from mini_dl._families import with_family
 from mini_dl.nn.modules.configured import Configured
 from mini_dl.optim.optimizer import Optimizer
 from mini_dl.optim.updates import chosen
@@ -124,8 +124,8 @@ def test_a_schedule_has_one_rate_for_each_group(rates: list[float]) -> None:
 def test_random_numbers_come_from_torchs_generator() -> None:
     """NumPy's know nothing of `manual_seed`; only the generator itself and what compares derivatives use them."""
     found = []
-    for room in ("autograd", "distributions", "kernels", "nn", "ops", "optim"):
-        for path in (ROOT / "mini_dl" / room).rglob("*.py"):
+    for folder in ("autograd", "distributions", "kernels", "nn", "ops", "optim"):
+        for path in (ROOT / "mini_dl" / folder).rglob("*.py"):
             found += [
                 f"{path.name}: {line.strip()}"
                 for line in path.read_text(encoding="utf-8").splitlines()
@@ -137,7 +137,7 @@ def test_random_numbers_come_from_torchs_generator() -> None:
 @pytest.mark.parametrize("family", ["elementwize", "F.elu", "torch.eluu", "nowhere.elu"])
 def test_a_docstring_names_a_family_that_there_is(family: str) -> None:
     with pytest.raises(TypeError, match=rf"a docstring names the family '{family}', which is neither .* nor a function"):
-        told(f"Text.\n\nFamily: {family}\n", functions={"torch": {"elu": np.exp}})
+        with_family(f"Text.\n\nFamily: {family}\n", functions={"torch": {"elu": np.exp}})
 
 
 # ------------------------------------------------------------------------------------------------ tests
@@ -158,8 +158,8 @@ def uncollected(name: str, text: str) -> list[str]:
 
 def test_every_test_is_run() -> None:
     lost = {}
-    for room in ("tests", "parity_tests", "tests_distributed"):
-        for path in (ROOT / room).rglob("*.py"):
+    for folder in ("tests", "parity_tests", "tests_distributed"):
+        for path in (ROOT / folder).rglob("*.py"):
             if names := uncollected(path.name, path.read_text(encoding="utf-8")):
                 lost[path.name] = names
     assert lost == {}, "a file of tests is called test_*.py, a class of tests Test*"

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pieces import cut_into_pieces
 
 import mini_dl as torch
-from mini_dl.kernels import blas, blocks, convolution, parallel, products, recurrent, winograd
+from mini_dl.kernels import blas, parallel
 
 F = torch.nn.functional
 
@@ -28,15 +29,7 @@ def three_threads() -> Iterator[None]:
 @pytest.fixture
 def tiny_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything is shared, in pieces of a few elements."""
-    monkeypatch.setattr(parallel, "ENOUGH", 1)
-    for name in ("BLOCK", "LONGEST", "LONGEST_RUN"):
-        monkeypatch.setattr(blocks, name, 16)
-    monkeypatch.setattr(products, "LARGE", 1)
-    monkeypatch.setattr(recurrent, "ENOUGH", 1)
-    monkeypatch.setattr(convolution, "COLUMNS_IN_CACHE", 64)
-    monkeypatch.setattr(winograd, "TRANSFORMED_IN_CACHE", 1)
-    monkeypatch.setattr(winograd, "FEW_TILES", 1)
-    convolution._columns_of.cache_clear()
+    cut_into_pieces(monkeypatch, 16)
 
 
 def test_every_piece_is_done_once_and_by_several_threads() -> None:
@@ -163,8 +156,8 @@ def test_products_are_left_to_a_blas_that_cannot_be_reached(monkeypatch: pytest.
     """Its own threads would process each of our pieces concurrently."""
     monkeypatch.setattr(parallel, "_blas_is_single", False)
     calls = []
-    inner = parallel._Crew.share
-    monkeypatch.setattr(parallel._Crew, "share", lambda *args: calls.append(args) or inner(*args))
+    inner = parallel._ThreadPool.share
+    monkeypatch.setattr(parallel._ThreadPool, "share", lambda *args: calls.append(args) or inner(*args))
     parallel.share(lambda piece: None, range(3), parallel.ENOUGH)
     assert len(calls) == 1
     a = torch.ones(512, 512)
@@ -224,8 +217,8 @@ def test_shared_kernels_give_the_same_numbers(name: str, tiny_pieces: None) -> N
 def test_pieces_of_a_kernel_are_shared(tiny_pieces: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """The test above sees nothing if no kernel is shared."""
     calls = []
-    inner = parallel._Crew.share
-    monkeypatch.setattr(parallel._Crew, "share", lambda *args: calls.append(len(args[2])) or inner(*args))
+    inner = parallel._ThreadPool.share
+    monkeypatch.setattr(parallel._ThreadPool, "share", lambda *args: calls.append(len(args[2])) or inner(*args))
     for name, (function, *inputs) in programs().items():
         calls.clear()
         out = function(*[x.requires_grad_() for x in inputs])

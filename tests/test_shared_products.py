@@ -33,7 +33,7 @@ def with_threads(count: int, program: Any) -> list[np.ndarray]:
 @pytest.mark.parametrize("pause", [0, 0.005])
 def test_helpers_come_however_long_they_waited(pause: float, lost: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """While they watch, when they sleep, and when they do not watch since other work has their core."""
-    monkeypatch.setattr(parallel._Lost, "core", lambda self: self.begin() or lost)
+    monkeypatch.setattr(parallel._CoreWatch, "core", lambda self: self.begin() or lost)
     for _ in range(5):
         came = set[int]()
         barrier = parallel.threading.Barrier(3, timeout=30)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import mini_dl as torch
-from mini_dl._unseen import Unseen
+from mini_dl._abstract import AbstractArray
 from mini_dl.autograd.batching import ELEMENTWISE, LOOP, RULES
 from mini_dl.autograd.forwards import known as known_primitives
 
@@ -324,7 +324,7 @@ def test_the_array_within_refuses_to_be_read(rng):
     seen = []
     torch.vmap(lambda a: (seen.append(a._array), a)[1])(draw(rng, B, 2, 3))
     (array,) = seen
-    assert isinstance(array, Unseen) and array.shape == (2, 3) and array.flags.c_contiguous and len(array) == 2
+    assert isinstance(array, AbstractArray) and array.shape == (2, 3) and array.flags.c_contiguous and len(array) == 2
     for read in (
         lambda: np.asarray(array),
         lambda: np.sin(array),

@@ -12,7 +12,7 @@ import numpy as np
 
 import mini_dl
 from mini_dl.kernels.blocks import LINE, Scratch
-from mini_dl.kernels.room import run_beside
+from mini_dl.kernels.context import run_nested
 
 ROOT = Path(mini_dl.__file__).parent
 
@@ -66,7 +66,7 @@ def test_memory_to_work_in_belongs_to_an_object_and_not_to_a_name():
     assert not np.shares_memory(a, b) and a.ctypes.data % LINE == 0
     assert np.shares_memory(a, first.of((2,), np.dtype(np.float64)))
     seen: list[np.ndarray] = []
-    run_beside(lambda: seen.append(first.of((4, 2), np.dtype(np.float32))))
+    run_nested(lambda: seen.append(first.of((4, 2), np.dtype(np.float32))))
     thread = threading.Thread(target=lambda: seen.append(first.of((4, 2), np.dtype(np.float32))))
     thread.start()
     thread.join()

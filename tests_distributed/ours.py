@@ -12,17 +12,17 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import mini_dl as torch
 import mini_dl.distributed as dist
 
 
-def said(do: Callable[[], Any]) -> str:
-    """What it raises, if anything."""
-    try:
+def message_of(do: Callable[[], Any]) -> str:
+    """The text of the RuntimeError that `do` must raise."""
+    with pytest.raises(RuntimeError) as caught:
         do()
-    except RuntimeError as error:
-        return str(error)
-    return ""
+    return str(caught.value)
 
 
 def check_types_that_gloo_lacks(rank: int, size: int) -> None:
@@ -67,14 +67,14 @@ def check_ranks_that_disagree_learn_it_all_and_go_on(rank: int, size: int) -> No
         ),
     }
     for words, do in kinds.items():
-        assert words in said(do), (words, said(do))
+        assert words in message_of(do), (words, message_of(do))
         tensor = torch.ones(3)
         dist.all_reduce(tensor)
         assert tensor.tolist() == [size] * 3
     works = [dist.all_reduce(torch.ones(i), async_op=True) for i in range(3)]
     wrong = dist.all_reduce(odd, async_op=True)
     works.append(dist.all_reduce(one, async_op=True))
-    assert all(work.wait() for work in works) and "disagree" in said(wrong.wait)
+    assert all(work.wait() for work in works) and "disagree" in message_of(wrong.wait)
     assert not wrong.is_success() and isinstance(wrong.exception(), RuntimeError)
 
 
@@ -83,17 +83,17 @@ def check_messages_of_another_size(rank: int, size: int) -> None:
         dist.send(torch.ones(3), 1)
         dist.send(torch.ones(5), 1)
     elif rank == 1:
-        assert "a message of 12 bytes for a tensor of 16" in said(lambda: dist.recv(torch.ones(4), 0))
-        assert "truncated" in said(lambda: dist.recv(torch.ones(4), 0))
+        assert "a message of 12 bytes for a tensor of 16" in message_of(lambda: dist.recv(torch.ones(4), 0))
+        assert "truncated" in message_of(lambda: dist.recv(torch.ones(4), 0))
 
 
 def check_waiting_ends(rank: int, size: int) -> None:
     begin = time.monotonic()
     if rank == 0:
-        message = said(lambda: dist.monitored_barrier(timeout=timedelta(seconds=0.3), wait_all_ranks=True))
+        message = message_of(lambda: dist.monitored_barrier(timeout=timedelta(seconds=0.3), wait_all_ranks=True))
         assert message.startswith("[Rank 0]: Rank") and message.endswith("failed to pass monitoredBarrier in 300 ms"), message
         got = dist.irecv(torch.ones(1), 1)
-        assert "Timed out waiting 200ms for recv" in said(lambda: got.wait(timedelta(seconds=0.2)))
+        assert "Timed out waiting 200ms for recv" in message_of(lambda: got.wait(timedelta(seconds=0.2)))
         assert time.monotonic() - begin < 10
     dist.barrier()
     if rank == 1:
@@ -127,7 +127,7 @@ def check_versions_and_gradients_see_the_write(rank: int, size: int) -> None:
     y = x * 2
     z = (y * y).sum()
     dist.all_reduce(y.detach())
-    assert "modified by an inplace operation" in said(z.backward)
+    assert "modified by an inplace operation" in message_of(z.backward)
 
 
 def check_a_second_start(rank: int, size: int) -> None:
@@ -141,7 +141,7 @@ def check_a_second_start(rank: int, size: int) -> None:
     dist.destroy_process_group()
     for wrong in ("nccl", "ucc"):
         assert (
-            said(lambda wrong=wrong: dist.init_process_group(wrong))
+            message_of(lambda wrong=wrong: dist.init_process_group(wrong))
             == f"Distributed package doesn't have {wrong.upper()} built in"
         )
     for method in ("env://", "tcp://localhost:1", "file:///tmp/x"):

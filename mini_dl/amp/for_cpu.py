@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import Any, ClassVar
 
 from mini_dl import _dtypes
 from mini_dl.amp import autocast_mode, grad_scaler
@@ -19,12 +19,20 @@ class autocast(autocast_mode.autocast):
         super().__init__("cpu", enabled=enabled, dtype=dtype, cache_enabled=cache_enabled)
 
 
-class GradScaler(grad_scaler.GradScaler):
-    """``torch.amp.GradScaler("cpu", ...)``, deprecated."""
+class GradScalerOf(grad_scaler.GradScaler):
+    """The older scaler of one device, with a warning."""
+
+    on: ClassVar[str]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        warn("GradScaler", "GradScaler", "cpu")
-        super().__init__("cpu", *args, **kwargs)
+        warn("GradScaler", "GradScaler", self.on)
+        super().__init__(self.on, *args, **kwargs)
+
+
+class GradScaler(GradScalerOf):
+    """``torch.amp.GradScaler("cpu", ...)``, deprecated."""
+
+    on = "cpu"
 
 
 def warn(name: str, newer: str, device: str) -> None:

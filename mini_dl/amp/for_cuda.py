@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from mini_dl import _dtypes
-from mini_dl.amp import autocast_mode, grad_scaler
-from mini_dl.amp.for_cpu import warn
+from mini_dl.amp import autocast_mode
+from mini_dl.amp.for_cpu import GradScalerOf, warn
 
 __all__ = ["GradScaler", "amp_definitely_not_available", "autocast", "custom_bwd", "custom_fwd"]
 
@@ -21,12 +21,10 @@ class autocast(autocast_mode.autocast):
         super().__init__("cuda", enabled=enabled, dtype=dtype, cache_enabled=cache_enabled)
 
 
-class GradScaler(grad_scaler.GradScaler):
+class GradScaler(GradScalerOf):
     """``torch.amp.GradScaler("cuda", ...)``, deprecated."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        warn("GradScaler", "GradScaler", "cuda")
-        super().__init__("cuda", *args, **kwargs)
+    on = "cuda"
 
 
 def _warn_of(name: str) -> None:

@@ -135,16 +135,9 @@ def batched_grads(
 
 
 def grad(
-    outputs: object,
-    inputs: object,
-    grad_outputs: object = None,
-    retain_graph: bool | None = None,
-    create_graph: bool = False,
-    only_inputs: bool = True,
-    allow_unused: bool | None = None,
-    is_grads_batched: bool = False,
-    materialize_grads: bool = False,
-) -> tuple[Tensor, ...]:
+    outputs: object, inputs: object, grad_outputs: object = None, retain_graph: bool | None = None, create_graph: bool = False,
+    only_inputs: bool = True, allow_unused: bool | None = None, is_grads_batched: bool = False, materialize_grads: bool = False,
+) -> tuple[Tensor, ...]:  # fmt: skip
     """The gradients of outputs with respect to `inputs`: ``out[j] = sum(grad_outputs[k] * diff(outputs[k], inputs[j]), k)``
 
     ``.grad`` is unchanged. `only_inputs` is accepted without effect.

@@ -1,8 +1,8 @@
 """Calling primitives on a batch: the level of `vmap`, and its batching rules.
 
 A tensor at this level represents an arbitrary element of its physical tensor, whose first dimension is the batch; its own
-array is `Unseen`. A rule gets a `Call` with the physical arguments, and computes the physical result, with the batch in front,
-by calls on the level below, which are recorded as usual.
+array is an `AbstractArray`. A rule gets a `Call` with the physical arguments, and computes the physical result, with the batch
+in front, by calls on the level below, which are recorded as usual.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from mini_dl._unseen import Unseen
+from mini_dl._abstract import AbstractArray
 from mini_dl.autograd.custom import apply_on_batch
 from mini_dl.autograd.inplace import overwrite
 from mini_dl.autograd.recording import look_into
@@ -117,7 +117,7 @@ class Batched(Level):
 
     def shown(self, value: Tensor, batch_dim: int | None) -> Any:
         array = value._array
-        return Unseen(array.shape[1:], array.dtype, array.strides[1:], getattr(array, "memory", array))
+        return AbstractArray(array.shape[1:], array.dtype, array.strides[1:], getattr(array, "memory", array))
 
     def run(self, primitive: Any, args: tuple[Any, ...]) -> Any:
         batched = [self._has(a) for a in args]

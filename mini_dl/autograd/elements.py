@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from mini_dl._abstract import is_abstract
 from mini_dl._checks import level_of_user
 from mini_dl._dtypes import Function
-from mini_dl._unseen import is_unseen
 from mini_dl.autograd.batching import Batched
 from mini_dl.autograd.mode import at_work, mode
 from mini_dl.autograd.primitive import Op
@@ -95,7 +95,7 @@ def by_element(function: Function) -> Function:
 
     @functools.wraps(function)
     def call(*args: object, **kwargs: object) -> Any:
-        if at_work.anywhere and any([is_unseen(value) for value in _leaves((args, kwargs))]):
+        if at_work.anywhere and any([is_abstract(value) for value in _leaves((args, kwargs))]):
             return one_by_one(function, args, kwargs)
         return function(*args, **kwargs)
 

@@ -29,7 +29,7 @@ from mini_dl.autograd.graph import (
     grad_fn_and_number,
 )
 from mini_dl.autograd.mode import at_work, mode
-from mini_dl.autograd.overlaps import is_dense, lies_like
+from mini_dl.autograd.overlaps import has_same_order, is_dense
 from mini_dl.tensor import LEAF, Tensor, inference, typename, version_of, wrap
 
 
@@ -155,9 +155,9 @@ class Run:
             if edge is not None and grad is not None:
                 self.send(edge, grad, source)
             else:
-                self.send_nothing(edge)
+                self.send_none(edge)
 
-    def send_nothing(self, edge: Any) -> None:
+    def send_none(self, edge: Any) -> None:
         """Notify `edge` that no gradient comes: its hooks and the user's own operations still run."""
         for one in edge if type(edge) is list else (edge,):
             target = one[0] if type(one) is tuple else one
@@ -197,7 +197,7 @@ def queue_callback(callback: Callable[[], object]) -> None:
 def run_nodes(run: Run, retain_graph: bool, create_graph: bool, accumulate: bool) -> None:
     """Process pending nodes, newest first, and send the gradients that their formulas compute."""
     pending, queue, owned, wanted, everything = run.pending, run.queue, run.owned, run.wanted, run.everything
-    send, send_nothing, last_users = run.send, run.send_nothing, run.last_users
+    send, send_none, last_users = run.send, run.send_none, run.last_users
     watching = anomaly.setting.on and anomaly.setting.check_nan
     while queue:
         node = heappop(queue)[1]
@@ -241,7 +241,7 @@ def run_nodes(run: Run, retain_graph: bool, create_graph: bool, accumulate: bool
                 else:
                     send(edge, g, node)
             elif edge is not None:
-                send_nothing(edge)
+                send_none(edge)
         del sent
         g = None
         if last_users and node in last_users:
@@ -410,7 +410,7 @@ def add_to_grad(leaf: Tensor, box: list[Tensor], create_graph: bool) -> None:
         leaf._grad = box.pop()
     else:
         alone, grad, dense = sys.getrefcount(box[0]) == _ALONE[0], box.pop(), is_dense(leaf._array)
-        alike = lies_like(grad._array, leaf._array) if dense else grad._array.flags.c_contiguous
+        alike = has_same_order(grad._array, leaf._array) if dense else grad._array.flags.c_contiguous
         leaf._grad = _counted(wrap(grad._array.copy()), version_of(grad)[0] if alone and alike else dense)
 
 
@@ -421,7 +421,7 @@ def fit_to_former(leaf: Tensor, box: list[Tensor]) -> None:
     if leaf._grad is not None:
         sizes = f"grad.sizes() = {list(box[0].shape)}, param.sizes() = {list(leaf._array.shape)}"
         warnings.warn(f"grad and param do not obey the gradient layout contract: {sizes}", UserWarning, stacklevel=2)
-    elif box[0].ndim > array.ndim or not lies_like(box[0]._array, array):
+    elif box[0].ndim > array.ndim or not has_same_order(box[0]._array, array):
         check_fits(leaf._array.shape, box[0]._array.shape)
         box[0] = box[0].expand(leaf._array.shape)
 

@@ -10,10 +10,10 @@ import numpy as np
 
 from mini_dl import _meta
 from mini_dl._checks import broadcast_shapes
-from mini_dl._meta import Hollow, hollow, hollowed, mapped, single, solid
+from mini_dl._meta import MetaArray, as_meta, mapped, meta_array, single, solid
 from mini_dl.autograd.mode import mode
 from mini_dl.kernels.blocks import in_pieces
-from mini_dl.kernels.room import run
+from mini_dl.kernels.context import run
 
 Forward = Callable[..., Any]
 _primitives: list[Any] = []
@@ -82,20 +82,20 @@ def unwrap_all(order: int) -> None:
 
 
 def without_values(primitive: Any, forward: Forward) -> Forward:
-    """`forward`, which finds the shapes and types of its results from zeros if an argument is hollow."""
+    """`forward`, which finds the shapes and types of its results from zeros if an argument is a meta array."""
     binary = hasattr(primitive, "promote")
 
     @functools.wraps(forward)
     def call(*args: Any, **kwargs: object) -> Any:
         for value in args:
             kind = value.__class__
-            if kind is Hollow or ((kind is list or kind is tuple) and any([one.__class__ is Hollow for one in value])):
+            if kind is MetaArray or ((kind is list or kind is tuple) and any([one.__class__ is MetaArray for one in value])):
                 break
         else:
             return forward(*args, **kwargs)
         if primitive.looks:
             seen = forward(*args, **kwargs)
-            return seen.view(Hollow) if type(seen) is np.ndarray else seen
+            return seen.view(MetaArray) if type(seen) is np.ndarray else seen
         if primitive.unary or binary:
             solids = [value for value in args if type(value) is np.ndarray and value.ndim]
             if solids and mode.enabled:  # formulas may have their own arrays
@@ -104,12 +104,12 @@ def without_values(primitive: Any, forward: Forward) -> Forward:
             if binary:
                 args = primitive.promote(*args)
             shape = broadcast_shapes(*[np.shape(value) for value in args])
-            return hollow(shape, np.asarray(forward(*[single(value) for value in args])).dtype)
-        for value in () if args[0].__class__ is Hollow else args:  # a list after a tensor has indices, which may be anywhere
+            return meta_array(shape, np.asarray(forward(*[single(value) for value in args])).dtype)
+        for value in () if args[0].__class__ is MetaArray else args:  # a list after a tensor has indices, which may be anywhere
             if value.__class__ in (list, tuple) and any([type(one) is np.ndarray and one.ndim for one in value]) and mode.enabled:
                 raise RuntimeError("Tensor on device cpu is not on the expected device meta!")
         try:
-            return hollowed(forward(*mapped(solid, args), **kwargs))
+            return as_meta(forward(*mapped(solid, args), **kwargs))
         except np.linalg.LinAlgError as error:
             raise NotImplementedError(f"{primitive.name} of meta tensors: {error}") from None
 
@@ -117,15 +117,15 @@ def without_values(primitive: Any, forward: Forward) -> Forward:
 
 
 def _run_without_values(kernel: Callable[..., object], *args: object, **kwargs: object) -> Any:
-    """`room.run`, which runs a kernel on zeros if an argument is hollow. NumPy's own functions do that themselves."""
-    if isinstance(kernel, np.ufunc) or kernel is np.copyto or not any([value.__class__ is Hollow for value in args]):
+    """`context.run`, which runs a kernel on zeros if an argument is a meta array. NumPy's own functions do that themselves."""
+    if isinstance(kernel, np.ufunc) or kernel is np.copyto or not any([value.__class__ is MetaArray for value in args]):
         return run(kernel, *args, **kwargs)
-    return hollowed(run(kernel, *mapped(solid, args), **kwargs))
+    return as_meta(run(kernel, *mapped(solid, args), **kwargs))
 
 
-def _use_hollow() -> None:
+def _use_meta_arrays() -> None:
     wrap_all(HOLLOW, without_values)
     type(mode).run = staticmethod(_run_without_values)
 
 
-_meta.when_used.append(_use_hollow)
+_meta.when_used.append(_use_meta_arrays)

@@ -390,12 +390,12 @@ def _output(out: Tensor, edge: object, is_input: bool, is_dirty: bool, is_kept: 
             if out._base is None:
                 out._edge = None
         elif is_input and not is_dirty:
-            return as_it_came(out, is_kept)
+            return returned_as_is(out, is_kept)
     elif is_dirty:
         _transplant(out, edge, is_input, count)
     else:
         if is_input:
-            out = as_it_came(out, is_kept)
+            out = returned_as_is(out, is_kept)
         out._edge = edge
         out._stamp = version_of(out)[0]
     if out._base is not None and not (is_input and is_dirty):
@@ -403,7 +403,7 @@ def _output(out: Tensor, edge: object, is_input: bool, is_dirty: bool, is_kept: 
     return out
 
 
-def as_it_came(input: Tensor, is_kept: bool = False) -> Tensor:
+def returned_as_is(input: Tensor, is_kept: bool = False) -> Tensor:
     """Another tensor with the memory of `input`, for its own node: it may not be written while recording."""
     if is_kept:
         raise RuntimeError(

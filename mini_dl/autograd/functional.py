@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._dtypes import Array, Function
-from mini_dl._families import tell
+from mini_dl._families import complete_docstrings
 from mini_dl.autograd import backwards, forward_ad
 from mini_dl.autograd.graph import edge_of
 from mini_dl.autograd.mode import enable_grad
@@ -350,4 +350,4 @@ def _packed(tensors: Sequence[Tensor], several: bool, create_graph: bool) -> Ten
     return kept if several else kept[0]
 
 
-tell(globals())
+complete_docstrings(globals())

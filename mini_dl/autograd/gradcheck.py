@@ -91,7 +91,7 @@ def gradgradcheck(
     inputs = _as_tuple(inputs)
     if grad_outputs is None:
         outs = _differentiable_outputs(func(*inputs))
-        make = _apart_in_memory if gen_non_contig_grad_outputs else _leaf
+        make = _noncontiguous_leaf if gen_non_contig_grad_outputs else _leaf
         grad_outputs = tuple([make(_drawn_like(out._array)) for out in outs])
     else:
         grad_outputs = _as_tuple(grad_outputs)
@@ -395,7 +395,7 @@ def _leaf(array: Array) -> Tensor:
     return tensor
 
 
-def _apart_in_memory(array: Array) -> Tensor:
+def _noncontiguous_leaf(array: Array) -> Tensor:
     """A leaf whose elements are not contiguous."""
     return _leaf(np.repeat(array[..., None], 2, -1)[..., 0])
 

@@ -228,7 +228,7 @@ def grad_fn_and_number(edge: Edge | None) -> tuple[Any, int]:
     if isinstance(edge, Tensor):
         return accumulator_of(edge), 0
     node, number = edge if type(edge) is tuple else (edge, 0)
-    return (None if node.op_ is _NOWHERE else node), number
+    return (None if node.op_ is _END_OF_GRADIENTS else node), number
 
 
 def shown(node: Any) -> Any:
@@ -345,11 +345,11 @@ def edge_of(tensor: Tensor) -> Edge | None:
         if tensor._counter[0] != tensor._stamp:  # type: ignore[index]
             edge = refreshed(tensor, place_of(tensor._array, base._array))
         elif edge is None:
-            edge = Node(_NOWHERE, (), None, tensor._array)
+            edge = Node(_END_OF_GRADIENTS, (), None, tensor._array)
     return tensor if edge is LEAF or edge is LEAF_VIEW else edge
 
 
-class _Nowhere:
+class _EndOfGradients:
     """The op of a node at which gradients end: that of a view made without recording from a base that requires grad."""
 
     grad_name, runs_without = "None", False
@@ -359,7 +359,7 @@ class _Nowhere:
         return ()
 
 
-_NOWHERE = _Nowhere()
+_END_OF_GRADIENTS = _EndOfGradients()
 
 NO_GRAD, INFERENCE, SEVERAL, CUSTOM = "no_grad", "inference", "several", "custom"  # why a view may not be written while recording
 _AMBIGUOUS = (

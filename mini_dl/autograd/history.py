@@ -6,11 +6,11 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from mini_dl._abstract import is_abstract
 from mini_dl._checks import check_bool, type_name
 from mini_dl._dtypes import INEXACT
-from mini_dl._families import told
-from mini_dl._meta import is_hollow
-from mini_dl._unseen import is_unseen
+from mini_dl._families import with_family
+from mini_dl._meta import is_meta_array
 from mini_dl.autograd import backwards
 from mini_dl.autograd.former import given_array
 from mini_dl.autograd.graph import (
@@ -111,7 +111,7 @@ def _set_grad(self: Tensor, grad: Tensor | None) -> None:
             )
         if grad._array.shape != self._array.shape:
             raise RuntimeError(f"assigned grad has data of a different size: expected {list(self.shape)}, got {list(grad.shape)}")
-        if is_hollow(grad._array) != is_hollow(self._array):
+        if is_meta_array(grad._array) != is_meta_array(self._array):
             raise RuntimeError(
                 f"attempting to assign a gradient with device type '{grad.device}' to a tensor with device type '{self.device}'. "
                 "The gradient and the tensor must be on the same device."
@@ -157,7 +157,7 @@ def _get_data(self: Tensor) -> Tensor:
     False
     """
     if self._level is not None:
-        if is_unseen(self):
+        if is_abstract(self):
             raise RuntimeError("accessing `data` under vmap transform is not allowed")
         return at_work.detached(self)
     out = detach(self)
@@ -342,7 +342,7 @@ def _attach() -> None:
         is_inference,
     )
     for method in methods:
-        method.__doc__ = told(method.__doc__)
+        method.__doc__ = with_family(method.__doc__)
         setattr(Tensor, method.__name__, method)
     properties: dict[str, tuple[Any, ...]] = {
         "requires_grad": (needs_grad, _assign_requires_grad),

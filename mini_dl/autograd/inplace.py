@@ -14,8 +14,8 @@ import numpy as np
 
 from mini_dl._checks import check_fits, without_imaginary_parts
 from mini_dl._dtypes import INEXACT, Array, Function, NumpyType, castable, is_number, result_numpy, scalar_name
-from mini_dl._families import said_first
-from mini_dl._meta import is_hollow
+from mini_dl._families import with_preface
+from mini_dl._meta import is_meta_array
 from mini_dl.autograd.forwards import is_shared
 from mini_dl.autograd.graph import (
     Node,
@@ -31,12 +31,19 @@ from mini_dl.autograd.graph import (
 )
 from mini_dl.autograd.memory import as_strided, copy_slices
 from mini_dl.autograd.mode import at_work, mode
-from mini_dl.autograd.overlaps import APART, UNASKED, check_operands, is_met, meets, shared_memory
+from mini_dl.autograd.overlaps import (
+    NO_OVERLAP,
+    UNCHECKED,
+    any_overlaps_illegally,
+    check_operands,
+    overlaps_illegally,
+    shared_memory,
+)
 from mini_dl.autograd.places import place_of
 from mini_dl.kernels.blocks import LARGE, spread
 from mini_dl.tensor import Edge, Tensor, inference, wrap, written
 
-SAID = "`{}`, in place: the result is written into the tensor, which is returned."
+IN_PLACE = "`{}`, in place: the result is written into the tensor, which is returned."
 may_share = np.may_share_memory
 
 
@@ -48,7 +55,7 @@ def inplace(function: Callable[..., Tensor], name: str | None = None, operator: 
     """
     primitive = getattr(function, "op", None)
     ufunc, spares = getattr(function, "ufunc", None), getattr(function, "spares", False)
-    apart, asked = function.__name__ in APART - {"addr"}, function.__name__ not in UNASKED | {"addmm", "ldexp"}
+    apart, asked = function.__name__ in NO_OVERLAP - {"addr"}, function.__name__ not in UNCHECKED | {"addmm", "ldexp"}
 
     @functools.wraps(function)
     def call(self: Tensor, *args: object, **kwargs: object) -> Tensor:
@@ -65,7 +72,7 @@ def inplace(function: Callable[..., Tensor], name: str | None = None, operator: 
             recorded = mode.enabled and (needs_grad(self) or any_needs_grad(args) or any_needs_grad(kwargs.values()))
             if recorded:
                 check_writable(self)
-            met = asked and (args or kwargs) and is_met(self, (*args, *kwargs.values()), apart)
+            met = asked and (args or kwargs) and any_overlaps_illegally(self, (*args, *kwargs.values()), apart)
             if not recorded:
                 if spares and not met and self._array.flags.c_contiguous and self._array.flags.writeable:
                     before, mode.spare = mode.spare, self._array.view()  # an array that interrupting operations cannot access
@@ -101,7 +108,7 @@ def inplace(function: Callable[..., Tensor], name: str | None = None, operator: 
             raise
 
     call.__name__ = call.__qualname__ = name = name or function.__name__ + "_"
-    call.__doc__ = said_first(SAID.format(name[:-1]), function.__doc__)
+    call.__doc__ = with_preface(IN_PLACE.format(name[:-1]), function.__doc__)
     call.__dict__.pop("op", None)
     return call
 
@@ -157,7 +164,11 @@ def overwritten_by(ufunc: np.ufunc, target: Tensor, args: tuple[object, ...]) ->
             if mode.enabled and (other._edge is not None or (other._base is not None and needs_grad(other))):
                 return False
             tensor, other = other, other._array
-            if (array.base is not None or other.base is not None) and may_share(array, other) and meets(target, tensor):
+            if (
+                (array.base is not None or other.base is not None)
+                and may_share(array, other)
+                and overlaps_illegally(target, tensor)
+            ):
                 return False
             if other.dtype is not array.dtype:
                 return False
@@ -327,7 +338,7 @@ def count_write(target: Tensor) -> None:
 
 def check_memory(array: Array) -> None:
     """RuntimeError if several elements of `array` share memory, or if it may not be written."""
-    if is_hollow(array):
+    if is_meta_array(array):
         return
     if array.size and 0 in array.strides and any([stride == 0 and n > 1 for stride, n in zip(array.strides, array.shape)]):
         raise RuntimeError(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from mini_dl._dtypes import Function
 from mini_dl._leaving import Block
-from mini_dl.kernels.room import here, run
+from mini_dl.kernels.context import here, run
 from mini_dl.tensor import Tensor, inference
 
 IN_VAIN: Any = 0

@@ -10,20 +10,20 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from mini_dl._abstract import is_abstract
 from mini_dl._dtypes import Array
-from mini_dl._meta import is_hollow
-from mini_dl._unseen import is_unseen
+from mini_dl._meta import is_meta_array
 from mini_dl.autograd.mode import at_work
 from mini_dl.autograd.places import address_of
 from mini_dl.tensor import Tensor
 
-APART = frozenset(
+NO_OVERLAP = frozenset(
     "addr cat column_stack concat concatenate cross dstack gather ger hstack index_add index_copy index_put index_reduce "
     "index_select kron masked_select median mode nanmedian nonzero outer put row_stack scatter scatter_add scatter_reduce "
     "stack take take_along_dim vstack".split()
 )
 """Functions whose operands may not even be the written tensor itself."""
-UNASKED = frozenset(
+UNCHECKED = frozenset(
     "addbmm addmv alias_copy all amax amin any argmax argmin bmm bucketize chain_matmul cholesky cholesky_inverse "
     "cholesky_solve complex cummax cummin detach_copy diag diff diagonal_copy dot float_power frobenius_norm hash_tensor "
     "histc histogram inner inverse isin kthvalue log_softmax logsumexp lu lu_solve masked_scatter matmul matrix_power mean "
@@ -39,49 +39,49 @@ def is_dense(array: Array) -> bool:
     return array.flags.forc or array.transpose(np.argsort([-step for step in array.strides])).flags.c_contiguous
 
 
-def lies_like(array: Array, other: Array) -> bool:
+def has_same_order(array: Array, other: Array) -> bool:
     """Whether the elements have the same order in memory."""
     return all([n == 1 or step == wanted for n, step, wanted in zip(array.shape, array.strides, other.strides)])
 
 
-def meeting(target: Array, other: Array) -> str:
+def overlap_kind(target: Array, other: Array) -> str:
     """The overlap of two dense arrays: "" for none, "partly", or "wholly"."""
-    if not np.may_share_memory(target, other) or is_hollow(target) or is_hollow(other):
+    if not np.may_share_memory(target, other) or is_meta_array(target) or is_meta_array(other):
         return ""
     if not (target.size and other.size and is_dense(target) and is_dense(other)):
         return ""
-    if is_unseen(target) or is_unseen(other):
+    if is_abstract(target) or is_abstract(other):
         return ""
     together = address_of(target) == address_of(other) and target.nbytes == other.nbytes
-    return "wholly" if together and target.ndim == other.ndim and lies_like(target, other) else "partly"
+    return "wholly" if together and target.ndim == other.ndim and has_same_order(target, other) else "partly"
 
 
-def meets(target: Tensor, value: Tensor, entirely: bool = False) -> bool:
+def overlaps_illegally(target: Tensor, value: Tensor, entirely: bool = False) -> bool:
     """Whether torch rejects `value` when `target` is written; `entirely`: also the tensor itself."""
     array, other = target._array, value._array
     if array is other:
         return entirely and (array.size > 0 or target is value)
     if array.base is None and other.base is None:
         return False
-    return meeting(array, other) in (("partly", "wholly") if entirely else ("partly",))
+    return overlap_kind(array, other) in (("partly", "wholly") if entirely else ("partly",))
 
 
-def is_met(target: Tensor, values: Iterable[object], entirely: bool = False) -> bool:
+def any_overlaps_illegally(target: Tensor, values: Iterable[object], entirely: bool = False) -> bool:
     """Whether one of `values`, or of the tensors in them, partially overlaps with `target`."""
     if target._sparse or at_work.anywhere:
         return False
     for value in values:
         if isinstance(value, Tensor):
-            if not value._sparse and meets(target, value, entirely):
+            if not value._sparse and overlaps_illegally(target, value, entirely):
                 return True
-        elif isinstance(value, (list, tuple)) and is_met(target, value, entirely):
+        elif isinstance(value, (list, tuple)) and any_overlaps_illegally(target, value, entirely):
             return True
     return False
 
 
 def check_operands(target: Tensor, values: Iterable[object], entirely: bool = False) -> None:
     """RuntimeError if one of `values` partially overlaps with `target`."""
-    if is_met(target, values, entirely):
+    if any_overlaps_illegally(target, values, entirely):
         raise shared_memory()
 
 

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mini_dl._abstract import is_abstract
 from mini_dl._dtypes import Array, NumpyType, buffer_of
-from mini_dl._unseen import is_unseen
 
 
 class Layout(NamedTuple):
@@ -44,7 +44,7 @@ def address_of(array: Array) -> int:
     """The address of the first element."""
     if array.flags.writeable:  # three times as fast as `__array_interface__`
         return ctypes.addressof(ctypes.c_char.from_buffer(buffer_of(array[(0,) * array.ndim + (...,)])))  # type: ignore[arg-type]
-    if is_unseen(array):
+    if is_abstract(array):
         return address_of(array.memory)
     return int(array.__array_interface__["data"][0])
 
@@ -60,7 +60,7 @@ def owner_of(array: Array) -> Array:
 
 def memory_of(array: Array) -> Array:
     """The memory of `array`: all bytes of its owner."""
-    if is_unseen(array):
+    if is_abstract(array):
         array = array.memory
     array = owner_of(array)
     if not array.flags.c_contiguous:
@@ -74,7 +74,7 @@ def memory_of(array: Array) -> Array:
 
 def offset_of(array: Array) -> int:
     """The offset of `array` in its memory, in elements."""
-    if is_unseen(array):
+    if is_abstract(array):
         array = array.memory
     return (array.__array_interface__["data"][0] - memory_of(array).__array_interface__["data"][0]) // (array.itemsize or 1)
 

@@ -329,9 +329,9 @@ def linear_in(*groups: str, added: str = "") -> Decorator:
     return decorate
 
 
-def looks_unseen(call: Function) -> Function:
+def may_alias_argument(call: Function) -> Function:
     """Mark a primitive whose result may lie in the memory of its argument, where nothing else can see either of them."""
-    primitive_of(call, "looks_unseen").apart = False
+    primitive_of(call, "may_alias_argument").apart = False
     return call
 
 

@@ -15,11 +15,11 @@ import numpy as np
 
 from mini_dl._checks import broadcast_shapes, type_name
 from mini_dl._dtypes import INEXACT, Array, Function, NumpyType, exact, is_number, wide
-from mini_dl._meta import is_hollow
+from mini_dl._meta import is_meta_array
 from mini_dl.autograd.graph import INFERENCE, NO_GRAD, Node, edge_of, save, save_result
 from mini_dl.autograd.mode import at_work, mode
 from mini_dl.kernels.blocks import LARGE as LARGE
-from mini_dl.kernels.room import is_refusal, run_beside
+from mini_dl.kernels.context import is_refusal, run_nested
 from mini_dl.overrides import ask_operator, overrides
 from mini_dl.tensor import LEAF, Edge, Tensor, inference, new, version_of, wrap
 
@@ -29,11 +29,11 @@ SIMPLE = {int, bool, float, str, type(None)}
 USED = frozenset(
     "Node NotImplemented RuntimeError SIMPLE Tensor answer array_from array_of at_work behind computed current edge_of edges_of "
     "error inference is_refusal "
-    "isinstance look_into looked_at may_share_memory ndarray new not_a_tensor primitive run_beside save save_result saved "
+    "isinstance look_into looked_at may_share_memory ndarray new not_a_tensor primitive run_nested save save_result saved "
     "shape_of wrapped LARGE".split()
 )
 """The names in the generated code, which no argument may have."""
-SPOKEN_OF = (LEAF, Node, at_work, broadcast_shapes, is_refusal, new, run_beside, save, save_result)  # only in the generated code
+SPOKEN_OF = (LEAF, Node, at_work, broadcast_shapes, is_refusal, new, run_nested, save, save_result)  # only in the generated code
 
 
 class Primitive(Protocol):
@@ -190,7 +190,7 @@ class Text:
                     computed = current.enter(primitive.forward, input._array)
                 except RuntimeError as error:
                     if not is_refusal(error): raise
-                    computed = run_beside(primitive.forward, input._array)
+                    computed = run_nested(primitive.forward, input._array)
                 if computed.__class__ is not ndarray:
                     computed = array_from(primitive, computed)
                 wrapped = new(Tensor)
@@ -229,7 +229,7 @@ class Text:
             self.write(f"    else: computed = current.enter(primitive.forward, {arguments})\nexcept RuntimeError as error:")
         else:
             self.write(f"try:\n    computed = current.enter(primitive.forward, {arguments})\nexcept RuntimeError as error:")
-        self.write(f"    if not is_refusal(error): raise\n    computed = run_beside(primitive.forward, {arguments}){refused}")
+        self.write(f"    if not is_refusal(error): raise\n    computed = run_nested(primitive.forward, {arguments}){refused}")
 
     def wrap(self, several: str = "") -> None:
         """``wrapped``, the tensor of the result; `several` returns the tensors of a tuple."""
@@ -395,7 +395,7 @@ def array_of(argument: object) -> Any:
 def array_from(primitive: Primitive, computed: object) -> Array:
     """The array that a forward returned. TypeError unless it is one, or a NumPy scalar."""
     if isinstance(computed, ndarray):
-        return computed if is_hollow(computed) else np.asarray(computed)
+        return computed if is_meta_array(computed) else np.asarray(computed)
     if isinstance(computed, np.generic):
         return np.asarray(computed)
     kind = type(computed).__name__

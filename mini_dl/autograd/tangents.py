@@ -70,7 +70,7 @@ def is_complex(value: object) -> bool:
     return isinstance(value, complex) or (isinstance(value, Tensor) and value._array.dtype.kind == "c")
 
 
-def what_is_asked(primitive: Any, asks: Sequence[str], args: Sequence[object], outs: Sequence[Tensor]) -> list[Any]:
+def formula_arguments(primitive: Any, asks: Sequence[str], args: Sequence[object], outs: Sequence[Tensor]) -> list[Any]:
     """The arguments of a formula after `grad`."""
     found: list[Any] = []
     for name in asks:
@@ -87,7 +87,7 @@ def symmetric_sum(primitive: object, args: Any, tangents: Tangents, outs: Sequen
     """The sum over the arguments of their formulas applied to their tangents: the tangent of the first result."""
     total, out, rest = None, outs[0], [None] * (len(outs) - 1)
     for i, formula, asks in used:
-        term = formula([tangents[i], *rest] if rest else tangents[i], *what_is_asked(primitive, asks, args, outs))
+        term = formula([tangents[i], *rest] if rest else tangents[i], *formula_arguments(primitive, asks, args, outs))
         if term is not None:
             total = term if total is None else total + term
     return [None if total is None else engine.fitted(total, out._array.shape, out._array.dtype), *rest]
@@ -143,10 +143,10 @@ def transposed_twice(
         if primitive.together:
             _, formula, asks = primitive.formulas[0]
             wanted = [has_tangent(tangents[i]) for i, _, _ in primitive.formulas]
-            found = formula(grads, wanted, *what_is_asked(primitive, asks, args, outs))
+            found = formula(grads, wanted, *formula_arguments(primitive, asks, args, outs))
             pairs = [(w, tangents[i]) for w, (i, _, _) in zip(found, primitive.formulas)]
         else:
-            pairs = [(formula(grads, *what_is_asked(primitive, asks, args, outs)), tangents[i]) for i, formula, asks in used]
+            pairs = [(formula(grads, *formula_arguments(primitive, asks, args, outs)), tangents[i]) for i, formula, asks in used]
         rows = [(w, t) for w, t in flat_pairs(pairs) if w._level is level and w._edge is not None]
         if not rows:
             return [zeros_like(o) if o._array.dtype.kind in INEXACT else None for o in outs]

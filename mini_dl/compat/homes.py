@@ -16,6 +16,9 @@ FUNCTIONAL = (
     "chain_matmul einsum lu meshgrid norm split stft tensordot unique unique_consecutive unravel_index"
 )
 
+OPTIMIZERS = {"adagrad": "Adadelta RMSprop", "adam": "Adamax AdamW NAdam RAdam", "sgd": "ASGD"}
+"""By file of `optim`: the optimizers that have a module of their own in torch."""
+
 HOMES: dict[str, tuple[str, str]] = {
     "_lowrank": ("", "pca_lowrank svd_lowrank"),
     "_tensor": ("tensor", ""),
@@ -28,15 +31,10 @@ HOMES: dict[str, tuple[str, str]] = {
     "nn.parallel.parallel_apply": ("nn.parallel", "parallel_apply"),
     "nn.parallel.replicate": ("nn.parallel", "replicate"),
     "nn.parallel.scatter_gather": ("nn.parallel", "gather scatter"),
-    "optim._adafactor": ("optim.adafactor", ""),
-    "optim._muon": ("optim.muon", ""),
-    "optim.adadelta": ("optim.adagrad", "Adadelta"),
-    "optim.adamax": ("optim.adam", "Adamax"),
-    "optim.adamw": ("optim.adam", "AdamW"),
-    "optim.asgd": ("optim.sgd", "ASGD"),
-    "optim.nadam": ("optim.adam", "NAdam"),
-    "optim.radam": ("optim.adam", "RAdam"),
-    "optim.rmsprop": ("optim.adagrad", "RMSprop"),
+    "optim._adafactor": ("optim.matrices", "Adafactor"),
+    "optim._muon": ("optim.matrices", "Muon"),
+    "optim.sparse_adam": ("optim.adam", "SparseAdam"),
+    **{f"optim.{name.lower()}": (f"optim.{file}", name) for file, names in OPTIMIZERS.items() for name in names.split()},
     "utils.data._utils": ("utils.data", ""),
     "utils.data._utils.collate": ("utils.data.collate", "default_collate default_convert"),
     "utils.data._utils.worker": ("utils.data.worker", "WorkerInfo get_worker_info"),

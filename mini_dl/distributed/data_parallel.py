@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
+from operator import attrgetter
 from typing import Any
 
 from mini_dl.autograd.function import Function
@@ -58,7 +59,7 @@ class DistributedDataParallel(Module, Joinable):
     ) -> None:  # fmt: skip
         super().__init__()
         Joinable.__init__(self)
-        _refuse_what_is_absent(delay_all_reduce_named_params, param_to_hook_all_reduce, mixed_precision)
+        _refuse_unsupported(delay_all_reduce_named_params, param_to_hook_all_reduce, mixed_precision)
         if process_group is not None and device_mesh is not None:
             raise RuntimeError("Cannot specify both process_group and device_mesh arguments.")
         if device_mesh is not None:
@@ -204,13 +205,8 @@ class DistributedDataParallel(Module, Joinable):
         self._divide_by_initial_world_size = kwargs.get("divide_by_initial_world_size", True)
         return _Shadow(self)
 
-    @property
-    def join_device(self) -> Any:
-        return self.device
-
-    @property
-    def join_process_group(self) -> Any:
-        return self.process_group
+    join_device = property(attrgetter("device"))
+    join_process_group = property(attrgetter("process_group"))
 
     def _common_rank(self, candidate: bool) -> int:
         """The largest candidate rank."""
@@ -274,7 +270,7 @@ def _tensors_in(value: object) -> list[Tensor]:
     return [found for one in value for found in _tensors_in(one)] if isinstance(value, (list, tuple)) else []
 
 
-def _refuse_what_is_absent(delayed: object, hooked: object, mixed_precision: object) -> None:
+def _refuse_unsupported(delayed: object, hooked: object, mixed_precision: object) -> None:
     names = ("delay_all_reduce_named_params", "param_to_hook_all_reduce", "mixed_precision")
     for name, given in zip(names, (delayed, hooked, mixed_precision)):
         if given is not None:

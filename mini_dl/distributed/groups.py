@@ -193,15 +193,9 @@ def destroy_process_group(group: Group = None) -> None:
 
 
 def new_group(
-    ranks: list[int] | None = None,
-    timeout: timedelta | None = None,
-    backend: str | None = None,
-    pg_options: object = None,
-    use_local_synchronization: bool = False,
-    group_desc: str | None = None,
-    device_id: object = None,
-    sort_ranks: bool = True,
-) -> ProcessGroup | int | None:
+    ranks: list[int] | None = None, timeout: timedelta | None = None, backend: str | None = None, pg_options: object = None,
+    use_local_synchronization: bool = False, group_desc: str | None = None, device_id: object = None, sort_ranks: bool = True,
+) -> ProcessGroup | int | None:  # fmt: skip
     """A group of some processes, by their `ranks`. All processes, including non-members, call this in the same order;
     non-members get ``GroupMember.NON_GROUP_MEMBER``.
 

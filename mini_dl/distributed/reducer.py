@@ -105,7 +105,7 @@ class Reducer:
         self.buckets: list[Bucket] = []
         self.build(reversed(in_buckets(self.parameters, limits)))
         own = weakref.ref(self)  # the hooks must not keep the reducer alive, which keeps the parameters alive
-        self.handles = [p.register_post_accumulate_grad_hook(_Told(own)) for p in self.parameters]
+        self.handles = [p.register_post_accumulate_grad_hook(_GradientHook(own)) for p in self.parameters]
 
     def build(self, groups: Iterable[Sequence[Tensor]]) -> None:
         self.buckets = [Bucket(group) for group in groups]
@@ -139,7 +139,7 @@ class Reducer:
         leaves = nodes_behind([edge for edge in map(edge_of, outputs) if edge is not None])[1]
         return [p for p in self.parameters if id(p) not in leaves]
 
-    def told(self, parameter: Tensor) -> None:
+    def gradient_is_ready(self, parameter: Tensor) -> None:
         """The gradient of `parameter` was written."""
         if not self.expecting:
             return
@@ -276,7 +276,7 @@ class Reducer:
             all_reduce(tensor([0] * len(self.parameters)), group=self.group)
 
 
-class _Told:
+class _GradientHook:
     """The hook of a parameter, which notifies the reducer as long as it exists."""
 
     def __init__(self, reducer: weakref.ref[Reducer]) -> None:
@@ -285,7 +285,7 @@ class _Told:
     def __call__(self, parameter: Tensor) -> None:
         reducer = self.reducer()
         if reducer is not None:
-            reducer.told(parameter)
+            reducer.gradient_is_ready(parameter)
 
 
 def in_buckets(parameters: Sequence[Tensor], limits: Sequence[int]) -> list[list[Tensor]]:

@@ -76,7 +76,7 @@ class Constraint:
 # ------------------------------------------------------------------------------------------------ known only for an instance
 
 
-def _said(name: str) -> Any:
+def _determined(name: str) -> Any:
     """A property that is undetermined as long as it is NotImplemented."""
 
     def value(self: object) -> Any:
@@ -91,7 +91,7 @@ def _said(name: str) -> Any:
 class _Dependent(Constraint):
     """A region that depends on other variables: nothing can be checked."""
 
-    is_discrete, event_dim = _said("is_discrete"), _said("event_dim")
+    is_discrete, event_dim = _determined("is_discrete"), _determined("event_dim")
 
     def __init__(self, *, is_discrete: object = NotImplemented, event_dim: object = NotImplemented) -> None:
         self._is_discrete, self._event_dim = is_discrete, event_dim

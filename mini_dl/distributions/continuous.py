@@ -13,7 +13,15 @@ from mini_dl.distributions import constraints
 from mini_dl.distributions.distribution import Distribution, constrained
 from mini_dl.distributions.exp_family import ExponentialFamily
 from mini_dl.distributions.positive import Chi2
-from mini_dl.distributions.utils import Value, broadcast_all, given_by, lazy_property, standard_normal, tensor_given_by
+from mini_dl.distributions.utils import (
+    Value,
+    broadcast_all,
+    given_by,
+    lazy_property,
+    sampled_by,
+    standard_normal,
+    tensor_given_by,
+)
 from mini_dl.ops.choice import where
 from mini_dl.ops.comparison import isclose
 from mini_dl.ops.creation import empty, full, ones_like, zeros_like
@@ -58,10 +66,7 @@ class Normal(LocScale, ExponentialFamily):
     stddev = tensor_given_by(lambda self: self.scale)
     variance = tensor_given_by(lambda self: self.stddev.pow(2))
 
-    def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
-        shape = self._extended_shape(sample_shape)
-        with no_grad():
-            return normal(self.loc.expand(shape), self.scale.expand(shape))
+    sample = sampled_by(normal, "loc", "scale")
 
     def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         return self.loc + standard_normal(self._extended_shape(sample_shape), self.loc) * self.scale

@@ -13,7 +13,7 @@ from mini_dl.distributions import constraints
 from mini_dl.distributions.distribution import Distribution, ProbsOrLogits, constrained
 from mini_dl.distributions.exp_family import ExponentialFamily
 from mini_dl.distributions.positive import Gamma
-from mini_dl.distributions.utils import Value, broadcast_all, given_by, lazy_property, tensor_given_by
+from mini_dl.distributions.utils import Value, broadcast_all, given_by, lazy_property, sampled_by, tensor_given_by
 from mini_dl.ops.activation import logsigmoid
 from mini_dl.ops.copies import broadcast_tensors
 from mini_dl.ops.creation import empty, full, ones_like, zeros_like
@@ -75,9 +75,7 @@ class Bernoulli(ProbsOrLogits, ExponentialFamily):
     def mode(self) -> Tensor:
         return (self.probs >= 0.5).to(self.probs).masked_fill(self.probs == 0.5, math.nan)
 
-    def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
-        with no_grad():
-            return bernoulli(self.probs.expand(self._extended_shape(sample_shape)))
+    sample = sampled_by(bernoulli, "probs")
 
     def log_prob(self, value: Any) -> Tensor:
         value = self._checked(value)
@@ -174,10 +172,7 @@ class Binomial(_OfTrials):
     def support(self) -> Any:
         return constraints.integer_interval(0, self.total_count)
 
-    def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
-        shape = self._extended_shape(sample_shape)
-        with no_grad():
-            return binomial(self.total_count.expand(shape), self.probs.expand(shape))
+    sample = sampled_by(binomial, "total_count", "probs")
 
     def log_prob(self, value: Any) -> Tensor:
         value, n, logits = self._checked(value), self.total_count, self.logits
@@ -266,9 +261,7 @@ class Poisson(ExponentialFamily):
         (self.rate,) = broadcast_all(rate)
         super().__init__(self.rate.size(), validate_args=validate_args)
 
-    def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
-        with no_grad():
-            return poisson(self.rate.expand(self._extended_shape(sample_shape)))
+    sample = sampled_by(poisson, "rate")
 
     def log_prob(self, value: Any) -> Tensor:
         value = self._checked(value)

@@ -23,11 +23,11 @@ def _is_declared_here(kind: type) -> bool:
     return root in ("mini_dl", "torch") and place.startswith("distributions.")
 
 
-def missing(name: str, *, told: bool = False) -> Any:
-    """A property only of subclasses; the error says so if `told`."""
+def missing(name: str, *, explained: bool = False) -> Any:
+    """A property only of subclasses; the error says so if `explained`."""
 
     def value(self: object) -> Any:
-        raise NotImplementedError(*[f"{self.__class__} does not implement {name}"] * told)
+        raise NotImplementedError(*[f"{self.__class__} does not implement {name}"] * explained)
 
     value.__name__ = name
     return property(value)
@@ -76,7 +76,7 @@ class Distribution:
     else:
         mean = missing("mean")
         variance = missing("variance")
-        mode = missing("mode", told=True)
+        mode = missing("mode", explained=True)
 
     @staticmethod
     def set_default_validate_args(value: bool) -> None:

@@ -89,20 +89,16 @@ class Transform:
         """The value of `x`."""
         if self._cache_size == 0:
             return self._call(x)
-        known, value = self._cached_x_y
-        if x is not known:
-            value = self._call(x)
-            self._cached_x_y = x, value
-        return value
+        if x is not self._cached_x_y[0]:
+            self._cached_x_y = x, self._call(x)
+        return self._cached_x_y[1]
 
     def _inv_call(self, y: Tensor) -> Any:
         if self._cache_size == 0:
             return self._inverse(y)
-        x, known = self._cached_x_y
-        if y is not known:
-            x = self._inverse(y)
-            self._cached_x_y = x, y
-        return x
+        if y is not self._cached_x_y[1]:
+            self._cached_x_y = self._inverse(y), y
+        return self._cached_x_y[0]
 
     def _call(self, x: Tensor) -> Tensor:
         raise NotImplementedError

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mini_dl._dtypes import finfo
-from mini_dl._families import tell
+from mini_dl._families import complete_docstrings
 from mini_dl.distributions import constraints
 from mini_dl.distributions.transform import (
     CatTransform as CatTransform,
@@ -533,4 +533,4 @@ class PositiveDefiniteTransform(_Plain):
         return LowerCholeskyTransform().inv(cholesky(y))
 
 
-tell(globals())
+complete_docstrings(globals())

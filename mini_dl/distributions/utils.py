@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mini_dl import _dtypes
 from mini_dl._dtypes import finfo, get_default_dtype
-from mini_dl.autograd.mode import enable_grad
+from mini_dl.autograd.mode import enable_grad, no_grad
 from mini_dl.ops.activation import softmax
 from mini_dl.ops.copies import broadcast_tensors
 from mini_dl.ops.creation import empty
@@ -131,6 +131,17 @@ else:
 def tensor_given_by(formula: Callable[[Any], Tensor]) -> TensorGiven:
     """The same, for a tensor."""
     return TensorGiven(formula)
+
+
+def sampled_by(draw: Callable[..., Tensor], *parameters: str) -> Any:
+    """The method `sample`: ``draw`` of these parameters, expanded to the shape of the samples, without gradients."""
+
+    @no_grad()
+    def sample(self: Any, sample_shape: Sequence[int] = ()) -> Tensor:
+        shape = self._extended_shape(sample_shape)
+        return draw(*[getattr(self, name).expand(shape) for name in parameters])
+
+    return sample
 
 
 # ------------------------------------------------------------------------------------------------ triangles

@@ -14,8 +14,8 @@ import numpy as np
 
 from mini_dl._checks import fits
 from mini_dl._dtypes import FLOATING, HALVES, Array, Function, NumpyType, scalar_name
+from mini_dl.kernels.context import here
 from mini_dl.kernels.parallel import Piece, get_num_threads, share, worth_sharing
-from mini_dl.kernels.room import here
 
 BLOCK = 65536
 """Elements per array in one pass of a blocked kernel: a few such arrays fit the second-level cache."""

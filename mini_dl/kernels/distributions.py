@@ -179,7 +179,7 @@ def integers(dtype: DType, low: int, high: int | None) -> Draw:
     if high is not None and not low < high:
         raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
     if dtype.kind in FLOATING:
-        low, last = _first_said(low, dtype), last if high is None else _end_said(high, dtype) - 1
+        low, last = _low_after_rounding(low, dtype), last if high is None else _high_after_rounding(high, dtype) - 1
         if low > last or (high is None and low == last):
             raise RuntimeError(
                 "random_ expects 'from' casted to dtype to be less than 'to' casted to dtype, but got "
@@ -249,13 +249,13 @@ def _limits(dtype: DType) -> tuple[int, int]:
     return int(info.min), int(info.max)
 
 
-def _first_said(low: int, dtype: DType) -> int:
+def _low_after_rounding(low: int, dtype: DType) -> int:
     """`low`, raised so that no integer from it on is rounded below it."""
     rounded = _rounded(low + 1, dtype)
     return rounded + (1 << (abs(low + 1).bit_length() - digits(dtype))) if rounded < low else low
 
 
-def _end_said(high: int, dtype: DType) -> int:
+def _high_after_rounding(high: int, dtype: DType) -> int:
     """`high`, lowered so that no integer below it is rounded up to it."""
     rounded = _rounded(high - 1, dtype)
     return rounded - (1 << (abs(high - 1).bit_length() - digits(dtype))) if rounded >= high else high

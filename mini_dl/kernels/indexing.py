@@ -35,7 +35,7 @@ def index_error(error: IndexError, shapes: list[tuple[int, ...]]) -> IndexError:
     return IndexError(text.replace("axis", "dimension"))
 
 
-def chooses_nothing(shape: tuple[int, ...], indices: Indices) -> tuple[int, ...] | None:
+def empty_selection(shape: tuple[int, ...], indices: Indices) -> tuple[int, ...] | None:
     """The shape of a result without elements, for which no index can be out of range; None if the result has elements."""
     if any([i is not None and i.size and not n for i, n in zip(indices, shape)]):
         return None
@@ -102,7 +102,7 @@ def put_into(out: Array, indices: Indices, values: Array, accumulate: bool) -> N
     except IndexError as error:
         if "broadcast" in str(error):
             raise index_error(error, [i.shape for i in indices if i is not None]) from None
-        if chooses_nothing(out.shape, indices) is None:
+        if empty_selection(out.shape, indices) is None:
             check_values(out, indices, values.shape)
             raise index_error(error, []) from None
     except ValueError:

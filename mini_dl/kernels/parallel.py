@@ -17,7 +17,7 @@ import numpy as np
 
 from mini_dl._dtypes import Array, Function
 from mini_dl.kernels.blas import limit_threads
-from mini_dl.kernels.room import run
+from mini_dl.kernels.context import run
 
 try:
     import resource
@@ -56,14 +56,14 @@ def share_product(multiply: Callable[[Piece], object], pieces: Sequence[Piece]) 
 
 
 def _share_always(work: Callable[[Piece], object], pieces: Sequence[Piece]) -> None:
-    if len(pieces) < 2 or _crew.threads < 2 or not _crew.share(work, pieces):
+    if len(pieces) < 2 or _pool.threads < 2 or not _pool.share(work, pieces):
         for piece in pieces:
             work(piece)
 
 
 def worth_sharing(size: int) -> bool:
     """Whether a kernel over `size` elements is shared. It depends only on `size` and the number of threads."""
-    return _crew.threads > 1 and size >= ENOUGH
+    return _pool.threads > 1 and size >= ENOUGH
 
 
 def get_num_threads() -> int:
@@ -74,7 +74,7 @@ def get_num_threads() -> int:
     >>> torch.get_num_threads() >= 1
     True
     """
-    return _crew.threads
+    return _pool.threads
 
 
 def set_num_threads(num: int) -> None:
@@ -91,77 +91,77 @@ def set_num_threads(num: int) -> None:
         raise RuntimeError(f"set_num_threads expects an int, but got {type(num).__name__}")
     if num < 1:
         raise RuntimeError(f"set_num_threads expects a positive integer, but got {num}")
-    _crew.threads = num
+    _pool.threads = num
 
 
 Task = Callable[[], None]
 
 
-class _Bell:
+class _Flag:
     """A byte that one thread sets and another watches. Neither needs the interpreter for that: a thread that waits for
     the interpreter sleeps, and waking it takes 50 us, several times as long as many kernels.
 
-    `looks` are an array of a true byte, and below, many times over, the byte of the bell. NumPy's `logical_or` along its rows
-    sets another bell for the first, then goes through the second, and stops where it is true.
+    `checks` are an array of a true byte, and below, many times over, the byte of the flag. NumPy's `logical_or` along its rows
+    sets another flag for the first, then goes through the second, and stops where it is true.
     """
 
     def __init__(self) -> None:
-        self.bytes = np.zeros(128, bool)  # in the middle: a true byte, the bell, and the result of a check
+        self.bytes = np.zeros(128, bool)  # in the middle: a true byte, the flag, and the result of a check
         self.bytes[63] = True
         self.result = self.bytes[64:66]
 
-    def looks(self, times: int) -> Array:
+    def checks(self, times: int) -> Array:
         return np.ndarray((2, times), bool, self.bytes, 63, (1, 0))
 
-    def ring(self, looks: Array) -> None:
-        """Ring, then check another bell until it rings or the checks run out."""
-        _either(looks, 1, None, self.result)
+    def set_and_watch(self, checks: Array) -> None:
+        """Set it, then check another flag until it is set or the checks run out."""
+        _either(checks, 1, None, self.result)
 
-    def still(self) -> None:
+    def clear(self) -> None:
         self.bytes[64] = False
 
 
 _either: Function = np.logical_or.reduce
-LOOKS = 1 << 21
-"""How often a thread checks a bell before it sleeps: about 0.7 ms."""
-_moment = _Bell().looks(1 << 15)
-"""A bell that never rings, to check while another thread starts its work."""
+SPINS = 1 << 21
+"""How often a thread checks a flag before it sleeps: about 0.7 ms."""
+_moment = _Flag().checks(1 << 15)
+"""A flag that is never set, to check while another thread starts its work."""
 TURN = 2e-3
 """A wait in seconds that indicates that another thread is using the core."""
 
 
 class _Helper:
-    """A thread that works for others, and watches a bell for a while before it sleeps.
+    """A thread that works for others, and watches a flag for a while before it sleeps.
 
     It does not watch while there are more busy threads than cores: it would take a core from one of them, possibly its caller.
     """
 
-    def __init__(self, done: _Bell, name: str) -> None:
+    def __init__(self, done: _Flag, name: str) -> None:
         self.tasks = deque[Task]()  # at most one
-        self.called, self.done, self.tokens, self.asleep = _Bell(), done, SimpleQueue[None](), False
+        self.called, self.done, self.tokens, self.asleep = _Flag(), done, SimpleQueue[None](), False
         threading.Thread(target=run, args=(self.serve,), daemon=True, name=name).start()
 
     def call(self, task: Task) -> None:
         self.tasks.append(task)
         if not self.asleep:
-            self.called.ring(_moment)
+            self.called.set_and_watch(_moment)
         if self.asleep:
             self.tokens.put(None)
 
     def serve(self) -> None:
-        patient, short = self.called.looks(LOOKS), self.called.looks(1)
-        lost, sober = _Lost(), 0.0
+        patient, short = self.called.checks(SPINS), self.called.checks(1)
+        lost, sober = _CoreWatch(), 0.0
         while True:
             if lost.core():
                 sober = lost.at + 100 * TURN
-            self.done.ring(patient if lost.at > sober else short)
+            self.done.set_and_watch(patient if lost.at > sober else short)
             if not self.tasks and not self.called.bytes[64]:
                 self.asleep = True
                 if not self.tasks:  # otherwise it has just arrived
                     self.tokens.get()
                 self.asleep = False
                 lost.begin()
-            self.called.still()
+            self.called.clear()
             try:
                 task = self.tasks.pop()
             except IndexError:  # it was withdrawn
@@ -170,7 +170,7 @@ class _Helper:
             del task
 
 
-class _Lost:
+class _CoreWatch:
     """Looks at the clocks of this thread."""
 
     def __init__(self) -> None:
@@ -190,7 +190,7 @@ class _Lost:
         return self.times != before  # else it waited of its own accord
 
 
-class _Crew:
+class _ThreadPool:
     """The threads besides the caller's: started on demand, then waiting for tasks."""
 
     def __init__(self) -> None:
@@ -202,8 +202,8 @@ class _Crew:
         self.lock = threading.RLock()  # reentrant: a thread interrupted just after taking it can go on
         self.busy = False
         self.helpers = list[_Helper]()
-        self.done = _Bell()
-        self.patience = self.done.looks(LOOKS)[1]
+        self.done = _Flag()
+        self.patience = self.done.checks(SPINS)[1]
 
     def share(self, work: Callable[[Piece], object], pieces: Sequence[Piece]) -> bool:
         """Whether the pieces were done: not if the threads are already working, for another thread or for this one."""
@@ -244,16 +244,16 @@ class _Crew:
             done.put(None)
 
         def wait() -> None:
-            self.done.still()
+            self.done.clear()
             if len(went) < len(came):
                 _either(self.patience)
             if len(went) < len(came):
                 done.get()
 
-        hired = list[_Helper]()
+        workers = list[_Helper]()
         try:
-            hired += self.hired(min(self.threads, len(pieces)) - 1)
-            for helper in hired:
+            workers += self.first_helpers(min(self.threads, len(pieces)) - 1)
+            for helper in workers:
                 helper.call(help)
             take()
         except BaseException as error:
@@ -265,7 +265,7 @@ class _Crew:
                 wait() if not rest else take()
             except BaseException as error:  # noqa: PERF203
                 errors.append(error)
-        for helper in hired:
+        for helper in workers:
             helper.tasks.clear()
         if errors:
             try:
@@ -273,7 +273,7 @@ class _Crew:
             finally:
                 errors.clear()  # their tracebacks hold this frame
 
-    def hired(self, count: int) -> list[_Helper]:
+    def first_helpers(self, count: int) -> list[_Helper]:
         while len(self.helpers) < count:
             self.helpers.append(_Helper(self.done, f"mini_dl helper {len(self.helpers) + 1}"))
         return self.helpers[:count]
@@ -287,9 +287,9 @@ def _threads_at_first() -> int:
     return cores or 1
 
 
-_crew = _Crew()
+_pool = _ThreadPool()
 _blas_is_single = limit_threads(1) > 0
 """Set at import and permanently: BLAS divides a product differently for several threads than for one, and its threads belong to
 the whole process, so the bits of a result would depend on concurrent work."""
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_crew.forget)
+    os.register_at_fork(after_in_child=_pool.forget)

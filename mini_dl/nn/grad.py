@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from mini_dl._families import told
+from mini_dl._families import with_family
 from mini_dl._surface import named
 from mini_dl.autograd.backwards import grad
 from mini_dl.autograd.mode import enable_grad, is_grad_enabled
@@ -41,7 +41,7 @@ def _of_input(n: int) -> Callable[..., Tensor]:
     >>> nn.grad.conv{n}d_input((1, 1{", 3" * n}), torch.ones(1, 1{", 2" * n}), torch.ones(1, 1{", 2" * n})).flatten()[:3]
     tensor([1., 2., 1.])
     """
-    return named(of_input, f"conv{n}d_input", told(doc))
+    return named(of_input, f"conv{n}d_input", with_family(doc))
 
 
 def _of_weight(n: int) -> Callable[..., Tensor]:
@@ -60,7 +60,7 @@ def _of_weight(n: int) -> Callable[..., Tensor]:
     >>> nn.grad.conv{n}d_weight(torch.ones(1, 1{", 3" * n}), (1, 1{", 2" * n}), torch.ones(1, 1{", 2" * n})).flatten()[:2]
     tensor([{2.0**n:.0f}., {2.0**n:.0f}.])
     """
-    return named(of_weight, f"conv{n}d_weight", told(doc))
+    return named(of_weight, f"conv{n}d_weight", with_family(doc))
 
 
 conv1d_input, conv2d_input, conv3d_input = _of_input(1), _of_input(2), _of_input(3)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 import numpy as np
 
 from mini_dl import overrides
-from mini_dl._families import said_first, tell
+from mini_dl._families import complete_docstrings, with_preface
 from mini_dl._guidance import naming_keywords
 from mini_dl.autograd.mode import no_grad
 from mini_dl.ops.random import randperm
@@ -513,7 +513,7 @@ def _weighted_layers(module: Module) -> list[tuple[str, Module]]:
 # ------------------------------------------------------------------------------------------------ old names
 
 
-tell(globals())
+complete_docstrings(globals())
 
 
 def _deprecated(function: Callable[_P, Tensor]) -> Callable[_P, Tensor]:
@@ -525,7 +525,7 @@ def _deprecated(function: Callable[_P, Tensor]) -> Callable[_P, Tensor]:
         return function(*args, **kwargs)
 
     call.__name__ = call.__qualname__ = name
-    call.__doc__ = said_first(f"The old name of `{name}_`, with a warning.", function.__doc__)
+    call.__doc__ = with_preface(f"The old name of `{name}_`, with a warning.", function.__doc__)
     return call
 
 

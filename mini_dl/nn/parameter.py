@@ -11,7 +11,7 @@ from mini_dl import _dtypes
 from mini_dl._checks import check_bool, nonnegative, sizes, too_large, type_name
 from mini_dl._device import is_meta, require_cpu
 from mini_dl._dtypes import FLOATING, INEXACT
-from mini_dl._meta import hollow
+from mini_dl._meta import meta_array
 from mini_dl.nn._types import Device, DType
 from mini_dl.ops.pickling import restore_state, state_of
 from mini_dl.overrides import overrides
@@ -25,7 +25,7 @@ def empty(*shape: int, device: Device = None, dtype: DType = None) -> Tensor:
         raise TypeError(f"empty(): argument 'dtype' must be torch.dtype, not {type_name(dtype)}")
     size = nonnegative(sizes(shape, "empty(): argument 'size' (position 1)"))
     if meta:
-        return wrap(hollow(size, _dtypes.default_numpy() if dtype is None else dtype.numpy))
+        return wrap(meta_array(size, _dtypes.default_numpy() if dtype is None else dtype.numpy))
     try:
         return wrap(np.empty(size, _dtypes.default_numpy() if dtype is None else dtype.numpy))
     except (MemoryError, ValueError, OverflowError) as error:

@@ -38,12 +38,12 @@ class Varying:
     values: tuple[Any, ...]
 
 
-class Apart(Exception):
+class Unequal(Exception):
     """A difference between runs that sizes do not explain."""
 
 
 def size_of(values: Sequence[int], runs: Sequence[Assignment]) -> int | Size:
-    """The size that has these `values` in these `runs`. Apart if no sum of products of the dynamic sizes does."""
+    """The size that has these `values` in these `runs`. Unequal if no sum of products of the dynamic sizes does."""
     if len(set(values)) == 1:
         return values[0]
     names = sorted(runs[0])
@@ -51,24 +51,26 @@ def size_of(values: Sequence[int], runs: Sequence[Assignment]) -> int | Size:
     table = np.array([[math.prod([run[name] for name in some]) for some in products] for run in runs], np.float64)
     factors = np.rint(np.linalg.lstsq(table, np.array(values, np.float64), rcond=None)[0]).astype(np.int64)
     if (table @ factors != values).any():
-        raise Apart(f"a size is {', '.join(map(str, values))}")
+        raise Unequal(f"a size is {', '.join(map(str, values))}")
     return Size(tuple([(some, int(n)) for some, n in zip(products, factors) if n][::-1]))
 
 
 def merged(parts: Sequence[Any], runs: Sequence[Assignment]) -> Any:
-    """The common form of all `parts`, one of each run, with a `Size` for numbers that differ. Apart if they differ otherwise."""
+    """The common form of all `parts`, one of each run, with a `Size` for differing numbers. Unequal if they differ otherwise."""
     first = parts[0]
     if any([type(part) is not type(first) for part in parts]):
-        raise Apart(f"an argument is a {type(first).__name__} or a {next(type(p) for p in parts if type(p) is not type(first))}")
+        raise Unequal(
+            f"an argument is a {type(first).__name__} or a {next(type(p) for p in parts if type(p) is not type(first))}"
+        )
     if isinstance(first, Value):
         if len({part.number for part in parts}) > 1:
-            raise Apart("an operation takes its argument from elsewhere")
+            raise Unequal("an operation takes its argument from elsewhere")
         return first
     if type(first) is int:
         return size_of(parts, runs)
     if isinstance(first, (list, tuple)):
         if len({len(part) for part in parts}) > 1:
-            raise Apart(f"there are {len(first)} of something, or {max(map(len, parts))}")
+            raise Unequal(f"there are {len(first)} of something, or {max(map(len, parts))}")
         made = [merged(some, runs) for some in zip(*parts)]
         return type(first)(*made) if hasattr(first, "_fields") else type(first)(made)
     if isinstance(first, slice):
@@ -77,7 +79,7 @@ def merged(parts: Sequence[Any], runs: Sequence[Assignment]) -> Any:
         return first
     if isinstance(first, np.ndarray):
         if not all([np.array_equal(part, first) for part in parts]):
-            raise Apart("an array differs")
+            raise Unequal("an array differs")
         return first
     if hasattr(first, "__dict__") and not callable(first):
         for some in zip(*[vars(part).values() for part in parts]):
@@ -86,7 +88,7 @@ def merged(parts: Sequence[Any], runs: Sequence[Assignment]) -> Any:
     if callable(first):  # created by each call
         return first
     if not all([part == first or part != part for part in parts]):
-        raise Apart(f"an argument is {first} or {next(p for p in parts if p != first)}")
+        raise Unequal(f"an argument is {first} or {next(p for p in parts if p != first)}")
     return first
 
 
@@ -95,7 +97,7 @@ def constant(parts: Sequence[Array], runs: Sequence[Assignment]) -> Any:
     first = parts[0]
     alike = [part for part, run in zip(parts, runs) if run == runs[0]]
     if not all([np.array_equal(part, first, equal_nan=first.dtype.kind in "fc") for part in alike]):
-        raise Apart(f"a constant of shape {list(first.shape)} that is not the same for other values of the inputs")
+        raise Unequal(f"a constant of shape {list(first.shape)} that is not the same for other values of the inputs")
     if all([part.shape == first.shape for part in parts]):
         if all([np.array_equal(part, first, equal_nan=first.dtype.kind in "fc") for part in parts]):
             return first
@@ -109,7 +111,7 @@ def varying(parts: Sequence[Array]) -> Varying:
     for found in candidates(largest):
         if all([part.size and np.array_equal(made(found, part), part) for part in parts]):
             return found
-    raise Apart(
+    raise Unequal(
         f"a constant of shape {list(largest.shape)} that depends on the sizes of the inputs in a way that is not understood"
     )
 
@@ -171,15 +173,15 @@ def bring_together(traces: Sequence[Trace], runs: Sequence[Assignment]) -> None:
             for outputs in zip(*[call.outputs for call in calls]):
                 if outputs[0].number in read:
                     outputs[0].shape = merged([one.shape for one in outputs], runs)
-        except Apart as reason:
+        except Unequal as reason:
             raise OnnxExporterError(f"{first.spoken}, called by {first.where}, differs between runs: {reason}") from None
     for values in zip(*[trace.values for trace in traces]):
         if values[0].kind != "result":
-            with contextlib.suppress(Apart):  # a constant whose shape is not understood is refused where it is used
+            with contextlib.suppress(Unequal):  # a constant whose shape is not understood is refused where it is used
                 values[0].shape = merged([one.shape for one in values], runs)
     try:
         merged([trace.outputs for trace in traces], runs)
-    except Apart as reason:
+    except Unequal as reason:
         raise OnnxExporterError(f"The result differs between runs: {reason}") from None
 
 
@@ -187,7 +189,7 @@ def settled(values: Sequence[Value], runs: Sequence[Assignment], who: str) -> An
     """The constant of a value in all runs. OnnxExporterError if it depends on the values of inputs."""
     try:
         return constant([value.array for value in values], runs)
-    except Apart as reason:
+    except Unequal as reason:
         raise OnnxExporterError(
             f"{who} uses {reason}: it comes from outside the recorded operations (NumPy, item(), tolist()) or is random"
         ) from None

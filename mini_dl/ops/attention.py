@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mini_dl._abstract import is_abstract
 from mini_dl._dtypes import (
     FLOATING,
     INEXACT,
@@ -24,7 +25,6 @@ from mini_dl._dtypes import (
     scalar_name,
 )
 from mini_dl._surface import public
-from mini_dl._unseen import is_unseen
 from mini_dl.autograd.elements import one_by_one
 from mini_dl.autograd.mode import differentiates, mode
 from mini_dl.autograd.primitive import op, op_together
@@ -152,7 +152,7 @@ def scaled_dot_product_attention(
              [1.5000],
              [3.0000]]])
     """
-    if is_unseen(attn_mask):
+    if is_abstract(attn_mask):
         given = (query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa)
         return one_by_one(scaled_dot_product_attention, given, {})
     _check_operands(query, key, value)

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from mini_dl._abstract import NO_STORAGE, is_abstract
 from mini_dl._checks import wrap_dim
 from mini_dl._device import CPU, creation, device, strided
 from mini_dl._dtypes import Array
-from mini_dl._meta import is_hollow
+from mini_dl._meta import is_meta_array
 from mini_dl._surface import function, method, namespace, tensor_method
-from mini_dl._unseen import NO_STORAGE, is_unseen
 from mini_dl.autograd.places import memory_of, offset_of
 from mini_dl.kernels.shared import shared_root
 from mini_dl.ops.memory import strides_of
@@ -108,9 +108,9 @@ def data_ptr(self: Tensor) -> int:
     >>> x[2:].data_ptr() - x.data_ptr()
     16
     """
-    if is_unseen(self):
+    if is_abstract(self):
         raise RuntimeError(NO_STORAGE)
-    return self._array.__array_interface__["data"][0] if self._array.size and not is_hollow(self._array) else 0
+    return self._array.__array_interface__["data"][0] if self._array.size and not is_meta_array(self._array) else 0
 
 
 def _is_meta(self: Tensor) -> bool:
@@ -119,7 +119,7 @@ def _is_meta(self: Tensor) -> bool:
     >>> torch.ones(2, device="meta").is_meta
     True
     """
-    return is_hollow(self._array)
+    return is_meta_array(self._array)
 
 
 def _is_cpu(self: Tensor) -> bool:
@@ -128,7 +128,7 @@ def _is_cpu(self: Tensor) -> bool:
     >>> torch.ones(2).is_cpu
     True
     """
-    return not is_hollow(self._array)
+    return not is_meta_array(self._array)
 
 
 setattr(Tensor, "is_meta", property(_is_meta))  # noqa: B010

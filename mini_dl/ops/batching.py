@@ -181,11 +181,11 @@ def along(call: Call) -> Any:
     args = [call.front(i) for i in range(len(params))]
     if "dim" in params and isinstance(call.args[0], Tensor) and not call.ndim(0):
         ranks = [call.ndim(i) for i, value in enumerate(call.args) if isinstance(value, Tensor)]
-        return loop(call) if any(ranks) else _along_nothing(call, args)
+        return loop(call) if any(ranks) else _along_scalar(call, args)
     return call.run(*moved(call, params, args))
 
 
-def _along_nothing(call: Call, args: list[object]) -> Any:
+def _along_scalar(call: Call, args: list[object]) -> Any:
     """`along` the one dimension that a 0-d element is treated as having."""
     args = [value.unsqueeze(1) if isinstance(value, Tensor) and value._array.ndim == 1 else value for value in args]
     found = call.run(*moved(call, call.primitive.params, args))

@@ -9,7 +9,7 @@ from mini_dl.ops.attention import _attention, _attention_backward
 from mini_dl.ops.batching import loop, loop_with_warning, ranked
 from mini_dl.ops.batching_products import beside_images, folded, merged, parted, unfolded
 from mini_dl.ops.classification import _cross_entropy, _cross_entropy_slope
-from mini_dl.ops.convolution import _gradient_of_nothing
+from mini_dl.ops.convolution import _gradient_of_empty
 from mini_dl.ops.ctc import _ctc, _ctc_backward
 from mini_dl.ops.folding import _fold, _unfold
 from mini_dl.ops.normalization import _channel_norm, _channel_norm_backward, _row_norm, _row_norm_backward
@@ -132,7 +132,7 @@ def _unfold_place_on_batch(call: Call) -> Any:
     return unfold_place(input, dim + 1, size, step, (call.size, *shape))
 
 
-@rule_for(_gradient_of_nothing)
+@rule_for(_gradient_of_empty)
 def _gradient_of_nothing_on_batch(call: Call) -> Any:
     return call.run(call.front(0), call.front(1), (call.size, *call.args[2]))
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from mini_dl._checks import deprecated
 from mini_dl._dtypes import Array, scalar_name
-from mini_dl._meta import refuse_hollow
+from mini_dl._meta import refuse_meta
 from mini_dl._surface import NamedTensors, method, public, return_type
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import linear_in, op
@@ -95,7 +95,7 @@ def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -
     >>> torch.linalg.cholesky_ex(torch.tensor([[1.0, 2.0], [2.0, 1.0]])).info
     tensor(2, dtype=torch.int32)
     """
-    refuse_hollow("cholesky_ex", A)
+    refuse_meta("cholesky_ex", A)
     try:
         L = _cholesky_of("linalg.cholesky_ex" if check_errors else "linalg.cholesky", A, upper)
         return _CholeskyEx(L, wrap(np.zeros(A._array.shape[:-2], np.int32)))

@@ -7,9 +7,9 @@ import warnings
 
 import numpy as np
 
+from mini_dl._abstract import is_abstract
 from mini_dl._dtypes import FLOATING, NARROW, Array, int64, scalar_name, uint8
 from mini_dl._surface import public
-from mini_dl._unseen import is_unseen
 from mini_dl.autograd.elements import by_element
 from mini_dl.autograd.formal import kinked
 from mini_dl.autograd.mode import differentiates, mode
@@ -117,7 +117,7 @@ class _Classes:
         factors = self.weight * self.type.type(1 / self.total if self.total else math.inf)
         return factors if self.kept is None else keep(factors, self.kept)
 
-    def mean_of_nothing(self, reduction: str) -> bool:
+    def is_empty_mean(self, reduction: str) -> bool:
         return reduction == "mean" and not (len(self.index) if self.kept is None else self.kept.any())
 
 
@@ -149,7 +149,7 @@ def nll_loss(
     """
     reduction = checked_reduction(reduction, size_average, reduce)
     without_gradient("nll_loss_forward", weight=weight)
-    if is_unseen(target) or is_unseen(weight):
+    if is_abstract(target) or is_abstract(weight):
         return _composed_nll(input, target, weight, ignore_index, reduction)
     real_floating(input._array, "nll_loss_out_frame")
     classes = _Classes(input, target, weight, ignore_index)
@@ -182,7 +182,7 @@ def _nll(input: Tensor, classes: _Classes, reduction: str) -> Tensor:
         losses = masked(losses, wrap(classes.kept))
     if reduction == "none":
         return losses.reshape(classes.shape)
-    return _undefined(losses.sum()) if classes.mean_of_nothing(reduction) else losses.sum()
+    return _undefined(losses.sum()) if classes.is_empty_mean(reduction) else losses.sum()
 
 
 def _cross_entropy_slope_of(
@@ -247,7 +247,7 @@ def cross_entropy(
         return _soft_cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing)
     if weight is not None:
         without_gradient("nll_loss_forward", weight=weight)
-    if is_unseen(target) or is_unseen(weight):
+    if is_abstract(target) or is_abstract(weight):
         return _composed_nll(log_softmax(input, dim), target, weight, ignore_index, reduction, label_smoothing)
     classes = _Classes(input, target, weight, ignore_index)
     if label_smoothing == 0:
@@ -256,7 +256,7 @@ def cross_entropy(
         loss = loss.reshape(classes.shape) if reduction == "none" else loss
         if len(shape) > 2 or reduction == "none":
             as_one(loss, "NllLossBackward0" if len(shape) <= 2 else "NllLoss2DBackward0", input)
-        return _undefined(loss) if classes.mean_of_nothing(reduction) else loss
+        return _undefined(loss) if classes.is_empty_mean(reduction) else loss
     logarithms = log_softmax(input, dim)
     smooth = -(logarithms if weight is None else logarithms * _by_class(weight, len(shape))).sum(dim)
     if classes.kept is not None:
@@ -264,7 +264,7 @@ def cross_entropy(
     if reduction != "none":
         smooth = smooth.sum()
     if reduction == "mean":
-        smooth = _undefined(smooth) if classes.mean_of_nothing(reduction) else smooth / classes.total
+        smooth = _undefined(smooth) if classes.is_empty_mean(reduction) else smooth / classes.total
     return _nll(logarithms, classes, reduction) * (1 - label_smoothing) + smooth * (label_smoothing / shape[dim])
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from mini_dl._abstract import is_abstract
 from mini_dl._checks import broadcast_shapes
 from mini_dl._dtypes import Array, scalar_name
-from mini_dl._meta import refuse_hollow
+from mini_dl._meta import refuse_meta
 from mini_dl._surface import method, named
-from mini_dl._unseen import is_unseen
 from mini_dl.autograd.primitive import Binary, binary, not_a_tensor, op, unary
 from mini_dl.ops.operands import kind_of
 from mini_dl.tensor import Tensor
@@ -205,8 +205,8 @@ def allclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e
     >>> torch.allclose(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 2.0 + 1e-6]))
     True
     """
-    refuse_hollow("allclose", input)
-    if is_unseen(input) or is_unseen(other):
+    refuse_meta("allclose", input)
+    if is_abstract(input) or is_abstract(other):
         raise RuntimeError(
             "vmap over torch.allclose isn't supported yet. Please file an issue at https://github.com/pytorch/pytorch/issues if "
             "you need this feature."
@@ -224,8 +224,8 @@ def equal(input: Tensor, other: Tensor) -> bool:
     >>> torch.equal(torch.tensor([1, 2]), torch.tensor([1, 2])), torch.equal(torch.ones(2), torch.ones(1, 2))
     (True, False)
     """
-    refuse_hollow("equal", input)
+    refuse_meta("equal", input)
     _both_tensors("equal", input, other)
-    if is_unseen(input) or is_unseen(other):
+    if is_abstract(input) or is_abstract(other):
         raise RuntimeError("Batching rule not implemented for aten::equal. We could not generate a fallback.")
     return input is other or np.array_equal(input._array, other._array)

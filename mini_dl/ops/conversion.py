@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl import _dtypes
+from mini_dl._abstract import NO_STORAGE, is_abstract
 from mini_dl._checks import check_bool, type_name, without_imaginary_parts
 from mini_dl._device import (
     DeviceLike,
@@ -33,9 +34,8 @@ from mini_dl._dtypes import (
     of_numpy,
     result_numpy,
 )  # fmt: skip
-from mini_dl._meta import NO_DATA, NO_ITEM, hollow, is_hollow
+from mini_dl._meta import NO_DATA, NO_ITEM, is_meta_array, meta_array
 from mini_dl._surface import function, method, named, public, tensor_method
-from mini_dl._unseen import NO_STORAGE, is_unseen
 from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.node_names import rename
@@ -101,7 +101,7 @@ def is_contiguous(self: Tensor, *, memory_format: MemoryFormat = contiguous_form
     (True, False)
     """
     array = self._array
-    if is_hollow(array):
+    if is_meta_array(array):
         return memory_format not in _CHANNELS_LAST_NDIM
     if memory_format in _CHANNELS_LAST_NDIM:
         return array.ndim == _CHANNELS_LAST_NDIM[memory_format] and bool(np.moveaxis(array, 1, -1).flags.c_contiguous)
@@ -124,7 +124,9 @@ def cast(input: Tensor, target: NumpyType) -> Tensor:
         return input
     if input._array.dtype.kind == "c" and target.kind not in "cb":
         without_imaginary_parts(input._array, target)
-    return _cast(input if target.kind in INEXACT or is_unseen(input) else wrap(input._array), target)  # integers have no history
+    return _cast(
+        input if target.kind in INEXACT or is_abstract(input) else wrap(input._array), target
+    )  # integers have no history
 
 
 @tensor_method()
@@ -140,8 +142,8 @@ def to(self: Tensor, *args: object, **kwargs: object) -> Tensor:
     >>> torch.tensor([1.7, -1.7]).to(torch.int64)
     tensor([ 1, -1])
     """
-    where, target, _, copy, order = asked_of_to(*args, **kwargs)
-    if where is not None and (meta := is_meta(where)) != is_hollow(self._array):
+    where, target, _, copy, order = arguments_of_to(*args, **kwargs)
+    if where is not None and (meta := is_meta(where)) != is_meta_array(self._array):
         self = _moved(self, meta)
     return _converted(self, self._array.dtype if target is None else target.numpy, copy, order)
 
@@ -165,15 +167,15 @@ def _suggested(tensor: Tensor) -> Any:
 
 
 @linear_in("input")
-@op(input=lambda grad, input: _moved(grad, is_hollow(input._array)))
+@op(input=lambda grad, input: _moved(grad, is_meta_array(input._array)))
 def _moved(input: Array, meta: bool) -> Array:
     """`input` without values; NotImplementedError if they are requested but missing."""
     if not meta:
         raise NotImplementedError(NO_DATA)
-    return hollow(input.shape, input.dtype)
+    return meta_array(input.shape, input.dtype)
 
 
-def asked_of_to(*args: object, **kwargs: object) -> tuple[DeviceLike, dtype | None, bool, bool | None, Any]:
+def arguments_of_to(*args: object, **kwargs: object) -> tuple[DeviceLike, dtype | None, bool, bool | None, Any]:
     """The device, the type, the flags `non_blocking` and `copy` and the memory format that the arguments of ``to`` request,
     for a tensor or a module; None if unspecified. TypeError for incompatible arguments."""
     first = args[0] if args else kwargs.get("tensor")
@@ -208,9 +210,9 @@ def asked_of_to(*args: object, **kwargs: object) -> tuple[DeviceLike, dtype | No
     return where, target, given.get("non_blocking", False), given.get("copy"), order
 
 
-def asked_of_module_to(*args: object, **kwargs: object) -> tuple[device | None, dtype | None, bool, Any]:
-    """What the arguments of ``Module.to`` request, as `asked_of_to` except `copy`: RuntimeError if that is given."""
-    where, target, non_blocking, copy, order = asked_of_to(*args, **kwargs)
+def arguments_of_module_to(*args: object, **kwargs: object) -> tuple[device | None, dtype | None, bool, Any]:
+    """What the arguments of ``Module.to`` request, as `arguments_of_to` except `copy`: RuntimeError if that is given."""
+    where, target, non_blocking, copy, order = arguments_of_to(*args, **kwargs)
     if copy is not None:
         raise RuntimeError(".to() does not accept copy argument")
     return device(where) if isinstance(where, (str, int)) else where, target, non_blocking, order
@@ -278,7 +280,7 @@ def cpu(self: Tensor, *, memory_format: MemoryFormat = None) -> Tensor:
     >>> torch.tensor([1.0]).cpu()
     tensor([1.])
     """
-    return _moved(self, False) if is_hollow(self._array) else self
+    return _moved(self, False) if is_meta_array(self._array) else self
 
 
 # ------------------------------------------------------------------------------------------------ types
@@ -359,7 +361,7 @@ def _numpy(self: Tensor, *, force: bool = False) -> Array:
     >>> torch.tensor([1.0, 2.0]).numpy()
     array([1., 2.], dtype=float32)
     """
-    if is_unseen(self):
+    if is_abstract(self):
         raise RuntimeError(NO_STORAGE)
     if mode.formula:
         raise TypeError(
@@ -368,7 +370,7 @@ def _numpy(self: Tensor, *, force: bool = False) -> Array:
         )
     if mode.enabled and needs_grad(self) and not force:
         raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
-    if is_hollow(self._array):
+    if is_meta_array(self._array):
         raise TypeError(
             "can't convert meta device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host memory first."
         )
@@ -415,20 +417,20 @@ def tolist(self: Tensor) -> Any:
     >>> torch.tensor([[1, 2], [3, 4]]).tolist()
     [[1, 2], [3, 4]]
     """
-    if is_hollow(self._array):
+    if is_meta_array(self._array):
         raise NotImplementedError(NO_DATA)
     return self._array.tolist()
 
 
 @tensor_method()
 def __bool__(self: Tensor) -> bool:
-    if is_unseen(self):
+    if is_abstract(self):
         return bool(self._array)
     return is_nonzero(self)
 
 
 def _check_values(array: Array) -> None:
-    if is_hollow(array):
+    if is_meta_array(array):
         raise RuntimeError(NO_ITEM)
 
 

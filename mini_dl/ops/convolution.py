@@ -35,8 +35,8 @@ def _gradients(
     to_bias = channel_sums(grad) if wanted[2] else None
     if differentiates() and not input._array.size and (wanted[0] or wanted[1]):
         return (
-            _gradient_of_nothing(grad, weight, input._array.shape) if wanted[0] else None,
-            _gradient_of_nothing(grad, input, weight._array.shape) if wanted[1] else None,
+            _gradient_of_empty(grad, weight, input._array.shape) if wanted[0] else None,
+            _gradient_of_empty(grad, input, weight._array.shape) if wanted[1] else None,
             to_bias,
         )
     return (
@@ -56,13 +56,13 @@ def conv(input: Array, weight: Array, bias: Array | None, geometry: Geometry) ->
 
 def _transposed_input(grad: Tensor, weight: Tensor, output_shape: Shape, geometry: Geometry) -> Tensor:
     if differentiates() and 0 in output_shape:
-        return _gradient_of_nothing(grad, weight, output_shape)
+        return _gradient_of_empty(grad, weight, output_shape)
     return conv(grad, conj(weight), None, geometry)
 
 
 def _transposed_weight(grad: Tensor, output: Tensor, weight_shape: Shape, geometry: Geometry) -> Tensor:
     if differentiates() and not output._array.size:
-        return _gradient_of_nothing(grad, output, weight_shape)
+        return _gradient_of_empty(grad, output, weight_shape)
     return conv_weight(grad, conj(output), weight_shape, geometry)
 
 
@@ -93,7 +93,7 @@ def channel_sums(input: Array) -> Array:
 
 
 @op(first=lambda grad: None, second=lambda grad: None)
-def _gradient_of_nothing(first: Array, second: Array, shape: Shape) -> Array:
+def _gradient_of_empty(first: Array, second: Array, shape: Shape) -> Array:
     """The gradient of an empty input, or of its weight. It is None, not zeros, when differentiated again, as in torch."""
     return np.zeros(shape, first.dtype)
 

@@ -11,7 +11,7 @@ import numpy as np
 from mini_dl._checks import broadcast_shapes, int_list, spread_out, type_name, wrap_dim
 from mini_dl._device import DeviceLike, contiguous_format
 from mini_dl._dtypes import Array, dtype as DType
-from mini_dl._families import said_first
+from mini_dl._families import with_preface
 from mini_dl._surface import function, method, named, public, store, tensor_method
 from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.primitive import linear_in, not_a_tensor, op, recorded_as
@@ -219,7 +219,7 @@ def _copying(function: Callable[..., Any], name: str, several: bool = False) -> 
     named(
         call,
         name,
-        said_first(f"`{name.removesuffix('_copy')}`, as a copy.", (function.__doc__ or "").replace("; a view.", ".")),
+        with_preface(f"`{name.removesuffix('_copy')}`, as a copy.", (function.__doc__ or "").replace("; a view.", ".")),
     )
     public("torch", out=not several)(call)
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl import _device, _dtypes
+from mini_dl._abstract import is_abstract
 from mini_dl._arguments import loosely_parsed, single
 from mini_dl._checks import int_list, nonnegative, sizes, spread_out, type_name
 from mini_dl._device import (
@@ -23,10 +24,9 @@ from mini_dl._device import (
     require_cpu,
 )
 from mini_dl._dtypes import Array, NumpyType, TypeLike, buffer_of, dtype as DType, is_number, number_as, number_cast
-from mini_dl._families import said_first, told
-from mini_dl._meta import hollow
+from mini_dl._families import with_family, with_preface
+from mini_dl._meta import meta_array
 from mini_dl._surface import named, namespace, tensor_method
-from mini_dl._unseen import is_unseen
 from mini_dl.autograd.draws import in_batches
 from mini_dl.autograd.primitive import number_of
 from mini_dl.ops.attributes import UntypedStorage
@@ -186,12 +186,12 @@ def _filled_like(
     if not isinstance(input, Tensor):
         raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
     check_memory_format(name, memory_format)
-    if is_unseen(input):
+    if is_abstract(input):
         return in_batches(
             input, lambda physical, lead: _filled_like(name, physical, fill_value, dtype, None, requires_grad, memory_format)
         )
     kind = numpy_of(dtype, input._array.dtype)
-    base = hollow(input._array.shape, kind) if is_meta(device) else valued_like(input._array, device)
+    base = meta_array(input._array.shape, kind) if is_meta(device) else valued_like(input._array, device)
     array = np.empty_like(base, kind, order="C" if memory_format is contiguous_format else "K")
     if fill_value is not None:
         array[...] = (number_as if array.ndim else number_cast)(fill_value, np.dtype(kind))
@@ -200,7 +200,7 @@ def _filled_like(
 
 def _published_like(make: Callable[..., Tensor], name: str, formula: str, example: str) -> Callable[..., Tensor]:
     doc = f"A tensor of the shape, dtype and memory order of `input`: ``{formula}\n\nFamily: like\n\n>>> torch.{name}{example}"
-    call = namespace("torch")[name] = loosely_parsed(named(make, name, told(doc)))
+    call = namespace("torch")[name] = loosely_parsed(named(make, name, with_family(doc)))
     return call
 
 
@@ -244,7 +244,7 @@ def _new(function: Callable[..., Tensor]) -> None:
 
     def make(self: Tensor, *args: object, dtype: TypeLike = None, **kwargs: object) -> Tensor:
         kwargs.setdefault("device", self.device)
-        if is_unseen(self) and function is not empty_strided:
+        if is_abstract(self) and function is not empty_strided:
             return in_batches(
                 self,
                 lambda physical, lead: function(*_longer(lead, args), dtype=self.dtype if dtype is None else dtype, **kwargs),
@@ -254,7 +254,9 @@ def _new(function: Callable[..., Tensor]) -> None:
     name = "new_" + function.__name__
     sentence = f"``torch.{function.__name__}(...)`` in the dtype of this tensor, on its device."
     arguments = {"new_full": "(2,), 7", "new_empty_strided": "(2,), (1,)"}.get(name, "2")
-    named(make, name, said_first(f"{sentence}\n\n>>> torch.tensor([1]).{name}({arguments}).dtype\ntorch.int64", function.__doc__))
+    named(
+        make, name, with_preface(f"{sentence}\n\n>>> torch.tensor([1]).{name}({arguments}).dtype\ntorch.int64", function.__doc__)
+    )
     setattr(Tensor, make.__name__, make)
 
 

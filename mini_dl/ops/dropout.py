@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._dtypes import FLOATING, Array, NumpyType, bool as boolean, scalar_name
-from mini_dl._meta import is_hollow
+from mini_dl._meta import is_meta_array
 from mini_dl._surface import function, named, namespace, public
 from mini_dl.autograd.draws import any_batches, for_batches, leading
 from mini_dl.autograd.formal import kinked
@@ -184,7 +184,7 @@ def _dropped(input: Tensor, p: float, train: bool, inplace: bool, parts: Callabl
     array = input._array
     if p == 0 or not train or not array.size:
         return input
-    if is_hollow(array):
+    if is_meta_array(array):
         return input.mul_(wrap(array)) if inplace else input * wrap(array)
     if p == 1:
         factor, shift = wrap(np.zeros((), array.dtype)), None

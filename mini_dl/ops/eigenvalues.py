@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from mini_dl._abstract import is_abstract
 from mini_dl._dtypes import Array
 from mini_dl._surface import NamedTensors, public, return_type
-from mini_dl._unseen import is_unseen
 from mini_dl.autograd.primitive import op
 from mini_dl.ops.matrices import H, LinAlgError, diagonal, eye_like, square
 from mini_dl.ops.solving import _solve
@@ -116,7 +116,7 @@ def _eig(A: Array) -> tuple[Array, Array]:
 
 def _eig_of(name: str, A: Tensor) -> tuple[Tensor, Tensor]:
     square(name, A)
-    if not is_unseen(A) and not np.isfinite(A._array).all():
+    if not is_abstract(A) and not np.isfinite(A._array).all():
         raise RuntimeError("torch.linalg.eig: input tensor should not contain infs or NaNs.")
     L, V = _eig(A)
     return L, V

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from mini_dl._abstract import is_abstract
 from mini_dl._dtypes import FLOATING, INDEX_TYPES, Array, int64, scalar_name
 from mini_dl._surface import function, public
-from mini_dl._unseen import is_unseen
 from mini_dl.autograd.elements import by_element, one_by_one
 from mini_dl.autograd.mode import mode as current  # an argument is called mode
 from mini_dl.autograd.primitive import linear_in, op
@@ -71,7 +71,7 @@ def _sparse_backward(grad: Tensor, indices: Tensor, padding_idx: int, size: tupl
     return sparse_tensors().rows_of(grad, index, size)
 
 
-def _looked_up(weight: Tensor, indices: Tensor, padding_idx: int, by_frequency: bool, sparse: bool) -> Tensor:
+def _embedded_rows(weight: Tensor, indices: Tensor, padding_idx: int, by_frequency: bool, sparse: bool) -> Tensor:
     if not sparse:
         return _embedding(weight, indices, padding_idx, by_frequency)
     if by_frequency and weight.requires_grad:
@@ -81,8 +81,8 @@ def _looked_up(weight: Tensor, indices: Tensor, padding_idx: int, by_frequency: 
 
 def _embedding_backward(grad: Tensor, indices: Tensor, count: int, padding_idx: int, by_frequency: bool) -> Tensor:
     """Rows of `grad` added up by index, except those of the padding; with `by_frequency`, their mean."""
-    if is_unseen(indices):
-        return _embedding_backward_unseen(grad, indices, count, padding_idx, by_frequency)
+    if is_abstract(indices):
+        return _embedding_backward_abstract(grad, indices, count, padding_idx, by_frequency)
     index, width = indices._array.reshape(-1), grad._array.shape[-1]
     grad = grad.reshape(-1, width) if index.size else grad.reshape(0, width)
     factors = None
@@ -95,7 +95,7 @@ def _embedding_backward(grad: Tensor, indices: Tensor, count: int, padding_idx: 
     return _rows_summed(grad, wrap(index), count)
 
 
-def _embedding_backward_unseen(grad: Tensor, indices: Tensor, count: int, padding_idx: int, by_frequency: bool) -> Tensor:
+def _embedding_backward_abstract(grad: Tensor, indices: Tensor, count: int, padding_idx: int, by_frequency: bool) -> Tensor:
     if by_frequency:
         return one_by_one(_embedding_backward, (grad, indices, count, padding_idx, by_frequency), {})
     if padding_idx >= 0:
@@ -129,9 +129,9 @@ def _torch_embedding(
         raise RuntimeError("'weight' must be 2-D")
     _check_indices(indices, "embedding")
     index = indices._array
-    if index.size and not is_unseen(index) and not (index.min() >= 0 and index.max() < weight._array.shape[0]):
+    if index.size and not is_abstract(index) and not (index.min() >= 0 and index.max() < weight._array.shape[0]):
         raise IndexError("index out of range in self")
-    return _looked_up(weight, indices, padding_idx, scale_grad_by_freq, sparse)
+    return _embedded_rows(weight, indices, padding_idx, scale_grad_by_freq, sparse)
 
 
 @public("nn.functional")
@@ -303,7 +303,7 @@ def _bags(
     bag = np.repeat(np.arange(bags), lengths)
     used = np.arange(len(bag)) if padding < 0 else np.flatnonzero(index[: len(bag)] != padding)
     bag = bag[used]
-    rows = _looked_up(weight, wrap(current.run(np.take, index, used)), -1, by_frequency, sparse)
+    rows = _embedded_rows(weight, wrap(current.run(np.take, index, used)), -1, by_frequency, sparse)
     if mode == "max":
         return _bag_maximum(rows, bag, bags)
     if per_sample_weights is not None:

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from mini_dl import _dtypes
+from mini_dl._abstract import is_abstract
 from mini_dl._checks import check_bool, nonnegative, sizes, too_large, type_name
 from mini_dl._device import DeviceLike, Layout, is_meta, strided
 from mini_dl._dtypes import INEXACT, Array, NumpyType, TypeLike, dtype as DType
-from mini_dl._families import told
+from mini_dl._families import with_family
 from mini_dl._guidance import mistyped
-from mini_dl._meta import hollow, is_hollow
+from mini_dl._meta import is_meta_array, meta_array
 from mini_dl._surface import namespace, store
-from mini_dl._unseen import is_unseen
 from mini_dl.autograd.draws import for_batches
 from mini_dl.autograd.elements import one_by_one
 from mini_dl.autograd.history import requires_grad_
@@ -70,7 +70,7 @@ def factory(
             *args: object, out: object = None, dtype: TypeLike = None, layout: Layout = None, device: DeviceLike = None,
             pin_memory: object = False, requires_grad: bool = False, **kwargs: object,
         ) -> Tensor:  # fmt: skip
-            if at_work.anywhere and any([is_unseen(value) for value in (*args, *kwargs.values())]):
+            if at_work.anywhere and any([is_abstract(value) for value in (*args, *kwargs.values())]):
                 given = {"dtype": dtype, "requires_grad": requires_grad, **kwargs}
                 return one_by_one(call, args, given)
             meta = is_meta(device)
@@ -91,7 +91,7 @@ def factory(
             if requires_grad is not True and requires_grad is not False and requires_grad is not None:
                 check_bool(requires_grad, f"{make.__name__}(): argument 'requires_grad'")
             if meta and out is None:
-                return finished(_hollow(make, args, {**kwargs, "dtype": wanted}), requires_grad)
+                return finished(_on_meta(make, args, {**kwargs, "dtype": wanted}), requires_grad)
             try:
                 array = mode.run(functools.partial(make, *args, dtype=wanted, **kwargs))
             except (MemoryError, ValueError, OverflowError) as error:
@@ -111,7 +111,7 @@ def factory(
             for name, kind in _SHARED.items()
             if out or name != "out"
         ]
-        call.__doc__ = told(make.__doc__)
+        call.__doc__ = with_family(make.__doc__)
         call.__signature__ = inspect.Signature([*own, *added], return_annotation="Tensor")  # type: ignore[attr-defined]
         namespace(place)[make.__name__] = call
         return call
@@ -128,7 +128,7 @@ SIZED = frozenset("zeros ones empty rand randn".split())
 """Factories whose arguments are sizes."""
 
 
-def _hollow(make: Callable[..., Array], args: tuple[object, ...], kwargs: dict[str, Any]) -> Array:
+def _on_meta(make: Callable[..., Array], args: tuple[object, ...], kwargs: dict[str, Any]) -> Array:
     """A factory's result without values: given a size, no tensor of that size is allocated, and no random number drawn."""
     name = make.__name__
     if "size" in kwargs:
@@ -143,14 +143,14 @@ def _hollow(make: Callable[..., Array], args: tuple[object, ...], kwargs: dict[s
         state = generator.dump()
         made = mode.run(functools.partial(make, *args, **kwargs))
         generator.load(state)
-        return hollow(made.shape, made.dtype)
+        return meta_array(made.shape, made.dtype)
     shape = nonnegative(sizes(size if isinstance(size, (tuple, list)) else (size,)))
-    return hollow(shape, mode.run(functools.partial(make, *args, **kwargs)).dtype)
+    return meta_array(shape, mode.run(functools.partial(make, *args, **kwargs)).dtype)
 
 
 def valued_like(array: Array, device: DeviceLike) -> Array:
-    """A template array on `device`, or where `array` is: a hollow one may be the template of one with values."""
-    return np.broadcast_to(np.zeros((), array.dtype), array.shape) if is_hollow(array) and device is not None else array
+    """A template array on `device`, or where `array` is: a meta array may be the template of one with values."""
+    return np.broadcast_to(np.zeros((), array.dtype), array.shape) if is_meta_array(array) and device is not None else array
 
 
 def default_type(dtype: NumpyType | None) -> NumpyType:

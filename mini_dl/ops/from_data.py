@@ -14,7 +14,7 @@ from mini_dl import _dtypes
 from mini_dl._checks import without_imaginary_parts
 from mini_dl._device import DeviceLike, is_meta, require_cpu
 from mini_dl._dtypes import FLOATING, INEXACT, Array, NumpyType, TypeLike
-from mini_dl._meta import hollow
+from mini_dl._meta import meta_array
 from mini_dl._surface import function
 from mini_dl.autograd.history import requires_grad_
 from mini_dl.autograd.mode import mode
@@ -50,7 +50,7 @@ def tensor(
             stacklevel=2,
         )
     array = from_data(data, numpy_of(dtype))
-    return finished(hollow(array.shape, array.dtype) if meta else array, requires_grad)
+    return finished(meta_array(array.shape, array.dtype) if meta else array, requires_grad)
 
 
 TEXT = "too many dimensions 'str'"

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from mini_dl import _dtypes
+from mini_dl._abstract import is_abstract
 from mini_dl._checks import broadcast_shapes, type_name, wrap_dim
 from mini_dl._dtypes import INDEX_TYPES, Array, NumpyType, c_name, int64, number_as, number_cast, scalar_name
 from mini_dl._surface import method, public, tensor_method, with_out
-from mini_dl._unseen import is_unseen
 from mini_dl.autograd.elements import by_element
 from mini_dl.autograd.inplace import any_needs_grad, fresh, spares_copy
 from mini_dl.autograd.mode import mode
@@ -62,11 +62,11 @@ def _gather_into(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = 
     if out is not None and out._array.dtype != input._array.dtype:
         wanted, got = [c_name(t._array.dtype) for t in (input, out)]
         raise RuntimeError(f"Expected out tensor to have dtype {wanted}, but got {got} instead")
-    return _gather_apart(input, dim, index, sparse_grad=sparse_grad, out=out)
+    return _gather_with_out(input, dim, index, sparse_grad=sparse_grad, out=out)
 
 
-_gather_apart = with_out(gather)
-_gather_into.__signature__ = _gather_apart.__signature__  # type: ignore[attr-defined]
+_gather_with_out = with_out(gather)
+_gather_into.__signature__ = _gather_with_out.__signature__  # type: ignore[attr-defined]
 public("torch")(_gather_into)
 
 
@@ -357,7 +357,7 @@ def without_dim(shape: tuple[int, ...], dim: int) -> tuple[int, ...]:
 def check_in_range(name: str, input: Tensor, dim: int, positions: Array) -> None:
     shape = input._array.shape
     n = shape[dim] if shape else 1
-    if not positions.size or (name == "index_add" and len(shape) > 1 and not input._array.size) or is_unseen(positions):
+    if not positions.size or (name == "index_add" and len(shape) > 1 and not input._array.size) or is_abstract(positions):
         return
     if name == "index_fill" and not input._array.size:
         if 0 not in without_dim(shape, dim):
@@ -487,7 +487,7 @@ def one_value(name: str, input: Tensor, value: Operand, cast: bool = False, fill
             raise RuntimeError(
                 f"{name} only supports a 0-dimensional value tensor, but got tensor with {value._array.ndim} dimension(s)."
             )
-        if not cast and not is_unseen(value):
+        if not cast and not is_abstract(value):
             number_as(value._array.item(), input._array.dtype)
         return value.to(input.dtype)
     if not _dtypes.is_number(value):
@@ -635,7 +635,7 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
         )
     dim = wrap_dim(dim, input._array.ndim)
     n = input._array.shape[dim] if input._array.ndim else 1
-    if is_unseen(indices):
+    if is_abstract(indices):
         indices = indices + (indices < 0) * n
     else:
         indices = wrap(np.where(indices._array < 0, indices._array + n, indices._array))

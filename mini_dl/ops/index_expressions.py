@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from mini_dl._abstract import is_abstract
 from mini_dl._checks import type_name
 from mini_dl._dtypes import INDEX_TYPES, Array
-from mini_dl._meta import refuse_hollow
-from mini_dl._unseen import is_unseen
+from mini_dl._meta import refuse_meta
 from mini_dl.kernels.indexing import WHOLE, Indices
 from mini_dl.ops.from_data import from_data
 from mini_dl.tensor import Tensor, wrap
@@ -119,8 +119,8 @@ def _number_or_indices(item: Tensor | Array, shape: tuple[int, ...], dim: int) -
     """The meaning of a tensor: a number if it has no dimensions; else the indices, one tensor for each dimension it covers."""
     array = item._array if isinstance(item, Tensor) else item
     if array.dtype.char in "?B" or not array.ndim:
-        refuse_hollow("indexing", array)
-    if is_unseen(array):
+        refuse_meta("indexing", array)
+    if is_abstract(array):
         if array.dtype.char in "?B":
             raise RuntimeError(BY_MASK)
         return [integers(item)]  # type: ignore[arg-type]

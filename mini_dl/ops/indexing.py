@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from mini_dl import _dtypes
+from mini_dl._abstract import is_abstract
 from mini_dl._checks import broadcast_shapes, type_name
 from mini_dl._dtypes import Array, NumpyType, scalar_name
 from mini_dl._surface import method, public, tensor_method
-from mini_dl._unseen import is_unseen
 from mini_dl.autograd.inplace import (
     check_memory,
     check_writable,
@@ -28,7 +28,7 @@ from mini_dl.kernels.indexing import (
     WHOLE,
     Indices,
     add_at,
-    chooses_nothing,
+    empty_selection,
     index_error,
     key_of,
     put_into,
@@ -49,7 +49,7 @@ def _index(input: Array, indices: Indices) -> Array:
     try:
         out = input[key_of(indices)]
     except IndexError as error:
-        shape = None if "broadcast" in str(error) else chooses_nothing(input.shape, indices)
+        shape = None if "broadcast" in str(error) else empty_selection(input.shape, indices)
         if shape is not None:
             return np.empty(shape, input.dtype)
         raise index_error(error, [i.shape for i in indices if i is not None]) from None
@@ -201,7 +201,7 @@ def _indices_of(input: Tensor, indices: object) -> Indices:
             if dim + item.ndim > len(shape):
                 raise IndexError(f"too many indices for tensor of dimension {len(shape)} (got {dim + item.ndim})")
             mask_fits(item._array.shape, shape, dim)
-            if is_unseen(item):
+            if is_abstract(item):
                 raise RuntimeError(BY_MASK)
             found = [wrap(f) for f in np.atleast_1d(item._array).nonzero()]
         else:

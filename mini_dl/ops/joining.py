@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from mini_dl._abstract import is_abstract
 from mini_dl._checks import index_of, nonnegative, spread_out, type_name, wrap_dim
 from mini_dl._device import contiguous_format
 from mini_dl._dtypes import INDEX_TYPES, Array, Ints, default_numpy, promote_numpy, scalar_name
 from mini_dl._surface import function, method, named, public, tensor_method
-from mini_dl._unseen import is_unseen
 from mini_dl.autograd.elements import one_by_one
 from mini_dl.autograd.primitive import linear_in, not_a_tensor, op
 from mini_dl.ops.parts import part, select
@@ -331,7 +331,7 @@ def repeat_interleave(
     """
     if not isinstance(repeats, Tensor) and (repeats is not None or dim is not None):
         repeats = index_of(repeats, "repeat_interleave(): argument 'repeats' must be Tensor or int")
-    if is_unseen(input if repeats is None else repeats):
+    if is_abstract(input if repeats is None else repeats):
         return one_by_one(repeat_interleave, (input, repeats, dim), {"output_size": output_size})
     if repeats is None:
         counts = input._array

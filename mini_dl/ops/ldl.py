@@ -68,8 +68,7 @@ def ldl_factor(A: Tensor, *, hermitian: bool = False) -> NamedTensors:
 def ldl_solve(LD: Tensor, pivots: Tensor, B: Tensor, *, hermitian: bool = False) -> Tensor:
     """The solution of a linear system from the result of `ldl_factor`: ``A @ out = B``
 
-    Shapes: `LD` (*, n, n), `pivots` (*, n), `B` (*, n, k) -> (*, n, k).
-    Raises: RuntimeError unless the shapes match and the dtypes are equal.
+    Family: factors
 
     >>> LD, pivots = torch.linalg.ldl_factor(torch.tensor([[4.0, 2.0], [2.0, 3.0]]))
     >>> torch.linalg.ldl_solve(LD, pivots, torch.tensor([[8.0], [7.0]]))

@@ -14,10 +14,10 @@ from collections.abc import Callable
 
 import numpy as np
 
+from mini_dl._abstract import is_abstract
 from mini_dl._checks import broadcast_shapes, type_name
 from mini_dl._dtypes import INEXACT, NARROW, Array, is_number, of_numpy, result_numpy, scalar_name
 from mini_dl._surface import namespace, public
-from mini_dl._unseen import is_unseen
 from mini_dl.autograd.inplace import check_cast
 from mini_dl.autograd.mode import mode, no_grad
 from mini_dl.autograd.primitive import op, symmetric_in
@@ -192,7 +192,7 @@ def gaussian_nll_loss(
     if not isinstance(var, Tensor) and not is_number(var):
         raise TypeError(f"gaussian_nll_loss(): argument 'var' (position 3) must be Tensor or float, not {type_name(var)}")
     variance = var if isinstance(var, Tensor) else wrap(np.full(input._array.shape, var, input._array.dtype))
-    if not is_unseen(variance) and (variance._array < 0).any():
+    if not is_abstract(variance) and (variance._array < 0).any():
         raise ValueError("var has negative entry/entries")
     shape, found = tuple(input.shape), tuple(variance.shape)
     if found != shape:
@@ -288,9 +288,9 @@ def binary_cross_entropy(
     x, t = real_floating(input._array, "binary_cross_entropy"), target._array
     if t.dtype != x.dtype:
         raise RuntimeError(f"Found dtype {scalar_name(t.dtype)} but expected {scalar_name(x.dtype)}")
-    if x.size and not is_unseen(x) and not (x.min() >= 0 and x.max() <= 1):
+    if x.size and not is_abstract(x) and not (x.min() >= 0 and x.max() <= 1):
         raise RuntimeError("all elements of input should be between 0 and 1")
-    if t.size and not is_unseen(t) and not (t.min() >= 0 and t.max() <= 1):
+    if t.size and not is_abstract(t) and not (t.min() >= 0 and t.max() <= 1):
         raise RuntimeError("all elements of target should be between 0 and 1")
     without_gradient("binary_cross_entropy", weight=weight)
     loss = _bce(input, target)

@@ -9,7 +9,7 @@ import numpy as np
 
 from mini_dl._checks import deprecated
 from mini_dl._dtypes import Array, scalar_name
-from mini_dl._meta import refuse_hollow
+from mini_dl._meta import refuse_meta
 from mini_dl._surface import NamedTensors, function, method, public, requires_grad, return_type
 from mini_dl.autograd.elements import by_element
 from mini_dl.autograd.mode import differentiates, mode
@@ -117,7 +117,7 @@ def lu(A: Tensor, *, pivot: bool = True) -> NamedTensors:
     U=tensor([[4., 6.],
             [0., 2.]]))
     """
-    refuse_hollow("lu", A)
+    refuse_meta("lu", A)
     _pivoting(pivot)
     L, U, pivots, _ = _lower_upper(matrix("linalg.lu", A))
     return _LU(_permutation_matrix(pivots, A._array.shape[-2], A._array.dtype), L, U)
@@ -142,7 +142,7 @@ def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False) -
     >>> torch.linalg.lu_factor_ex(torch.zeros(2, 2)).info
     tensor(1, dtype=torch.int32)
     """
-    refuse_hollow("lu_factor_ex", A)
+    refuse_meta("lu_factor_ex", A)
     _pivoting(pivot)
     A = matrix("torch.linalg.lu_factor_ex", A)
     if requires_grad(A) and differentiates():
@@ -230,8 +230,7 @@ def _lu_solve(LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoi
 
     With `adjoint`, that of ``A.H``.
 
-    Shapes: `LU` (*, n, n), `pivots` (*, n), `B` (*, n, k) -> (*, n, k).
-    Raises: RuntimeError unless the shapes match and the dtypes are equal.
+    Family: factors
 
     >>> LU, pivots = torch.linalg.lu_factor(torch.tensor([[1.0, 2.0], [4.0, 6.0]]))
     >>> torch.linalg.lu_solve(LU, pivots, torch.tensor([[5.0], [16.0]]))

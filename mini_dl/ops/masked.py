@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from mini_dl import _dtypes
+from mini_dl._abstract import is_abstract
 from mini_dl._checks import wrap_dim
 from mini_dl._dtypes import FLOATING, INEXACT, Ints, Number, dtype
 from mini_dl._surface import named, public
-from mini_dl._unseen import is_unseen
 from mini_dl.ops import reduction, scans, sorting
 from mini_dl.ops.activation import log_softmax, softmax, softmin
 from mini_dl.ops.vector_norms import vector_norm
@@ -31,7 +31,7 @@ def keeping(input: Tensor, mask: Tensor | None) -> Tensor | None:
         return None
     if mask._array.ndim > input._array.ndim:
         raise IndexError("_input_mask expected broadcastable mask (got mask dimensionality higher than of the input)")
-    if is_unseen(mask):
+    if is_abstract(mask):
         return (mask != 0).expand(input._array.shape)
     return wrap(np.broadcast_to(mask._array != 0, input._array.shape))
 
@@ -120,7 +120,7 @@ def prod(
     return out.clone() if out is input and dim not in (None, ()) else out
 
 
-def _said_of(name: str, what: str, shown: str) -> str:
+def _doc_of(name: str, what: str, shown: str) -> str:
     return f"""{what}
 
 Family: {"scan" if "soft" in name else "masked"}
@@ -157,10 +157,10 @@ LARGEST, SMALLEST = "The largest of the elements that `mask` keeps", "The smalle
 INDEX = "The index, in the dtype of the input unless `dtype` is given, of the"
 KEPT = "element that `mask` keeps"
 
-amax = _extreme(reduction.amax, lowest, _said_of("amax", f"{LARGEST}: ``out = max(input[i], i)``", "5"))
-amin = _extreme(reduction.amin, highest, _said_of("amin", f"{SMALLEST}: ``out = min(input[i], i)``", "3"))
-argmax = _place(reduction.argmax, lowest, _said_of("argmax", f"{INDEX} largest {KEPT}: ``input[out] = max(input[i], i)``", "0"))
-argmin = _place(reduction.argmin, highest, _said_of("argmin", f"{INDEX} smallest {KEPT}: ``input[out] = min(input[i], i)``", "2"))
+amax = _extreme(reduction.amax, lowest, _doc_of("amax", f"{LARGEST}: ``out = max(input[i], i)``", "5"))
+amin = _extreme(reduction.amin, highest, _doc_of("amin", f"{SMALLEST}: ``out = min(input[i], i)``", "3"))
+argmax = _place(reduction.argmax, lowest, _doc_of("argmax", f"{INDEX} largest {KEPT}: ``input[out] = max(input[i], i)``", "0"))
+argmin = _place(reduction.argmin, highest, _doc_of("argmin", f"{INDEX} smallest {KEPT}: ``input[out] = min(input[i], i)``", "2"))
 
 
 def _count(input: Tensor, mask: Tensor | None, dim: Ints | None, keepdim: bool) -> Tensor:
@@ -354,9 +354,9 @@ SOFTMAX = "The softmax of the elements that `mask` keeps: ``out = exp(input) / s
 LOG_SOFTMAX = "The logarithm of `softmax`: ``out = input - log(sum(exp(input[j]), j))``; masked-out elements get -inf."
 SOFTMIN = "The softmax of the negative: ``out = exp(-input) / sum(exp(-input[j]), j)``; masked-out elements get 0."
 
-_normalization(softmax, lowest, _said_of("softmax", SOFTMAX, "[0.8808, 0.0000, 0.1192]"))
-_normalization(log_softmax, lowest, _said_of("log_softmax", LOG_SOFTMAX, "[-0.1269,    -inf, -2.1269]"))
-_normalization(softmin, highest, _said_of("softmin", SOFTMIN, "[0.1192, 0.0000, 0.8808]"))
+_normalization(softmax, lowest, _doc_of("softmax", SOFTMAX, "[0.8808, 0.0000, 0.1192]"))
+_normalization(log_softmax, lowest, _doc_of("log_softmax", LOG_SOFTMAX, "[-0.1269,    -inf, -2.1269]"))
+_normalization(softmin, highest, _doc_of("softmin", SOFTMIN, "[0.1192, 0.0000, 0.8808]"))
 
 
 @public("masked")

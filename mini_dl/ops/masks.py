@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from mini_dl import _dtypes
+from mini_dl._abstract import is_abstract, refuse_batch
 from mini_dl._checks import broadcast_shapes, type_name
 from mini_dl._dtypes import Array, int64, is_number, scalar_name
-from mini_dl._meta import refuse_hollow
+from mini_dl._meta import refuse_meta
 from mini_dl._surface import function, method, public
-from mini_dl._unseen import is_unseen, refuse_batch
 from mini_dl.autograd.elements import by_element
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import linear_in, not_a_tensor, op
@@ -93,7 +93,7 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     >>> torch.masked_select(torch.tensor([1, 2, 3]), torch.tensor([True, False, True]))
     tensor([1, 3])
     """
-    refuse_hollow("masked_select", input)
+    refuse_meta("masked_select", input)
     return _masked_select(input, checked_mask("masked_select", mask))
 
 
@@ -162,7 +162,7 @@ def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     tensor([[0, 1],
             [1, 0]])
     """
-    refuse_hollow("nonzero", input)
+    refuse_meta("nonzero", input)
     refuse_batch("nonzero", input)
     if as_tuple:
         return tuple([wrap(found) for found in mode.run(np.ndarray.nonzero, np.atleast_1d(input._array))])
@@ -181,7 +181,7 @@ def argwhere(input: Tensor) -> Tensor:
     tensor([[1],
             [2]])
     """
-    refuse_hollow("argwhere", input)
+    refuse_meta("argwhere", input)
     return wrap(mode.run(_nonzero, input._array))
 
 
@@ -198,7 +198,7 @@ def nonzero_static(input: Tensor, *, size: int, fill_value: int = -1) -> Tensor:
             [ 2],
             [-1]])
     """
-    refuse_hollow("nonzero_static", input)
+    refuse_meta("nonzero_static", input)
     if size < 0:
         raise RuntimeError("nonzero_static: 'size' must be an non-negative integer")
     found = mode.run(_nonzero, input._array)
@@ -276,7 +276,7 @@ def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
     array = input._array
     if array.dtype != int64.numpy:
         raise RuntimeError("one_hot is only applicable to index tensor of type LongTensor.")
-    if is_unseen(input):
+    if is_abstract(input):
         if num_classes <= 0:
             raise RuntimeError(
                 "When vmap-ing torch.nn.functional.one_hot, please provide an explicit positive num_classes argument."

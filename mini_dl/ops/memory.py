@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from mini_dl._abstract import is_abstract
 from mini_dl._checks import index_of, int_list, nonnegative, sizes, spread_out, type_name
 from mini_dl._device import MemoryFormat, check_memory_format
 from mini_dl._dtypes import Array, Ints, NumpyType, of_numpy
-from mini_dl._families import said_first
-from mini_dl._meta import is_hollow, refuse_hollow
+from mini_dl._families import with_preface
+from mini_dl._meta import is_meta_array, refuse_meta
 from mini_dl._surface import method, named, namespace, tensor_method
-from mini_dl._unseen import is_unseen
 from mini_dl.autograd.draws import resized_in_batch
 from mini_dl.autograd.former import given_array
 from mini_dl.autograd.graph import Node, edge_of, needs_grad
@@ -24,7 +24,7 @@ from mini_dl.autograd.mode import mode
 from mini_dl.autograd.node_names import rename, title
 from mini_dl.autograd.places import Layout, Place, layout_of, memory_of, offset_of, resized
 from mini_dl.autograd.primitive import look_into, view
-from mini_dl.ops.views import squeeze, swapaxes, swapdims, t, transpose, unsqueeze
+from mini_dl.ops.views import squeeze, swapaxes, t, transpose, unsqueeze
 from mini_dl.tensor import Tensor, inference, version_of
 
 # ------------------------------------------------------------------------------------------------ memory
@@ -33,7 +33,7 @@ from mini_dl.tensor import Tensor, inference, version_of
 def strides_of(array: Array) -> tuple[int, ...]:
     """The distance between neighbors in each dimension, in elements; for size 1, as in a compact tensor."""
     strides, step = [], 1
-    compact = is_hollow(array) or (array.flags.c_contiguous and array.size > 0)
+    compact = is_meta_array(array) or (array.flags.c_contiguous and array.size > 0)
     for n, stride in zip(reversed(array.shape), reversed(array.strides)):
         if not compact and (stride or (n > 1 and array.size)):
             step = stride // array.itemsize
@@ -77,7 +77,7 @@ def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storag
         raise RuntimeError(f"as_strided: sizes may not be negative, got sizes: {list(sizes_)}")
     needed = (1 + offset + sum([(n - 1) * s for n, s in zip(sizes_, strides)])) * array.itemsize if 0 not in sizes_ else 0
     held = memory_of(array).nbytes
-    if needed > held and not is_unseen(array):
+    if needed > held and not is_abstract(array):
         raise RuntimeError(
             f"setStorage: sizes {list(sizes_)}, strides {list(strides)}, storage offset {offset}, and itemsize {array.itemsize} "
             f"requiring a storage size of {needed} are out of bounds for storage of size {held}"
@@ -113,7 +113,7 @@ def _becoming(function: Callable[..., Tensor], name: str) -> None:
             rename(self, title(name.rstrip("_"), NUMBER_OF_BECOMING.get(name, 1)))
         return self
 
-    named(call, name, said_first(f"`{function.__name__}`, in place: the memory is kept, the shape changes.", function.__doc__))
+    named(call, name, with_preface(f"`{function.__name__}`, in place: the memory is kept, the shape changes.", function.__doc__))
     setattr(Tensor, name, call)
 
 
@@ -122,7 +122,7 @@ NUMBER_OF_BECOMING = {"as_strided_": 0, "squeeze_": 3}
 
 for _function in (squeeze, unsqueeze, t, transpose, swapaxes):
     _becoming(vars(Tensor)[_function.__name__], _function.__name__ + "_")
-_becoming(swapdims, "swapdims_")
+_becoming(vars(Tensor)["swapdims"], "swapdims_")
 _becoming(as_strided, "as_strided_")
 namespace("torch")["as_strided_"] = getattr(Tensor, "as_strided_")  # noqa: B009
 
@@ -189,9 +189,9 @@ def resize_(self: Tensor, size: tuple[int, ...], *, memory_format: MemoryFormat 
     tensor([[1, 2]])
     """
     check_memory_format("resize_", memory_format)
-    refuse_hollow("resize_", self)
+    refuse_meta("resize_", self)
     shape = nonnegative(size)
-    if is_unseen(self):
+    if is_abstract(self):
         return resized_in_batch(self, shape)
     if needs_grad(self) and not inference.here:
         raise RuntimeError("cannot resize variables that require grad")

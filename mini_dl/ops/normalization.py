@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from mini_dl._abstract import is_abstract
 from mini_dl._dtypes import FLOATING, HALVES, INEXACT, NARROW, Array, Ints, dtype as DType, limits_of, scalar_name
 from mini_dl._surface import function, public, store
-from mini_dl._unseen import is_unseen
 from mini_dl.autograd.inplace import is_recorded
 from mini_dl.autograd.mode import differentiates, mode, no_grad
 from mini_dl.autograd.node_names import rename
@@ -315,11 +315,11 @@ NOT_BATCHED = (
 
 def _renew(running: Tensor, found: Tensor, momentum: float, count: float | None = None) -> None:
     """`_update` with the average of statistics (*, C); unbiased for a variance of that many elements."""
-    if not is_unseen(found) and not is_unseen(running):
+    if not is_abstract(found) and not is_abstract(running):
         value = found._array[0] if len(found._array) == 1 else found._array.mean(0)
         mode.run(_update, running, value if count is None else mode.run(kernels.unbiased, value, count), momentum)
         return
-    if not is_unseen(running):
+    if not is_abstract(running):
         raise RuntimeError(NOT_BATCHED)
     with no_grad():
         average = found.detach().mean(0).to(running.dtype) * (momentum if count is None else momentum * count / (count - 1))

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mini_dl._abstract import is_abstract
 from mini_dl._checks import type_name
 from mini_dl._dtypes import (
     INEXACT,
@@ -21,7 +22,6 @@ from mini_dl._dtypes import (
     result_numpy,
     scalar_name,
 )
-from mini_dl._unseen import is_unseen
 from mini_dl.autograd.primitive import linear_in, op, unary
 from mini_dl.kernels.blocks import keep
 from mini_dl.tensor import Tensor
@@ -44,13 +44,13 @@ def zero_of(input: Array) -> Array:
 
 def kind_of(operand: object) -> str:
     """NumPy's letter for the category: b, u, i, f or c."""
-    return (operand.dtype if isinstance(operand, np.ndarray) or is_unseen(operand) else dtype_of_number(operand)).kind
+    return (operand.dtype if isinstance(operand, np.ndarray) or is_abstract(operand) else dtype_of_number(operand)).kind
 
 
 def accept(name: str, kinds: str, *arrays: object) -> None:
     """NotImplementedError if an array is of a kind for which torch does not compute `name`."""
     for array in arrays:
-        if (isinstance(array, np.ndarray) or is_unseen(array)) and not among(array.dtype, kinds):
+        if (isinstance(array, np.ndarray) or is_abstract(array)) and not among(array.dtype, kinds):
             raise NotImplementedError(f"\"{name}\" not implemented for '{scalar_name(array.dtype)}'")
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from mini_dl._checks import also_named, index_of, int_list, sizes, type_name, wrap_dim
 from mini_dl._dtypes import Array, int64, scalar_name
-from mini_dl._meta import refuse_hollow
+from mini_dl._meta import refuse_meta
 from mini_dl._surface import function, method, named, public, tensor_method
 from mini_dl.autograd.graph import INFERENCE, NO_GRAD, SEVERAL
 from mini_dl.autograd.primitive import linear_in, look_into, op, view
@@ -27,7 +27,7 @@ def _select(input: Array, dim: int, index: int) -> Array:
     return input[(slice(None),) * dim + (index, ...)]
 
 
-def _looking(name: str) -> Callable[..., Tensor]:
+def _indexed_view(name: str) -> Callable[..., Tensor]:
     """``input[index]`` for an index of ints, slices, None and ..., recorded under `name`."""
 
     def look(input: Array, index: tuple[Any, ...]) -> Array:
@@ -52,7 +52,7 @@ def _looking(name: str) -> Callable[..., Tensor]:
     return made
 
 
-_slice, _pick, _new_axes = map(_looking, ("slice", "select", "unsqueeze"))
+_slice, _pick, _new_axes = map(_indexed_view, ("slice", "select", "unsqueeze"))
 
 
 @linear_in("pieces")
@@ -67,7 +67,7 @@ def _put_together(pieces: list[Array | None], indices: list[Any], shape: tuple[i
     return out
 
 
-def _looking_at_several(name: str) -> Callable[..., tuple[Tensor, ...]]:
+def _indexed_views(name: str) -> Callable[..., tuple[Tensor, ...]]:
     """``[input[index] for index in indices]``, recorded together under `name`; none may be modified while recording unless
     `apart`."""
 
@@ -93,7 +93,7 @@ def _looking_at_several(name: str) -> Callable[..., tuple[Tensor, ...]]:
     return parts
 
 
-_unbind_parts, _split_parts, _split_with_sizes_parts = map(_looking_at_several, ("unbind", "split", "split_with_sizes"))
+_unbind_parts, _split_parts, _split_with_sizes_parts = map(_indexed_views, ("unbind", "split", "split_with_sizes"))
 
 
 @method()
@@ -326,7 +326,7 @@ def tensor_split(input: Tensor, sections: Any, dim: int = 0) -> tuple[Tensor, ..
     if not input._array.ndim:
         raise RuntimeError("tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims")
     if isinstance(sections, Tensor):
-        refuse_hollow("tensor_split", sections)
+        refuse_meta("tensor_split", sections)
         array = sections._array
         if array.dtype != int64.numpy:
             raise RuntimeError(

@@ -14,7 +14,7 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._dtypes import INEXACT, Array
-from mini_dl._meta import hollow, is_hollow
+from mini_dl._meta import is_meta_array, meta_array
 from mini_dl._surface import requires_grad, tensor_method
 from mini_dl.autograd.graph import Hooks, grad_fn_and_number
 from mini_dl.autograd.places import memory_of
@@ -40,9 +40,9 @@ def rebuild_tensor(memory: Array, dtype: _dtypes.dtype, offset: int, shape: Any,
     return out
 
 
-def rebuild_hollow(dtype: _dtypes.dtype, shape: Any, requires_grad: bool) -> Tensor:
+def rebuild_meta(dtype: _dtypes.dtype, shape: Any, requires_grad: bool) -> Tensor:
     """A leaf without values."""
-    out = wrap(hollow(tuple(shape), dtype.numpy))
+    out = wrap(meta_array(tuple(shape), dtype.numpy))
     out._edge = LEAF if requires_grad else None
     return out
 
@@ -52,14 +52,14 @@ def rebuild_from_type(rebuild: Any, kind: type[Tensor], args: tuple[Any, ...], s
     return restore_state(in_class(kind, rebuild(*args)), state)
 
 
-def says_nothing_of_state(kind: type[Tensor]) -> bool:
+def has_default_state(kind: type[Tensor]) -> bool:
     """Whether a class uses the default state of its tensors."""
     return getattr(kind, "__getstate__", None) is getattr(object, "__getstate__", None)
 
 
 def state_of(tensor: Tensor) -> Any:
     """The Python attributes of a tensor, with those in slots in a second dictionary; or what its class defines."""
-    if not says_nothing_of_state(type(tensor)):
+    if not has_default_state(type(tensor)):
         return tensor.__getstate__()  # type: ignore[attr-defined]  # object has it from Python 3.11 on
     slots = copyreg._slotnames(type(tensor))  # type: ignore[attr-defined]
     if not slots:
@@ -98,9 +98,9 @@ def __reduce_ex__(self: Tensor, protocol: object) -> Any:
     """How pickle and ``copy.copy`` reduce this tensor: its memory and position, and what it has beyond a plain tensor."""
     _warn_of_hooks(self)
     array = self._array
-    if is_hollow(array):
-        hollow_args = self.dtype, array.shape, requires_grad(self)
-        return rebuild_from_type, (rebuild_hollow, type(self), hollow_args, state_of(self))
+    if is_meta_array(array):
+        meta_args = self.dtype, array.shape, requires_grad(self)
+        return rebuild_from_type, (rebuild_meta, type(self), meta_args, state_of(self))
     memory, offset = located(array)
     args = (memory, self.dtype, offset, array.shape, array.strides, requires_grad(self))
     state = state_of(self)
@@ -123,8 +123,8 @@ def __deepcopy__(self: Tensor, memo: dict[Any, Any]) -> Tensor:
             "attempting to deepcopy a module, this may be because of a weight_norm or a pruning of it."
         )
     array = self._array
-    if is_hollow(array):
-        copied = memo[id(self)] = in_class(type(self), rebuild_hollow(self.dtype, array.shape, requires_grad(self)))
+    if is_meta_array(array):
+        copied = memo[id(self)] = in_class(type(self), rebuild_meta(self.dtype, array.shape, requires_grad(self)))
         return restore_state(copied, copy.deepcopy(state_of(self), memo))
     memory, offset = located(array)
     place = memory.__array_interface__["data"][0], memory.nbytes

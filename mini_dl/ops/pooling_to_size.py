@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from mini_dl._abstract import is_abstract
 from mini_dl._checks import index_of
 from mini_dl._dtypes import Array, Ints, Shape, int64, scalar_name
 from mini_dl._spaces import INDICES
 from mini_dl._surface import named, public
-from mini_dl._unseen import is_unseen
 from mini_dl.autograd.formal import kinked
 from mini_dl.autograd.primitive import linear_in, not_a_tensor, op
 from mini_dl.kernels import pooling as kernels
@@ -220,7 +220,7 @@ def _max_unpool(
         raise RuntimeError(f"max_unpooling: output_size must be non-negative, but got {out}")
     require_type(input._array.dtype, "f", f"max_unpool{max(n, 2)}d")
     places = indices._array
-    if places.size and not is_unseen(places) and not (places.min() >= 0 and places.max() < math.prod(out)):
+    if places.size and not is_abstract(places) and not (places.min() >= 0 and places.max() < math.prod(out)):
         bad = places.max() if places.max() >= math.prod(out) else places.min()
         volume = "x".join([str(o) for o in ([*out, 1] if n == 1 else out)])
         raise RuntimeError(f"Found an invalid max index: {bad} (output volumes are of size {volume}")

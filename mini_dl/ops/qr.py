@@ -9,7 +9,7 @@ import numpy as np
 
 from mini_dl._checks import deprecated
 from mini_dl._dtypes import Array, scalar_name
-from mini_dl._meta import refuse_hollow
+from mini_dl._meta import refuse_meta
 from mini_dl._surface import NamedTensors, method, public, requires_grad, return_type
 from mini_dl.autograd.elements import by_element
 from mini_dl.autograd.formal import kinked
@@ -145,7 +145,7 @@ def geqrf(input: Tensor) -> NamedTensors:
     >>> torch.geqrf(torch.tensor([[3.0, 1.0], [4.0, 2.0]])).tau
     tensor([1.6000, 0.0000])
     """
-    refuse_hollow("geqrf", input)
+    refuse_meta("geqrf", input)
     matrix("torch.geqrf", input)
     m, n = input._array.shape[-2:]
     if 0 in (m, n):

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from mini_dl import _dtypes
+from mini_dl._abstract import is_abstract
 from mini_dl._checks import index_of, nonnegative, sizes, type_name
 from mini_dl._device import DeviceLike, Layout, MemoryFormat, check_memory_format, is_meta
 from mini_dl._dtypes import FLOATING, Array, NumpyType, TypeLike
 from mini_dl._leaving import Block
-from mini_dl._meta import hollow, is_hollow
+from mini_dl._meta import is_meta_array, meta_array
 from mini_dl._surface import function, named, namespace, public, tensor_method
-from mini_dl._unseen import is_unseen
 from mini_dl.autograd.draws import any_batches, drawn_from, drawn_into, leading
 from mini_dl.autograd.inplace import check_memory, check_writable, is_recorded, overwrite
 from mini_dl.autograd.mode import at_work, mode
@@ -214,7 +214,7 @@ def _put(target: Tensor, generator: Generator | None, draw: Draw) -> Tensor:
     if not at_work.anywhere:  # whose tensors show read-only arrays
         check_memory(target._array)
     if target._array.size:
-        array = target._array if is_hollow(target._array) else mode.run(drawn, target._array, source(generator), draw)
+        array = target._array if is_meta_array(target._array) else mode.run(drawn, target._array, source(generator), draw)
         overwrite(target, replaced_by(array, target) if recorded else wrap(array))
     return target
 
@@ -286,7 +286,7 @@ def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Generator | None = None
     """
     if not isinstance(p, Tensor):
         return put(self, generator, lambda like: distributions.bernoulli(like.dtype, p))
-    if is_unseen(p):
+    if is_abstract(p):
         return self.copy_(
             drawn_from(lambda like, chances: bernoulli_(like.new_empty(like.shape), chances, generator=generator), (self, p))
         )
@@ -483,7 +483,7 @@ def _like(name: str, distribution: Distribution, doc: str) -> Callable[..., Tens
     return function()(named(like, name, doc))
 
 
-def _said_of(name: str, what: str) -> str:
+def _doc_of(name: str, what: str) -> str:
     return f"""A tensor of the shape and dtype of `input`, {what}
 
 Family: like
@@ -492,8 +492,8 @@ Family: like
 torch.Size([2, 3])"""
 
 
-rand_like = _like("rand_like", _standard_uniform, _said_of("rand_like", "uniform on [0, 1): ``out[i] ~ U(0, 1)``"))
-randn_like = _like("randn_like", _standard_normal, _said_of("randn_like", "normal: ``out[i] ~ N(0, 1)``"))
+rand_like = _like("rand_like", _standard_uniform, _doc_of("rand_like", "uniform on [0, 1): ``out[i] ~ U(0, 1)``"))
+randn_like = _like("randn_like", _standard_normal, _doc_of("randn_like", "normal: ``out[i] ~ N(0, 1)``"))
 
 
 @function()
@@ -533,8 +533,8 @@ def _physically_like(
     input: Tensor, dtype: object, device: DeviceLike, memory_format: MemoryFormat, generator: Generator | None,
     requires_grad: bool, distribution: Distribution,
 ) -> Tensor:  # fmt: skip
-    if is_meta(device) or (is_hollow(input._array) and device is None):
-        return finished(hollow(input._array.shape, numpy_of(dtype, input._array.dtype)), requires_grad)
+    if is_meta(device) or (is_meta_array(input._array) and device is None):
+        return finished(meta_array(input._array.shape, numpy_of(dtype, input._array.dtype)), requires_grad)
     contiguous = memory_format is not None and "contiguous" in str(memory_format)
     base = valued_like(input._array, device)
     shape = base.shape

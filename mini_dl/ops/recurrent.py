@@ -68,33 +68,28 @@ def _check_cell(input: Tensor, state: State, w_ih: Tensor, w_hh: Tensor) -> None
             raise RuntimeError(f"hidden{i} has inconsistent hidden_size: got {hidden.shape[-1]}, expected {w_hh.shape[1]}")
 
 
-@function()
-def rnn_tanh_cell(
-    input: Tensor, hx: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None = None, b_hh: Tensor | None = None
-) -> Tensor:
-    """One step of a recurrent network: ``out = tanh(w_ih @ input + b_ih + w_hh @ hx + b_hh)``
+def _simple_cell(name: str, step: Cell, formula: str, example: str) -> Callable[..., Tensor]:
+    """The cell of a network without gates, published."""
+
+    def cell(
+        input: Tensor, hx: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None = None, b_hh: Tensor | None = None
+    ) -> Tensor:
+        return _cell(step, input, (hx,), w_ih, w_hh, b_ih, b_hh)[0]
+
+    doc = f"""One step of a recurrent network: ``out = {formula}``
 
     Family: cell
 
-    >>> _ = torch.manual_seed(0)
-    >>> torch.rnn_tanh_cell(torch.ones(1, 2), torch.zeros(1, 3), torch.ones(3, 2), torch.ones(3, 3))
-    tensor([[0.9640, 0.9640, 0.9640]])
+    >>> torch.{name}(torch.ones(1, 2), torch.zeros(1, 3), torch.ones(3, 2), torch.ones(3, 3))
+    {example}
     """
-    return _cell(_tanh, input, (hx,), w_ih, w_hh, b_ih, b_hh)[0]
+    return function()(named(cell, name, doc))
 
 
-@function()
-def rnn_relu_cell(
-    input: Tensor, hx: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None = None, b_hh: Tensor | None = None
-) -> Tensor:
-    """One step of a recurrent network: ``out = max(0, w_ih @ input + b_ih + w_hh @ hx + b_hh)``
-
-    Family: cell
-
-    >>> torch.rnn_relu_cell(torch.ones(1, 2), torch.zeros(1, 3), torch.ones(3, 2), torch.ones(3, 3))
-    tensor([[2., 2., 2.]])
-    """
-    return _cell(_relu, input, (hx,), w_ih, w_hh, b_ih, b_hh)[0]
+rnn_tanh_cell = _simple_cell(
+    "rnn_tanh_cell", _tanh, "tanh(w_ih @ input + b_ih + w_hh @ hx + b_hh)", "tensor([[0.9640, 0.9640, 0.9640]])"
+)
+rnn_relu_cell = _simple_cell("rnn_relu_cell", _relu, "max(0, w_ih @ input + b_ih + w_hh @ hx + b_hh)", "tensor([[2., 2., 2.]])")
 
 
 @function()

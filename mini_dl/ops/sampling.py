@@ -11,7 +11,7 @@ from mini_dl import _dtypes
 from mini_dl._checks import broadcast_shapes, nonnegative, sizes, type_name
 from mini_dl._device import DeviceLike, Layout, is_meta
 from mini_dl._dtypes import FLOATING, HALVES, Array, TypeLike
-from mini_dl._meta import hollow
+from mini_dl._meta import meta_array
 from mini_dl._surface import function, method, public, with_out
 from mini_dl.autograd.draws import any_batches, drawn_from, for_batches
 from mini_dl.autograd.mode import mode
@@ -56,7 +56,9 @@ def normal(
         raise TypeError(f"normal() received an invalid combination of arguments - got (float, float, {type_name(size)})")
     target = numpy_of(dtype, None if out is None else out._array.dtype)
     if out is None and is_meta(device):
-        return finished(hollow(nonnegative(sizes((size,))), _dtypes.default_numpy() if target is None else target), requires_grad)
+        return finished(
+            meta_array(nonnegative(sizes((size,))), _dtypes.default_numpy() if target is None else target), requires_grad
+        )
     return for_batches(finished(mode.run(filled, (size,), target, generator, distribution), requires_grad, out))
 
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from mini_dl._abstract import is_abstract
 from mini_dl._checks import broadcast_shapes, listed, wrap_dim
 from mini_dl._dtypes import INEXACT, Array, Ints, dtype, dtype as DType, is_number, scalar_name, uint8
-from mini_dl._surface import NamedTensors, function, method, public, return_type
-from mini_dl._unseen import is_unseen
+from mini_dl._surface import NamedTensors, function, method, named, public, return_type
 from mini_dl.autograd.mode import differentiates
 from mini_dl.autograd.primitive import linear_in, op
 from mini_dl.kernels.sums import Dims, accumulate, log_cumulative_sum, reduce
@@ -103,7 +103,7 @@ def _cumprod_gradient(grad: Tensor, input: Tensor, result: Tensor, dim: int, rev
     """``sum over j >= k of grad[j] * result[j] / input[k]``, without division where an element is 0."""
     if _is_short(input, dim):
         return grad
-    if not is_unseen(input) and input._array.all():
+    if not is_abstract(input) and input._array.all():
         return _cumsum(grad * conj(result), dim, not reverse) / conj(input)
     after, before = (1, -1) if reverse else (-1, 1)
     return recurrence(shift(conj(input), dim, after), grad, dim, not reverse) * shift(conj(result), dim, before, 1)
@@ -147,10 +147,10 @@ def _prod_gradient(grad: Tensor, input: Tensor, result: Tensor, dims: Dims, keep
     shape = input._array.shape
     if not shape:
         return grad
-    if not is_unseen(input) and input._array.all():
+    if not is_abstract(input) and input._array.all():
         return spread(grad * conj(result), shape, dims, keepdim) / conj(input)
     if (
-        whole and not differentiates() and not is_unseen(input) and input._array.size - np.count_nonzero(input._array) > 1
+        whole and not differentiates() and not is_abstract(input) and input._array.size - np.count_nonzero(input._array) > 1
     ):  # regardless of the others
         return wrap(np.zeros(shape, grad._array.dtype))
     if len(dims) != 1:
@@ -183,9 +183,6 @@ def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype:
 # ------------------------------------------------------------------------------------------------ extremes
 
 
-_cummax, _cummin = return_type("cummax", "values indices"), return_type("cummin", "values indices")
-
-
 @op()
 def _running(input: Array, dim: int, largest: bool) -> Array:
     """The index of the extreme so far along `dim`: the last of equals; NaN is both largest and smallest."""
@@ -196,39 +193,31 @@ def _running(input: Array, dim: int, largest: bool) -> Array:
     return np.ascontiguousarray(np.maximum.accumulate(((input == extreme) | (input != input)) * places, dim))
 
 
-def _running_extreme(name: str, result: Callable[..., NamedTensors], input: Tensor, dim: int, largest: bool) -> NamedTensors:
-    dim = wrap_dim(dim, checked(name, input)._array.ndim)
-    ordered(name + "_cpu", input)
-    indices = _running(input, dim, largest)
-    return result(input.gather(dim, indices), indices)
+def _running_extreme(name: str, largest: bool, *example: str) -> Callable[..., NamedTensors]:
+    """``torch.cummax`` or ``torch.cummin``, published; the input, the values and the indices of the example"""
+    result = return_type(name, "values indices")
 
+    def extreme(input: Tensor, dim: int) -> NamedTensors:
+        dim = wrap_dim(dim, checked(name, input)._array.ndim)
+        ordered(name + "_cpu", input)
+        indices = _running(input, dim, largest)
+        return result(input.gather(dim, indices), indices)
 
-@method(out=same_types)
-def cummax(input: Tensor, dim: int) -> NamedTensors:
-    """The largest element so far along `dim`, and its index: ``values[k] = max(input[j], j)`` over ``j <= k``
-
-    Family: scan
-
-    >>> torch.cummax(torch.tensor([1, 3, 2, 4]), 0)
-    torch.return_types.cummax(
-    values=tensor([1, 3, 3, 4]),
-    indices=tensor([0, 1, 1, 3]))
-    """
-    return _running_extreme("cummax", _cummax, input, dim, True)
-
-
-@method(out=same_types)
-def cummin(input: Tensor, dim: int) -> NamedTensors:
-    """The smallest element so far along `dim`, and its index: ``values[k] = min(input[j], j)`` over ``j <= k``
+    doc = f"""The {"largest" if largest else "smallest"} element so far along `dim`, and its index:
+    ``values[k] = {"max" if largest else "min"}(input[j], j)`` over ``j <= k``
 
     Family: scan
 
-    >>> torch.cummin(torch.tensor([3, 1, 2, 0]), 0)
-    torch.return_types.cummin(
-    values=tensor([3, 1, 1, 0]),
-    indices=tensor([0, 1, 1, 3]))
+    >>> torch.{name}(torch.tensor([{example[0]}]), 0)
+    torch.return_types.{name}(
+    values=tensor([{example[1]}]),
+    indices=tensor([{example[2]}]))
     """
-    return _running_extreme("cummin", _cummin, input, dim, False)
+    return method(out=same_types)(named(extreme, name, doc))
+
+
+cummax = _running_extreme("cummax", True, "1, 3, 2, 4", "1, 3, 3, 4", "0, 1, 1, 3")
+cummin = _running_extreme("cummin", False, "3, 1, 2, 0", "3, 1, 1, 0", "0, 1, 1, 3")
 
 
 # ------------------------------------------------------------------------------------------------ logcumsumexp

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._dtypes import INEXACT, Array, Shape, limits_of, scalar_name
-from mini_dl._meta import refuse_hollow
+from mini_dl._meta import refuse_meta
 from mini_dl._surface import NamedTensors, method, public, requires_grad, return_type
 from mini_dl.autograd.elements import by_element
 from mini_dl.autograd.mode import differentiates, mode
@@ -245,7 +245,7 @@ def matrix_rank(
     >>> torch.linalg.matrix_rank(torch.tensor([[1.0, 2.0], [2.0, 4.0]]))
     tensor(1)
     """
-    refuse_hollow("matrix_rank", A)
+    refuse_meta("matrix_rank", A)
     matrix("torch.linalg.matrix_rank", A, "input", floating=False)
     if A._array.dtype.kind not in INEXACT:
         raise RuntimeError(f"linalg.matrix_rank: Expected a floating point or complex tensor. Got {scalar_name(A._array.dtype)}")
@@ -279,7 +279,7 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | Non
     tensor([[1.0000],
             [2.0000]])
     """
-    refuse_hollow("lstsq", A)
+    refuse_meta("lstsq", A)
     name = "torch.linalg.lstsq"
     matrix(name, A, "input")
     driver = "gelsy" if driver is None else driver

@@ -8,7 +8,7 @@ import numpy as np
 
 from mini_dl._checks import deprecated
 from mini_dl._dtypes import Array, scalar_name
-from mini_dl._meta import refuse_hollow
+from mini_dl._meta import refuse_meta
 from mini_dl._surface import NamedTensors, method, public, return_type
 from mini_dl.autograd.elements import by_element
 from mini_dl.autograd.mode import mode
@@ -101,7 +101,7 @@ def inv_ex(A: Tensor, *, check_errors: bool = False) -> NamedTensors:
     >>> torch.linalg.inv_ex(torch.zeros(2, 2)).info
     tensor(1, dtype=torch.int32)
     """
-    refuse_hollow("inv_ex", A)
+    refuse_meta("inv_ex", A)
     info = singular(square("linalg.inv", A))
     if not info.any():
         return _InvEx(_inv(A), wrap(info))

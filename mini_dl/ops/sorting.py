@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from mini_dl import _dtypes
+from mini_dl._abstract import refuse_batch
 from mini_dl._checks import type_name, wrap_dim
 from mini_dl._dtypes import Array, Ints, dtype_of_number, int64, is_number, scalar_name
-from mini_dl._meta import refuse_hollow
+from mini_dl._meta import refuse_meta
 from mini_dl._surface import NamedTensors, function, method, return_type
-from mini_dl._unseen import refuse_batch
 from mini_dl.autograd.elements import by_element
 from mini_dl.autograd.primitive import op
 from mini_dl.kernels import sorting as kernels
@@ -367,7 +367,7 @@ def unique(
     >>> torch.unique(torch.tensor([3, 1, 3]), return_inverse=True, return_counts=True)
     (tensor([1, 3]), tensor([1, 0, 1]), tensor([1, 2]))
     """
-    refuse_hollow("unique", input)
+    refuse_meta("unique", input)
     refuse_batch("_unique2" if dim is None else "unique_dim", input)
     x = _distinct("unique", input)
     if dim is None:
@@ -396,7 +396,7 @@ def unique_consecutive(input: Tensor, return_inverse: bool = False, return_count
     >>> torch.unique_consecutive(torch.tensor([1, 1, 2, 1]), return_counts=True)
     (tensor([1, 2, 1]), tensor([2, 1, 1]))
     """
-    refuse_hollow("unique_consecutive", input)
+    refuse_meta("unique_consecutive", input)
     refuse_batch("unique_consecutive", input)
     x = _distinct("unique_consecutive", input)
     if dim is None:
@@ -447,7 +447,7 @@ def searchsorted(
     >>> torch.searchsorted(torch.tensor([1, 3, 5]), torch.tensor([3, 4]), right=True)
     tensor([2, 2])
     """
-    refuse_hollow("searchsorted", sorted_sequence)
+    refuse_meta("searchsorted", sorted_sequence)
     name = "torch.searchsorted()"
     boundaries, values = checked("searchsorted", sorted_sequence)._array, _values("searchsorted", input)
     _orderable(boundaries, values)
@@ -496,7 +496,7 @@ def bucketize(input: object, boundaries: Tensor, *, out_int32: bool = False, rig
     >>> torch.bucketize(torch.tensor([1, 2, 9]), torch.tensor([1, 3, 5]))
     tensor([0, 1, 3])
     """
-    refuse_hollow("bucketize", boundaries)
+    refuse_meta("bucketize", boundaries)
     edges = checked("bucketize", boundaries)._array
     values = _values("bucketize", input)
     _orderable(edges, values)

@@ -12,7 +12,7 @@ import numpy as np
 from mini_dl import _dtypes
 from mini_dl._checks import index_of
 from mini_dl._dtypes import FLOATING, Array, scalar_name
-from mini_dl._meta import refuse_hollow
+from mini_dl._meta import refuse_meta
 from mini_dl._surface import NamedTensors, function, method, return_type
 from mini_dl.autograd.elements import by_element
 from mini_dl.ops import complex_numbers
@@ -223,7 +223,7 @@ def histogram(
     hist=tensor([2., 1.]),
     bin_edges=tensor([0., 2., 4.]))
     """
-    refuse_hollow("histogram", input)
+    refuse_meta("histogram", input)
     x = checked("histogram", input)._array
     if x.dtype.char not in "fd":
         raise NotImplementedError(f"\"histogramdd\" not implemented for '{scalar_name(x.dtype)}'")
@@ -258,7 +258,7 @@ def histogramdd(input: Tensor, bins: Any, range: Any = None, weight: Tensor | No
     tensor([[0., 1.],
             [1., 0.]])
     """
-    refuse_hollow("histogramdd", input)
+    refuse_meta("histogramdd", input)
     x = checked("histogramdd", input)._array
     if x.dtype.char not in "fd":
         raise NotImplementedError(f"\"histogramdd\" not implemented for '{scalar_name(x.dtype)}'")
@@ -291,7 +291,7 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     >>> torch.bincount(torch.tensor([0, 2, 2, 3]))
     tensor([1, 0, 2, 1])
     """
-    refuse_hollow("bincount", input)
+    refuse_meta("bincount", input)
     x = checked("bincount", input)._array
     if x.dtype.kind not in "iu":
         raise NotImplementedError(f"\"bincount_cpu\" not implemented for '{scalar_name(x.dtype)}'")

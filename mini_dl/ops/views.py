@@ -18,7 +18,7 @@ from mini_dl._checks import (
 )
 from mini_dl._dtypes import Array, Ints, NumpyType, buffer_of, dtype as DType, scalar_name
 from mini_dl._surface import method, tensor_method
-from mini_dl.autograd.primitive import linear_in, looks_unseen, op, view
+from mini_dl.autograd.primitive import linear_in, may_alias_argument, op, view
 from mini_dl.autograd.single import as_it_is
 from mini_dl.tensor import Tensor
 
@@ -128,7 +128,7 @@ def _view(input: Array, shape: tuple[int, ...]) -> Array:
 
 
 @linear_in("input")
-@looks_unseen
+@may_alias_argument
 @op(input=lambda grad, input_shape: grad.reshape(input_shape))
 def unsafe_view(input: Array, shape: tuple[int, ...]) -> Array:
     """Another shape of an intermediate result that nothing else sees; not recorded as a view."""
@@ -338,7 +338,7 @@ def _transpose(input: Array, dim0: int, dim1: int) -> Array:
     return input.swapaxes(dim0, dim1) if input.ndim else input.view()
 
 
-@method()
+@method(alias="swapdims")
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """Two dimensions exchanged: ``out[j, i] = input[i, j]``
 
@@ -365,18 +365,6 @@ def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
     torch.Size([4, 3, 2])
     """
     return transpose(input, axis0, axis1)
-
-
-@method()
-def swapdims(input: Tensor, dim0: int, dim1: int) -> Tensor:
-    """``out = input.transpose(dim0, dim1)``
-
-    Family: torch.transpose
-
-    >>> torch.swapdims(torch.zeros(2, 3, 4), 0, 2).shape
-    torch.Size([4, 3, 2])
-    """
-    return transpose(input, dim0, dim1)
 
 
 @method(alias="moveaxis")

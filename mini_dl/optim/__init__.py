@@ -1,19 +1,11 @@
-"""Optimizers and learning rate schedules."""
+"""Optimizers and learning rate schedules: each optimizer of a file is listed here by itself."""
 
-from mini_dl._families import tell as _tell
-from mini_dl._listing import list_names
-from mini_dl.optim import lr_scheduler as lr_scheduler, swa_utils as swa_utils
-from mini_dl.optim.adafactor import Adafactor as Adafactor
-from mini_dl.optim.adagrad import Adadelta as Adadelta, Adagrad as Adagrad, RMSprop as RMSprop
-from mini_dl.optim.adam import Adam as Adam, Adamax as Adamax, AdamW as AdamW, NAdam as NAdam, RAdam as RAdam
-from mini_dl.optim.lbfgs import LBFGS as LBFGS
-from mini_dl.optim.muon import Muon as Muon
-from mini_dl.optim.optimizer import Optimizer as Optimizer
-from mini_dl.optim.rprop import Rprop as Rprop
-from mini_dl.optim.sgd import ASGD as ASGD, SGD as SGD
-from mini_dl.optim.sparse_adam import SparseAdam as SparseAdam
+from mini_dl._families import complete_docstrings as _complete_docstrings
+from mini_dl._listing import list_classes, list_names
+from mini_dl.optim import adagrad, adam, lbfgs, lr_scheduler, matrices, optimizer, rprop, sgd, swa_utils
 
-_tell(globals(), "optimizer")
-_tell(vars(lr_scheduler), "schedule")
-_tell(vars(swa_utils), "average")
+list_classes(globals(), apart="_recorded cycles lr_scheduler schedule swa_utils updates")
+_complete_docstrings(globals(), "optimizer")
+_complete_docstrings(vars(lr_scheduler), "schedule")
+_complete_docstrings(vars(swa_utils), "average")
 list_names(globals(), "lr_scheduler", "swa_utils")

@@ -1,4 +1,4 @@
-"""Stand-ins for arrays that record what an update does to them, so that gradients flow through the step of an optimizer."""
+"""Stand-ins for arrays that record what an update does to them, so that gradients flow through an optimizer's step."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ _COMPARISONS = (np.less, np.less_equal, np.equal, np.not_equal, np.greater_equal
 class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
     """A tensor in the place of an array: the NumPy calls of an update become operations of autograd.
 
-    An in-place write makes a new value here. `write` puts the last one into the tensor it began as, so that no step changes what
-    an earlier one saved for its gradients; a result belongs to no tensor. Comparisons give arrays, without gradients. TypeError
-    for other ufuncs.
+    An in-place write creates a new value. `write` copies the last one into the original tensor, so that no step changes what
+    an earlier step saved for its gradients; intermediate results have no such tensor. Comparisons give arrays, without
+    gradients. TypeError for other ufuncs.
     """
 
     def __init__(self, value: Tensor, target: Tensor | None = None) -> None:
@@ -74,7 +74,7 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
         self += np.multiply(value, weight)
 
     def _set(self, value: Any) -> Recorded:
-        """Take over `value`, cast to the present dtype, as arrays do."""
+        """Adopt `value`, cast to the current dtype, as arrays do."""
         own = self.value
         self.value = value.to(own.dtype) if isinstance(value, Tensor) else own.new_full(own.shape, value)
         return self
@@ -91,7 +91,7 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
 
 
 class _Buffer(Recorded):
-    """A buffer, which becomes what is written to it."""
+    """A scratch buffer, whose value is whatever was last written to it."""
 
     def __init__(self) -> None:
         self.parts = False
@@ -139,12 +139,12 @@ class RecordedState(State):
 
 
 def recorded(tensor: Tensor) -> Recorded:
-    """What stands for `tensor` in an update."""
+    """The stand-in for `tensor` in an update."""
     return Recorded(tensor.clone(), tensor)
 
 
 def recorded_scalar(tensor: Tensor) -> Recorded:
-    """What stands for an option that is a tensor of one element."""
+    """The stand-in for an option that is a tensor of one element."""
     return Recorded(tensor.reshape(()))
 
 

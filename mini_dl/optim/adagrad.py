@@ -79,7 +79,6 @@ class Adadelta(Optimizer):
     ``deltas = rho * deltas + (1 - rho) * delta**2; param -= lr * delta``
 
     State: `square_avg`, `acc_delta` in the shape of the parameter; `step`.
-    Raises: ValueError for negative options, or unless 0 <= rho <= 1.
     Source: Zeiler 2012.
 
     >>> descent(Adadelta, steps=3)
@@ -115,7 +114,6 @@ class RMSprop(Optimizer):
 
     `centered` subtracts the square of the mean gradient from `square`; `momentum` accumulates the steps.
     State: `square_avg`, `grad_avg` if centered, `momentum_buffer` with momentum, in the shape of the parameter; `step`.
-    Raises: ValueError for negative options.
     Source: Tieleman and Hinton 2012; centered: Graves 2013.
 
     >>> descent(RMSprop, lr=0.1, centered=True)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from mini_dl._dtypes import Array
 from mini_dl.kernels.steps import add_scaled, mean_towards, square_towards, step_by_root, with_penalty
 from mini_dl.nn._types import Betas, Group, Number, Options, Params, StateDict
 from mini_dl.optim.optimizer import Optimizer, descent as descent
-from mini_dl.optim.updates import State, chosen, parts_of_decay, refuse
-from mini_dl.tensor import Tensor
+from mini_dl.optim.updates import State, check_one_element, chosen, parts_of_decay, refuse, stored, zeros_like
+from mini_dl.tensor import Tensor, written
 
 
 class Adam(Optimizer):
@@ -81,7 +83,6 @@ class AdamW(Adam):
     ``param *= 1 - lr * weight_decay``, then the step of `Adam`
 
     State: as of `Adam`.
-    Raises: ValueError as `Adam`.
     Source: Loshchilov and Hutter 2017.
 
     >>> descent(AdamW, lr=0.1, weight_decay=0.5)
@@ -108,7 +109,6 @@ class Adamax(Optimizer):
     ``param -= lr / (1 - b1**step) * mean / greatest``
 
     State: `exp_avg`, `exp_inf` in the shape of the parameter; `step`.
-    Raises: ValueError for negative options or betas outside [0, 1).
     Source: Kingma and Ba 2014, section 7.1.
 
     >>> descent(Adamax, lr=0.1)
@@ -143,7 +143,6 @@ class NAdam(Optimizer):
     ``param -= lr * move / (sqrt(square / (1 - b2**step)) + eps)``
 
     State: `exp_avg`, `exp_avg_sq` in the shape of the parameter; `step`, `mu_product`.
-    Raises: ValueError for negative options or betas outside [0, 1).
     Source: Dozat 2016.
 
     >>> descent(NAdam, lr=0.1)
@@ -186,7 +185,6 @@ class RAdam(Optimizer):
     ``sqrt((r - 4) * (r - 2) * longest / ((longest - 4) * (longest - 2) * r))``
 
     State: `exp_avg`, `exp_avg_sq` in the shape of the parameter; `step`.
-    Raises: ValueError for negative options or betas outside [0, 1).
     Source: Liu et al. 2019.
 
     >>> descent(RAdam, lr=0.1)
@@ -218,3 +216,53 @@ class RAdam(Optimizer):
                 step_by_root(p, mean, square, group.eps, rate, t, keep)
             else:
                 add_scaled(p, mean, -rate, t, keep)
+
+
+class SparseAdam(Optimizer):
+    """`Adam` that changes only the elements that a sparse gradient stores; means and parameters elsewhere stay as they are.
+
+    ``mean += (1 - b1) * (grad - mean); square += (1 - b2) * (grad**2 - square)``
+    ``param -= lr * sqrt(1 - b2**step) / (1 - b1**step) * mean / (sqrt(square) + eps)``
+
+    State: `exp_avg`, `exp_avg_sq` in the shape of the parameter; `step`, an int.
+    Raises: RuntimeError for a dense gradient; ValueError for complex parameters and options that are not positive.
+    Source: Kingma and Ba 2014.
+
+    >>> import mini_dl as torch
+    >>> table = torch.nn.Embedding(3, 1, sparse=True)
+    >>> _ = torch.nn.init.zeros_(table.weight)
+    >>> table(torch.tensor([1])).sum().backward()
+    >>> torch.optim.SparseAdam(table.parameters(), lr=0.1).step()
+    >>> table.weight.detach().flatten()
+    tensor([ 0.0000, -0.1000,  0.0000])
+    """
+
+    def __init__(
+        self, params: Params, lr: Number = 1e-3, betas: Betas = (0.9, 0.999), eps: float = 1e-8, maximize: bool = False
+    ) -> None:
+        options = chosen(locals(), "betas")
+        check_one_element(lr)
+        refuse(not lr > 0.0, f"Invalid learning rate: {lr}")
+        refuse(not eps > 0.0, f"Invalid epsilon value: {eps}")
+        super().__init__(params, options)
+        places = [[i, j] for i, g in enumerate(self.param_groups) for j, p in enumerate(g["params"]) if p.is_complex()]
+        refuse(places, f"Complex params at indices {places}: SparseAdam does not support complex parameters")
+
+    def update(self, param: Array, grad: Array, state: State, group: Options) -> None:
+        raise RuntimeError("SparseAdam does not support dense gradients, please consider Adam instead")
+
+    def update_sparse(self, param: Array, grad: Tensor, tensors: StateDict, group: Options) -> None:
+        if not tensors:
+            tensors.update(step=0, exp_avg=zeros_like(param), exp_avg_sq=zeros_like(param))
+        tensors["step"] += 1
+        at, values = stored(grad, group.maximize)
+        if not values.size:
+            return
+        (beta1, beta2), step = group.betas, tensors["step"]
+        mean, square = tensors["exp_avg"]._array, tensors["exp_avg_sq"]._array
+        mean[at] += (values - mean[at]) * (1 - beta1)
+        square[at] += (values * values - square[at]) * (1 - beta2)
+        rate = group.lr * math.sqrt(1 - beta2**step) / (1 - beta1**step)
+        param[at] -= rate * mean[at] / (np.sqrt(square[at]) + group.eps)
+        for name in ("exp_avg", "exp_avg_sq"):
+            written(tensors[name])

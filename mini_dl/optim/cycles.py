@@ -14,14 +14,14 @@ from mini_dl.optim.updates import refuse
 
 
 class _WithMomentum(LRScheduler):
-    """A schedule of the momentum too, or of ``betas[0]`` where the optimizer calls it so."""
+    """A schedule that also sets the momentum, or ``betas[0]`` if that is the optimizer's name for it."""
 
     cycle_momentum: bool
 
     def _begin_momentum(
         self, optimizer: Optimizer, base_momentum: Floats, max_momentum: Floats, last_epoch: int
     ) -> tuple[list[float], list[float]]:
-        """Start from the greatest; return the least and the greatest of each group. ValueError if there is no momentum."""
+        """Start from the greatest momentum; return the least and the greatest of each group. ValueError if there is none."""
         if "momentum" not in optimizer.defaults and "betas" not in optimizer.defaults:
             raise ValueError("optimizer must support momentum or beta1 with `cycle_momentum` option enabled")
         self.use_beta1 = "betas" in optimizer.defaults
@@ -42,7 +42,7 @@ class _WithMomentum(LRScheduler):
 
 
 def _phases(steps: int, pct_start: float, three_phase: bool) -> list[dict[str, Any]]:
-    """Where each phase ends, and between which options of a group it goes."""
+    """The end of each phase, and the options of a group between which it moves."""
     phases = [(float(pct_start * steps) - 1, "initial_lr", "max_lr", "max_momentum", "base_momentum")]
     if three_phase:
         phases.append((float(2 * pct_start * steps) - 2, "max_lr", "initial_lr", "base_momentum", "max_momentum"))
@@ -65,7 +65,7 @@ def _steps_in_all(total_steps: int | None, epochs: int | None, steps_per_epoch: 
 
 
 class OneCycleLR(_WithMomentum):
-    """Up to `max_lr` and down far below the start, in one run of `total_steps` steps; the momentum goes the other way.
+    """Up to `max_lr` and down to far below the start, once in `total_steps` steps; the momentum moves in the opposite direction.
 
     from ``max_lr / div_factor`` to `max_lr` in ``pct_start * total_steps`` steps, then to a `final_div_factor`-th of the start,
     each along ``end + (start - end) * (1 + cos(pi * t)) / 2`` or a line; `three_phase` comes back to the start in between
@@ -125,7 +125,7 @@ class OneCycleLR(_WithMomentum):
 
 
 class CyclicLR(_WithMomentum):
-    """Up and down between `base_lr` and `max_lr` again and again; the momentum goes the other way.
+    """Up and down between `base_lr` and `max_lr`, again and again; the momentum moves in the opposite direction.
 
     ``lr = base_lr + (max_lr - base_lr) * height * scale``; the height goes from 0 to 1 and back, the scale is 1,
     ``1 / 2 ** (cycle - 1)`` with `mode` "triangular2", ``gamma ** step`` with "exp_range", or that of `scale_fn`
@@ -183,7 +183,7 @@ class CyclicLR(_WithMomentum):
         """The height of the cycle or iteration `x`."""
         if self._scale_fn_custom is not None:
             return float(self._scale_fn_custom(x))
-        if "_scale_fn_ref" not in vars(self):  # it was pickled by an earlier version
+        if "_scale_fn_ref" not in vars(self):  # pickled by an earlier version
             self._choose_scale()
         return float(self._scale_fn_ref(x))
 

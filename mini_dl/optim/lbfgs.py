@@ -16,7 +16,7 @@ from mini_dl.tensor import Tensor
 Length: TypeAlias = float | Tensor
 
 
-class Point(NamedTuple):
+class _Point(NamedTuple):
     """What is known at the step length `t` along the direction: loss, gradient, and its component along the direction."""
 
     t: Any
@@ -24,16 +24,16 @@ class Point(NamedTuple):
     grad: Tensor
     slope: Any
 
-    def too_high(self, start: Point) -> bool:
+    def too_high(self, start: _Point) -> bool:
         """Whether the loss misses the first condition of Wolfe on a line from `start`: low enough."""
         return bool(self.loss > start.loss + 1e-4 * self.t * start.slope)
 
-    def flat_enough(self, start: Point) -> bool:
+    def flat_enough(self, start: _Point) -> bool:
         """Whether the slope meets the second one."""
         return bool(abs(self.slope) <= -0.9 * start.slope)
 
 
-def cubic_minimum(a: Point, b: Point, bounds: tuple[Length, Length] | None = None) -> Any:
+def cubic_minimum(a: _Point, b: _Point, bounds: tuple[Length, Length] | None = None) -> Any:
     """The minimum, within `bounds` or between the points, of the cubic through two points and slopes (Nocedal, Wright: 3.59)."""
     left, right = (a, b) if a.t <= b.t else (b, a)
     low, high = bounds or (left.t, right.t)
@@ -47,8 +47,8 @@ def cubic_minimum(a: Point, b: Point, bounds: tuple[Length, Length] | None = Non
 
 
 def strong_wolfe(
-    evaluate: Callable[[Length], Point], start: Point, t: Length, longest: Tensor, tolerance: float, limit: int
-) -> tuple[Point, int]:
+    evaluate: Callable[[Length], _Point], start: _Point, t: Length, longest: Tensor, tolerance: float, limit: int
+) -> tuple[_Point, int]:
     """A step length that reduces the loss and the slope enough, and how often the loss was computed
     (Nocedal and Wright, algorithms 3.5 and 3.6). `longest` is the greatest component of the direction."""
     before, point, tries = start, evaluate(t), 0
@@ -67,9 +67,9 @@ def strong_wolfe(
 
 
 def _narrowed(
-    evaluate: Callable[[Length], Point], start: Point, bracket: list[Point], tries: int, longest: Tensor, tolerance: float,
+    evaluate: Callable[[Length], _Point], start: _Point, bracket: list[_Point], tries: int, longest: Tensor, tolerance: float,
     limit: int,
-) -> tuple[Point, int]:  # fmt: skip
+) -> tuple[_Point, int]:  # fmt: skip
     """The best point between two that enclose a minimum."""
     low = 0 if bracket[0].loss <= bracket[1].loss else 1
     stalled = False
@@ -173,7 +173,7 @@ class LBFGS(Optimizer):
             if group["line_search_fn"] is not None:
                 if group["line_search_fn"] != "strong_wolfe":
                     raise RuntimeError("only 'strong_wolfe' is supported")
-                start, longest, evaluate = Point(0, loss, grad, slope), direction.abs().max(), self._along(closure, direction)
+                start, longest, evaluate = _Point(0, loss, grad, slope), direction.abs().max(), self._along(closure, direction)
                 found, used = strong_wolfe(evaluate, start, t, longest, little, most - evaluations)
                 t, loss, grad, _ = found
                 state["t"] = t
@@ -190,16 +190,16 @@ class LBFGS(Optimizer):
                 break
         return first_loss
 
-    def _along(self, closure: Closure, direction: Tensor) -> Callable[[Any], Point]:
+    def _along(self, closure: Closure, direction: Tensor) -> Callable[[Any], _Point]:
         """The loss at a step length; the parameters are restored."""
         kept = [p.clone() for p in self._params]
 
-        def evaluate(t: Any) -> Point:
+        def evaluate(t: Any) -> _Point:
             self._move(t, direction)
             loss, grad = float(closure()), self._gradient()
             for p, value in zip(self._params, kept):
                 p.copy_(value)
-            return Point(t, loss, grad, grad.dot(direction))
+            return _Point(t, loss, grad, grad.dot(direction))
 
         return evaluate
 

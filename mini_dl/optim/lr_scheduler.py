@@ -61,7 +61,7 @@ class MultiplicativeLR(LambdaLR):
 
     ``lr *= lr_lambda(epoch)``; `lr_lambda` is a function, or a list of one for each group
 
-    Raises: TypeError for what cannot be called; ValueError for another number of functions.
+    Raises: TypeError for a `lr_lambda` that cannot be called; ValueError for another number of functions.
 
     >>> course(MultiplicativeLR, lambda epoch: 0.5 if epoch < 3 else 1)
     [1.0, 0.5, 0.25, 0.25, 0.25]
@@ -115,10 +115,10 @@ class LambdaOption(LambdaLR):
 
 
 class _ByFactor(LRScheduler):
-    """A schedule that multiplies: a subclass defines both factors, of the last learning rate and of the initial one."""
+    """A schedule that multiplies: a subclass defines both factors, relative to the last learning rate and to the initial one."""
 
-    def _ratio(self, epoch: int) -> float | None:
-        """The learning rate of `epoch` over that of the epoch before; None where nothing changes."""
+    def _ratio(self, epoch: int) -> float:
+        """The learning rate of `epoch` over that of the epoch before."""
         raise NotImplementedError
 
     def _factor(self, epoch: int) -> float:
@@ -127,8 +127,6 @@ class _ByFactor(LRScheduler):
 
     def _rates(self) -> Rates:
         ratio = self._ratio(self.last_epoch)
-        if ratio is None:
-            return options_of(self.optimizer, "lr")
         return [group["lr"] * ratio for group in self.optimizer.param_groups]
 
     def _get_closed_form_lr(self) -> Rates:
@@ -148,15 +146,15 @@ class StepLR(_ByFactor):
         self.step_size, self.gamma = step_size, gamma
         super().__init__(optimizer, last_epoch)
 
-    def _ratio(self, epoch: int) -> float | None:
-        return self.gamma if epoch != 0 and epoch % self.step_size == 0 else None
+    def _ratio(self, epoch: int) -> float:
+        return self.gamma if epoch != 0 and epoch % self.step_size == 0 else 1
 
     def _factor(self, epoch: int) -> float:
         return self.gamma ** (epoch // self.step_size)
 
 
 class MultiStepLR(_ByFactor):
-    """A factor at each of the epochs `milestones`; one that is named twice counts twice.
+    """A factor at each of the epochs `milestones`; one that is listed twice counts twice.
 
     ``lr = initial_lr * gamma ** (number of milestones up to epoch)``
 
@@ -168,8 +166,8 @@ class MultiStepLR(_ByFactor):
         self.milestones, self.gamma = Counter(milestones), gamma
         super().__init__(optimizer, last_epoch)
 
-    def _ratio(self, epoch: int) -> float | None:
-        return self.gamma ** self.milestones[epoch] if epoch in self.milestones else None
+    def _ratio(self, epoch: int) -> float:
+        return self.gamma ** self.milestones[epoch] if epoch in self.milestones else 1
 
     def _factor(self, epoch: int) -> float:
         return self.gamma ** bisect_right(sorted(self.milestones.elements()), epoch)
@@ -191,10 +189,10 @@ class ConstantLR(_ByFactor):
         self.factor, self.total_iters = factor, total_iters
         super().__init__(optimizer, last_epoch)
 
-    def _ratio(self, epoch: int) -> float | None:
+    def _ratio(self, epoch: int) -> float:
         if epoch == 0:
             return self.factor
-        return 1.0 / self.factor if epoch == self.total_iters else None
+        return 1.0 / self.factor if epoch == self.total_iters else 1
 
     def _factor(self, epoch: int) -> float:
         return self.factor + (epoch >= self.total_iters) * (1 - self.factor)
@@ -222,11 +220,11 @@ class LinearLR(_ByFactor):
         self.start_factor, self.end_factor, self.total_iters = start_factor, end_factor, total_iters
         super().__init__(optimizer, last_epoch)
 
-    def _ratio(self, epoch: int) -> float | None:
+    def _ratio(self, epoch: int) -> float:
         if epoch == 0:
             return self.start_factor
         if self._is_initial or epoch > self.total_iters:
-            return None
+            return 1
         rise = self.end_factor - self.start_factor
         return 1.0 + rise / (self.total_iters * self.start_factor + (epoch - 1) * rise)
 
@@ -248,15 +246,15 @@ class ExponentialLR(_ByFactor):
         self.gamma = gamma
         super().__init__(optimizer, last_epoch)
 
-    def _ratio(self, epoch: int) -> float | None:
-        return None if self._is_initial else self.gamma
+    def _ratio(self, epoch: int) -> float:
+        return 1 if self._is_initial else self.gamma
 
     def _factor(self, epoch: int) -> float:
         return self.gamma**epoch
 
 
 class PolynomialLR(_ByFactor):
-    """A power of what is left of `total_iters` epochs.
+    """A power of the remaining fraction of `total_iters` epochs.
 
     ``lr = initial_lr * (1 - min(epoch / total_iters, 1)) ** power``
 
@@ -270,9 +268,9 @@ class PolynomialLR(_ByFactor):
         self.total_iters, self.power = total_iters, power
         super().__init__(optimizer, last_epoch)
 
-    def _ratio(self, epoch: int) -> float | None:
+    def _ratio(self, epoch: int) -> float:
         if self._is_initial or epoch > self.total_iters:
-            return None
+            return 1
         return ((1.0 - epoch / self.total_iters) / (1.0 - (epoch - 1) / self.total_iters)) ** self.power
 
     def _factor(self, epoch: int) -> float:
@@ -387,8 +385,8 @@ class ReduceLROnPlateau(LRScheduler):
 
     ``lr = max(lr * factor, min_lr)``; better is ``metric < best * (1 - threshold)``, or ``metric < best - threshold`` with "abs"
 
-    After that `cooldown` epochs do not count. With ``mode="max"`` better is greater, alike.
-    Raises: ValueError unless the factor is below 1, for an unknown mode, and for another number of `min_lr` than groups.
+    After a reduction, `cooldown` epochs do not count. With ``mode="max"`` greater is better, likewise.
+    Raises: ValueError unless the factor is below 1, for an unknown mode, and for a number of `min_lr` other than that of groups.
 
     >>> import mini_dl as torch
     >>> optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
@@ -418,7 +416,7 @@ class ReduceLROnPlateau(LRScheduler):
         self.best, self.cooldown_counter, self.num_bad_epochs = self.mode_worse, 0, 0
 
     def step(self, metrics: SupportsFloat, epoch: int | None = None) -> None:  # type: ignore[override]
-        """Record the metric of this epoch, and lower the learning rates if it is time."""
+        """Record the metric of this epoch, and lower the learning rates if it has not improved for too long."""
         current = float(metrics)
         if epoch is None:
             epoch = self.last_epoch + 1
@@ -499,11 +497,11 @@ class _Composed(LRScheduler):
 
 
 class SequentialLR(_Composed):
-    """One schedule after the other; the next takes over at each of the epochs `milestones`.
+    """Schedules in sequence; the next one takes over at each of the epochs `milestones`.
 
     ``lr = schedulers[i](epoch - milestones[i - 1])`` with i the number of milestones up to the epoch
 
-    Raises: ValueError unless there is one schedule more than milestones, and for schedules of another optimizer.
+    Raises: ValueError unless there is one more schedule than milestones, and for schedules of another optimizer.
 
     >>> course(lambda optimizer: SequentialLR(optimizer, [ConstantLR(optimizer, 0.5, 9), ExponentialLR(optimizer, 0.9)], [2]))
     [0.5, 0.5, 1.0, 0.9, 0.81]
@@ -527,7 +525,7 @@ class SequentialLR(_Composed):
         self._last_lr = first.get_last_lr()
 
     def recursive_undo(self, sched: LRScheduler | None = None) -> None:
-        """Undo the first step that each schedule took when it was made."""
+        """Undo the first step that each schedule took when it was created."""
         scheduler = self if sched is None else sched
         if isinstance(scheduler, _Composed):
             for one in scheduler._schedulers:

@@ -1,4 +1,4 @@
-"""Optimizer: parameter groups, state, closures and hooks; an algorithm is one `update` of one parameter, over NumPy arrays."""
+"""Optimizer: parameter groups, state, closures and hooks. An algorithm is one `update` of one parameter, on NumPy arrays."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mini_dl import _dtypes
 from mini_dl._checks import check_bool
 from mini_dl._dtypes import FLOATING, NARROW, Array
 from mini_dl._guidance import tell_constructor
-from mini_dl._meta import Hollow
+from mini_dl._meta import MetaArray
 from mini_dl.autograd.graph import Handle
 from mini_dl.autograd.mode import enable_grad, mode
 from mini_dl.kernels.parallel import get_num_threads, share, worth_sharing
@@ -30,7 +30,7 @@ from mini_dl.tensor import Tensor, typename, wrap, written
 
 ParamsT: TypeAlias = Params
 Closure: TypeAlias = Callable[[], Any]
-"""Computes the loss again, and its gradients."""
+"""Recomputes the loss and its gradients."""
 
 _global_step_pre_hooks: dict[int, Hook] = {}
 _global_step_post_hooks: dict[int, Hook] = {}
@@ -104,11 +104,11 @@ class Optimizer:
     """
 
     _newer_options: ClassVar[Group] = {}
-    """Options that state saved by old versions may lack, and their values then: flags with defaults, and those named."""
+    """Options that state saved by old versions may lack, with the values to use: flags with their defaults, and these."""
     _tensors_of_step: ClassVar[str] = "params and state_steps"
     """torch's name for the tensors that a step takes."""
     _foreach_is_recorded: ClassVar[bool] = False
-    """Whether torch lets `foreach` and `differentiable` go together."""
+    """Whether torch allows `foreach` together with `differentiable`."""
 
     def __init__(self, params: Params, defaults: Group) -> None:
         self.defaults = defaults
@@ -129,7 +129,7 @@ class Optimizer:
         self._check_flags()
 
     def _check_flags(self) -> None:
-        """RuntimeError for flags that exclude each other. All of them ask for the one implementation there is."""
+        """RuntimeError for flags that exclude each other. All of them select the only implementation there is."""
         if self.defaults.get("fused"):
             if self.defaults.get("differentiable"):
                 raise RuntimeError("`fused` does not support `differentiable`")
@@ -216,11 +216,11 @@ class Optimizer:
         new = [(param, tensors) for param, tensors in found if not tensors]
 
         def update(bundle: Found) -> None:
-            spare = _spare.pop() if _spare else {}  # removed meanwhile: a step within this one, or in another thread, has its own
+            spare = _spare.pop() if _spare else {}  # taken out: a step within this one, or in another thread, has its own
             state = State({}, spare)
             for param, state.tensors in bundle:
                 array, grad = param._array, param._grad._array  # type: ignore[union-attr]
-                if array.__class__ is Hollow:
+                if array.__class__ is MetaArray:
                     raise NotImplementedError("a step of an optimizer needs values, which a meta tensor does not have")
                 if array.dtype.char in NARROW:
                     update_in_single(self.update, array, grad, state, options)
@@ -270,7 +270,7 @@ class Optimizer:
         raise NotImplementedError(f"{type(self).__name__} has no `update`, the algorithm for one parameter")
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget the gradients of all parameters, or set them to zero."""
+        """Set the gradients of all parameters to None, or to zero."""
         for group in self.param_groups:
             for param in group["params"]:
                 zero_grad_of(param, set_to_none)
@@ -278,7 +278,7 @@ class Optimizer:
     # -------------------------------------------------------------------------------------------- groups
 
     def add_param_group(self, param_group: Group) -> None:
-        """Add parameters with options of their own: ``{"params": ..., "lr": 0.1}``."""
+        """Add parameters with their own options: ``{"params": ..., "lr": 0.1}``."""
         if not isinstance(param_group, dict):
             raise TypeError(f"param_group must be a dict, but got {type(param_group)}")
         params = param_group["params"]
@@ -457,25 +457,25 @@ def _share_memory(found: Found) -> bool:
 
 
 def _bundles(found: Found, size: int) -> list[Found]:
-    """The largest first, in bundles of at least `size` elements: with short calls for small ones side by side, the threads would
-    wait for each other."""
+    """The largest first, in bundles of at least `size` elements: threads that make short calls for small parameters side by side
+    would wait for each other."""
     bundles: list[Found] = []
-    room = 0
+    left = 0
     for param, state in sorted(found, key=lambda param_state: -param_state[0]._array.size):
-        if room <= 0:
+        if left <= 0:
             bundles.append([])
-            room = size
+            left = size
         bundles[-1].append((param, state))
-        room -= param._array.size
+        left -= param._array.size
     return bundles
 
 
 _PLAIN = frozenset([float, int, bool, type(None)])
-"""Types of options that updates take as they are."""
+"""Types of options that are passed to updates unchanged."""
 
 
 def _described(param: object, state: object) -> object:
-    """The state of a parameter; one whose rows lie in several processes knows which of it are rows."""
+    """The state of a parameter; a parameter whose rows are spread over processes describes which parts of it are rows."""
     described = getattr(param, "described", None)
     return state if described is None else described(state)
 
@@ -489,7 +489,7 @@ def _scalar(option: Tensor) -> object:
 
 
 def descent(kind: Callable[..., Optimizer], steps: int = 2, **options: object) -> list[list[float]]:
-    """Where each of the first steps of an optimizer leads, from (1, 2) down the loss ``(w * w).sum()``: for examples."""
+    """The parameters after each of the first steps of an optimizer from (1, 2) down the loss ``(w * w).sum()``: for examples."""
     w, path = wrap(np.array([1.0, 2.0], np.float32)).requires_grad_(), []
     optimizer = kind([w], **options)
 

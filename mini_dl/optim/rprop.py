@@ -16,7 +16,7 @@ class Rprop(Optimizer):
     ``size *= etas[1]`` where the sign is that of the gradient before, ``etas[0]`` where it has turned, within `step_sizes`
     ``param -= size * sign(grad)``, but not where the sign has turned
 
-    It needs gradients of the whole data set: those of mini-batches change their sign by chance.
+    It needs gradients over the whole data set: those of mini-batches change sign by chance.
     State: `prev`, the gradient before, and `step_size`, in the shape of the parameter; `step`.
     Raises: ValueError for a negative `lr`, or unless 0 < etas[0] < 1 < etas[1].
     Source: Riedmiller and Braun 1993.

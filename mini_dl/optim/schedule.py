@@ -31,7 +31,7 @@ EPOCH_DEPRECATION_WARNING = (
 
 
 def options_of(optimizer: Optimizer, key: str) -> list[Any]:
-    """The option `key` of each group; tensors are copied."""
+    """The option `key` of each group; tensors are cloned."""
     return [group[key].clone() if isinstance(group[key], Tensor) else group[key] for group in optimizer.param_groups]
 
 
@@ -72,7 +72,7 @@ class LRScheduler:
     """Base of the schedules: a subclass defines ``get_lr()``, the learning rate of each group at ``self.last_epoch``.
 
     A subclass may define ``_get_closed_form_lr()`` too, for the deprecated ``step(epoch)``. TypeError if `optimizer` is not an
-    Optimizer, KeyError if it has no ``initial_lr`` to go on from after `last_epoch`.
+    Optimizer, KeyError if it has no ``initial_lr`` from which to continue after `last_epoch`.
 
     >>> import mini_dl as torch
     >>> class Halving(torch.optim.lr_scheduler.LRScheduler):
@@ -88,7 +88,7 @@ class LRScheduler:
     """
 
     made_of: ClassVar[tuple[str, ...]] = ()
-    """Attributes that are schedules or functions, one or a list, whose own states are saved in their place."""
+    """Attributes that hold schedules or functions, one or a list, whose own states are saved in their place."""
     _get_lr_called_within_step = False
     _is_initial = False
 
@@ -123,7 +123,7 @@ class LRScheduler:
             self._is_initial = False
 
     def state_dict(self) -> StateDict:
-        """All attributes but the optimizer; of schedules their states, of the user's functions those of callable objects."""
+        """All attributes but the optimizer; schedules and callable objects are saved as their states, functions as None."""
         own = {key: value for key, value in self.__dict__.items() if key != "optimizer"}
         return {key: _saved(value) if key in self.made_of else value for key, value in own.items()}
 
@@ -197,7 +197,7 @@ def _restore(part: object, state: Any) -> None:
 
 
 def _watch_step(optimizer: Optimizer) -> None:
-    """Make the optimizer remember that its step was called, so that a wrong order can be warned about."""
+    """Make the optimizer remember that its step was called, to warn about a wrong order."""
     if hasattr(optimizer.step, "_wrapped_by_lr_sched"):
         return
     function, reference = optimizer.step.__func__, weakref.ref(optimizer)  # type: ignore[attr-defined]
@@ -213,7 +213,7 @@ def _watch_step(optimizer: Optimizer) -> None:
 
 
 def _mistaken_order(optimizer: Optimizer) -> str:
-    """What to warn about at the first step of a schedule: a step of the optimizer that was not seen; "" if all is well."""
+    """The warning at the first step of a schedule if no step of the optimizer was seen before it; "" if all is well."""
     if not hasattr(optimizer.step, "_wrapped_by_lr_sched"):
         mistake = (
             "Seems like `optimizer.step()` has been overridden after learning rate scheduler initialization. Please, make sure "

@@ -94,7 +94,6 @@ class ASGD(Optimizer):
     ``ax += mu * (param - ax); mu = 1 / max(1, step - t0)``
 
     State: `ax`, the average, in the shape of the parameter; `step`, `eta`, `mu`.
-    Raises: ValueError for a negative `lr` or `weight_decay`.
     Source: Polyak and Juditsky 1992.
 
     >>> descent(ASGD, lr=0.1)

@@ -107,7 +107,7 @@ def get_swa_avg_fn() -> Average:
 class AveragedModel(Module):
     """A copy of `model` whose parameters are averages of those passed to `update_parameters`.
 
-    `avg_fn` gives the new average of one tensor, `multi_avg_fn` changes lists of equal type in place; both see how many were
+    `avg_fn` gives the new average of one tensor, `multi_avg_fn` changes lists of equal type in place; both get the number
     averaged before. Without them, all have equal weight. Buffers are copied, or averaged too with `use_buffers`.
     AssertionError for both functions.
 

@@ -48,7 +48,7 @@ def chosen(arguments: Group, checks: str = "", last: str = "") -> Group:
     """The options among the ``locals()`` of a constructor: all its parameters but `self` and `params`, in torch's order, which is
     that of the signature with the names in `last` at the end.
 
-    ValueError for a bad option among `checks`: `lr` and `betas` have checks of their own, others must not be negative.
+    ValueError for an invalid option among `checks`: `lr` and `betas` have their own checks, others must not be negative.
     """
     options = {name: value for name, value in arguments.items() if name not in _NO_OPTIONS}
     for name in checks.split():
@@ -64,7 +64,7 @@ def check_one_element(lr: Number) -> None:
 
 
 def refuse_bools(lr: Number) -> None:
-    """RuntimeError for a learning rate that is a tensor of bools, by which nothing can be multiplied."""
+    """RuntimeError for a learning rate that is a tensor of bools."""
     if isinstance(lr, Tensor) and lr._array.dtype.kind == "b":
         raise RuntimeError("a learning rate must be a number, but it is a bool tensor")
 
@@ -88,7 +88,7 @@ _CHECKS: dict[str, Callable[[str, Any], None]] = {"lr": _check_learning_rate, "b
 
 
 def with_tensors(value: object, of_tensor: Callable[[Tensor], object]) -> object:
-    """An option, with what `of_tensor` gives for a tensor; in a tuple for each."""
+    """An option, in which a tensor, also inside a tuple, is replaced by ``of_tensor(tensor)``."""
     if isinstance(value, Tensor):
         return of_tensor(value)
     return tuple([with_tensors(one, of_tensor) for one in value]) if type(value) is tuple else value
@@ -96,7 +96,7 @@ def with_tensors(value: object, of_tensor: Callable[[Tensor], object]) -> object
 
 def parts_of_decay(weight_decay: float, lr: float, decoupled: bool) -> tuple[float, float | None]:
     """The factor of the penalty in the gradient, 0 if the decay is `decoupled` from it; and the fraction of the parameter that a
-    step then keeps, ``1 - lr * weight_decay``, or None for all of it."""
+    step keeps, ``1 - lr * weight_decay``, or None if it keeps all of it."""
     if not decoupled:
         return weight_decay, None
     return 0, None if weight_decay == 0 else 1 - lr * weight_decay
@@ -110,8 +110,8 @@ Pieces: TypeAlias = Iterable[tuple[Any, ...]]
 
 
 class State:
-    """What earlier updates of a parameter kept: ``state["exp_avg"]`` is an array. `tensors` is what is saved; `spare` has buffers
-    for small arrays by shape and type, reused by successive updates."""
+    """The state of a parameter between updates: ``state["exp_avg"]`` is an array. `tensors` is what is saved; `spare` holds
+    buffers for small arrays by shape and type, reused by successive updates."""
 
     __slots__ = ("spare", "tensors")
 
@@ -212,7 +212,7 @@ def _step_dtype() -> type[np.floating[Any]]:
 
 
 def stored(grad: Any, maximize: bool) -> tuple[tuple[Array, ...], Array]:
-    """The places of a sparse gradient, each once, as an index, and the values there; with `maximize` their negatives."""
+    """The places of a sparse gradient as an index, without duplicates, and the values there; with `maximize` their negatives."""
     merged = grad.detach().coalesce()
     values = merged._values()._array
     return tuple(merged.places()), -values if maximize else values

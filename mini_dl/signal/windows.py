@@ -14,7 +14,7 @@ from typing import Any
 
 from mini_dl._device import strided
 from mini_dl._dtypes import float32, float64, get_default_dtype
-from mini_dl._families import tell
+from mini_dl._families import complete_docstrings
 from mini_dl.ops.creation import empty, ones
 from mini_dl.ops.from_data import tensor
 from mini_dl.ops.ranges import arange, linspace
@@ -240,4 +240,4 @@ def nuttall(M: int, *, sym: bool = True, **options: object) -> Tensor:
     return general_cosine(M, a=[0.3635819, 0.4891775, 0.1365995, 0.0106411], sym=sym, **options)
 
 
-tell(globals())
+complete_docstrings(globals())

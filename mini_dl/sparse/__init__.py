@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl import _dtypes
-from mini_dl._families import tell
+from mini_dl._families import complete_docstrings
 from mini_dl.sparse import handlers
 from mini_dl.sparse.making import (
     check_compressed as check_compressed,
@@ -244,4 +244,4 @@ class check_sparse_tensor_invariants:
         return call
 
 
-tell(globals())
+complete_docstrings(globals())

@@ -109,14 +109,14 @@ def add_into(input: Any, other: SparseTensor, *, alpha: object = 1) -> Tensor:
     result = add(input, other, alpha=alpha)
     if not isinstance(input, SparseTensor):
         return input.copy_(result)
-    return _becomes(input, result)
+    return _overwritten(input, result)
 
 
 handles("add_", "__iadd__")(add_into)
 handles("sub_", "__isub__")(lambda input, other, *, alpha=1: add_into(input, other, alpha=-alpha))
 
 
-def _becomes(input: SparseTensor, result: Any) -> SparseTensor:
+def _overwritten(input: SparseTensor, result: Any) -> SparseTensor:
     if input.requires_grad and input.is_leaf:
         raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
     input.index, input.kept, input.merged = result.index, result.kept, result.merged
@@ -144,7 +144,7 @@ def mul(input: Any, other: Any) -> SparseTensor:
     return result if input.layout is COO else result.to_sparse(layout=input.layout, blocksize=input.block or None)
 
 
-handles("mul_", "__imul__")(lambda input, other: _becomes(input, mul(input, other)))
+handles("mul_", "__imul__")(lambda input, other: _overwritten(input, mul(input, other)))
 
 
 @handles("div", "divide", "true_divide", "__truediv__")
@@ -156,7 +156,7 @@ def div(input: Any, other: Any, *, rounding_mode: Any = None) -> SparseTensor:
     return like(input, input.kept.div(other, rounding_mode=rounding_mode))
 
 
-handles("div_", "__itruediv__")(lambda input, other, **options: _becomes(input, div(input, other, **options)))
+handles("div_", "__itruediv__")(lambda input, other, **options: _overwritten(input, div(input, other, **options)))
 
 # ------------------------------------------------------------------------------------------------ shapes
 

@@ -2,13 +2,13 @@
 
     python -m tox run -e mutation                          # the lines changed since `main`
     python -m tox run -e mutation mini_dl/ops --sample 50  # some mutants of files or folders
-    python -m tox run -e mutation --sample 500 --seed 1    # some of all that the score speaks of
+    python -m tox run -e mutation --sample 500 --seed 1    # some of all mutants that count for the score
 
-Every mutant is run against the tests and the rows of torch's tables that touch its line, cheapest first, until one fails. Which
-those are is found once for each state of the tree, by a run of everything under coverage (`.mutation/`), which is also the clean
-baseline. A mutant is *killed* when a unit fails that passes without it, *survived* if all pass; *timeout* if a unit runs on;
-*undecided* if its `--budget` was spent before all had run; *no test selected* if nothing touches the line; *error* if it could
-not be tried. Accepted equivalents, each with a reason, stand in ``parity_tests/mutation/accepted.toml``.
+Every mutant is run against the tests and the rows of torch's tables that may notice it, cheapest first, until one fails. They are
+chosen by names, or with `--coverage` by a run of everything under coverage (kept in `.mutation/`), which is also the clean
+baseline. A mutant is *killed* if a unit fails that passes without it, and *survived* if all pass; *timeout* if a unit does not
+end; *undecided* if its `--budget` was spent before all had run; *no test selected* if no unit was chosen; *error* if it could
+not be run. Accepted equivalents, each with a reason, are listed in ``parity_tests/mutation/accepted.toml``.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def lines_of(diff: str) -> dict[str, set[int]]:
 
 
 def chosen(options: argparse.Namespace) -> list[Mutant]:
-    """The mutants that the command asks for."""
+    """The mutants that the command line selects."""
     if options.again:
         return unfinished(options.json)
     if not options.paths and options.sample is None:
@@ -101,7 +101,7 @@ def identity(row: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def row_of(result: running.Result) -> dict[str, Any]:
-    """A result as it stands in the file."""
+    """A result as a row of the file."""
     row = asdict(result)
     row.update(row.pop("mutant"), line=result.mutant.line)
     for key in ("number", "lines", "statement", "at_import"):
@@ -135,7 +135,7 @@ def report_of(rows: list[dict[str, Any]], question: dict[str, Any]) -> dict[str,
 
 
 def write(report: dict[str, Any], file: Path) -> None:
-    """After each mutant: a run that is broken off leaves what it has found. The library's own way to do this is not asked, since
+    """Called after each mutant, so that an interrupted run keeps its results. The library's own function is not used, since
     the parent of all mutants must not import it.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -145,7 +145,7 @@ def write(report: dict[str, Any], file: Path) -> None:
 
 
 def last_of(report: dict[str, Any]) -> dict[str, Any]:
-    """What is kept of a report in the repository: all but the mutants that are killed."""
+    """The part of a report that is kept in the repository: all but the killed mutants."""
     return {**report, "mutants": [row for row in report["mutants"] if row["status"] not in running.NOTICED]}
 
 
@@ -160,15 +160,17 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m parity_tests.mutation", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     found.add_argument("paths", nargs="*", metavar="PATH", help="files, folders or patterns below the root")
-    found.add_argument("--sample", type=int, metavar="N", help="so many, drawn by the seed")
+    found.add_argument("--sample", type=int, metavar="N", help="this many, drawn with the seed")
     found.add_argument("--seed", type=int, default=0)
     found.add_argument("--since", default="main", metavar="COMMIT", help="without PATH and --sample: the lines changed since")
     found.add_argument("--again", action="store_true", help="those of the last run that were not killed")
-    found.add_argument("--resume", action="store_true", help="go on with a run that was broken off: leave out what it has tried")
-    found.add_argument("--coverage", action="store_true", help="find the units by a run of all tests, not by names")
-    found.add_argument("--partly", action="store_true", help="with --coverage: ask only the units that are mapped already")
-    found.add_argument("--keep", action="store_true", help="keep the counts of the last run, and what it left open, in last.json")
-    found.add_argument("--budget", type=float, default=60.0, help="seconds of the processor for one mutant")
+    found.add_argument("--resume", action="store_true", help="continue an interrupted run")
+    found.add_argument(
+        "--coverage", action="store_true", help="choose the units by a run of all tests under coverage, not by names"
+    )
+    found.add_argument("--partly", action="store_true", help="with --coverage: use only the units that are mapped already")
+    found.add_argument("--keep", action="store_true", help="write the counts and the open mutants of the last run to last.json")
+    found.add_argument("--budget", type=float, default=60.0, help="seconds of CPU time for one mutant")
     found.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     found.add_argument("--json", type=Path, default=ROOT / "report" / "mutation.json")
     return found

@@ -18,7 +18,7 @@ class AcceptedError(Exception):
 
 
 def parse(text: str) -> dict[tuple[str, ...], str]:
-    """(file, function, kind, before, after) -> reason; strict about keys, reasons and rows that say the same."""
+    """(file, function, kind, before, after) -> reason; strict about keys, reasons and duplicate rows."""
     table: dict[str, Any] = tomllib.loads(text)
     if set(table) - {"equivalent"}:
         raise AcceptedError(f"unknown tables: {sorted(set(table) - {'equivalent'})}")
@@ -40,7 +40,7 @@ def accepted() -> dict[tuple[str, ...], str]:
 
 
 def outdated(rows: dict[tuple[str, ...], str]) -> list[str]:
-    """Rows that fit no mutant any more."""
+    """Rows that no longer match a mutant."""
     files = {key[0] for key in rows}
     known = {mutant.key for file in files for mutant in mutants_of(file)}
     return [" | ".join(key) for key in rows if key not in known]

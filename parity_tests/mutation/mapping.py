@@ -1,8 +1,8 @@
-"""Which units touch which line: found once per state of the tree under coverage, and kept in files.
+"""Which units execute which line: determined under coverage once per state of the tree, and kept in files.
 
-Tests are run, at most `ENOUGH` seconds of a file. Of the rows of an entry of torch's tables the first samples of its main type
-are, which takes a minute for all: what other samples and types touch beside is chosen by the function (`running.selected`).
-The same run is the clean baseline of the tests: one that fails without a mutant is never asked.
+Tests are run for at most `ENOUGH` seconds per file. For an entry of torch's tables only the first samples of its main type are
+run, which takes a minute in all; units for lines that only other samples and types execute are chosen by the function
+(`running.selected`). The same run is the clean baseline of the tests: one that fails without a mutant is never used.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ KINDS = {"nn": "module", "optim": "optimizer"}
 
 @dataclass
 class Map:
-    """`units` with their seconds; `lines[file][line]` is a number whose bits are the units that run the line."""
+    """`units` with their seconds; `lines[file][line]` is an integer whose bits are the units that execute the line."""
 
     units: list[str] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
@@ -57,7 +57,7 @@ class Map:
     """How many units each group has."""
 
     def touching(self, file: str, lines: Iterable[int]) -> list[int]:
-        """The numbers of the units that run one of these lines, cheapest first."""
+        """The numbers of the units that execute one of these lines, cheapest first."""
         bits, here = 0, self.lines.get(file, {})
         for line in lines:
             bits |= here.get(line, 0)
@@ -81,7 +81,7 @@ class Map:
 
 
 def mapped(workers: int, partly: bool = False) -> Map:
-    """The map of this tree: parts that are on file for this state of the sources, and, unless `partly`, a run of the others."""
+    """The map of this tree: the saved parts and, unless `partly`, a run of the others."""
     found, folder = Map(), CACHE / "parts"
     folder.mkdir(parents=True, exist_ok=True)
     sources = hash_of((ROOT / "mini_dl").rglob("*.py"))
@@ -108,14 +108,14 @@ def hash_of(paths: Iterable[Path], *texts: str) -> str:
 
 
 def key_of(chunk: list[str], sources: str) -> str:
-    """Changes with the package, with the file of tests, and for rows of tables with what runs them."""
+    """A key that changes with the package, the file of tests and, for rows of tables, the code that runs them."""
     if units.is_row(chunk[0]):
         return hash_of([ROOT / "parity_tests" / f"{name}.py" for name in RUNNERS], sources, *chunk)
     return hash_of([ROOT / chunk[0]], sources)
 
 
 def chunks_of() -> list[list[str]]:
-    """All units, in parts that one process runs: the rows of some entries, or the tests of a file."""
+    """All units, in parts for one process each: the rows of some entries, or the tests of a file."""
     entries: dict[str, list[str]] = {}
     for row in units.rows():
         entries.setdefault(row.rpartition("|")[0], []).append(row)
@@ -124,8 +124,8 @@ def chunks_of() -> list[list[str]]:
 
 
 def _map_part(job: tuple[Path, list[str]], say: Say) -> None:
-    """Run a part under coverage; what is found is left in a file."""
-    os.environ["COVERAGE_CORE"] = "ctrace"  # the one that tells units apart on every Python
+    """Run a part under coverage; write the result to a file."""
+    os.environ["COVERAGE_CORE"] = "ctrace"  # the one that distinguishes units on every Python
     import coverage
 
     file, chunk = job
@@ -153,13 +153,13 @@ def _map_part(job: tuple[Path, list[str]], say: Say) -> None:
         watcher.until = ENOUGH
         units.run(chunk, watcher, stop=False)
     watch.stop()
-    from mini_dl.files.replacing import rewrite  # here, in a child: its parent must not have the library
+    from mini_dl.files.replacing import rewrite  # here, in a child: its parent must not import the library
 
     rewrite(file, pickle.dumps({"units": found, "lines": _lines(watch.get_data())}))
 
 
 def _begin_row(row: str) -> float:
-    """Run the first samples of a row, and the wrong calls of its entry; the seconds it took."""
+    """Run the first samples of a row, and the wrong calls of its entry; return the seconds it took."""
     from parity_tests import modules, ops, optimizers, tables
 
     kind, name, dtype = row.split("|")
@@ -181,7 +181,7 @@ def _begin_row(row: str) -> float:
 
 
 def _lines(data: Any) -> dict[str, dict[int, int]]:
-    """file -> line -> the bits of the units that ran it."""
+    """file -> line -> the bits of the units that executed it."""
     found: dict[str, dict[int, int]] = {}
     for path in data.measured_files():
         lines: dict[int, int] = {}
@@ -195,7 +195,7 @@ def _lines(data: Any) -> dict[str, dict[int, int]]:
 
 
 def import_everything() -> None:
-    """Import the package, also what it leaves for later: what runs at import belongs to no unit."""
+    """Import the package, including what it loads on first use: lines that run at import belong to no unit."""
     import mini_dl
 
     for module in pkgutil.walk_packages(mini_dl.__path__, "mini_dl."):
@@ -216,7 +216,7 @@ def spans(file: str) -> dict[str, tuple[int, int]]:
 
 
 def selected(found: Map, mutant: Mutant) -> list[int]:
-    """The units that may notice a mutant: rows that run its function, tests that run its line, and if these are few, some that
+    """The units that may notice a mutant: rows that run its function, tests that execute its line and, if those are few, some
     run its function or file.
     """
     around, file = spans(mutant.file).get(mutant.function, (0, 0)), found.lines.get(mutant.file, {})
@@ -241,14 +241,14 @@ def span(lines: tuple[int, int]) -> range:
 
 
 class ByCoverage:
-    """The units that run the line or function of a mutant: rows and tests by turns, a few first, then more."""
+    """The units that execute the line or function of a mutant: rows and tests alternately, a few first, then more."""
 
     def __init__(self, found: Map) -> None:
         self.found = found
         self.limits = {unit: 30 + 20 * seconds for unit, seconds in zip(found.units, found.seconds)}
 
     def limit(self, unit: str) -> float:
-        """How long a unit may run that took so long under coverage."""
+        """How long a unit may run, given the time it took under coverage."""
         return self.limits[unit]
 
     def batches(self, mutant: Mutant, excluded: set[str]) -> list[list[str]]:
@@ -263,7 +263,7 @@ class ByCoverage:
 
 
 def rows_in_order(found: Map, mutant: Mutant, rows: list[int]) -> list[int]:
-    """First the entries that have the function's name or are of the folder's table, in their main type, the cheapest first."""
+    """First the entries with the function's name or in the folder's table, in their main type, cheapest first."""
     name = mutant.function.split(".")[0].strip("_").lower()
     table = next((KINDS[part] for part in mutant.file.split("/") if part in KINDS), "op")
     seen, order = Counter[str](), dict[int, tuple[bool, int, bool, float]]()
@@ -275,7 +275,7 @@ def rows_in_order(found: Map, mutant: Mutant, rows: list[int]) -> list[int]:
 
 
 def tests_in_order(found: Map, tests: list[int]) -> list[list[int]]:
-    """Parts of the tests. First come files of which many tests are asked: a file is collected as a whole."""
+    """The tests in parts, files of which many tests are used first: a file is collected as a whole."""
     files: dict[str, list[int]] = {}
     for test in sorted(tests, key=found.seconds.__getitem__):
         files.setdefault(units.group(found.units[test]), []).append(test)

@@ -1,8 +1,8 @@
 """Mutants: every small change of a source file that a test should notice.
 
-A mutant is one node of the syntax tree replaced by another: an operator, a comparison, a constant, a sign, a keyword argument
-left out, a statement left out, a condition turned around. Texts, annotations and docstrings are left alone, and so are the
-arguments of an exception that is raised.
+A mutant is one node of the syntax tree replaced by another: an operator, a comparison, a constant, a sign, an omitted keyword
+argument or statement, a negated condition. Texts, annotations, docstrings and the arguments of raised exceptions are not
+changed.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Mutant:
     """One change: `before` at `line` of `file` becomes `after`. `number` counts the mutants of the file.
 
     `lines` are those of the changed node, `statement` those of the statement around it, `at_import` whether it runs when the
-    module is imported, not when a function is called; `nth` tells changes of a function apart that read the same.
+    module is imported rather than when a function is called; `nth` distinguishes changes of a function that read the same.
     """
 
     file: str
@@ -59,7 +59,7 @@ class Mutant:
 
     @property
     def key(self) -> tuple[str, ...]:
-        """What it changes, in words: the same when lines move."""
+        """What it changes, independent of line numbers."""
         return self.file, self.function, self.kind, self.before, self.after
 
     def __str__(self) -> str:
@@ -68,7 +68,7 @@ class Mutant:
 
 @dataclass
 class Change:
-    """A node of the tree, what stands in its place, and where it is."""
+    """A node of the tree, its replacement, and its place."""
 
     kind: str
     node: ast.AST
@@ -98,7 +98,7 @@ def mutants_of(file: str) -> list[Mutant]:
 
 
 def span(node: ast.AST) -> tuple[int, int]:
-    """The first and last line of a node; of a statement with a body those before the body."""
+    """The first and last line of a node; for a statement with a body, those before the body."""
     first, last = node.lineno, node.end_lineno  # type: ignore[attr-defined]
     body = getattr(node, "body", None)
     return first, max(first, body[0].lineno - 1) if isinstance(body, list) and body else last
@@ -171,7 +171,7 @@ def _inside(node: ast.AST, place: Place) -> Iterator[Change]:
 
 
 def is_untouched(node: ast.AST) -> bool:
-    """Docstrings, imports, declarations of types, what only type checkers read, and the arguments of exceptions."""
+    """Whether a node is never changed: docstrings, imports, type declarations, code for checkers, arguments of exceptions."""
     if isinstance(node, (ast.Import, ast.ImportFrom, ast.JoinedStr)):
         return True
     if isinstance(node, ast.Expr):
@@ -189,7 +189,7 @@ def is_untouched(node: ast.AST) -> bool:
 
 
 def replacements(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
-    """(kind, new node) of every change of this node itself."""
+    """(kind, new node) for every change of this node itself."""
     if isinstance(node, (ast.BinOp, ast.AugAssign)):
         if not _is_text(node):
             yield "operator", _with(node, op=OPERATORS[type(node.op)]())
@@ -243,7 +243,7 @@ def _constants(value: object) -> list[object]:
 
 
 def _is_text(node: ast.BinOp | ast.AugAssign) -> bool:
-    """Whether texts or types are put together."""
+    """Whether the operands are texts or types."""
     sides = (node.left, node.right) if isinstance(node, ast.BinOp) else (node.value,)
     if not isinstance(node.op, (ast.Add, ast.Mod, ast.BitOr)):
         return False

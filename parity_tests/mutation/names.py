@@ -1,8 +1,8 @@
-"""Which units may notice a mutant, by what the sources say: no run is needed to know it, and a new test counts at once.
+"""Which units may notice a mutant, judged by names in the sources: this needs no run, and a new test counts at once.
 
-A definition of the package is noticed through what refers to it, directly or over others: `reached` goes up these references and
-says in how many steps each name is come to. Tests are ordered by the names they mention, those that few mention counting more;
-rows of torch's tables by the name of their entry.
+A change of a definition shows in what refers to it, directly or indirectly: `reached` follows these references upward and counts
+the steps to each name. Tests are ordered by the names they mention, where a rare name counts more; rows of torch's tables by the
+name of their entry.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Definition = tuple[str, str]
 
 
 def mentioned(node: ast.AST) -> Iterator[str]:
-    """All names in a piece of code, also of attributes, keywords, and in texts that are names."""
+    """All names in a piece of code, including attributes, keywords, and strings that are names."""
     for inner in ast.walk(node):
         if isinstance(inner, ast.Name):
             yield inner.id
@@ -95,8 +95,8 @@ class Sources:
         return [definition for line, definition in self.lines[mutant.file] if line <= mutant.line][-1]
 
     def reached(self, mutant: Mutant, downward: bool) -> dict[str, int]:
-        """The names through which a mutant may be noticed, with the number of steps. `downward` begins with what the definition
-        mentions: it is a rule for that, which a decorator keeps; and with its file.
+        """The names through which a mutant may be noticed, with the number of steps. `downward` starts from what the definition
+        mentions, for which a decorator registers it as a rule, and from its file.
         """
         start = self.around(mutant)
         steps = {start: 0}
@@ -112,14 +112,14 @@ class Sources:
                     steps[user] = steps[definition] + 1
                     waiting.append(user)
         for definition, step in steps.items():
-            nameless = definition[1].startswith("<")  # it publishes functions in a loop, or the like
+            nameless = definition[1].startswith("<")  # for example, it publishes functions in a loop
             for name in sorted(self.mentions[definition]) if nameless else [definition[1]]:
                 found.setdefault(name.strip("_"), step)
         return {name: step for name, step in found.items() if name and not name.startswith("<")}
 
 
 def _imported(tree: ast.Module) -> Iterator[tuple[str, str]]:
-    """(name, file it comes from) of what a module imports from the package; a module comes from its own file."""
+    """(name, source file) for what a module imports from the package; a module's source is its own file."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("mini_dl"):
             place = node.module.replace(".", "/")
@@ -171,8 +171,8 @@ def words_of(path: str) -> set[str]:
 
 
 def tests_for(reached: dict[str, int], file: str) -> list[str]:
-    """The tests that mention some of these names, first those that say most about them and least about others, and that stand
-    in files with a like name.
+    """The tests that mention some of these names, first those that mention them most and others least, and those in files with
+    a similar name.
     """
     scores = Counter[str]()
     for name, step in reached.items():
@@ -187,14 +187,14 @@ def tests_for(reached: dict[str, int], file: str) -> list[str]:
 
 
 def rows_for(reached: dict[str, int], rows: list[str], refusal: bool) -> list[str]:
-    """The rows of entries with these names, the nearest first, each in its main type before others; a refusal is noticed in
-    float32, where the wrong calls are.
+    """The rows of entries with these names, the nearest first, each in its main type before others; a missing error is noticed
+    in float32, the type of the wrong calls.
     """
     seen, order = Counter[str](), dict[str, tuple[int, int]]()
     for row in rows:
         entry, _, dtype = row.rpartition("|")
         name = entry.split("|")[1].partition(":")[0].split(".")[-1].strip("_")
-        step = reached.get(name, reached.get(name[:-1]))  # k0 and k1 are made of one name
+        step = reached.get(name, reached.get(name[:-1]))  # k0 and k1 are built from one name
         if step is not None:
             late = min(seen[entry], 1) if not refusal else int(dtype != "float32")
             order[row] = step + 2 * late, step
@@ -204,7 +204,7 @@ def rows_for(reached: dict[str, int], rows: list[str], refusal: bool) -> list[st
 
 
 class ByNames:
-    """The units for a mutant: rows and tests by turns, a few first, then more."""
+    """The units for a mutant: rows and tests alternately, a few first, then more."""
 
     def __init__(self) -> None:
         self.rows, self.sources = units.rows(), Sources()

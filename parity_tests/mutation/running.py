@@ -1,4 +1,4 @@
-"""Mutants against the units that touch them, cheapest first; what became of each."""
+"""Runs mutants against the units chosen for them, cheapest first; the outcome of each."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Result:
 
 @dataclass
 class Job:
-    """A mutant, or none for the clean baseline, and the units to be tried with their limits in seconds."""
+    """A mutant, or None for the clean baseline, and the units to run with their limits in seconds."""
 
     mutant: Mutant | None
     batches: list[list[tuple[str, float]]]
@@ -42,14 +42,14 @@ class Job:
 
 
 class Selection(Protocol):
-    """Which units are asked."""
+    """Which units are run."""
 
     def batches(self, mutant: Mutant, excluded: set[str]) -> list[list[str]]:
-        """Parts of them in the order in which they are tried: rows, or tests."""
+        """Parts of the units, each of rows or of tests, in the order in which they are run."""
         ...
 
     def limit(self, unit: str) -> float:
-        """For how many seconds of the processor a unit may run."""
+        """How many seconds of CPU time a unit may take."""
         ...
 
 
@@ -57,7 +57,7 @@ class Selection(Protocol):
 
 
 def attempt(job: Job, say: Say) -> None:
-    """Plant the mutant, import the project, and run units until one fails or the time is over."""
+    """Plant the mutant, import the project, and run units until one fails or the time is up."""
     server.limit(60)
     if job.mutant is not None:
         server.plant(job.mutant.file, code_of(job.mutant))
@@ -98,8 +98,8 @@ def attempt(job: Job, say: Say) -> None:
 
 
 class Runner:
-    """Runs mutants. What kills is checked once more without a mutant and, if it is a test that came after others, with the
-    mutant alone.
+    """Runs mutants. A unit that kills one is run again without the mutant and, if it is a test that ran after others, alone with
+    the mutant.
     """
 
     def __init__(self, selection: Selection, budget: float, workers: int) -> None:
@@ -134,7 +134,7 @@ class Runner:
                 yield from self._settled(result)
             return
         result = result_of(trial)
-        if job.alone and result.status not in NOTICED:  # it failed for what ran before it
+        if job.alone and result.status not in NOTICED:  # it failed because of what ran before it
             self.waiting.append(self._job(job.mutant, job.excluded))
         elif result.status in NOTICED and not job.alone and result.ran > 1 and not units.is_row(result.unit):
             without = {*job.excluded, result.unit}
@@ -143,11 +143,11 @@ class Runner:
             yield from self._settled(result)
 
     def _settled(self, result: Result) -> Iterator[Result]:
-        """A result whose unit is known to pass without a mutant; others are held back until it is known."""
+        """A result whose unit is known to pass without a mutant; others are held back until that is known."""
         unit = result.unit
         if result.status not in NOTICED or self.sound.get(unit):
             yield result
-        elif unit in self.sound:  # it fails without a mutant, too
+        elif unit in self.sound:  # it also fails without a mutant
             unsound = {name for name, sound in self.sound.items() if not sound}
             self.waiting.append(self._job(result.mutant, unsound))
         else:
@@ -157,7 +157,7 @@ class Runner:
 
 
 def result_of(trial: server.Trial) -> Result:
-    """What became of a mutant, from what its process said."""
+    """The outcome of a mutant, from the messages of its process."""
     found = Result(trial.job.mutant, ERROR, selected=sum(len(batch) for batch in trial.job.batches))
     for message in trial.said:
         found.ran, found.seconds = message.get("ran", found.ran), message.get("seconds", found.seconds)
@@ -172,7 +172,7 @@ def result_of(trial: server.Trial) -> Result:
         elif "error" in message:
             found.why = message["error"]
     if trial.ending == "timeout":
-        found.status, found.why = TIMEOUT, "runs on where the unit ends without the mutant"
+        found.status, found.why = TIMEOUT, "does not end, unlike the unit without the mutant"
     elif trial.ending == "died" and found.unit and not found.why:
         found.status, found.why = KILLED, "the process crashed"
     return found

@@ -1,8 +1,7 @@
 """A server of processes: everything but this project is imported once, and each trial is a fork that imports the project anew.
 
-A trial says what it does in lines of JSON. Its time is counted in seconds of the processor, so that a busy machine changes
-nothing: `limit` sets an alarm, and the signal ends the process. A trial that says nothing for `SILENCE` seconds and sleeps
-is ended.
+A trial reports in lines of JSON. Its time is measured in seconds of CPU time, so that a busy machine makes no difference: `limit`
+sets an alarm, and the signal ends the process. A trial that reports nothing for `SILENCE` seconds and sleeps is terminated.
 """
 
 from __future__ import annotations
@@ -64,7 +63,7 @@ planted: list[str] = []
 
 
 def plant(file: str, code: CodeType) -> None:
-    """From now on, the module of this file has other code, whichever finder finds it: what is loaded late has its own."""
+    """Replace the code of the module of this file from now on, whichever finder finds it, even if it is loaded late."""
     path, original = str(ROOT / file), importlib.machinery.SourceFileLoader.get_code
 
     def get_code(self: importlib.machinery.SourceFileLoader, fullname: str) -> CodeType | None:
@@ -80,13 +79,13 @@ def plant(file: str, code: CodeType) -> None:
 
 
 def limit(seconds: float) -> None:
-    """End this process after so many more seconds of the processor."""
+    """End this process after this many more seconds of CPU time."""
     signal.setitimer(signal.ITIMER_PROF, seconds)
 
 
 @dataclass
 class Trial:
-    """A process at work: what it was asked for, what it has said, and how it ended."""
+    """A running process: its job, its messages so far, and how it ended."""
 
     job: Any
     process: int = 0
@@ -98,9 +97,9 @@ class Trial:
 
 
 def trials(jobs: Iterable[Any], work: Callable[[Any, Say], None], workers: int) -> Iterator[Trial]:
-    """`work(job, say)` for each job in a process of its own; the trials as they end: "done", "timeout" or "died".
+    """`work(job, say)` for each job in a process of its own; yields the trials as they end: "done", "timeout" or "died".
 
-    `jobs` may be a deque to which the receiver adds more while it is worked on.
+    `jobs` may be a deque to which the receiver adds more in the meantime.
     """
     waiting = jobs if isinstance(jobs, deque) else deque(jobs)
     running: dict[int, Trial] = {}
@@ -118,15 +117,15 @@ def trials(jobs: Iterable[Any], work: Callable[[Any, Say], None], workers: int) 
             for trial in list(running.values()):
                 if time.monotonic() - trial.heard > SILENCE and sleeps(trial.process):
                     trial.ending = "timeout"
-                    os.killpg(trial.process, signal.SIGKILL)  # the end of its pipe is read next
+                    os.killpg(trial.process, signal.SIGKILL)  # the end of its pipe will be read next
                     trial.heard = time.monotonic()
 
 
 def sleeps(process: int) -> bool:
-    """Whether a process waits for something else than its turn on a busy machine."""
+    """Whether a process waits for something other than its turn on a busy machine."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "S"
-    except OSError:  # there is no such file on this system
+    except OSError:  # this system has no such file
         return True
 
 
@@ -165,7 +164,7 @@ def _work(job: Any, work: Callable[[Any, Say], None], writer: int) -> None:
 
 
 def _read(trial: Trial) -> bool:
-    """Take in what it has said; False at the end."""
+    """Read its messages; return False at the end."""
     content = os.read(trial.pipe, 1 << 20)
     *lines, trial.rest = (trial.rest + content).split(b"\n")
     trial.said += [json.loads(line) for line in lines]
@@ -176,7 +175,7 @@ def _read(trial: Trial) -> bool:
 def _ended(trial: Trial) -> Trial:
     os.close(trial.pipe)
     with contextlib.suppress(ProcessLookupError):
-        os.killpg(trial.process, signal.SIGKILL)  # it, and processes of its own that are left
+        os.killpg(trial.process, signal.SIGKILL)  # it, and any processes it started
     _, status = os.waitpid(trial.process, 0)
     said_all = any("done" in message for message in trial.said)
     if not trial.ending:

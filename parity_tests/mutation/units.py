@@ -1,4 +1,4 @@
-"""What can notice a mutant, in units that can be run one by one: rows of torch's tables, and tests by their id.
+"""The units that can notice a mutant, each run by itself: rows of torch's tables, and tests by their ids.
 
 A row is named ``op|add|float64``. A test is named as pytest does: ``tests/test_init.py::test_xavier``.
 """
@@ -37,7 +37,7 @@ def test_files() -> list[str]:
 
 
 def rows() -> list[str]:
-    """The rows of torch's tables, of each entry those of its main type first."""
+    """The rows of torch's tables; for each entry, those of its main type first."""
     for trial in server.trials([None], _list_rows, 1):
         if found := trial.said[0].get("rows"):
             return list(found)
@@ -56,12 +56,12 @@ def is_row(unit: str) -> bool:
 
 
 def group(unit: str) -> str:
-    """Units of one group are alike: the rows of a table, the tests of a file."""
+    """The group of similar units that a unit belongs to: the rows of a table, the tests of a file."""
     return unit.split("|")[0] if is_row(unit) else unit.split("::")[0]
 
 
 class Watcher:
-    """A plugin of pytest: tells of each test when it begins and whether it failed."""
+    """A plugin of pytest that reports when each test begins and whether it failed."""
 
     def __init__(self, begins: Callable[[str], None], ended: Callable[[str, str | None, float], None]) -> None:
         self.begins, self.ended = begins, ended
@@ -87,9 +87,9 @@ class Watcher:
             self.why = f"{report.when}: {crash.message if crash else report.longrepr}"[:300]
 
     def pytest_internalerror(self, excrepr: Any) -> None:
-        """What a test did breaks pytest, which breaks off: as in the suite, it is noticed."""
+        """A test broke pytest itself, which stops: as in the suite, that is noticed."""
         if self.running:
-            self.ended(self.running, f"pytest broke off: {excrepr}"[-300:], 0.0)
+            self.ended(self.running, f"pytest stopped: {excrepr}"[-300:], 0.0)
 
     def pytest_collectreport(self, report: Any) -> None:
         if report.failed:
@@ -107,7 +107,7 @@ def _at_root() -> Iterator[None]:
 
 
 def run_tests(tests: list[str], watcher: Watcher, stop: bool) -> int:
-    """Run tests by their ids, or files of tests; what the watcher is told counts, and whether anything ran at all."""
+    """Run tests by their ids, or files of tests; the watcher gets the results; returns pytest's status, 5 if nothing ran."""
     import hypothesis
 
     hypothesis.settings.register_profile("mutation", derandomize=True, database=None, deadline=None)
@@ -120,7 +120,7 @@ def run_tests(tests: list[str], watcher: Watcher, stop: bool) -> int:
 
 
 def run(names: list[str], watcher: Watcher, stop: bool = True) -> None:
-    """Run rows, or else tests; the watcher is told of each."""
+    """Run rows or tests, and report each to the watcher."""
     if not is_row(names[0]):
         run_tests(names, watcher, stop)
         return

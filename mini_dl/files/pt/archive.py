@@ -101,7 +101,7 @@ class Archive:
     def read(self, name: str) -> bytearray:
         """The contents of a record."""
         entry, _ = self._found(name)
-        self._check_room(name, entry)
+        self._check_budget(name, entry)
         content = bytearray(entry.size)
         self.read_into(name, content)
         return content
@@ -111,7 +111,7 @@ class Archive:
         entry, start = self._found(name)
         if not entry.packed:
             return
-        self._check_room(name, entry)
+        self._check_budget(name, entry)
         self.stored_left -= entry.packed
         self.growth_left -= entry.size if entry.method else 0
         into = memoryview(target).cast("B")
@@ -154,7 +154,7 @@ class Archive:
             raise RecordError(f"record {name}: invalid header or archive is corrupted")
         return entry, start
 
-    def _check_room(self, name: str, entry: Entry) -> None:
+    def _check_budget(self, name: str, entry: Entry) -> None:
         if entry.packed > self.stored_left:
             raise RecordError(f"record {name}: the records of the archive overlap")
         if entry.method and entry.size > self.growth_left:

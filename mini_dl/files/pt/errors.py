@@ -32,14 +32,14 @@ class CallersError(Exception):
     """Carries an exception of a caller's function, which is not the file's fault."""
 
 
-class Room:
+class Budget:
     """How many more bytes one pickle may take beyond those in its file."""
 
     def __init__(self, left: int = 2**28) -> None:
         self.left = left
 
     def take(self, count: int, what: str) -> None:
-        """RecordError if there is no room for `count` bytes."""
+        """RecordError if there is no budget for `count` bytes."""
         if count > self.left:
             raise RecordError(f"{what} would take {count} bytes that the file does not have, of {self.left} still allowed")
         self.left -= max(0, count)
@@ -60,7 +60,7 @@ BROKEN = (
 """The errors that reading nonsensical contents may cause."""
 
 
-def told(error: Exception, where: str, note: str = "") -> FileError:
+def file_error(error: Exception, where: str, note: str = "") -> FileError:
     """`error` as an error of a file, with the position in the file before its message and `note` after it."""
     if isinstance(error, FileError):
         return type(error)(f"{where}: {error}{'' if isinstance(error, RefusedError) else note}")
@@ -86,4 +86,4 @@ class Located:
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         if isinstance(error, BROKEN):
-            raise told(error, self.where, self.note) from (error.__cause__ if isinstance(error, FileError) else error)
+            raise file_error(error, self.where, self.note) from (error.__cause__ if isinstance(error, FileError) else error)

@@ -12,7 +12,7 @@ from mini_dl import _device, _dtypes
 from mini_dl._device import device
 from mini_dl._surface import namespace
 from mini_dl.files.pt import rebuild
-from mini_dl.files.pt.errors import FileError, RecordError, Room
+from mini_dl.files.pt.errors import Budget, FileError, RecordError
 from mini_dl.files.pt.rebuild import (
     checked_sizes,
     is_special,
@@ -30,12 +30,12 @@ from mini_dl.tensor import Size, Tensor, in_class, wrap
 
 
 def rebuild_from_type_v2(
-    function: object, new_type: object, arguments: object, state: object, *, room: Room | None = None
+    function: object, new_type: object, arguments: object, state: object, *, budget: Budget | None = None
 ) -> Any:
     call = CALLS.get(id(function))
     if call is None or type(arguments) is not tuple:
         raise FileError("a tensor is rebuilt by one of torch's functions and a tuple of arguments")
-    made = call(*arguments, **({"room": room} if function in GROWING else {}))
+    made = call(*arguments, **({"budget": budget} if function in GROWING else {}))
     if not isinstance(made, Tensor) or not (isinstance(new_type, type) and issubclass(new_type, Tensor)):
         raise FileError("what is rebuilt, and what it becomes, is a tensor")
     made = in_class(new_type, made)  # a leaf: a view of one could not be trained

@@ -14,7 +14,7 @@ import numpy as np
 from mini_dl._surface import namespace
 from mini_dl.files.pt import settings
 from mini_dl.files.pt.archive import Archive, fill, is_archive
-from mini_dl.files.pt.errors import BROKEN, ByteOrderError, CallersError, EndError, FileError, Located, RecordError, told
+from mini_dl.files.pt.errors import BROKEN, ByteOrderError, CallersError, EndError, FileError, Located, RecordError, file_error
 from mini_dl.files.pt.locations import restoring, text_of
 from mini_dl.files.pt.names import KNOWN, NAMES, RESULTS, named_result
 from mini_dl.files.pt.storages import Memory, StorageType, TypedStorage, memory_of_bytes
@@ -66,7 +66,7 @@ def read_pt(
 
 def _refusal(error: Exception, name: str, weights_only: bool) -> FileError:
     """`error` as an error of the file. (A variable of the frame that raises it would keep the file in a cycle.)"""
-    made = told(error, name, ADVICE if weights_only else "")
+    made = file_error(error, name, ADVICE if weights_only else "")
     if weights_only and not isinstance(made, (RecordError, EndError)):
         made = type(made)(f"Weights only load failed. {made}")
     return made
@@ -158,7 +158,7 @@ class _Reader:
             if key not in self.stored:
                 left[0] -= count * kind.itemsize
                 if left[0] < 0:
-                    raise RecordError(f"storage {key} has {count} elements, more than the file has room for")
+                    raise RecordError(f"storage {key} has {count} elements, more than the file has budget for")
                 self.stored[key] = self.place(TypedStorage(memory_of_bytes(bytearray(count * kind.itemsize)), kind), location)
                 self.stored[key].await_contents()
             return self.stored[key] if view is None else self._part(self.stored[key], view)

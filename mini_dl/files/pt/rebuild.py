@@ -10,8 +10,8 @@ import numpy as np
 
 from mini_dl import _device, _dtypes
 from mini_dl._dtypes import INEXACT, Array
-from mini_dl._meta import NO_DATA, hollow, is_hollow
-from mini_dl.files.pt.errors import FileError, RecordError, RefusedError, Room
+from mini_dl._meta import NO_DATA, is_meta_array, meta_array
+from mini_dl.files.pt.errors import Budget, FileError, RecordError, RefusedError
 from mini_dl.files.pt.storages import BFLOAT16, Memory, StorageType, TypedStorage, warn_of_bfloat16
 from mini_dl.nn.parameter import Parameter
 from mini_dl.ops.sparse import sparse_tensors
@@ -79,9 +79,9 @@ def _rebuilt(
     if kind == BFLOAT16:
         warn_of_bfloat16("a bfloat16 tensor")
     if storage.is_meta:
-        return set_requires_grad(wrap(hollow(checked_sizes(size), numpy_dtype)), requires_grad)
+        return set_requires_grad(wrap(meta_array(checked_sizes(size), numpy_dtype)), requires_grad)
     memory, counter = storage.memory(kind, conj, neg)
-    tensor = wrap(_looking(memory, numpy_dtype, offset, checked_sizes(size), checked_sizes(stride)))
+    tensor = wrap(_strided_array(memory, numpy_dtype, offset, checked_sizes(size), checked_sizes(stride)))
     tensor._counter = counter
     return set_requires_grad(tensor, requires_grad)
 
@@ -102,7 +102,7 @@ def checked_sizes(values: object) -> tuple[int, ...]:
     return tuple(values)
 
 
-def _looking(memory: Array, kind: np.dtype[Any], offset: object, size: tuple[int, ...], stride: tuple[int, ...]) -> Array:
+def _strided_array(memory: Array, kind: np.dtype[Any], offset: object, size: tuple[int, ...], stride: tuple[int, ...]) -> Array:
     """The array of this geometry, in elements, over `memory`, in bytes. RecordError if it does not fit."""
     if type(offset) is not int or offset < 0 or offset >= LARGEST:
         raise RecordError(f"Tensor: invalid storage offset {offset if type(offset) is int else type(offset).__name__}")
@@ -173,27 +173,29 @@ def set_attributes(tensor: Tensor, state: object) -> None:
 # ------------------------------------------------------------------------------------------------ other tensors
 
 
-def rebuild_from_cpu(data: object, dtype: object, device: object, requires_grad: object, *, room: Room | None = None) -> Tensor:
+def rebuild_from_cpu(
+    data: object, dtype: object, device: object, requires_grad: object, *, budget: Budget | None = None
+) -> Tensor:
     """A tensor from an accelerator without storages, loaded onto the CPU."""
     if not isinstance(data, (Tensor, np.ndarray)) or not isinstance(dtype, _dtypes.dtype):
         raise FileError(f"a tensor and its type are needed, not {type(data).__name__} and {type(dtype).__name__}")
     array = data._array if isinstance(data, Tensor) else data
     _dtypes.of_numpy(array.dtype)
-    if is_hollow(array):
+    if is_meta_array(array):
         raise RecordError(NO_DATA)
-    if room is not None and array.dtype != dtype.numpy:
-        room.take(array.size * dtype.itemsize, "a tensor of another type")
+    if budget is not None and array.dtype != dtype.numpy:
+        budget.take(array.size * dtype.itemsize, "a tensor of another type")
     return set_requires_grad(wrap(array.astype(dtype.numpy, copy=False)), requires_grad)
 
 
-def rebuild_sparse_tensor(layout: object, data: object, *, room: Room | None = None) -> Tensor:
+def rebuild_sparse_tensor(layout: object, data: object, *, budget: Budget | None = None) -> Tensor:
     """A sparse tensor from its checked parts; a placeholder if their contents have not been read yet."""
     if _is_early(data):
         return wrap(np.empty(0, np.float32))
-    room = room or Room()
+    budget = budget or Budget()
     for part in data if isinstance(data, tuple) else ():
         if isinstance(part, Tensor) and not part._sparse:
-            room.take(part._array.nbytes - getattr(part._array.base, "nbytes", 0), "a part of a sparse tensor")
+            budget.take(part._array.nbytes - getattr(part._array.base, "nbytes", 0), "a part of a sparse tensor")
     sparse = sparse_tensors()
     name = layout.name if isinstance(layout, _device.layout) else type(layout).__name__
     if name == "sparse_coo" and isinstance(data, tuple) and len(data) in (3, 4):
@@ -219,7 +221,7 @@ def _parts(values: tuple[Any, ...]) -> list[Tensor]:
     for number, value in enumerate(values):
         if not isinstance(value, Tensor) or value._sparse:
             raise FileError(f"the parts of a sparse tensor are tensors, not {type(value).__name__}")
-        if is_hollow(value._array):
+        if is_meta_array(value._array):
             raise RecordError("a sparse tensor cannot be on the device meta: its places are values")
         if number < len(values) - 1 and value._array.dtype.kind != "i":
             raise RecordError("the indices of a sparse tensor are integers")
@@ -251,4 +253,4 @@ def _is_early(parts: object) -> bool:
 def rebuild_meta_tensor(dtype: object, size: object, stride: object, requires_grad: object) -> Tensor:
     if not isinstance(dtype, _dtypes.dtype):
         raise FileError("the type of a tensor is one of torch's")
-    return set_requires_grad(wrap(hollow(checked_sizes(size), dtype.numpy)), requires_grad)
+    return set_requires_grad(wrap(meta_array(checked_sizes(size), dtype.numpy)), requires_grad)

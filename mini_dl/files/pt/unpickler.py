@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from types import FunctionType
 from typing import Any
 
-from mini_dl.files.pt.errors import BROKEN, EndError, FileError, RefusedError, Room, told
+from mini_dl.files.pt.errors import BROKEN, Budget, EndError, FileError, RefusedError, file_error
 
 BLOCKED = ("sys", "os", "posix", "nt")
 """Modules from which nothing may be named, whatever the caller allows."""
@@ -37,7 +37,7 @@ class Globals:
         growing: Iterable[Callable[..., object]] = (),
     ) -> None:
         self.known, self.calls, self.builds = known, calls, builds
-        self.growing = frozenset(map(id, growing))  # functions that allocate memory, from a `room`
+        self.growing = frozenset(map(id, growing))  # functions that allocate memory, from a `budget`
         self.allowed: dict[str, Any] = {}  # by the caller
 
     def named(self, module: str, name: str) -> Any:
@@ -78,7 +78,7 @@ class Unpickler:
 
     def __init__(self, file: Any, names: Globals, persistent: Callable[[Any], Any], length: int, encoding: str = "utf-8") -> None:
         self.file, self.names, self.persistent, self.encoding = file, names, persistent, encoding
-        self.copies_left, self.room = 1000 + COPIES * length, Room()
+        self.copies_left, self.budget = 1000 + COPIES * length, Budget()
         self.position = 0
         self.memo: dict[int, Any] = {}
         self.stack: list[Any] = []
@@ -101,7 +101,7 @@ class Unpickler:
                 step(self)
         except BROKEN as error:
             cause = error.__cause__ if isinstance(error, FileError) else error
-            raise told(error, f"byte {self.position} of the pickle") from cause
+            raise file_error(error, f"byte {self.position} of the pickle") from cause
 
     def take(self, count: int) -> bytes:
         """The next `count` bytes."""
@@ -143,8 +143,8 @@ class Unpickler:
         if type(arguments) is not tuple:
             raise FileError(f"arguments are a tuple, not {_kind(arguments)}")
         self.count_copied(arguments)
-        room = {"room": self.room} if id(function) in self.names.growing else {}
-        self.stack[-1] = call(*arguments, **room)
+        budget = {"budget": self.budget} if id(function) in self.names.growing else {}
+        self.stack[-1] = call(*arguments, **budget)
 
     def count_copied(self, values: tuple[object, ...], depth: int = 3) -> None:
         """FileError if too much was copied, counting the elements of `values` and of tuples in them, since states may nest."""

@@ -38,7 +38,7 @@ from mini_dl.nn.parameter import Parameter, UninitializedTensorMixin
 from mini_dl.ops.attributes import UntypedStorage
 from mini_dl.ops.creation import TensorType
 from mini_dl.ops.memory import strides_of
-from mini_dl.ops.pickling import says_nothing_of_state, state_of
+from mini_dl.ops.pickling import has_default_state, state_of
 from mini_dl.tensor import Size, Tensor, wrap
 
 
@@ -319,7 +319,7 @@ def readable_state(tensor: Tensor) -> Any:
     """The `state_of` a tensor, without attribute names that files may not use, and with a warning for them."""
     state = state_of(tensor)
     for part in state if isinstance(state, tuple) else (state,):
-        for name in [name for name in part if is_taken(name)] if says_nothing_of_state(type(tensor)) else ():
+        for name in [name for name in part if is_taken(name)] if has_default_state(type(tensor)) else ():
             warnings.warn(
                 f"the attribute {name!r} of a tensor hides one that all tensors have, or Python's, and is not written",
                 stacklevel=2,

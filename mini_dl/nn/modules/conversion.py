@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mini_dl._meta import NO_DATA, hollow, is_hollow
+from mini_dl._meta import NO_DATA, is_meta_array, meta_array
 from mini_dl.tensor import Tensor
 
 
@@ -13,7 +13,11 @@ def uninitialized_like(tensor: Tensor, meta: bool = False) -> Tensor:
     out = Tensor.__new__(Tensor)
     shape, kind = tensor._array.shape, tensor._array.dtype
     out._array = (
-        hollow(shape, kind) if meta else np.empty(shape, kind) if is_hollow(tensor._array) else np.empty_like(tensor._array)
+        meta_array(shape, kind)
+        if meta
+        else np.empty(shape, kind)
+        if is_meta_array(tensor._array)
+        else np.empty_like(tensor._array)
     )
     return out
 

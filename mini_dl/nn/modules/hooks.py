@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from mini_dl.autograd.function import as_it_came
+from mini_dl.autograd.function import returned_as_is
 from mini_dl.autograd.graph import Node, SeveralNode, edge_of
 from mini_dl.autograd.mode import at_work, mode
 from mini_dl.nn._types import Args, Hook
@@ -37,7 +37,7 @@ def through_identity(tensors: Sequence[Tensor]) -> tuple[Node, list[Tensor]]:
     """The same tensors behind one new node."""
     node = SeveralNode(_Identity(), [edge_of(t) for t in tensors], {}, tensors[0]._array)
     node.shape_, node.dtype_ = [t._array.shape for t in tensors], [t._array.dtype for t in tensors]
-    outs = [alias(t) if edge is None else as_it_came(t) for t, edge in zip(tensors, node.edges_)]
+    outs = [alias(t) if edge is None else returned_as_is(t) for t, edge in zip(tensors, node.edges_)]
     if at_work.anywhere:
         for tensor, out in zip(tensors, outs):
             at_work.passed_on(tensor, out)

@@ -12,6 +12,8 @@ from mini_dl.nn.modules.weighted import Weighted
 from mini_dl.nn.parameter import Parameter
 from mini_dl.tensor import Tensor
 
+__all__ = ["Bilinear", "Identity", "LazyLinear", "Linear"]
+
 
 class Identity(Module):
     """``out = input``; any arguments are accepted and ignored.

@@ -38,7 +38,7 @@ from mini_dl.nn.modules.hooked_call import HookedCall, WithModule
 from mini_dl.nn.modules.loading import EXTRA_STATE, _IncompatibleKeys as _IncompatibleKeys, load, load_own
 from mini_dl.nn.modules.locating import locate
 from mini_dl.nn.parameter import Buffer, Parameter, is_lazy, zero_grad_of
-from mini_dl.ops.conversion import asked_of_module_to
+from mini_dl.ops.conversion import arguments_of_module_to
 from mini_dl.tensor import Tensor, typename
 
 Self = TypeVar("Self", bound="Module")
@@ -386,7 +386,7 @@ class Module:
 
         TypeError for any other type.
         """
-        where, dtype, *_ = asked_of_module_to(*args, **kwargs)
+        where, dtype, *_ = arguments_of_module_to(*args, **kwargs)
         if where is not None:
             meta = is_meta(where)
             self._apply(lambda t: moved(t, meta))

@@ -99,7 +99,7 @@ class ParametrizationList(ModuleList):
                     "When `right_inverse` outputs one tensor, it may not change the dtype.\n"
                     f"original.dtype: {dtype}\nright_inverse(original).dtype: {new.dtype}"
                 )
-            _become(original, new)
+            _replace_memory(original, new)
             _register(self, "original", original)
         else:
             self.ntensors = len(new)
@@ -149,7 +149,7 @@ class ParametrizationList(ModuleList):
                 raise ValueError(
                     f"The tensor returned by `right_inverse` has dtype {tensor.dtype} while `{name}` has dtype {original.dtype}"
                 )
-            _become(original, tensor)
+            _replace_memory(original, tensor)
 
     def _names(self) -> list[str]:
         return ["original"] if self.is_tensor else [f"original{i}" for i in range(self.ntensors)]
@@ -233,7 +233,7 @@ def remove_parametrizations(module: Module, tensor_name: str, leave_parametrized
         tensor = several.original
         if leave_parametrized:
             with no_grad():
-                _become(tensor, getattr(module, tensor_name))
+                _replace_memory(tensor, getattr(module, tensor_name))
     elif leave_parametrized:
         tensor = getattr(module, tensor_name)
         tensor = Parameter(tensor) if tensor.requires_grad else tensor
@@ -300,7 +300,7 @@ def _register(module: Module, name: str, tensor: Tensor) -> None:
         module.register_buffer(name, tensor)
 
 
-def _become(original: Tensor, value: Tensor) -> None:
+def _replace_memory(original: Tensor, value: Tensor) -> None:
     """Make `original`, which optimizers hold, share the memory of `value`."""
     with no_grad():
         original.set_(value)

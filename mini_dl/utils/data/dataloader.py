@@ -52,7 +52,7 @@ class DataLoader(Generic[T]):
 
     _iterator: Any = None
     _initialized = False
-    _length_said: int | None = None  # the length an iterable dataset reported when this loader's length was requested
+    _reported_length: int | None = None  # the length an iterable dataset reported when this loader's length was requested
 
     def __init__(
         self, dataset: Dataset[T] | Sequence[T], batch_size: int | None = 1, shuffle: bool | None = None,
@@ -155,7 +155,7 @@ class DataLoader(Generic[T]):
     def __len__(self) -> int:
         if not self._iterable:
             return len(self._index_sampler)
-        length = self._length_said = len(self.dataset)
+        length = self._reported_length = len(self.dataset)
         if self.batch_size is None:
             return length
         return length // self.batch_size if self.drop_last else math.ceil(length / self.batch_size)

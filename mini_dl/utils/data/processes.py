@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import multiprocessing.context
 import os
@@ -53,7 +54,7 @@ class ProcessWorker:
 
     def __init__(self, context: Any, what: tuple[Any, ...], results: Results) -> None:
         self.info = WorkerInfo(what[0], what[1], what[2] + what[0], what[3], streams_of(what[2], what[0]), "multiprocessing")
-        self.active, self.owner, self.results = True, os.getpid(), results
+        self.active, self.exits, self.owner, self.results = True, False, os.getpid(), results
         self.silent = threading.Event()  # everything it sent was received, and it has exited
         self.receiver, self.sender = context.Pipe(duplex=False)
         self.queue, self.closed = context.Queue(), context.Event()
@@ -63,7 +64,7 @@ class ProcessWorker:
         )
         self.thread = threading.Thread(
             target=_receive,
-            args=(self.receiver, results, self.info.id, self.silent),
+            args=(self.receiver, results, self.info.id, self.silent, self.queue),
             daemon=True,
             name=f"DataLoader receiver {what[0]}",
         )
@@ -115,8 +116,8 @@ _MARKS = {id(STOP): "stop", id(AGAIN): "again"}
 _MARKED = {"stop": STOP, "again": AGAIN}
 
 
-def _receive(receiver: Any, results: Results, worker: int, silent: threading.Event) -> None:
-    """Receive what a worker sends, until it exits."""
+def _receive(receiver: Any, results: Results, worker: int, silent: threading.Event, tasks: Any) -> None:
+    """Receive what a worker sends, until it closes the pipe; then it may exit, as nothing is left in its memory."""
     try:
         while True:
             key, ended = pickle.loads(receiver.recv_bytes())
@@ -135,6 +136,8 @@ def _receive(receiver: Any, results: Results, worker: int, silent: threading.Eve
         receiver.close()
         silent.set()
         results.news.put(None)
+        with contextlib.suppress(ValueError):  # the queue is closed: the worker has exited already
+            tasks.put(_MARKS[id(STOP)])
 
 
 def _work(
@@ -166,6 +169,8 @@ def _work(
         sender.send_bytes(content)
         if isinstance(outcome, Failure) and outcome.fatal:
             sender.close()
+            while next_task() is not STOP:  # earlier batches are in the memory of this process until they are received
+                pass
             sys.exit(0)
 
     try:

@@ -32,7 +32,7 @@ class Reader:
         self.sampler, self.timeout = loader._index_sampler, loader.timeout
         self.indices = iter(self.sampler)
         self.base_seed = random_seed(loader.generator)  # torch draws it here, with or without workers
-        self.given, self.length_said = 0, loader._length_said
+        self.given, self.reported_length = 0, loader._reported_length
         self.start(loader)
 
     def start(self, loader: object) -> None:
@@ -49,9 +49,9 @@ class Reader:
     def __next__(self) -> Any:
         batch = self.read()
         self.given += 1
-        if self.iterable and self.length_said is not None and self.given > self.length_said:
+        if self.iterable and self.reported_length is not None and self.given > self.reported_length:
             warnings.warn(
-                f"Length of IterableDataset {self.dataset} was reported to be {self.length_said}(when accessing "
+                f"Length of IterableDataset {self.dataset} was reported to be {self.reported_length}(when accessing "
                 f"len(dataloader)), but {self.given} samples have been fetched. ",
                 stacklevel=2,
             )
@@ -105,14 +105,14 @@ class WorkersReader(Reader):
         self.results.found = {}
         for number, worker in enumerate(self.workers):
             worker.active = True
-            if self.forked or not worker.is_alive():
+            if self.forked or worker.exits or not worker.is_alive():
                 self.workers[number] = self.new_worker(number, len(self.workers))
                 self.workers[number].start()
             else:
                 worker.tasks.put(AGAIN)
         self.forked = False
         self.indices = iter(self.sampler)
-        self.given, self.length_said = 0, loader._length_said
+        self.given, self.reported_length = 0, loader._reported_length
         self.begin()
 
     def hand_out(self) -> None:
@@ -159,9 +159,7 @@ class WorkersReader(Reader):
             outcome = self.results.found[key]
             failed = isinstance(outcome, Failure)
             if outcome is ENDED or (failed and outcome.fatal):
-                worker.active = False
-                if failed and isinstance(worker, Worker):
-                    worker.join(PATIENCE)  # a thread about to exit, which the next epoch must not take for alive
+                worker.active, worker.exits = False, failed
             self.hand_out()
             del self.results.found[key]  # no calls from here on, where Ctrl-C could interrupt: the batch is the reader's or ours
             del self.assigned[number]

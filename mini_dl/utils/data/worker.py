@@ -162,6 +162,7 @@ class Worker:
         self.info, self.how, self.results = info, how, results
         self.tasks: Any = SimpleQueue()
         self.active = True  # has data, as far as the reader knows
+        self.exits = False  # its last result says that it is about to exit
         name = f"DataLoader worker {info.id}"
         arguments = (info, self.tasks, results, how, prepare)
         self.thread = threading.Thread(target=_work, args=arguments, daemon=True, name=name)

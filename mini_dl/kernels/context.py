@@ -15,28 +15,28 @@ import numpy as np
 from mini_dl._dtypes import Array, Function
 
 
-def quiet_room() -> contextvars.Context:
+def kernel_context() -> contextvars.Context:
     """A context in which NumPy emits no warnings and expands broadcast rows without its buffer.
 
-    ``room.run(kernel, *arrays)`` does not change the caller's NumPy settings and costs 0.05 us; ``np.errstate`` costs 1 us.
+    ``context.run(kernel, *arrays)`` does not change the caller's NumPy settings and costs 0.05 us; ``np.errstate`` costs 1 us.
     """
-    room = contextvars.copy_context()
-    room.run(_be_quiet)
-    return room
+    context = contextvars.copy_context()
+    context.run(_silence)
+    return context
 
 
-def _be_quiet() -> None:
+def _silence() -> None:
     """Turn off warnings, and make the buffer so small that rows of 128 numbers or more are not expanded through it."""
     np.seterr(all="ignore")
     np.setbufsize(128)
 
 
 class _Here(threading.local):
-    enter: Function  # of this thread's room
+    enter: Function  # of this thread's context
     buffers: dict[object, Array]  # by purpose
 
     def __init__(self) -> None:
-        self.enter, self.buffers = quiet_room().run, {}
+        self.enter, self.buffers = kernel_context().run, {}
 
 
 here = _Here()
@@ -49,7 +49,7 @@ def run(kernel: Function, *args: object, **kwargs: object) -> Any:
     except RuntimeError as error:
         if not is_refusal(error):
             raise
-    return run_beside(kernel, *args, **kwargs)
+    return run_nested(kernel, *args, **kwargs)
 
 
 def run_by(enter: Function, kernel: Function, *args: object, **kwargs: object) -> Any:
@@ -59,7 +59,7 @@ def run_by(enter: Function, kernel: Function, *args: object, **kwargs: object) -
     except RuntimeError as error:
         if not is_refusal(error):
             raise
-    return run_beside(kernel, *args, **kwargs)
+    return run_nested(kernel, *args, **kwargs)
 
 
 def is_refusal(error: RuntimeError) -> bool:
@@ -68,10 +68,10 @@ def is_refusal(error: RuntimeError) -> bool:
     return raised is not None and raised.tb_next is None and str(error).startswith("cannot enter context")
 
 
-def run_beside(kernel: Function, *args: object, **kwargs: object) -> Any:
+def run_nested(kernel: Function, *args: object, **kwargs: object) -> Any:
     """Like `run`, while another kernel of this thread is running, whose buffers are preserved."""
     before, here.buffers = here.buffers, {}
     try:
-        return quiet_room().run(kernel, *args, **kwargs)
+        return kernel_context().run(kernel, *args, **kwargs)
     finally:
         here.buffers = before

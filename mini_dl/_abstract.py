@@ -32,7 +32,7 @@ class _Flags:
 
     writeable = False
 
-    def __init__(self, array: Unseen) -> None:
+    def __init__(self, array: AbstractArray) -> None:
         self.array = array
 
     def _in_order(self, dims: range) -> bool:
@@ -53,7 +53,7 @@ class _Flags:
         return not self.array.size or self._in_order(range(self.array.ndim))
 
 
-class Unseen:
+class AbstractArray:
     """The array of a tensor at the level of a `vmap`: the shape, type and strides of one element. Reading values raises an error.
 
     `memory` is the array of the whole batch, which determines the locations of elements.
@@ -86,15 +86,15 @@ class Unseen:
         return _Flags(self)
 
     @property
-    def real(self) -> Unseen:
+    def real(self) -> AbstractArray:
         """The type of the real part."""
         kind = np.empty(0, self.dtype).real.dtype
-        return Unseen(self.shape, kind, self.strides, self.memory)
+        return AbstractArray(self.shape, kind, self.strides, self.memory)
 
     def __len__(self) -> int:
         return self.shape[0]
 
-    def view(self) -> Unseen:
+    def view(self) -> AbstractArray:
         """The same."""
         return self
 
@@ -131,7 +131,7 @@ class Unseen:
         if function is np.moveaxis:
             order = np.moveaxis(np.empty(range(self.ndim)), *args[1:]).shape
             shape, strides = (tuple([each[dim] for dim in order]) for each in (self.shape, self.strides))
-            return Unseen(shape, self.dtype, strides, self.memory)
+            return AbstractArray(shape, self.dtype, strides, self.memory)
         if function is np.shape:
             return self.shape
         if function is np.ndim:
@@ -144,21 +144,21 @@ class Unseen:
         raise AttributeError(name)
 
     def __repr__(self) -> str:
-        return f"Unseen({self.shape}, {self.dtype})"
+        return f"AbstractArray({self.shape}, {self.dtype})"
 
 
 _LIKE: dict[Any, Any] = {np.zeros_like: np.zeros, np.ones_like: np.ones, np.empty_like: np.empty, np.full_like: np.full}
 """These return an array that is the same for all elements."""
 
 
-def is_unseen(value: object) -> TypeGuard[Any]:
+def is_abstract(value: object) -> TypeGuard[Any]:
     """Whether a tensor or array represents one element of a batch."""
-    return getattr(value, "_array", value).__class__ is Unseen
+    return getattr(value, "_array", value).__class__ is AbstractArray
 
 
 def refuse_batch(name: str, *values: object) -> None:
     """RuntimeError for a function whose result has a different shape for each element of a batch."""
-    if any([is_unseen(value) for value in values]):
+    if any([is_abstract(value) for value in values]):
         raise RuntimeError(
             f"vmap: We do not support batching operators that can output dynamic shape. Attempted to vmap over aten::{name}. "
             "Please file an issue at https://github.com/pytorch/pytorch/issues if you need this feature."

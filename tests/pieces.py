@@ -1,0 +1,20 @@
+"""Limits of the kernels lowered, so that small arrays are cut into pieces and shared among threads."""
+
+from __future__ import annotations
+
+import pytest
+
+from mini_dl.kernels import blocks, convolution, parallel, products, recurrent, winograd
+
+
+def cut_into_pieces(monkeypatch: pytest.MonkeyPatch, elements: int) -> None:
+    """Share everything, in pieces of so many `elements`."""
+    monkeypatch.setattr(parallel, "ENOUGH", 1)
+    for name in ("BLOCK", "LONGEST", "LONGEST_RUN"):
+        monkeypatch.setattr(blocks, name, elements)
+    monkeypatch.setattr(products, "LARGE", 1)
+    monkeypatch.setattr(recurrent, "ENOUGH", 1)
+    monkeypatch.setattr(convolution, "COLUMNS_IN_CACHE", 64)
+    monkeypatch.setattr(winograd, "TRANSFORMED_IN_CACHE", 1)
+    monkeypatch.setattr(winograd, "FEW_TILES", 1)
+    convolution._columns_of.cache_clear()
