@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings, strategies as st
 
 import mini_dl
-from mini_dl.kernels import convolution, depthwise, winograd
+from mini_dl.kernels import convolution, lines, winograd
 from parity_tests.searching import PHASES
 
 WANTED = [(True, True), (True, True), (True, False), (False, True)]
@@ -30,7 +30,7 @@ def geometries(draw: Any) -> dict[str, Any]:
         kernel = tuple(draw(st.lists(st.integers(1, 4), min_size=n, max_size=n)))
         stride = tuple(draw(st.lists(st.sampled_from([1, 1, 2, 3]), min_size=n, max_size=n)))
         dilation = tuple(draw(st.lists(st.integers(1, 2), min_size=n, max_size=n)))
-        groups = draw(st.sampled_from([1, 1, 1, 2, 6]))
+        groups = draw(st.sampled_from([1, 1, 1, 2, 2, 6]))
         channels = st.sampled_from([1, 2, 6, 24, 64] if n < 3 else [1, 4, 20])
         size = st.integers(8, 20 if n < 3 else 10)
     padding = draw(st.tuples(*[st.integers(0, 2)] * n))
@@ -74,7 +74,7 @@ def count_methods() -> Any:
     patch = pytest.MonkeyPatch()
     places = [
         *[(winograd, name) for name in ("conv", "conv_input", "conv_weight")],
-        *[(depthwise.Depthwise, name) for name in ("conv", "conv_input", "conv_weight")],
+        *[(lines, name) for name in ("conv", "conv_input", "conv_weight", "Fold")],
         (convolution, "_spread_back"),
         *[(convolution.Columns, name) for name in ("of", "_add_runs", "add")],
     ]

@@ -17,7 +17,7 @@ import numpy as np
 
 from mini_dl._dtypes import FLOATING, Array, NumpyType, Shape
 from mini_dl.kernels.blocks import Scratch, check_finite, copy, number_of_pieces, split, total_of
-from mini_dl.kernels.depthwise import Geometry
+from mini_dl.kernels.geometry import Geometry
 from mini_dl.kernels.parallel import share
 from mini_dl.kernels.products import matmul
 
@@ -51,14 +51,14 @@ def suits(images: int, weight: Shape, dtype: NumpyType, g: Geometry) -> bool:
     )
 
 
-def conv(input: Array, weight: Array, g: Geometry, out: Array) -> None:
-    """(N, C, H, W), (O, C, k, k) -> `out`, (N, O, H', W')"""
+def conv(input: Array, weight: Array, bias: Array | None, g: Geometry, out: Array) -> None:
+    """(N, C, H, W), (O, C, k, k), (O) -> `out`, (N, O, H', W')"""
     form = form_of(weight.shape[2], g.stride[0], (0, 0), input.dtype)
     kernel = form.kernel(weight, by_input=True).reshape(form.size, 1, -1, len(weight))
 
     def convolve(piece: Piece, tiles: Pair) -> None:
         planes = form.planes(input, piece, tiles, g.padding)
-        form.multiply(planes.reshape(form.size, -1, 1, kernel.shape[2]), kernel, out, piece, tiles)
+        form.multiply(planes.reshape(form.size, -1, 1, kernel.shape[2]), kernel, bias, out, piece, tiles)
 
     pieces, work = form.pieces(len(input), g.out, max(weight.shape[0], form.phases * weight.shape[1]))
     share(lambda piece: convolve(*piece), pieces, work)
@@ -71,7 +71,7 @@ def conv_input(output: Array, weight: Array, shape: Shape, g: Geometry) -> Array
     found = np.empty(shape, output.dtype)
 
     def add_back(piece: Piece, tiles: Pair) -> None:
-        form.multiply(form.planes_back(output, piece, tiles, g.padding), kernel, found, piece, tiles)
+        form.multiply(form.planes_back(output, piece, tiles, g.padding), kernel, None, found, piece, tiles)
 
     space = -(-shape[2] // form.stride), -(-shape[3] // form.stride)
     pieces, work = form.pieces(len(output), space, form.phases * max(weight.shape[:2]))
@@ -178,8 +178,8 @@ class Form:
         found = _tiles(window, TILE, 1, (0, 0), 1, tiles)
         return _transformed(found, self.of_outputs.T, SPREAD).reshape(self.size, -1, output.shape[1])
 
-    def multiply(self, planes: Array, kernel: Array, out: Array, piece: Piece, tiles: Pair) -> None:
-        """(P, t, phases, K), (P, phases, K, M) -> the part of `out`, (N, M, *), of the piece"""
+    def multiply(self, planes: Array, kernel: Array, bias: Array | None, out: Array, piece: Piece, tiles: Pair) -> None:
+        """(P, t, phases, K), (P, phases, K, M), (M) -> the part of `out`, (N, M, *), of the piece"""
         images, lines = piece
         s = math.isqrt(kernel.shape[1])
         product = FIRST.of((*planes.shape[:3], kernel.shape[3]), planes.dtype)
@@ -190,7 +190,11 @@ class Form:
         n, m, h, w = part.shape
         whole = FIRST.of((n, tiles[0], TILE, s, tiles[1], TILE, s, m), planes.dtype)
         np.copyto(whole.transpose(2, 5, 0, 1, 4, 3, 6, 7), found.reshape(TILE, TILE, n, *tiles, s, s, m))
-        part[...] = whole.reshape(n, tiles[0] * TILE * s, tiles[1] * TILE * s, m)[:, :h, :w].transpose(0, 3, 1, 2)
+        shown = whole.reshape(n, tiles[0] * TILE * s, tiles[1] * TILE * s, m)[:, :h, :w].transpose(0, 3, 1, 2)
+        if bias is None:
+            part[...] = shown
+        else:
+            np.add(shown, bias[:, None, None], part)
 
 
 def _window(array: Array, images: slice, start: Pair, size: Pair) -> Array:
