@@ -24,10 +24,10 @@ def geometries(draw: Any) -> dict[str, Any]:
     if winograd := n == 2 and draw(st.booleans()):
         k, s = draw(st.sampled_from([(3, 1), (3, 1), (2, 1), (4, 2), (5, 2), (6, 2)]))
         kernel, stride, dilation, groups = (k, k), (s, s), (1, 1), 1
-        channels = st.sampled_from([16, 50, 64])
+        channels = st.sampled_from([32, 50, 64])
         size = st.integers(18 * s, 27 * s)
     else:
-        kernel = tuple(draw(st.lists(st.integers(1, 4), min_size=n, max_size=n)))
+        kernel = tuple(draw(st.lists(st.integers(1, 4 if n > 1 else 9), min_size=n, max_size=n)))
         stride = tuple(draw(st.lists(st.sampled_from([1, 1, 2, 3]), min_size=n, max_size=n)))
         dilation = tuple(draw(st.lists(st.integers(1, 2), min_size=n, max_size=n)))
         groups = draw(st.sampled_from([1, 1, 1, 2, 2, 6]))

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import mini_dl
-from mini_dl.kernels import blocks, convolution, parallel, products, recurrent, winograd
+from mini_dl.kernels import blocks, convolution, lines, parallel, products, recurrent, winograd
 from parity_tests import adapter
 from parity_tests.ops import run_entry
 from parity_tests.settling import settle
@@ -36,15 +36,19 @@ def tiny_pieces(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     monkeypatch.setattr(products, "LARGE", 1)
     monkeypatch.setattr(recurrent, "ENOUGH", 1)
     monkeypatch.setattr(convolution, "COLUMNS_IN_CACHE", 64)
+    monkeypatch.setattr(lines, "EXPANDED_IN_CACHE", 1)
+    monkeypatch.setattr(lines, "COLUMNS", 1)
     monkeypatch.setattr(winograd, "TRANSFORMED_IN_CACHE", 1)
     monkeypatch.setattr(winograd, "FEW_TILES", 1)
     inner = parallel._Crew.share
     monkeypatch.setattr(parallel._Crew, "share", lambda *args: shared.append(len(args[2])) or inner(*args))
     convolution._columns_of.cache_clear()
+    lines.lines_of.cache_clear()
     mini_dl.set_num_threads(3)
     yield shared
     mini_dl.set_num_threads(before)
     convolution._columns_of.cache_clear()
+    lines.lines_of.cache_clear()
 
 
 @pytest.mark.parametrize("entry", [entry for entry in adapter.entries() if repr(entry) in NAMES], ids=repr)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import mini_dl as torch
-from mini_dl.kernels import blas, blocks, convolution, parallel, products, recurrent, winograd
+from mini_dl.kernels import blas, blocks, convolution, lines, parallel, products, recurrent, winograd
 
 F = torch.nn.functional
 
@@ -34,9 +34,12 @@ def tiny_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(products, "LARGE", 1)
     monkeypatch.setattr(recurrent, "ENOUGH", 1)
     monkeypatch.setattr(convolution, "COLUMNS_IN_CACHE", 64)
+    monkeypatch.setattr(lines, "EXPANDED_IN_CACHE", 1)
+    monkeypatch.setattr(lines, "COLUMNS", 1)
     monkeypatch.setattr(winograd, "TRANSFORMED_IN_CACHE", 1)
     monkeypatch.setattr(winograd, "FEW_TILES", 1)
     convolution._columns_of.cache_clear()
+    lines.lines_of.cache_clear()
 
 
 def test_every_piece_is_done_once_and_by_several_threads() -> None:

@@ -56,10 +56,10 @@ def _add_bias(part: Array, bias: Array) -> None:
 def _conv_in_other_ways(input: Array, weight: Array, bias: Array | None, g: Geometry, out: Array) -> bool:
     """Whether `out` was written by a method that suits. What is infinite or NaN would spread further than it should."""
     try:
-        if by_lines.suits(len(input), weight.shape, g):
-            by_lines.conv(input, weight, bias, g, out)
-        elif winograd.suits(len(input), weight.shape, input.dtype, g):
+        if winograd.suits(len(input), weight.shape, input.dtype, g):
             winograd.conv(input, weight, bias, g, out)
+        elif by_lines.suits(len(input), weight.shape, g):
+            by_lines.conv(input, weight, bias, g, out)
         else:
             return False
     except FloatingPointError:
@@ -100,10 +100,10 @@ def conv_input(output: Array, weight: Array, shape: Shape, g: Geometry) -> Array
         return matmul(by_group(weight, g).swapaxes(1, 2)[None], grouped(output, g)).reshape(shape)
     o = len(weight) // g.groups
     with contextlib.suppress(FloatingPointError):
-        if by_lines.suits(len(output), weight.shape, g):
-            return by_lines.conv_input(output, weight, shape, g)
         if winograd.suits(len(output), weight.shape, output.dtype, g):
             return winograd.conv_input(output, weight, shape, g)
+        if by_lines.suits(len(output), weight.shape, g):
+            return by_lines.conv_input(output, weight, shape, g)
     many = are_many(len(output), g, len(weight))
     if max(g.stride) == 1 and 2 * c >= o and many:  # the flipped kernel, over the padded output
         ends = [d * (k - 1) for d, k in zip(g.dilation, kernel)]
@@ -159,10 +159,10 @@ def conv_weight(input: Array, output: Array, shape: Shape, g: Geometry) -> Array
     if 0 in input.shape or 0 in output.shape or 0 in shape:
         return np.zeros(shape, input.dtype)
     with contextlib.suppress(FloatingPointError):
-        if by_lines.suits(len(input), shape, g):
-            return by_lines.conv_weight(input, output, shape, g)
         if winograd.suits(len(input), shape, input.dtype, g):
             return winograd.conv_weight(input, output, shape, g)
+        if by_lines.suits(len(input), shape, g):
+            return by_lines.conv_weight(input, output, shape, g)
     if is_pointwise(input, kernel, g) and shape[0] * shape[1] <= 64 * math.prod(g.out):  # otherwise summing products takes longer
         left, right = grouped(output, g), grouped(input, g).swapaxes(2, 3)
         images = slices(len(input), max(input[0].size, output[0].size))

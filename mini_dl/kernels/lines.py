@@ -1,4 +1,4 @@
-"""Convolution by lines, for kernels of few channels: grouped and depthwise.
+"""Convolution by lines, for kernels of few channels, grouped and depthwise ones above all.
 
 The elements under the taps of one line of the kernel are copied for each output position, with a row of a matrix for each tap
 and channel. Successive lines lie one after another in memory: what an output line sees, the lines under all taps, is one run of
@@ -17,7 +17,7 @@ import numpy as np
 
 from mini_dl._dtypes import Array, Index, Shape
 from mini_dl.kernels.blocks import Scratch, check_finite, split
-from mini_dl.kernels.geometry import Geometry, fitted_window
+from mini_dl.kernels.geometry import Geometry, fitted_window, inner
 from mini_dl.kernels.parallel import get_num_threads, share
 
 EXPANDED, LINES = Scratch(), Scratch()
@@ -25,6 +25,11 @@ EXPANDED_IN_CACHE = 1 << 20
 """Elements of the copies of a piece. Smaller ones would stay in the second-level cache, but take more calls."""
 ROWS, COLUMNS = 4, 128
 """Output lines of all channels of a group, and positions in a line of all images, that a product has if there are so many."""
+
+UNCOPIED = 10**6
+"""Multiplications of a product up to which OpenBLAS reads its operands as they lie."""
+SMALL_WEIGHT = 1 << 16
+"""Elements of a weight up to which its gradients in many pieces may be added up."""
 
 
 class Piece(NamedTuple):
@@ -34,8 +39,14 @@ class Piece(NamedTuple):
 
 
 def suits(images: int, weight: Shape, g: Geometry) -> bool:
-    """Whether there are groups, and enough positions to repay copies of the weight."""
-    return g.groups > 1 and len(weight) > 2 and (images * math.prod(g.out) >= 256 or weight[0] * weight[1] <= 4 * g.groups)
+    """Whether there are groups, or a small weight that is moved by one, and enough positions to repay copies of the weight. In
+    one dimension, only a long kernel saves copies."""
+    outputs, inputs, *kernel = weight
+    if len(kernel) == 1:
+        return g.groups > 1 and kernel[0] >= 8
+    if images * math.prod(g.out) < 256:
+        return g.groups > 1 and inputs * outputs <= ROWS * g.groups
+    return g.groups > 1 or (max(*g.stride, *g.dilation) == 1 and inputs >= 6 and math.prod(weight) <= SMALL_WEIGHT)
 
 
 def conv(input: Array, weight: Array, bias: Array | None, g: Geometry, out: Array) -> None:
@@ -77,14 +88,14 @@ def conv_input(output: Array, weight: Array, shape: Shape, g: Geometry) -> Array
     found = np.empty(shape, output.dtype)
     transposed = weight.reshape(g.groups, -1, *weight.shape[1:]).swapaxes(1, 2)
     for phase in np.ndindex(*g.stride):
-        part = found[(..., *[slice(first, None, s) for first, s in zip(phase, g.stride)])]
+        part = found[inner([slice(first, None, s) for first, s in zip(phase, g.stride)])]
         taps, sides = list[slice](), list[tuple[int, int]]()
         for first, s, p, d, k in zip(phase, g.stride, g.padding, g.dilation, weight.shape[2:]):
             meeting = [t for t in range(k) if (first + p - t * d) % s == 0]
             step = s // math.gcd(s, d)
             taps.append(slice(meeting[-1], None, -step) if meeting else slice(0))
             sides.append(((meeting[-1] * d - first - p) // s if meeting else 0, step * d // s))
-        kernel = transposed[(..., *taps)]
+        kernel = transposed[inner(taps)]
         if 0 in kernel.shape:
             part[...] = 0
         elif part.size:
@@ -157,7 +168,8 @@ class Lines:
     def _pieces(self, threads: int) -> list[Piece]:
         """Of several images if lines are short, of several groups if images are small, and as many as threads can share."""
         counts, width = (self.shape[0], self.g.groups, self.g.out[0]), math.prod(self.g.out[1:])
-        images = min(counts[0], -(-COLUMNS // width))
+        most = UNCOPIED // (self.height * self.outputs * self.seen * self.rows)
+        images = min(counts[0], max(-(-COLUMNS // width), most // width))
         line = self.rows * width * images * self.step
         lines = min(counts[2], max(8, EXPANDED_IN_CACHE // line))
         groups = min(counts[1], max(1, EXPANDED_IN_CACHE // (line * lines)))
@@ -168,7 +180,7 @@ class Lines:
                 numbers[axis] = more
         return [Piece(*parts) for parts in itertools.product(*[split(n, number) for n, number in zip(counts, numbers)])]
 
-    def _seen_by(self, tap: tuple[int, ...]) -> tuple[Index, Index, Index, bool]:
+    def _seen_by(self, tap: tuple[int, ...]) -> tuple[tuple[slice | int, ...], Index, Index, bool]:
         """Where the copies for a tap of a line are, in them those from inside the image, where these come from, and whether
         they are all."""
         g, to, of = self.g, list[slice](), list[slice]()
@@ -179,7 +191,7 @@ class Lines:
             to.append(slice(start, stop))
             of.append(slice(start * s + offset, (stop - 1) * s + offset + 1, s) if stop > start else slice(0))
         whole = all([part.stop - part.start == out for part, out in zip(to, g.out[1:])])
-        return (slice(None), slice(None), *tap), (Ellipsis, *to), (Ellipsis, *of), whole
+        return (slice(None), slice(None), *tap), inner(to), inner(of), whole
 
     def grouped(self, output: Array) -> Array:
         """(N, O, *out) -> (N, G, O/G, *out)"""

@@ -44,7 +44,7 @@ def suits(images: int, weight: Shape, dtype: NumpyType, g: Geometry) -> bool:
         and g.stride == (stride, stride)
         and (stride, k) in ((1, 2), (1, 3), (2, 4), (2, 5), (2, 6))
         and g.groups == max(g.dilation) == 1
-        and min(weight[:2]) >= 16
+        and min(weight[:2]) >= 32
         and min(g.padding) >= 0
         and images * math.prod(g.out) >= max(256, 4 * max(weight[:2]))
         and dtype.kind in FLOATING
