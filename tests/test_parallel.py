@@ -34,7 +34,7 @@ def tiny_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(products, "LARGE", 1)
     monkeypatch.setattr(recurrent, "ENOUGH", 1)
     monkeypatch.setattr(convolution, "COLUMNS_IN_CACHE", 64)
-    monkeypatch.setattr(lines, "EXPANDED_IN_CACHE", 1)
+    monkeypatch.setattr(lines, "SEEN_IN_CACHE", 1)
     monkeypatch.setattr(lines, "COLUMNS", 1)
     monkeypatch.setattr(winograd, "TRANSFORMED_IN_CACHE", 1)
     monkeypatch.setattr(winograd, "FEW_TILES", 1)

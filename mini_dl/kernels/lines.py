@@ -1,9 +1,10 @@
 """Convolution by lines, for kernels of few channels, grouped and depthwise ones above all.
 
-The elements under the taps of one line of the kernel are copied for each output position, with a row of a matrix for each tap
-and channel. Successive lines lie one after another in memory: what an output line sees, the lines under all taps, is one run of
-it, and overlaps what the next sees. So a 3 x 3 kernel takes 3 copies instead of 9. BLAS needs a few rows to be fast: where a
-group has fewer output channels, a product computes several lines by a matrix with the kernel along its diagonals.
+A padded copy of the input has the lines of an image one after another, in each a row for each channel, and in it all images. What
+an output line sees through one column of the kernel is a matrix, which is a run of this memory. It overlaps what the next line
+sees, and what the next column shows begins a position later: nothing is copied for each tap, and a few positions are computed in
+vain, at the end of a row. BLAS needs a few rows to be fast: where a group has fewer output channels, a product computes several
+lines, by a matrix with the column of the kernel along its diagonals.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ from mini_dl.kernels.blocks import Scratch, check_finite, split
 from mini_dl.kernels.geometry import Geometry, fitted_window, inner
 from mini_dl.kernels.parallel import get_num_threads, share
 
-EXPANDED, LINES = Scratch(), Scratch()
-EXPANDED_IN_CACHE = 1 << 20
-"""Elements of the copies of a piece. Smaller ones would stay in the second-level cache, but take more calls."""
+SEEN, LINES, ADDED = Scratch(), Scratch(), Scratch()
+SEEN_IN_CACHE = 1 << 18
+"""Elements of the padded input of a piece: it stays in the second-level cache."""
 ROWS, COLUMNS = 4, 128
 """Output lines of all channels of a group, and positions in a line of all images, that a product has if there are so many."""
 
@@ -61,19 +62,19 @@ def conv(input: Array, weight: Array, bias: Array | None, g: Geometry, out: Arra
         out[...] = found[..., : g.out[0]]
         return
     lines = lines_of(input.shape, weight.shape, g, get_num_threads())
-    matrices = lines.matrices(weight)
-    target = lines.grouped(out)
+    matrices, target = lines.matrices(weight), lines.grouped(out)
     added = None if bias is None else bias.reshape(g.groups, lines.outputs, *[1] * len(g.out))
 
     def convolve(piece: Piece) -> None:
-        seen = lines.of(input, piece)
-        shape = (*seen.shape[:2], matrices.shape[1], seen.shape[3])
-        found = np.matmul(matrices[piece.groups, None], seen, LINES.of(shape, out.dtype))
+        first, *others = lines.of(input, piece)
+        shape = (*first.shape[:2], matrices.shape[3], first.shape[3])
+        found = np.matmul(matrices[0, piece.groups], first, LINES.of(shape, out.dtype))
+        for number, seen in enumerate(others, 1):
+            found += np.matmul(matrices[number, piece.groups], seen, ADDED.of(shape, out.dtype))
         if lines.height > 1:
             check_finite(found)
         part = target[piece.images, piece.groups, :, piece.lines]
-        shown = found.reshape(len(found), -1, lines.outputs, len(part), *g.out[1:])[:, : part.shape[3]]
-        shown = shown.transpose(3, 0, 2, 1, *lines.rest)
+        shown = lines.shown(found, len(part))[:, : part.shape[3]].transpose(3, 0, 2, 1, *lines.rest)
         if added is None:
             part[...] = shown
         else:
@@ -115,31 +116,30 @@ def conv_weight(input: Array, output: Array, shape: Shape, g: Geometry) -> Array
     lines = lines_of(input.shape, shape, g, get_num_threads())
     source, rows = lines.grouped(output), lines.height * lines.outputs
     upright = 8 < rows < 64  # then the product of transposed lines takes longer than turning them
-
-    def product(piece: Piece) -> Array:
-        seen = lines.of(input, piece)
-        part = source[piece.images, piece.groups, :, piece.lines]
-        groups, blocks = seen.shape[:2]
-        order = (1, 3, 0, *lines.rest, 2) if upright else (1, 3, 2, 0, *lines.rest)
-        turned = part.transpose(order)
-        given = LINES.of((groups, blocks * lines.height, *turned.shape[2:]), output.dtype)
-        given[:, part.shape[3] :] = 0
-        given[:, : part.shape[3]] = turned
-        if not upright:
-            return np.matmul(seen, given.reshape(groups, blocks, rows, -1).swapaxes(2, 3)).sum(1)
-        return np.matmul(seen, given.reshape(groups, blocks, -1, rows)).sum(1)
-
-    totals = np.zeros((min(get_num_threads(), len(lines.pieces)), g.groups, lines.seen * lines.rows, rows), input.dtype)
+    threads = min(get_num_threads(), len(lines.pieces))
+    totals = np.zeros((threads, len(lines.taps), g.groups, lines.seen * lines.inputs, rows), input.dtype)
 
     def add_up(number: int) -> None:
-        for piece in lines.pieces[number :: len(totals)]:
-            totals[number, piece.groups] += product(piece)
+        for piece in lines.pieces[number::threads]:
+            windows = lines.of(input, piece)
+            part = source[piece.images, piece.groups, :, piece.lines]
+            groups, blocks = windows[0].shape[:2]
+            turned = part.transpose(1, 3, 0, *lines.rest, 2) if upright else part.transpose(1, 3, 2, 0, *lines.rest)
+            space = (len(part), *lines.space)
+            shape = (*space, lines.outputs) if upright else (lines.outputs, *space)
+            given = LINES.of((groups, blocks * lines.height, *shape), output.dtype)
+            given[...] = 0
+            at = inner([slice(n) for n in turned.shape[2:]])
+            given[:, : part.shape[3]][at] = turned
+            right = given.reshape(groups, blocks, -1, rows) if upright else given.reshape(groups, blocks, rows, -1).swapaxes(2, 3)
+            for tap, seen in enumerate(windows):
+                totals[number, tap, piece.groups] += np.matmul(seen, right).sum(1)
 
-    share(add_up, range(len(totals)), lines.size)
+    share(add_up, range(threads), lines.size)
     found = totals.sum(0)
     if lines.height > 1:
         check_finite(found)
-    return lines.weight_of(found.swapaxes(1, 2))
+    return lines.weight_of(found.swapaxes(2, 3))
 
 
 @functools.lru_cache(1024)
@@ -148,9 +148,10 @@ def lines_of(shape: Shape, weight: Shape, g: Geometry, threads: int) -> Lines:
 
 
 class Lines:
-    """How an input of `shape`, with at least two spatial dimensions, is divided and expanded.
+    """How an input of `shape`, with at least two spatial dimensions, is divided and padded.
 
-    `height` lines are computed at once, from `seen` lines, each of `rows` taps and channels of a group.
+    `height` lines are computed at once, from `seen` lines. The other dimensions are divided into phases, positions that are a
+    stride apart; each has the shape `space`, in which an output position and a tap meet at the sum of two offsets.
     """
 
     def __init__(self, shape: Shape, weight: Shape, g: Geometry, threads: int) -> None:
@@ -159,20 +160,28 @@ class Lines:
         self.height = max(1, min(g.out[0], ROWS // self.outputs))
         self.step, self.span = g.stride[0], g.dilation[0] * (weight[2] - 1) + 1
         self.seen = (self.height - 1) * self.step + self.span
-        self.rows = math.prod(weight[3:]) * self.inputs
         self.rest = range(4, 3 + len(g.out))  # the other dimensions of the output, where it has groups and channels
-        self.taps = [self._seen_by(tap) for tap in np.ndindex(*self.kernel[1:])]
+        strides, dilations = g.stride[1:], g.dilation[1:]
+        self.space = tuple([n + d * (k - 1) // s for n, d, k, s in zip(g.out[1:], dilations, self.kernel[1:], strides)])
+        meeting = [[divmod(t * d, s) for t, d, s in zip(tap, dilations, strides)] for tap in np.ndindex(*self.kernel[1:])]
+        found = {tuple([phase for _, phase in at]): None for at in meeting}
+        self.phases = [(number, *self._inside(phase)) for number, phase in enumerate(found)]
+        steps = [math.prod(self.space[i + 1 :]) for i in range(len(self.space))]
+        numbers = dict(zip(found, range(len(found))))
+        self.taps = [
+            (numbers[tuple([phase for _, phase in at])], sum([q * step for (q, _), step in zip(at, steps)])) for at in meeting
+        ]
         self.pieces = self._pieces(threads)
-        self.size = math.prod((shape[0], g.groups, *g.out, self.rows, weight[2]))
+        self.size = math.prod((shape[0], *g.out, weight[0] * weight[1], *self.kernel))
 
     def _pieces(self, threads: int) -> list[Piece]:
         """Of several images if lines are short, of several groups if images are small, and as many as threads can share."""
-        counts, width = (self.shape[0], self.g.groups, self.g.out[0]), math.prod(self.g.out[1:])
-        most = UNCOPIED // (self.height * self.outputs * self.seen * self.rows)
-        images = min(counts[0], max(-(-COLUMNS // width), most // width))
-        line = self.rows * width * images * self.step
-        lines = min(counts[2], max(8, EXPANDED_IN_CACHE // line))
-        groups = min(counts[1], max(1, EXPANDED_IN_CACHE // (line * lines)))
+        counts, width = (self.shape[0], self.g.groups, self.g.out[0]), math.prod(self.space)
+        line = len(self.phases) * self.inputs * width * self.step
+        uncopied = UNCOPIED // (self.height * self.outputs * self.seen * self.inputs * width)
+        images = min(counts[0], max(-(-COLUMNS // width), min(uncopied, SEEN_IN_CACHE // (line * counts[2]))))
+        lines = min(counts[2], max(8, SEEN_IN_CACHE // (line * images)))
+        groups = min(counts[1], max(1, SEEN_IN_CACHE // (line * images * lines)))
         numbers = [-(-count // size) for count, size in zip(counts, (images, groups, lines))]
         for axis in (1, 0, 2):
             more = -(-numbers[axis] // threads) * threads
@@ -180,63 +189,71 @@ class Lines:
                 numbers[axis] = more
         return [Piece(*parts) for parts in itertools.product(*[split(n, number) for n, number in zip(counts, numbers)])]
 
-    def _seen_by(self, tap: tuple[int, ...]) -> tuple[tuple[slice | int, ...], Index, Index, bool]:
-        """Where the copies for a tap of a line are, in them those from inside the image, where these come from, and whether
-        they are all."""
-        g, to, of = self.g, list[slice](), list[slice]()
-        for t, s, d, p, size, out in zip(tap, g.stride[1:], g.dilation[1:], g.padding[1:], self.shape[3:], g.out[1:]):
-            offset = t * d - p
-            start = min(out, max(0, -(offset // s)))
-            stop = max(start, min(out, (size - 1 - offset) // s + 1))
+    def _inside(self, phase: tuple[int, ...]) -> tuple[Index, Index, bool]:
+        """The part of a phase inside the image, where it comes from, and whether it is all."""
+        to, of = list[slice](), list[slice]()
+        for first, s, p, size, count in zip(phase, self.g.stride[1:], self.g.padding[1:], self.shape[3:], self.space):
+            offset = first - p
+            start = min(count, max(0, -(offset // s)))
+            stop = max(start, min(count, (size - 1 - offset) // s + 1))
             to.append(slice(start, stop))
             of.append(slice(start * s + offset, (stop - 1) * s + offset + 1, s) if stop > start else slice(0))
-        whole = all([part.stop - part.start == out for part, out in zip(to, g.out[1:])])
-        return (slice(None), slice(None), *tap), inner(to), inner(of), whole
+        return inner(to), inner(of), all([part.stop - part.start == count for part, count in zip(to, self.space)])
 
     def grouped(self, output: Array) -> Array:
         """(N, O, *out) -> (N, G, O/G, *out)"""
         return output.reshape(len(output), self.g.groups, self.outputs, *self.g.out)
 
+    def shown(self, found: Array, images: int) -> Array:
+        """Results, as (G, line, O/G, n, *out[1:])"""
+        whole = found.reshape(len(found), -1, self.outputs, images, *self.space)
+        return whole[inner([slice(n) for n in self.g.out[1:]])]
+
     def matrices(self, weight: Array) -> Array:
-        """(O, C/G, *kernel) -> (G, height * O/G, seen * rows)"""
-        taps = np.moveaxis(weight.reshape(self.g.groups, self.outputs, *weight.shape[1:]), 2, -1)
-        found = np.zeros((self.g.groups, self.height, self.outputs, self.seen, *taps.shape[3:]), weight.dtype)
+        """(O, C/G, *kernel) -> (taps, G, 1, height * O/G, seen * C/G)"""
+        taps = weight.reshape(self.g.groups, self.outputs, self.inputs, self.kernel[0], -1).transpose(4, 0, 1, 3, 2)
+        found = np.zeros((*taps.shape[:2], self.height, self.outputs, self.seen, self.inputs), weight.dtype)
         for line in range(self.height):
-            found[:, line, :, self._under(line)] = taps
-        return found.reshape(self.g.groups, self.height * self.outputs, -1)
+            found[:, :, line, :, self._under(line)] = taps
+        return found.reshape(*taps.shape[:2], 1, self.height * self.outputs, -1)
 
     def weight_of(self, found: Array) -> Array:
         """The transpose of `matrices`."""
-        parts = found.reshape(self.g.groups, self.height, self.outputs, self.seen, *self.kernel[1:], self.inputs)
-        taps = functools.reduce(np.add, [parts[:, line, :, self._under(line)] for line in range(self.height)])
-        return np.moveaxis(taps, -1, 2).reshape(-1, self.inputs, *self.kernel)
+        parts = found.reshape(len(found), self.g.groups, self.height, self.outputs, self.seen, self.inputs)
+        taps = functools.reduce(np.add, [parts[:, :, line, :, self._under(line)] for line in range(self.height)])
+        return taps.transpose(1, 2, 4, 3, 0).reshape(-1, self.inputs, *self.kernel)
 
     def _under(self, line: int) -> slice:
         """The lines that the taps of an output line see."""
         return slice(line * self.step, line * self.step + self.span, self.g.dilation[0])
 
-    def of(self, input: Array, piece: Piece) -> Array:
-        """What the lines of a piece see: (G, lines / height, seen * rows, n * width), valid until the next request."""
-        part, space = input[piece.images], self.shape[2:]
-        part = part.reshape(len(part), self.g.groups, self.inputs, *space)[:, piece.groups]
+    def of(self, input: Array, piece: Piece) -> list[Array]:
+        """What the lines of a piece see through each tap of a line: (G, lines / height, seen * C/G, n * space), valid until the
+        next request."""
+        part, size = input[piece.images], self.shape[2]
+        part = part.reshape(len(part), self.g.groups, self.inputs, *self.shape[2:])[:, piece.groups]
         source = part.transpose(1, 3, 2, 0, *self.rest)  # (G, line, C/G, n, *)
         blocks = -(-(piece.lines.stop - piece.lines.start) // self.height)
         count = (blocks - 1) * self.height * self.step + self.seen
-        found = EXPANDED.of((len(source), count, *self.kernel[1:], self.inputs, len(part), *self.g.out[1:]), input.dtype)
+        shape = (len(self.phases), len(source), count, self.inputs, len(part), *self.space)
+        used, beyond = math.prod(shape), max([offset for _, offset in self.taps])
+        memory = SEEN.of((used + beyond,), input.dtype)
+        memory[used:] = 0
+        found = memory[:used].reshape(shape)
         first = piece.lines.start * self.step - self.g.padding[0]
         start = max(0, first)
-        stop = max(start, min(space[0], first + count))
-        found[:, : start - first] = 0
-        found[:, stop - first :] = 0
-        to, of = found[:, start - first : stop - first], source[:, start:stop]
-        for tap, inside, place, whole in self.taps:
+        stop = max(start, min(size, first + count))
+        for number, to, of, whole in self.phases:
             if not whole:
-                to[tap] = 0
-            to[tap][inside] = of[place]
-        flat = found.reshape(len(found), count * self.rows, -1)
-        group, row, item = flat.strides
-        shape = (len(found), blocks, self.seen * self.rows, flat.shape[2])
-        return np.ndarray(shape, input.dtype, found, 0, (group, self.height * self.step * self.rows * row, row, item))
+                found[number] = 0
+            else:
+                found[number, :, : start - first] = 0
+                found[number, :, stop - first :] = 0
+            found[number, :, start - first : stop - first][to] = source[:, start:stop][of]
+        phase, group, line, row = found.strides[:4]
+        seen = (len(source), blocks, self.seen * self.inputs, math.prod(shape[4:]))
+        steps = (group, self.height * self.step * line, row, found.itemsize)
+        return [np.ndarray(seen, input.dtype, memory, number * phase + at * steps[3], steps) for number, at in self.taps]
 
 
 class Fold:
