@@ -32,7 +32,7 @@ def geometries(draw: Any) -> dict[str, Any]:
         dilation = tuple(draw(st.lists(st.integers(1, 2), min_size=n, max_size=n)))
         groups = draw(st.sampled_from([1, 1, 1, 2, 2, 6]))
         channels = st.sampled_from([1, 2, 6, 24, 64] if n < 3 else [1, 4, 20])
-        size = st.integers(8, 20 if n < 3 else 10)
+        size = st.integers(*{1: (18, 40), 2: (8, 20), 3: (8, 10)}[n])
     padding = draw(st.tuples(*[st.integers(0, 2)] * n))
     per_group, outputs = draw(channels), draw(channels)
     if groups == 6:
