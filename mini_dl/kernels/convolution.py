@@ -15,7 +15,7 @@ from mini_dl.kernels import lines as by_lines, winograd
 from mini_dl.kernels.blocks import Scratch, copy, in_single, in_slices, number_of_pieces, slices, split, total_of
 from mini_dl.kernels.geometry import Geometry as Geometry, fitted_window as fitted_window, inner, overlap
 from mini_dl.kernels.parallel import get_num_threads, share
-from mini_dl.kernels.products import matmul
+from mini_dl.kernels.products import matmul, product
 
 Piece = tuple[slice, slice]
 """Images, and lines of the first spatial dimension."""
@@ -84,7 +84,7 @@ def _conv_by_columns(input: Array, weight: Array, bias: Array | None, g: Geometr
             sides[...] = columns.multiply(rows, matrix).reshape(sides.shape)
         else:
             stacked = matrix.reshape(*matrix.shape[:2], len(at), at.shape[-1]).transpose(2, 0, 1, 3)
-            np.matmul(rows[None], stacked, out=at)
+            product(rows[None], stacked, at)
         if bias is not None:
             _add_bias(at, bias)
 
@@ -171,7 +171,7 @@ def conv_weight(input: Array, output: Array, shape: Shape, g: Geometry) -> Array
     columns = columns_of(input.shape, kernel, g, shape[0])
     source = grouped(output, g)
 
-    def product(piece: Piece) -> Array:
+    def term(piece: Piece) -> Array:
         images, lines = piece
         matrix = columns.of(input, piece)
         at = source[images, :, :, columns.positions(lines)]  # (n, G, O/G, L)
@@ -186,7 +186,7 @@ def conv_weight(input: Array, output: Array, shape: Shape, g: Geometry) -> Array
         found = columns.multiply(left, right.swapaxes(1, 2))
         return found.swapaxes(1, 2) if few else found
 
-    return columns.weight_of(total_of(product, columns.pieces, columns.size), shape)
+    return columns.weight_of(total_of(term, columns.pieces, columns.size), shape)
 
 
 def is_pointwise(array: Array, kernel: Shape, g: Geometry) -> bool:
