@@ -84,7 +84,7 @@ def _conv_by_columns(input: Array, weight: Array, bias: Array | None, g: Geometr
             sides[...] = columns.multiply(rows, matrix).reshape(sides.shape)
         else:
             stacked = matrix.reshape(*matrix.shape[:2], len(at), at.shape[-1]).transpose(2, 0, 1, 3)
-            product(rows[None], stacked, at)
+            (matmul if len(columns.pieces) == 1 else product)(rows[None], stacked, at)
         if bias is not None:
             _add_bias(at, bias)
 
@@ -100,7 +100,7 @@ def conv_input(output: Array, weight: Array, shape: Shape, g: Geometry) -> Array
         return matmul(by_group(weight, g).swapaxes(1, 2)[None], grouped(output, g)).reshape(shape)
     o = len(weight) // g.groups
     with contextlib.suppress(FloatingPointError):
-        if winograd.suits(len(output), weight.shape, output.dtype, g):
+        if winograd.suits(len(output), weight.shape, output.dtype, g, back=True):
             return winograd.conv_input(output, weight, shape, g)
         if by_lines.suits(len(output), weight.shape, g):
             return by_lines.conv_input(output, weight, shape, g)

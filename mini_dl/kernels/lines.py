@@ -29,7 +29,7 @@ ROWS, COLUMNS = 4, 128
 
 UNCOPIED = 10**6
 """Multiplications of a product up to which OpenBLAS reads its operands as they lie."""
-SMALL_WEIGHT = 1 << 16
+SMALL_WEIGHT = 1 << 15
 """Elements of a weight up to which its gradients in many pieces may be added up."""
 
 
