@@ -16,10 +16,10 @@ import math
 import numpy as np
 
 from mini_dl._dtypes import FLOATING, Array, NumpyType, Shape
-from mini_dl.kernels.blocks import Scratch, check_finite, copy, number_of_pieces, split, total_of
+from mini_dl.kernels.blocks import Scratch, check_finite, in_slices, number_of_pieces, split, total_of
 from mini_dl.kernels.geometry import Geometry
 from mini_dl.kernels.parallel import share
-from mini_dl.kernels.products import matmul
+from mini_dl.kernels.products import matmul, product
 
 POINTS = {2: (2 / 5, -2 / 5, 5 / 4, -5 / 4), 3: (0, 2 / 3, -2 / 3, 3 / 2, -3 / 2)}
 """By r, where polynomials are multiplied, besides at infinity (Toom and Cook): found by trying. Errors are 1.6 and 2.6 times
@@ -86,13 +86,13 @@ def conv_weight(input: Array, output: Array, shape: Shape, g: Geometry) -> Array
     """(N, C, H, W), (N, O, H', W') -> `shape`, (O, C, k, k): the transpose of `conv` in its weight."""
     form = form_of(shape[2], g.stride[0], (0, 0), input.dtype)
 
-    def product(pair: tuple[Piece, Pair]) -> Array:
+    def term(pair: tuple[Piece, Pair]) -> Array:
         piece, tiles = pair
         spread = form.spread(output, piece, tiles)  # (P, t, O)
         planes = form.planes(input, piece, tiles, g.padding)  # (P, t, phases, C)
         return np.matmul(spread.swapaxes(1, 2)[:, None], planes.swapaxes(1, 2))
 
-    found = total_of(product, *form.pieces(len(input), g.out, max(shape[0], form.phases * shape[1])))
+    found = total_of(term, *form.pieces(len(input), g.out, max(shape[0], form.phases * shape[1])))
     check_finite(found)
     return matmul(found.reshape(-1, shape[0] * shape[1]).T, form.of_kernel).reshape(shape)
 
@@ -141,9 +141,16 @@ class Form:
         o, c = weight.shape[:2]
         if not by_input:
             return matmul(self.of_mirrored, weight.reshape(o * c, -1).T).reshape(self.size, self.phases, o, c)
-        turned = np.empty((self.of_kernel.shape[1], c, o), weight.dtype)
-        copy(turned, weight.reshape(o, c, -1).transpose(2, 1, 0))
-        return matmul(self.of_kernel, turned.reshape(len(turned), -1)).reshape(self.size, self.phases, c, o)
+        found = np.empty((len(self.of_kernel), c, o), weight.dtype)
+
+        def transform(inputs: slice) -> None:
+            taps = weight[:, inputs].reshape(o, -1, self.of_kernel.shape[1])
+            turned = FIRST.of(taps.shape[::-1], weight.dtype)
+            np.copyto(turned, taps.T)
+            product(self.of_kernel, turned.reshape(len(turned), -1), found[:, inputs].reshape(len(found), -1))
+
+        in_slices(transform, c, found[:, 0].size)
+        return found.reshape(self.size, self.phases, c, o)
 
     def pieces(self, images: int, space: Shape, channels: int) -> tuple[list[tuple[Piece, Pair]], int]:
         """Pieces of a few images or, of large images, a few lines of tiles, with the number of tiles in each dimension;
