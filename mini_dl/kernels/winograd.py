@@ -93,8 +93,9 @@ def conv_weight(input: Array, output: Array, shape: Shape, g: Geometry) -> Array
         return np.matmul(spread.swapaxes(1, 2)[:, None], planes.swapaxes(1, 2))
 
     found = total_of(term, *form.pieces(len(input), g.out, max(shape[0], form.phases * shape[1])))
-    check_finite(found)
-    return matmul(found.reshape(-1, shape[0] * shape[1]).T, form.of_kernel).reshape(shape)
+    taps = matmul(found.reshape(-1, shape[0] * shape[1]).T, form.of_kernel)
+    check_finite(taps)
+    return taps.reshape(shape)
 
 
 # Successive results alternate between FIRST and SECOND: both stay in the cache.
