@@ -22,7 +22,7 @@ from mini_dl.kernels.geometry import Geometry, fitted_window, inner
 from mini_dl.kernels.parallel import get_num_threads, share
 
 SEEN, LINES, ADDED = Scratch(), Scratch(), Scratch()
-SEEN_IN_CACHE = 1 << 18
+SEEN_IN_CACHE = 3 << 17
 """Elements of the padded input of a piece: it stays in the second-level cache."""
 ROWS, COLUMNS = 4, 128
 """Output lines of all channels of a group, and positions in a line of all images, that a product has if there are so many."""
