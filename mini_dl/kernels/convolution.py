@@ -158,16 +158,16 @@ def conv_weight(input: Array, output: Array, shape: Shape, g: Geometry) -> Array
     kernel = shape[2:]
     if 0 in input.shape or 0 in output.shape or 0 in shape:
         return np.zeros(shape, input.dtype)
-    with contextlib.suppress(FloatingPointError):
-        if winograd.suits(len(input), shape, input.dtype, g):
-            return winograd.conv_weight(input, output, shape, g)
-        if by_lines.suits(len(input), shape, g):
-            return by_lines.conv_weight(input, output, shape, g)
     if is_pointwise(input, kernel, g) and shape[0] * shape[1] <= 64 * math.prod(g.out):  # otherwise summing products takes longer
         left, right = grouped(output, g), grouped(input, g).swapaxes(2, 3)
         images = slices(len(input), max(input[0].size, output[0].size))
         found = total_of(lambda piece: np.matmul(left[piece], right[piece]).sum(0), images, max(input.size, output.size))
         return found.reshape(shape)
+    with contextlib.suppress(FloatingPointError):
+        if winograd.suits(len(input), shape, input.dtype, g):
+            return winograd.conv_weight(input, output, shape, g)
+        if by_lines.suits(len(input), shape, g):
+            return by_lines.conv_weight(input, output, shape, g)
     columns = columns_of(input.shape, kernel, g, shape[0])
     source = grouped(output, g)
 

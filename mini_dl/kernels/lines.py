@@ -45,6 +45,8 @@ def suits(images: int, weight: Shape, g: Geometry) -> bool:
     outputs, inputs, *kernel = weight
     if len(kernel) == 1:
         return g.groups > 1 and kernel[0] >= 8
+    if max(kernel) == 1:
+        return False
     if images * math.prod(g.out) < 256:
         return g.groups > 1 and inputs * outputs <= ROWS * g.groups
     return g.groups > 1 or (max(*g.stride, *g.dilation) == 1 and inputs >= 6 and math.prod(weight) <= SMALL_WEIGHT)
