@@ -12,7 +12,7 @@ import numpy as np
 
 from mini_dl._dtypes import Array, NumpyType, Shape
 from mini_dl.kernels import lines as by_lines, winograd
-from mini_dl.kernels.blocks import Scratch, copy, in_single, in_slices, number_of_pieces, slices, split, total_of
+from mini_dl.kernels.blocks import Scratch, copy, in_single, in_slices, number_of_pieces, slices, split, spread, total_of
 from mini_dl.kernels.geometry import Geometry as Geometry, fitted_window as fitted_window, inner, overlap
 from mini_dl.kernels.parallel import get_num_threads, share
 from mini_dl.kernels.products import matmul, product
@@ -42,7 +42,7 @@ def conv(input: Array, weight: Array, bias: Array | None, g: Geometry) -> Array:
     elif is_pointwise(input, kernel, g):
         matmul(by_group(weight, g)[None], grouped(input, g), grouped(out, g))
         if bias is not None:
-            in_slices(lambda images: _add_bias(grouped(out, g)[images], bias), n, out[0].size)
+            spread(np.add, out, bias.reshape(o, *[1] * len(kernel)), out=out)
     elif not _conv_in_other_ways(input, weight, bias, g, out):
         _conv_by_columns(input, weight, bias, g, out)
     return out

@@ -19,17 +19,19 @@ import numpy as np
 from mini_dl._dtypes import Array, Index, Shape
 from mini_dl.kernels.blocks import Scratch, check_finite, split
 from mini_dl.kernels.geometry import Geometry, fitted_window, inner
-from mini_dl.kernels.parallel import get_num_threads, share
+from mini_dl.kernels.parallel import get_num_threads, share, worth_sharing
 
 SEEN, LINES, ADDED = Scratch(), Scratch(), Scratch()
 SEEN_IN_CACHE = 3 << 17
 """Elements of the padded input of a piece: it stays in the second-level cache."""
 ROWS, COLUMNS = 4, 128
-"""Output lines of all channels of a group, and positions in a line of all images, that a product has if there are so many."""
-
+"""Output lines of all channels of a group, and positions in a line of all images, that a product has if there are so many; if
+there are fewer positions, it has more lines."""
+ENOUGH = 1 << 16
+"""Elements under the taps from which the preparations are repaid."""
 UNCOPIED = 10**6
 """Multiplications of a product up to which OpenBLAS reads its operands as they lie."""
-SMALL_WEIGHT = 1 << 15
+SMALL_WEIGHT = 1 << 14
 """Elements of a weight up to which its gradients in many pieces may be added up."""
 
 
@@ -40,16 +42,22 @@ class Piece(NamedTuple):
 
 
 def suits(images: int, weight: Shape, g: Geometry) -> bool:
-    """Whether there are groups, or a small weight that is moved by one, and enough positions to repay copies of the weight. In
-    one dimension, only a long kernel saves copies."""
+    """Whether there are groups, or the weight is small and moved by one; and whether there is enough to do, in lines of several
+    taps and many positions. In one dimension, only a long depthwise kernel repays that."""
     outputs, inputs, *kernel = weight
+    depthwise = inputs * outputs <= ROWS * g.groups
     if len(kernel) == 1:
-        return g.groups > 1 and kernel[0] >= 8
-    if max(kernel) == 1:
+        return depthwise and g.groups > 1 and kernel[0] >= 8
+    if kernel[0] == 1 or size_of(images, weight, g) < ENOUGH:
         return False
-    if images * math.prod(g.out) < 256:
-        return g.groups > 1 and inputs * outputs <= ROWS * g.groups
-    return g.groups > 1 or (max(*g.stride, *g.dilation) == 1 and inputs >= 6 and math.prod(weight) <= SMALL_WEIGHT)
+    if g.groups > 1:
+        return depthwise or images * math.prod(g.out[1:]) >= 24
+    return max(*g.stride, *g.dilation) == 1 and inputs >= 6 and math.prod(weight) <= SMALL_WEIGHT
+
+
+def size_of(images: int, weight: Shape, g: Geometry) -> int:
+    """The number of elements under the taps."""
+    return math.prod((images, *g.out, g.groups, *weight[1:]))
 
 
 def conv(input: Array, weight: Array, bias: Array | None, g: Geometry, out: Array) -> None:
@@ -117,7 +125,7 @@ def conv_weight(input: Array, output: Array, shape: Shape, g: Geometry) -> Array
         return conv_weight(fold.seen(input), fold.lines(given), (*shape, 1), fold.g).reshape(shape)
     lines = lines_of(input.shape, shape, g, get_num_threads())
     source, rows = lines.grouped(output), lines.height * lines.outputs
-    upright = 8 < rows < 64  # then the product of transposed lines takes longer than turning them
+    upright = lines.height == 1 and 8 < rows < 64  # then the product of transposed lines takes longer than turning them
     threads = min(get_num_threads(), len(lines.pieces))
     totals = np.zeros((threads, len(lines.taps), g.groups, lines.seen * lines.inputs, rows), input.dtype)
 
@@ -159,7 +167,8 @@ class Lines:
     def __init__(self, shape: Shape, weight: Shape, g: Geometry, threads: int) -> None:
         self.shape, self.g, self.kernel = shape, g, weight[2:]
         self.inputs, self.outputs = weight[1], weight[0] // g.groups
-        self.height = max(1, min(g.out[0], ROWS // self.outputs))
+        rows = max(ROWS, COLUMNS // (shape[0] * math.prod(g.out[1:])))
+        self.height = max(1, min(g.out[0], rows // self.outputs))
         self.step, self.span = g.stride[0], g.dilation[0] * (weight[2] - 1) + 1
         self.seen = (self.height - 1) * self.step + self.span
         self.rest = range(4, 3 + len(g.out))  # the other dimensions of the output, where it has groups and channels
@@ -173,8 +182,8 @@ class Lines:
         self.taps = [
             (numbers[tuple([phase for _, phase in at])], sum([q * step for (q, _), step in zip(at, steps)])) for at in meeting
         ]
-        self.pieces = self._pieces(threads)
-        self.size = math.prod((shape[0], *g.out, weight[0] * weight[1], *self.kernel))
+        self.size = size_of(shape[0], weight, g)
+        self.pieces = self._pieces(threads if worth_sharing(self.size) else 1)
 
     def _pieces(self, threads: int) -> list[Piece]:
         """Of several images if lines are short, of several groups if images are small, and as many as threads can share."""
@@ -264,7 +273,7 @@ class Fold:
     def __init__(self, images: int, kernel: int, g: Geometry) -> None:
         self.padding, (self.step,) = g.padding, g.stride
         self.span = g.dilation[0] * (kernel - 1) + 1
-        strips = max(1, min(-(-COLUMNS // images), g.out[0] * self.step // (4 * self.span)))
+        strips = max(1, min(-(-COLUMNS // images), g.out[0] * self.step // self.span))
         self.length = -(-g.out[0] // strips)
         self.strips = -(-g.out[0] // self.length)
         self.size = self.strips * self.length

@@ -41,7 +41,7 @@ def suits(images: int, weight: Shape, dtype: NumpyType, g: Geometry, back: bool 
     """Whether the kernel is of this kind and dense, over enough channels and positions to repay the transforms; for 3 x 3 with
     a stride of 2, too few products are saved. Back to the input, the kernel is transformed as it lies."""
     stride, k = g.stride[0], weight[-1]
-    times = 16 if (stride, k) == (2, 4) else 1 if back and stride == 1 else 4
+    times = 1 if back and stride == 1 else 4
     return (
         weight[2:] == (k, k)
         and g.stride == (stride, stride)
