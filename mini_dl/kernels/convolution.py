@@ -166,7 +166,7 @@ def conv_weight(input: Array, output: Array, shape: Shape, g: Geometry) -> Array
     with contextlib.suppress(FloatingPointError):
         if winograd.suits(len(input), shape, input.dtype, g):
             return winograd.conv_weight(input, output, shape, g)
-        if by_lines.suits(len(input), shape, g):
+        if by_lines.suits(len(input), shape, g, summed=True):
             return by_lines.conv_weight(input, output, shape, g)
     columns = columns_of(input.shape, kernel, g, shape[0])
     source = grouped(output, g)

@@ -41,9 +41,10 @@ class Piece(NamedTuple):
     lines: slice  # of the output
 
 
-def suits(images: int, weight: Shape, g: Geometry) -> bool:
+def suits(images: int, weight: Shape, g: Geometry, summed: bool = False) -> bool:
     """Whether there are groups, or the weight is small and moved by one; and whether there is enough to do, in lines of several
-    taps and many positions. In one dimension, only a long depthwise kernel repays that."""
+    taps and many positions, over which the gradient of the weight is `summed`. In one dimension, only a long depthwise kernel
+    repays that."""
     outputs, inputs, *kernel = weight
     depthwise = inputs * outputs <= ROWS * g.groups
     if len(kernel) == 1:
@@ -51,7 +52,7 @@ def suits(images: int, weight: Shape, g: Geometry) -> bool:
     if kernel[0] == 1 or size_of(images, weight, g) < ENOUGH:
         return False
     if g.groups > 1:
-        return depthwise or images * math.prod(g.out[1:]) >= 24
+        return (depthwise and not summed) or images * math.prod(g.out[1:]) >= 24
     return max(*g.stride, *g.dilation) == 1 and inputs >= 6 and math.prod(weight) <= SMALL_WEIGHT
 
 
