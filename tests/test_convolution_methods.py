@@ -60,7 +60,7 @@ def test_lines_agree_with_columns(size: int, only_columns: pytest.MonkeyPatch) -
     ("kernel", "stride", "bound"), [(2, 1, 6e-7), (3, 1, 1e-6), (4, 2, 1.1e-6), (5, 2, 1.7e-6), (6, 2, 1.8e-6)]
 )
 def test_winograd_errs_little_more_than_a_product(kernel: int, stride: int, bound: float) -> None:
-    """The points of interpolation decide that, though all are exact in exact arithmetic: the usual ones err by 1.9e-6 for 3 x 3."""
+    """The points of interpolation decide that, all exact in exact arithmetic: the usual ones err by 1.9e-6 for 3 x 3."""
     numbers, g = np.random.default_rng(0), Geometry((stride,) * 2, (1, 1), (1, 1), 1, (16, 16))
     space = 15 * stride + kernel - 2
     x = numbers.standard_normal((2, 64, space, space)).astype(np.float32)
