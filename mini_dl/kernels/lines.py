@@ -20,6 +20,7 @@ from mini_dl._dtypes import Array, Index, Shape
 from mini_dl.kernels.blocks import Scratch, check_finite, split
 from mini_dl.kernels.geometry import Geometry, fitted_window, inner
 from mini_dl.kernels.parallel import get_num_threads, share, worth_sharing
+from mini_dl.kernels.products import UNCOPIED
 
 SEEN, LINES, ADDED = Scratch(), Scratch(), Scratch()
 SEEN_IN_CACHE = 3 << 17
@@ -29,8 +30,6 @@ ROWS, COLUMNS = 4, 128
 there are fewer positions, it has more lines."""
 ENOUGH = 1 << 16
 """Elements under the taps from which the preparations are repaid."""
-UNCOPIED = 10**6
-"""Multiplications of a product up to which OpenBLAS reads its operands as they lie."""
 SMALL_WEIGHT = 1 << 14
 """Elements of a weight up to which its gradients in many pieces may be added up."""
 
@@ -175,14 +174,13 @@ class Lines:
         self.rest = range(4, 3 + len(g.out))  # the other dimensions of the output, where it has groups and channels
         strides, dilations = g.stride[1:], g.dilation[1:]
         self.space = tuple([n + d * (k - 1) // s for n, d, k, s in zip(g.out[1:], dilations, self.kernel[1:], strides)])
-        meeting = [[divmod(t * d, s) for t, d, s in zip(tap, dilations, strides)] for tap in np.ndindex(*self.kernel[1:])]
-        found = {tuple([phase for _, phase in at]): None for at in meeting}
-        self.phases = [(number, *self._inside(phase)) for number, phase in enumerate(found)]
         steps = [math.prod(self.space[i + 1 :]) for i in range(len(self.space))]
-        numbers = dict(zip(found, range(len(found))))
-        self.taps = [
-            (numbers[tuple([phase for _, phase in at])], sum([q * step for (q, _), step in zip(at, steps)])) for at in meeting
-        ]
+        meeting = [[divmod(t * d, s) for t, d, s in zip(tap, dilations, strides)] for tap in np.ndindex(*self.kernel[1:])]
+        phases = [tuple([phase for _, phase in at]) for at in meeting]
+        used = list(dict.fromkeys(phases))
+        self.phases = [(number, *self._inside(phase)) for number, phase in enumerate(used)]
+        offsets = [sum([offset * step for (offset, _), step in zip(at, steps)]) for at in meeting]
+        self.taps = [(used.index(phase), offset) for phase, offset in zip(phases, offsets)]
         self.size = size_of(shape[0], weight, g)
         self.pieces = self._pieces(threads if worth_sharing(self.size) else 1)
 

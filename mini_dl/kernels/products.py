@@ -16,7 +16,7 @@ LARGE = 1 << 22
 UNCOPIED = 10**6
 """Multiplications of a product up to which OpenBLAS does not copy its operands first, if the processor has AVX-512."""
 SMALL = 8192
-"""Elements of an operand that is read again and again."""
+"""Elements of a second operand that is read again and again, or four times those of a first one."""
 
 
 def gemm(input: Array, other: Array, added: Array | None = None) -> Array:
@@ -77,7 +77,7 @@ def product(a: Array, b: Array, out: Array | None = None) -> Array:
     few = inner * columns <= SMALL and columns % 16 == 0
     if (
         rows * inner * columns <= UNCOPIED
-        or not (few or rows * inner <= SMALL)
+        or not (few or 4 * rows * inner <= SMALL)
         or b.strides[-1] != b.itemsize
         or b.dtype.char != "f"
     ):

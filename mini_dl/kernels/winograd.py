@@ -31,8 +31,6 @@ Piece = tuple[slice, slice]
 Pair = tuple[int, int]
 TRANSFORMED_IN_CACHE = 1 << 17
 """Elements of the transformed input of a piece: it stays in the second-level cache."""
-RUN = 512
-"""Columns of a transform at a time: with more, OpenBLAS would copy them first, for few rows."""
 FEW_TILES = 32
 """Tiles of a piece below which reading the transformed kernel takes longer than multiplying by it."""
 
@@ -234,12 +232,4 @@ def _tiles(window: Array, size: int, unit: int, steps: Pair, phases: int, tiles:
 
 
 def _transformed(tiles: Array, transform: Array, memory: Scratch) -> Array:
-    """``transform @ tiles``, in runs of columns."""
-    rows, columns = len(transform), tiles.shape[1]
-    found = memory.of((rows, columns), tiles.dtype)
-    whole = columns - columns % RUN
-    runs, targets = (array[:, :whole].reshape(len(array), -1, RUN).swapaxes(0, 1) for array in (tiles, found))
-    np.matmul(transform, runs, targets)
-    if whole < columns:
-        np.matmul(transform, tiles[:, whole:], found[:, whole:])
-    return found
+    return product(transform, tiles, memory.of((len(transform), tiles.shape[1]), tiles.dtype))
