@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+
 import pytest
 
-from mini_dl.kernels import blocks, convolution, parallel, products, recurrent, winograd
+from mini_dl.kernels import blocks, convolution, lines, parallel, products, recurrent, winograd
 
 
 def cut_into_pieces(monkeypatch: pytest.MonkeyPatch, elements: int) -> None:
@@ -17,4 +19,7 @@ def cut_into_pieces(monkeypatch: pytest.MonkeyPatch, elements: int) -> None:
     monkeypatch.setattr(convolution, "COLUMNS_IN_CACHE", 64)
     monkeypatch.setattr(winograd, "TRANSFORMED_IN_CACHE", 1)
     monkeypatch.setattr(winograd, "FEW_TILES", 1)
-    convolution._columns_of.cache_clear()
+    monkeypatch.setattr(lines, "SEEN_IN_CACHE", 1)
+    monkeypatch.setattr(lines, "COLUMNS", 1)
+    for module, name in ((convolution, "_columns_of"), (lines, "lines_of")):
+        monkeypatch.setattr(module, name, functools.lru_cache(getattr(module, name).__wrapped__))

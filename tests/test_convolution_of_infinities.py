@@ -13,9 +13,10 @@ from mini_dl.kernels import convolution
 CASES: dict[str, tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = {
     "depthwise": ((2, 6, 9, 40), (6, 1, 3, 3), {"padding": 1, "groups": 6}),
     "depthwise strided": ((2, 6, 9, 40), (12, 1, 3, 3), {"padding": 1, "stride": 2, "groups": 6}),
-    "depthwise line": ((2, 6, 40), (6, 1, 3), {"padding": 1, "groups": 6}),
-    "winograd": ((2, 16, 12, 13), (16, 16, 3, 3), {"padding": 1}),
-    "winograd strided": ((2, 16, 24, 26), (16, 16, 4, 4), {"padding": 1, "stride": 2}),
+    "depthwise line": ((2, 6, 40), (6, 1, 9), {"padding": 1, "groups": 6}),
+    "groups": ((2, 6, 12, 13), (6, 2, 3, 3), {"padding": 1, "groups": 3}),
+    "winograd": ((2, 32, 12, 13), (32, 32, 3, 3), {"padding": 1}),
+    "winograd strided": ((2, 32, 24, 26), (32, 32, 5, 5), {"padding": 1, "stride": 2}),
 }
 
 
@@ -36,7 +37,7 @@ def test_infinities_do_not_spread(name: str, bad: float, monkeypatch: pytest.Mon
         return [out.detach().numpy(), *[tensor.grad.numpy() for tensor in tensors]]
 
     found = gradients()
-    monkeypatch.setattr(convolution, "is_depthwise", lambda *args: False)
-    monkeypatch.setattr(convolution.winograd, "suits", lambda *args: False)
+    for method in (convolution.by_lines, convolution.winograd):
+        monkeypatch.setattr(method, "suits", lambda *args, **options: False)
     for one, other in zip(found, gradients()):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)

@@ -54,9 +54,9 @@ def number_of_pieces(size: int, work: int, block: int, longest: int) -> int:
 
 
 def split(count: int, number: int) -> list[slice]:
-    """``range(count)`` in at most `number` slices."""
-    step = max(1, -(-count // max(1, number)))
-    return [slice(i, min(count, i + step)) for i in range(0, count, step)]
+    """``range(count)`` in at most `number` slices, which differ by at most one."""
+    number = min(count, max(1, number))
+    return [slice(i * count // number, (i + 1) * count // number) for i in range(number)]
 
 
 _BITS: dict[int, NumpyType] = {1: np.dtype(np.int8), 2: np.dtype(np.int16), 4: np.dtype(np.int32), 8: np.dtype(np.int64)}
@@ -278,9 +278,10 @@ def copy(target: Array, source: Array) -> None:
 
 
 def check_finite(array: Array) -> None:
-    """FloatingPointError if a number of a contiguous array is infinite or NaN, or their sum is: one pass, in the cache."""
+    """FloatingPointError if a number of a contiguous array is infinite or NaN, or the sum of their squares is: one pass, in the
+    cache, and one call, because threads meet between calls."""
     flat = array.reshape(-1)
-    if not np.isfinite(flat @ ones(len(flat), array.dtype)):
+    if not np.isfinite(flat @ flat):
         raise FloatingPointError
 
 

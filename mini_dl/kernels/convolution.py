@@ -7,16 +7,15 @@ import functools
 import itertools
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import Array, Index, NumpyType, Shape
-from mini_dl.kernels import winograd
-from mini_dl.kernels.blocks import Scratch, copy, in_single, in_slices, number_of_pieces, slices, split, total_of
-from mini_dl.kernels.depthwise import Depthwise, Geometry as Geometry
+from mini_dl._dtypes import Array, NumpyType, Shape
+from mini_dl.kernels import lines as by_lines, winograd
+from mini_dl.kernels.blocks import Scratch, copy, in_single, in_slices, number_of_pieces, slices, split, spread, total_of
+from mini_dl.kernels.geometry import Geometry as Geometry, fitted_window as fitted_window, inner, overlap
 from mini_dl.kernels.parallel import get_num_threads, share
-from mini_dl.kernels.products import matmul
+from mini_dl.kernels.products import matmul, product
 
 Piece = tuple[slice, slice]
 """Images, and lines of the first spatial dimension."""
@@ -39,25 +38,28 @@ def conv(input: Array, weight: Array, bias: Array | None, g: Geometry) -> Array:
     n, o, kernel = len(input), len(weight), weight.shape[2:]
     out = np.empty((n, o, *g.out), input.dtype)
     if 0 in out.shape or weight[0].size == 0:
-        out[...] = 0
+        out[...] = 0 if bias is None else bias.reshape(o, *[1] * len(kernel))
     elif is_pointwise(input, kernel, g):
         matmul(by_group(weight, g)[None], grouped(input, g), grouped(out, g))
-    elif not _conv_by_transforms(input, weight, g, out):
-        _conv_by_columns(input, weight, g, out)
-    if bias is not None:
-        out += bias.reshape(o, *[1] * len(kernel))
+        if bias is not None:
+            spread(np.add, out, bias.reshape(o, *[1] * len(kernel)), out=out)
+    elif not _conv_in_other_ways(input, weight, bias, g, out):
+        _conv_by_columns(input, weight, bias, g, out)
     return out
 
 
-def _conv_by_transforms(input: Array, weight: Array, g: Geometry, out: Array) -> bool:
+def _add_bias(part: Array, bias: Array) -> None:
+    """Add it to outputs of shape (n, G, O/G, L)."""
+    part += bias.reshape(*part.shape[1:3], 1)
+
+
+def _conv_in_other_ways(input: Array, weight: Array, bias: Array | None, g: Geometry, out: Array) -> bool:
     """Whether `out` was written by a method that suits. What is infinite or NaN would spread further than it should."""
-    kernel = weight.shape[2:]
     try:
-        if is_depthwise(weight.shape, g):
-            taps = weight.reshape(g.groups, -1, math.prod(kernel))
-            Depthwise(input.shape, kernel, g).conv(input, taps, out.reshape(len(out), g.groups, -1, *g.out))
-        elif winograd.suits(len(input), weight.shape, input.dtype, g):
-            winograd.conv(input, weight, g, out)
+        if winograd.suits(len(input), weight.shape, input.dtype, g):
+            winograd.conv(input, weight, bias, g, out)
+        elif by_lines.suits(len(input), weight.shape, g):
+            by_lines.conv(input, weight, bias, g, out)
         else:
             return False
     except FloatingPointError:
@@ -65,7 +67,7 @@ def _conv_by_transforms(input: Array, weight: Array, g: Geometry, out: Array) ->
     return True
 
 
-def _conv_by_columns(input: Array, weight: Array, g: Geometry, out: Array) -> None:
+def _conv_by_columns(input: Array, weight: Array, bias: Array | None, g: Geometry, out: Array) -> None:
     o = len(weight)
     columns = columns_of(input.shape, weight.shape[2:], g, o)
     rows, target = columns.rows_of(weight), grouped(out, g)
@@ -82,7 +84,9 @@ def _conv_by_columns(input: Array, weight: Array, g: Geometry, out: Array) -> No
             sides[...] = columns.multiply(rows, matrix).reshape(sides.shape)
         else:
             stacked = matrix.reshape(*matrix.shape[:2], len(at), at.shape[-1]).transpose(2, 0, 1, 3)
-            np.matmul(rows[None], stacked, out=at)
+            (matmul if len(columns.pieces) == 1 else product)(rows[None], stacked, at)
+        if bias is not None:
+            _add_bias(at, bias)
 
     share(multiply, columns.pieces, columns.size)
 
@@ -96,11 +100,10 @@ def conv_input(output: Array, weight: Array, shape: Shape, g: Geometry) -> Array
         return matmul(by_group(weight, g).swapaxes(1, 2)[None], grouped(output, g)).reshape(shape)
     o = len(weight) // g.groups
     with contextlib.suppress(FloatingPointError):
-        if is_depthwise(weight.shape, g):
-            taps, given = weight.reshape(g.groups, o, math.prod(kernel)), output.reshape(len(output), g.groups, o, *g.out)
-            return Depthwise(shape, kernel, g).conv_input(given, taps).reshape(shape)
-        if winograd.suits(len(output), weight.shape, output.dtype, g):
+        if winograd.suits(len(output), weight.shape, output.dtype, g, back=True):
             return winograd.conv_input(output, weight, shape, g)
+        if by_lines.suits(len(output), weight.shape, g):
+            return by_lines.conv_input(output, weight, shape, g)
     many = are_many(len(output), g, len(weight))
     if max(g.stride) == 1 and 2 * c >= o and many:  # the flipped kernel, over the padded output
         ends = [d * (k - 1) for d, k in zip(g.dilation, kernel)]
@@ -155,21 +158,20 @@ def conv_weight(input: Array, output: Array, shape: Shape, g: Geometry) -> Array
     kernel = shape[2:]
     if 0 in input.shape or 0 in output.shape or 0 in shape:
         return np.zeros(shape, input.dtype)
-    with contextlib.suppress(FloatingPointError):
-        if is_depthwise(shape, g):
-            given = output.reshape(len(output), g.groups, -1, *g.out)
-            return Depthwise(input.shape, kernel, g).conv_weight(input, given).reshape(shape)
-        if winograd.suits(len(input), shape, input.dtype, g):
-            return winograd.conv_weight(input, output, shape, g)
     if is_pointwise(input, kernel, g) and shape[0] * shape[1] <= 64 * math.prod(g.out):  # otherwise summing products takes longer
         left, right = grouped(output, g), grouped(input, g).swapaxes(2, 3)
         images = slices(len(input), max(input[0].size, output[0].size))
         found = total_of(lambda piece: np.matmul(left[piece], right[piece]).sum(0), images, max(input.size, output.size))
         return found.reshape(shape)
+    with contextlib.suppress(FloatingPointError):
+        if winograd.suits(len(input), shape, input.dtype, g):
+            return winograd.conv_weight(input, output, shape, g)
+        if by_lines.suits(len(input), shape, g, summed=True):
+            return by_lines.conv_weight(input, output, shape, g)
     columns = columns_of(input.shape, kernel, g, shape[0])
     source = grouped(output, g)
 
-    def product(piece: Piece) -> Array:
+    def term(piece: Piece) -> Array:
         images, lines = piece
         matrix = columns.of(input, piece)
         at = source[images, :, :, columns.positions(lines)]  # (n, G, O/G, L)
@@ -184,17 +186,12 @@ def conv_weight(input: Array, output: Array, shape: Shape, g: Geometry) -> Array
         found = columns.multiply(left, right.swapaxes(1, 2))
         return found.swapaxes(1, 2) if few else found
 
-    return columns.weight_of(total_of(product, columns.pieces, columns.size), shape)
+    return columns.weight_of(total_of(term, columns.pieces, columns.size), shape)
 
 
 def is_pointwise(array: Array, kernel: Shape, g: Geometry) -> bool:
     """Whether one matrix product is enough: each output position sees only the input position at the same index."""
     return max(kernel) == 1 == max(g.stride) and not any(g.padding) and array.shape[2:] == g.out
-
-
-def is_depthwise(weight: Shape, g: Geometry) -> bool:
-    """Whether each output channel sees exactly one of several input channels, in one or two dimensions."""
-    return weight[1] == 1 < g.groups and len(weight) <= 4
 
 
 def by_group(weight: Array, g: Geometry) -> Array:
@@ -352,26 +349,3 @@ class Columns:
         """The images without their padding: (n, C, *in)"""
         at = [slice(p, p + i) for p, i in zip(self.g.padding, self.shape[2:])]
         return found.transpose(self.back)[inner(at)]
-
-
-def fitted_window(input: Array, padding: Shape, needed: Shape) -> Array:
-    """(N, C, *in) -> (N, C, *needed): `input` from position -padding on, with zeros outside of it."""
-    space = input.shape[2:]
-    if all([p <= 0 and n - p <= i for p, n, i in zip(padding, needed, space)]):
-        return input[inner([slice(-p, n - p) for p, n in zip(padding, needed)])]
-    out = np.zeros((*input.shape[:2], *needed), input.dtype)
-    target, source = overlap(padding, needed, space)
-    out[inner(target)] = input[inner(source)]
-    return out
-
-
-def overlap(padding: Shape, needed: Shape, space: Shape) -> tuple[list[slice], list[slice]]:
-    """Where an image of shape `space`, and which part of it, lies in a window of shape `needed` that starts at -padding."""
-    target = [slice(max(p, 0), max(min(n, p + i), 0)) for p, n, i in zip(padding, needed, space)]
-    source = [slice(max(-p, 0), max(min(i, n - p), 0)) for p, n, i in zip(padding, needed, space)]
-    return target, source
-
-
-def inner(index: Any) -> Index:
-    """The index that applies `index` to the last dimensions."""
-    return (Ellipsis, *index)

@@ -13,6 +13,11 @@ from mini_dl.kernels.parallel import get_num_threads, share_product
 LARGE = 1 << 22
 """The number of multiplications that take a few times as long as waking a thread."""
 
+UNCOPIED = 10**6
+"""Multiplications of a product up to which OpenBLAS does not copy its operands first, if the processor has AVX-512."""
+SMALL = 8192
+"""Elements of a second operand that is read again and again, or four times those of a first one."""
+
 
 def gemm(input: Array, other: Array, added: Array | None = None) -> Array:
     """``input @ other`` of stacks of matrices; float16 is summed in float32. Operands BLAS cannot read are copied first.
@@ -61,8 +66,40 @@ def matmul(a: Array, b: Array, out: Array | None = None, added: Array | None = N
 
 
 def _product(a: Array, b: Array, out: Array | None, added: Array | None = None) -> Array:
-    out = np.matmul(a, b, out)
+    out = product(a, b, out)
     return out if added is None else np.add(out, added, out)
+
+
+def product(a: Array, b: Array, out: Array | None = None) -> Array:
+    """``np.matmul``, in runs of rows or columns where OpenBLAS then reads the operands as they lie, and where the one of which
+    each run needs all stays in the first-level cache."""
+    (rows, inner), columns = a.shape[-2:], b.shape[-1]
+    few = inner * columns <= SMALL and columns % 16 == 0
+    if (
+        rows * inner * columns <= UNCOPIED
+        or not (few or 4 * rows * inner <= SMALL)
+        or b.strides[-1] != b.itemsize
+        or b.dtype.char != "f"
+    ):
+        return np.matmul(a, b, out)
+    if out is None:
+        out = np.empty((*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), rows, columns), np.result_type(a, b))
+    if few:
+        run = -(-rows // -(-rows * inner * columns // UNCOPIED))
+        whole = rows - rows % run
+        left, found = (array[..., :whole, :].reshape(*array.shape[:-2], -1, run, array.shape[-1]) for array in (a, out))
+        np.matmul(left, b[..., None, :, :], found)
+        if whole < rows:
+            np.matmul(a[..., whole:, :], b, out[..., whole:, :])
+    else:
+        run = UNCOPIED // (rows * inner)
+        run = min(512, run - run % 16)
+        whole = columns - columns % run
+        right, found = (array[..., :whole].reshape(*array.shape[:-1], -1, run).swapaxes(-3, -2) for array in (b, out))
+        np.matmul(a[..., None, :, :], right, found)
+        if whole < columns:
+            np.matmul(a, b[..., whole:], out[..., whole:])
+    return out
 
 
 def partly(array: Array, axis: int, but: int) -> Callable[[slice], Array]:

@@ -16,10 +16,10 @@ import math
 import numpy as np
 
 from mini_dl._dtypes import FLOATING, Array, NumpyType, Shape
-from mini_dl.kernels.blocks import Scratch, check_finite, copy, number_of_pieces, split, total_of
-from mini_dl.kernels.depthwise import Geometry
+from mini_dl.kernels.blocks import Scratch, check_finite, in_slices, number_of_pieces, split, total_of
+from mini_dl.kernels.geometry import Geometry
 from mini_dl.kernels.parallel import share
-from mini_dl.kernels.products import matmul
+from mini_dl.kernels.products import matmul, product
 
 POINTS = {2: (2 / 5, -2 / 5, 5 / 4, -5 / 4), 3: (0, 2 / 3, -2 / 3, 3 / 2, -3 / 2)}
 """By r, where polynomials are multiplied, besides at infinity (Toom and Cook): found by trying. Errors are 1.6 and 2.6 times
@@ -35,30 +35,31 @@ FEW_TILES = 32
 """Tiles of a piece below which reading the transformed kernel takes longer than multiplying by it."""
 
 
-def suits(images: int, weight: Shape, dtype: NumpyType, g: Geometry) -> bool:
+def suits(images: int, weight: Shape, dtype: NumpyType, g: Geometry, back: bool = False) -> bool:
     """Whether the kernel is of this kind and dense, over enough channels and positions to repay the transforms; for 3 x 3 with
-    a stride of 2, too few products are saved."""
+    a stride of 2, too few products are saved. Back to the input, the kernel is transformed as it lies."""
     stride, k = g.stride[0], weight[-1]
+    times = 1 if back and stride == 1 else 4
     return (
         weight[2:] == (k, k)
         and g.stride == (stride, stride)
         and (stride, k) in ((1, 2), (1, 3), (2, 4), (2, 5), (2, 6))
         and g.groups == max(g.dilation) == 1
-        and min(weight[:2]) >= 16
+        and min(weight[:2]) >= 32
         and min(g.padding) >= 0
-        and images * math.prod(g.out) >= max(256, 4 * max(weight[:2]))
+        and images * math.prod(g.out) >= max(256, times * max(weight[:2]))
         and dtype.kind in FLOATING
     )
 
 
-def conv(input: Array, weight: Array, g: Geometry, out: Array) -> None:
-    """(N, C, H, W), (O, C, k, k) -> `out`, (N, O, H', W')"""
+def conv(input: Array, weight: Array, bias: Array | None, g: Geometry, out: Array) -> None:
+    """(N, C, H, W), (O, C, k, k), (O) -> `out`, (N, O, H', W')"""
     form = form_of(weight.shape[2], g.stride[0], (0, 0), input.dtype)
     kernel = form.kernel(weight, by_input=True).reshape(form.size, 1, -1, len(weight))
 
     def convolve(piece: Piece, tiles: Pair) -> None:
         planes = form.planes(input, piece, tiles, g.padding)
-        form.multiply(planes.reshape(form.size, -1, 1, kernel.shape[2]), kernel, out, piece, tiles)
+        form.multiply(planes.reshape(form.size, -1, 1, kernel.shape[2]), kernel, bias, out, piece, tiles)
 
     pieces, work = form.pieces(len(input), g.out, max(weight.shape[0], form.phases * weight.shape[1]))
     share(lambda piece: convolve(*piece), pieces, work)
@@ -71,7 +72,7 @@ def conv_input(output: Array, weight: Array, shape: Shape, g: Geometry) -> Array
     found = np.empty(shape, output.dtype)
 
     def add_back(piece: Piece, tiles: Pair) -> None:
-        form.multiply(form.planes_back(output, piece, tiles, g.padding), kernel, found, piece, tiles)
+        form.multiply(form.planes_back(output, piece, tiles, g.padding), kernel, None, found, piece, tiles)
 
     space = -(-shape[2] // form.stride), -(-shape[3] // form.stride)
     pieces, work = form.pieces(len(output), space, form.phases * max(weight.shape[:2]))
@@ -83,15 +84,16 @@ def conv_weight(input: Array, output: Array, shape: Shape, g: Geometry) -> Array
     """(N, C, H, W), (N, O, H', W') -> `shape`, (O, C, k, k): the transpose of `conv` in its weight."""
     form = form_of(shape[2], g.stride[0], (0, 0), input.dtype)
 
-    def product(pair: tuple[Piece, Pair]) -> Array:
+    def term(pair: tuple[Piece, Pair]) -> Array:
         piece, tiles = pair
         spread = form.spread(output, piece, tiles)  # (P, t, O)
         planes = form.planes(input, piece, tiles, g.padding)  # (P, t, phases, C)
         return np.matmul(spread.swapaxes(1, 2)[:, None], planes.swapaxes(1, 2))
 
-    found = total_of(product, *form.pieces(len(input), g.out, max(shape[0], form.phases * shape[1])))
-    check_finite(found)
-    return matmul(found.reshape(-1, shape[0] * shape[1]).T, form.of_kernel).reshape(shape)
+    found = total_of(term, *form.pieces(len(input), g.out, max(shape[0], form.phases * shape[1])))
+    taps = matmul(found.reshape(-1, shape[0] * shape[1]).T, form.of_kernel)
+    check_finite(taps)
+    return taps.reshape(shape)
 
 
 # Successive results alternate between FIRST and SECOND: both stay in the cache.
@@ -138,9 +140,16 @@ class Form:
         o, c = weight.shape[:2]
         if not by_input:
             return matmul(self.of_mirrored, weight.reshape(o * c, -1).T).reshape(self.size, self.phases, o, c)
-        turned = np.empty((self.of_kernel.shape[1], c, o), weight.dtype)
-        copy(turned, weight.reshape(o, c, -1).transpose(2, 1, 0))
-        return matmul(self.of_kernel, turned.reshape(len(turned), -1)).reshape(self.size, self.phases, c, o)
+        found = np.empty((len(self.of_kernel), c, o), weight.dtype)
+
+        def transform(inputs: slice) -> None:
+            taps = weight[:, inputs].reshape(o, -1, self.of_kernel.shape[1])
+            turned = FIRST.of(taps.shape[::-1], weight.dtype)
+            np.copyto(turned, taps.T)
+            product(self.of_kernel, turned.reshape(len(turned), -1), found[:, inputs].reshape(len(found), -1))
+
+        in_slices(transform, c, found[:, 0].size)
+        return found.reshape(self.size, self.phases, c, o)
 
     def pieces(self, images: int, space: Shape, channels: int) -> tuple[list[tuple[Piece, Pair]], int]:
         """Pieces of a few images or, of large images, a few lines of tiles, with the number of tiles in each dimension;
@@ -178,8 +187,8 @@ class Form:
         found = _tiles(window, TILE, 1, (0, 0), 1, tiles)
         return _transformed(found, self.of_outputs.T, SPREAD).reshape(self.size, -1, output.shape[1])
 
-    def multiply(self, planes: Array, kernel: Array, out: Array, piece: Piece, tiles: Pair) -> None:
-        """(P, t, phases, K), (P, phases, K, M) -> the part of `out`, (N, M, *), of the piece"""
+    def multiply(self, planes: Array, kernel: Array, bias: Array | None, out: Array, piece: Piece, tiles: Pair) -> None:
+        """(P, t, phases, K), (P, phases, K, M), (M) -> the part of `out`, (N, M, *), of the piece"""
         images, lines = piece
         s = math.isqrt(kernel.shape[1])
         product = FIRST.of((*planes.shape[:3], kernel.shape[3]), planes.dtype)
@@ -190,7 +199,11 @@ class Form:
         n, m, h, w = part.shape
         whole = FIRST.of((n, tiles[0], TILE, s, tiles[1], TILE, s, m), planes.dtype)
         np.copyto(whole.transpose(2, 5, 0, 1, 4, 3, 6, 7), found.reshape(TILE, TILE, n, *tiles, s, s, m))
-        part[...] = whole.reshape(n, tiles[0] * TILE * s, tiles[1] * TILE * s, m)[:, :h, :w].transpose(0, 3, 1, 2)
+        shown = whole.reshape(n, tiles[0] * TILE * s, tiles[1] * TILE * s, m)[:, :h, :w].transpose(0, 3, 1, 2)
+        if bias is None:
+            part[...] = shown
+        else:
+            np.add(shown, bias[:, None, None], part)
 
 
 def _window(array: Array, images: slice, start: Pair, size: Pair) -> Array:
@@ -219,4 +232,4 @@ def _tiles(window: Array, size: int, unit: int, steps: Pair, phases: int, tiles:
 
 
 def _transformed(tiles: Array, transform: Array, memory: Scratch) -> Array:
-    return np.matmul(transform, tiles, memory.of((len(transform), tiles.shape[1]), tiles.dtype))
+    return product(transform, tiles, memory.of((len(transform), tiles.shape[1]), tiles.dtype))
