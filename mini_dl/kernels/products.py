@@ -23,8 +23,10 @@ def gemm(input: Array, other: Array, added: Array | None = None) -> Array:
     if dtype.char in HALVES:
         out = matmul(input.astype(np.float32), other.astype(np.float32)).astype(dtype)
         return out if added is None else np.add(out, added, out)
-    if input.ndim == other.ndim == 2 and input.size * other.shape[1] < LARGE:
-        out = input.dot(other)  # copies operands that BLAS cannot read; half the cost of matmul for small products
+    if input.ndim == other.ndim == 2 and (size := input.size * other.shape[1]) < LARGE:
+        out = None if size < _RESULT * _LONG else _in_steps(input, other)
+        if out is None:  # copies operands that BLAS cannot read; half the cost of matmul for small products
+            out = input.dot(other)
         return out if added is None else np.add(out, added, out)
     return matmul(_readable(input), _readable(other), None, added)
 
@@ -61,8 +63,34 @@ def matmul(a: Array, b: Array, out: Array | None = None, added: Array | None = N
 
 
 def _product(a: Array, b: Array, out: Array | None, added: Array | None = None) -> Array:
-    out = np.matmul(a, b, out)
+    stepped = _in_steps(a, b, out)
+    out = np.matmul(a, b, out) if stepped is None else stepped
     return out if added is None else np.add(out, added, out)
+
+
+_RESULT, _MULTIPLICATIONS = 1200, 10**6
+"""Up to so many numbers in the result, and so many multiplications, OpenBLAS reads rows and columns that are contiguous as they
+lie. Otherwise it copies both operands first, which takes several times as long as a product of a few rows."""
+_FEW, _LONG = 24, 128
+"""Up to how many rows of one operand it pays to keep to these limits, if the sums are at least so long."""
+
+
+def _in_steps(a: Array, b: Array, out: Array | None = None) -> Array | None:
+    """``a @ b`` of float32 in products within these limits; None if that does not pay."""
+    (m, k), n = a.shape[-2:], b.shape[-1]
+    few, many = (m, n) if m < n else (n, m)
+    if k < _LONG or not 1 < few <= min(_FEW, k // 8) or a.ndim > 2 or b.ndim > 2 or a.strides[1] != 4 or b.strides[0] != 4:
+        return None
+    step = min(_RESULT, _MULTIPLICATIONS // k) // few // 8 * 8
+    if not 0 < step < many or not a.dtype == b.dtype == np.float32:
+        return None
+    out = np.empty((m, n), a.dtype) if out is None else out
+    for i in range(0, many, step):
+        if few == m:
+            np.matmul(a, b[:, i : i + step], out[:, i : i + step])
+        else:
+            np.matmul(a[i : i + step], b, out[i : i + step])
+    return out
 
 
 def partly(array: Array, axis: int, but: int) -> Callable[[slice], Array]:
