@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mini_dl._dtypes import Array
+from mini_dl._dtypes import Array, Function
 from mini_dl.kernels.blocks import BLOCK, Scratch, computed_in, in_slices, ones, real_floating, slices
 from mini_dl.kernels.parallel import share
 
@@ -17,10 +17,10 @@ _RUN = 1024
 """How many numbers are added in one run; the sums of the runs are added one by one. Errors grow with the length of a run."""
 
 _SHORT_ROW = 256
-"""Row length below which NumPy expands broadcast operands through its buffer, which takes twice as long as the row."""
+"""Row length below which NumPy takes three times as long for an operand that it broadcasts to rows."""
 _MANY_ROWS = 256
-"""Rows from which materializing broadcast operands repays the calls."""
-PRODUCTS, ACROSS = Scratch(), Scratch()
+"""Rows from which materializing such operands repays the calls."""
+_PRODUCTS = Scratch()
 
 
 def _working(array: Array | None, like: Array) -> Array | None:
@@ -33,26 +33,21 @@ def _working(array: Array | None, like: Array) -> Array | None:
 # ------------------------------------------------------------------------------------------------ rows
 
 
-def _written_out(rows: int, n: int) -> bool:
-    """Whether operands broadcast to (rows, n) are better materialized: for many short rows."""
-    return n < _SHORT_ROW and rows >= _MANY_ROWS
+def _written_out(x: Array) -> bool:
+    """Whether what is broadcast to (R, n) is better materialized: for many short rows."""
+    return x.shape[1] < _SHORT_ROW and len(x) >= _MANY_ROWS
 
 
-def _across(column: Array, n: int) -> Array:
-    """(R) -> an array that broadcasts to (R, n). Valid until this thread's next request."""
-    return _outer(((column, ones(n, column.dtype)),), ACROSS) if _written_out(len(column), n) else column[:, None]
+def _outer(out: Array, column: Array, row: Array, constant: Array | None = None) -> Array:
+    """``out[i, j] = column[i] * row[j] + constant[j]``
 
-
-def _outer(pairs: Sequence[tuple[Array, Array]], memory: Scratch) -> Array:
-    """The sum of the outer products of one or two pairs, (R) and (n): (R, n), in `memory`.
-
-    By a matrix product with an inner dimension of 2, at a third of the cost of broadcasting to short rows.
+    A matrix product with an inner dimension of 2 takes a third of the time of broadcasting to short rows.
     """
-    column, row = pairs[0]
-    left, right = np.zeros((len(column), 2), column.dtype), np.zeros((2, len(row)), row.dtype)
-    for k, (column, row) in enumerate(pairs):
-        left[:, k], right[k] = column, row
-    return np.matmul(left, right, memory.of((len(column), len(row)), column.dtype))
+    left, right = np.ones((2, len(out)), out.dtype), np.zeros((2, out.shape[1]), out.dtype)
+    left[0], right[0] = column, row
+    if constant is not None:
+        right[1] = constant
+    return np.matmul(left.T, right, out)
 
 
 def _row_sums(x: Array, y: Array | None = None) -> Array:
@@ -71,34 +66,36 @@ def row_norm(input: Array, weight: Array | None, bias: Array | None, eps: float,
     real_floating(input, "LayerNormKernelImpl" if center else "rms_norm")
     x, w, b = _working(input, input), _working(weight, input), _working(bias, input)
     assert x is not None
-    m, n = x.shape
+    (m, n), number = x.shape, x.dtype.type
     out, mean, rstd = np.empty_like(x), np.zeros(m, x.dtype), np.empty(m, x.dtype)
+    factor = ones(n, x.dtype) if w is None else w
 
     def norm(rows: slice) -> None:
-        part, y = x[rows], out[rows]
-        variance = _row_sums(part, part)
-        variance /= n
+        part, y, scale = x[rows], out[rows], rstd[rows]
+        np.divide(_row_sums(part, part), number(n), scale)  # becomes the variance
         average = None
         if center:
-            average = np.divide(_row_sums(part), n, mean[rows])
+            average = np.divide(_row_sums(part), number(n), mean[rows])
             square = average * average
-            variance -= square
-            if not (square <= _FAR * variance).all():
-                part = np.subtract(part, average[:, None], y)
-                average = _row_sums(part) / x.dtype.type(n)
-                variance = _row_sums(part, part) / n - average * average
-        variance += x.dtype.type(eps)
-        scale = np.divide(1, np.sqrt(variance, variance), rstd[rows])
-        if _written_out(len(part), n):
-            factors = ones(n, x.dtype) if w is None else w
-            np.multiply(part, _outer(((scale, factors),), PRODUCTS), y)
-            if average is not None or b is not None:
-                shift = np.zeros_like(scale) if average is None else -average * scale
-                y += _outer(((shift, factors), (np.ones_like(scale), np.zeros_like(factors) if b is None else b)), PRODUCTS)
+            scale -= square
+            if not _all(square <= number(_FAR) * scale):
+                part = part - average[:, None]
+                average = _row_sums(part) / number(n)
+                np.subtract(_row_sums(part, part) / number(n), average * average, scale)
+        scale += number(eps)
+        np.divide(number(1), np.sqrt(scale, scale), scale)
+        shift = None if average is None else average * scale
+        if _written_out(part):
+            _outer(y, scale, factor)
+            y *= part  # in place: an output apart from two inputs takes twice as long, if they are not aligned
+            if shift is not None:
+                y -= _outer(_PRODUCTS.of(y.shape, y.dtype), shift, factor, None if b is None else -b)
+            elif b is not None:
+                y += b
             return
         np.multiply(part, scale[:, None], y)
-        if average is not None:
-            y -= (average * scale)[:, None]
+        if shift is not None:
+            y -= shift[:, None]
         if w is not None:
             y *= w
         if b is not None:
@@ -118,48 +115,55 @@ def row_norm_backward(
     """
     g, x, w = _working(grad, input), _working(input, input), _working(weight, input)
     assert g is not None and x is not None
-    m, n = x.shape
+    (m, n), number = x.shape, x.dtype.type
     factor, out = ones(n, x.dtype) if w is None else w, np.empty_like(x)
     pieces = slices(m, n)
-    sums = np.zeros((2, len(pieces), n), x.dtype)  # the contributions of each piece to the gradients of weight and bias
+    to_weight, to_bias = np.zeros((2, len(pieces), n), x.dtype)  # of each piece
 
-    def norm_backward(number: int) -> None:
-        rows = pieces[number]
+    def norm_backward(piece: int) -> None:
+        rows = pieces[piece]
         part, gradient, h, scale, average = x[rows], g[rows], out[rows], rstd[rows], mean[rows]
         factors = np.ones((2, len(part)), x.dtype)
         shift = np.multiply(average, scale, factors[0])
-        if center and not (shift * shift <= _FAR).all():
+        if center and not _all(shift * shift <= number(_FAR)):
             part = part - average[:, None]
-            average = _row_sums(part) / x.dtype.type(n)
+            average = _row_sums(part) / number(n)
             np.multiply(average, scale, shift)
-        written_out = _written_out(len(part), n)
-        products = PRODUCTS.of(part.shape, x.dtype)
-        np.multiply(gradient, _outer(((scale, factor),), ACROSS) if written_out else scale[:, None], h)
-        shifted, sums[1, number] = factors @ gradient
-        if written_out:  # h already includes the weight
-            np.multiply(gradient, part, products)
-            np.subtract(scale @ products, shifted, sums[0, number])
-            first, second = (gradient @ factor) * scale, (products @ factor) * scale
-        else:
-            np.multiply(h, part, products)
-            np.subtract(factors[1] @ products, shifted, sums[0, number])
-            first, second = h @ factor, products @ factor
-            if w is not None:
-                h *= w
-        second *= scale
-        second -= shift * first  # (rows): sum of h * unit
-        second *= scale
-        second /= n
-        h -= np.multiply(part, _across(second, n), products)
+        products = np.multiply(gradient, part, _PRODUCTS.of(part.shape, x.dtype))
+        shifted, to_bias[piece] = factors @ gradient
+        np.subtract(scale @ products, shifted, to_weight[piece])
+        first, slope = gradient @ factor, products @ factor
+        first *= scale
+        slope *= scale
+        slope -= shift * first  # (rows): sum of h * unit
+        slope *= scale
+        slope /= number(n)
+        rest = None
         if center:
-            second *= average
-            first /= n
-            second -= first
-            h += _across(second, n)
+            first /= number(n)
+            rest = first - slope * average
+        if _written_out(part):
+            all_ones = ones(n, x.dtype)
+            _outer(h, scale, factor)
+            h *= gradient
+            _outer(products, slope, all_ones)
+            products *= part
+            h -= products
+            if rest is not None:
+                h -= _outer(products, rest, all_ones)
+            return
+        np.multiply(gradient, scale[:, None], h)
+        if w is not None:
+            h *= w
+        h -= np.multiply(part, slope[:, None], products)
+        if rest is not None:
+            h -= rest[:, None]
 
     share(norm_backward, range(len(pieces)), x.size)
-    to_weight, to_bias = sums.sum(1)
-    return out.astype(input.dtype, copy=False), to_weight, to_bias
+    return out.astype(input.dtype, copy=False), np.add.reduce(to_weight, 0), np.add.reduce(to_bias, 0)
+
+
+_all: Function = np.logical_and.reduce  # of short arrays, faster than their method
 
 
 # ------------------------------------------------------------------------------------------------ channels

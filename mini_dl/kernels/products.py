@@ -17,6 +17,9 @@ UNCOPIED = 10**6
 """Multiplications of a product up to which OpenBLAS does not copy its operands first, if the processor has AVX-512."""
 SMALL = 8192
 """Elements of a second operand that is read again and again, or four times those of a first one."""
+_RESULT, _FEW, _LONG = 1200, 24, 128
+"""The same for a second operand whose columns are contiguous: numbers in the result, rows of the smaller operand, and the length
+of the sums from which it pays to keep to these limits."""
 
 
 def gemm(input: Array, other: Array, added: Array | None = None) -> Array:
@@ -28,8 +31,10 @@ def gemm(input: Array, other: Array, added: Array | None = None) -> Array:
     if dtype.char in HALVES:
         out = matmul(input.astype(np.float32), other.astype(np.float32)).astype(dtype)
         return out if added is None else np.add(out, added, out)
-    if input.ndim == other.ndim == 2 and input.size * other.shape[1] < LARGE:
-        out = input.dot(other)  # copies operands that BLAS cannot read; half the cost of matmul for small products
+    if input.ndim == other.ndim == 2 and (size := input.size * other.shape[1]) < LARGE:
+        out = None if size < _RESULT * _LONG else _in_steps(input, other)
+        if out is None:  # copies operands that BLAS cannot read; half the cost of matmul for small products
+            out = input.dot(other)
         return out if added is None else np.add(out, added, out)
     return matmul(_readable(input), _readable(other), None, added)
 
@@ -66,7 +71,8 @@ def matmul(a: Array, b: Array, out: Array | None = None, added: Array | None = N
 
 
 def _product(a: Array, b: Array, out: Array | None, added: Array | None = None) -> Array:
-    out = product(a, b, out)
+    stepped = _in_steps(a, b, out)
+    out = product(a, b, out) if stepped is None else stepped
     return out if added is None else np.add(out, added, out)
 
 
@@ -99,6 +105,24 @@ def product(a: Array, b: Array, out: Array | None = None) -> Array:
         np.matmul(a[..., None, :, :], right, found)
         if whole < columns:
             np.matmul(a, b[..., whole:], out[..., whole:])
+    return out
+
+
+def _in_steps(a: Array, b: Array, out: Array | None = None) -> Array | None:
+    """``a @ b`` of float32, where rows meet contiguous columns, in products that are read as they lie; None if that does not pay."""
+    (m, k), n = a.shape[-2:], b.shape[-1]
+    few, many = (m, n) if m < n else (n, m)
+    if k < _LONG or not 1 < few <= min(_FEW, k // 8) or a.ndim > 2 or b.ndim > 2 or a.strides[1] != 4 or b.strides[0] != 4:
+        return None
+    step = min(_RESULT, UNCOPIED // k) // few // 8 * 8
+    if not 0 < step < many or not a.dtype == b.dtype == np.float32:
+        return None
+    out = np.empty((m, n), a.dtype) if out is None else out
+    for i in range(0, many, step):
+        if few == m:
+            np.matmul(a, b[:, i : i + step], out[:, i : i + step])
+        else:
+            np.matmul(a[i : i + step], b, out[i : i + step])
     return out
 
 
