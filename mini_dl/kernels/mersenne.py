@@ -53,7 +53,7 @@ class _Released:
 
 
 if hasattr(os, "register_at_fork"):
-    release_all = functools.partial(list, _Released())
+    release_all: Callable[[], object] = functools.partial(list, _Released())
     os.register_at_fork(before=_hold_all, after_in_parent=release_all, after_in_child=release_all)
     os.register_at_fork(
         before=_hold_all, after_in_parent=_held.clear, after_in_child=_held.clear

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 from mini_dl._checks import (
     index_of,
     infer_size,
+    int_list,
     spread_out,
     wrap_dim,
     wrap_dims,
@@ -216,7 +216,7 @@ def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
     if not shape:
         raise RuntimeError("unflatten: a tensor without dimensions has none to split")
     dim = wrap_dim(dim, len(shape))
-    sizes = tuple([operator.index(n) for n in sizes]) if sizes is not None else ()
+    sizes = int_list(sizes, "unflatten(): argument 'sizes' (position 3)") if sizes is not None else ()
     if not sizes:
         raise RuntimeError("unflatten: sizes must be non-empty")
     try:
