@@ -62,6 +62,7 @@ truth value."""
 
 
 READ_FIRST = frozenset(
+    "_functional_log_softmax _functional_softmax "
     "adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool2d adaptive_max_pool3d binary_cross_entropy "
     "binary_cross_entropy_with_logits dropout2d dropout3d embedding_bag fractional_max_pool2d fractional_max_pool3d "
     "gaussian_nll_loss glu group_norm gumbel_softmax huber_loss instance_norm interpolate l1_loss linear_cross_entropy "
@@ -70,6 +71,13 @@ READ_FIRST = frozenset(
     "upsample_bilinear upsample_nearest".split()
 )
 """Functions whose Python in torch reads an attribute of a tensor before anything else: an AttributeError for non-tensors."""
+
+SIZE_FIRST = frozenset(
+    "adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool2d adaptive_max_pool3d binary_cross_entropy "
+    "binary_cross_entropy_with_logits embedding_bag gaussian_nll_loss huber_loss instance_norm l1_loss max_unpool1d "
+    "max_unpool2d max_unpool3d mse_loss smooth_l1_loss".split()
+)
+"""Those for which this attribute is `size`, which NumPy's arrays and numbers have: a TypeError for them."""
 
 SCALARS = frozenset(
     "celu.alpha dist.p elu.alpha hardshrink.lambd histc.max histc.min normalize.p renorm.maxnorm renorm.p rrelu.lower "
@@ -85,7 +93,8 @@ INDICES = frozenset(
 """Ints that torch reads as symbolic ones, from anything that Python can use as an index."""
 
 HANDED_OVER = frozenset(
-    "weight bias out_proj_weight out_proj_bias running_mean running_var indices var log_target gaussian_nll_loss.target".split()
+    "weight bias out_proj_weight out_proj_bias running_mean running_var indices var log_target pos_weight "
+    "gaussian_nll_loss.target".split()
 )
 """Tensors that these functions pass on without a check."""
 
@@ -277,7 +286,7 @@ class Parser:
                 and not self.strict
                 and self.function.__name__ in READ_FIRST
                 and not self.is_among(HANDED_OVER, parameter)
-                and not hasattr(value, "size")
+                and not (hasattr(value, "size") and self.function.__name__ in SIZE_FIRST)
             ):
                 text = f"{type(value).__name__!r} object has no attribute 'size': '{parameter.name}' must be Tensor"
                 raise AttributeError(text) from None

@@ -107,11 +107,12 @@ def _whole(input: Array) -> Array:
 
 
 def strided_gradient(grad: Tensor, place: Place) -> Tensor:
-    """The gradient of a base from that of a view: if there are elements, a view, like torch's, of memory that was written after
-    its creation.
+    """The gradient of a base from that of a view: a view, like torch's, of memory that was written after its creation; of a view
+    without elements, zeros.
     """
-    made = filled_in(spread(grad, place))
-    return made if 0 in place.view.shape else _whole(made)
+    if 0 in place.view.shape:
+        return filled_in(spread(grad.detach(), place))
+    return _whole(filled_in(spread(grad, place)))
 
 
 @linear_in("input")

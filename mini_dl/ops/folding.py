@@ -21,9 +21,10 @@ from mini_dl.tensor import Tensor
 @op(input=lambda grad, input_shape, kernel, geometry: _fold(grad, input_shape, kernel, geometry))
 def _unfold(input: Array, kernel: Shape, geometry: Geometry) -> Array:
     """(N, C, *in) -> (N, C * K, L)"""
-    return taps_of(padded_for(input, kernel, geometry), kernel, geometry).reshape(
+    columns = taps_of(padded_for(input, kernel, geometry), kernel, geometry).reshape(
         len(input), input.shape[1] * math.prod(kernel), math.prod(geometry.out)
     )
+    return columns.copy() if np.may_share_memory(columns, input) else columns  # with a kernel of one element
 
 
 @linear_in("input")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -246,7 +247,7 @@ def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
             "expected 'indices' to be integer dtype, but got "
             f"{indices.dtype if isinstance(indices, Tensor) else type_name(indices)}"
         )
-    sizes = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
+    sizes = tuple(shape) if isinstance(shape, Sequence) and not isinstance(shape, str) else (shape,)
     for n in sizes:
         if not isinstance(n, int):
             raise TypeError(f"expected 'shape' sequence to only contain ints, but got {type(n)}")

@@ -318,10 +318,10 @@ def _points(name: str, x: Tensor, n: int, dim: int, ndim: int) -> Tensor:
 
 
 def _step(name: str, dx: Operand | None) -> Operand:
-    """The distance of points: a number, also as a tensor without dimensions. RuntimeError for a bool."""
+    """The distance of points: a number, also as a tensor without dimensions. RuntimeError unless it is real."""
     step = 1 if dx is None else dx.item() if isinstance(dx, Tensor) and not dx._array.ndim else dx
-    if isinstance(step, bool):
-        raise RuntimeError(f"{name}: dx must be a real number, not the bool {step}")
+    if isinstance(step, (bool, complex)):
+        raise RuntimeError(f"{name}: dx must be a real number, got {step}")
     if not is_number(step):
         raise TypeError(f"{name}() received an invalid combination of arguments: dx must be Number")
     return step

@@ -13,6 +13,7 @@ from mini_dl._checks import (
     infer_size,
     int_list,
     spread_out,
+    type_name,
     wrap_dim,
     wrap_dims,
 )
@@ -390,6 +391,8 @@ def movedim(input: Tensor, source: Ints, destination: Ints) -> Tensor:
     torch.Size([3, 4, 2])
     """
     ndim = input._array.ndim
+    if isinstance(source, (tuple, list)) != isinstance(destination, (tuple, list)):
+        raise TypeError(f"movedim(): two ints or two tuples of ints, not {type_name(source)} and {type_name(destination)}")
     sources, targets = [list(d) if isinstance(d, (tuple, list)) else [d] for d in (source, destination)]
     for position, (name, dims) in enumerate((("source", sources), ("destination", targets)), 2):
         for d in dims:
