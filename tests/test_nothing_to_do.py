@@ -8,7 +8,7 @@ from pathlib import Path
 
 CALLS = """
 F.unfold(x, 1)
-F.fold(x[0], (2, 2), 1)
+F.fold(x.flatten(2), (2, 2), 1)
 F.pixel_shuffle(x, 1)
 F.pixel_unshuffle(x, 1)
 F.channel_shuffle(x, 1)
