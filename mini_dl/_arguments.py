@@ -53,13 +53,16 @@ ANY_OBJECT = frozenset(
     "multi_head_attention_forward.dropout_p multi_head_attention_forward.num_heads multi_head_attention_forward.training "
     "multi_head_attention_forward.q_proj_weight multi_head_attention_forward.k_proj_weight "
     "multi_head_attention_forward.v_proj_weight "
-    "interpolate.align_corners gaussian_nll_loss.full triplet_margin_with_distance_loss.swap".split()
+    "interpolate.align_corners gaussian_nll_loss.full triplet_margin_with_distance_loss.swap "
+    "sum.keepdim prod.keepdim amax.keepdim amin.keepdim argmax.keepdim argmin.keepdim mean.keepdim norm.keepdim std.keepdim "
+    "var.keepdim".split()
 )
 """The kinds checked for a function that torch implements in Python: those that it passes on, except arguments used only for their
 truth value."""
 
 
 READ_FIRST = frozenset(
+    "_functional_log_softmax _functional_softmax "
     "adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool2d adaptive_max_pool3d binary_cross_entropy "
     "binary_cross_entropy_with_logits dropout2d dropout3d embedding_bag fractional_max_pool2d fractional_max_pool3d "
     "gaussian_nll_loss glu group_norm gumbel_softmax huber_loss instance_norm interpolate l1_loss linear_cross_entropy "
@@ -69,14 +72,29 @@ READ_FIRST = frozenset(
 )
 """Functions whose Python in torch reads an attribute of a tensor before anything else: an AttributeError for non-tensors."""
 
+SIZE_FIRST = frozenset(
+    "adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool2d adaptive_max_pool3d binary_cross_entropy "
+    "binary_cross_entropy_with_logits embedding_bag gaussian_nll_loss huber_loss instance_norm l1_loss max_unpool1d "
+    "max_unpool2d max_unpool3d mse_loss smooth_l1_loss".split()
+)
+"""Those for which this attribute is `size`, which NumPy's arrays and numbers have: a TypeError for them."""
+
 SCALARS = frozenset(
     "celu.alpha dist.p elu.alpha hardshrink.lambd histc.max histc.min normalize.p renorm.maxnorm renorm.p rrelu.lower "
     "rrelu.upper softplus.beta softplus.threshold softshrink.lambd".split()
 )
 """Arguments that torch's parser accepts as any number, and converts to a float."""
 
+INDICES = frozenset(
+    "minlength num_samples groups storage_offset topk.k kthvalue.k narrow.length narrow_copy.length narrow_copy.start "
+    "tril.diagonal triu.diagonal select.index select_copy.index select_scatter.index fft.n ifft.n rfft.n irfft.n hfft.n ihfft.n "
+    "vander.N".split()
+)
+"""Ints that torch reads as symbolic ones, from anything that Python can use as an index."""
+
 HANDED_OVER = frozenset(
-    "weight bias out_proj_weight out_proj_bias running_mean running_var indices var log_target gaussian_nll_loss.target".split()
+    "weight bias out_proj_weight out_proj_bias running_mean running_var indices var log_target pos_weight "
+    "gaussian_nll_loss.target".split()
 )
 """Tensors that these functions pass on without a check."""
 
@@ -199,6 +217,8 @@ class Parser:
             if meant in self.names and given.get(meant, default) is default:
                 given[meant] = named.pop(other)
         for position, parameter in enumerate(self.parameters, 1):
+            if named and not self.strict:
+                break  # Python refuses a name that it does not know before anything else
             name = parameter.name
             if name in given and given[name] is not parameter.default:
                 given[name] = self.fitted(given[name], kinds[name], parameter, position)
@@ -258,12 +278,15 @@ class Parser:
         if value.__class__ is str and parameter.name == "padding" and "transpose" not in self.function.__name__:
             return value  # "same" and "valid"; others are refused with their own message
         found = fits(value)
+        if found is NotImplemented and kind == "int" and self.is_among(INDICES, parameter):
+            found = as_index(value)
         if found is NotImplemented:
             if (
                 kind == "Tensor"
                 and not self.strict
                 and self.function.__name__ in READ_FIRST
                 and not self.is_among(HANDED_OVER, parameter)
+                and not (hasattr(value, "size") and self.function.__name__ in SIZE_FIRST)
             ):
                 text = f"{type(value).__name__!r} object has no attribute 'size': '{parameter.name}' must be Tensor"
                 raise AttributeError(text) from None
@@ -471,15 +494,26 @@ def as_int(value: object) -> Any:
     return single(value, "iu")
 
 
+def as_index(value: object) -> Any:
+    """An int, also in a tensor of one element or in an array without dimensions."""
+    if isinstance(value, Tensor) and value._array.size == 1 and value._array.dtype.kind in "iu":
+        return int(value._array.item())
+    if isinstance(value, np.ndarray) and value.dtype.kind in "iu" and not value.ndim:
+        return int(value)
+    return as_int(value)
+
+
 def as_ints(value: object) -> Any:
-    """An int, or a sequence of ints (None is unchanged)."""
+    """An int, also in a tensor of one integer or bool; or a sequence of ints (None is unchanged)."""
+    if isinstance(value, Tensor) and value._array.size == 1 and value._array.dtype.kind in "iub":
+        return int(value._array.item())
     if not isinstance(value, (tuple, list)):
         return as_int(value)
     return NotImplemented if any([one is not None and as_int(one) is NotImplemented for one in value]) else value
 
 
 def as_float(value: object) -> Any:
-    if isinstance(value, (int, float, np.floating, np.integer)):
+    if isinstance(value, (int, float, np.floating, np.integer, np.bool_)):
         return value
     number = single(value, "biufVc")
     return number_as(number, np.dtype(np.float64)).item() if isinstance(number, complex) else number

@@ -14,6 +14,46 @@ def state(*tensors):
 # ------------------------------------------------------------------------------------------------ gradients as tensors
 
 
+def through_part(write):
+    def written(torch, y):
+        write(y)
+        return y
+
+    return written
+
+
+def added_to_part(y, index, value):
+    y[index] += value
+
+
+WRITTEN = {
+    "row set to a number": through_part(lambda y: y.__setitem__(0, 0.5)),
+    "new axis set to a number": through_part(lambda y: y.__setitem__((..., slice(None), None), 0.5)),
+    "choice of a part": through_part(lambda y: y.__setitem__((slice(0, 1), [0, 2]), 0.5)),
+    "everything, in place": through_part(lambda y: added_to_part(y, ..., 2)),
+    "row, in place": through_part(lambda y: added_to_part(y, 0, 2)),
+    "transposed": through_part(lambda y: y.t().mul_(2)),
+    "zeros": through_part(lambda y: y[0].zero_()),
+    "nothing": through_part(lambda y: y[:0].add_(1)),
+    "a view of nothing after a write": lambda torch, y: written_unrecorded(torch, y[:0]),
+    "a view of a view": through_part(lambda y: y[0][1:].sin_()),
+}
+
+
+def written_unrecorded(torch, view):
+    with torch.no_grad():
+        view.add_(1)
+    return view
+
+
+@twin
+@pytest.mark.parametrize("name", WRITTEN)
+def test_a_gradient_through_a_write_into_a_part_is_a_copy_that_was_written(torch, rng, name):
+    x = rng(2, 3, dtype="float64", grad=True)
+    (g,) = torch.autograd.grad((WRITTEN[name](torch, x.clone()) * 2).sum(), x)
+    return g, state(g, g[0])
+
+
 MADE = {
     "as_strided": lambda torch, x: x.as_strided((2,), (1,)),
     "new axis": lambda torch, x: x[None],
@@ -349,3 +389,27 @@ def test_a_leaf_of_another_type_is_not_found_in_an_older_graph(torch, rng):
     x.data = torch.ones(5)
     y.sum().backward()
     return first, found, x.grad
+
+
+# ------------------------------------------------------------------------------------------------ results that changed
+
+
+@twin
+@pytest.mark.parametrize("use", ["backward", "product", "view", "sum"])
+@pytest.mark.parametrize("change", ["squeeze_", "unsqueeze_", "data", "fewer", "as_strided_"])
+def test_a_gradient_in_the_new_shape_of_a_result_does_not_reach_its_node(torch, rng, change, use):
+    x = rng(1, 3, 2, dtype="float64", grad=True)
+    y = x.clone()
+    with torch.no_grad():
+        if change == "data":
+            y.data = torch.ones(1, 1, 2, dtype=torch.float64)
+        elif change == "fewer":
+            y.data = torch.ones(2, dtype=torch.float64)
+        elif change == "as_strided_":
+            y.as_strided_((2,), (1,))
+        else:
+            getattr(y, change)(0)
+    if use == "backward":
+        return raised(lambda: y.backward(torch.ones(y.shape, dtype=torch.float64))), x.grad, y.shape
+    z = {"product": y * 2, "view": y[0], "sum": y.sum(0)}[use]
+    return raised(lambda: z.sum().backward()), x.grad, y.shape

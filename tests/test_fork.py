@@ -55,6 +55,31 @@ own = torch.Generator()
 forever(lambda: torch.randn(3000, generator=own))
 in_child(lambda: (torch.rand(3), torch.randn(40, generator=own), torch.manual_seed(1), torch.randperm(9)), 60)
 """,
+    "an interrupt during the fork": """
+def interrupt(*args):
+    raise KeyboardInterrupt
+
+
+own = torch.Generator()
+signal.signal(signal.SIGALRM, interrupt)
+sys.unraisablehook = lambda error: None  # Python reports an exception in a function called around a fork, and goes on
+for number in range(300):
+    try:
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 1e-4 * (1 + number % 30))
+            child = os.fork()
+            if not child:
+                os._exit(0)
+            os.waitpid(child, 0)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    except KeyboardInterrupt:
+        pass
+    drawing = threading.Thread(target=lambda: torch.rand(3, generator=own), daemon=True)
+    drawing.start()
+    drawing.join(20)
+    assert not drawing.is_alive(), f"after fork {number} another thread waits for the engine"
+""",
     "modes": """
 def switch():
     with torch.no_grad():

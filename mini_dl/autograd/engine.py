@@ -339,8 +339,6 @@ def fitted(grad: Tensor, shape: tuple[int, ...], dtype: Any) -> Tensor:
         dims = (*range(extra), *ones)
         if not shape:
             grad = grad.sum()
-        elif not dims:
-            grad = grad.expand(shape)
         elif not fits(shape, array.shape):
             raise RuntimeError(
                 f"an invalid gradient was returned - got {list(array.shape)} but expected shape compatible with {list(shape)}"

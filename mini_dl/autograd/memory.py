@@ -107,7 +107,11 @@ def _whole(input: Array) -> Array:
 
 
 def strided_gradient(grad: Tensor, place: Place) -> Tensor:
-    """The gradient of a base from that of a view: a view, like torch's, of memory that was written after its creation."""
+    """The gradient of a base from that of a view: a view, like torch's, of memory that was written after its creation; of a view
+    without elements, zeros.
+    """
+    if 0 in place.view.shape:
+        return filled_in(spread(grad.detach(), place))
     return _whole(filled_in(spread(grad, place)))
 
 
@@ -133,7 +137,7 @@ def hidden(input: Array, place: Place) -> Array:
 
 
 @op(
-    base=lambda grad, place: hidden(grad, place),
+    base=lambda grad, place: filled_in(hidden(grad, place)),
     source=lambda grad, place: shown(grad, place),
 )
 @as_it_is

@@ -8,6 +8,7 @@ Source of the engine: Matsumoto and Nishimura, "Mersenne Twister", ACM TOMACS 8 
 
 from __future__ import annotations
 
+import functools
 import math
 import operator
 import os
@@ -39,19 +40,24 @@ _held: list[threading.Lock] = []
 
 def _hold_all() -> None:
     """Before a fork: the child would wait forever for an engine that another thread was drawing from."""
-    for reference in _all.valuerefs():
-        generator = reference()
-        if generator is not None and generator._bits.lock.acquire(timeout=1):
-            _held.append(generator._bits.lock)
+    locks = [generator._bits.lock for reference in _all.valuerefs() if (generator := reference()) is not None]
+    _held.extend(filter(operator.methodcaller("acquire", timeout=1), locks))
 
 
-def _release_all() -> None:
-    while _held:
-        _held.pop().release()
+class _Released:
+    """Releases the locks in `_held` while it is iterated, without any bytecode: signals are handled between bytecodes, and a fork
+    is long enough for one to arrive.
+    """
+
+    __iter__ = staticmethod(functools.partial(map, operator.methodcaller("release"), _held))
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_hold_all, after_in_parent=_release_all, after_in_child=_release_all)
+    release_all: Callable[[], object] = functools.partial(list, _Released())
+    os.register_at_fork(before=_hold_all, after_in_parent=release_all, after_in_child=release_all)
+    os.register_at_fork(
+        before=_hold_all, after_in_parent=_held.clear, after_in_child=_held.clear
+    )  # holds where the first was stopped
 
 
 class Generator:

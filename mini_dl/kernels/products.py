@@ -32,9 +32,9 @@ def gemm(input: Array, other: Array, added: Array | None = None) -> Array:
         out = matmul(input.astype(np.float32), other.astype(np.float32)).astype(dtype)
         return out if added is None else np.add(out, added, out)
     if input.ndim == other.ndim == 2 and (size := input.size * other.shape[1]) < LARGE:
-        out = None if size < _RESULT * _LONG else _in_steps(input, other)
-        if out is None:  # copies operands that BLAS cannot read; half the cost of matmul for small products
-            out = input.dot(other)
+        stepped = None if size < _RESULT * _LONG else _in_steps(input, other)
+        # dot copies operands that BLAS cannot read, at half the cost of matmul for small products
+        out = input.dot(other) if stepped is None else stepped
         return out if added is None else np.add(out, added, out)
     return matmul(_readable(input), _readable(other), None, added)
 
@@ -109,7 +109,7 @@ def product(a: Array, b: Array, out: Array | None = None) -> Array:
 
 
 def _in_steps(a: Array, b: Array, out: Array | None = None) -> Array | None:
-    """``a @ b`` of float32, where rows meet contiguous columns, in products that are read as they lie; None if that does not pay."""
+    """``a @ b`` of float32, where rows meet contiguous columns, in products of such sizes; None if that does not pay."""
     (m, k), n = a.shape[-2:], b.shape[-1]
     few, many = (m, n) if m < n else (n, m)
     if k < _LONG or not 1 < few <= min(_FEW, k // 8) or a.ndim > 2 or b.ndim > 2 or a.strides[1] != 4 or b.strides[0] != 4:

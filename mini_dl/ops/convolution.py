@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mini_dl._checks import int_list
 from mini_dl._dtypes import HALVES, Array, Ints, Shape, c_name, scalar_name, tensor_name
 from mini_dl._spaces import INDICES
 from mini_dl._surface import function, named, public
@@ -283,8 +284,11 @@ def _arrays(name: str, input: object, weight: object, bias: object) -> Arrays:
     return Arrays(x.shape, w.shape, bias._array.shape, (x.dtype, w.dtype, bias._array.dtype))
 
 
-def _plain(value: object) -> Any:
-    return tuple(value) if type(value) is list else value
+def _plain(name: str, what: str, value: object) -> Any:
+    """`value`, with only ints in a sequence: 1.0 and True would otherwise find what is cached for 1."""
+    if type(value) is tuple and all([n.__class__ is int for n in value]):
+        return value
+    return int_list(value, f"{name}(): argument '{what}'") if isinstance(value, (tuple, list)) else value
 
 
 def _forward(
@@ -298,7 +302,8 @@ def _forward(
     dilation: Ints,
     groups: int,
 ) -> Tensor:
-    setting = Setting(_plain(stride), _plain(padding), _plain(dilation), groups)
+    steps, pads, spread = _plain(name, "stride", stride), _plain(name, "padding", padding), _plain(name, "dilation", dilation)
+    setting = Setting(steps, pads, spread, groups)
     geometry = _geometry(name, n, _arrays(name, input, weight, bias), setting)
     if input._array.ndim == n + 2:
         return conv(input, weight, bias, geometry)
@@ -310,7 +315,8 @@ def _transposed(
     name: str, n: int, input: Tensor, weight: Tensor, bias: Tensor | None, stride: Ints, padding: Ints, output_padding: Ints,
     groups: int, dilation: Ints,
 ) -> Tensor:  # fmt: skip
-    setting = Setting(_plain(stride), _plain(padding), _plain(dilation), groups, _plain(output_padding))
+    steps, pads, spread = _plain(name, "stride", stride), _plain(name, "padding", padding), _plain(name, "dilation", dilation)
+    setting = Setting(steps, pads, spread, groups, _plain(name, "output_padding", output_padding))
     geometry, out = _transposed_geometry(name, n, _arrays(name, input, weight, bias), setting)
     batched = input if input._array.ndim == n + 2 else input.unsqueeze(0)
     shape = (len(batched._array), weight._array.shape[1] * groups, *out)

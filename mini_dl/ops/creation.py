@@ -32,7 +32,7 @@ from mini_dl.autograd.primitive import number_of
 from mini_dl.ops.attributes import UntypedStorage
 from mini_dl.ops.factories import default_type, factory, finished, numpy_of, valued_like
 from mini_dl.ops.from_data import from_data, tensor
-from mini_dl.tensor import Operand, Size, Tensor, wrap
+from mini_dl.tensor import Operand, Size, Tensor, in_class, wrap
 
 # ------------------------------------------------------------------------------------------------ one value
 
@@ -302,6 +302,8 @@ def _legacy(cls: object, args: tuple[object, ...], dtype: NumpyType) -> Array:
 
 def _constructor(cls: Any, *args: object, device: DeviceLike = None) -> Any:
     require_cpu(device)
+    if len(args) == 1 and isinstance(args[0], Tensor):
+        return in_class(cls, args[0][...])  # of any type, and with its history
     made = object.__new__(cls)
     made._array = _legacy(cls, args, _dtypes.default_numpy())
     return made

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl import _dtypes
-from mini_dl._checks import listed, type_name, wrap_dim
+from mini_dl._checks import int_list, listed, type_name, wrap_dim
 from mini_dl._dtypes import HALVES, INEXACT, Array, Ints, NumpyType, Shape, scalar_name
 from mini_dl._surface import named, public
 from mini_dl.autograd.primitive import linear_in, not_a_tensor, op
@@ -115,7 +115,7 @@ def _length(n: Any) -> int:
 def _axes(input: Tensor, s: Ints | None, dim: Ints | None) -> tuple[list[int], Shape]:
     """The lengths `s` and the dimensions `dim`, each optional; torch derives one from the other."""
     if s is not None:
-        s = listed(s)
+        s = int_list(listed(s), "argument 's'")
     if dim is not None:
         dim = listed(dim)
         if s is not None and len(s) != len(dim):

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mini_dl._checks import int_list
 from mini_dl._dtypes import Array, Ints, Shape, scalar_name
 from mini_dl._surface import public
 from mini_dl.autograd.primitive import linear_in, not_a_tensor, op
@@ -20,9 +21,10 @@ from mini_dl.tensor import Tensor
 @op(input=lambda grad, input_shape, kernel, geometry: _fold(grad, input_shape, kernel, geometry))
 def _unfold(input: Array, kernel: Shape, geometry: Geometry) -> Array:
     """(N, C, *in) -> (N, C * K, L)"""
-    return taps_of(padded_for(input, kernel, geometry), kernel, geometry).reshape(
+    columns = taps_of(padded_for(input, kernel, geometry), kernel, geometry).reshape(
         len(input), input.shape[1] * math.prod(kernel), math.prod(geometry.out)
     )
+    return columns.copy() if np.may_share_memory(columns, input) else columns  # with a kernel of one element
 
 
 @linear_in("input")
@@ -37,7 +39,7 @@ def _pair(name: str, value: Any) -> Shape:
         return (operator.index(value),) * 2
     if len(value) != 2:
         raise RuntimeError(f"It is expected {name} equals to 2, but got size {len(value)}")
-    return tuple([operator.index(v) for v in value])
+    return int_list(value, name)
 
 
 def _blocks(space: Shape, kernel_size: Ints, dilation: Ints, padding: Ints, stride: Ints) -> tuple[Shape, Geometry]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import operator
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -247,7 +247,12 @@ def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
             "expected 'indices' to be integer dtype, but got "
             f"{indices.dtype if isinstance(indices, Tensor) else type_name(indices)}"
         )
-    sizes = tuple([operator.index(n) for n in (shape if isinstance(shape, (tuple, list)) else [shape])])
+    sizes = tuple(shape) if isinstance(shape, Sequence) and not isinstance(shape, str) else (shape,)
+    for n in sizes:
+        if not isinstance(n, int):
+            raise TypeError(f"expected 'shape' sequence to only contain ints, but got {type(n)}")
+    if 0 in sizes and indices._array.size:
+        raise RuntimeError("ZeroDivisionError")
     if any(n < 0 for n in sizes):
         raise ValueError(f"'shape' cannot have negative values, but got {sizes}")
     rest, found = indices._array.astype(np.int64), []

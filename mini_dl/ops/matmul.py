@@ -18,7 +18,7 @@ from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.memory import filled_in
 from mini_dl.autograd.primitive import linear_in, not_a_tensor, op
 from mini_dl.autograd.single import as_it_is
-from mini_dl.kernels.blocks import as_single, ones
+from mini_dl.kernels.blocks import as_single, computed_in, ones
 from mini_dl.kernels.products import gemm
 from mini_dl.ops.operands import accept
 from mini_dl.ops.views import _alias, unsafe_view
@@ -112,15 +112,18 @@ def _dot(input: Array, other: Array) -> Array:
 def _weighted_sum(input: Array, product: Array, beta: Number, alpha: Number) -> Array:
     """``beta * input + alpha * product``; if `beta` is 0, the values of `input` are ignored."""
     dtype = product.dtype
+    wide = computed_in(dtype)  # the numbers may be out of the range of float16
+    if wide is not dtype and not alpha == beta == 1:
+        input, product = as_single(input), as_single(product)
     if alpha != 1:
-        product = product * _as(alpha, dtype)
+        product = product * _as(alpha, wide)
     elif beta == 0:
-        return product.copy()
+        return product.astype(dtype)
     if beta == 0:
-        return product
+        return product.astype(dtype, copy=False)
     if beta != 1:
-        input = input * _as(beta, dtype)
-    return np.add(input, product, dtype=dtype)
+        input = input * _as(beta, wide)
+    return np.add(input, product, dtype=product.dtype).astype(dtype, copy=False)
 
 
 def _as(number: Number, dtype: NumpyType) -> Any:

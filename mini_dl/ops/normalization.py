@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._abstract import is_abstract
+from mini_dl._checks import int_list
 from mini_dl._dtypes import FLOATING, HALVES, INEXACT, NARROW, Array, Ints, dtype as DType, limits_of, scalar_name
 from mini_dl._surface import function, public, store
 from mini_dl.autograd.inplace import is_recorded
@@ -100,9 +101,7 @@ _row_norm_backward = op()(row_norm_backward)  # the gradients of input (M, n), w
 def _row_checks(
     function: str, input: Tensor, normalized_shape: Ints, weight: Tensor | None, bias: Tensor | None
 ) -> tuple[int, ...]:
-    if isinstance(normalized_shape, int):
-        raise TypeError(f"{function}(): argument 'normalized_shape' (position 2) must be tuple of ints, not int")
-    shape = tuple(normalized_shape)
+    shape = int_list(normalized_shape, f"{function}(): argument 'normalized_shape' (position 2)")
     if not shape:
         raise RuntimeError(
             "Expected normalized_shape to be at least 1-dimensional, i.e., containing at least one element, but got "

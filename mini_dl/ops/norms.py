@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mini_dl._checks import deprecated, listed, wrap_dim
-from mini_dl._dtypes import INEXACT, Ints, dtype, is_number, scalar_name
+from mini_dl._dtypes import HALVES, INEXACT, Ints, dtype, float32, is_number, scalar_name
 from mini_dl._surface import function, method, public
 from mini_dl.ops.choice import where
 from mini_dl.ops.matrix_norms import matrix_norm
@@ -146,7 +146,8 @@ def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
         raise RuntimeError(f"renorm: input needs at least 2 dimensions, got {ndim} dimensions")
     dim = wrap_dim(dim, ndim)
     others = tuple([d for d in range(ndim) if d != dim])
-    small = ~(vector_norm(x.detach(), p, others, True) > maxnorm)  # or NaN: unchanged, also by the gradient
+    kind = float32 if x._array.dtype.char in HALVES else None
+    small = ~(vector_norm(x.detach(), p, others, True, dtype=kind) > maxnorm)  # or NaN: unchanged, also by the gradient
     large = x.masked_fill(small, 1)
-    scaled = large * (maxnorm / (vector_norm(large, p, others, True) + 1e-7))
+    scaled = large * (maxnorm / (vector_norm(large, p, others, True, dtype=kind) + 1e-7)).to(x.dtype)
     return where(small, x, scaled).contiguous()

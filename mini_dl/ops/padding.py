@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 
-from mini_dl._checks import type_name
+from mini_dl._checks import int_list, type_name
 from mini_dl._dtypes import FLOATING, Array, Number, dtype_of_number, number_as, scalar_name
 from mini_dl._surface import function, public
 from mini_dl.autograd.formal import piecewise
@@ -135,7 +134,7 @@ def constant_pad_nd(input: Tensor, pad: Sequence[int], value: Number = 0) -> Ten
 
 def _pairs(input: Tensor, pad: Sequence[int]) -> Pads:
     """(before, after) of the dimensions that `pad` covers, first to last."""
-    widths = [operator.index(p) for p in pad]
+    widths = int_list([*pad], "pad(): argument 'pad' (position 2)")
     if len(widths) % 2:
         raise RuntimeError("Padding length must be divisible by 2")
     if len(widths) > 2 * input._array.ndim:

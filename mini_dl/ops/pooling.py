@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from mini_dl._checks import int_list
 from mini_dl._dtypes import Array, Ints, NumpyType, Shape, among, scalar_name
 from mini_dl._spaces import INDICES
 from mini_dl._surface import named, public
@@ -97,7 +98,7 @@ def ints_of(name: str, what: str, value: Any, n: int, alone: bool = True) -> Sha
     if not isinstance(value, (tuple, list)):
         return (operator.index(value),) * n
     if len(value) == 1 and (alone or n == 1):
-        return (operator.index(value[0]),) * n
+        return int_list(value, f"{name}(): argument '{what}'") * n
     if len(value) != n:
         if n == 1:
             raise RuntimeError(
@@ -105,7 +106,7 @@ def ints_of(name: str, what: str, value: Any, n: int, alone: bool = True) -> Sha
             )
         omitted = "be omitted, a single int, or a tuple of" if what == "stride" else "be a single int, or a tuple of"
         raise RuntimeError(f"{name}: {what} must either {omitted} {WORDS[n]}")
-    return tuple([operator.index(v) for v in value])
+    return int_list(value, f"{name}(): argument '{what}'")
 
 
 def _geometry(

@@ -29,7 +29,7 @@ from mini_dl._dtypes import (
 from mini_dl._surface import method, tensor_method
 from mini_dl.autograd.inplace import written_by
 from mini_dl.autograd.primitive import Formula, binary, op, symmetric_in, unary
-from mini_dl.kernels.blocks import elementwise, sigmoid_of
+from mini_dl.kernels.blocks import as_single, elementwise, sigmoid_of
 from mini_dl.ops.arithmetic import _mul, as_tensors
 from mini_dl.ops.choice import where
 from mini_dl.ops.operands import PLAIN, accept, both_floating, conjugate, kind_of, masked, promote_floating, zero_of
@@ -120,7 +120,8 @@ def _pow_number(input: Array, exponent: Any) -> Array:
         if exponent == -1:
             return np.reciprocal(input)
         if exponent == -2:
-            return np.reciprocal(input * input)
+            wide = as_single(input)  # the square of a float16 may be out of range
+            return np.reciprocal(wide * wide).astype(common, copy=False)
     return _power(input, as_type(power, common))
 
 

@@ -129,7 +129,7 @@ def _between(name: str, start: float, end: float, steps: int, dtype: NumpyType |
             f"{name} only supports 0-dimensional start and end tensors, but got start with {first} dimension(s) and end with "
             f"{last} dimension(s)."
         )
-    start, end = _number(start), _number(end)
+    start, end, steps = _number(start), _number(end), _number(steps)
     whole = isinstance(steps, (builtins.int, np.integer)) and not isinstance(steps, bool)
     if not (whole and is_number(start) and is_number(end)):
         given = ", ".join([type_name(v) for v in (start, end, steps)])

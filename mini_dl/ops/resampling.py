@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._arguments import as_float
+from mini_dl._arguments import as_float, as_index
 from mini_dl._checks import check_bool, type_name
 from mini_dl._dtypes import FLOATING, HALVES, Array, Ints, Shape, scalar_name
 from mini_dl._surface import function, public
@@ -117,12 +117,13 @@ def _wanted(space: Shape, n: int, size: object, scale_factor: Any, whole: bool) 
                 f"{list(space)} and output size of {size}. Please provide input tensor in (N, C, d1, d2, ...,dK) format and "
                 "output size in (o1, o2, ...,oK) format."
             )
-        if not all([isinstance(o, (int, np.integer)) for o in size]):
+        found = [as_index(o) for o in size]
+        if any([o is NotImplemented for o in found]):
             raise TypeError(
                 "expected size to be one of int or Tuple[int] or Tuple[int, int] or Tuple[int, int, int], "
                 f"but got size with types {[type(o) for o in size]}"
             )
-        return list(size), None
+        return found, None
     if scale_factor is None:
         raise ValueError("either size or scale_factor should be defined")
     several = isinstance(scale_factor, (list, tuple))
@@ -134,7 +135,7 @@ def _wanted(space: Shape, n: int, size: object, scale_factor: Any, whole: bool) 
             "format and scale_factor in (s1, s2, ...,sK) format."
         )
     for f in () if whole else factors:
-        if as_float(f) is NotImplemented:
+        if as_float(f) is NotImplemented or isinstance(f, Tensor):
             raise TypeError(f"interpolate(): argument 'scale_factor' must be float or tuple of floats, not {type_name(f)}")
         if not math.isfinite(f):
             raise RuntimeError(f"interpolate(): scale_factor {float(f)} does not give an integer size")

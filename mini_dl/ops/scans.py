@@ -306,6 +306,16 @@ def _points(name: str, x: Tensor, n: int, dim: int, ndim: int) -> Tensor:
     return x.reshape([-1 if i == dim else 1 for i in range(ndim)] if len(shape) == 1 else (1,) * (ndim - len(shape)) + shape)
 
 
+def _step(name: str, dx: Operand | None) -> Operand:
+    """The distance of points: a number, also as a tensor without dimensions. RuntimeError unless it is real."""
+    step = 1 if dx is None else dx.item() if isinstance(dx, Tensor) and not dx._array.ndim else dx
+    if isinstance(step, (bool, complex)):
+        raise RuntimeError(f"{name}: dx must be a real number, got {step}")
+    if not is_number(step):
+        raise TypeError(f"{name}() received an invalid combination of arguments: dx must be Number")
+    return step
+
+
 def _areas(name: str, y: Tensor, x: Tensor | None, dx: Operand | None, dim: int) -> tuple[Tensor, int]:
     """Twice the areas between neighbors along `dim`."""
     ndim = checked(name, y)._array.ndim
@@ -317,9 +327,7 @@ def _areas(name: str, y: Tensor, x: Tensor | None, dx: Operand | None, dim: int)
             raise RuntimeError(f"{name}: received a bool input for `{label}`, but bool is not supported")
     n = y._array.shape[dim]
     if x is None:
-        width: Any = 1 if dx is None else dx
-        if isinstance(width, Tensor) or not is_number(width):
-            raise TypeError(f"{name}() received an invalid combination of arguments: dx must be Number")
+        width: Any = _step(name, dx)
     else:
         if dx is not None:
             raise TypeError(f"{name}() received an invalid combination of arguments: give x or dx, not both")
@@ -345,7 +353,7 @@ def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Operand | None = None, 
     areas, dim = _areas("trapezoid", y, x, dx, dim)
     if x is None and (n := y._array.shape[dim]):  # the sum without half of both ends
         ends = (y.narrow(dim, 0, 1) + y.narrow(dim, n - 1, 1)).squeeze(dim) / 2
-        return (y.sum(dim) - ends) * (1 if dx is None else dx)
+        return (y.sum(dim) - ends) * _step("trapezoid", dx)
     return areas.sum(dim) / 2
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,7 +11,9 @@ import numpy as np
 from mini_dl._checks import (
     index_of,
     infer_size,
+    int_list,
     spread_out,
+    type_name,
     wrap_dim,
     wrap_dims,
 )
@@ -216,7 +217,7 @@ def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
     if not shape:
         raise RuntimeError("unflatten: a tensor without dimensions has none to split")
     dim = wrap_dim(dim, len(shape))
-    sizes = tuple([operator.index(n) for n in sizes]) if sizes is not None else ()
+    sizes = int_list(sizes, "unflatten(): argument 'sizes' (position 3)") if sizes is not None else ()
     if not sizes:
         raise RuntimeError("unflatten: sizes must be non-empty")
     try:
@@ -378,6 +379,8 @@ def movedim(input: Tensor, source: Ints, destination: Ints) -> Tensor:
     torch.Size([3, 4, 2])
     """
     ndim = input._array.ndim
+    if isinstance(source, (tuple, list)) != isinstance(destination, (tuple, list)):
+        raise TypeError(f"movedim(): two ints or two tuples of ints, not {type_name(source)} and {type_name(destination)}")
     sources, targets = [list(d) if isinstance(d, (tuple, list)) else [d] for d in (source, destination)]
     for position, (name, dims) in enumerate((("source", sources), ("destination", targets)), 2):
         for d in dims:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl import _dtypes
+from mini_dl._arguments import as_int
 from mini_dl._checks import check_bool, type_name
 from mini_dl._dtypes import HALVES, INEXACT, Array, NumpyType, scalar_name
 from mini_dl.ops.factories import factory
@@ -18,7 +19,7 @@ from mini_dl.ops.special import i0
 
 def _points(name: str, length: Any, periodic: bool, dtype: Any) -> tuple[Array, int]:
     """``0, 1, ..., n - 1`` in the type of the window, and n - 1, for a symmetric window of n points."""
-    if isinstance(length, bool) or not hasattr(type(length), "__index__"):
+    if as_int(length) is NotImplemented:
         raise TypeError(f"{name}(): argument 'window_length' (position 1) must be int, not {type_name(length)}")
     check_bool(periodic, f"{name}(): argument 'periodic' (position 2)")
     target = _dtypes.default_numpy() if dtype is None else dtype
