@@ -158,8 +158,6 @@ def elementwise(kernel: Callable[..., Array]) -> Callable[..., Array]:
 
 LARGE = 1 << 18
 """Elements from which it pays to check whether threads may share a single ufunc."""
-PIECE = 2 * BLOCK
-"""Elements of a piece of one pass: long enough that handing over the interpreter costs little."""
 
 
 def in_pieces(ufunc: np.ufunc, *operands: Any, out: Array | None = None) -> Array | None:
@@ -192,7 +190,7 @@ def in_pieces(ufunc: np.ufunc, *operands: Any, out: Array | None = None) -> Arra
         *given, written = [view[piece] if part else view for view, part in zip(views, divided)]
         ufunc(*given, out=written)
 
-    share(compute, split(rows, -(-first.size // PIECE)), first.size)
+    share(compute, split(rows, number_of_pieces(first.size, first.size, BLOCK, LONGEST)), first.size)
     return result
 
 
