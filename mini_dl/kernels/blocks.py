@@ -67,12 +67,13 @@ def keep(values: Array, mask: Array) -> Array:
     if values.dtype.kind == "c":
         return np.where(mask != 0, values, values.dtype.type(0))
     bits = _BITS[values.itemsize]
-    out = np.empty_like(values)
     if values.size <= 2 * BLOCK or not (values.flags.c_contiguous and mask.flags.c_contiguous):
+        out = np.empty_like(mask, values.dtype)
         kept = out.view(bits)
         np.copyto(kept, mask if mask.dtype.kind == "b" else mask != 0)
         kept *= values.view(bits)
         return out
+    out = np.empty(values.shape, values.dtype)
     flat, source, flat_mask = out.reshape(-1).view(bits), values.reshape(-1).view(bits), mask.reshape(-1)
 
     def choose_block(block: slice) -> None:
