@@ -132,7 +132,7 @@ def row_norm_backward(
         np.subtract(scale @ products, shifted, to_weight[piece])
         first, slope = gradient @ factor, products @ factor
         first *= scale
-        slope *= scale
+        slope *= scale * scale
         slope -= shift * first  # (rows): sum of h * unit
         slope *= scale
         slope /= number(n)

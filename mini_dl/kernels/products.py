@@ -24,9 +24,9 @@ def gemm(input: Array, other: Array, added: Array | None = None) -> Array:
         out = matmul(input.astype(np.float32), other.astype(np.float32)).astype(dtype)
         return out if added is None else np.add(out, added, out)
     if input.ndim == other.ndim == 2 and (size := input.size * other.shape[1]) < LARGE:
-        out = None if size < _RESULT * _LONG else _in_steps(input, other)
-        if out is None:  # copies operands that BLAS cannot read; half the cost of matmul for small products
-            out = input.dot(other)
+        stepped = None if size < _RESULT * _LONG else _in_steps(input, other)
+        # dot copies operands that BLAS cannot read; half the cost of matmul for small products
+        out = input.dot(other) if stepped is None else stepped
         return out if added is None else np.add(out, added, out)
     return matmul(_readable(input), _readable(other), None, added)
 
