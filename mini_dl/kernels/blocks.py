@@ -67,12 +67,13 @@ def keep(values: Array, mask: Array) -> Array:
     if values.dtype.kind == "c":
         return np.where(mask != 0, values, values.dtype.type(0))
     bits = _BITS[values.itemsize]
-    out = np.empty_like(values)
     if values.size <= 2 * BLOCK or not (values.flags.c_contiguous and mask.flags.c_contiguous):
+        out = np.empty_like(mask, values.dtype)
         kept = out.view(bits)
         np.copyto(kept, mask if mask.dtype.kind == "b" else mask != 0)
         kept *= values.view(bits)
         return out
+    out = np.empty(values.shape, values.dtype)
     flat, source, flat_mask = out.reshape(-1).view(bits), values.reshape(-1).view(bits), mask.reshape(-1)
 
     def choose_block(block: slice) -> None:
@@ -158,8 +159,6 @@ def elementwise(kernel: Callable[..., Array]) -> Callable[..., Array]:
 
 LARGE = 1 << 18
 """Elements from which it pays to check whether threads may share a single ufunc."""
-PIECE = 2 * BLOCK
-"""Elements of a piece of one pass: long enough that handing over the interpreter costs little."""
 
 
 def in_pieces(ufunc: np.ufunc, *operands: Any, out: Array | None = None) -> Array | None:
@@ -192,7 +191,7 @@ def in_pieces(ufunc: np.ufunc, *operands: Any, out: Array | None = None) -> Arra
         *given, written = [view[piece] if part else view for view, part in zip(views, divided)]
         ufunc(*given, out=written)
 
-    share(compute, split(rows, -(-first.size // PIECE)), first.size)
+    share(compute, split(rows, number_of_pieces(first.size, first.size, BLOCK, LONGEST)), first.size)
     return result
 
 

@@ -62,9 +62,14 @@ def add_up(x: Array, dims: Dims, keepdim: bool = False) -> Array:
         return add_up(x.astype(np.float32), dims, keepdim).astype(x.dtype)
     if x.dtype.kind not in INEXACT:
         return reduce(np.add, x, dims, keepdim, np.int64)
-    if not dims or x.size <= 256 or (x.size <= 16384 and (trailing(x, dims) or count(x.shape, dims) <= 256)):
+    if not dims or x.size <= 256:
         return reduce(np.add, x, dims, keepdim)
     sizes, shape = x.shape, reduced(x.shape, dims, keepdim)
+    along = trailing(x, dims)
+    if along and code in "fd":
+        return _rows(x.reshape(-1, count(sizes, dims))).reshape(shape)
+    if x.size <= 16384 and (along or count(sizes, dims) <= 256):
+        return reduce(np.add, x, dims, keepdim)
     times = math.prod([n for d in dims if x.strides[d] == 0 and (n := x.shape[d])])  # copies of the same elements
     if times > 1:
         x = x[tuple([slice(1) if i in dims and s == 0 else slice(None) for i, s in enumerate(x.strides)])]
@@ -156,7 +161,7 @@ def add_up_squares(x: Array, dims: Dims, keepdim: bool) -> Array:
 def extremes(largest: bool, x: Array, dims: Dims, keepdim: bool) -> Array:
     """The largest or smallest elements over `dims`. NumPy finds the place of an extreme in a row of up to 4096 floating point
     numbers in a half to a quarter of the time that the extreme itself takes."""
-    if x.dtype.char not in "fd" or not trailing(x, dims) or not 1 < count(x.shape, dims) <= 4096:
+    if x.size <= 256 or x.dtype.char not in "fd" or not trailing(x, dims) or not 1 < count(x.shape, dims) <= 4096:
         return reduce(np.maximum if largest else np.minimum, x, dims, keepdim)
     rows = x.reshape(-1, count(x.shape, dims))
     return _each(functools.partial(row_extremes, largest), rows).reshape(reduced(x.shape, dims, keepdim))
@@ -249,8 +254,8 @@ def accumulate(ufunc: np.ufunc, x: Array, dim: int, reverse: bool) -> Array:
     return out
 
 
-_RUN = 8
-"""Numbers in a run of `running_sums`: as many as a register holds."""
+_RUN = 16
+"""Numbers in a run of `running_sums`."""
 _UPPER = np.triu(np.ones((_RUN, _RUN)))
 _WIDE, _SUMS = Scratch(), Scratch()
 
