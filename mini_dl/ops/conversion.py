@@ -510,7 +510,7 @@ def is_tensor(obj: object) -> bool:
     return isinstance(obj, Tensor)
 
 
-def _never_marked(name: str, what: str) -> None:
+def _publish_false_flag(name: str, what: str) -> None:
     """Publish ``is_{name}`` and ``resolve_{name}``."""
 
     ends = "Shapes: a tensor of any shape.\nRaises: TypeError unless `input` is a tensor.\n\n"
@@ -527,5 +527,5 @@ def _never_marked(name: str, what: str) -> None:
         method()(named(call, f"{verb}_{name}", f"{sentence}\n\n{ends.format(verb, shown)}"))
 
 
-_never_marked("conj", "conjugates")
-_never_marked("neg", "negatives")
+_publish_false_flag("conj", "conjugates")
+_publish_false_flag("neg", "negatives")
