@@ -9,7 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from programs.comparing import results, verdict
+from programs.comparing import ENDS, results, verdict
 
 FOLDER = Path(__file__).parent / "cases"
 
@@ -44,18 +44,18 @@ def main(arguments: list[str] | None = None) -> int:
 def compared(package: str, given: list[str]) -> list[dict[str, Any]]:
     """Prints and returns a row for each case of a package."""
     start = time.perf_counter()
-    theirs, ours = results(package, "torch", given), results(package, "mini_dl", given)
-    rows = []
-    for name in theirs:
-        if name in ("version", "died"):
-            continue
-        said = theirs[name] if name == "import" else verdict(ours.get(name), theirs[name])
-        if "import" in ours:
-            said = f"import: {ours['import']}"
-        elif name not in ours and "died" in ours:
-            said = f"died: {ours['died']}"
-        seconds = [found.get(name, {}).get("seconds") if name != "import" else None for found in (ours, theirs)]
-        rows.append({"package": package, "case": name, "verdict": said, "seconds": seconds[0], "seconds of torch": seconds[1]})
+    rows, end = [], ""
+    with results(package, "torch", given) as theirs, results(package, "mini_dl", given) as ours:
+        for name, found in theirs:
+            case, own = next(ours, ("", {}))
+            if case in ENDS:
+                end = f"{case}: {own['stopped']}"
+            if name in ENDS:
+                said = f"torch, {name}: {found['stopped']}"
+            else:
+                said = end or (verdict(own, found) if case == name else "not run")
+            seconds = {"seconds": own.get("seconds"), "seconds of torch": found.get("seconds")}
+            rows.append({"package": package, "case": name, "verdict": said, **seconds})
     same = sum(row["verdict"] == "same" for row in rows)
     version = next((metadata.version(known) for known in (package, package.replace("_", "-")) if known_package(known)), "")
     print(f"{package} {version}: {same} of {len(rows)} the same, {time.perf_counter() - start:.0f} s", flush=True)

@@ -9,8 +9,8 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from subprocess import PIPE
+from typing import IO, Any
 
 import numpy as np
 
@@ -20,26 +20,32 @@ used.
 """
 
 
-def results(package: str, library: str, arguments: list[str]) -> dict[str, Any]:
-    """The worker's results by case; has "import" if the package could not be imported, "died" if the worker died."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "numbers"
-        start = ["-m", "mini_dl"] if library == "mini_dl" else []
-        call = [sys.executable, *start, "-m", "programs.worker", package, str(file), *arguments]
-        quiet = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore", "HF_HUB_OFFLINE": "1"}
-        done = subprocess.run(call, env=os.environ | quiet, capture_output=True, text=True)
-        found = dict(read(file)) if file.exists() else {}
-    if done.returncode:
-        found["died"] = done.stderr[-1500:]
-    return found
+ENDS = "import", "died"
+"""What stands for the name of a case when a worker could not import the package, or died."""
 
 
-def read(file: Path) -> Iterator[tuple[str, Any]]:
-    """What the worker wrote before it stopped."""
-    with file.open("rb") as stream, contextlib.suppress(EOFError):
-        yield from pickle.load(stream).items()
+@contextlib.contextmanager
+def results(package: str, library: str, arguments: list[str]) -> Iterator[Iterator[tuple[str, dict[str, Any]]]]:
+    """The worker's results, case by case: they come through a pipe, since those of a large package fill memory and disk."""
+    start = ["-m", "mini_dl"] if library == "mini_dl" else []
+    call = [sys.executable, *start, "-m", "programs.worker", package, *arguments]
+    quiet = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore", "HF_HUB_OFFLINE": "1"}
+    with tempfile.TemporaryFile() as errors, subprocess.Popen(call, env=quiet, stdout=PIPE, stderr=errors) as worker:
+        try:
+            yield read(worker, errors)
+        finally:
+            worker.kill()
+
+
+def read(worker: subprocess.Popen[bytes], errors: IO[bytes]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What the worker writes; the end of its error output if it dies."""
+    assert worker.stdout is not None
+    with contextlib.suppress(EOFError, pickle.UnpicklingError):
         while True:
-            yield pickle.load(stream)
+            yield pickle.load(worker.stdout)
+    if worker.wait():
+        errors.seek(0)
+        yield "died", {"stopped": errors.read().decode(errors="replace")[-1500:]}
 
 
 def difference(ours: Any, theirs: Any, limit: float, where: str = "") -> str | None:
@@ -75,12 +81,10 @@ def apart(ours: Any, theirs: Any, limit: float, where: str) -> str | None:
     return None if worst <= limit * max(scale, 1e-3) else f"{where}: {worst:.1e} apart, largest {scale:.1e}"
 
 
-def verdict(ours: dict[str, Any] | None, theirs: dict[str, Any]) -> str:
+def verdict(ours: dict[str, Any], theirs: dict[str, Any]) -> str:
     """ "same", or what is wrong with a case."""
     if "stopped" in theirs:
-        return "same" if ours and "stopped" in ours else f"torch stopped: {theirs['stopped']}"
-    if ours is None:
-        return "not run"
+        return "same" if "stopped" in ours else f"torch stopped: {theirs['stopped']}"
     if "stopped" in ours:
         return f"stopped: {ours['stopped']}"
     return difference(ours["results"], theirs["results"], SINGLE if theirs["single"] else DOUBLE) or "same"

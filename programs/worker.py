@@ -1,7 +1,7 @@
-"""Runs the cases of one package under the library that `import torch` finds, and writes their numbers to a file.
+"""Runs the cases of one package under the library that `import torch` finds, and writes their pickled numbers to its output.
 
-python -m programs.worker einops FILE            # torch
-python -m mini_dl -m programs.worker einops FILE # mini_dl
+python -m programs.worker einops > FILE            # torch
+python -m mini_dl -m programs.worker einops > FILE # mini_dl
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import fnmatch
 import importlib
+import os
 import pickle
 import random
 import sys
@@ -26,10 +27,11 @@ from programs.compiled import declare
 def main() -> None:
     made = argparse.ArgumentParser(description="Run the cases of one package.")
     made.add_argument("package", help="a module of programs.cases")
-    made.add_argument("file", type=Path, help="where the numbers go")
     made.add_argument("--match", default="*", help="only cases whose names match")
     made.add_argument("--all", action="store_true", help="include the slow cases")
     options = made.parse_args()
+    output = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what packages print is not a result
     import torch
 
     torch.set_num_threads(1)
@@ -39,17 +41,16 @@ def main() -> None:
         held = declare(torch)  # noqa: F841 - operators last as long as their library
     except ImportError:
         pass
-    found: dict[str, Any] = {"version": torch.__version__}
-    try:
-        importlib.import_module(f"programs.cases.{options.package}")
-    except Exception as error:
-        found["import"] = stopped(error)
-    with options.file.open("wb") as file:
-        pickle.dump(found, file)
+    with output:
+        try:
+            importlib.import_module(f"programs.cases.{options.package}")
+        except Exception as error:
+            pickle.dump(("import", {"stopped": stopped(error)}), output)
+            return
         for name, case in CASES.items():
             if fnmatch.fnmatch(name, options.match) and (options.all or not case.slow):
-                pickle.dump((name, outcome(torch, case)), file)
-                file.flush()
+                pickle.dump((name, outcome(torch, case)), output)
+                output.flush()
 
 
 def outcome(torch: Any, case: Any) -> dict[str, Any]:
