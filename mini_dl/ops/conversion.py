@@ -124,9 +124,8 @@ def cast(input: Tensor, target: NumpyType) -> Tensor:
         return input
     if input._array.dtype.kind == "c" and target.kind not in "cb":
         without_imaginary_parts(input._array, target)
-    return _cast(
-        input if target.kind in INEXACT or is_abstract(input) else wrap(input._array), target
-    )  # integers have no history
+    has_history = target.kind in INEXACT or is_abstract(input)  # integers have none
+    return _cast(input if has_history else wrap(input._array), target)
 
 
 @tensor_method()
