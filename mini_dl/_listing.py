@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import types
 
 OWN = ("list_names", "list_classes")
@@ -19,13 +20,13 @@ def list_names(where: dict[str, object], *modules: str) -> None:
     where["__all__"] = sorted([*names, *modules])
 
 
-def list_classes(where: dict[str, object], apart: str = "") -> None:
+def list_classes(where: dict[str, object], base: type = object, apart: str = "") -> None:
     """Put the classes of the imported files of a package among its ``globals()``, except those of the files `apart`, which are
-    for use inside: the names in the ``__all__`` of a file, or else all public classes that it defines.
+    for use inside: the names in the ``__all__`` of a file, or else all public classes that it defines, derived from `base`.
 
-    >>> file = types.ModuleType("package.file")
-    >>> file.Class = type("Class", (), {"__module__": "package.file"})
-    >>> package = {"__name__": "package", "file": file}
+    >>> file = types.ModuleType("mini_dl.package.file")
+    >>> file.Class = type("Class", (), {"__module__": "mini_dl.package.file"})
+    >>> package = {"__name__": "mini_dl.package", "file": file}
     >>> list_classes(package)
     >>> package["Class"] is file.Class
     True
@@ -33,6 +34,13 @@ def list_classes(where: dict[str, object], apart: str = "") -> None:
     skipped = apart.split()
     for name, file in list(where.items()):
         if isinstance(file, types.ModuleType) and file.__name__ == f"{where['__name__']}.{name}" and name not in skipped:
-            own = [n for n, v in vars(file).items() if n[0] != "_" and getattr(v, "__module__", "") == file.__name__]
-            own = [n for n in own if isinstance(vars(file)[n], type)]
-            where.update({n: vars(file)[n] for n in getattr(file, "__all__", own)})
+            classes = {n: v for n, v in vars(file).items() if n[0] != "_" and isinstance(v, type) and issubclass(v, base)}
+            own = [n for n, value in classes.items() if _is_from(file, value)]
+            where.update({n: classes[n] for n in getattr(file, "__all__", own) if n in classes})
+
+
+def _is_from(file: types.ModuleType, value: type) -> bool:
+    """Whether a class is defined in `file`: no other file has the name of its module, which may be torch's if mini_dl is imported
+    under the name of torch."""
+    package, _, inside = value.__module__.partition(".")
+    return package in ("mini_dl", "torch") and bool(inside) and sys.modules.get(f"mini_dl.{inside}", file) is file

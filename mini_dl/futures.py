@@ -73,13 +73,13 @@ class Future(Generic[T]):
                 return
         callback(self)
 
-    def _another(self) -> Future[Any]:
+    def _dependent_future(self) -> Future[Any]:
         """A future that depends on this one."""
         return Future()
 
     def then(self, callback: Callable[[Any], Any]) -> Future[Any]:
         """A future of the result of ``callback(self)``, which is called once there is a result."""
-        later = self._another()
+        later = self._dependent_future()
 
         def run(done: object) -> None:
             try:

@@ -89,7 +89,7 @@ def _row_of(tensors: Sequence[Tensor], kind: Tensor) -> Array:
     return np.concatenate([memory_of(each) for each in tensors]) if tensors else memory_of(kind)[:0]
 
 
-def _back_to(tensors: Sequence[Tensor], row: Array) -> None:
+def _write_back(tensors: Sequence[Tensor], row: Array) -> None:
     """Write a flat array to these tensors, in order."""
     at = 0
     for each in tensors:
@@ -241,7 +241,7 @@ def gather(
     def start(comm: Comm) -> Request:
         return comm.Igather(as_bytes(row), as_bytes(kept) if here else None, root)
 
-    return _run(ranks, _heading("gather", tensor, root), start, lambda: _back_to(outputs, kept), outputs, async_op)
+    return _run(ranks, _heading("gather", tensor, root), start, lambda: _write_back(outputs, kept), outputs, async_op)
 
 
 def _root_of_lists(
@@ -307,7 +307,7 @@ def all_gather(tensor_list: list[Tensor], tensor: Tensor, group: Group = None, a
     def start(comm: Comm) -> Request:
         return comm.Iallgather(as_bytes(row), as_bytes(kept))
 
-    return _run(ranks, _heading("all_gather", tensor), start, lambda: _back_to(tensor_list, kept), tensor_list, async_op)
+    return _run(ranks, _heading("all_gather", tensor), start, lambda: _write_back(tensor_list, kept), tensor_list, async_op)
 
 
 def all_gather_into_tensor(
@@ -353,7 +353,7 @@ def all_to_all(
     sent = _row_of(input_tensor_list, input_tensor_list[0])
     kept = np.empty(sum([each._array.size for each in output_tensor_list]), sent.dtype)
     sizes = [[each._array.size for each in tensors] for tensors in (input_tensor_list, output_tensor_list)]
-    finish = partial(_back_to, output_tensor_list, kept)
+    finish = partial(_write_back, output_tensor_list, kept)
     return _exchange(ranks, "all_to_all", sent, kept, sizes, finish, output_tensor_list, async_op)
 
 

@@ -141,7 +141,7 @@ class WorkFuture(Future[Any]):
             self._work.wait()
         return super().wait()
 
-    def _another(self) -> Future[Any]:
+    def _dependent_future(self) -> Future[Any]:
         return WorkFuture(self._work)
 
 

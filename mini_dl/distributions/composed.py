@@ -154,7 +154,7 @@ class TransformedDistribution(Distribution):
             y = x
         return result + sum_rightmost(self.base_dist.log_prob(y), event_dim - len(self.base_dist.event_shape))
 
-    def _from_above(self, value: Tensor) -> Any:
+    def _complement_if_reversed(self, value: Tensor) -> Any:
         """A probability, or its complement if the transforms reverse the direction."""
         sign: Any = 1
         for transform in self.transforms:
@@ -166,10 +166,10 @@ class TransformedDistribution(Distribution):
             value = transform.inv(value)
         if self._validate_args:
             self.base_dist._validate_sample(value)
-        return self._from_above(self.base_dist.cdf(value))
+        return self._complement_if_reversed(self.base_dist.cdf(value))
 
     def icdf(self, value: Any) -> Tensor:
-        return self._transformed(self.base_dist.icdf(self._from_above(value)))
+        return self._transformed(self.base_dist.icdf(self._complement_if_reversed(value)))
 
 
 def _listed(transforms: object) -> list[Transform]:

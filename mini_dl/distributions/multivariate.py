@@ -377,18 +377,18 @@ class Wishart(ExponentialFamily):
         """
         sample_shape = Size(sample_shape)
         sample = self._bartlett_sampling(sample_shape)
-        again = self._somewhere(self.support.check(sample))
+        again = self._any_in_batch(self.support.check(sample))
         if again.any():
             warnings.warn("Singular sample detected.", stacklevel=2)
             for _ in range(10 if max_try_correction is None else max_try_correction):
                 drawn = self._bartlett_sampling(again[again].shape)
                 sample[again.clone()] = drawn  # the gradient needs the current mask
-                again[again.clone()] = self._somewhere(~self.support.check(drawn))
+                again[again.clone()] = self._any_in_batch(~self.support.check(drawn))
                 if not again.any():
                     break
         return sample
 
-    def _somewhere(self, where: Tensor) -> Tensor:
+    def _any_in_batch(self, where: Tensor) -> Tensor:
         """Whether it holds anywhere in the batch."""
         return where.amax([-(i + 1) for i in range(len(self._batch_shape))]) if self._batch_shape else where
 

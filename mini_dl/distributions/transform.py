@@ -89,16 +89,18 @@ class Transform:
         """The value of `x`."""
         if self._cache_size == 0:
             return self._call(x)
-        if x is not self._cached_x_y[0]:
-            self._cached_x_y = x, self._call(x)
-        return self._cached_x_y[1]
+        cached = self._cached_x_y
+        if x is not cached[0]:
+            cached = self._cached_x_y = x, self._call(x)
+        return cached[1]
 
     def _inv_call(self, y: Tensor) -> Any:
         if self._cache_size == 0:
             return self._inverse(y)
-        if y is not self._cached_x_y[1]:
-            self._cached_x_y = self._inverse(y), y
-        return self._cached_x_y[0]
+        cached = self._cached_x_y
+        if y is not cached[1]:
+            cached = self._cached_x_y = self._inverse(y), y
+        return cached[0]
 
     def _call(self, x: Tensor) -> Tensor:
         raise NotImplementedError

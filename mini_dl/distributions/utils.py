@@ -133,7 +133,7 @@ def tensor_given_by(formula: Callable[[Any], Tensor]) -> TensorGiven:
     return TensorGiven(formula)
 
 
-def sampled_by(draw: Callable[..., Tensor], *parameters: str) -> Any:
+def sampled_by(draw: Callable[..., Tensor], *parameters: str) -> Callable[..., Tensor]:
     """The method `sample`: ``draw`` of these parameters, expanded to the shape of the samples, without gradients."""
 
     @no_grad()

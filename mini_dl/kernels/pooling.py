@@ -61,7 +61,7 @@ def to_maxima(output: Array, input: Array, windows: Windows) -> Array:
     def spread(arrays: tuple[Array, ...]) -> None:
         image, values, found = arrays
         stages = _stages(image, windows)
-        if _unclear(stages[-1]):
+        if _is_ambiguous(stages[-1]):
             found[...] = added_at(values, _argmax(image, windows), image.shape, n)
             return
         grad = as_single(values)
@@ -92,7 +92,7 @@ def at_maxima(values: Array, input: Array, windows: Windows) -> Array:
 def _picked(windows: Windows, values: Array, image: Array, out: Array) -> None:
     n = len(windows.out)
     stages = _stages(image, windows)
-    if _unclear(stages[-1]):
+    if _is_ambiguous(stages[-1]):
         out[...] = taken_at(values, _argmax(image, windows), n)
         return
     seen = _padded(values, windows, 0)
@@ -107,7 +107,7 @@ def _picked(windows: Windows, values: Array, image: Array, out: Array) -> None:
 
 def places_of_maxima(input: Array, maxima: Array, windows: Windows) -> Array:
     """Where the maxima are in the flattened spatial dimensions."""
-    if _unclear(maxima) or input.dtype.kind not in FLOATING:
+    if _is_ambiguous(maxima) or input.dtype.kind not in FLOATING:
         return _argmax(input, windows)
     space = input.shape[-len(windows.out) :]
     places = np.arange(math.prod(space), dtype=np.int32).reshape(space)
@@ -124,7 +124,7 @@ def _by_images(n: int, *arrays: Array) -> list[tuple[Array, ...]]:
     return [tuple([a[images] for a in flat]) for images in slices(len(flat[0]), each)]
 
 
-def _unclear(maxima: Array) -> bool:
+def _is_ambiguous(maxima: Array) -> bool:
     """Whether comparing with the maxima fails to find them: there is a NaN, or padding may equal the maximum."""
     if not maxima.size:
         return False

@@ -62,7 +62,7 @@ _P = ParamSpec("_P")
 _M = TypeVar("_M", bound="Module")
 
 
-def _answered(function: Callable[_P, Tensor]) -> Callable[_P, Tensor]:
+def _with_overrides(function: Callable[_P, Tensor]) -> Callable[_P, Tensor]:
     """`function`, which a mode or the class of its tensor may override; they get its arguments by name."""
     signature = inspect.signature(function)
 
@@ -83,7 +83,7 @@ def _answered(function: Callable[_P, Tensor]) -> Callable[_P, Tensor]:
     return call
 
 
-@_answered
+@_with_overrides
 @naming_keywords
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None) -> Tensor:
     """``tensor = u`` with draws `u` from U(a, b), in place.
@@ -99,7 +99,7 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generato
         return tensor.uniform_(a, b, generator=generator)
 
 
-@_answered
+@_with_overrides
 @naming_keywords
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> Tensor:
     """``tensor = mean + std * z`` with standard normal draws `z`, in place.
@@ -169,7 +169,7 @@ def _reject_from_uniform(tensor: Tensor, mean: float, std: float, a: float, b: f
             return tensor
 
 
-@_answered
+@_with_overrides
 @naming_keywords
 def constant_(tensor: Tensor, val: float) -> Tensor:
     """``tensor = val``, in place.
@@ -327,7 +327,7 @@ def _without_elements(tensor: Tensor) -> bool:
     return False
 
 
-@_answered
+@_with_overrides
 @naming_keywords
 def kaiming_uniform_(
     tensor: Tensor, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", generator: Generator | None = None

@@ -150,7 +150,7 @@ def all_alike(call: Call) -> Any:
 # ------------------------------------------------------------------------------------------------ along dimensions
 
 
-def _after_all(call: Call, dims: Any) -> Any:
+def _shifted_dims(call: Call, dims: Any) -> Any:
     return tuple(range(1, call.ndim(0) + 1)) if dims is None else tuple([d + 1 for d in dims])
 
 
@@ -159,7 +159,7 @@ MOVED: dict[str, Callable[[Call, Any], Any]] = {
     "dim0": lambda call, dim: dim + 1,
     "dim1": lambda call, dim: dim + 1,
     "dim2": lambda call, dim: dim + 1,
-    "dims": _after_all,
+    "dims": _shifted_dims,
     "shape": lambda call, shape: (call.size, *shape),
     "index": lambda call, index: (slice(None), *index) if isinstance(index, tuple) else index,
     "indices": lambda call, indices: [(slice(None), *index) for index in indices],

@@ -207,7 +207,7 @@ def _masked_select_on_batch(call: Call) -> Tensor:
 # ------------------------------------------------------------------------------------------------ memory positions
 
 
-def _in_every(place: Place, size: int) -> Place:
+def _batched_place(place: Place, size: int) -> Place:
     """The position of a view in a batch of consecutive bases."""
     step = -(-_span(place)[0] // place.base.dtype.itemsize) * place.base.dtype.itemsize
     layouts = [Layout((size, *of.shape), (step, *of.strides), of.dtype) for of in (place.base, place.view)]
@@ -218,7 +218,7 @@ def _in_every(place: Place, size: int) -> Place:
 def _in_memory(call: Call) -> Tensor:
     *_, place = call.args
     fronts = [call.front(i) for i in range(len(call.args) - 1)]
-    return call.run(*fronts, _in_every(place, call.size))
+    return call.run(*fronts, _batched_place(place, call.size))
 
 
 @rule_for(part_of)

@@ -133,7 +133,7 @@ def _unfold_place_on_batch(call: Call) -> Any:
 
 
 @rule_for(_gradient_of_empty)
-def _gradient_of_nothing_on_batch(call: Call) -> Any:
+def _gradient_of_empty_on_batch(call: Call) -> Any:
     return call.run(call.front(0), call.front(1), (call.size, *call.args[2]))
 
 

@@ -49,7 +49,7 @@ def _extreme_gradients(chosen: object, rejected: Any, grad: Tensor) -> Tensor:
     return filled_in(where(chosen, grad / 2, masked(grad, ~rejected)))
 
 
-def _to_the_extreme(
+def _gradients_to_extreme(
     rejected: Callable[[Tensor, Tensor], Tensor], chosen: Callable[[Tensor, Tensor], Tensor]
 ) -> dict[str, Formula]:
     """The formulas of the larger or the smaller of two: nothing for `input` where ``rejected(input, other)``."""
@@ -60,7 +60,7 @@ def _to_the_extreme(
 
 
 @method(out=True)
-@binary(**_to_the_extreme(operator.lt, operator.gt), numbers="")
+@binary(**_gradients_to_extreme(operator.lt, operator.gt), numbers="")
 def maximum(input: Array, other: Array) -> Array:
     """The larger of the two: ``out = max(input, other)``; NaN if either is; at a tie each gets half of the gradient.
 
@@ -72,7 +72,7 @@ def maximum(input: Array, other: Array) -> Array:
 
 
 @method(out=True)
-@binary(**_to_the_extreme(operator.gt, operator.lt), numbers="")
+@binary(**_gradients_to_extreme(operator.gt, operator.lt), numbers="")
 def minimum(input: Array, other: Array) -> Array:
     """The smaller of the two: ``out = min(input, other)``; NaN if either is; at a tie each gets half of the gradient.
 
@@ -83,7 +83,7 @@ def minimum(input: Array, other: Array) -> Array:
     return np.minimum(input, other)
 
 
-def _to_the_number(chosen: Callable[[Tensor, Tensor], Tensor]) -> dict[str, Formula]:
+def _gradients_to_number(chosen: Callable[[Tensor, Tensor], Tensor]) -> dict[str, Formula]:
     """The formulas where NaN loses: all of `grad` for `input` where ``chosen(input, other)``."""
     return {
         "input": lambda grad, input, other: masked(grad, chosen(input, other) | (other != other)),
@@ -92,7 +92,7 @@ def _to_the_number(chosen: Callable[[Tensor, Tensor], Tensor]) -> dict[str, Form
 
 
 @method(out=True)
-@binary(**_to_the_number(operator.ge), numbers="")
+@binary(**_gradients_to_number(operator.ge), numbers="")
 def fmax(input: Array, other: Array) -> Array:
     """The larger of the two: ``out = max(input, other)``; of a number and NaN, the number.
 
@@ -104,7 +104,7 @@ def fmax(input: Array, other: Array) -> Array:
 
 
 @method(out=True)
-@binary(**_to_the_number(operator.le), numbers="")
+@binary(**_gradients_to_number(operator.le), numbers="")
 def fmin(input: Array, other: Array) -> Array:
     """The smaller of the two: ``out = min(input, other)``; of a number and NaN, the number.
 

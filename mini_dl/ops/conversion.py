@@ -124,9 +124,8 @@ def cast(input: Tensor, target: NumpyType) -> Tensor:
         return input
     if input._array.dtype.kind == "c" and target.kind not in "cb":
         without_imaginary_parts(input._array, target)
-    return _cast(
-        input if target.kind in INEXACT or is_abstract(input) else wrap(input._array), target
-    )  # integers have no history
+    has_history = target.kind in INEXACT or is_abstract(input)  # integers have none
+    return _cast(input if has_history else wrap(input._array), target)
 
 
 @tensor_method()
@@ -510,7 +509,7 @@ def is_tensor(obj: object) -> bool:
     return isinstance(obj, Tensor)
 
 
-def _never_marked(name: str, what: str) -> None:
+def _publish_false_flag(name: str, what: str) -> None:
     """Publish ``is_{name}`` and ``resolve_{name}``."""
 
     ends = "Shapes: a tensor of any shape.\nRaises: TypeError unless `input` is a tensor.\n\n"
@@ -527,5 +526,5 @@ def _never_marked(name: str, what: str) -> None:
         method()(named(call, f"{verb}_{name}", f"{sentence}\n\n{ends.format(verb, shown)}"))
 
 
-_never_marked("conj", "conjugates")
-_never_marked("neg", "negatives")
+_publish_false_flag("conj", "conjugates")
+_publish_false_flag("neg", "negatives")

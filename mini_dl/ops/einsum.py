@@ -40,7 +40,7 @@ def einsum(*args: object) -> Tensor:
         for label, size in zip(labels, tensor.shape):
             seen = sizes.setdefault(label, size)
             if seen != size and 1 not in (seen, size):
-                raise RuntimeError(_misfit(label, number, size, seen, covered))
+                raise RuntimeError(_size_mismatch(label, number, size, seen, covered))
             sizes[label] = max(seen, size) if seen != 1 else size
         ready.append((tensor, labels))
     ellipsis = list(range(-covered, 0))
@@ -62,7 +62,7 @@ def einsum(*args: object) -> Tensor:
     return result if labels == wanted else result.permute([labels.index(c) for c in wanted])
 
 
-def _misfit(label: object, number: int, size: int, seen: int, covered: int) -> str:
+def _size_mismatch(label: object, number: int, size: int, seen: int, covered: int) -> str:
     if isinstance(label, int):
         return (
             f"einsum(): dimension {covered + label} covered by ellipsis in operand {number} has size {size} which does not "

@@ -143,10 +143,10 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
 def _atleast(n: int) -> Any:
     def at_least(*tensors: Any) -> Any:
         if len(tensors) == 1 and isinstance(tensors[0], Tensor):
-            return _deepened(tensors[0], n)
+            return _with_more_dims(tensors[0], n)
         if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
             tensors = tuple(tensors[0])
-        return tuple([_deepened(t, n) for t in checked(at_least.__name__, tensors)]) if tensors else ()
+        return tuple([_with_more_dims(t, n) for t in checked(at_least.__name__, tensors)]) if tensors else ()
 
     added, shown = (("[0]", "[1]"), ("[0]", "[1, 1]"), ("[0, :, 0]", "[1, 1, 1]"))[n - 1]
     doc = f"""Each tensor with at least {n} dimension{"s" * (n > 1)}, with those of size 1 added: ``input = out{added}``
@@ -160,7 +160,7 @@ torch.Size({shown})"""
     return function()(at_least)
 
 
-def _deepened(input: Tensor, n: int) -> Tensor:
+def _with_more_dims(input: Tensor, n: int) -> Tensor:
     ndim = input._array.ndim
     if ndim >= n:
         return input
@@ -185,7 +185,7 @@ def hstack(tensors: Sequence[Tensor]) -> Tensor:
     tensor([[1, 3],
             [2, 4]])
     """
-    parts = [_deepened(t, 1) for t in checked("hstack", tensors)]
+    parts = [_with_more_dims(t, 1) for t in checked("hstack", tensors)]
     return cat(parts, 0 if parts[0].ndim == 1 else 1)
 
 
@@ -200,7 +200,7 @@ def vstack(tensors: Sequence[Tensor]) -> Tensor:
     tensor([[1, 2],
             [3, 4]])
     """
-    return cat([_deepened(t, 2) for t in checked("vstack", tensors)], 0)
+    return cat([_with_more_dims(t, 2) for t in checked("vstack", tensors)], 0)
 
 
 @function(out=True)
@@ -214,7 +214,7 @@ def dstack(tensors: Sequence[Tensor]) -> Tensor:
     tensor([[[1, 3],
              [2, 4]]])
     """
-    return cat([_deepened(t, 3) for t in checked("dstack", tensors)], 2)
+    return cat([_with_more_dims(t, 3) for t in checked("dstack", tensors)], 2)
 
 
 @function(out=True)
@@ -251,7 +251,7 @@ def block_diag(*tensors: Tensor) -> Tensor:
             raise RuntimeError(
                 f"torch.block_diag: Input tensors must have 2 or fewer dimensions. Input {i} has {t.ndim} dimensions"
             )
-        blocks.append(_deepened(t, 2))
+        blocks.append(_with_more_dims(t, 2))
     if not blocks:
         return wrap(np.empty((1, 0), default_numpy()))
     width = sum([b.shape[1] for b in blocks])

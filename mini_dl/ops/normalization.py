@@ -373,7 +373,7 @@ def _batch_norm(
     return _back(out, input), mean, rstd
 
 
-def _more_than_one(shape: Sequence[int]) -> None:
+def _check_more_than_one(shape: Sequence[int]) -> None:
     if shape[0] * math.prod(shape[2:]) == 1:
         raise ValueError(f"Expected more than 1 value per channel when training, got input size {shape}")
 
@@ -398,7 +398,7 @@ def batch_norm(
             [ 1.0000,  1.0000]])
     """
     if training:
-        _more_than_one(input.shape)
+        _check_more_than_one(input.shape)
         if eps <= 0:
             raise ValueError(f"batch_norm eps must be positive during training, but got {eps}")
     elif eps < 0:
@@ -531,7 +531,7 @@ def group_norm(
     if input.ndim < 2:
         raise RuntimeError(f"Expected at least 2 dimensions for input tensor but received {input.ndim}")
     shape = input._array.shape
-    _more_than_one([shape[0] * shape[1] // num_groups, num_groups, *shape[2:]])
+    _check_more_than_one([shape[0] * shape[1] // num_groups, num_groups, *shape[2:]])
     return _torch_group_norm(input, num_groups, weight, bias, eps)
 
 

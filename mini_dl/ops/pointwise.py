@@ -22,7 +22,7 @@ from mini_dl.tensor import Tensor
 # ------------------------------------------------------------------------------------------------ operators
 
 
-def _divided_into(self: Tensor, other: Any) -> Any:
+def _reversed_division(self: Tensor, other: Any) -> Any:
     """``other / self`` as torch rounds it."""
     return self.reciprocal() * other
 
@@ -68,9 +68,9 @@ for _name, _operator in {
     "__pow__": _pow_operator,
     "__rpow__": _pow.reflected,
     "__ipow__": in_place(pow, "pow_", operator=True),
-    "__rtruediv__": _divided_into,
+    "__rtruediv__": _reversed_division,
     "__div__": _div.operator,  # type: ignore[attr-defined]
-    "__rdiv__": _divided_into,
+    "__rdiv__": _reversed_division,
     "__idiv__": vars(Tensor)["div_"],
 }.items():
     setattr(Tensor, _name, _operator)

@@ -255,7 +255,7 @@ def _pixel(place: Tensor, size: int, align_corners: bool, n: int) -> Tensor:
     return _scaled_to_edges(place, size / 2) if n == 2 else ((place + 1) * size - 1) / 2
 
 
-def _brought_inside(place: Tensor, size: int, padding_mode: str, align_corners: bool) -> Tensor:
+def _coordinates_inside(place: Tensor, size: int, padding_mode: str, align_corners: bool) -> Tensor:
     """Pixel coordinates within the image, for the modes that move them there."""
     if padding_mode == "zeros":
         return place
@@ -303,7 +303,7 @@ def _sampled(image: Tensor, grid: Tensor, mode: str, padding_mode: str, align_co
     places = [_pixel(grid.select(-1, n - 1 - d), sizes[d], align_corners, n) for d in range(n)]
     if mode == "bicubic":
         return _sampled_cubic(image, places, padding_mode, align_corners)
-    places = [_brought_inside(p, size, padding_mode, align_corners) for p, size in zip(places, sizes)]
+    places = [_coordinates_inside(p, size, padding_mode, align_corners) for p, size in zip(places, sizes)]
     if mode == "nearest":
         found = _pixels_at(image, [_whole(np.rint(p._array)) for p in places], n)
         return _constant_in(found, kinked(grid)) if is_recorded(grid) else found
@@ -328,7 +328,9 @@ def _sampled_cubic(image: Tensor, places: list[Tensor], padding_mode: str, align
         row: Any = None
         for j in range(4):
             at = [wrap(f + (k - 1)) for f, k in zip(floors, (i, j))]
-            inside = [_brought_inside(p, size, padding_mode, align_corners)._array for p, size in zip(at, image._array.shape[2:])]
+            inside = [
+                _coordinates_inside(p, size, padding_mode, align_corners)._array for p, size in zip(at, image._array.shape[2:])
+            ]
             term = _pixels_at(image, [_whole(p) for p in inside], 2) * weights[1][j].unsqueeze(1)
             row = term if row is None else row + term
         term = row * weights[0][i].unsqueeze(1)

@@ -29,7 +29,7 @@ def share_memory_(self: Tensor) -> Tensor:
     if is_shared(self):
         return self
     importlib.import_module("mini_dl.multiprocessing")  # registers how the standard module sends it; imported lazily
-    is_alone = _is_alone(self)
+    is_alone = _is_unshared(self)
     memory, _ = located(self._array)
     shared = new_shared(memory.nbytes)
     shared[: memory.nbytes] = memory
@@ -62,7 +62,7 @@ def _starts_at(array: Array, start: int) -> bool:
     return shared_root(array) is None and located(array)[0].ctypes.data == start
 
 
-def _is_alone(tensor: Tensor) -> bool:
+def _is_unshared(tensor: Tensor) -> bool:
     """Whether certainly no other tensor shares this one's memory."""
     return _references(tensor) <= (_ALONE if tensor._array.base is None else _ALONE_IN_VIEW)
 

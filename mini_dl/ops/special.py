@@ -352,7 +352,7 @@ def i0e(input: Array) -> Array:
 
 
 @public("special", out=True)
-@unary(input=lambda grad, input, result: grad * where(abs(input) > 1e-16, i0(input) - result / _away_from_0(input), 0.5))
+@unary(input=lambda grad, input, result: grad * where(abs(input) > 1e-16, i0(input) - result / _nonzero_or_one(input), 0.5))
 def i1(input: Array) -> Array:
     """The modified Bessel function of the first kind of order 1:
     ``out = sum((input / 2) ** (2 * k + 1) / (factorial(k) * factorial(k + 1)), k)``
@@ -367,7 +367,7 @@ def i1(input: Array) -> Array:
 @public("special", out=True)
 @unary(
     input=lambda grad, input, result: (
-        grad * where(abs(input) > 1e-16, i0e(input) - result * (input.sgn() + _away_from_0(input).reciprocal()), 0.5)
+        grad * where(abs(input) > 1e-16, i0e(input) - result * (input.sgn() + _nonzero_or_one(input).reciprocal()), 0.5)
     )
 )
 def i1e(input: Array) -> Array:
@@ -388,7 +388,7 @@ def _i0e_gradient(grad: Tensor, input: Tensor, result: Tensor) -> Tensor:
     return grad * (i1e(input) - input.sgn() * result)
 
 
-def _away_from_0(input: Tensor) -> Tensor:
+def _nonzero_or_one(input: Tensor) -> Tensor:
     return where(abs(input) > 1e-16, input, 1.0)
 
 

@@ -4,7 +4,7 @@ from mini_dl._families import complete_docstrings as _complete_docstrings
 from mini_dl._listing import list_classes, list_names
 from mini_dl.optim import adagrad, adam, lbfgs, lr_scheduler, matrices, optimizer, rprop, sgd, swa_utils
 
-list_classes(globals(), apart="_recorded cycles lr_scheduler schedule swa_utils updates")
+list_classes(globals(), optimizer.Optimizer)
 _complete_docstrings(globals(), "optimizer")
 _complete_docstrings(vars(lr_scheduler), "schedule")
 _complete_docstrings(vars(swa_utils), "average")

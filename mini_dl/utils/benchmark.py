@@ -199,7 +199,7 @@ class Timer:
             raise NotImplementedError("mini_dl has no torch.utils.benchmark.Timer of C++ (it runs Python; see docs/coverage.md)")
         if not isinstance(stmt, str):
             raise ValueError("Currently only a `str` stmt is supported.")
-        stmt, setup = _outdented(stmt), _outdented(setup)
+        stmt, setup = _dedented(stmt), _dedented(setup)
         self._timer = timeit.Timer(stmt, setup, timer, {"torch": sys.modules["mini_dl"], **(globals or {})})
         self._task_spec = TaskSpec(stmt, setup, global_setup, label, sub_label, description, env, num_threads)
 
@@ -209,7 +209,7 @@ class Timer:
             self._timer.timeit(max(number // 100, 2))
             return Measurement(number, [self._timer.timeit(number)], self._task_spec)
 
-    def _enough(self, shortest: float) -> int:
+    def _runs_per_measurement(self, shortest: float) -> int:
         """The number of runs per measurement that makes reading the clock negligible."""
         overhead = statistics.median([self._timer.timeit(0) for _ in range(5)])
         number = 1
@@ -237,7 +237,7 @@ class Timer:
     def blocked_autorange(self, callback: object = None, min_run_time: float = 0.2) -> Measurement:
         """Measurements of enough runs to make the clock negligible, for that many seconds."""
         with set_torch_threads(self._task_spec.num_threads):
-            number = self._enough(min_run_time)
+            number = self._runs_per_measurement(min_run_time)
         return self._repeated(number, min_run_time, math.inf, lambda times: True, callback)
 
     def adaptive_autorange(
@@ -245,7 +245,7 @@ class Timer:
     ) -> Measurement:
         """The same, until the interquartile range is below `threshold` of the median."""
         with set_torch_threads(self._task_spec.num_threads):
-            number = self._enough(0.05)
+            number = self._runs_per_measurement(0.05)
 
         def done(times: list[float]) -> bool:
             return len(times) > 3 and Measurement(number, times, self._task_spec).meets_confidence(threshold)
@@ -253,7 +253,7 @@ class Timer:
         return self._repeated(number, min_run_time, max_run_time, done, callback)
 
 
-def _outdented(text: str) -> str:
+def _dedented(text: str) -> str:
     """The lines without their common indentation."""
     lines = text.strip("\n").splitlines()
     margin = min([len(line) - len(line.lstrip()) for line in lines if line.strip()], default=0)

@@ -134,10 +134,10 @@ def set_device_states(devices: object, states: object, *, device_type: str | Non
 # ------------------------------------------------------------------------------------------------ recomputation
 
 
-def _as_now(preserve_rng_state: bool) -> Callable[[], AbstractContextManager[Any]]:
+def _current_state(preserve_rng_state: bool) -> Callable[[], AbstractContextManager[Any]]:
     """A function that returns a context with the present random state and autocast settings."""
     state = get_rng_state() if preserve_rng_state else None
-    casts = _casts_now()
+    casts = _current_autocast()
 
     @contextlib.contextmanager
     def again() -> Iterator[None]:
@@ -149,7 +149,7 @@ def _as_now(preserve_rng_state: bool) -> Callable[[], AbstractContextManager[Any
     return again
 
 
-def _casts_now() -> Callable[[], AbstractContextManager[Any]]:
+def _current_autocast() -> Callable[[], AbstractContextManager[Any]]:
     torch = sys.modules["mini_dl"]
     options = {"enabled": torch.is_autocast_enabled("cpu"), "dtype": torch.get_autocast_dtype("cpu")}
     options["cache_enabled"] = torch.is_autocast_cache_enabled()
@@ -162,7 +162,7 @@ class CheckpointFunction(Function):
     @staticmethod
     def forward(ctx: Any, run_function: Any, preserve_rng_state: bool, *args: Any) -> Any:
         check_backward_validity(args)
-        ctx.run_function, ctx.again = run_function, _as_now(preserve_rng_state)
+        ctx.run_function, ctx.again = run_function, _current_state(preserve_rng_state)
         ctx.others = [None if isinstance(one, Tensor) else one for one in args]
         ctx.at = [i for i, one in enumerate(args) if isinstance(one, Tensor)]
         ctx.save_for_backward(*[args[i] for i in ctx.at])
@@ -319,7 +319,7 @@ def _filled_in(
     if not is_grad_enabled():
         return function(*args, **kwargs)
     frame = _Frame(early_stop if setting.early_stop is None else setting.early_stop, check)
-    again = _as_now(preserve_rng_state)
+    again = _current_state(preserve_rng_state)
 
     def run_again(*inputs: object) -> None:
         with again(), second:

@@ -78,10 +78,10 @@ class Sources:
         self.used_by: dict[Definition, set[Definition]] = defaultdict(set)
         for user, names in self.mentions.items():
             for name in names:
-                for used in self._meant(user[0], name) - {user}:
+                for used in self._resolved(user[0], name) - {user}:
                     self.used_by[used].add(user)
 
-    def _meant(self, file: str, name: str) -> set[Definition]:
+    def _resolved(self, file: str, name: str) -> set[Definition]:
         imported = self.imported[file]
         for place in (file, imported.get(name)):
             if place and (place, name) in self.mentions:
@@ -102,7 +102,7 @@ class Sources:
         steps = {start: 0}
         found = {name.strip("_"): 0 for name in (*mutant.function.split("."), start[1])}
         if downward:
-            steps |= {used: 1 for name in self.mentions[start] for used in self._meant(start[0], name)}
+            steps |= {used: 1 for name in self.mentions[start] for used in self._resolved(start[0], name)}
             steps |= {other: 2 for _, other in self.lines[mutant.file]}
             found |= {name.strip("_"): 1 for name in (*self.mentions[start], Path(mutant.file).stem)}
         waiting, first = list(steps), len(steps)

@@ -116,7 +116,7 @@ class Runner:
             else:
                 yield Result(mutant, UNSELECTED)
         for trial in server.trials(self.waiting, attempt, self.workers):
-            yield from self._heard(trial)
+            yield from self._results_from(trial)
 
     def _job(self, mutant: Mutant, excluded: set[str]) -> Job:
         batches = [[(unit, self.selection.limit(unit)) for unit in part] for part in self.selection.batches(mutant, excluded)]
@@ -125,7 +125,7 @@ class Runner:
     def _only(self, unit: str) -> list[list[tuple[str, float]]]:
         return [[(unit, self.selection.limit(unit))]]
 
-    def _heard(self, trial: server.Trial) -> Iterator[Result]:
+    def _results_from(self, trial: server.Trial) -> Iterator[Result]:
         job: Job = trial.job
         if job.mutant is None:
             unit = job.batches[0][0][0]

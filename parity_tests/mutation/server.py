@@ -113,7 +113,7 @@ def trials(jobs: Iterable[Any], work: Callable[[Any, Say], None], workers: int) 
                 trial = running[key.fd]
                 if not _read(trial):
                     selector.unregister(key.fd)
-                    yield _ended(running.pop(key.fd))
+                    yield _reaped(running.pop(key.fd))
             for trial in list(running.values()):
                 if time.monotonic() - trial.heard > SILENCE and sleeps(trial.process):
                     trial.ending = "timeout"
@@ -172,7 +172,7 @@ def _read(trial: Trial) -> bool:
     return bool(content)
 
 
-def _ended(trial: Trial) -> Trial:
+def _reaped(trial: Trial) -> Trial:
     os.close(trial.pipe)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(trial.process, signal.SIGKILL)  # it, and any processes it started

@@ -88,7 +88,7 @@ class Join:
         if not self._enable or type:
             return
         steps = 0
-        while self._others_go_on():
+        while self._others_continue():
             if self._throw_on_early_termination:
                 all_reduce(ones(1, device=self._device), group=self._process_group)
                 raise RuntimeError(f"Rank {self._rank} exhausted all inputs.")
@@ -104,7 +104,7 @@ class Join:
         for hook in self._join_hooks:
             hook.post_hook(steps == 0)
 
-    def _others_go_on(self) -> bool:
+    def _others_continue(self) -> bool:
         count = zeros(1, device=self._device)
         all_reduce(count, group=self._process_group)
         return bool(count.item())

@@ -19,7 +19,7 @@ def flattened(state_dict: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, 
         if isinstance(value, Mapping):
             for key, one in value.items():
                 visit((*path, str(key)), one)
-        elif isinstance(value, list) and _has_more_inside(value):
+        elif isinstance(value, list) and _holds_tensors_or_dicts(value):
             for number, one in enumerate(value):
                 visit((*path, number), one)
         else:
@@ -32,9 +32,9 @@ def flattened(state_dict: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, 
     return values, paths
 
 
-def _has_more_inside(values: list[Any]) -> bool:
+def _holds_tensors_or_dicts(values: list[Any]) -> bool:
     """Whether a list holds tensors or dicts."""
-    return any([isinstance(one, (Mapping, Tensor)) or (isinstance(one, list) and _has_more_inside(one)) for one in values])
+    return any([isinstance(one, (Mapping, Tensor)) or (isinstance(one, list) and _holds_tensors_or_dicts(one)) for one in values])
 
 
 def put(state_dict: Any, path: Path, value: Any) -> None:

@@ -47,7 +47,7 @@ class ZeroRedundancyOptimizer(Optimizer, Joinable):
         self._sizes = [0] * self.world_size
         self._owner: dict[Tensor, int] = {}
         for group in self.param_groups:
-            self._deal_out(group)
+            self._assign_owners(group)
         self.optim: Any = optimizer_class(self._own_groups(self.param_groups), **defaults)
         self._take_options(self.optim.param_groups, self.param_groups)
         self._states: list[Any] = []
@@ -55,7 +55,7 @@ class ZeroRedundancyOptimizer(Optimizer, Joinable):
 
     # -------------------------------------------------------------------------------------------- partition
 
-    def _deal_out(self, group: dict[str, Any]) -> None:
+    def _assign_owners(self, group: dict[str, Any]) -> None:
         for parameter in sorted(group["params"], key=lambda p: p.numel(), reverse=True):
             owner = self._sizes.index(min(self._sizes))
             self._owner[parameter] = owner
@@ -75,7 +75,7 @@ class ZeroRedundancyOptimizer(Optimizer, Joinable):
         """Step these parameters too, distributed like the first ones."""
         super().add_param_group(param_group)
         if self.initialized:
-            self._deal_out(self.param_groups[-1])
+            self._assign_owners(self.param_groups[-1])
             self.optim.add_param_group(self._own_groups(self.param_groups[-1:])[0])
 
     # -------------------------------------------------------------------------------------------- steps

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, overload
 
 from mini_dl.autograd.mode import mode
 from mini_dl.nn import init
-from mini_dl.nn._types import Device, DType
+from mini_dl.nn._types import Device, DType, Kwargs
 from mini_dl.nn.modules.configured import deviations
 from mini_dl.nn.modules.module import Module
 from mini_dl.nn.parameter import Parameter, empty
@@ -202,19 +202,21 @@ class RNNBase(Module):
         return text + deviations(self, batch_first=False, dropout=0, bidirectional=False)
 
 
-class _WithOneState(RNNBase):
-    if TYPE_CHECKING:
+def _refuse_projection(options: Kwargs) -> None:
+    if "proj_size" in options:
+        raise ValueError("proj_size argument is only supported for LSTM, not RNN or GRU")
 
+
+if TYPE_CHECKING:
+
+    class _WithOneState(RNNBase):
         @overload
         def __call__(self, input: Tensor, hx: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
         @overload
         def __call__(self, input: PackedSequence, hx: Tensor | None = None) -> tuple[PackedSequence, Tensor]: ...
         def __call__(self, input: Any, hx: Any = None) -> Any: ...
-
-    def __init__(self, mode: str, *args: Any, **kwargs: Any) -> None:
-        if "proj_size" in kwargs:
-            raise ValueError("proj_size argument is only supported for LSTM, not RNN or GRU")
-        super().__init__(mode, *args, **kwargs)
+else:
+    _WithOneState = RNNBase
 
 
 class RNN(_WithOneState):
@@ -241,6 +243,7 @@ class RNN(_WithOneState):
     else:
 
         def __init__(self, *args: object, **kwargs: object) -> None:
+            _refuse_projection(kwargs)
             if len(args) > 3:
                 nonlinearity, args = args[3], (*args[:3], *args[4:])
             else:
@@ -320,6 +323,7 @@ class GRU(_WithOneState):
     else:
 
         def __init__(self, *args: object, **kwargs: object) -> None:
+            _refuse_projection(kwargs)
             super().__init__("GRU", *args, **kwargs)
 
 

@@ -184,13 +184,13 @@ class TransformerEncoder(Module):
         self.layers, self.num_layers, self.norm = _copies(encoder_layer, num_layers), num_layers, norm
         self.enable_nested_tensor = self.use_nested_tensor = enable_nested_tensor
         self.mask_check = mask_check
-        why_not = self._why_not_nested(encoder_layer)
+        why_not = self._reason_against_nesting(encoder_layer)
         if enable_nested_tensor and why_not:
             warnings.warn(f"enable_nested_tensor is True, but self.use_nested_tensor is False because {why_not}", stacklevel=2)
             self.use_nested_tensor = False
 
     @staticmethod
-    def _why_not_nested(layer: Module) -> str:
+    def _reason_against_nesting(layer: Module) -> str:
         name = "encoder_layer"
         if not isinstance(layer, TransformerEncoderLayer):
             return f"{name} was not TransformerEncoderLayer"
