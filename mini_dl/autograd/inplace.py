@@ -41,6 +41,7 @@ from mini_dl.autograd.overlaps import (
 )
 from mini_dl.autograd.places import place_of
 from mini_dl.kernels.blocks import LARGE, spread
+from mini_dl.kernels.room import is_refusal, run_beside
 from mini_dl.tensor import Edge, Tensor, inference, wrap, written
 
 IN_PLACE = "`{}`, in place: the result is written into the tensor, which is returned."
@@ -144,24 +145,22 @@ def written_by(ufunc: np.ufunc, primitive: Any = None, entirely: bool = False) -
 
 def overwritten_by(ufunc: np.ufunc, target: Tensor, args: tuple[object, ...]) -> bool:
     """Whether ``ufunc(target, *args)`` could be, and was, written straight into `target`: nothing is recorded, types agree."""
-    array = target._array
+    array, recording, other = target._array, mode.enabled, None
     if (
         array.dtype.char not in "fd"  # results computed in float32 are rounded once, after the ufunc and a number
         or len(args) != ufunc.nin - 1
         or target._inference
         or not array.flags.writeable
         or 0 in array.strides
-        or (mode.enabled and (target._edge is not None or (target._base is not None and needs_grad(target))))
+        or (recording and (target._edge is not None or (target._base is not None and needs_grad(target))))
     ):
         return False
-    if not args:
-        _into(ufunc, array, array)
-    else:
+    if args:
         other = args[0]
         if isinstance(other, Tensor):
             if at_work.anywhere:
                 return False
-            if mode.enabled and (other._edge is not None or (other._base is not None and needs_grad(other))):
+            if recording and (other._edge is not None or (other._base is not None and needs_grad(other))):
                 return False
             tensor, other = other, other._array
             if (
@@ -174,20 +173,29 @@ def overwritten_by(ufunc: np.ufunc, target: Tensor, args: tuple[object, ...]) ->
                 return False
         elif (type(other) is not float and type(other) is not int) or not -6e4 < other < 6e4:
             return False  # also numbers that may be out of range, which the function checks
-        try:
-            _into(ufunc, array, array, other)
-        except (ValueError, OverflowError):  # shapes that do not broadcast: nothing was written
-            return False
-    written(target)
+    try:
+        if array.size >= LARGE:
+            mode.run(spread, ufunc, *_operands(array, other), out=array)
+        elif args:
+            mode.enter(ufunc, array, other, out=array)
+        else:
+            mode.enter(ufunc, array, out=array)
+    except (ValueError, OverflowError):  # shapes that do not broadcast: nothing was written
+        return False
+    except RuntimeError as error:
+        if not is_refusal(error):
+            raise
+        run_beside(ufunc, *_operands(array, other), out=array)
+    counter = target._counter
+    if counter is None:
+        written(target)
+    else:  # the same, unrolled
+        counter[0] += 1
     return True
 
 
-def _into(ufunc: np.ufunc, target: Array, *operands: object) -> None:
-    """``ufunc(*operands, out=target)``, which threads share where the arrays are large."""
-    if target.size < LARGE:
-        mode.run(ufunc, *operands, out=target)
-    else:
-        mode.run(spread, ufunc, *operands, out=target)
+def _operands(array: Array, other: object) -> tuple[Any, ...]:
+    return (array,) if other is None else (array, other)
 
 
 def is_recorded(*values: object) -> bool:
