@@ -12,7 +12,7 @@ import functools
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from parity_tests.mutation import units
@@ -27,6 +27,8 @@ LIMIT = 60.0
 MOST, NEAR = 60, 2
 SIZES = slice(0, 6), slice(6, 24), slice(24, 2 * MOST)
 """How many rows, and how many tests, are tried together."""
+ELSEWHERE = {"subprocess", "spawn", "executable"}
+"""Tests that mention these run in a process of their own, where no mutant is planted, and which no time counts."""
 Definition = tuple[str, str]
 """A file and the name of one of its statements: a function, a class, what is assigned to, or the number of another statement."""
 
@@ -153,7 +155,7 @@ def tests() -> dict[str, frozenset[str]]:
                     if isinstance(inner, ast.FunctionDef) and inner.name.startswith("test_"):
                         names = frozenset(name.strip("_") for name in {*mentioned(inner), *defined[statement.name]})
                         found[f"{file}::{statement.name}::{inner.name}"] = names
-    return found
+    return {test: names for test, names in found.items() if not names & ELSEWHERE}
 
 
 @functools.cache
@@ -204,10 +206,10 @@ def rows_for(reached: dict[str, int], rows: list[str], refusal: bool) -> list[st
 
 
 class ByNames:
-    """The units for a mutant: rows and tests by turns, a few first, then more."""
+    """The units for a mutant: tests that are asked of every mutant, then rows and tests by turns, a few first, then more."""
 
-    def __init__(self) -> None:
-        self.rows, self.sources = units.rows(), Sources()
+    def __init__(self, first: Sequence[str] = ()) -> None:
+        self.rows, self.sources, self.first = units.rows(), Sources(), list(first)
 
     def limit(self, unit: str) -> float:
         """How long a unit may run."""
@@ -220,7 +222,7 @@ class ByNames:
         found = [part for size in SIZES for units_ in (rows, tests) if (part := units_[size])]
         for part in found:
             part.sort(key=units.group)  # a file is collected once
-        return found
+        return [part for part in ([test for test in self.first if test not in without], *found) if part]
 
     def _found(self, mutant: Mutant, downward: bool, without: set[str]) -> tuple[list[str], list[str]]:
         names = self.sources.reached(mutant, downward)
