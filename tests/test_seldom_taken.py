@@ -14,6 +14,7 @@ from mini_dl import nn
 from mini_dl._families import FAMILIES, told
 from mini_dl._spaces import of_spaces
 from mini_dl.kernels import shared
+from mini_dl.kernels.blocks import split
 
 
 def test_the_texts_of_one_two_and_three_dimensions() -> None:
@@ -104,3 +105,15 @@ def test_means_beside_variances_are_exact_to_the_last_rounding(shape: tuple[int,
 def test_chebyshev_polynomials_of_higher_degrees_are_those_of_angles(n: int) -> None:
     x = np.linspace(-0.99, 0.99, 101)
     np.testing.assert_array_equal(torch.special.chebyshev_polynomial_t(torch.from_numpy(x), n).numpy(), np.cos(n * np.arccos(x)))
+
+
+@pytest.mark.parametrize("count", [1, 5, 10, 11, 12])
+@pytest.mark.parametrize("number", [1, 3, 4, 20])
+def test_a_range_is_split_into_no_more_parts_than_asked_for(count: int, number: int) -> None:
+    parts = split(count, number)
+    assert [i for part in parts for i in range(part.start, part.stop)] == list(range(count)) and len(parts) <= number
+
+
+def test_old_names_of_initializers_are_said_without_their_last_sign() -> None:
+    with pytest.warns(FutureWarning, match="`nn.init.uniform` is now deprecated in favor of `nn.init.uniform_`."):
+        nn.init.uniform(torch.ones(2))  # type: ignore[attr-defined]
