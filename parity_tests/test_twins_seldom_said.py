@@ -324,3 +324,86 @@ def test_parts_of_a_mask_in_blocks(torch, rng):
     from_torch = importlib.import_module(f"{torch.__name__}.nn.attention.flex_attention")
     mask = from_torch.create_block_mask(lambda b, h, q, k: q >= k, 2, 3, 64, 64, device="cpu", BLOCK_SIZE=16)
     return [mask[index].to_dense() for index in (0, -1, (1, -2), (slice(None), -1), slice(0, 1))]
+
+
+@twin
+def test_a_scripted_module_without_parts_is_true(torch, rng):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # scripting is deprecated
+        return bool(torch.jit.script(torch.nn.Sequential())), bool(torch.jit.script(torch.nn.ReLU()))
+
+
+@twin
+def test_operations_as_methods_of_a_module(torch, rng):
+    made, x = torch.ao.nn.quantized.FloatFunctional(), rng(2)
+    return (
+        made.add(x, 1),
+        made.mul_scalar(x, 2),
+        made.cat([x, x]),
+        raised(lambda: made(x)),
+        [name for name, _ in made.named_children()],
+    )
+
+
+@twin
+def test_a_function_that_is_differentiated_once(torch, rng):
+    class Double(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 2
+
+        @staticmethod
+        @torch.autograd.function.once_differentiable
+        def backward(ctx, grad):
+            return grad * 2
+
+    x, y = rng(2, grad=True), rng(2, grad=True)
+    (first,) = torch.autograd.grad((Double.apply(x) * y).sum(), x, create_graph=True)
+    calls = (lambda: torch.autograd.grad(first.sum(), y), lambda: torch.autograd.grad(first.sum(), x, allow_unused=True))
+    return first, [raised(call) for call in calls], raised(lambda: first.sum().backward())
+
+
+@twin
+def test_values_of_tensors_that_have_none(torch, rng):
+    x = torch.ones(2, device="meta")
+    calls = (lambda: x.cpu(), lambda: x.to("cpu"), lambda: x.tolist(), lambda: x.numpy(), lambda: x.item(), lambda: x.to(x))
+    return [raised(call) for call in calls], message(lambda: x.cpu())
+
+
+@twin
+@pytest.mark.parametrize("equation", ["ii", "ii->i", "iij->j", "ijj->i", "iji->j", "jiij", "iii", "ijij->ji", "kiik->k"])
+@pytest.mark.parametrize("sizes", [(2, 2, 2, 2), (3, 3, 2, 3), (2, 3, 3, 2), (2, 3, 2, 3)])
+def test_sums_along_diagonals(torch, rng, equation, sizes):
+    x = rng(*sizes[: len(equation.partition("->")[0])])
+    return outcome(lambda: torch.einsum(equation, x))
+
+
+@twin
+@pytest.mark.parametrize("dtype", ["int64", "float32", "float16", "bool", "complex64"])
+@pytest.mark.parametrize("number", [1, True, 1.5, -2.7, 1 + 2j, 3 + 0j])
+def test_numbers_are_copied_into_tensors(torch, rng, dtype, number):
+    return outcome(lambda: torch.zeros(2, dtype=getattr(torch, dtype)).copy_(number))
+
+
+@twin
+@pytest.mark.parametrize("size", [(2, 2), (3, 2), (2, 3), (1, 4), (5, 5)])
+@pytest.mark.parametrize("batch", [(), (1,), (3,)])
+def test_folding_to_few_windows(torch, rng, size, batch):
+    F = torch.nn.functional
+    number = max(0, size[0] - 1) * max(0, size[1] - 1)
+    found = outcome(lambda: F.fold(rng(*batch, 8, number), size, 2))
+    return found, outcome(lambda: F.fold(rng(*batch, 8, number + 1), size, 2))
+
+
+@twin
+def test_hooks_are_not_pickled_with_a_tensor(torch, rng):
+    import pickle
+
+    x = rng(2, grad=True)
+    x.register_hook(lambda grad: grad)
+    return pickle.loads(pickle.dumps(x))
+
+
+@twin
+def test_parts_of_whole_numbers(torch, rng):
+    return message(lambda: torch.frexp(torch.tensor([1, 2]))), torch.frexp(rng(3))

@@ -90,8 +90,9 @@ def chosen(options: argparse.Namespace) -> list[Mutant]:
 
 
 def unfinished(file: Path) -> list[Mutant]:
-    """The mutants of the last run that no test has killed, as they are in the files now."""
-    wanted = Counter(identity(row) for row in json.loads(file.read_text(encoding="utf-8"))["mutants"] if row["status"] in OPEN)
+    """The mutants of the last run that no test has killed and that are not accepted, as they are in the files now."""
+    rows, reasons = json.loads(file.read_text(encoding="utf-8"))["mutants"], accepted.accepted()
+    wanted = {identity(row) for row in rows if row["status"] in OPEN and not accepted.reason_for(row, reasons)}
     found = [mutant for name in sorted({key[0] for key in wanted}) for mutant in mutants_of(name)]
     return [mutant for mutant in found if (*mutant.key, mutant.nth) in wanted]
 
@@ -120,9 +121,7 @@ def asked(options: argparse.Namespace) -> dict[str, Any]:
 def report_of(rows: list[dict[str, Any]], question: dict[str, Any]) -> dict[str, Any]:
     reasons = accepted.accepted()
     for row in rows:
-        row["accepted"] = (
-            reasons.get(tuple(row[key] for key in accepted.KEYS), "") if row["status"] not in running.NOTICED else ""
-        )
+        row["accepted"] = accepted.reason_for(row, reasons) if row["status"] not in running.NOTICED else ""
     counted = [row for row in rows if not row["accepted"]]
     counts = Counter(row["status"] for row in counted)
     return {

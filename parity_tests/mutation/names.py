@@ -209,7 +209,8 @@ class ByNames:
     """The units for a mutant: tests that are asked of every mutant, then rows and tests by turns, a few first, then more."""
 
     def __init__(self, first: Sequence[str] = ()) -> None:
-        self.rows, self.sources, self.first = units.rows(), Sources(), list(first)
+        self.rows, self.sources = units.rows(), Sources()
+        self.first = {test: None for test in tests() if test in first or test.partition("::")[0] in first}
 
     def limit(self, unit: str) -> float:
         """How long a unit may run."""
@@ -218,13 +219,17 @@ class ByNames:
     def batches(self, mutant: Mutant, excluded: set[str]) -> list[list[str]]:
         without = {unit.partition("[")[0] for unit in excluded}
         up, down = (self._found(mutant, downward, without) for downward in (False, True))
-        rows, tests = (up[i] + [unit for unit in down[i] if unit not in up[i]] for i in (0, 1))
-        found = [part for size in SIZES for units_ in (rows, tests) if (part := units_[size])]
+        rows, near = (up[i] + [unit for unit in down[i] if unit not in up[i]] for i in (0, 1))
+        asked = [test for test in near if test in self.first][:MOST]
+        rest = [test for test in self.first if test not in asked and test not in without]
+        others = [test for test in near if test not in self.first]
+        found = [part for size in SIZES for units_ in (rows, others) if (part := units_[size])]
         for part in found:
             part.sort(key=units.group)  # a file is collected once
-        return [part for part in ([test for test in self.first if test not in without], *found) if part]
+        return [part for part in (asked, *found[:2], rest, *found[2:]) if part]
 
     def _found(self, mutant: Mutant, downward: bool, without: set[str]) -> tuple[list[str], list[str]]:
         names = self.sources.reached(mutant, downward)
-        found = rows_for(names, self.rows, mutant.before.startswith("raise"))[:MOST], tests_for(names, mutant.file)[:MOST]
-        return [row for row in found[0] if row not in without], [test for test in found[1] if test not in without]
+        rows, near = rows_for(names, self.rows, mutant.before.startswith("raise"))[:MOST], tests_for(names, mutant.file)
+        nearest = [test for test in near[:MOST] if test not in self.first] + [test for test in near if test in self.first]
+        return [row for row in rows if row not in without], [test for test in nearest if test not in without]
