@@ -303,3 +303,74 @@ def test_second_derivatives_of_pooling_with_numbers_that_are_none(torch, rng, nu
         x[0, 0, 2] = number
     (first,) = torch.autograd.grad(torch.nn.functional.max_pool1d(x, 2), x, v, create_graph=True)
     return first, torch.autograd.grad((first * rng(1, 2, 6)).sum(), v)
+
+
+# ------------------------------------------------------------------------------------------------ writing within transforms
+
+
+def written_whole(torch, x):
+    y = torch.zeros(3, dtype=torch.float64)
+    view = y[:2]
+    y.copy_(x)
+    return (view * x[1:]).sum() + (y**2).sum()
+
+
+def written_in_part(torch, x):
+    y = torch.zeros(3, dtype=torch.float64)
+    view = y[:2]
+    view.copy_(x[:2])
+    return (view * x[1:]).sum() + (y**2).sum()
+
+
+def written_twice(torch, x):
+    y = torch.zeros(3, dtype=torch.float64)
+    view, other = y[:2], y[1:]
+    view.add_(x[:2])
+    other.add_(x[1:] ** 2)
+    view.mul_(x[1:])
+    return (other * x[:2]).sum() + view.sum() + y[0]
+
+
+@twin
+@pytest.mark.parametrize("program", [written_whole, written_in_part, written_twice])
+@pytest.mark.parametrize("way", ["grad", "jvp", "jvp of grad", "vmap of grad", "vmap of jvp", "jacrev", "level"])
+def test_tensors_are_written_to_within_transforms(torch, rng, program, way):
+    func, x, v = torch.func, rng(3, dtype="float64"), rng(3, dtype="float64")
+
+    def f(x):
+        return program(torch, x)
+
+    def along(x):
+        return func.jvp(f, (x,), (v,))[1]
+
+    rows = torch.stack([x, v])
+    calls = {
+        "grad": lambda: func.grad(f)(x), "jvp": lambda: func.jvp(f, (x,), (v,)),
+        "jvp of grad": lambda: func.jvp(func.grad(f), (x,), (v,)), "vmap of grad": lambda: func.vmap(func.grad(f))(rows),
+        "vmap of jvp": lambda: func.vmap(along)(rows), "jacrev": lambda: func.jacrev(f)(x),
+        "level": lambda: torch.autograd.functional.jvp(f, x, v),
+    }  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch compiles at the first call
+        return outcome(calls[way])
+
+
+@twin
+def test_where_results_are_to_be_written_may_be_none(torch, rng):
+    x, y = rng(2, 3), rng(2, 3)
+    made = torch.add(x, y, alpha=2, out=None), torch.sum(x, dim=0, out=None), torch.sum(x, dim=1, keepdim=True, out=None)
+    more = torch.cat((x, y), dim=1, out=None), torch.clamp(x, min=0.0, out=None), torch.linalg.norm(x, dim=1, out=None)
+    return made, more, torch.std(x, dim=1, correction=0, out=None), torch.fft.fft(x, dim=0, out=None), torch.argmax(x, dim=1)
+
+
+@twin
+@pytest.mark.parametrize("dtype", ["float16", "float64", "complex64"])
+def test_types_that_results_are_written_into(torch, rng, dtype):
+    x = rng(2, 3)
+
+    def into(call, *shape):
+        out = torch.zeros(shape, dtype=getattr(torch, dtype))
+        return outcome(lambda: call(out))
+
+    wide = into(lambda out: torch.mul(x, 2.5, out=out), 2, 3), into(lambda out: torch.exp(x, out=out), 2, 3)
+    return wide, into(lambda out: torch.cumsum(x, 0, out=out), 2, 3), into(lambda out: torch.mm(x, x.t(), out=out), 2, 2)

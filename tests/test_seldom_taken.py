@@ -12,6 +12,7 @@ import pytest
 import mini_dl as torch
 from mini_dl import nn
 from mini_dl._families import FAMILIES, told
+from mini_dl._signatures import public_text
 from mini_dl._spaces import of_spaces
 from mini_dl.kernels import shared
 from mini_dl.kernels.blocks import split
@@ -117,3 +118,12 @@ def test_a_range_is_split_into_no_more_parts_than_asked_for(count: int, number: 
 def test_old_names_of_initializers_are_said_without_their_last_sign() -> None:
     with pytest.warns(FutureWarning, match="`nn.init.uniform` is now deprecated in favor of `nn.init.uniform_`."):
         nn.init.uniform(torch.ones(2))  # type: ignore[attr-defined]
+
+
+def test_annotations_are_said_with_none_last_and_nothing_twice() -> None:
+    def function() -> None: ...
+
+    said = [
+        public_text(text, function) for text in ("None | Array", "Array | Tensor | None", "int", "Sequence[int] | None | int")
+    ]
+    assert said == ["Tensor | None", "Tensor | None", "int", "Sequence[int] | int | None"]
