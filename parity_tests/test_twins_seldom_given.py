@@ -162,7 +162,7 @@ def test_flags_of_a_library_within_a_context(torch, rng, name):
     module = getattr(torch.backends, name)
 
     def seen():
-        return [getattr(module, flag, None) for flag in ("enabled", "deterministic", "allow_tf32", "benchmark")]
+        return [getattr(module, flag, None) for flag in ("enabled", "deterministic", "benchmark")]
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # there is no such device

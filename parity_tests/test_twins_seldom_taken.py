@@ -109,25 +109,6 @@ def test_a_view_of_a_leaf_is_not_written_to(torch, rng):
     return message(lambda: x[0].add_(1)), message(lambda: x.view(3).zero_()), message(lambda: x.add_(1))
 
 
-@twin
-def test_levels_of_forward_mode_are_left_once(torch, rng):
-    from_torch = torch.autograd.forward_ad
-
-    def leave_twice():
-        with from_torch.dual_level():
-            from_torch.exit_dual_level()
-
-    def enter_twice():
-        with from_torch.dual_level(), from_torch.dual_level():
-            pass
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch compiles at the first call
-        seen = raised(leave_twice), raised(enter_twice)
-        with from_torch.dual_level():
-            return seen, from_torch.unpack_dual(from_torch.make_dual(rng(2), rng(2))).tangent
-
-
 # ------------------------------------------------------------------------------------------------ gradients not asked for
 
 

@@ -14,6 +14,7 @@ from mini_dl import nn
 from mini_dl._families import FAMILIES, told
 from mini_dl._signatures import public_text
 from mini_dl._spaces import of_spaces
+from mini_dl.autograd import forward_ad
 from mini_dl.kernels import shared
 from mini_dl.kernels.blocks import split
 
@@ -127,3 +128,13 @@ def test_annotations_are_said_with_none_last_and_nothing_twice() -> None:
         public_text(text, function) for text in ("None | Array", "Array | Tensor | None", "int", "Sequence[int] | None | int")
     ]
     assert said == ["Tensor | None", "Tensor | None", "int", "Sequence[int] | int | None"]
+
+
+def test_a_block_of_forward_mode_that_was_left_by_hand_ends_silently_and_does_not_nest() -> None:
+    with forward_ad.dual_level():
+        forward_ad.exit_dual_level()
+    with forward_ad.dual_level():
+        with pytest.raises(RuntimeError, match="Nested forward mode"), forward_ad.dual_level():
+            pass
+        dual = forward_ad.make_dual(torch.ones(2), torch.ones(2))
+        assert forward_ad.unpack_dual(dual * 3).tangent.tolist() == [3, 3]  # type: ignore[union-attr]

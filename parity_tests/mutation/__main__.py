@@ -164,7 +164,7 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--since", default="main", metavar="COMMIT", help="without PATH and --sample: the lines changed since")
     found.add_argument("--again", action="store_true", help="those of the last run that were not killed")
     found.add_argument("--resume", action="store_true", help="go on with a run that was broken off: leave out what it has tried")
-    found.add_argument("--first", nargs="+", default=[], metavar="TEST", help="files of tests, or tests, asked before all others")
+    found.add_argument("--first", nargs="+", default=[], metavar="TEST", help="files of tests, or tests, also asked early")
     found.add_argument("--coverage", action="store_true", help="find the units by a run of all tests, not by names")
     found.add_argument("--partly", action="store_true", help="with --coverage: ask only the units that are mapped already")
     found.add_argument("--keep", action="store_true", help="keep the counts of the last run, and what it left open, in last.json")
@@ -191,7 +191,7 @@ def main(arguments: list[str] | None = None) -> int:
     if not mutants:
         return 0
     server.preload()
-    selection: running.Selection = names.ByNames(options.first)
+    selection: running.Selection = names.ByNames((*names.OF_ALL, *options.first))
     if options.coverage:
         selection = mapping.ByCoverage(mapping.mapped(options.workers, options.partly))
     report: dict[str, Any] = {}

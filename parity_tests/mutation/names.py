@@ -28,7 +28,12 @@ MOST, NEAR = 60, 2
 SIZES = slice(0, 6), slice(6, 24), slice(24, 2 * MOST)
 """How many rows, and how many tests, are tried together."""
 ELSEWHERE = {"subprocess", "spawn", "executable"}
-"""Tests that mention these run in a process of their own, where no mutant is planted, and which no time counts."""
+"""Tests that mention these run in a process of their own, whose time is not counted: they are asked only if named first."""
+OF_ALL = (
+    "parity_tests/test_twins_seldom_taken.py", "parity_tests/test_twins_seldom_given.py", "parity_tests/test_twins_seldom_said.py",
+    "tests/test_seldom_taken.py", "tests/test_recurrent_gradients.py", "parity_tests/test_defaults.py",
+)  # fmt: skip
+"""Files about parts of everything, in short tests, that are asked of each mutant."""
 Definition = tuple[str, str]
 """A file and the name of one of its statements: a function, a class, what is assigned to, or the number of another statement."""
 
@@ -210,7 +215,9 @@ class ByNames:
 
     def __init__(self, first: Sequence[str] = ()) -> None:
         self.rows, self.sources = units.rows(), Sources()
-        self.first = {test: None for test in tests() if test in first or test.partition("::")[0] in first}
+        known = {test: test.partition("::")[0] for test in tests()}
+        self.first = {test: None for test, file in known.items() if test in first or file in first}
+        self.first |= {test: None for test in first if test not in known and test not in known.values()}
 
     def limit(self, unit: str) -> float:
         """How long a unit may run."""

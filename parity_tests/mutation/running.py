@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Protocol
 
 from parity_tests.mutation import server, units
@@ -17,6 +18,8 @@ from parity_tests.mutation.server import Say
 STATUSES = ("killed", "timeout", "survived", "undecided", "no test selected", "error")
 KILLED, TIMEOUT, SURVIVED, UNDECIDED, UNSELECTED, ERROR = STATUSES
 NOTICED = (KILLED, TIMEOUT)
+SITE = Path(__file__).with_name("site")
+"""A folder whose ``sitecustomize`` plants the mutant in the processes that a test starts."""
 NEAREST, MOMENT = 4, 0.4
 """How many batches come first, and for how many seconds of the processor a unit is tried at first."""
 
@@ -76,6 +79,8 @@ def attempt(job: Job, say: Say) -> None:
     server.limit(60)
     if job.mutant is not None:
         server.plant(job.mutant.file, code_of(job.mutant))
+        os.environ["MUTANT"] = f"{job.mutant.file}:{job.mutant.number}"
+        os.environ["PYTHONPATH"] = os.pathsep.join([str(SITE), str(server.ROOT), os.environ.get("PYTHONPATH", "")])
     say(begins="import")
     try:
         importlib.import_module("mini_dl")
