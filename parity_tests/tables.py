@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -44,10 +45,11 @@ def checks_in(entry: adapter.Entry, dtype: str) -> tuple[str, ...]:
     return ("forward", "grad") if dtype in entry.gradient_dtypes else ("forward",)
 
 
-def outcomes_in(entry: adapter.Entry, dtype: str) -> Iterator[Outcome]:
+def outcomes_in(entry: adapter.Entry, dtype: str, limit: int | None = None) -> Iterator[Outcome]:
     """What comes of an entry in a type."""
-    partly = dtype in PARTLY and dtype not in main_dtypes(entry)
-    return run_entry(entry, dtype, checks_in(entry, dtype), limit=SAMPLES.get(entry.name, MOST) if partly else None)
+    if limit is None and dtype in PARTLY and dtype not in main_dtypes(entry):
+        limit = SAMPLES.get(entry.name, MOST)
+    return run_entry(entry, dtype, checks_in(entry, dtype), limit=limit)
 
 
 # ------------------------------------------------------------------------------------------------ rows by name
@@ -70,10 +72,10 @@ def entry_of(kind: str, name: str) -> Any:
     return next(entry for entry in table if repr(entry) == name)
 
 
-def outcomes_of(kind: str, name: str, dtype: str) -> Iterator[Outcome]:
+def outcomes_of(kind: str, name: str, dtype: str, limit: int | None = None) -> Iterator[Outcome]:
     entry = entry_of(kind, name)
     if kind == "op":
-        return outcomes_in(entry, dtype)
+        return outcomes_in(entry, dtype, limit)
     return iter(run_module(entry, dtype) if kind == "module" else run_optimizer(entry, dtype))
 
 
@@ -92,3 +94,14 @@ def complaint(kind: str, name: str, dtype: str) -> str | None:
     if not executed:
         complaints.append("not one case was executed")
     return complaints[0] if complaints else None
+
+
+def complaint_at_a_glance(kind: str, name: str, dtype: str, seconds: float) -> str | None:
+    """The first failure among the first samples of a row, if one comes in so many seconds of the processor."""
+    until = time.process_time() + seconds
+    for outcome in outcomes_of(kind, name, dtype, limit=2):
+        if outcome.status == FAIL and (name, dtype, outcome.check) not in ledger.gaps():
+            return f"{outcome.check} {outcome.place}: {outcome.why}"
+        if time.process_time() > until:
+            break
+    return None

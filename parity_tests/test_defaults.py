@@ -19,6 +19,8 @@ PLACES = (
     "optim", "optim.lr_scheduler", "optim.swa_utils", "nn", "nn.functional", "nn.init", "nn.utils", "nn.utils.rnn",
     "nn.utils.prune", "nn.utils.parametrizations", "utils.data", "utils.checkpoint", "autograd", "autograd.functional",
     "autograd.gradcheck", "func", "distributions", "special", "fft", "linalg", "sparse", "amp", "signal.windows", "",
+    "nn.grad", "nn.attention", "nn.utils.stateless", "autograd.forward_ad", "autograd.graph", "utils.hooks", "testing",
+    "nn.parallel", "backends.mkldnn", "backends.cuda", "backends.cudnn", "utils.dlpack", "random", "serialization", "futures",
 )  # fmt: skip
 WITH_METHODS = ("optim", "optim.lr_scheduler", "optim.swa_utils", "nn", "utils.data")
 """The namespaces in which methods of classes are compared too."""

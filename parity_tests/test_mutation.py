@@ -7,6 +7,7 @@ import inspect
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections import deque
@@ -318,3 +319,20 @@ def test_the_ledger_of_equivalents_is_strict() -> None:
 
 def test_the_ledger_speaks_of_mutants_that_exist() -> None:
     assert accepted.outdated(accepted.accepted()) == []
+
+
+def test_a_mutant_is_also_planted_in_the_processes_that_a_test_starts() -> None:
+    (changed,) = [m for m in mutants.mutants_of("mini_dl/kernels/sums.py") if m.before == "16384" and not m.function]
+    path = os.pathsep.join([str(running.SITE), str(server.ROOT)])
+    environment = {**os.environ, "PYTHONPATH": path, "MUTANT": f"{changed.file}:{changed.number}"}
+    program = "from mini_dl.kernels import sums; print(sums.IN_DOUBLE)"
+    assert subprocess.check_output([sys.executable, "-c", program], env=environment, text=True) == "16385\n"
+
+
+def test_tests_that_are_named_first_are_asked_early_and_those_without_a_known_name_as_files() -> None:
+    selection = names.ByNames(("tests/test_fork.py", "tests/test_winograd_error.py"))
+    (one, *_) = [m for m in mutants.mutants_of("mini_dl/kernels/winograd.py") if m.function == "Form.kernel"]
+    parts = selection.batches(one, set())
+    assert parts[0][0].startswith("tests/test_winograd_error.py::") and "tests/test_fork.py" in [
+        test for part in parts[:4] for test in part
+    ]

@@ -38,3 +38,11 @@ def test_a_table_of_coefficients_gives_the_function_to_the_last_places(name: str
         size = np.abs(theirs) if positive else np.maximum(1.0, np.abs(theirs))
         error = np.abs(ours - theirs) / size
         assert error.max() <= LIMIT, (name, float(x[error.argmax()]), float(error.max()))
+
+
+def test_an_incomplete_gamma_function_is_exact_where_its_two_expansions_meet() -> None:
+    a = np.concatenate([np.geomspace(0.05, 5.0, 601), np.geomspace(5.0, 500.0, 601)])
+    for distance in (0.01, 0.3, 0.6, 0.9, 0.99, 1.01, 1.2):
+        x = a + distance
+        ours = torch.special.gammainc(torch.tensor(a), torch.tensor(x)).numpy()
+        assert np.abs(ours / exact.gammainc(a, x) - 1).max() <= 8e-15, distance

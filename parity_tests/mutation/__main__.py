@@ -90,8 +90,9 @@ def chosen(options: argparse.Namespace) -> list[Mutant]:
 
 
 def unfinished(file: Path) -> list[Mutant]:
-    """The mutants of the last run that no test has killed, as they are in the files now."""
-    wanted = Counter(identity(row) for row in json.loads(file.read_text(encoding="utf-8"))["mutants"] if row["status"] in OPEN)
+    """The mutants of the last run that no test has killed and that are not accepted, as they are in the files now."""
+    rows, reasons = json.loads(file.read_text(encoding="utf-8"))["mutants"], accepted.accepted()
+    wanted = {identity(row) for row in rows if row["status"] in OPEN and not accepted.reason_for(row, reasons)}
     found = [mutant for name in sorted({key[0] for key in wanted}) for mutant in mutants_of(name)]
     return [mutant for mutant in found if (*mutant.key, mutant.nth) in wanted]
 
@@ -120,9 +121,7 @@ def asked(options: argparse.Namespace) -> dict[str, Any]:
 def report_of(rows: list[dict[str, Any]], question: dict[str, Any]) -> dict[str, Any]:
     reasons = accepted.accepted()
     for row in rows:
-        row["accepted"] = (
-            reasons.get(tuple(row[key] for key in accepted.KEYS), "") if row["status"] not in running.NOTICED else ""
-        )
+        row["accepted"] = accepted.reason_for(row, reasons) if row["status"] not in running.NOTICED else ""
     counted = [row for row in rows if not row["accepted"]]
     counts = Counter(row["status"] for row in counted)
     return {
@@ -165,6 +164,7 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--since", default="main", metavar="COMMIT", help="without PATH and --sample: the lines changed since")
     found.add_argument("--again", action="store_true", help="those of the last run that were not killed")
     found.add_argument("--resume", action="store_true", help="continue an interrupted run")
+    found.add_argument("--first", nargs="+", default=[], metavar="TEST", help="test files, or tests, that are run early")
     found.add_argument(
         "--coverage", action="store_true", help="choose the units by a run of all tests under coverage, not by names"
     )
@@ -193,7 +193,7 @@ def main(arguments: list[str] | None = None) -> int:
     if not mutants:
         return 0
     server.preload()
-    selection: running.Selection = names.ByNames()
+    selection: running.Selection = names.ByNames((*names.OF_ALL, *options.first))
     if options.coverage:
         selection = mapping.ByCoverage(mapping.mapped(options.workers, options.partly))
     report: dict[str, Any] = {}

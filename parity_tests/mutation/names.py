@@ -12,7 +12,7 @@ import functools
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from parity_tests.mutation import units
@@ -27,6 +27,13 @@ LIMIT = 60.0
 MOST, NEAR = 60, 2
 SIZES = slice(0, 6), slice(6, 24), slice(24, 2 * MOST)
 """How many rows, and how many tests, are tried together."""
+ELSEWHERE = {"subprocess", "spawn", "executable"}
+"""Tests that mention these run in a process of their own, whose time is not counted: they are asked only if named first."""
+OF_ALL = (
+    "parity_tests/test_twins_seldom_taken.py", "parity_tests/test_twins_seldom_given.py", "parity_tests/test_twins_seldom_said.py",
+    "tests/test_seldom_taken.py", "tests/test_recurrent_gradients.py", "parity_tests/test_defaults.py",
+)  # fmt: skip
+"""Files about parts of everything, in short tests, that are asked of each mutant."""
 Definition = tuple[str, str]
 """A file and the name of one of its statements: a function, a class, what is assigned to, or the number of another statement."""
 
@@ -153,7 +160,7 @@ def tests() -> dict[str, frozenset[str]]:
                     if isinstance(inner, ast.FunctionDef) and inner.name.startswith("test_"):
                         names = frozenset(name.strip("_") for name in {*mentioned(inner), *defined[statement.name]})
                         found[f"{file}::{statement.name}::{inner.name}"] = names
-    return found
+    return {test: names for test, names in found.items() if not names & ELSEWHERE}
 
 
 @functools.cache
@@ -204,10 +211,13 @@ def rows_for(reached: dict[str, int], rows: list[str], refusal: bool) -> list[st
 
 
 class ByNames:
-    """The units for a mutant: rows and tests alternately, a few first, then more."""
+    """The units for a mutant: tests that every mutant is given, then rows and tests alternately, a few first, then more."""
 
-    def __init__(self) -> None:
+    def __init__(self, first: Sequence[str] = ()) -> None:
         self.rows, self.sources = units.rows(), Sources()
+        known = {test: test.partition("::")[0] for test in tests()}
+        self.first = {test: None for test, file in known.items() if test in first or file in first}
+        self.first |= {test: None for test in first if test not in known and test not in known.values()}
 
     def limit(self, unit: str) -> float:
         """How long a unit may run."""
@@ -216,13 +226,17 @@ class ByNames:
     def batches(self, mutant: Mutant, excluded: set[str]) -> list[list[str]]:
         without = {unit.partition("[")[0] for unit in excluded}
         up, down = (self._found(mutant, downward, without) for downward in (False, True))
-        rows, tests = (up[i] + [unit for unit in down[i] if unit not in up[i]] for i in (0, 1))
-        found = [part for size in SIZES for units_ in (rows, tests) if (part := units_[size])]
+        rows, near = (up[i] + [unit for unit in down[i] if unit not in up[i]] for i in (0, 1))
+        asked = [test for test in near if test in self.first][:MOST]
+        rest = [test for test in self.first if test not in asked and test not in without]
+        others = [test for test in near if test not in self.first]
+        found = [part for size in SIZES for units_ in (rows, others) if (part := units_[size])]
         for part in found:
             part.sort(key=units.group)  # a file is collected once
-        return found
+        return [part for part in (asked, *found[:2], rest, *found[2:]) if part]
 
     def _found(self, mutant: Mutant, downward: bool, without: set[str]) -> tuple[list[str], list[str]]:
         names = self.sources.reached(mutant, downward)
-        found = rows_for(names, self.rows, mutant.before.startswith("raise"))[:MOST], tests_for(names, mutant.file)[:MOST]
-        return [row for row in found[0] if row not in without], [test for test in found[1] if test not in without]
+        rows, near = rows_for(names, self.rows, mutant.before.startswith("raise"))[:MOST], tests_for(names, mutant.file)
+        nearest = [test for test in near[:MOST] if test not in self.first] + [test for test in near if test in self.first]
+        return [row for row in rows if row not in without], [test for test in nearest if test not in without]

@@ -7,7 +7,8 @@ import os
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Protocol
 
 from parity_tests.mutation import server, units
@@ -17,6 +18,10 @@ from parity_tests.mutation.server import Say
 STATUSES = ("killed", "timeout", "survived", "undecided", "no test selected", "error")
 KILLED, TIMEOUT, SURVIVED, UNDECIDED, UNSELECTED, ERROR = STATUSES
 NOTICED = (KILLED, TIMEOUT)
+SITE = Path(__file__).with_name("site")
+"""A folder whose ``sitecustomize`` plants the mutant in the processes that a test starts."""
+NEAREST, MOMENT = 4, 0.4
+"""How many batches come first, and for how many seconds of the processor a unit is tried at first."""
 
 
 @dataclass
@@ -38,7 +43,8 @@ class Job:
     batches: list[list[tuple[str, float]]]
     budget: float
     excluded: set[str] = field(default_factory=set)
-    alone: bool = False
+    alone: Result | None = None
+    """What the mutant came to among other units, where the last of them is now tried alone."""
 
 
 class Selection(Protocol):
@@ -53,6 +59,18 @@ class Selection(Protocol):
         ...
 
 
+def shares_of(job: Job) -> Iterator[tuple[list[str], float]]:
+    """The batches of a job, each for how many seconds of a unit: the nearest units are first tried for a moment each, then as
+    a whole, and then the others likewise.
+    """
+    batches = [[unit for unit, _ in batch] for batch in job.batches]
+    if sum(map(len, batches)) > 1:
+        for part in (batches[:NEAREST], batches[NEAREST:]):
+            yield from ((batch, share) for share in (MOMENT, float("inf")) for batch in part)
+    else:
+        yield from ((batch, float("inf")) for batch in batches)
+
+
 # ------------------------------------------------------------------------------------------------ in a process of its own
 
 
@@ -61,6 +79,8 @@ def attempt(job: Job, say: Say) -> None:
     server.limit(60)
     if job.mutant is not None:
         server.plant(job.mutant.file, code_of(job.mutant))
+        os.environ["MUTANT"] = f"{job.mutant.file}:{job.mutant.number}"
+        os.environ["PYTHONPATH"] = os.pathsep.join([str(SITE), str(server.ROOT), os.environ.get("PYTHONPATH", "")])
     say(begins="import")
     try:
         importlib.import_module("mini_dl")
@@ -89,8 +109,10 @@ def attempt(job: Job, say: Say) -> None:
             say(killed=unit, why=why[:300], ran=ran, seconds=time.process_time(), done=True)
             os._exit(0)
 
-    for batch in job.batches:
-        units.run([unit for unit, _ in batch], units.Watcher(begins, ended))
+    for batch, share in shares_of(job):
+        watcher = units.Watcher(begins, ended)
+        watcher.share = share
+        units.run(batch, watcher)
     say(survived=True, ran=ran, seconds=time.process_time())
 
 
@@ -136,9 +158,11 @@ class Runner:
         result = result_of(trial)
         if job.alone and result.status not in NOTICED:  # it failed because of what ran before it
             self.waiting.append(self._job(job.mutant, job.excluded))
-        elif result.status in NOTICED and not job.alone and result.ran > 1 and not units.is_row(result.unit):
+        elif job.alone:
+            yield from self._settled(replace(job.alone, seconds=job.alone.seconds + result.seconds))
+        elif result.status in NOTICED and result.ran > 1 and not units.is_row(result.unit):
             without = {*job.excluded, result.unit}
-            self.waiting.appendleft(Job(job.mutant, self._only(result.unit), self.budget, without, alone=True))
+            self.waiting.appendleft(Job(job.mutant, self._only(result.unit), self.budget, without, alone=result))
         else:
             yield from self._settled(result)
 

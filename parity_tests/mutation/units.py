@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,8 @@ ROWS = {"test_sweep.py", "test_modules.py", "test_optimizers.py"}
 ABOUT_OTHER_THINGS = {
     "test_architecture.py", "test_blinding.py", "test_book.py", "test_census.py", "test_commands.py",
     "test_examples.py", "test_fuzz_files.py", "test_import_walk.py", "test_imports.py", "test_instruments.py", "test_mutation.py",
-    "test_packaging.py", "test_passing_through.py", "test_report.py", "test_runner.py", "test_shipping.py", "test_targets.py",
-    "test_viz.py",
+    "test_packaging.py", "test_passing_through.py", "test_programs.py", "test_report.py", "test_runner.py", "test_shipping.py",
+    "test_targets.py", "test_viz.py",
 }  # fmt: skip
 """Files about the repository, about the tests, or that run in processes of their own, where a mutant is not planted."""
 
@@ -60,6 +61,11 @@ def group(unit: str) -> str:
     return unit.split("|")[0] if is_row(unit) else unit.split("::")[0]
 
 
+def function_of(item: Any) -> str:
+    """The test without its parameters."""
+    return str(item.nodeid).partition("[")[0]
+
+
 class Watcher:
     """A plugin of pytest that reports when each test begins and whether it failed."""
 
@@ -67,6 +73,9 @@ class Watcher:
         self.begins, self.ended = begins, ended
         self.until = float("inf")
         """After so many seconds of the processor, no further test is begun."""
+        self.share = float("inf")
+        """After so many seconds of the processor, no further parameters of a test are tried."""
+        self.spent = Counter[str]()
         self.why: str | None = None
         self.running = ""
 
@@ -78,8 +87,14 @@ class Watcher:
             return (yield)
         finally:
             self.ended(item.nodeid, self.why, time.process_time() - began)
+            self.spent[function_of(item)] += time.process_time() - began
             if time.process_time() > self.until:
                 item.session.shouldstop = "the time is over"
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: Any) -> None:
+        if self.spent[function_of(item)] > self.share:
+            pytest.skip("its share of the time is over")
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         if report.failed and self.why is None:
@@ -120,7 +135,7 @@ def run_tests(tests: list[str], watcher: Watcher, stop: bool) -> int:
 
 
 def run(names: list[str], watcher: Watcher, stop: bool = True) -> None:
-    """Run rows or tests, and report each to the watcher."""
+    """Run rows or tests, and report each to the watcher. If it has a share, rows run for that long."""
     if not is_row(names[0]):
         run_tests(names, watcher, stop)
         return
@@ -130,7 +145,8 @@ def run(names: list[str], watcher: Watcher, stop: bool = True) -> None:
         watcher.begins(unit)
         began = time.process_time()
         try:
-            why = tables.complaint(*unit.split("|"))
+            row, share = unit.split("|"), watcher.share
+            why = tables.complaint_at_a_glance(*row, share) if share < float("inf") else tables.complaint(*row)
         except Exception as error:
             why = f"{type(error).__name__}: {error}"
         watcher.ended(unit, why, time.process_time() - began)
