@@ -41,7 +41,7 @@ from mini_dl.autograd.overlaps import (
 )
 from mini_dl.autograd.places import place_of
 from mini_dl.kernels.blocks import LARGE, spread
-from mini_dl.kernels.room import is_refusal, run_beside
+from mini_dl.kernels.context import is_refusal, run_nested
 from mini_dl.tensor import Edge, Tensor, inference, wrap, written
 
 IN_PLACE = "`{}`, in place: the result is written into the tensor, which is returned."
@@ -185,7 +185,7 @@ def overwritten_by(ufunc: np.ufunc, target: Tensor, args: tuple[object, ...]) ->
     except RuntimeError as error:
         if not is_refusal(error):
             raise
-        run_beside(ufunc, *_operands(array, other), out=array)
+        run_nested(ufunc, *_operands(array, other), out=array)
     counter = target._counter
     if counter is None:
         written(target)

@@ -181,7 +181,7 @@ def _work(
         tasks.cancel_join_thread()
 
 
-def _pickled(outcome: object, worker: int) -> Any:
+def _pickled(outcome: object, worker: int) -> memoryview:
     try:
         return ForkingPickler.dumps(outcome)
     except Exception as error:
