@@ -127,12 +127,16 @@ def row_norm_backward(
             part = part - average[:, None]
             average = _row_sums(part) / number(n)
             np.multiply(average, scale, shift)
-        products = np.multiply(gradient, part, _PRODUCTS.of(part.shape, x.dtype))
+        written_out, products = _written_out(part), _PRODUCTS.of(part.shape, x.dtype)
         shifted, to_bias[piece] = factors @ gradient
-        np.subtract(scale @ products, shifted, to_weight[piece])
-        first, slope = gradient @ factor, products @ factor
-        first *= scale
-        slope *= scale * scale
+        source = gradient if written_out else np.multiply(gradient, scale[:, None], h)
+        np.multiply(source, part, products)
+        np.subtract((scale if written_out else factors[1]) @ products, shifted, to_weight[piece])
+        first, slope = source @ factor, products @ factor
+        if written_out:
+            first *= scale
+            slope *= scale
+        slope *= scale
         slope -= shift * first  # (rows): sum of h * unit
         slope *= scale
         slope /= number(n)
@@ -140,7 +144,7 @@ def row_norm_backward(
         if center:
             first /= number(n)
             rest = first - slope * average
-        if _written_out(part):
+        if written_out:
             all_ones = ones(n, x.dtype)
             _outer(h, scale, factor)
             h *= gradient
@@ -150,7 +154,6 @@ def row_norm_backward(
             if rest is not None:
                 h -= _outer(products, rest, all_ones)
             return
-        np.multiply(gradient, scale[:, None], h)
         if w is not None:
             h *= w
         h -= np.multiply(part, slope[:, None], products)

@@ -161,7 +161,7 @@ def add_up_squares(x: Array, dims: Dims, keepdim: bool) -> Array:
 def extremes(largest: bool, x: Array, dims: Dims, keepdim: bool) -> Array:
     """The largest or smallest elements over `dims`. NumPy finds the place of an extreme in a row of up to 4096 floating point
     numbers in a half to a quarter of the time that the extreme itself takes."""
-    if x.size <= 256 or x.dtype.char not in "fd" or not trailing(x, dims) or not 1 < count(x.shape, dims) <= 4096:
+    if x.dtype.char not in "fd" or not trailing(x, dims) or not 1 < count(x.shape, dims) <= 4096:
         return reduce(np.maximum if largest else np.minimum, x, dims, keepdim)
     rows = x.reshape(-1, count(x.shape, dims))
     return _each(functools.partial(row_extremes, largest), rows).reshape(reduced(x.shape, dims, keepdim))
