@@ -513,8 +513,10 @@ def as_ints(value: object) -> Any:
 
 
 def as_float(value: object) -> Any:
-    if isinstance(value, (int, float, np.floating, np.integer, np.bool_)):
+    if isinstance(value, (int, float, np.floating, np.integer)):
         return value
+    if isinstance(value, np.bool_):
+        return float(value)
     number = single(value, "biufVc")
     return number_as(number, np.dtype(np.float64)).item() if isinstance(number, complex) else number
 

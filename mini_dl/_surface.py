@@ -240,16 +240,18 @@ def with_out(function: Function, check: bool | Function = True, where: str = "to
             raise NotImplementedError(
                 f"Trying to use forward AD with {function.__name__}_out that does not support it because it is an out= function"
             )
-        asked = looked_at and isinstance(out, Tensor) and not (at_work.anywhere or out._sparse)
+        asked = [one for one in _tuple(out) if isinstance(one, Tensor) and not one._sparse] if looked_at else []
+        if at_work.anywhere:
+            asked = []
         try:
             result = function(*args, **kwargs)
         except NotImplementedError:  # of the type, which torch checks after the memory
-            if asked:
-                check_target(out, args, apart)
-                check_operand_types(function, out, (*args, *kwargs.values()))
+            for one in asked:
+                check_target(one, args, apart)
+                check_operand_types(function, one, (*args, *kwargs.values()))
             raise
-        if asked:
-            check_target(out, (*args, *kwargs.values()), apart)
+        for one in asked:
+            check_target(one, (*args, *kwargs.values()), apart or (one is not out and function.__name__ in EXTREMES))
         check_out(function.__name__, result, out)
         read = [value for value in args if isinstance(value, Tensor)]
         if len(read) > 1 and any([out is value for value in read]) and out._array.shape != result._array.shape:
@@ -278,6 +280,8 @@ def _with_keyword(function: object) -> inspect.Signature:
     return signature.replace(parameters=[*parameters[:at], keyword, *parameters[at:]])
 
 
+EXTREMES = frozenset(["max", "min"])
+"""Functions that, where they have several results, write none into their operand."""
 OWN_TYPE = frozenset(
     "addmm addmv alias_copy as_strided_copy baddbmm bmm cholesky_ex cross det diag diagonal_copy eigh eigvalsh expand_copy "
     "index_add index_copy index_reduce index_select inv inv_ex isin ldl_factor ldl_factor_ex ldl_solve log_softmax lu_factor "

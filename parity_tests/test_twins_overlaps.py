@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from parity_tests.twin import raised, twin
+from parity_tests.twin import outcome, raised, twin
 
 LAYOUTS = {
     "shifted": lambda x: (x[1:], x[:-1]),
@@ -109,3 +109,25 @@ def test_out(torch, rng, layout):
         write = lambda x, y, name=name: getattr(torch, name)(*operands(torch, name, y), out=x)
         shown.append((name, seen(rng, layout, write)[0]))
     return shown
+
+
+SEVERAL = {"sort": (), "max": (0,), "min": (0,), "kthvalue": (1,), "mode": (0,), "median": (0,), "nanmedian": (0,)}
+
+
+@twin
+@pytest.mark.parametrize("name", SEVERAL)
+def test_of_several_results_none_is_written_over_a_part_of_the_operand(torch, rng, name):
+    def written(places):
+        x = torch.arange(6.0)
+        indices = torch.zeros(3 if name == "sort" else (), dtype=torch.int64)
+        return outcome(lambda: (getattr(torch, name)(x[:3], *SEVERAL[name], out=(places(x), indices)), x))
+
+    whole = name == "sort"
+    return [
+        written(places)
+        for places in (
+            lambda x: x[1:4] if whole else x[1],
+            lambda x: x[:3] if whole else x[0],
+            lambda x: torch.zeros(3 if whole else ()),
+        )
+    ]

@@ -194,7 +194,7 @@ def overwritten_by(ufunc: np.ufunc, target: Tensor, args: tuple[object, ...]) ->
     return True
 
 
-def _operands(array: Array, other: object) -> tuple[Any, ...]:
+def _operands(array: Array, other: object) -> tuple[object, ...]:
     return (array,) if other is None else (array, other)
 
 

@@ -24,7 +24,7 @@ NO_OVERLAP = frozenset(
 )
 """Functions whose operands may not even be the written tensor itself."""
 UNCHECKED = frozenset(
-    "addbmm addmv alias_copy all amax amin any argmax argmin bmm bucketize chain_matmul cholesky cholesky_inverse "
+    "addbmm addmv alias_copy all amax amin aminmax any argmax argmin bmm bucketize chain_matmul cholesky cholesky_inverse "
     "cholesky_solve complex cummax cummin detach_copy diag diff diagonal_copy dot float_power frobenius_norm hash_tensor "
     "histc histogram inner inverse isin kthvalue log_softmax logsumexp lu lu_solve masked_scatter matmul matrix_power mean "
     "mm multinomial mv mvlgamma nanmean nanquantile nansum norm nuclear_norm orgqr ormqr polar prod quantile "

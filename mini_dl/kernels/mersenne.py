@@ -55,9 +55,8 @@ class _Released:
 if hasattr(os, "register_at_fork"):
     release_all: Callable[[], object] = functools.partial(list, _Released())
     os.register_at_fork(before=_hold_all, after_in_parent=release_all, after_in_child=release_all)
-    os.register_at_fork(
-        before=_hold_all, after_in_parent=_held.clear, after_in_child=_held.clear
-    )  # holds where the first was stopped
+    # `_hold_all` once more: an interrupt may have stopped one of them
+    os.register_at_fork(before=_hold_all, after_in_parent=_held.clear, after_in_child=_held.clear)
 
 
 class Generator:

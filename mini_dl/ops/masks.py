@@ -252,7 +252,7 @@ def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
         if not isinstance(n, int):
             raise TypeError(f"expected 'shape' sequence to only contain ints, but got {type(n)}")
     if 0 in sizes and indices._array.size:
-        raise RuntimeError("ZeroDivisionError")
+        raise RuntimeError(f"unravel_index: a tensor of shape {sizes} has no elements to find")
     if any(n < 0 for n in sizes):
         raise ValueError(f"'shape' cannot have negative values, but got {sizes}")
     rest, found = indices._array.astype(np.int64), []

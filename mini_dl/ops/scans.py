@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._abstract import is_abstract
-from mini_dl._checks import broadcast_shapes, listed, wrap_dim
+from mini_dl._checks import broadcast_shapes, listed, type_name, wrap_dim
 from mini_dl._dtypes import INEXACT, Array, Ints, dtype, dtype as DType, is_number, scalar_name, uint8
 from mini_dl._surface import NamedTensors, function, method, named, public, return_type
 from mini_dl.autograd.mode import differentiates
@@ -424,8 +424,8 @@ def gradient(input: Tensor, *, spacing: Any = None, dim: Ints | None = None, edg
     if len(set(wrapped)) < len(wrapped):
         repeated = next(d for i, d in enumerate(wrapped) if d in wrapped[:i])
         raise RuntimeError(f"dim {repeated} appears multiple times in the list of dims")
-    if isinstance(spacing, Tensor):
-        raise TypeError("gradient(): argument 'spacing' must be a number or a list, not Tensor")
+    if isinstance(spacing, (Tensor, np.ndarray)):
+        raise TypeError(f"gradient(): argument 'spacing' must be a number or a list, not {type_name(spacing)}")
     if spacing is None or is_number(spacing):
         each: list[Any] = [1 if spacing is None else spacing] * len(dims)
     else:
