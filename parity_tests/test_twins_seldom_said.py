@@ -295,7 +295,7 @@ def test_convolutions_of_each_channel(torch, rng, stride, padding, dilation, ker
 
 @twin
 @pytest.mark.parametrize("mode", ["nearest", "bilinear", "bicubic", "trilinear", "nearest-exact"])
-@pytest.mark.parametrize("size", [(9, 30), (40, 7), (70, 70)])
+@pytest.mark.parametrize("size", [(9, 30), (40, 7), (70, 70), (300, 7), (7, 300)])
 def test_gradients_of_larger_pictures(torch, rng, mode, size):
     x = rng(2, 3, 20, 31, dtype="float64", grad=True) if mode != "trilinear" else rng(1, 2, 5, 20, 31, dtype="float64", grad=True)
     out = torch.nn.functional.interpolate(x, size if mode != "trilinear" else (4, *size), mode=mode)
@@ -496,3 +496,10 @@ def test_several_cotangents_of_a_layer_at_once(torch, rng, name):
     }
     out = calls[name]()
     return torch.autograd.grad(out, (x, w, b), rng(3, *out.shape, dtype="float64"), is_grads_batched=True)
+
+
+@twin
+def test_arguments_of_an_inverse_spectrum(torch, rng):
+    x, window = torch.stft(rng(32), 8, window=torch.ones(8), return_complex=True), torch.ones(8)
+    calls = (lambda: x.istft("a", window=window), lambda: x.istft(8, hop_length="b", window=window), lambda: x.istft(8, window=3))
+    return [raised(call) for call in calls], x.istft(8, window=window), raised(lambda: x.istft())

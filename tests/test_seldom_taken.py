@@ -151,3 +151,15 @@ def test_a_real_argument_is_taken_from_a_complex_tensor_without_imaginary_part()
 def test_flags_of_a_library_have_defaults_within_a_context() -> None:
     with torch.backends.mkldnn.flags():  # type: ignore[attr-defined]
         assert torch.backends.mkldnn.allow_tf32 is True  # type: ignore[attr-defined]
+
+
+def test_a_schema_that_cannot_be_read_says_which_argument() -> None:
+    library = torch.library.Library("seldom_taken", "FRAGMENT")
+    with pytest.raises(RuntimeError, match="cannot read the argument '3'"):
+        library.define("f(Tensor x, 3) -> Tensor")
+
+
+def test_whole_numbers_have_no_loss_in_chunks() -> None:
+    x, weight = torch.ones(2, 3, dtype=torch.int64), torch.ones(4, 3, dtype=torch.int64)
+    with pytest.raises(ValueError, match="acc_dtype must be a floating point type"):
+        nn.functional.linear_cross_entropy(x, weight, torch.tensor([0, 1]), options=object())  # type: ignore[arg-type]
