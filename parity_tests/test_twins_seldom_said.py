@@ -70,7 +70,7 @@ def test_kernels_of_other_numbers_of_dimensions(torch, rng):
 
 
 @twin
-@pytest.mark.parametrize("value", [1, [1], [1, 1], (1, 1, 1)])
+@pytest.mark.parametrize("value", [1, [1], [0], [1, 1], (1, 1, 1)])
 @pytest.mark.parametrize("name", ["kernel_size", "stride", "padding", "output_size"])
 def test_sizes_of_unpooling(torch, rng, value, name):
     F = torch.nn.functional
@@ -295,7 +295,7 @@ def test_convolutions_of_each_channel(torch, rng, stride, padding, dilation, ker
 
 @twin
 @pytest.mark.parametrize("mode", ["nearest", "bilinear", "bicubic", "trilinear", "nearest-exact"])
-@pytest.mark.parametrize("size", [(9, 30), (40, 7), (70, 70)])
+@pytest.mark.parametrize("size", [(9, 30), (40, 7), (70, 70), (300, 7), (7, 300)])
 def test_gradients_of_larger_pictures(torch, rng, mode, size):
     x = rng(2, 3, 20, 31, dtype="float64", grad=True) if mode != "trilinear" else rng(1, 2, 5, 20, 31, dtype="float64", grad=True)
     out = torch.nn.functional.interpolate(x, size if mode != "trilinear" else (4, *size), mode=mode)
@@ -407,3 +407,99 @@ def test_hooks_are_not_pickled_with_a_tensor(torch, rng):
 @twin
 def test_parts_of_whole_numbers(torch, rng):
     return message(lambda: torch.frexp(torch.tensor([1, 2]))), torch.frexp(rng(3))
+
+
+@twin
+@pytest.mark.parametrize("phase", [0.0, 0.5, 1.0, 2.0])
+@pytest.mark.parametrize("end", [float("inf"), float("-inf")])
+def test_sums_of_endless_exponentials(torch, rng, phase, end):
+    return torch.logcumsumexp(torch.tensor([complex(end, phase)] * 2, dtype=torch.complex128), 0)
+
+
+@twin
+@pytest.mark.parametrize("shape", [(3,), (1, 3), (4, 2)])
+def test_results_larger_than_the_operand_in_whose_place_they_are(torch, rng, shape):
+    x = rng(*shape).clone()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it is resized, which is deprecated
+        return torch.diag(x if len(shape) == 1 else x[0].clone(), out=x), x
+
+
+@twin
+def test_a_loss_of_several_margins_of_targets_in_any_shape(torch, rng):
+    loss = torch.nn.functional.multi_margin_loss
+    x, target = rng(3, 4, grad=True), torch.tensor([1, 0, 3])
+    calls = (
+        lambda: loss(x, target),
+        lambda: loss(x[0], target[0]),
+        lambda: loss(x[0], target[:1]),
+        lambda: loss(x, target[:, None]),
+    )
+    return [outcome(call) for call in calls], raised(lambda: loss(x, target + 1)), torch.autograd.grad(loss(x, target), x)
+
+
+@twin
+@pytest.mark.parametrize("size_average", [None, True, False])
+@pytest.mark.parametrize("reduce", [None, True, False])
+def test_the_reduction_that_old_names_mean(torch, rng, size_average, reduce):
+    return importlib.import_module(f"{torch.__name__}.nn._reduction").legacy_get_string(size_average, reduce)
+
+
+@twin
+@pytest.mark.parametrize("dims", [(0, 0), (0, None), (None, 0)])
+def test_second_derivatives_of_tables_of_their_own(torch, rng, dims):
+    func, index = torch.func, torch.tensor([0, 4, 4])
+    table, along = rng(*((3,) if dims[0] == 0 else ()), 7, 2), rng(*((3,) if dims[1] == 0 else ()), 7, 2)
+
+    def first(table):
+        return func.grad(lambda table: torch.nn.functional.embedding(index, table).pow(3).sum())(table)
+
+    def second(table, along):
+        return func.grad(lambda table: (first(table) * along).sum())(table)
+
+    return func.vmap(second, in_dims=dims)(table, along)
+
+
+@twin
+@pytest.mark.parametrize("dims", [(0, 0), (0, None), (None, 0)])
+@pytest.mark.parametrize("affine", [False, True])
+def test_second_derivatives_of_norms_in_batches(torch, rng, dims, affine):
+    func, F = torch.func, torch.nn.functional
+    x, w = (
+        rng(*((3,) if dims[0] == 0 else ()), 2, 4, 5, dtype="float64"),
+        rng(*((3,) if dims[1] == 0 else ()), 4, dtype="float64"),
+    )
+
+    def loss(x, w):
+        weight, bias = (w, w * 2) if affine else (None, None)
+        return (F.group_norm(x, 2, weight, bias) * w[:, None]).pow(3).sum() + (
+            F.instance_norm(x, weight=weight) * w[:, None]
+        ).sin().sum()
+
+    first = func.grad(loss, argnums=(0, 1))
+    second = func.grad(lambda x, w: sum(g.pow(2).sum() for g in first(x, w)), argnums=(0, 1))
+    return func.vmap(first, in_dims=dims)(x, w), func.vmap(second, in_dims=dims)(x, w)
+
+
+@twin
+@pytest.mark.parametrize("name", ["group_norm", "instance_norm", "batch_norm", "layer_norm", "conv1d", "linear"])
+def test_several_cotangents_of_a_layer_at_once(torch, rng, name):
+    F = torch.nn.functional
+    x, w, b = (rng(*shape, dtype="float64", grad=True) for shape in ((2, 4, 4), (4,), (4,)))
+    calls = {
+        "group_norm": lambda: F.group_norm(x, 2, w, b),
+        "instance_norm": lambda: F.instance_norm(x, weight=w, bias=b),
+        "batch_norm": lambda: F.batch_norm(x, None, None, w, b, training=True),
+        "layer_norm": lambda: F.layer_norm(x, (4,), w, b),
+        "conv1d": lambda: F.conv1d(x, w[:, None, None] * b[:, None], b),
+        "linear": lambda: F.linear(x, w[:, None] * b, b),
+    }
+    out = calls[name]()
+    return torch.autograd.grad(out, (x, w, b), rng(3, *out.shape, dtype="float64"), is_grads_batched=True)
+
+
+@twin
+def test_arguments_of_an_inverse_spectrum(torch, rng):
+    x, window = torch.stft(rng(32), 8, window=torch.ones(8), return_complex=True), torch.ones(8)
+    calls = (lambda: x.istft("a", window=window), lambda: x.istft(8, hop_length="b", window=window), lambda: x.istft(8, window=3))
+    return [raised(call) for call in calls], x.istft(8, window=window), raised(lambda: x.istft())

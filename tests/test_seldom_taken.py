@@ -15,6 +15,7 @@ from mini_dl._families import FAMILIES, told
 from mini_dl._signatures import public_text
 from mini_dl._spaces import of_spaces
 from mini_dl.autograd import forward_ad
+from mini_dl.autograd.primitive import real_number_of
 from mini_dl.kernels import shared
 from mini_dl.kernels.blocks import split
 
@@ -138,3 +139,27 @@ def test_a_block_of_forward_mode_that_was_left_by_hand_ends_silently_and_does_no
             pass
         dual = forward_ad.make_dual(torch.ones(2), torch.ones(2))
         assert forward_ad.unpack_dual(dual * 3).tangent.tolist() == [3, 3]  # type: ignore[union-attr]
+
+
+def test_a_real_argument_is_taken_from_a_complex_tensor_without_imaginary_part() -> None:
+    found = real_number_of("f", "value", torch.tensor(2 + 0j)), real_number_of("f", "value", torch.tensor(3))
+    assert found == (2.0, 3) and [type(number) for number in found] == [float, int]
+    with pytest.raises(RuntimeError):
+        real_number_of("f", "value", torch.tensor(2 + 1j))
+
+
+def test_flags_of_a_library_have_defaults_within_a_context() -> None:
+    with torch.backends.mkldnn.flags():  # type: ignore[attr-defined]
+        assert torch.backends.mkldnn.allow_tf32 is True  # type: ignore[attr-defined]
+
+
+def test_a_schema_that_cannot_be_read_says_which_argument() -> None:
+    library = torch.library.Library("seldom_taken", "FRAGMENT")
+    with pytest.raises(RuntimeError, match="cannot read the argument '3'"):
+        library.define("f(Tensor x, 3) -> Tensor")
+
+
+def test_whole_numbers_have_no_loss_in_chunks() -> None:
+    x, weight = torch.ones(2, 3, dtype=torch.int64), torch.ones(4, 3, dtype=torch.int64)
+    with pytest.raises(ValueError, match="acc_dtype must be a floating point type"):
+        nn.functional.linear_cross_entropy(x, weight, torch.tensor([0, 1]), options=object())  # type: ignore[arg-type]
