@@ -411,9 +411,8 @@ def test_parts_of_whole_numbers(torch, rng):
 
 @twin
 @pytest.mark.parametrize("phase", [0.0, 0.5, 1.0, 2.0])
-@pytest.mark.parametrize("end", [float("inf"), float("-inf")])
-def test_sums_of_endless_exponentials(torch, rng, phase, end):
-    return torch.logcumsumexp(torch.tensor([complex(end, phase)] * 2, dtype=torch.complex128), 0)
+def test_sums_of_endless_exponentials(torch, rng, phase):
+    return torch.logcumsumexp(torch.tensor([complex(float("inf"), phase)] * 2, dtype=torch.complex128), 0)
 
 
 @twin
