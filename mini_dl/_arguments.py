@@ -623,7 +623,8 @@ class PublicParser(Parser):
         args: list[Any] = []
         kwargs, in_order = dict(named), True
         for parameter, value in zip(self.parameters, values):
-            in_order = in_order and parameter.default is parameter.empty and value is not ABSENT
+            required = parameter.default is parameter.empty and parameter.kind is not parameter.KEYWORD_ONLY
+            in_order = in_order and required and value is not ABSENT
             if value is LEFT_OUT:
                 continue
             if parameter.kind is parameter.VAR_POSITIONAL:

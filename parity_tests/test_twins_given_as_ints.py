@@ -140,3 +140,9 @@ def test_columns_of_a_kernel_of_one_element_are_a_copy(torch, rng):
     columns.add_(1)
     torch.nn.functional.fold(y, (2, 2), 1).square().sum().backward()
     return x, columns, y.grad
+
+
+@twin
+def test_an_argument_that_must_be_named_may_stand_beside_out(torch, rng):
+    a, b = torch.eye(2) + 1, rng(2, 1)
+    return torch.linalg.solve_triangular(a, b, upper=True, out=torch.zeros(2, 1))
