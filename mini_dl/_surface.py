@@ -84,8 +84,6 @@ PARSED_FUNCTIONAL = frozenset(
 
 def has_parser(where: str, name: str) -> bool:
     """Whether torch's parser checks the arguments of the function of this name there."""
-    if where == "Tensor" and name == "istft":
-        return False
     if where in ("torch", "Tensor"):
         return name not in WRITTEN_IN_PYTHON and not name.startswith("__")
     return name in PARSED_FUNCTIONAL if where == "nn.functional" else where in ("special", "linalg", "fft")
@@ -230,7 +228,7 @@ def with_out(function: Function, check: bool | Function = True, where: str = "to
     @functools.wraps(function)
     def call(*args: object, out: Any = None, **kwargs: object) -> Any:
         if out is None:
-            return function(*args, **kwargs) if kwargs else function(*args)
+            return function(*args, **kwargs)
         if mode.enabled and (any_needs_grad(args) or any_needs_grad(kwargs.values()) or any_needs_grad(_tuple(out))):
             raise RuntimeError(
                 f"{function.__name__}(): functions with out=... arguments don't support automatic differentiation, "

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import gc
 import itertools
+import os
 import random
 import subprocess
 import sys
 import threading
+import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -335,3 +337,38 @@ def test_an_interrupt_while_the_iterator_is_made_leaves_no_thread(monkeypatch: p
         iter(loader)
     assert workers_alive() <= before
     assert [b.tolist() for b in loader] == [[0], [1], [2], [3]]
+
+
+ABANDONED = """
+import os, signal
+import mini_dl as torch
+from mini_dl.utils.data import processes
+
+processes.CHECK = 0.2
+loader = torch.utils.data.DataLoader(range(100), num_workers=2, multiprocessing_context="fork")
+batches = iter(loader)
+next(batches)
+print(*[child.pid for child in processes.multiprocessing.active_children()], flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_worker_processes_end_with_a_process_that_was_killed() -> None:
+    ran = subprocess.run([sys.executable, "-c", ABANDONED], stdout=subprocess.PIPE, text=True, timeout=60)
+    workers = ran.stdout.split()
+    assert len(workers) == 2
+    for _ in range(200):
+        if not any(is_running(int(pid)) for pid in workers):
+            return
+        time.sleep(0.05)
+    raise AssertionError("the workers run on")
+
+
+def is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    state = Path(f"/proc/{pid}/stat")
+    return not state.exists() or ") Z " not in state.read_text()  # a zombie waits for whoever inherited it

@@ -18,6 +18,7 @@ from mini_dl._dtypes import INEXACT
 from mini_dl._leaving import Block
 from mini_dl.autograd.graph import edge_of
 from mini_dl.autograd.mode import _SetAtOnce, mode
+from mini_dl.autograd.places import reopened
 from mini_dl.autograd.primitive import recorded_as, view
 from mini_dl.autograd.recording import look_into
 from mini_dl.autograd.tangents import forget_tangents, tangent_of, with_tangent
@@ -166,9 +167,8 @@ def primal_of(tensor: Tensor) -> Tensor:
     look_into(tensor, out)
     out._edge, out._stamp = edge_of(tensor), version_of(tensor)[0]
     out._base = None  # a view of its base would have the tangent of the base
-    if tensor._tangent is not None and out._array.base is not None and out._array.base.flags.writeable:
-        out._array = out._array.view()
-        out._array.flags.writeable = True
+    if tensor._tangent is not None:
+        out._array = reopened(out._array)
     return out
 
 

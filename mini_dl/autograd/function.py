@@ -471,7 +471,7 @@ def _barred(tensor: Tensor) -> Tensor:
 
 
 class _Barrier:
-    name, grad_name, runs_without = "DelayedError", "DelayedError", False
+    name, grad_name, runs_without = "Error", "torch::autograd::Error", True
     asked: frozenset[str] = frozenset()
 
     def backward(self, node: Node, grad: object) -> list[Any]:

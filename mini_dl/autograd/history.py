@@ -27,6 +27,7 @@ from mini_dl.autograd.graph import (
     shown,
 )
 from mini_dl.autograd.mode import at_work, mode
+from mini_dl.autograd.places import reopened
 from mini_dl.tensor import COUNTED, LEAF, LEAF_VIEW, Tensor, alias, inference, version_of
 
 NOT_WITHIN = (
@@ -211,6 +212,8 @@ def detach(self: Tensor) -> Tensor:
     if self._level is not None:
         return at_work.detached(self)
     out = alias(self)
+    if self._tangent is not None:
+        out._array = reopened(out._array)
     if self._inference:
         out._inference, out._counter = inference.here or COUNTED, None
     elif inference.anywhere:

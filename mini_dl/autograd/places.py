@@ -49,6 +49,15 @@ def address_of(array: Array) -> int:
     return int(array.__array_interface__["data"][0])
 
 
+def reopened(array: Array) -> Array:
+    """A view that may be written to, of an array that is read-only because its tensor has a tangent; `array` if its memory is."""
+    if array.base is None or not array.base.flags.writeable:
+        return array
+    out = array.view()
+    out.flags.writeable = True
+    return out
+
+
 def owner_of(array: Array) -> Array:
     """The array whose memory `array` shares, or itself."""
     while True:

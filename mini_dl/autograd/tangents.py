@@ -25,7 +25,7 @@ from mini_dl.autograd.graph import Node
 from mini_dl.autograd.inplace import overwrite
 from mini_dl.autograd.memory import spread
 from mini_dl.autograd.mode import mode
-from mini_dl.autograd.places import Place, address_of, memory_of, place_of
+from mini_dl.autograd.places import Place, address_of, memory_of, place_of, reopened
 from mini_dl.autograd.primitive import view
 from mini_dl.autograd.recording import shape_of
 from mini_dl.tensor import LEAF, Tensor, wrap
@@ -258,9 +258,8 @@ def forget_tangents() -> None:
         tensor = reference()
         if tensor is not None and tensor._tangent is not None:
             tensor._tangent = None
-            if tensor._level is None and tensor._array.base is not None and tensor._array.base.flags.writeable:
-                tensor._array = tensor._array.view()
-                tensor._array.flags.writeable = True
+            if tensor._level is None:
+                tensor._array = reopened(tensor._array)
     _dual.clear()
 
 

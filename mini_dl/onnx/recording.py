@@ -1,8 +1,8 @@
 """The record of one run of a program: which primitive computed which array from which.
 
 Forwards see arrays, so the recorder wraps the forwards of all primitives, and the kernels that run outside them
-(``mode.run``), which do the in-place writes. An array is identified by its memory: arrays with the same address, shape and
-strides are the same value. An array that a primitive uses but nothing computed is a constant.
+(``mode.run``, and ufuncs by ``mode.enter``), which do the in-place writes. An array is identified by its memory: arrays with the
+same address, shape and strides are the same value. An array that a primitive uses but nothing computed is a constant.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import Array
+from mini_dl._dtypes import Array, Function
 from mini_dl.autograd import forwards
 from mini_dl.autograd.mode import mode, no_grad
 from mini_dl.kernels.blocks import spread
+from mini_dl.kernels.context import run_by
 from mini_dl.nn import Module
 from mini_dl.nn.modules.batchnorm import _BatchNorm
 from mini_dl.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
@@ -196,6 +197,12 @@ class Recorder:
             self.call(name.lstrip("_"), "kernels", {str(i): one for i, one in enumerate(given)}, [result])
         return result
 
+    def overwrite(self, before: Function, kernel: Function, *args: object, **kwargs: object) -> object:
+        """A kernel that is not run through ``mode.run``: a ufunc that writes into a tensor, or the forward of a primitive."""
+        if isinstance(kernel, np.ufunc) and "out" in kwargs:
+            return self.run(before, kernel, *args, **kwargs)
+        return before(kernel, *args, **kwargs)
+
     @contextlib.contextmanager
     def inside(self) -> Iterator[None]:
         """Everything that runs inside is part of a call."""
@@ -274,9 +281,10 @@ def is_whole(module: Module) -> bool:
 def recording(model: Module) -> Iterator[Recorder]:
     """Record the computations of this thread, without gradients."""
     recorder = Recorder(model)
-    before = mode.run
+    before, enter = mode.run, mode.enter
     forwards.wrap_all(forwards.RECORDING, recorder.around)
     mode.run = functools.partial(recorder.run, before)
+    mode.enter = functools.partial(recorder.overwrite, functools.partial(run_by, enter))
     handles = register_module_forward_pre_hook(recorder.enter), register_module_forward_hook(recorder.leave)
     try:
         with no_grad(), promotions(recorder):
@@ -284,7 +292,7 @@ def recording(model: Module) -> Iterator[Recorder]:
     finally:
         for handle in handles:
             handle.remove()
-        mode.run = before
+        mode.run, mode.enter = before, enter
         forwards.unwrap_all(forwards.RECORDING)
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from mini_dl.autograd.batching import Call, Same, rule_for
-from mini_dl.ops.attention import _attention, _attention_backward
+from mini_dl.ops.attention import _attention
 from mini_dl.ops.batching import loop, loop_with_warning, ranked
 from mini_dl.ops.batching_products import beside_images, folded, merged, parted, unfolded
 from mini_dl.ops.classification import _cross_entropy, _cross_entropy_slope
 from mini_dl.ops.convolution import _gradient_of_empty
 from mini_dl.ops.ctc import _ctc, _ctc_backward
 from mini_dl.ops.folding import _fold, _unfold
-from mini_dl.ops.normalization import _channel_norm, _channel_norm_backward, _row_norm, _row_norm_backward
+from mini_dl.ops.normalization import _channel_norm, _row_norm
 from mini_dl.ops.parts import unfold_place
 from mini_dl.ops.recurrent import _gru_steps, _gru_steps_backward, _lstm_steps, _lstm_steps_backward
 from mini_dl.tensor import Tensor
@@ -31,18 +31,6 @@ def _row_norm_on_batch(call: Call) -> Any:
     if weight is not None:
         out = out * ranked(weight, call.batched[1], 2)
     return (out if bias is None else out + ranked(bias, call.batched[2], 2)), mean, rstd
-
-
-@rule_for(_row_norm_backward)
-def _row_norm_backward_on_batch(call: Call) -> Any:
-    """The gradients of weight and bias are sums over the rows of each element."""
-    weight, center = call.args[2], call.args[5]
-    grad, input, mean, rstd = (call.front(i) for i in (0, 1, 3, 4))
-    slope = grad if weight is None else grad * ranked(weight, call.batched[2], 2)
-    rows = [merged(part, 0) for part in (slope, input)]
-    found = _row_norm_backward(*rows, None, merged(mean, 0), merged(rstd, 0), center)[0]
-    unit = ((input - mean.unsqueeze(2)) if center else input) * rstd.unsqueeze(2)
-    return parted(found, 0, call.size), (grad * unit).sum(1), grad.sum(1)
 
 
 # ------------------------------------------------------------------------------------------------ channels
@@ -72,14 +60,6 @@ def _channel_norm_on_batch(call: Call) -> Any:
     return tuple([parted(one, 1, call.size) for one in found])
 
 
-@rule_for(_channel_norm_backward)
-def _channel_norm_backward_on_batch(call: Call) -> Any:
-    grad, input, mean, rstd = (merged(call.front(i), 1) for i in (0, 1, 3, 4))
-    weight = _per_channel(call.args[2], call.batched[2], call)
-    to_input, *rest = _channel_norm_backward(grad, input, weight, mean, rstd, call.args[5] * call.size)
-    return parted(to_input, 1, call.size), *[one.reshape(call.size, -1) for one in rest]
-
-
 # ------------------------------------------------------------------------------------------------ losses, attention, windows
 
 
@@ -106,11 +86,6 @@ def _attention_on_batch(call: Call) -> Any:
         if mask is not None and (shape := mask._array.shape)[1 if call.batched[i] else 0] == 1:
             call.args[i] = mask.expand(*shape[: len(shape) - 3], heads, *shape[-2:])
     return unfolded(call, _attention(*folded(call, 0, 1, 2, 3, 4)))
-
-
-@rule_for(_attention_backward)
-def _attention_backward_on_batch(call: Call) -> Any:
-    return unfolded(call, _attention_backward(*folded(call, 0, 1, 2, 3, 4, 5, 6)))
 
 
 @rule_for(_unfold)

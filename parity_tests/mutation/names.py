@@ -30,8 +30,8 @@ SIZES = slice(0, 6), slice(6, 24), slice(24, 2 * MOST)
 ELSEWHERE = {"subprocess", "spawn", "executable"}
 """Tests that mention these run in a process of their own, whose time is not counted: they are asked only if named first."""
 OF_ALL = (
-    "parity_tests/test_twins_seldom_taken.py", "parity_tests/test_twins_seldom_given.py",
-    "parity_tests/test_twins_seldom_said.py", "tests/test_seldom_taken.py", "tests/test_recurrent_gradients.py",
+    "parity_tests/test_twins_rare_branches.py", "parity_tests/test_twins_rare_arguments.py",
+    "parity_tests/test_twins_texts_and_defaults.py", "tests/test_rare_branches.py", "tests/test_recurrent_gradients.py",
     "parity_tests/test_defaults.py",
 )  # fmt: skip
 """Files about parts of everything, in short tests, that are asked of each mutant."""

@@ -11,7 +11,7 @@ import pytest
 
 import mini_dl as torch
 from mini_dl import nn
-from mini_dl._families import FAMILIES, told
+from mini_dl._families import FAMILIES, with_family
 from mini_dl._signatures import public_text
 from mini_dl._spaces import of_spaces
 from mini_dl.autograd import forward_ad
@@ -39,10 +39,12 @@ def test_the_texts_of_one_two_and_three_dimensions() -> None:
 def test_what_a_docstring_says_itself_is_not_told_again() -> None:
     family = FAMILIES["max pooling 2d"]
     whole = "Text.\n\n    " + "\n    ".join(f"{part}: of its own" for part in family) + "\n    "
-    assert told(whole, "max pooling 2d") == whole
-    named = told("Text.\n\n    Family: max pooling 2d\n    Shapes: of its own\n    ")
+    assert with_family(whole, "max pooling 2d") == whole
+    named = with_family("Text.\n\n    Family: max pooling 2d\n    Shapes: of its own\n    ")
     assert named is not None and "Family" not in named and named.count("Shapes: ") == 1 and family["Source"] in named
-    nothing = told("Text.\n\n    Family: max pooling 2d\n    " + "\n    ".join(f"{part}: own" for part in family) + "\n    ")
+    nothing = with_family(
+        "Text.\n\n    Family: max pooling 2d\n    " + "\n    ".join(f"{part}: own" for part in family) + "\n    "
+    )
     assert nothing is not None and "Family" not in nothing
 
 

@@ -355,3 +355,58 @@ def test_types_that_results_are_written_into(torch, rng, dtype):
 
     wide = into(lambda out: torch.mul(x, 2.5, out=out), 2, 3), into(lambda out: torch.exp(x, out=out), 2, 3)
     return wide, into(lambda out: torch.cumsum(x, 0, out=out), 2, 3), into(lambda out: torch.mm(x, x.t(), out=out), 2, 2)
+
+
+@twin
+@pytest.mark.parametrize("other", "view slice detach data alias column part_of_detached primal".split())
+@pytest.mark.parametrize("inside", [True, False])
+def test_writes_to_what_shares_the_memory_of_a_dual_tensor(torch, rng, other, inside):
+    forward_ad = torch.autograd.forward_ad
+    x = rng(3)
+    others = {
+        "view": lambda d: d.view(3), "slice": lambda d: d[1:], "detach": lambda d: d.detach(), "data": lambda d: d.data,
+        "alias": lambda d: d.view_as(d), "column": lambda d: d.reshape(3, 1), "part_of_detached": lambda d: d.detach()[1:],
+        "primal": lambda d: forward_ad.unpack_dual(d).primal,
+    }  # fmt: skip
+    with forward_ad.dual_level():
+        dual = forward_ad.make_dual(x, torch.ones(3, dtype=x.dtype))
+        shared = others[other](dual)
+        if inside:
+            shared.add_(1)
+        tangent = forward_ad.unpack_dual(dual).tangent
+    if not inside:
+        shared.add_(1)
+    return x, dual, shared, tangent
+
+
+@twin
+@pytest.mark.parametrize("args", [(4.0,), ("4",), (4, True), (4, [1]), (4, None, None, None, 2)])
+def test_arguments_of_the_method_istft(torch, rng, args):
+    return raised(lambda: torch.zeros(3, 5, dtype=torch.complex64).istft(*args))
+
+
+@twin
+@pytest.mark.parametrize("reached", [True, False])
+def test_a_gradient_that_may_not_be_differentiated_refuses_also_without_a_gradient(torch, rng, reached):
+    class Once(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 2
+
+        @staticmethod
+        @torch.autograd.function.once_differentiable
+        def backward(ctx, grad):
+            return grad * 2
+
+    class Half(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, y):
+            return x + y
+
+        @staticmethod
+        def backward(ctx, grad):
+            return grad if reached else None, grad
+
+    x, y = rng(2, grad=True), rng(2, grad=True)
+    (slope,) = torch.autograd.grad(Once.apply(x).square().sum(), x, create_graph=True)
+    return slope.grad_fn.name(), str(slope.grad_fn)[:6], message(lambda: Half.apply(slope, y).sum().backward()), x.grad, y.grad
