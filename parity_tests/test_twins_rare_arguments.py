@@ -445,3 +445,25 @@ def test_changes_of_type_and_their_warnings(torch, rng):
 @pytest.mark.parametrize("target", ["float32", "int64", "float16"])
 def test_a_lost_imaginary_part_is_warned_of(torch, rng, target):
     return rng(3, dtype="complex64").to(getattr(torch, target))
+
+
+@twin
+@pytest.mark.parametrize("name", ["arange", "range"])
+@pytest.mark.parametrize("bounds", [(5,), (0, 10**30), (-(10**30), 5), (0, 1, 10**30), (3, 3), (1, 4)])
+def test_bounds_of_ranges(torch, rng, name, bounds):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return outcome(lambda: getattr(torch, name)(*bounds))
+
+
+@twin
+@pytest.mark.parametrize("index", [-1, -4, -5, 4])
+def test_index_fill_counts_from_the_end(torch, rng, index):
+    x = rng(4, 3, grad=True)
+
+    def run():
+        out = x.index_fill(0, torch.tensor([index, 0]), 9.0)
+        out.sum().backward()
+        return out
+
+    return message(run), outcome(lambda: x.detach().index_fill(0, torch.tensor([index]), 9.0)), x.grad

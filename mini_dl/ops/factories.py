@@ -122,7 +122,7 @@ def factory(
 # ------------------------------------------------------------------------------------------------ one value
 
 
-NUMBERS_FIRST = frozenset("scalar_tensor linspace logspace".split())
+NUMBERS_FIRST = frozenset("scalar_tensor linspace logspace arange range".split())
 """Factories whose first arguments are values."""
 SIZED = frozenset("zeros ones empty rand randn".split())
 """Factories whose arguments are sizes."""

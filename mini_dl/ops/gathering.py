@@ -363,12 +363,12 @@ def check_in_range(name: str, input: Tensor, dim: int, positions: Array) -> None
         if 0 not in without_dim(shape, dim):
             raise RuntimeError(f"index_fill_(): no element to fill at {positions.tolist()} of a dimension of size 0")
         return
-    high = positions.max()
-    if high < n and positions.min() >= 0:
+    low, high = positions.min(), positions.max()
+    if high < n and low >= (-n if name == "index_fill" else 0):
         return
-    bad = f"index {high if high >= n else positions.min()} is out of bounds for dimension {dim} with size {n}"
-    if name == "index_copy":
-        raise IndexError(f"index_copy_(): {bad}")
+    bad = f"index {high if high >= n else low} is out of bounds for dimension {dim} with size {n}"
+    if name in ("index_copy", "index_fill"):
+        raise IndexError(f"index_copy_(): {bad}" if name == "index_copy" else bad)
     if name == "index_add" and dim in (0, len(shape) - 1) and len(shape) > 1 and positions.dtype.itemsize == 8:
         raise RuntimeError(bad)
     raise (RuntimeError if name == "index_reduce" else IndexError)("index out of range in self")
@@ -431,7 +431,7 @@ def _source_gradient(grad: Tensor, dim: int, index: Tensor) -> Tensor:
 
 @by_element
 def _sum_where_filled(grad: Tensor, dim: int, index: Tensor) -> Tensor:
-    found: Tensor = _index_select(grad, dim, wrap(np.unique(index._array))).sum()
+    found: Tensor = _index_select(grad, dim, wrap(np.unique(index._array % grad._array.shape[dim]))).sum()
     return found
 
 

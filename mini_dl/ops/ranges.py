@@ -42,7 +42,10 @@ NO_END: Any = object()
 
 
 def _steps(start: float, end: float, step: float) -> Any:
-    """The number of steps from `start` to `end`, as a fraction. RuntimeError if there is none."""
+    """The number of steps from `start` to `end`, as a fraction. RuntimeError if there is none; OverflowError beyond 64 bits."""
+    for value in (start, end, step):
+        if type(value) is builtins.int and not -(2**63) <= value < 2**63:
+            _dtypes.wide(value)
     if step == 0 or step != step:
         raise RuntimeError("step must be nonzero")
     if not (math.isfinite(start) and math.isfinite(end)):
@@ -98,7 +101,7 @@ def arange(start: Any = NO_END, end: Any = NO_END, step: Any = NO_END, *, dtype:
 
 
 @factory()
-def range(start: Any = 0, end: Any = None, step: Any = 1, *, dtype: NumpyType | None) -> Array:
+def range(start: Any, end: Any, step: Any = 1, *, dtype: NumpyType | None) -> Array:
     """Numbers from `start`, `step` apart, up to and including `end`: ``out[i] = start + i * step``; deprecated in favor of
     `arange`.
 
@@ -116,8 +119,6 @@ def range(start: Any = 0, end: Any = None, step: Any = 1, *, dtype: NumpyType | 
         stacklevel=3,
     )
     start, end, step = _number(start), _number(end), _number(step)
-    if end is None:
-        start, end = 0, start
     return _progression(start, step, math.floor(_steps(start, end, step)) + 1, default_type(dtype))
 
 
