@@ -323,7 +323,7 @@ def test_the_ledger_speaks_of_mutants_that_exist() -> None:
 
 def test_a_mutant_is_also_planted_in_the_processes_that_a_test_starts() -> None:
     (changed,) = [m for m in mutants.mutants_of("mini_dl/kernels/sums.py") if m.before == "16384" and not m.function]
-    path = os.pathsep.join([str(running.SITE), str(server.ROOT)])
+    path = os.pathsep.join([str(running.CHILDREN), str(server.ROOT)])
     environment = {**os.environ, "PYTHONPATH": path, "MUTANT": f"{changed.file}:{changed.number}"}
     program = "from mini_dl.kernels import sums; print(sums.IN_DOUBLE)"
     assert subprocess.check_output([sys.executable, "-c", program], env=environment, text=True) == "16385\n"

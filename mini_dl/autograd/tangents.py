@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from mini_dl._checks import fits
 from mini_dl._dtypes import INEXACT, Array
 from mini_dl.autograd import engine
 from mini_dl.autograd.graph import Node
@@ -90,7 +91,7 @@ def symmetric_sum(primitive: object, args: Any, tangents: Tangents, outs: Sequen
         term = formula([tangents[i], *rest] if rest else tangents[i], *formula_arguments(primitive, asks, args, outs))
         if term is not None:
             total = term if total is None else total + term
-    return [None if total is None else engine.fitted(total, out._array.shape, out._array.dtype), *rest]
+    return [None if total is None else fitted_tangent(total, out._array), *rest]
 
 
 def is_linear_there(primitive: Any, tangents: Tangents) -> bool:
@@ -150,7 +151,7 @@ def transposed_twice(
         rows = [(w, t) for w, t in flat_pairs(pairs) if w._level is level and w._edge is not None]
         if not rows:
             return [zeros_like(o) if o._array.dtype.kind in INEXACT else None for o in outs]
-        cotangents = [engine.fitted(t, w._array.shape, w._array.dtype) for w, t in rows]
+        cotangents = [fitted_tangent(t, w._array) for w, t in rows]
         level.quiet = True
         found = engine.run_backward(
             [w for w, _ in rows], cotangents, [one for one in u if one._edge is LEAF], False, False, False
@@ -261,6 +262,13 @@ def forget_tangents() -> None:
             if tensor._level is None:
                 tensor._array = reopened(tensor._array)
     _dual.clear()
+
+
+def fitted_tangent(tangent: Tensor, array: Array) -> Tensor:
+    """`tangent` broadcast or summed to the shape of `array`, in its type. A gradient is not broadcast: that is refused."""
+    if tangent._array.shape != array.shape and fits(tangent._array.shape, array.shape):
+        tangent = tangent.expand(array.shape)
+    return engine.fitted(tangent, array.shape, array.dtype)
 
 
 def empty_like(array: Array) -> Array:

@@ -18,7 +18,7 @@ from parity_tests.mutation.server import Say
 STATUSES = ("killed", "timeout", "survived", "undecided", "no test selected", "error")
 KILLED, TIMEOUT, SURVIVED, UNDECIDED, UNSELECTED, ERROR = STATUSES
 NOTICED = (KILLED, TIMEOUT)
-SITE = Path(__file__).with_name("site")
+CHILDREN = Path(__file__).with_name("children")
 """A folder whose ``sitecustomize`` plants the mutant in the processes that a test starts."""
 NEAREST, MOMENT = 4, 0.4
 """How many batches come first, and for how many seconds of the processor a unit is tried at first."""
@@ -80,7 +80,7 @@ def attempt(job: Job, say: Say) -> None:
     if job.mutant is not None:
         server.plant(job.mutant.file, code_of(job.mutant))
         os.environ["MUTANT"] = f"{job.mutant.file}:{job.mutant.number}"
-        os.environ["PYTHONPATH"] = os.pathsep.join([str(SITE), str(server.ROOT), os.environ.get("PYTHONPATH", "")])
+        os.environ["PYTHONPATH"] = os.pathsep.join([str(CHILDREN), str(server.ROOT), os.environ.get("PYTHONPATH", "")])
     say(begins="import")
     try:
         importlib.import_module("mini_dl")
