@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import warnings
 from typing import Any
 
 import numpy as np
@@ -87,12 +86,6 @@ def test_shared_memory_that_there_is_not_is_refused_and_given_back(monkeypatch: 
         shared.new_shared(1000)
     with pytest.raises(OSError, match="Bad file descriptor"):
         shared.os.fstat(closed[0])
-
-
-def test_a_range_of_one_number_begins_at_zero() -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        assert torch.range(3).tolist() == [0, 1, 2, 3]  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("shape", [(30000,), (3, 20000), (20000, 3)])
