@@ -261,7 +261,8 @@ def test_a_formula_of_several_gradients_must_take_what_is_wanted() -> None:
         op_together(lambda grad, x: (grad * x,), "x")(square)
 
 
-def test_the_text_of_a_call_is_what_its_documentation_shows() -> None:
+def test_the_text_of_a_call_is_what_its_documentation_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Text, "asks", False)  # no transform has started
     def exp(input: Any) -> Any:
         return np.exp(input)
 
