@@ -383,30 +383,3 @@ def test_writes_to_what_shares_the_memory_of_a_dual_tensor(torch, rng, other, in
 @pytest.mark.parametrize("args", [(4.0,), ("4",), (4, True), (4, [1]), (4, None, None, None, 2)])
 def test_arguments_of_the_method_istft(torch, rng, args):
     return raised(lambda: torch.zeros(3, 5, dtype=torch.complex64).istft(*args))
-
-
-@twin
-@pytest.mark.parametrize("reached", [True, False])
-def test_a_gradient_that_may_not_be_differentiated_refuses_also_without_a_gradient(torch, rng, reached):
-    class Once(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx, x):
-            return x * 2
-
-        @staticmethod
-        @torch.autograd.function.once_differentiable
-        def backward(ctx, grad):
-            return grad * 2
-
-    class Half(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx, x, y):
-            return x + y
-
-        @staticmethod
-        def backward(ctx, grad):
-            return grad if reached else None, grad
-
-    x, y = rng(2, grad=True), rng(2, grad=True)
-    (slope,) = torch.autograd.grad(Once.apply(x).square().sum(), x, create_graph=True)
-    return slope.grad_fn.name(), str(slope.grad_fn)[:6], message(lambda: Half.apply(slope, y).sum().backward()), x.grad, y.grad

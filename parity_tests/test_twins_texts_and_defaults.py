@@ -165,9 +165,7 @@ def test_checks_of_forward_mode_in_batches(torch, rng):
             ctx.save_for_forward(x)
             return x * x
 
-        @staticmethod
-        def backward(ctx, grad):
-            return 2 * ctx.saved_tensors[0] * grad
+        backward = staticmethod(lambda ctx, grad: 2 * ctx.saved_tensors[0] * grad)
 
         @staticmethod
         def jvp(ctx, tangent):
@@ -357,10 +355,15 @@ def test_a_function_that_is_differentiated_once(torch, rng):
         def backward(ctx, grad):
             return grad * 2
 
+    class Drop(torch.autograd.Function):  # the gradient of x
+        forward = staticmethod(lambda ctx, x, y: x + y)
+        backward = staticmethod(lambda ctx, grad: (None, grad))
+
     x, y = rng(2, grad=True), rng(2, grad=True)
     (first,) = torch.autograd.grad((Double.apply(x) * y).sum(), x, create_graph=True)
+    name, dropped = first.grad_fn.name(), message(lambda: Drop.apply(first, y).sum().backward())
     calls = (lambda: torch.autograd.grad(first.sum(), y), lambda: torch.autograd.grad(first.sum(), x, allow_unused=True))
-    return first, [raised(call) for call in calls], raised(lambda: first.sum().backward())
+    return first, name, dropped, [raised(call) for call in calls], raised(lambda: first.sum().backward()), y.grad
 
 
 @twin
