@@ -263,6 +263,7 @@ def test_a_formula_of_several_gradients_must_take_what_is_wanted() -> None:
 
 def test_the_text_of_a_call_is_what_its_documentation_shows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Text, "asks", False)  # no transform has started
+
     def exp(input: Any) -> Any:
         return np.exp(input)
 
