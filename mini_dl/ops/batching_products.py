@@ -137,13 +137,12 @@ def _conv_on_batch(call: Call) -> Tensor:
 def _conv_input_on_batch(call: Call) -> Tensor:
     output, weight, shape, geometry = call.args
     has_output, has_weight, _, _ = call.batched
-    size = call.size
     if not has_weight:
-        return parted(conv_input(merged(output, 0), weight, _times_more(shape, 0, size), geometry), 0, size)
-    wide = _times_more(shape, 1, size)
+        return parted(conv_input(merged(output, 0), weight, _times_more(shape, 0, call.size), geometry), 0, call.size)
+    wide = _times_more(shape, 1, call.size)
     if not has_output and geometry.groups == 1:
-        return parted(conv_input(output, merged(weight, 1), wide, geometry), 1, size)
-    return parted(conv_input(merged(call.front(0), 1), merged(weight, 0), wide, _grouped(geometry, size)), 1, size)
+        return parted(conv_input(output, merged(weight, 1), wide, geometry), 1, call.size)
+    return parted(conv_input(merged(call.front(0), 1), merged(weight, 0), wide, _grouped(geometry, call.size)), 1, call.size)
 
 
 @rule_for(conv_weight)
