@@ -431,7 +431,8 @@ def _source_gradient(grad: Tensor, dim: int, index: Tensor) -> Tensor:
 
 @by_element
 def _sum_where_filled(grad: Tensor, dim: int, index: Tensor) -> Tensor:
-    found: Tensor = _index_select(grad, dim, wrap(np.unique(index._array % grad._array.shape[dim]))).sum()
+    positions = index._array % (grad._array.shape or (1,))[dim]
+    found: Tensor = _index_select(grad, dim, wrap(np.unique(positions))).sum()
     return found
 
 
