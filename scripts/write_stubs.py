@@ -57,8 +57,6 @@ KNOWN = {node.asname for node in ast.walk(SPELLED) if isinstance(node, ast.alias
 """The names that stubs import from there, with a leading underscore."""
 PARTS = "nn.functional special linalg fft masked random".split()
 """The modules whose names come only from decorators."""
-OF_TORCH = {id(function): name for name, function in sorted(NAMESPACES["torch"].items(), reverse=True) if is_name(name)}
-"""The functions at the top by identity: other modules import these, also under other names."""
 
 
 # ------------------------------------------------------------------------------------------------ one function
@@ -189,14 +187,14 @@ def with_indices(signature: inspect.Signature) -> list[str]:
     return [alone, of_signature(both, replaced={"return_indices": "Literal[True]"}), of_signature(either)]
 
 
-def definitions(place: str, name: str, function: Any, indent: str = "", called: str = "") -> list[str]:
-    """``def name(...) -> ...: ...``, with its overloads, under the name that it is `called` there."""
+def definitions(place: str, name: str, function: Any, indent: str = "") -> list[str]:
+    """``def name(...) -> ...: ...``, with its overloads."""
     try:
         found = variants(place, name, function)
     except (TypeError, ValueError):
         found = ["(*args: _Any, **kwargs: _Any) -> _Any"]
     overload = [f"{indent}@_overload"] if len(found) > 1 else []
-    return [line for text in found for line in (*overload, f"{indent}def {called or name}{text}: ...")]
+    return [line for text in found for line in (*overload, f"{indent}def {name}{text}: ...")]
 
 
 def written_out(lines: list[str]) -> str:
@@ -260,11 +258,9 @@ def functions(place: str, taken: set[str]) -> Iterator[str]:
             continue
         if inspect.isroutine(value):
             lines = definitions(place, name, getattr(sys.modules[f"mini_dl.{place}"] if place != "torch" else mini_dl, name))
-            original = OF_TORCH.get(id(value), name) if place != "torch" else ""
-            if original in NAMESPACES["torch"] and lines == definitions(
-                "torch", original, getattr(mini_dl, original), called=name
-            ):
-                yield f"from mini_dl import {original} as {name}"
+            shared = place != "torch" and name in NAMESPACES["torch"]  # under another name an import would not be exported
+            if shared and lines == definitions("torch", name, getattr(mini_dl, name)):
+                yield f"from mini_dl import {name} as {name}"
             else:
                 yield from lines
         else:

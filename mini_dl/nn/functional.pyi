@@ -28,7 +28,7 @@ from mini_dl import max_pool1d as max_pool1d
 from mini_dl import max_pool1d_with_indices as max_pool1d_with_indices
 from mini_dl import max_pool2d as max_pool2d
 from mini_dl import max_pool3d as max_pool3d
-from mini_dl import channel_shuffle as native_channel_shuffle
+from mini_dl import native_channel_shuffle as native_channel_shuffle
 from mini_dl import pairwise_distance as pairwise_distance
 from mini_dl import pdist as pdist
 from mini_dl import pixel_shuffle as pixel_shuffle
