@@ -21,5 +21,6 @@ def cut_into_pieces(monkeypatch: pytest.MonkeyPatch, elements: int) -> None:
     monkeypatch.setattr(winograd, "FEW_TILES", 1)
     monkeypatch.setattr(lines, "SEEN_IN_CACHE", 1)
     monkeypatch.setattr(lines, "COLUMNS", 1)
+    monkeypatch.setattr(lines, "ENOUGH", 1)
     for module, name in ((convolution, "_columns_of"), (lines, "lines_of")):
         monkeypatch.setattr(module, name, functools.lru_cache(getattr(module, name).__wrapped__))
