@@ -238,9 +238,8 @@ def with_out(function: Function, check: bool | Function = True, where: str = "to
             raise NotImplementedError(
                 f"Trying to use forward AD with {function.__name__}_out that does not support it because it is an out= function"
             )
-        asked = [one for one in _tuple(out) if isinstance(one, Tensor) and not one._sparse] if looked_at else []
-        if at_work.anywhere:
-            asked = []
+        looks = looked_at and not at_work.anywhere
+        asked = [one for one in _tuple(out) if isinstance(one, Tensor) and not one._sparse] if looks else []
         try:
             result = function(*args, **kwargs)
         except NotImplementedError:  # of the type, which torch checks after the memory

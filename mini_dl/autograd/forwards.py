@@ -18,7 +18,7 @@ from mini_dl.kernels.context import run
 Forward = Callable[..., Any]
 _primitives: list[Any] = []
 _wrappers: dict[int, Callable[[Any, Forward], Forward]] = {}
-ROUNDING, HOLLOW, RECORDING = 0, 1, 2
+ROUNDING, META, RECORDING = 0, 1, 2
 """The order of the wrappers, from the inside."""
 
 
@@ -124,7 +124,7 @@ def _run_without_values(kernel: Callable[..., object], *args: object, **kwargs: 
 
 
 def _use_meta_arrays() -> None:
-    wrap_all(HOLLOW, without_values)
+    wrap_all(META, without_values)
     type(mode).run = staticmethod(_run_without_values)
 
 

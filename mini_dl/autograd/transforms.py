@@ -21,6 +21,7 @@ from mini_dl.autograd.function import Function, record_outputs
 from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.inplace import any_needs_grad, check_memory, overwrite
 from mini_dl.autograd.mode import at_work, mode, no_grad
+from mini_dl.autograd.places import reopened
 from mini_dl.autograd.recording import look_for_transforms, look_into
 from mini_dl.autograd.tangents import carry, has_tangent, renew, tangent_of, tangents_of, with_tangent
 from mini_dl.tensor import Tensor, births, new, version_of, wrap, wrap_within
@@ -415,10 +416,7 @@ def put(target: Tensor, result: Tensor) -> bool:
     old = tangent_of(target)
     if tangent is None and old is None:
         return False
-    array = target._array
-    if old is not None:
-        array = array.view()
-        array.flags.writeable = True
+    array = target._array if old is None else reopened(target._array)
     check_memory(array)
     mode.run(np.copyto, array, result._array, "unsafe")
     if mode.forward:

@@ -72,7 +72,7 @@ MOVED = {
 BACK = {theirs: ours for ours, theirs in MOVED.items()}
 OWN = ("mini_dl.models", "mini_dl.datasets", "mini_dl.textbook", "mini_dl.utils.viz", "mini_dl.files", "mini_dl.kernels")
 """What torch does not have."""
-UNSEEN = ("mini_dl._", "mini_dl.ops", "mini_dl.tensor")
+PRIVATE = ("mini_dl._", "mini_dl.ops", "mini_dl.tensor")
 """Where public functions with another public path are defined."""
 BUILT_IN = {
     "torch._C._nn": ("nn.functional", ""),
@@ -112,7 +112,7 @@ def name_in_torch(value: object) -> tuple[str, str] | None:
     if moved is not None:
         where, _, name = moved.rpartition(".")
         return where, name
-    if module.startswith(UNSEEN):  # its public path, if it has one
+    if module.startswith(PRIVATE):  # its public path, if it has one
         return next(((f"torch.{p}" if p else "torch", n) for n, p in _published().get(id(value), ())), None)
     if module.startswith(OWN) or "." in name:
         return None
