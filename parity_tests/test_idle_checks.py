@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
-from parity_tests import adapter, ops
-from parity_tests.judging import NotApplicable, TorchRaised
+from parity_tests import adapter, ops, optimizers
+from parity_tests.judging import SKIP, NotApplicable, TorchRaised
 
 REASONS = {
     "not differentiable": "grad gradgrad",
@@ -67,3 +67,12 @@ def unexplained() -> Iterator[str]:
 
 def test_each_check_runs_wherever_torch_has_what_it_compares() -> None:
     assert not list(unexplained())
+
+
+def test_each_wrong_call_of_an_optimizer_is_compared() -> None:
+    idle = []
+    for entry in adapter.optimizer_entries():
+        wrong = list(entry.error_samples())
+        found = [outcome for outcome in optimizers.run_optimizer(entry, "float32") if outcome.check != "trajectory"]
+        idle += [(repr(entry), wrong[outcome.number].pattern) for outcome in found if outcome.status == SKIP]
+    assert set(idle) == {("optim.SparseAdam", "SparseAdam requires dense parameter tensors")}  # the bridge carries dense ones
