@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import functools
+import inspect
 import random
 import types
 import warnings
@@ -179,6 +180,8 @@ class Entry:
                 made.append((name, theirs, None))
         if (op := self.info.get_operator()) is not None and op is not None:
             made.append((f"operator.{op.__name__}", op, op))
+        if isinstance(self.theirs, types.FunctionType) and "inplace" in inspect.signature(self.theirs).parameters:
+            made.append(("inplace=True", functools.partial(self.theirs, inplace=True), functools.partial(self.ours, inplace=True)))
         return made
 
     def inplace(self) -> list[tuple[str, Any, Any]]:
@@ -193,6 +196,8 @@ class Entry:
             made.append((f"Tensor.{name}", theirs, getattr(bridge.Tensor, name, None)))
         if (op := self.info.get_inplace_operator()) is not None:
             made.append((f"operator.{op.__name__}", op, op))
+        if isinstance(self.theirs, types.FunctionType) and "inplace" in inspect.signature(self.theirs).parameters:
+            made.append(("inplace=True", functools.partial(self.theirs, inplace=True), functools.partial(self.ours, inplace=True)))
         return made
 
     # ------------------------------------------------------------------------------------------- samples

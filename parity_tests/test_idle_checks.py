@@ -60,6 +60,8 @@ def unexplained() -> Iterator[str]:
         if entry.out_of_scope or not entry.resolves():
             continue
         for check, reason in why_idle(entry).items():
+            if check == "inplace" and entry.inplace():
+                reason = f"none of {[name for name, _, _ in entry.inplace()]}"
             known = REFUSED_BY_TORCH.get((repr(entry), check))
             if not (check in REASONS.get(reason, "").split() or (known and known in reason)):
                 yield f"{entry!r}, {check}: {reason}"
