@@ -180,8 +180,6 @@ class Entry:
                 made.append((name, theirs, None))
         if (op := self.info.get_operator()) is not None and op is not None:
             made.append((f"operator.{op.__name__}", op, op))
-        if isinstance(self.theirs, types.FunctionType) and "inplace" in inspect.signature(self.theirs).parameters:
-            made.append(("inplace=True", functools.partial(self.theirs, inplace=True), functools.partial(self.ours, inplace=True)))
         return made
 
     def inplace(self) -> list[tuple[str, Any, Any]]:
@@ -197,7 +195,8 @@ class Entry:
         if (op := self.info.get_inplace_operator()) is not None:
             made.append((f"operator.{op.__name__}", op, op))
         if isinstance(self.theirs, types.FunctionType) and "inplace" in inspect.signature(self.theirs).parameters:
-            made.append(("inplace=True", functools.partial(self.theirs, inplace=True), functools.partial(self.ours, inplace=True)))
+            theirs, ours = (functools.partial(function, inplace=True) for function in (self.theirs, self.ours))
+            made.append(("inplace=True", theirs, ours))
         return made
 
     # ------------------------------------------------------------------------------------------- samples

@@ -147,7 +147,7 @@ class Recorder:
 
     def around(self, primitive: Any, forward: Callable[..., Any]) -> Callable[..., Any]:
         """`forward`, recorded unless another one calls it."""
-        home = getattr(inspect.unwrap(forward), "__module__", "numpy").rpartition(".")[2]  # ufuncs have it from NumPy 2.1 on
+        home = getattr(inspect.unwrap(forward), "__module__", "numpy").rpartition(".")[2]  # ufuncs of NumPy 2.0 have none
 
         @functools.wraps(forward)
         def recorded(*args: Any, **kwargs: Any) -> Any:
