@@ -17,6 +17,8 @@ _RUN = 1024
 _SHORT_ROW = 256
 """Row length below which NumPy takes three times as long for an operand that it broadcasts to rows. Such operands are written
 out by a matrix product with an inner dimension of 2, as fast as a copy."""
+_FEW = 4096
+"""Numbers up to which that does not repay the calls."""
 _PRODUCTS = Scratch()
 
 
@@ -42,6 +44,11 @@ def _row_sums(x: Array, y: Array | None = None, out: Array | None = None) -> Arr
     return total
 
 
+def _written_out(x: Array) -> bool:
+    """Whether what is broadcast to (R, n) is better written out."""
+    return x.shape[1] < _SHORT_ROW and x.size > _FEW
+
+
 def _are_far(shift: Array) -> bool:
     """Whether a mean is so many deviations from 0 that its rounding matters."""
     return not (shift.dot(shift) <= _FAR or (shift * shift <= _FAR).all())
@@ -54,8 +61,9 @@ def row_norm(input: Array, weight: Array | None, bias: Array | None, eps: float,
     assert x is not None
     (m, n), number = x.shape, x.dtype.type
     out, mean, rstd = np.empty_like(x), np.zeros(m, x.dtype), np.empty(m, x.dtype)
-    right = np.zeros((2, 2, n if n < _SHORT_ROW else 0), x.dtype)
-    if n < _SHORT_ROW:
+    written_out = _written_out(x)
+    right = np.zeros((2, 2, n if written_out else 0), x.dtype)
+    if written_out:
         right[:, 0] = 1 if w is None else w
         if b is not None:
             np.negative(b, right[1, 1])
@@ -78,7 +86,7 @@ def row_norm(input: Array, weight: Array | None, bias: Array | None, eps: float,
             part = part - average[:, None]
             measure(part, np.empty_like(average), scale, shift)
         rstd[rows] = scale
-        if n < _SHORT_ROW:
+        if written_out:
             np.matmul(numbers[:2].T, right[0], y)
             y *= part  # in place: an output apart from two inputs takes twice as long, if they are not aligned
             if center:
@@ -110,8 +118,9 @@ def row_norm_backward(
     factor, all_ones, out = ones(n, x.dtype) if w is None else w, ones(m, x.dtype), np.empty_like(x)
     pieces = slices(m, n)
     to_weight, to_bias = np.empty((2, len(pieces), n), x.dtype)  # of each piece
-    right = np.zeros((3, n if n < _SHORT_ROW else 0), x.dtype)
-    if n < _SHORT_ROW:
+    written_out = _written_out(x)
+    right = np.zeros((3, n if written_out else 0), x.dtype)
+    if written_out:
         right[0], right[2] = factor, 1
 
     def norm_backward(piece: int) -> None:
@@ -137,7 +146,7 @@ def row_norm_backward(
         slope -= shift * rest  # the mean of h * unit
         slope *= scale
         rest -= slope * average
-        if n < _SHORT_ROW:
+        if written_out:
             np.matmul(numbers[:2].T, right[:2], h)
             h *= gradient
             np.matmul(numbers[:2].T, right[1:], products)
@@ -146,9 +155,8 @@ def row_norm_backward(
             if center:
                 h -= np.matmul(numbers[1:].T, right[1:], products)
             return
-        np.multiply(gradient, scale[:, None], h)
-        if w is not None:
-            h *= w
+        np.multiply(gradient, factor, h)
+        h *= scale[:, None]
         h -= np.multiply(part, slope[:, None], products)
         if center:
             h -= rest[:, None]
