@@ -25,6 +25,8 @@ FEW_ROWS = 64
 """Rows up to which BLAS is faster with them as the columns of the second factor."""
 SMALL_WEIGHT = 16384
 """Elements of a weight up to which its gradient is computed image by image."""
+LONG_WEIGHT = 8192
+"""Elements of a weight for each position of an image from which one product for all images repays their copies."""
 
 
 COLUMNS, IMAGE = Scratch(), Scratch()
@@ -40,12 +42,21 @@ def conv(input: Array, weight: Array, bias: Array | None, g: Geometry) -> Array:
     if 0 in out.shape or weight[0].size == 0:
         out[...] = 0 if bias is None else bias.reshape(o, *[1] * len(kernel))
     elif is_pointwise(input, kernel, g):
-        matmul(by_group(weight, g)[None], grouped(input, g), grouped(out, g))
+        _multiply_images(by_group(weight, g), grouped(input, g), grouped(out, g))
         if bias is not None:
             spread(np.add, out, bias.reshape(o, *[1] * len(kernel)), out=out)
     elif not _conv_in_other_ways(input, weight, bias, g, out):
         _conv_by_columns(input, weight, bias, g, out)
     return out
+
+
+def _multiply_images(matrices: Array, images: Array, out: Array) -> None:
+    """(G, M, K), (N, G, K, L) -> `out`, (N, G, M, L): with all images in one product, if they are small and the matrices large."""
+    if len(images) == 1 or matrices.size < LONG_WEIGHT * images.shape[3]:
+        matmul(matrices[None], images, out)
+    else:
+        together = np.ascontiguousarray(images.transpose(1, 2, 0, 3)).reshape(*images.shape[1:3], -1)
+        out.transpose(1, 2, 0, 3)[...] = matmul(matrices, together).reshape(*matrices.shape[:2], len(images), -1)
 
 
 def _add_bias(part: Array, bias: Array) -> None:
@@ -97,7 +108,9 @@ def conv_input(output: Array, weight: Array, shape: Shape, g: Geometry) -> Array
     if 0 in output.shape or 0 in weight.shape or 0 in shape:
         return np.zeros(shape, output.dtype)
     if is_pointwise(output, kernel, g) and shape[2:] == g.out:
-        return matmul(by_group(weight, g).swapaxes(1, 2)[None], grouped(output, g)).reshape(shape)
+        found = np.empty(shape, output.dtype)
+        _multiply_images(by_group(weight, g).swapaxes(1, 2), grouped(output, g), grouped(found, g))
+        return found
     o = len(weight) // g.groups
     with contextlib.suppress(FloatingPointError):
         if winograd.suits(len(output), weight.shape, output.dtype, g, back=True):
