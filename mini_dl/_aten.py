@@ -11,6 +11,7 @@ NAMES = {
     "_attention": "_scaled_dot_product_flash_attention_for_cpu", "_softmax": "_softmax", "_log_softmax": "_log_softmax",
     "_attention_backward": "_scaled_dot_product_flash_attention_for_cpu_backward",
     "_row_norm": "native_layer_norm", "_channel_norm": "native_batch_norm", "_scaled": "native_batch_norm",
+    "evaluated": "native_batch_norm",
     "_cross_entropy": "nll_loss_forward",
     "_sum": "sum.dim_IntList", "_mean": "mean.dim", "_var": "var.correction", "_std": "std.correction",
     "_maxima": "max_pool2d_with_indices", "_means": "avg_pool2d", "_cast": "_to_copy", "_copy": "clone", "_copied": "copy_",

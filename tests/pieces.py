@@ -6,7 +6,7 @@ import functools
 
 import pytest
 
-from mini_dl.kernels import blocks, convolution, lines, parallel, products, recurrent, winograd
+from mini_dl.kernels import blocks, convolution, lines, normalization, parallel, products, recurrent, winograd
 
 
 def cut_into_pieces(monkeypatch: pytest.MonkeyPatch, elements: int) -> None:
@@ -14,6 +14,7 @@ def cut_into_pieces(monkeypatch: pytest.MonkeyPatch, elements: int) -> None:
     monkeypatch.setattr(parallel, "ENOUGH", 1)
     for name in ("BLOCK", "LONGEST", "LONGEST_RUN"):
         monkeypatch.setattr(blocks, name, elements)
+    monkeypatch.setattr(normalization, "BLOCK", elements)
     monkeypatch.setattr(products, "LARGE", 1)
     monkeypatch.setattr(recurrent, "ENOUGH", 1)
     monkeypatch.setattr(convolution, "COLUMNS_IN_CACHE", 64)

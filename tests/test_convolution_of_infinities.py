@@ -15,7 +15,7 @@ CASES: dict[str, tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = {
     "depthwise strided": ((2, 6, 9, 40), (12, 1, 3, 3), {"padding": 1, "stride": 2, "groups": 6}),
     "depthwise line": ((2, 6, 40), (6, 1, 9), {"padding": 1, "groups": 6}),
     "groups": ((2, 6, 12, 13), (6, 2, 3, 3), {"padding": 1, "groups": 3}),
-    "winograd": ((2, 32, 12, 13), (32, 32, 3, 3), {"padding": 1}),
+    "winograd": ((2, 32, 12, 13), (40, 32, 3, 3), {"padding": 1}),
     "winograd strided": ((2, 32, 24, 26), (32, 32, 5, 5), {"padding": 1, "stride": 2}),
 }
 

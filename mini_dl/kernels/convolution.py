@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mini_dl._dtypes import Array, NumpyType, Shape
+from mini_dl._dtypes import Array, Index, NumpyType, Shape
 from mini_dl.kernels import lines as by_lines, winograd
 from mini_dl.kernels.blocks import Scratch, copy, in_single, in_slices, number_of_pieces, slices, split, spread, total_of
 from mini_dl.kernels.geometry import Geometry as Geometry, fitted_window as fitted_window, inner, overlap
@@ -25,6 +25,8 @@ FEW_ROWS = 64
 """Rows up to which BLAS is faster with them as the columns of the second factor."""
 SMALL_WEIGHT = 16384
 """Elements of a weight up to which its gradient is computed image by image."""
+LONG_WEIGHT = 8192
+"""Elements of a weight for each position of an image from which one product for all images repays their copies."""
 
 
 COLUMNS, IMAGE = Scratch(), Scratch()
@@ -36,16 +38,27 @@ COLUMNS, IMAGE = Scratch(), Scratch()
 @in_single
 def conv(input: Array, weight: Array, bias: Array | None, g: Geometry) -> Array:
     n, o, kernel = len(input), len(weight), weight.shape[2:]
+    if leaves_out(kernel, g):
+        input, g = np.ascontiguousarray(input[seen_by_one(g)]), g._replace(stride=(1,) * len(kernel))
     out = np.empty((n, o, *g.out), input.dtype)
     if 0 in out.shape or weight[0].size == 0:
         out[...] = 0 if bias is None else bias.reshape(o, *[1] * len(kernel))
     elif is_pointwise(input, kernel, g):
-        matmul(by_group(weight, g)[None], grouped(input, g), grouped(out, g))
+        _multiply_images(by_group(weight, g), grouped(input, g), grouped(out, g))
         if bias is not None:
             spread(np.add, out, bias.reshape(o, *[1] * len(kernel)), out=out)
     elif not _conv_in_other_ways(input, weight, bias, g, out):
         _conv_by_columns(input, weight, bias, g, out)
     return out
+
+
+def _multiply_images(matrices: Array, images: Array, out: Array) -> None:
+    """(G, M, K), (N, G, K, L) -> `out`, (N, G, M, L): with all images in one product, if they are small and the matrices large."""
+    if len(images) == 1 or matrices.size < LONG_WEIGHT * images.shape[3]:
+        matmul(matrices[None], images, out)
+    else:
+        together = np.ascontiguousarray(images.transpose(1, 2, 0, 3)).reshape(*images.shape[1:3], -1)
+        out.transpose(1, 2, 0, 3)[...] = matmul(matrices, together).reshape(*matrices.shape[:2], len(images), -1)
 
 
 def _add_bias(part: Array, bias: Array) -> None:
@@ -96,8 +109,15 @@ def conv_input(output: Array, weight: Array, shape: Shape, g: Geometry) -> Array
     kernel, c = weight.shape[2:], weight.shape[1]
     if 0 in output.shape or 0 in weight.shape or 0 in shape:
         return np.zeros(shape, output.dtype)
+    if leaves_out(kernel, g):
+        found = np.zeros(shape, output.dtype)
+        dense = g._replace(stride=(1,) * len(kernel))
+        found[seen_by_one(g)] = conv_input(output, weight, (*shape[:2], *g.out), dense)
+        return found
     if is_pointwise(output, kernel, g) and shape[2:] == g.out:
-        return matmul(by_group(weight, g).swapaxes(1, 2)[None], grouped(output, g)).reshape(shape)
+        found = np.empty(shape, output.dtype)
+        _multiply_images(by_group(weight, g).swapaxes(1, 2), grouped(output, g), grouped(found, g))
+        return found
     o = len(weight) // g.groups
     with contextlib.suppress(FloatingPointError):
         if winograd.suits(len(output), weight.shape, output.dtype, g, back=True):
@@ -158,6 +178,8 @@ def conv_weight(input: Array, output: Array, shape: Shape, g: Geometry) -> Array
     kernel = shape[2:]
     if 0 in input.shape or 0 in output.shape or 0 in shape:
         return np.zeros(shape, input.dtype)
+    if leaves_out(kernel, g):
+        input, g = np.ascontiguousarray(input[seen_by_one(g)]), g._replace(stride=(1,) * len(kernel))
     if is_pointwise(input, kernel, g) and shape[0] * shape[1] <= 64 * math.prod(g.out):  # otherwise summing products takes longer
         left, right = grouped(output, g), grouped(input, g).swapaxes(2, 3)
         images = slices(len(input), max(input[0].size, output[0].size))
@@ -192,6 +214,16 @@ def conv_weight(input: Array, output: Array, shape: Shape, g: Geometry) -> Array
 def is_pointwise(array: Array, kernel: Shape, g: Geometry) -> bool:
     """Whether one matrix product is enough: each output position sees only the input position at the same index."""
     return max(kernel) == 1 == max(g.stride) and not any(g.padding) and array.shape[2:] == g.out
+
+
+def leaves_out(kernel: Shape, g: Geometry) -> bool:
+    """Whether a kernel of one tap has a stride: what it does not see is better left out first."""
+    return max(kernel) == 1 < max(g.stride) and not any(g.padding)
+
+
+def seen_by_one(g: Geometry) -> Index:
+    """The positions of the input that a kernel of one tap sees."""
+    return inner([slice(0, (n - 1) * s + 1, s) for n, s in zip(g.out, g.stride)])
 
 
 def by_group(weight: Array, g: Geometry) -> Array:

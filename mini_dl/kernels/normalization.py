@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 
-from mini_dl._dtypes import Array
-from mini_dl.kernels.blocks import BLOCK, Scratch, computed_in, in_slices, ones, real_floating, slices
+from mini_dl._dtypes import Array, Index
+from mini_dl.kernels.blocks import (
+    BLOCK,
+    LONGEST,
+    Scratch,
+    computed_in,
+    in_slices,
+    number_of_pieces,
+    ones,
+    real_floating,
+    slices,
+    split,
+)  # fmt: skip
 from mini_dl.kernels.parallel import share
 
 _FAR = 2.0
 """From ``mean ** 2 > 2 var`` on, ``E[x ** 2] - mean ** 2`` loses too much: the rounded mean is subtracted from the data first.
 The rounding error, many deviations if the mean is large, is then measured and subtracted as well."""
+_FAR_CHANNEL = 8.0
+"""The same for channels: after a ReLU, one in 25 has a mean beyond 2, and moving it takes as long as normalizing all others."""
 _RUN = 1024
 """How many numbers are added in one run; the sums of the runs are added one by one. Errors grow with the length of a run."""
 
+_SHARED = 4
+"""How many times larger than usual an array is that threads share: the calls of a part are many and short."""
 _SHORT_ROW = 256
 """Row length below which NumPy takes three times as long for an operand that it broadcasts to rows. Such operands are written
 out by a matrix product with an inner dimension of 2, as fast as a copy."""
@@ -180,60 +197,132 @@ def channel_norm(
 ) -> tuple[Array, Array, Array, Array]:
     """(N, C, L), (C), (C) -> (N, C, L), and the mean, ``1 / sqrt(var + eps)`` and variance: (1, C), with `groups` (N, groups)"""
     real_floating(input, "batch_norm" if not groups else "GroupNormKernelImpl")
-    x = _working(input, input)
-    assert x is not None
-    mean, variance, moved, rest = _moments(x, groups)
-    rstd = 1 / np.sqrt(variance + eps)
-    scale = _per_channel(rstd, x, groups)
-    if weight is not None:
-        scale = scale * weight
-    shift = -_per_channel(rest, x, groups) * scale
-    if bias is not None:
-        shift = shift + bias
-    out = _combined(shift, (moved, scale))
-    return out.astype(input.dtype, copy=False), mean.astype(x.dtype), rstd.astype(x.dtype), variance.astype(x.dtype)
+    whole = _working(input, input)
+    assert whole is not None
+    x, each = _apart(whole, groups), groups > 0
+    w, b = (_numbers(values, x, groups) for values in (weight, bias))
+    out, (mean, rstd, variance) = np.empty_like(x), np.empty((3, *((len(x), 1) if each else (1, x.shape[1]))))
+    count = x.size / max(1, mean.size)
+
+    def norm(part: Index) -> None:
+        seen = x[part]
+        if seen.size > BLOCK // 4:
+            average, squares = (_shared_sum(seen, y, each) / count for y in (None, seen))
+            mean[part], variance[part] = average, squares - average * average
+            far = ~(average * average <= _FAR_CHANNEL * variance[part])
+            finish(part, seen, average, out[part])
+            if not far.any():
+                return
+            part = _among(part, far, each)
+            seen = x[part]
+        average = _shared_sum(seen, None, each) / count
+        moved, rest = _moved(seen, average, count, each)
+        mean[part] = average.astype(x.dtype) + rest
+        variance[part] = np.maximum(_shared_sum(moved, moved, each) / count - rest * rest, 0)
+        finish(part, moved, rest, moved)
+        out[part] = moved
+
+    def finish(part: Index, seen: Array, center: Array, y: Array) -> None:
+        """``y = (seen - center) * rstd * w + b``"""
+        rstd[part] = scale = 1 / np.sqrt(variance[part] + eps)
+        if w is not None:
+            scale = scale * w[part]
+        shift = -center * scale
+        if b is not None:
+            shift = shift + b[part]
+        (seen, y), (scale, shift) = _in_rows((seen, y), (scale, shift))
+        np.multiply(seen, scale, y)
+        y += shift
+
+    _in_parts(norm, x, each)
+    statistics = [a.reshape(-1, groups or x.shape[1]).astype(x.dtype) for a in (mean, rstd, variance)]
+    return out.reshape(input.shape).astype(input.dtype, copy=False), statistics[0], statistics[1], statistics[2]
 
 
 def channel_norm_backward(
     grad: Array, input: Array, weight: Array | None, mean: Array, rstd: Array, groups: int
 ) -> tuple[Array, Array, Array]:
-    """The gradients of input (N, C, L), weight (C) and bias (C): that of input is ``grad * a + x * b + c`` with small a, b, c."""
-    g, x = _working(grad, input), _working(input, input)
-    assert g is not None and x is not None
-    average, scale = (_per_channel(a.astype(np.float64), x, groups) for a in (mean, rstd))
+    """The gradients of input (N, C, L), weight (C) and bias (C): that of input is ``(x * a + b + grad * weight) * scale``."""
+    whole, grads = _working(input, input), _working(grad, input)
+    assert whole is not None and grads is not None
+    x, g, each = _apart(whole, groups), _apart(grads, groups), groups > 0
+    w = _numbers(weight, x, groups)
     count = x.size / max(1, mean.size)
-    if not (average * average * scale * scale <= _FAR).all():
-        x, rest = _moved(x, mean, groups, count)
-        average = _per_channel(rest, x, groups)
-    sums, products = sums_of_channels(groups, (g, None), (g, x))
-    units = (products - average * sums) * scale  # (N or 1, C): sum of grad * unit
-    to_weight, to_bias = units.sum(0), sums.sum(0)
-    if weight is not None:
-        sums, units = sums * weight, units * weight
-    first = _per_channel(_shared_sum(sums, groups) / count, x, groups)
-    second = _per_channel(_shared_sum(units, groups) / count, x, groups) * scale * scale
-    to_grad = scale if weight is None else scale * weight
-    out = _combined(second * average - first * scale, (g, to_grad), (x, -second))
-    return out.astype(input.dtype, copy=False), to_weight.astype(x.dtype), to_bias.astype(x.dtype)
+    average, scale = (a.astype(np.float64).reshape((-1, 1) if each else mean.shape) for a in (mean, rstd))
+    out, (to_weight, to_bias) = np.empty_like(x), np.empty((2, len(x) if each else 1, x.shape[1]))
+
+    def back(part: Index) -> None:
+        seen, given, center, factor = x[part], g[part], average[part], scale[part]
+        if not (center * center * factor * factor <= _FAR_CHANNEL).all():
+            seen, center = _moved(seen, center, count, each)
+        to_bias[part] = sums = _sums(given, None, each)
+        to_weight[part] = units = (_sums(given, seen, each) - center * sums) * factor  # sums of grad * unit
+        if w is not None and each:
+            sums, units = (np.add.reduce(a * w[part], 1, keepdims=True) for a in (sums, units))
+            given = given * w[part].astype(x.dtype)[:, :, None]
+        elif each:
+            sums, units = (np.add.reduce(a, 1, keepdims=True) for a in (sums, units))
+        slope = units * factor / -count
+        shift = -slope * center - sums / count
+        if w is not None and not each:
+            factor = factor * w[part]
+        (y, seen, given), (slope, shift, factor) = _in_rows((out[part], seen, given), (slope, shift, factor))
+        np.multiply(seen, slope, y)
+        y += shift
+        y += given
+        y *= factor
+
+    _in_parts(back, x, each)
+    found = [a.reshape(-1, input.shape[1]).sum(0).astype(x.dtype) for a in (to_weight, to_bias)]
+    return out.reshape(input.shape).astype(input.dtype, copy=False), found[0], found[1]
 
 
-def sums_of_channels(groups: int, *pairs: tuple[Array, Array | None]) -> list[Array]:
-    """(N, C, L) -> sums of x, or of x * y, in float64: (N, C), or over the batch too (1, C) if that shares its statistics."""
-    n, c, length = pairs[0][0].shape
-    if not groups and length < 32:
-        return [_sums_of_short_channels(x, y) for x, y in pairs]
-    rows = [[None if a is None else a.reshape(n * c, length) for a in pair] for pair in pairs]
-    sums = np.zeros((len(pairs), n * c))
+def _apart(x: Array, groups: int) -> Array:
+    """(N, C, L) with `groups` as (N * groups, C / groups, L)"""
+    return x.reshape(-1, x.shape[1] // groups, x.shape[2]) if groups else x
 
-    def add(part: slice) -> None:
-        for total, (x, y) in zip(sums, rows):
-            assert x is not None
-            for i in range(0, length, _RUN):
-                total[part] += _row_sums(x[part, i : i + _RUN], None if y is None else y[part, i : i + _RUN])
 
-    in_slices(add, n * c, length)
-    each = sums.reshape(len(pairs), n, c)
-    return list(each if groups else each.sum(1, keepdims=True))
+def _numbers(values: Array | None, x: Array, groups: int) -> Array | None:
+    """(C) for the channels of `_apart`: (1, C) or (N * groups, C / groups)"""
+    if values is None or not groups:
+        return None if values is None else values[None]
+    rows = values.reshape(groups, -1)
+    return np.tile(rows, (len(x) // groups, 1))
+
+
+def _in_parts(work: Callable[[Index], object], x: Array, each: bool) -> None:
+    """``work(index)`` for parts of the channels, or of the samples if `each` has its own statistics: all passes over a part
+    find it in the cache. Threads share only a large array, in parts that are as long as possible."""
+    if not x.size:
+        return
+    if x.size <= 2 * BLOCK:
+        work((slice(0, len(x)),) if each else (slice(None), slice(0, x.shape[1])))
+        return
+    number = number_of_pieces(x.size, x.size // _SHARED, 2 * BLOCK, 2 * LONGEST)
+    pieces = split(len(x) if each else x.shape[1], number)
+    share(work, [(piece,) if each else (slice(None), piece) for piece in pieces], x.size // _SHARED)
+
+
+def _among(part: Index, chosen: Array, each: bool) -> Index:
+    """The chosen channels or samples of a part."""
+    numbers = np.flatnonzero(chosen) + part[0 if each else 1].start
+    return (numbers,) if each else (slice(None), numbers)
+
+
+def _sums(x: Array, y: Array | None, each: bool) -> Array:
+    """(N, C, L) -> sums of x, or of x * y, in float64: (1, C), or (N, C) if `each` sample has its own."""
+    n, c, length = x.shape
+    if not each and length < 32:
+        return _sums_of_short_channels(x, y)
+    total = np.zeros((n if each else 1, c))
+    whole = length - length % _RUN
+    for start, stop, run in ((0, whole, _RUN), (whole, length, length - whole)):
+        if stop > start:
+            a, b = (None if v is None else v[:, :, start:stop].reshape(n, -1, run) for v in (x, y))
+            assert a is not None
+            found = (a @ ones(run, x.dtype) if b is None else np.vecdot(a, b)).reshape(n, c, -1)
+            total += np.add.reduce(found, 2 if each else (0, 2), np.float64)
+    return total
 
 
 def _sums_of_short_channels(x: Array, y: Array | None) -> Array:
@@ -253,76 +342,25 @@ def _sums_of_short_channels(x: Array, y: Array | None) -> Array:
     return total.reshape(1, c, length).sum(2)
 
 
-def _shared_sum(sums: Array, groups: int) -> Array:
-    """(N, C) -> (N, groups); (1, C) unchanged"""
-    return sums.reshape(len(sums), groups, sums.shape[1] // groups).sum(2) if groups else sums
+def _shared_sum(x: Array, y: Array | None, each: bool) -> Array:
+    """`_sums` over all that share statistics: (1, C), or (N, 1)"""
+    sums = _sums(x, y, each)
+    return np.add.reduce(sums, 1, keepdims=True) if each else sums
 
 
-def _per_channel(values: Array, x: Array, groups: int) -> Array:
-    """(1, C) unchanged; (N, groups) -> (N, C)"""
-    return np.repeat(values, x.shape[1] // groups, 1) if groups else values
-
-
-def _moved(x: Array, mean: Array, groups: int, count: float) -> tuple[Array, Array]:
+def _moved(x: Array, mean: Array, count: float, each: bool) -> tuple[Array, Array]:
     """`x` minus its rounded mean, and the rest of the mean, in float64."""
-    moved = x - _per_channel(mean, x, groups).astype(x.dtype)[:, :, None]
-    return moved, _shared_sum(sums_of_channels(groups, (moved, None))[0], groups) / count
+    moved = x - mean.astype(x.dtype)[:, :, None]
+    return moved, _shared_sum(moved, None, each) / count
 
 
-def _moments(x: Array, groups: int) -> tuple[Array, Array, Array, Array]:
-    """Mean and biased variance in float64, and `x` and its mean: unchanged or, if the mean is far from 0, from `_moved`."""
-    n, c, length = x.shape
-    count = n * length if not groups else c // groups * length
-    if x.size <= BLOCK // 4:
-        shape, dims = shared(x.shape, groups)
-        mean = np.add.reduce(x.reshape(shape), dims, np.float64).reshape(-1, groups or c) / count
-        near = mean.astype(x.dtype)
-        moved, rest = x - _per_channel(near, x, groups)[:, :, None], mean - near
-    else:
-        mean, squares = (_shared_sum(found, groups) / count for found in sums_of_channels(groups, (x, None), (x, x)))
-        square = mean * mean
-        variance = squares - square
-        if (square <= _FAR * variance).all():
-            return mean, variance, x, mean
-        moved, rest = _moved(x, mean, groups, count)
-        mean = mean.astype(x.dtype) + rest
-    variance = _shared_sum(sums_of_channels(groups, (moved, moved))[0], groups) / count - rest * rest
-    return mean, np.maximum(variance, 0), moved, rest
-
-
-def _combined(shift: Array, *terms: tuple[Array, Array]) -> Array:
-    """The sum of ``x * factor`` over the terms, and `shift`, with a number for each channel: (N, C, L), (1 or N, C) -> (N, C, L).
-
-    In blocks of samples, viewed so that the inner loops are long: one row of numbers for each sample if the channels are short.
-    """
-    x = terms[0][0]
-    n, c, length = x.shape
-    out = np.empty_like(x)
-    if not x.size:
-        return out
-    numbers = [a.astype(x.dtype) for a in (shift, *[factor for _, factor in terms])]
-    each = len(shift) > 1
-    if each or length >= 256 or x.size <= BLOCK // 4:
-        shape: tuple[int, ...] = x.shape
-        numbers = [a[:, :, None] for a in numbers]
-    else:
-        times = 1  # samples to a row
-        while times * c * length < 1024 and n % (2 * times) == 0:
-            times *= 2
-        shape = (n // times, times * c * length)
-        numbers = [np.tile(np.repeat(a[0], length), times) for a in numbers]
-    whole, parts = out.reshape(shape), [y.reshape(shape) for y, _ in terms]
-
-    def combine(block: slice) -> None:
-        last, *factors = [a[block] for a in numbers] if each else numbers
-        y = whole[block]
-        np.multiply(parts[0][block], factors[0], y)
-        for part, factor in zip(parts[1:], factors[1:]):
-            y += part[block] * factor
-        y += last
-
-    in_slices(combine, shape[0], x.size // shape[0])
-    return out
+def _in_rows(arrays: Sequence[Array], numbers: Sequence[Array]) -> tuple[list[Array], list[Array]]:
+    """Arrays (N, C, L) and numbers (1 or N, 1 or C) such that these broadcast to those, along rows that are not short."""
+    n, c, length = arrays[0].shape
+    numbers = [a.astype(arrays[0].dtype, copy=False) for a in numbers]
+    if length >= 256 or len(numbers[0]) > 1 or arrays[0].size <= BLOCK // 4:
+        return [*arrays], [a[:, :, None] for a in numbers]
+    return [a.reshape(n, c * length) for a in arrays], [np.repeat(np.broadcast_to(a[0], c), length) for a in numbers]
 
 
 def scaled(x: Array, scale: Array, shift: Array) -> Array:
@@ -331,7 +369,30 @@ def scaled(x: Array, scale: Array, shift: Array) -> Array:
     if x.size <= BLOCK // 4 or not x.dtype == scale.dtype == shift.dtype or not numbers == scale.shape == shift.shape:
         return x * scale + shift
     whole = np.ascontiguousarray(x).reshape(len(x), x.shape[1], -1)
-    return _combined(shift.reshape(1, -1), (whole, scale.reshape(1, -1))).reshape(x.shape)
+    out = np.empty_like(whole)
+
+    def combine(part: Index) -> None:
+        values = [a.reshape(1, -1)[part] for a in (scale, shift)]
+        (y, seen), (factor, added) = _in_rows((out[part], whole[part]), values)
+        np.multiply(seen, factor, y)
+        y += added
+
+    _in_parts(combine, whole, False)
+    return out.reshape(x.shape)
+
+
+def evaluated(
+    input: Array, weight: Array | None, bias: Array | None, running_mean: Array, running_var: Array, eps: float
+) -> Array:
+    """Batch norm of (N, C, *) with known statistics, (C): ``input * scale + shift``"""
+    scale = 1 / np.sqrt(running_var + running_var.dtype.type(eps))
+    if weight is not None:
+        scale *= weight
+    shift = -running_mean * scale
+    if bias is not None:
+        shift += bias
+    shape = (-1, *(1,) * (input.ndim - 2))
+    return scaled(input, scale.reshape(shape), shift.reshape(shape)).astype(input.dtype, copy=False)
 
 
 def unbiased(variance: Array, count: float) -> Array:

@@ -13,6 +13,8 @@ from mini_dl.kernels.parallel import get_num_threads, share_product
 LARGE = 1 << 22
 """The number of multiplications that take a few times as long as waking a thread."""
 
+MANY_ROWS = 256
+"""Rows from which the threads share them, even if there are more columns: parts of rows meet in lines of the cache."""
 UNCOPIED = 10**6
 """Multiplications of a product up to which OpenBLAS does not copy its operands first, if the processor has AVX-512."""
 SMALL = 8192
@@ -60,7 +62,7 @@ def matmul(a: Array, b: Array, out: Array | None = None, added: Array | None = N
         lead = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
         out = np.empty((*lead, a.shape[-2], b.shape[-1]), np.result_type(a, b))
     axis = next((axis for axis, size in enumerate(out.shape[:-2]) if size > 1), out.ndim - 2)
-    if axis == out.ndim - 2 and out.shape[-1] > out.shape[-2]:
+    if axis == out.ndim - 2 and out.shape[-2] < min(MANY_ROWS, out.shape[-1]):
         axis += 1
     from_end = axis - out.ndim
     parts = [partly(array, from_end, but) for array, but in ((a, -1), (b, -2), (out, 0))]

@@ -36,8 +36,8 @@ FEW_TILES = 32
 
 
 def suits(images: int, weight: Shape, dtype: NumpyType, g: Geometry, back: bool = False) -> bool:
-    """Whether the kernel is of this kind and dense, over enough channels and positions to repay the transforms; for 3 x 3 with
-    a stride of 2, too few products are saved. Back to the input, the kernel is transformed as it lies."""
+    """Whether the kernel is of this kind and dense, over enough channels and positions to repay the transforms; with 32 channels
+    on both sides, lines take 0.8 of the time, and for 3 x 3 with a stride of 2, too few products are saved. Back to the input, the kernel is transformed as it lies."""
     stride, k = g.stride[0], weight[-1]
     times = 1 if back and stride == 1 else 4
     return (
@@ -46,6 +46,7 @@ def suits(images: int, weight: Shape, dtype: NumpyType, g: Geometry, back: bool 
         and (stride, k) in ((1, 2), (1, 3), (2, 4), (2, 5), (2, 6))
         and g.groups == max(g.dilation) == 1
         and min(weight[:2]) >= 32
+        and (stride > 1 or max(weight[:2]) > 32)
         and min(g.padding) >= 0
         and images * math.prod(g.out) >= max(256, times * max(weight[:2]))
         and dtype.kind in FLOATING

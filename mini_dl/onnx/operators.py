@@ -380,6 +380,7 @@ TABLE: dict[str, Translation] = {
     "_row_norm": layers.row_norm,
     "_channel_norm": layers.channel_norm,
     "_scaled": lambda g, x, scale, shift: g.Add(g.Mul(x, scale), shift),
+    "evaluated": lambda g, x, weight, bias, mean, variance, eps: layers.batch_norm(g, x, eps, weight, bias, mean, variance),
     "_lstm_steps": layers.lstm,
     "_gru_steps": layers.gru,
     # ------------------------------------------------------------------------------------------------ indices

@@ -25,7 +25,7 @@ from mini_dl.autograd.node_names import rename
 from mini_dl.autograd.primitive import op, op_together
 from mini_dl.kernels import normalization as kernels
 from mini_dl.kernels.blocks import computed_in, real_floating
-from mini_dl.kernels.normalization import channel_norm, channel_norm_backward, row_norm, row_norm_backward, scaled
+from mini_dl.kernels.normalization import channel_norm, channel_norm_backward, evaluated, row_norm, row_norm_backward, scaled
 from mini_dl.ops.joining import cat
 from mini_dl.ops.operands import accept, in_float32
 from mini_dl.tensor import Grads, Tensor, written
@@ -274,6 +274,9 @@ def _scaled(input: Array, scale: Array, shift: Array) -> Array:
     return scaled(input, scale, shift)
 
 
+_evaluated = op()(evaluated)  # the same in evaluation, where nothing is recorded: cold calls on few numbers take 20 us each
+
+
 def _check_channels(channels: int, flat: str, **parameters: Tensor | None) -> None:
     """RuntimeError unless the parameters have an element per channel, and those named in `flat` one dimension."""
     for name, parameter in parameters.items():
@@ -358,6 +361,8 @@ def _batch_norm(
         if input._array.dtype.char in NARROW:
             out, _, _ = in_float32(_batch_norm, input, weight, bias, running_mean, running_var, False, momentum, eps)
             return out, None, None
+        if not is_recorded(input, running_mean, running_var, weight, bias):
+            return _evaluated(input, weight, bias, running_mean, running_var, eps), None, None
         scale = (running_var.detach() + eps).rsqrt()
         if weight is not None:
             scale = scale * weight

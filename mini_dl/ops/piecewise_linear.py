@@ -157,9 +157,20 @@ def relu6(input: Tensor, inplace: bool = False) -> Tensor:
 
 @linear_in("upstream")
 @op(upstream=lambda grad, input, slope: _leaky_slope(grad, input, slope))
-@elementwise
 def _leaky_slope(upstream: Array, input: Array, slope: float) -> Array:
-    return choose(np.asarray(input > 0), upstream, upstream * upstream.dtype.type(slope))
+    return _scaled_below(upstream, input, slope)
+
+
+@elementwise
+def _scaled_below(upstream: Array, input: Array, slope: float, out: Array | None = None) -> Array:
+    """`upstream` where the input is positive, else ``upstream * slope``"""
+    mask, scale = np.asarray(input > 0), upstream.dtype.type(slope)
+    out = np.empty_like(upstream) if out is None else out
+    if 0 <= slope <= 1:
+        factor = mask.astype(upstream.dtype)
+        return np.multiply(upstream, np.maximum(factor, scale, factor), out)
+    out[...] = choose(mask, upstream, upstream * scale)
+    return out
 
 
 @piecewise("input")
