@@ -33,7 +33,7 @@ from mini_dl.ops.parts import (
     unfold,
 )
 from mini_dl.ops.views import _expand, alias, expand_to, permute, squeeze, t, tensor_view, transpose, unsqueeze, view_
-from mini_dl.tensor import Size, Tensor, wrap
+from mini_dl.tensor import Size, Tensor, without_base, wrap
 
 # ------------------------------------------------------------------------------------------------ copies with a part replaced
 
@@ -338,7 +338,7 @@ def sum_to_size(self: Tensor, size: tuple[int, ...]) -> Tensor:
     if not size:
         return self.sum()
     dims = [*range(extra), *[i + extra for i, n in enumerate(size) if n != shape[i + extra]]]
-    return view_(self.sum(dims, keepdim=True), size) if dims else self
+    return without_base(view_(self.sum(dims, keepdim=True), size)) if dims else self
 
 
 @tensor_method()

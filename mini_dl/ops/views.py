@@ -21,7 +21,7 @@ from mini_dl._dtypes import Array, Ints, NumpyType, buffer_of, dtype as DType, s
 from mini_dl._surface import method, tensor_method
 from mini_dl.autograd.primitive import linear_in, may_alias_argument, op, view
 from mini_dl.autograd.single import as_it_is
-from mini_dl.tensor import Tensor
+from mini_dl.tensor import Tensor, version_of
 
 # ------------------------------------------------------------------------------------------------ omitted elements
 
@@ -257,16 +257,25 @@ def view_as(self: Tensor, other: Tensor) -> Tensor:
     return view_(self, infer_size(other._array.shape, self._array.size))
 
 
-@view()
+@may_alias_argument
+@op()
+@as_it_is
 def _view_type(input: Array, target: NumpyType) -> Array:
     return input.view(target)
+
+
+def _with_memory_of(input: Tensor, out: Tensor) -> Tensor:
+    """`out`, which shows the memory of `input` and its version, but has no history: it is not a view for autograd."""
+    if not input._inference and not out._inference:
+        out._counter = version_of(input)
+    return out
 
 
 def _view_as_type(input: Tensor, target: DType) -> Tensor:
     """The same bytes interpreted as another type; the last dimension shrinks or grows with the size of the elements."""
     array, wanted = input._array, target.numpy
     if array.itemsize == wanted.itemsize:
-        return _view_type(input, wanted)
+        return _with_memory_of(input, _view_type(input, wanted))
     names = f"to view {scalar_name(array.dtype)} as {scalar_name(wanted)} (different element sizes)"
     if not array.ndim:
         raise RuntimeError(f"self.dim() cannot be 0 {names}")
@@ -275,7 +284,7 @@ def _view_as_type(input: Tensor, target: DType) -> Tensor:
         raise RuntimeError(f"self.size(-1) must be divisible by {ratio} {names}, but got {array.shape[-1]}")
     if array.strides[-1] != array.itemsize and array.shape[-1] != 1:
         raise RuntimeError(f"self.stride(-1) must be 1 {names}, but got {array.strides[-1] // array.itemsize}")
-    return _view_type(input, wanted)
+    return _with_memory_of(input, _view_type(input, wanted))
 
 
 def tensor_view(self: Tensor, *shape: Any, size: Any = (), dtype: DType | None = None) -> Tensor:
