@@ -14,6 +14,7 @@ from mini_dl._dtypes import Array, dtype as DType
 from mini_dl._families import with_preface
 from mini_dl._surface import function, method, named, public, store, tensor_method
 from mini_dl.autograd.graph import needs_grad
+from mini_dl.autograd.inplace import check_memory, copy_into
 from mini_dl.autograd.primitive import linear_in, not_a_tensor, op, recorded_as
 from mini_dl.autograd.single import as_it_is
 from mini_dl.ops.arithmetic import underivable
@@ -379,10 +380,8 @@ def apply_(self: Tensor, callable: Callable[[Any], Any]) -> Tensor:
     tensor([10., 20.])
     """
     if needs_grad(self):
-        raise TypeError("Can't call apply_() on Variable that requires grad. Use var.detach().apply_() instead.")
-    return self.copy_(
-        wrap(np.array([callable(x) for x in self._array.reshape(-1).tolist()], self._array.dtype).reshape(self.shape))
-    )
+        raise RuntimeError("Can't call apply_() on Variable that requires grad. Use var.detach().apply_() instead.")
+    return _filled_with(self, [callable(x) for x in self._array.reshape(-1).tolist()])
 
 
 @tensor_method()
@@ -397,6 +396,13 @@ def map_(self: Tensor, tensor: Tensor, callable: Callable[[Any, Any], Any]) -> T
     tensor([3., 8.])
     """
     if needs_grad(self) or needs_grad(tensor):
-        raise TypeError("Can't call map_() on Variable that requires grad. Use var.detach().map_() instead.")
+        raise RuntimeError("Can't call map_() on Variable that requires grad. Use var.detach().map_() instead.")
     pairs = zip(self._array.reshape(-1).tolist(), np.broadcast_to(tensor._array, self._array.shape).reshape(-1).tolist())
-    return self.copy_(wrap(np.array([callable(x, y) for x, y in pairs], self._array.dtype).reshape(self.shape)))
+    return _filled_with(self, [callable(x, y) for x, y in pairs])
+
+
+def _filled_with(self: Tensor, numbers: list[Any]) -> Tensor:
+    """`self` with these elements: a write that autograd does not count, as torch's."""
+    check_memory(self._array)
+    copy_into(self._array, np.array(numbers, self._array.dtype).reshape(self.shape))
+    return self

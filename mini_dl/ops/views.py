@@ -459,7 +459,9 @@ def _reversed_dims(self: Tensor) -> Tensor:
     ndim = self._array.ndim
     if ndim == 2:
         return _permute(self, (1, 0))
-    if ndim:
+    if not ndim:
+        _warn_of_scalar("T", "This function is the identity in these cases.")
+    else:
         warnings.warn(
             "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is deprecated and it will throw an "
             "error in a future release. Consider `x.mT` to transpose batches of matrices or "
@@ -469,10 +471,16 @@ def _reversed_dims(self: Tensor) -> Tensor:
     return _permute(self, tuple(range(ndim))[::-1])
 
 
+def _warn_of_scalar(name: str, advice: str) -> None:
+    warnings.warn(f"Tensor.{name} is deprecated on 0-D tensors. {advice}", stacklevel=3)
+
+
 def _matrices(input: Tensor, name: str) -> int:
     ndim = input._array.ndim
     if ndim == 1:
-        raise RuntimeError(f"{name} is only supported on matrices or batches of matrices. Got 1-D tensor.")
+        raise RuntimeError(f"tensor.{name} is only supported on matrices or batches of matrices. Got 1-D tensor.")
+    if not ndim:
+        _warn_of_scalar(name, "This function is the identity in these cases." if name == "mT" else "Consider using x.conj().")
     return ndim
 
 
@@ -482,7 +490,7 @@ def _mT(self: Tensor) -> Tensor:
     >>> torch.ones(5, 2, 3).mT.shape
     torch.Size([5, 3, 2])
     """
-    return transpose(self, -2, -1) if _matrices(self, "tensor.mT") else _alias(self)
+    return transpose(self, -2, -1) if _matrices(self, "mT") else _alias(self)
 
 
 def _mH(self: Tensor) -> Tensor:
@@ -492,7 +500,7 @@ def _mH(self: Tensor) -> Tensor:
     tensor([[0.-1.j],
             [2.-0.j]])
     """
-    return adjoint(self) if _matrices(self, "tensor.mH") else _alias(self)
+    return adjoint(self) if _matrices(self, "mH") else _alias(self)
 
 
 def _H(self: Tensor) -> Tensor:
@@ -508,6 +516,8 @@ def _H(self: Tensor) -> Tensor:
             f"tensor.H is only supported on matrices (2-D tensors). Got {ndim}-D tensor."
             + (" For batches of matrices, consider using tensor.mH" if ndim > 2 else "")
         )
+    if not ndim:
+        _warn_of_scalar("H", "Consider using x.conj().")
     return adjoint(self) if ndim else _alias(self)
 
 
