@@ -267,7 +267,7 @@ _copying(view_of, "view_copy")
 
 
 @function(out=True)
-@recorded_as("NotImplemented")
+@recorded_as("torch::autograd::NotImplemented")
 @op(input=lambda grad: underivable("detach_copy"))
 def detach_copy(input: Array) -> Array:
     """A copy, ``out = input``, that is recorded, but whose gradient raises.

@@ -134,7 +134,7 @@ namespace("torch")["as_strided_"] = getattr(Tensor, "as_strided_")  # noqa: B009
 class _NotImplemented:
     """The op of a tensor that was given other memory while it had a history."""
 
-    grad_name, runs_without = "NotImplemented", False
+    grad_name, runs_without = "torch::autograd::NotImplemented", False
     asked: frozenset[str] = frozenset()
 
     def backward(self, node: Node, grad: object) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._checks import (
+    level_of_user,
     index_of,
     infer_size,
     int_list,
@@ -472,7 +473,7 @@ def _reversed_dims(self: Tensor) -> Tensor:
 
 
 def _warn_of_scalar(name: str, advice: str) -> None:
-    warnings.warn(f"Tensor.{name} is deprecated on 0-D tensors. {advice}", stacklevel=3)
+    warnings.warn(f"Tensor.{name} is deprecated on 0-D tensors. {advice}", stacklevel=level_of_user())
 
 
 def _matrices(input: Tensor, name: str) -> int:
@@ -490,7 +491,7 @@ def _mT(self: Tensor) -> Tensor:
     >>> torch.ones(5, 2, 3).mT.shape
     torch.Size([5, 3, 2])
     """
-    return transpose(self, -2, -1) if _matrices(self, "mT") else _alias(self)
+    return transpose(self, -2, -1) if _matrices(self, "mT") else self
 
 
 def _mH(self: Tensor) -> Tensor:
@@ -500,7 +501,7 @@ def _mH(self: Tensor) -> Tensor:
     tensor([[0.-1.j],
             [2.-0.j]])
     """
-    return adjoint(self) if _matrices(self, "mH") else _alias(self)
+    return transpose(self, -2, -1).conj() if _matrices(self, "mH") else _conjugate_of_scalar(self)
 
 
 def _H(self: Tensor) -> Tensor:
@@ -518,7 +519,11 @@ def _H(self: Tensor) -> Tensor:
         )
     if not ndim:
         _warn_of_scalar("H", "Consider using x.conj().")
-    return adjoint(self) if ndim else _alias(self)
+    return transpose(self, -2, -1).conj() if ndim else _conjugate_of_scalar(self)
+
+
+def _conjugate_of_scalar(input: Tensor) -> Tensor:
+    return input.conj() if input._array.dtype.kind == "c" else input
 
 
 @method()
@@ -535,7 +540,10 @@ def adjoint(input: Tensor) -> Tensor:
     ndim = input._array.ndim
     if ndim == 1:
         raise RuntimeError("tensor.adjoint() is only supported on matrices or batches of matrices. Got 1-D tensor.")
-    return (transpose(input, -2, -1) if ndim else _alias(input)).conj()
+    if not ndim:
+        warnings.warn("adjoint() is deprecated on 0-D tensors. Consider using x.conj().", stacklevel=level_of_user())
+        return _conjugate_of_scalar(input)
+    return transpose(input, -2, -1).conj()
 
 
 for _name, _property in {"T": _reversed_dims, "mT": _mT, "mH": _mH, "H": _H}.items():
