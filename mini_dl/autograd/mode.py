@@ -233,14 +233,15 @@ class inference_mode(_Switch):
     def __init__(self, mode: bool = True) -> None:
         self.flag = bool(mode)
 
-    def _state(self) -> tuple[bool, bool]:
-        return mode.enabled, inference.here
+    def _state(self) -> tuple[bool, bool, bool]:
+        return mode.enabled, mode.forward, inference.here
 
     def _change(self, before: object) -> None:
-        mode.enabled, inference.here = not self.flag, self.flag
+        mode.enabled = mode.forward = not self.flag
+        inference.here = self.flag
 
-    def _put_back(self, before: tuple[bool, bool]) -> None:
-        mode.enabled, inference.here = before
+    def _put_back(self, before: tuple[bool, bool, bool]) -> None:
+        mode.enabled, mode.forward, inference.here = before
 
     def clone(self) -> _Switch:
         return type(self)(self.flag)
