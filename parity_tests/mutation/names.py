@@ -27,6 +27,8 @@ LIMIT = 60.0
 MOST, NEAR = 60, 2
 SIZES = slice(0, 6), slice(6, 24), slice(24, 2 * MOST)
 """How many rows, and how many tests, are tried together."""
+EXAMPLES = 3
+"""The examples of so many modules are tried."""
 ELSEWHERE = {"subprocess", "spawn", "executable"}
 """Tests that mention these run in a process of their own, whose time is not counted: they are asked only if named first."""
 OF_ALL = (
@@ -124,6 +126,14 @@ class Sources:
             for name in sorted(self.mentions[definition]) if nameless else [definition[1]]:
                 found.setdefault(name.strip("_"), step)
         return {name: step for name, step in found.items() if name and not name.startswith("<")}
+
+
+    def examples(self, mutant: Mutant) -> list[str]:
+        """The units of examples of the module that a mutant is in, and of those that use its definition."""
+        start = self.around(mutant)
+        users = sorted({user[0] for user in self.used_by[start]} - {mutant.file})
+        modules = [file.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for file in (mutant.file, *users)]
+        return [f"{units.EXAMPLES}|{module}" for module in modules]
 
 
 def _imported(tree: ast.Module) -> Iterator[tuple[str, str]]:
@@ -235,6 +245,7 @@ class ByNames:
         first.sort(key=lambda test: near.index(test) if test in near else len(near))
         others = [test for test in near if test not in self.first]
         found = [units_[size] for size in SIZES for units_ in (rows, others)]
+        found[0] = [*self.sources.examples(mutant)[:EXAMPLES], *found[0]]
         rest = [test for test in self.of_all if test not in without and test not in [*found[1], *found[3]]]
         found[5] = [test for test in found[5] if test not in rest]
         for part in found:
