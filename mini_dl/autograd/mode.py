@@ -71,6 +71,9 @@ class _AtWork:
         """Both on one level."""
         return target, result
 
+    def widen(self, tensor: Tensor, source: Tensor) -> None:
+        """Give `tensor` the batches of another that will be written into it."""
+
 
 at_work = _AtWork()
 

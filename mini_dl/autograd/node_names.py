@@ -241,7 +241,7 @@ PRIMITIVES: dict[str, str | Callable[[Node], str]] = {
     "_cross_entropy": "NllLossBackward0",
     "_conjugate": "ConjBackward0",
     "_floor_div": "DivBackward2", "_trunc_div": "DivBackward2",
-    "_gelu_tanh": "GeluBackward0",
+    "_gelu_tanh": "GeluBackward0", "_lu_square": "LinalgLuBackward0",
     "_mean": by_number_of_results("Mean"), "_prod": by_number_of_results("Prod"), "_sum": by_number_of_results("Sum"),
     "_pow": "PowBackward1", "_pow_number": "PowBackward0",
     "_copied": "torch::autograd::CopyBackwards", "_fill": lambda node: f"FillBackward{1 + int(node.edges_[-1] is None)}",
