@@ -6,7 +6,7 @@ import functools
 
 import pytest
 
-from mini_dl.kernels import blocks, convolution, lines, parallel, products, recurrent, winograd
+from mini_dl.kernels import blocks, convolution, lines, normalization, parallel, products, recurrent, winograd
 
 
 def cut_into_pieces(monkeypatch: pytest.MonkeyPatch, elements: int) -> None:
@@ -16,6 +16,7 @@ def cut_into_pieces(monkeypatch: pytest.MonkeyPatch, elements: int) -> None:
         monkeypatch.setattr(blocks, name, elements)
     monkeypatch.setattr(products, "LARGE", 1)
     monkeypatch.setattr(recurrent, "ENOUGH", 1)
+    monkeypatch.setattr(normalization, "_FEW", 16)
     monkeypatch.setattr(convolution, "COLUMNS_IN_CACHE", 64)
     monkeypatch.setattr(winograd, "TRANSFORMED_IN_CACHE", 1)
     monkeypatch.setattr(winograd, "FEW_TILES", 1)
