@@ -6,12 +6,10 @@ import numbers
 import threading
 from typing import Any, NoReturn
 
-from mini_dl._leaving import Block
-
 KNOWN = ("cpu", "cuda", "mps", "xpu", "meta", "xla", "hpu", "mtia", "vulkan", "ipu", "lazy", "privateuseone")
 
 
-class device(Block):
+class device:
     """Where a tensor is: the CPU, or "meta", of shapes without values.
 
     Raises: RuntimeError for an unknown kind of device.
@@ -20,7 +18,7 @@ class device(Block):
     (device(type='cpu'), 'meta')
     """
 
-    __slots__ = ("_by_hand", "index", "type")
+    __slots__ = ("index", "type")
     type: str
     index: int | None
 
@@ -66,19 +64,15 @@ class device(Block):
     def __reduce__(self) -> tuple[Any, ...]:
         return device, (str(self),)
 
-    def _state(self) -> tuple[list[device], list[device]]:
-        return creation.devices, [*creation.devices]
-
-    def _change(self, before: object) -> device:
+    def __enter__(self) -> device:
         """New tensors are made on this device, which must be the CPU or meta."""
         if self.type != "meta":
             require_cpu(self)
         creation.devices.append(self)
         return self
 
-    def _put_back(self, before: tuple[list[device], list[device]]) -> None:
-        devices, earlier = before
-        devices[:] = earlier
+    def __exit__(self, *error: object) -> None:
+        creation.devices.pop()
 
 
 class _Creation(threading.local):

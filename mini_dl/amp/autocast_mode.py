@@ -5,13 +5,12 @@ from __future__ import annotations
 import functools
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from mini_dl._checks import type_name
 from mini_dl._dtypes import bfloat16, dtype as DType, float16, float64
-from mini_dl._leaving import Block
 from mini_dl.amp.casting import AVAILABLE, dtype_for, kind_of, state, supported, turn
 from mini_dl.tensor import Tensor
 
@@ -184,7 +183,7 @@ def autocast_decorator(autocast_instance: autocast, func: Callable[..., object])
     return decorate_autocast
 
 
-class autocast(Block):
+class autocast:
     """A context manager or decorator in which matrix products and convolutions compute in `dtype`, and functions that would lose
     too much precision in float32.
 
@@ -223,29 +222,25 @@ class autocast(Block):
             enabled = False
         self._enabled = enabled
 
-    def _state(self) -> tuple[bool, DType, bool, int]:
+    def __enter__(self) -> autocast:
+        if self._enabled and self.fast_dtype is bfloat16 and self.device == "cpu":
+            bfloat16.numpy  # noqa: B018 - says at once if its package is missing
         self.prev_cache_enabled = state.keeps
         self.prev = is_autocast_enabled(self.device)
         self.prev_fastdtype = get_autocast_dtype(self.device)
-        return self.prev, self.prev_fastdtype, self.prev_cache_enabled, state.nesting
-
-    def _change(self, before: object) -> autocast:
-        if self._enabled and self.fast_dtype is bfloat16 and self.device == "cpu":
-            bfloat16.numpy  # noqa: B018 - says at once if its package is missing
         turn(supported(self.device), self._enabled)
         set_autocast_dtype(self.device, self.fast_dtype)
         autocast_increment_nesting()
         state.keeps = self._cache_enabled
         return self
 
-    def _put_back(self, before: tuple[bool, DType, bool, int]) -> None:
-        on, dtype, keeps, nesting = before
-        state.nesting = max(0, min(nesting, state.nesting - 1))  # never too high: a cast that stays would become outdated
-        if state.nesting == 0:
+    def __exit__(self, exc_type: object, exc_val: object, exc_tb: object) -> Literal[False]:
+        if autocast_decrement_nesting() == 0:
             clear_autocast_cache()
-        turn(supported(self.device), on)
-        set_autocast_dtype(self.device, dtype)
-        state.keeps = keeps
+        turn(supported(self.device), self.prev)
+        set_autocast_dtype(self.device, self.prev_fastdtype)
+        state.keeps = self.prev_cache_enabled
+        return False
 
     def __call__(self, func: Callable[..., Any]) -> Callable[..., Any]:
         if not callable(func):
