@@ -92,7 +92,7 @@ def row_norm(input: Array, weight: Array | None, bias: Array | None, eps: float,
         if written_out:
             np.matmul(numbers[:2].T, right[0], y)
             y *= part  # in place: an output apart from two inputs takes twice as long, if they are not aligned
-            if center:
+            if center or b is not None:
                 y -= np.matmul(numbers[1:].T, right[1], _PRODUCTS.of(y.shape, y.dtype))
             return
         np.multiply(part, scale[:, None], y)
@@ -118,7 +118,7 @@ def row_norm_backward(
     g, x, w = _working(grad, input), _working(input, input), _working(weight, input)
     assert g is not None and x is not None
     (m, n), number = x.shape, x.dtype.type
-    factor, all_ones, out = ones(n, x.dtype) if w is None else w, ones(m, x.dtype), np.empty_like(x)
+    factor, out = ones(n, x.dtype) if w is None else w, np.empty_like(x)
     pieces = slices(m, n)
     to_weight: list[Any] = [None] * len(pieces)
     to_bias: list[Any] = [None] * len(pieces)
@@ -130,16 +130,16 @@ def row_norm_backward(
     def norm_backward(piece: int) -> None:
         rows = pieces[piece]
         part, gradient, h, average = x[rows], g[rows], out[rows], mean[rows]
-        numbers, products = np.empty((3, len(part)), x.dtype), _PRODUCTS.of(part.shape, x.dtype)
-        scale, slope, rest = numbers
-        scale[...] = rstd[rows]
+        numbers, products = np.empty((4, len(part)), x.dtype), _PRODUCTS.of(part.shape, x.dtype)
+        scale, slope, rest, all_ones = numbers
+        scale[...], all_ones[...] = rstd[rows], 1
         shift = average * scale
         if center and not (shift.dot(shift) <= _FAR or _all(shift * shift <= number(_FAR))):
             part = part - average[:, None]
             average = _row_sums(part) / number(n)
             np.multiply(average, scale, shift)
         np.multiply(gradient, part, products)
-        to_bias[piece] = all_ones[rows].dot(gradient)
+        to_bias[piece] = all_ones.dot(gradient)
         to_weight[piece] = scale.dot(products)
         to_weight[piece] -= shift.dot(gradient)
         np.dot(gradient, factor, rest)
@@ -158,7 +158,7 @@ def row_norm_backward(
             products *= part
             h -= products
             if center:
-                h -= np.matmul(numbers[1:].T, right[1:], products)
+                h -= np.matmul(numbers[1:3].T, right[1:], products)
             return
         np.multiply(gradient, factor, h)
         h *= scale[:, None]
