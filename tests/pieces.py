@@ -17,6 +17,7 @@ def cut_into_pieces(monkeypatch: pytest.MonkeyPatch, elements: int) -> None:
     monkeypatch.setattr(normalization, "BLOCK", elements)
     monkeypatch.setattr(products, "LARGE", 1)
     monkeypatch.setattr(recurrent, "ENOUGH", 1)
+    monkeypatch.setattr(normalization, "_FEW", 16)
     monkeypatch.setattr(convolution, "COLUMNS_IN_CACHE", 64)
     monkeypatch.setattr(winograd, "TRANSFORMED_IN_CACHE", 1)
     monkeypatch.setattr(winograd, "FEW_TILES", 1)

@@ -8,7 +8,9 @@ from mini_dl.kernels import products
 from mini_dl.nn import functional as F
 
 
-@pytest.mark.parametrize("shape", [(2, 512, 700), (16, 300, 90), (24, 192, 51), (90, 300, 16), (3, 128, 401), (1201, 128, 2)])
+@pytest.mark.parametrize(
+    "shape", [(2, 512, 700), (16, 300, 90), (24, 192, 51), (90, 300, 16), (3, 128, 401), (1201, 128, 2), (64, 784, 50)]
+)
 @pytest.mark.parametrize("added", [True, False])
 def test_a_product_of_a_few_rows_is_that_of_each_row(shape, added):
     m, k, n = shape
@@ -26,6 +28,7 @@ def test_products_that_gain_nothing_are_not_divided():
     for a, b in [
         (x[:1], w.T), (x, w.T.copy()), (x.astype("f8"), w.T.astype("f8")), (x[:, ::2], w[:, ::2].T), (np.asfortranarray(x), w.T),
         (x, w[:100].T), (x[:, :64].copy(), w[:, :64].T), (np.ones((64, 256), "f4"), w.T), (x[None], w.T),
+        (np.ones((64, 1024), "f4"), np.ones((50, 1024), "f4").T), (np.ones((64, 784), "f4"), np.ones((51, 784), "f4").T),
     ]:  # fmt: skip
         assert products._in_steps(a, b) is None
 

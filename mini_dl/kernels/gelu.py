@@ -76,10 +76,10 @@ def gelu_and_cdf(input: Array) -> tuple[Array, Array]:
 
 
 # atanh(2 Phi(x) - 1) / x as a polynomial in x^2 up to 5.6^2: our own fit, weighted by the slope of tanh. Phi is then within
-# 9.5e-8 in float32, which rounding alone would cost, at half the price of erf. Arrays, because numbers are converted at each call.
-_CDF = np.float32((1.75621375e-09, -1.32264737e-07, 3.96476017e-06, -5.53062700e-05, -3.25948164e-05, 3.63330844e-02, 7.97884941e-01))
-_LEADING, *_OTHERS = [_CDF[i, ...] for i in range(len(_CDF))]
-_LIMIT, _ONE, _HALF = [np.array(number, np.float32) for number in (5.6**2, 1, 0.5)]
+# 9.5e-8 in float32, which rounding alone would cost, at half the price of erf.
+_CDF = (1.75621375e-09, -1.32264737e-07, 3.96476017e-06, -5.53062700e-05, -3.25948164e-05, 3.63330844e-02, 7.97884941e-01)
+_FIRST, *_MIDDLE, _LAST, _LIMIT, _ONE, _HALF = [np.array(number, np.float32) for number in (*_CDF, 5.6**2, 1, 0.5)]
+"""Arrays: numbers would be converted at each call."""
 
 
 _SQUARE = Scratch()
@@ -92,11 +92,11 @@ def _normal_cdf(x: Array, out: Array) -> None:
         return
     square = np.multiply(x, x, _SQUARE.of(x.shape, x.dtype))
     np.minimum(square, _LIMIT, out=square)
-    np.multiply(square, _LEADING, out)
-    for coefficient in _OTHERS[:-1]:
+    np.multiply(square, _FIRST, out)
+    for coefficient in _MIDDLE:
         np.add(out, coefficient, out)
         np.multiply(out, square, out)
-    np.add(out, _OTHERS[-1], out)
+    np.add(out, _LAST, out)
     np.multiply(out, x, out)
     np.tanh(out, out)
     np.add(out, _ONE, out)

@@ -65,7 +65,7 @@ def add_at(out: Array, indices: Indices, values: Array) -> None:
 
 def add_rows(out: Array, rows: Array, values: Array, zeros: bool = False) -> None:
     """``out[rows[i]] += values[i]``. `np.add.at` is slow: few repeats are added in rounds, many are summed first. If `out` is
-    `zeros`, all rows are written together, and those that repeat once more."""
+    `zeros`, all rows are written together."""
     if not len(rows):
         return
     order = np.argsort(rows.astype(np.uint16) if len(out) <= 1 << 16 else rows, kind="stable")  # 16 bits: in linear time
@@ -77,10 +77,9 @@ def add_rows(out: Array, rows: Array, values: Array, zeros: bool = False) -> Non
         out[ordered[starts]] += np.add.reduceat(values[order], starts, axis=0)
         return
     if zeros:
-        out[rows] = values
-        starts = starts[counts > 1]
-        counts = counts[counts > 1]
-        out[ordered[starts]] = values[order[starts]]
+        out[rows[::-1]] = values[::-1]  # backward: of several for a row, the first remains
+        repeat = counts > 1
+        starts, counts = starts[repeat], counts[repeat]
     elif most == 1:
         out[rows] += values
     for i in range(int(zeros or most == 1), int(most)):

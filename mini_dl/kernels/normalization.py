@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import Array, Index
+from mini_dl._dtypes import Array, Function, Index
 from mini_dl.kernels.blocks import (
     BLOCK,
     LONGEST,
@@ -49,6 +51,9 @@ def _working(array: Array | None, like: Array) -> Array | None:
 # ------------------------------------------------------------------------------------------------ rows
 
 
+_all: Function = np.logical_and.reduce  # of short arrays, faster than their method
+
+
 def _row_sums(x: Array, y: Array | None = None, out: Array | None = None) -> Array:
     """(R, n) -> sums of x, or of x * y, in their type: (R,)"""
     n = x.shape[1]
@@ -66,11 +71,6 @@ def _written_out(x: Array) -> bool:
     return x.shape[1] < _SHORT_ROW and x.size > _FEW
 
 
-def _are_far(shift: Array) -> bool:
-    """Whether a mean is so many deviations from 0 that its rounding matters."""
-    return not (shift.dot(shift) <= _FAR or (shift * shift <= _FAR).all())
-
-
 def row_norm(input: Array, weight: Array | None, bias: Array | None, eps: float, center: bool) -> tuple[Array, Array, Array]:
     """(M, n), (n), (n) -> (M, n), the mean and ``1 / sqrt(var + eps)`` of rows (without `center` 0, and of the mean square)"""
     real_floating(input, "LayerNormKernelImpl" if center else "rms_norm")
@@ -85,28 +85,30 @@ def row_norm(input: Array, weight: Array | None, bias: Array | None, eps: float,
         if b is not None:
             np.negative(b, right[1, 1])
 
-    def measure(part: Array, average: Array, scale: Array, shift: Array) -> None:
-        """The mean, ``1 / sqrt(var + eps)`` and their product."""
+    def measure(part: Array, average: Array, scale: Array, shift: Array) -> bool:
+        """The mean, ``1 / sqrt(var + eps)`` and their product. Whether the mean is near 0."""
+        near = True
         np.divide(_row_sums(part, part, scale), number(n), scale)
         if center:
             np.divide(_row_sums(part, None, average), number(n), average)
             scale -= np.multiply(average, average, shift)
+            near = _all(shift <= number(_FAR) * scale)
         scale += number(eps)
         np.reciprocal(np.sqrt(scale, scale), scale)
         np.multiply(average, scale, shift)
+        return near
 
     def norm(rows: slice) -> None:
         part, y, average, numbers = x[rows], out[rows], mean[rows], np.empty((3, rows.stop - rows.start), x.dtype)
         scale, shift, numbers[2] = numbers[0], numbers[1], 1
-        measure(part, average, scale, shift)
-        if center and _are_far(shift):
+        if not measure(part, average, scale, shift):
             part = part - average[:, None]
             measure(part, np.empty_like(average), scale, shift)
         rstd[rows] = scale
         if written_out:
             np.matmul(numbers[:2].T, right[0], y)
             y *= part  # in place: an output apart from two inputs takes twice as long, if they are not aligned
-            if center:
+            if center or b is not None:
                 y -= np.matmul(numbers[1:].T, right[1], _PRODUCTS.of(y.shape, y.dtype))
             return
         np.multiply(part, scale[:, None], y)
@@ -132,9 +134,10 @@ def row_norm_backward(
     g, x, w = _working(grad, input), _working(input, input), _working(weight, input)
     assert g is not None and x is not None
     (m, n), number = x.shape, x.dtype.type
-    factor, all_ones, out = ones(n, x.dtype) if w is None else w, ones(m, x.dtype), np.empty_like(x)
+    factor, out = ones(n, x.dtype) if w is None else w, np.empty_like(x)
     pieces = slices(m, n)
-    to_weight, to_bias = np.empty((2, len(pieces), n), x.dtype)  # of each piece
+    to_weight: list[Any] = [None] * len(pieces)
+    to_bias: list[Any] = [None] * len(pieces)
     written_out = _written_out(x)
     right = np.zeros((3, n if written_out else 0), x.dtype)
     if written_out:
@@ -143,17 +146,18 @@ def row_norm_backward(
     def norm_backward(piece: int) -> None:
         rows = pieces[piece]
         part, gradient, h, average = x[rows], g[rows], out[rows], mean[rows]
-        numbers, products = np.empty((3, len(part)), x.dtype), _PRODUCTS.of(part.shape, x.dtype)
-        scale, slope, rest = numbers
-        scale[...] = rstd[rows]
+        numbers, products = np.empty((4, len(part)), x.dtype), _PRODUCTS.of(part.shape, x.dtype)
+        scale, slope, rest, all_ones = numbers
+        scale[...], all_ones[...] = rstd[rows], 1
         shift = average * scale
-        if center and _are_far(shift):
+        if center and not (shift.dot(shift) <= _FAR or _all(shift * shift <= number(_FAR))):
             part = part - average[:, None]
             average = _row_sums(part) / number(n)
             np.multiply(average, scale, shift)
         np.multiply(gradient, part, products)
-        np.dot(all_ones[rows], gradient, to_bias[piece])
-        np.subtract(scale.dot(products), shift.dot(gradient), to_weight[piece])
+        to_bias[piece] = all_ones.dot(gradient)
+        to_weight[piece] = scale.dot(products)
+        to_weight[piece] -= shift.dot(gradient)
         np.dot(gradient, factor, rest)
         np.dot(products, factor, slope)
         each = scale / number(n)
@@ -170,7 +174,7 @@ def row_norm_backward(
             products *= part
             h -= products
             if center:
-                h -= np.matmul(numbers[1:].T, right[1:], products)
+                h -= np.matmul(numbers[1:3].T, right[1:], products)
             return
         np.multiply(gradient, factor, h)
         h *= scale[:, None]
@@ -179,9 +183,12 @@ def row_norm_backward(
             h -= rest[:, None]
 
     share(norm_backward, range(len(pieces)), x.size)
-    if len(pieces) == 1:
-        return out.astype(input.dtype, copy=False), to_weight[0].copy(), to_bias[0].copy()
-    return out.astype(input.dtype, copy=False), np.add.reduce(to_weight, 0), np.add.reduce(to_bias, 0)
+    return out.astype(input.dtype, copy=False), _total(to_weight, factor), _total(to_bias, factor)
+
+
+def _total(parts: list[Array], like: Array) -> Array:
+    """The sum of arrays with the shape and type of `like`, in their order."""
+    return functools.reduce(np.add, parts) if parts else np.zeros_like(like)
 
 
 # ------------------------------------------------------------------------------------------------ channels

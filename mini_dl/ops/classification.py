@@ -205,9 +205,10 @@ def _cross_entropy_slope_of(
 @op()
 def _cross_entropy_slope(grad: Array, exponentials: Array, sums: Array, index: Array, factors: Array) -> Array:
     scale = factors * grad
-    out, factor = np.empty(exponentials.shape, exponentials.dtype), (scale / sums)[:, None]
-    in_slices(lambda block: np.multiply(exponentials[block], factor[block], out[block]), *out.shape)
-    out.reshape(-1)[np.arange(len(index)) * out.shape[1] + index] -= scale  # twice as fast as by two indices
+    rows, classes = exponentials.shape
+    out, factor = np.empty((rows, classes), exponentials.dtype), (scale / sums)[:, None]
+    in_slices(lambda block: np.multiply(exponentials[block], factor[block], out[block]), rows, classes)
+    out.reshape(-1)[np.arange(rows) * classes + index] -= scale  # in half the time that two indices take
     return out
 
 
