@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -195,7 +196,7 @@ def shared(shape: tuple[int, ...], groups: int) -> tuple[tuple[int, ...], tuple[
 def channel_norm(
     input: Array, weight: Array | None, bias: Array | None, groups: int, eps: float
 ) -> tuple[Array, Array, Array, Array]:
-    """(N, C, L), (C), (C) -> (N, C, L), and the mean, ``1 / sqrt(var + eps)`` and variance: (1, C), with `groups` (N, groups)"""
+    """(N, C, *), (C), (C) -> (N, C, *), and the mean, ``1 / sqrt(var + eps)`` and variance: (1, C), with `groups` (N, groups)"""
     real_floating(input, "batch_norm" if not groups else "GroupNormKernelImpl")
     whole = _working(input, input)
     assert whole is not None
@@ -242,7 +243,7 @@ def channel_norm(
 def channel_norm_backward(
     grad: Array, input: Array, weight: Array | None, mean: Array, rstd: Array, groups: int
 ) -> tuple[Array, Array, Array]:
-    """The gradients of input (N, C, L), weight (C) and bias (C): that of input is ``(x * a + b + grad * weight) * scale``."""
+    """The gradients of input (N, C, *), weight (C) and bias (C): that of input is ``(x * a + b + grad * weight) * scale``."""
     whole, grads = _working(input, input), _working(grad, input)
     assert whole is not None and grads is not None
     x, g, each = _apart(whole, groups), _apart(grads, groups), groups > 0
@@ -278,8 +279,9 @@ def channel_norm_backward(
 
 
 def _apart(x: Array, groups: int) -> Array:
-    """(N, C, L) with `groups` as (N * groups, C / groups, L)"""
-    return x.reshape(-1, x.shape[1] // groups, x.shape[2]) if groups else x
+    """(N, C, *) as (N, C, L), with `groups` as (N * groups, C / groups, L)"""
+    n, c, *space = x.shape
+    return x.reshape(n * (groups or 1), c // (groups or 1), math.prod(space))
 
 
 def _numbers(values: Array | None, x: Array, groups: int) -> Array | None:
