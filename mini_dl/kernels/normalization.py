@@ -215,7 +215,7 @@ def channel_norm(
             if not far.any():
                 return
             part = _among(part, far, each)
-            seen = x[part]
+            seen = np.ascontiguousarray(x[part])
         average = _shared_sum(seen, None, each) / count
         moved, rest = _moved(seen, average, count, each)
         mean[part] = average.astype(x.dtype) + rest
