@@ -53,7 +53,7 @@ def conv(input: Array, weight: Array, bias: Array | None, g: Geometry) -> Array:
 
 
 def _multiply_images(matrices: Array, images: Array, out: Array) -> None:
-    """(G, M, K), (N, G, K, L) -> `out`, (N, G, M, L): with all images in one product, if they are small and the matrices large."""
+    """(G, M, K), (N, G, K, L) -> `out`, (N, G, M, L): in one product, if images are small and matrices large."""
     if len(images) == 1 or matrices.size < LONG_WEIGHT * images.shape[3]:
         matmul(matrices[None], images, out)
     else:

@@ -205,7 +205,8 @@ def channel_norm(
     out, (mean, rstd, variance) = np.empty_like(x), np.empty((3, *((len(x), 1) if each else (1, x.shape[1]))))
     count = x.size / max(1, mean.size)
 
-    def norm(part: Index) -> None:
+    def norm(divided: Part) -> None:
+        part: Index = divided
         seen = x[part]
         if seen.size > BLOCK // 4:
             average, squares = (_shared_sum(seen, y, each) / count for y in (None, seen))
@@ -214,7 +215,7 @@ def channel_norm(
             finish(part, seen, average, out[part])
             if not far.any():
                 return
-            part = _among(part, far, each)
+            part = _among(divided, far)
             seen = np.ascontiguousarray(x[part])
         average = _shared_sum(seen, None, each) / count
         moved, rest = _moved(seen, average, count, each)
@@ -252,7 +253,7 @@ def channel_norm_backward(
     average, scale = (a.astype(np.float64).reshape((-1, 1) if each else mean.shape) for a in (mean, rstd))
     out, (to_weight, to_bias) = np.empty_like(x), np.empty((2, len(x) if each else 1, x.shape[1]))
 
-    def back(part: Index) -> None:
+    def back(part: Part) -> None:
         seen, given, center, factor = x[part], g[part], average[part], scale[part]
         if not (center * center * factor * factor <= _FAR_CHANNEL).all():
             seen, center = _moved(seen, center, count, each)
@@ -278,6 +279,10 @@ def channel_norm_backward(
     return out.reshape(input.shape).astype(input.dtype, copy=False), found[0], found[1]
 
 
+Part = tuple[slice, ...]
+"""All samples and some channels, or some samples."""
+
+
 def _apart(x: Array, groups: int) -> Array:
     """(N, C, *) as (N, C, L), with `groups` as (N * groups, C / groups, L)"""
     n, c, *space = x.shape
@@ -292,7 +297,7 @@ def _numbers(values: Array | None, x: Array, groups: int) -> Array | None:
     return np.tile(rows, (len(x) // groups, 1))
 
 
-def _in_parts(work: Callable[[Index], object], x: Array, each: bool) -> None:
+def _in_parts(work: Callable[[Part], object], x: Array, each: bool) -> None:
     """``work(index)`` for parts of the channels, or of the samples if `each` has its own statistics: all passes over a part
     find it in the cache. Threads share only a large array, in parts that are as long as possible."""
     if not x.size:
@@ -305,10 +310,9 @@ def _in_parts(work: Callable[[Index], object], x: Array, each: bool) -> None:
     share(work, [(piece,) if each else (slice(None), piece) for piece in pieces], x.size // _SHARED)
 
 
-def _among(part: Index, chosen: Array, each: bool) -> Index:
+def _among(part: Part, chosen: Array) -> Index:
     """The chosen channels or samples of a part."""
-    numbers = np.flatnonzero(chosen) + part[0 if each else 1].start
-    return (numbers,) if each else (slice(None), numbers)
+    return (*part[:-1], np.flatnonzero(chosen) + part[-1].start)
 
 
 def _sums(x: Array, y: Array | None, each: bool) -> Array:
@@ -373,7 +377,7 @@ def scaled(x: Array, scale: Array, shift: Array) -> Array:
     whole = np.ascontiguousarray(x).reshape(len(x), x.shape[1], -1)
     out = np.empty_like(whole)
 
-    def combine(part: Index) -> None:
+    def combine(part: Part) -> None:
         values = [a.reshape(1, -1)[part] for a in (scale, shift)]
         (y, seen), (factor, added) = _in_rows((out[part], whole[part]), values)
         np.multiply(seen, factor, y)
