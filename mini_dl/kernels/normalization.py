@@ -19,7 +19,7 @@ from mini_dl.kernels.blocks import (
     real_floating,
     slices,
     split,
-)  # fmt: skip
+)
 from mini_dl.kernels.parallel import share
 
 _FAR = 2.0
