@@ -34,7 +34,7 @@ from mini_dl.autograd.inplace import (
 )
 from mini_dl.autograd.mode import at_work, mode
 from mini_dl.autograd.node_names import recorded
-from mini_dl.autograd.overlaps import NO_OVERLAP, UNCHECKED, check_operands
+from mini_dl.autograd.overlaps import ACCUMULATING, NO_OVERLAP, UNCHECKED, check_operands
 from mini_dl.autograd.places import resized
 from mini_dl.autograd.primitive import refuse_bare
 from mini_dl.tensor import Tensor
@@ -222,14 +222,14 @@ def tensor_method(operators: str = "") -> Callable[[Function], Any]:
 def with_out(function: Function, check: bool | Function = True, where: str = "torch") -> Function:
     """`function` with a keyword ``out``: a tensor, or a tuple of tensors if there are several results."""
 
-    apart = function.__name__ in NO_OVERLAP
+    apart, differentiable = function.__name__ in NO_OVERLAP, function.__name__ not in WITHOUT_GRADIENT
     looked_at = apart or (where not in ("fft", "linalg") and function.__name__ not in UNCHECKED)
 
     @functools.wraps(function)
     def call(*args: object, out: Any = None, **kwargs: object) -> Any:
         if out is None:
             return function(*args, **kwargs)
-        if mode.enabled and (any_needs_grad(args) or any_needs_grad(kwargs.values()) or any_needs_grad(_tuple(out))):
+        if mode.enabled and differentiable and (any_needs_grad(args) or any_needs_grad(kwargs.values()) or any_needs_grad(_tuple(out))):
             raise RuntimeError(
                 f"{function.__name__}(): functions with out=... arguments don't support automatic differentiation, "
                 "but one of the arguments requires grad."
@@ -248,7 +248,7 @@ def with_out(function: Function, check: bool | Function = True, where: str = "to
                 check_operand_types(function, one, (*args, *kwargs.values()))
             raise
         for one in asked:
-            check_target(one, (*args, *kwargs.values()), apart or (one is not out and function.__name__ in EXTREMES))
+            check_target(one, _compared(function.__name__, (*args, *kwargs.values()), one), apart)
         check_out(function.__name__, result, out)
         read = [value for value in args if isinstance(value, Tensor)]
         if len(read) > 1 and any([out is value for value in read]) and out._array.shape != result._array.shape:
@@ -277,8 +277,18 @@ def _with_keyword(function: object) -> inspect.Signature:
     return signature.replace(parameters=[*parameters[:at], keyword, *parameters[at:]])
 
 
-EXTREMES = frozenset(["max", "min"])
-"""Functions that, where they have several results, write none into their operand."""
+def _compared(name: str, values: tuple[object, ...], out: Tensor) -> tuple[object, ...]:
+    """The operands that may not overlap with `out`."""
+    if name in ACCUMULATING and out is values[0]:
+        return values[1:]
+    return () if name in ("max", "min") and len(values) == 1 else values  # over everything: nothing is read any more
+
+
+WITHOUT_GRADIENT = frozenset(
+    "all any argmax argmin bucketize eq equal ge greater greater_equal gt hash_tensor histc isin isneginf isposinf le less "
+    "less_equal logical_and logical_not logical_or logical_xor lt ne nonzero not_equal searchsorted signbit".split()
+)
+"""Functions whose results never require grad: their operands may, also with ``out``."""
 OWN_TYPE = frozenset(
     "addmm addmv alias_copy as_strided_copy baddbmm bmm cholesky_ex cross det diag diagonal_copy eigh eigvalsh expand_copy "
     "index_add index_copy index_reduce index_select inv inv_ex isin ldl_factor ldl_factor_ex ldl_solve log_softmax lu_factor "

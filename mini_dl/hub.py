@@ -8,6 +8,7 @@ import os
 import re
 import sys
 from typing import Any, NoReturn
+from urllib.error import ContentTooShortError
 from urllib.parse import urlparse
 from urllib.request import Request, urlopen
 
@@ -114,14 +115,18 @@ def load(
 def download_url_to_file(url: str, dst: str, hash_prefix: str | None = None, progress: bool = True) -> None:
     """Download `url` to the file `dst`. RuntimeError if its SHA-256 does not begin with `hash_prefix`.
 
-    The progress is not shown.
+    ContentTooShortError, a URLError, if the connection ends early; the old file remains. The progress is not shown.
     """
     dst = os.path.expanduser(dst)
-    digest = hashlib.sha256()
+    digest, size = hashlib.sha256(), 0
     with replaced(dst) as target, urlopen(Request(url, headers={"User-Agent": "torch.hub"})) as source:
         while block := source.read(BLOCK):
             target.write(block)
             digest.update(block)
+            size += len(block)
+        expected = source.headers.get("Content-Length")
+        if expected is not None and size < int(expected):  # `read` of a number of bytes does not check it
+            raise ContentTooShortError(f"got {size} of {expected} bytes of {url}", (dst, source.headers))
         found = digest.hexdigest()
         if hash_prefix is not None and not found.startswith(hash_prefix):
             raise RuntimeError(f'invalid hash value (expected "{hash_prefix}", got "{found}")')

@@ -98,12 +98,12 @@ def save(
     >>> _ = file.seek(0); torch.load(file)
     {'weight': tensor([1., 1.])}
     """
-    name = os.path.splitext(os.path.basename(os.fspath(f)))[0] if isinstance(f, (str, os.PathLike)) else ""
+    name = os.path.splitext(os.path.basename(os.fsdecode(f)))[0] if isinstance(f, (str, os.PathLike)) else ""
     with replaced(f) as file:
         write_pt(
             obj,
             file,
-            name=name or "archive",
+            name=name if name and name.isascii() else "archive",  # as in torch: not every file name can name records
             protocol=pickle_protocol,
             byteorder=not _disable_byteorder_record,
             archive=_use_new_zipfile_serialization,

@@ -291,6 +291,15 @@ def alias(tensor: Tensor, edge: Edge | None = None) -> Tensor:
     return out
 
 
+def without_base(result: Tensor) -> Tensor:
+    """`result`, a view of a temporary that nobody else has, as a tensor of its own, which may be detached in place."""
+    level: Tensor | None = result
+    while level is not None and level._base is not None:
+        level._base = level._restricted = None
+        level = level._value
+    return result
+
+
 def in_class(kind: type[Tensor], tensor: Tensor) -> Any:
     """`tensor` as an instance of another class, with the same memory, history and attributes."""
     if type(tensor) is kind:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import functools
+import inspect
 import random
 import types
 import warnings
@@ -193,6 +194,9 @@ class Entry:
             made.append((f"Tensor.{name}", theirs, getattr(bridge.Tensor, name, None)))
         if (op := self.info.get_inplace_operator()) is not None:
             made.append((f"operator.{op.__name__}", op, op))
+        if isinstance(self.theirs, types.FunctionType) and "inplace" in inspect.signature(self.theirs).parameters:
+            theirs, ours = (functools.partial(function, inplace=True) for function in (self.theirs, self.ours))
+            made.append(("inplace=True", theirs, ours))
         return made
 
     # ------------------------------------------------------------------------------------------- samples

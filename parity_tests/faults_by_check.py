@@ -33,6 +33,12 @@ def writes_more(original: Any, *args: Any, **kwargs: Any) -> Any:
     return right
 
 
+def keeps_size(original: Any, *args: Any, **kwargs: Any) -> Any:
+    """An `out` of another size stays as it is."""
+    out = kwargs.get("out")
+    return original(*args, **kwargs) if out is None or out.numel() else out
+
+
 def on_contiguous(original: Any, input: Any, *args: Any, **kwargs: Any) -> Any:
     out = original(input, *args, **kwargs)
     return out if input.is_contiguous() else out * 2
@@ -68,6 +74,7 @@ def with_another_name(original: Any, self: Any) -> Any:
 
 FAULTS = [
     op("another value in out than comes back", "spellings", lambda: function("exp", writes_more), "exp", "out"),
+    op("an out that is not resized", "spellings", lambda: function("exp", keeps_size), "exp", "out"),
     op(
         "in place a little more",
         "spellings",

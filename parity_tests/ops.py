@@ -198,6 +198,8 @@ def check_out(entry: Entry, sample: Sample, reference: InFloat64) -> str | None:
     """
     if not entry.supports_out:
         raise NotApplicable("no out=")
+    if entry.undetermined:
+        raise NotApplicable("uninitialized memory")
     with torch.no_grad(), bridge.mini_dl.no_grad():
         args, kwargs = bridge.copy((sample.all_args, sample.kwargs))
         expected = theirs_or_raised(entry.theirs, *args, **kwargs)
@@ -210,8 +212,10 @@ def check_out(entry: Entry, sample: Sample, reference: InFloat64) -> str | None:
                 shape = like.shape if fill == 1 else (0,)
                 return torch.full(shape, fill, dtype=like.dtype)
 
-            their_out = made(outs) if isinstance(outs, torch.Tensor) else tuple(made(t) for t in outs)
-            our_out = bridge.to_mini(their_out)
+            def all_made() -> Any:
+                return made(outs) if isinstance(outs, torch.Tensor) else tuple(made(t) for t in outs)
+
+            their_out, our_out = all_made(), bridge.to_mini(all_made())  # of its own: torch cannot resize what NumPy looks at
             args, kwargs = bridge.copy((sample.all_args, sample.kwargs))
             theirs = theirs_or_raised(entry.theirs, *args, **kwargs, out=their_out)
             our_args, our_kwargs = bridge.to_mini((sample.all_args, sample.kwargs))

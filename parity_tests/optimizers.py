@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -122,9 +123,15 @@ def judged_setting(entry: OptimizerEntry, dtype: str, check: str, number: int, r
 
 def check_refusal(entry: OptimizerEntry, error: OptimizerError) -> str | None:
     def build_and_step(cls: Any, convert: Any) -> None:
-        optimizer = call(cls, convert(error.params), **convert(error.kwargs))
-        if not error.in_constructor:
-            call(optimizer.step)
+        known: dict[Any, Any] = {}
+        params, kwargs = convert((error.params, error.kwargs), known)
+        for original in bridge.tensors(error.params):
+            convert(original, known).grad = convert(original.grad)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error" if issubclass(error.exception, Warning) else "ignore")
+            optimizer = cls(params, **kwargs)
+            if not error.in_constructor:
+                optimizer.step()
 
     theirs, ours = partial(build_and_step, entry.theirs, bridge.copy), partial(build_and_step, entry.ours, bridge.to_mini)
     return check_error(error.exception, error.pattern, theirs, ours)

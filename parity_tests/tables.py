@@ -18,7 +18,7 @@ IN_ONE_TYPE = ("fwgrad_bwgrad", "vmap", "vmap_grad")
 WHOLE = ("int64", "bool", "complex64")
 PARTLY = tuple("float16 bfloat16 complex128 uint8 int32 int16 int8 uint16 uint32 uint64".split())
 OTHERS = WHOLE + PARTLY
-"""The types in which results and gradients alone are compared: of all samples, or of the first ones."""
+"""The types in which results, gradients and writes alone are compared: of all samples, or of the first ones."""
 SAMPLES = {"grid_sampler_3d": 1}
 MOST = 40
 """Of how many samples in the types that run partly: only a few entries have more, some of them a thousand."""
@@ -42,7 +42,7 @@ def checks_in(entry: adapter.Entry, dtype: str) -> tuple[str, ...]:
     """The checks of an entry in a type."""
     if dtype in main_dtypes(entry):
         return tuple(check for check in CHECKS if check not in IN_ONE_TYPE or dtype != "float32" or "float64" not in entry.dtypes)
-    return ("forward", "grad") if dtype in entry.gradient_dtypes else ("forward",)
+    return ("forward", "grad", "inplace", "out") if dtype in entry.gradient_dtypes else ("forward", "inplace", "out")
 
 
 def outcomes_in(entry: adapter.Entry, dtype: str, limit: int | None = None) -> Iterator[Outcome]:

@@ -23,7 +23,7 @@ def script(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_the_names_of_each_module_are_those_that_torch_has(script: Any) -> None:
-    for line in script.PUBLIC.read_text(encoding="utf-8").splitlines():
+    for line in Path(script.PUBLIC).read_text(encoding="utf-8").splitlines():
         place, _, names = line.partition(": ")
         theirs = None if line.startswith(("#", "*")) else script.counterpart(place)
         if theirs is not None:

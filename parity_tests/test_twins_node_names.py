@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from parity_tests.twin import message, twin
+from parity_tests.twin import message, outcome, twin
 
 TENSORS = """
 x+1 1+x x-1 1-x x*2 2*x x/2 1/x x//2 x%2 x**2 2**x x**y x+y x-y x*y x/y x@y x@v v@v -x x.abs() x[0] x[0,1] x[:2] x[...,None]
@@ -43,6 +43,60 @@ F.adaptive_avg_pool2d(x[None,None],1) F.adaptive_avg_pool2d(x[None,None],2) F.in
 F.pad(x,(1,1)) F.batch_norm(x,None,None,training=True) F.instance_norm(x[None,None]) F.group_norm(x[None],2)
 F.scaled_dot_product_attention(x[None,None],y[None,None],y[None,None])
 F.scaled_dot_product_attention(x[None,None],y[None,None],y[None,None],is_causal=True) F.unfold(x[None,None],2)
+"""
+VARIANTS = """
+torch.addbmm(x,x[None],y[None]) torch.addcdiv(x,x,y) torch.addmv(v,x,v) torch.addr(x,v,v) torch.baddbmm(x[None],x[None],y[None])
+torch.block_diag(x,y) torch.cholesky_inverse(x) x.cummax(0)[0] x.cummin(0)[0] torch.diag_embed(v) torch.diagonal_scatter(x,v)
+torch.dist(x,y) torch.ldexp(x,y) x.mode(0)[0] torch.mv(x,v) torch.mvlgamma(x+5,2) torch.polar(x,y) x.renorm(2,0,1.)
+torch.rsub(x,y) torch.select_scatter(x,v,0,1) torch.slice_scatter(x,y[:2],0,0,2) torch.vdot(v,v) F.celu(x)
+F.channel_shuffle(x.view(1,4,2,2),2) F.embedding_bag(torch.tensor([[0,1]]),x) F.multi_margin_loss(x,torch.tensor([0,1,2,3]))
+F.multilabel_margin_loss(x,torch.tensor([[0,1,-1,-1]]*4)) F.pdist(x) F.pixel_unshuffle(x[None,None],2)
+F.soft_margin_loss(x,torch.ones(4,4)) torch.linalg.cross(x[:,:3],y[:,:3]) torch.linalg.cross(x[:3],y[:3],dim=0)
+torch.linalg.householder_product(x,v) torch.linalg.matrix_exp(x) torch.linalg.qr(x)[0]
+torch.linalg.solve_triangular(x,y,upper=True) torch.alias_copy(x) torch.as_strided_copy(x,(2,2),(1,2)) torch.diagonal_copy(x)
+torch.expand_copy(x,(2,4,4)) torch.permute_copy(x,(1,0)) torch.t_copy(x) torch.transpose_copy(x,0,1) torch.unfold_copy(x,0,2,1)
+torch.view_copy(x,(16,)) torch.split_with_sizes_copy(x,[2,2])[0] torch.unbind_copy(x)[0] torch.unsqueeze_copy(x,0)
+torch.squeeze_copy(x) torch.squeeze_copy(x,0) torch.squeeze_copy(x[None],(0,1)) x[None].squeeze(0) x[None].squeeze((0,1))
+x.aminmax()[0] x.aminmax(dim=0)[1] x.clamp_max(0.5) x.clamp_max(v) x.clamp_max(max=v) x.clamp_min(v) x.clamp_min(min=0.1)
+torch.clamp_min(x,v) x.clamp(v,v) x.clamp(max=v) v.diag() x.diag(1) v.diagflat()
+F.ctc_loss(x[:,None].log_softmax(2),torch.tensor([[1,2]]),torch.tensor([4]),torch.tensor([2]))
+F.ctc_loss(x[:,None].log_softmax(2),torch.tensor([[1,2]]),torch.tensor([4]),torch.tensor([2]),0,'sum')
+F.ctc_loss(x[:,None].log_softmax(2),torch.tensor([[1,2]]),torch.tensor([4]),torch.tensor([2]),reduction='none')
+F.grid_sample(x[None,None],torch.zeros(1,2,2,2),align_corners=False)
+F.grid_sample(x[None,None,None],torch.zeros(1,2,2,2,3),align_corners=False) x.index_fill(0,torch.tensor([0]),2.)
+x.index_fill(0,torch.tensor([0]),v[0].detach()) torch.index_fill(x,0,torch.tensor([0]),value=2.) x.masked_fill(x>0.5,v[0])
+x.masked_fill(mask=x>0.5,value=0.) torch.masked_fill(x,x>0.5,v[0]) x.clone().masked_fill_(x>0.5,v[0])
+x.clone().index_fill_(0,torch.tensor([0]),1.) x.clone().index_fill_(0,torch.tensor([0]),v[0].detach()) x.lerp(y,y)
+x.lerp(y,weight=0.5) x.lerp(y,weight=y) torch.lerp(x,y,v[0]) x.clone().lerp_(y,0.5) x.clone().lerp_(y,y)
+F.interpolate(x[None],size=2) F.interpolate(x[None],size=2,mode='linear') F.interpolate(x[None,None],size=2,mode='bilinear')
+F.interpolate(x[None,None],size=2,mode='bicubic') F.interpolate(x[None,None],size=2,mode='area')
+F.interpolate(x[None,None],size=2,mode='nearest-exact') F.interpolate(x[None,None],size=2,mode='bilinear',antialias=True)
+F.interpolate(x[None,None,None],size=2) F.interpolate(x[None,None,None],size=2,mode='trilinear')
+F.interpolate(x[None,None],None,2.,'nearest') torch.linalg.lu_factor(x)[0] torch.linalg.lu(x)[1] x.max(y) x.min(y)
+x.max(1,True)[0] x.min(0)[0] torch.max(x,other=y) x.median(0)[0] x.nanmedian(0)[0] x.nanmedian() x.msort() x.sort(0,True)[0]
+x.sort(stable=True)[0] x.sort(stable=True,dim=0)[0] torch.normal(x,y) torch.normal(x,1.) torch.normal(0.,x) x.bernoulli()
+torch.outer(x[0],v) F.pad(x[None],(1,1),'reflect') F.pad(x[None],(1,1),'replicate') F.pad(x[None],(1,1),'circular')
+F.pad(x[None,None],(1,1,1,1),'reflect') F.pad(x[None,None],(1,1,1,1),'replicate') x.round() x.round(decimals=1)
+F.rrelu(x,training=True) F.rrelu(x) x.scatter(0,torch.zeros(1,4,dtype=torch.long),y)
+x.scatter(0,torch.zeros(1,4,dtype=torch.long),1.) x.scatter(0,torch.zeros(1,4,dtype=torch.long),src=y)
+torch.scatter(x,0,torch.zeros(1,4,dtype=torch.long),value=2.) torch.linalg.solve_ex(x,y)[0] torch.triangular_solve(x,y)[0]
+torch.unsafe_chunk(x,2)[0] torch.unsafe_split(x,2)[0] x.unfold(0,2,1) F.fold(x[None],(3,3),2,padding=0)
+F.adaptive_avg_pool1d(x[None],2) F.adaptive_avg_pool3d(x[None,None,None],1) F.adaptive_avg_pool3d(x[None,None,None],2)
+F.adaptive_max_pool1d(x[None],2) F.adaptive_max_pool2d(x[None,None],2) F.adaptive_max_pool3d(x[None,None,None],1)
+F.avg_pool1d(x[None],2) F.avg_pool3d(x[None,None,None],(1,2,2)) F.max_pool1d(x[None],2)
+F.max_pool3d(x[None,None,None],(1,2,2)) F.conv3d(x[None,None,None],x[None,None,None])
+F.conv_transpose1d(x[None],x[:,None]) F.conv_transpose3d(x[None,None,None],x[None,None,None])
+F.fractional_max_pool2d(x[None,None],2,2) torch.fft.ifft(x) torch.fft.fft(z) torch.fft.ifft(z) torch.fft.irfft(z)
+torch.fft.hfft(z) torch.fft.ihfft(x) torch.fft.fft2(x) torch.fft.rfft2(x) torch.fft.irfft2(z) x.quantile(0.5) x.quantile(0.5,0)
+x.nanquantile(0.5) torch.combinations(v) torch.linalg.eigh(x)[0] torch.linalg.svd(x)[1] 
+torch.linalg.slogdet(x)[1] torch.linalg.pinv(x) torch.linalg.matrix_norm(x) torch.linalg.vector_norm(x)
+F.gelu(x,approximate='tanh') x.logit() x.logit(0.1) x.xlogy(y) x.atan2(y) x.hypot(y) x.fmod(2.) x.fmod(y) x.remainder(y)
+torch.float_power(x,2) x.div(y,rounding_mode='floor') x.div(2.,rounding_mode='trunc') x.floor_divide(y)
+x.nan_to_num() x.copysign(y) x.index_copy(0,torch.tensor([0]),y[:1])
+x.index_reduce(0,torch.tensor([0]),y[:1],'prod')
+x.scatter_reduce(0,torch.zeros(1,4,dtype=torch.long),y,'amax')
+x.put(torch.tensor([0]),v[:1]) x.index_put((torch.tensor([0]),),v) x.masked_scatter(x>0.5,y)
+x.clone().index_put_((torch.tensor([0]),),v)
 """
 MODULES = """
 nn.Linear(4,3)(x) nn.LayerNorm(4)(x) nn.BatchNorm1d(4)(x) nn.BatchNorm2d(1)(x[None,None]) nn.Conv2d(1,2,3)(x[None,None])
@@ -104,12 +158,16 @@ def names(torch: Any, rng: Any) -> dict[str, Any]:
     return {"torch": torch, "nn": torch.nn, "F": torch.nn.functional, "x": x, "y": y, "v": v, "z": torch.complex(x, y)}
 
 
-@pytest.mark.parametrize("text", [TENSORS, FUNCTIONS, MODULES], ids=["tensors", "functions", "modules"])
+@pytest.mark.parametrize("text", [TENSORS, FUNCTIONS, VARIANTS, MODULES], ids=["tensors", "functions", "variants", "modules"])
 @twin
 def test_nodes_have_the_names_of_torch(torch: Any, rng: Any, text: str) -> Any:
     known = names(torch, rng)
-    found = {expression: eval(expression, dict(known)).grad_fn for expression in split(text)}
-    return {expression: node and node.name() for expression, node in found.items()}
+
+    def name_of(expression: str) -> Any:
+        node = eval(expression, dict(known)).grad_fn
+        return node and node.name()
+
+    return {expression: outcome(lambda e=expression: name_of(e)) for expression in split(text)}
 
 
 @twin

@@ -401,6 +401,8 @@ def test_steps_that_are_refused(torch, rng):
     found.append(message(lambda: optim.SGD([rng(2, grad=True)]).load_state_dict({"param_groups": []})))
     found.append(message(lambda: optim.Muon([rng(2, grad=True)])))
     found.append(message(lambda: optim.SparseAdam([rng(2, dtype="complex64", grad=True)])))
+    found.append(message(lambda: optim.SparseAdam([rng(2, grad=True), torch.zeros(3).to_sparse()])))
+    found.append(message(lambda: optim.SparseAdam([{"params": torch.eye(2).to_sparse()}])))
     found.append(message(lambda: optim.LBFGS([rng(2, grad=True)], line_search_fn="other").step(lambda: torch.ones(1))))
     return found
 

@@ -43,6 +43,16 @@ def test_ends_of_ranges_that_no_number_holds(torch, rng, name):
 
 
 @twin
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
+@pytest.mark.parametrize(
+    ("start", "end", "steps", "base"), [(1, -3, 4, 10), (0.3, 3.9, 50, 2), (-4, 0.7, 31, 3.3), (0.1, 5, 1, 10)]
+)
+def test_powers_of_a_range_are_rounded_once(torch, rng, dtype, start, end, steps, base):
+    powers = torch.logspace(start, end, steps, base, dtype=getattr(torch, dtype))
+    return [number.hex() for number in powers.double().tolist()]
+
+
+@twin
 def test_a_requirement_of_gradients_is_true_or_false(torch, rng):
     wrong = "no", 2.0, torch.ones(1), [True]
     return [raised(lambda value=value: torch.zeros(2, requires_grad=value)) for value in wrong]

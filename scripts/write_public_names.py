@@ -12,6 +12,7 @@ import sys
 import types
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from _report import brought_up_to_date
@@ -63,7 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
     made = argparse.ArgumentParser(description="Write the public names of each module.")
     made.add_argument("--check", action="store_true", help="write nothing; exit with 1 if the file is out of date")
     options = made.parse_args(arguments)
-    return brought_up_to_date(PUBLIC, HEAD + "".join(lines()), options.check, "python scripts/write_public_names.py")
+    return brought_up_to_date(Path(PUBLIC), HEAD + "".join(lines()), options.check, "python scripts/write_public_names.py")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""Kills processes while they save over their checkpoint: the file must then be the last version saved or the next one, complete.
+"""Kills processes while they save over their checkpoint: the file, or folder, must then be the last version saved or the next one,
+complete.
 
     python tests/kill_saves.py --kills 1000
 
-Exits with 1 if a file was lost or incomplete. Every second process writes its new file under a name, as on systems without
+Exits with 1 if a file was lost or incomplete. Half of the processes write their new file under a name, as on systems without
 unnamed files.
 """
 
@@ -17,15 +18,30 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import mini_dl as torch
 from mini_dl import serialization
+from mini_dl.distributed import checkpoint
 from mini_dl.files import replacing
+
+
+def save_folder(tensors: dict[str, torch.Tensor], path: Path) -> None:
+    checkpoint.save(tensors, checkpoint_id=path, no_dist=True)
+
+
+def load_folder(path: Path) -> dict[str, torch.Tensor]:
+    tensors = content(-1)
+    checkpoint.load(tensors, checkpoint_id=path, no_dist=True)
+    return tensors
+
 
 FORMATS: dict[str, tuple[Any, Any]] = {
     "pt": (torch.save, torch.load),
+    "old.pt": (partial(torch.save, _use_new_zipfile_serialization=False), torch.load),
+    "folder": (save_folder, load_folder),
     "npz": (serialization.save_npz, serialization.load_npz),
     "safetensors": (serialization.save_safetensors, serialization.load_safetensors),
 }
@@ -64,7 +80,7 @@ def killed(ending: str, path: Path, after: float, named: bool) -> str:
         last = len(saved.read())
     try:
         version = version_of(load(path))
-    except Exception as error:
+    except (Exception, checkpoint.CheckpointException) as error:
         return f"lost: {type(error).__name__}"
     return {last: "old", last + 1: "new"}.get(version, f"version {version} after {last}")
 
@@ -89,7 +105,7 @@ def main(arguments: list[str] | None = None) -> int:
         paths = {ending: Path(folder) / f"checkpoint.{ending}" for ending in FORMATS}
         longest = {ending: 4 * seconds_per_save(ending, path) for ending, path in paths.items()}
         for i, ending in zip(range(options.kills), itertools.cycle(FORMATS)):
-            named = i % 2 == 1
+            named = i // len(FORMATS) % 2 == 1
             found[ending, killed(ending, paths[ending], moment.uniform(0, longest[ending]), named)] += 1
             for other in set(Path(folder).iterdir()) - set(paths.values()):
                 left["with a name" if named else "without a name"] += 1

@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from mini_dl._abstract import AbstractArray
 from mini_dl.autograd.custom import apply_on_batch
 from mini_dl.autograd.inplace import overwrite
 from mini_dl.autograd.recording import look_into
-from mini_dl.autograd.transforms import Level, wrap_at
+from mini_dl.autograd.transforms import Level, copied, widen, wrap_at
 from mini_dl.tensor import Tensor, ndarray, wrap
 
 # ------------------------------------------------------------------------------------------------ a call on a batch
@@ -157,6 +159,19 @@ class Batched(Level):
 
     def adopt(self, target: Tensor) -> None:
         raise RuntimeError(WRITTEN)
+
+    def widen(self, target: Tensor) -> None:
+        """Give each element of the batch a copy of its own, in the same layout."""
+        value, array = copied(target), target._array
+        order = sorted(range(array.ndim), key=lambda d: -array.strides[d])
+        made = np.zeros((self.size, *[array.shape[d] for d in order]), array.dtype)
+        with self.beneath():
+            room = wrap(made.transpose(0, *[1 + order.index(d) for d in range(array.ndim)]))
+            widen(room, value)
+            overwrite(room, value)
+        target._level, target._value, target._batch_dim = self, room, 0
+        target._edge = target._tangent = None
+        target._array = self.shown(room, 0)
 
     def put(self, target: Tensor, result: Tensor) -> None:
         value, source = target._value, result._value

@@ -125,7 +125,11 @@ def in_batches(input: Tensor, make: Callable[[Tensor, tuple[int, ...]], Tensor],
     if level is None or value is None:
         return make(input, lead)
     if isinstance(level, Batched):
-        return wrap_at(level, in_batches(value, make, (level.size, *lead)), 0)
+        with level.beneath():
+            physical = in_batches(value, make, (level.size, *lead))
+        out = wrap_at(level, physical, 0)
+        out._born = mode.stack[-1]
+        return out
     return in_batches(value, make, lead)
 
 

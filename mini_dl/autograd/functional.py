@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import Array, Function
+from mini_dl._dtypes import INEXACT, Array, Function
 from mini_dl._families import complete_docstrings
 from mini_dl.autograd import backwards, forward_ad
 from mini_dl.autograd.graph import edge_of
@@ -102,6 +102,8 @@ def jacobian(
         blocks = _rows_together(outs, args, create_graph) if vectorize else []
         for out in [] if vectorize else outs:
             rows: list[Sequence[Tensor]] = []
+            if out._array.size and out._array.dtype.kind == "c":
+                raise RuntimeError(f"grad can be implicitly created only for real scalar outputs but got {out.dtype}")
             for index in np.ndindex(out._array.shape):
                 cotangent = np.zeros_like(out._array)
                 cotangent[index] = 1
@@ -256,6 +258,8 @@ def _prepared(inputs: Tensors, what: str, name: str, create_graph: bool) -> tupl
                 f"The {what} given to {name} must be either a Tensor or a tuple of Tensors "
                 f"but the value at index {i} has type {type(x)}."
             )
+        if not create_graph and x._array.dtype.kind not in INEXACT:
+            raise RuntimeError("only Tensors of floating point dtype can require gradients")
         args.append(x.view_as(x) if create_graph and edge_of(x) is not None else alias(x, LEAF))
     return several, args
 

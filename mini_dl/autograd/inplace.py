@@ -29,8 +29,9 @@ from mini_dl.autograd.graph import (
     root_of,
     save_result,
 )
-from mini_dl.autograd.memory import as_strided, copy_slices
-from mini_dl.autograd.mode import at_work, mode
+from mini_dl.autograd.memory import as_strided, compared, copy_slices
+from mini_dl.autograd.mode import at_work, mode, no_grad
+from mini_dl.autograd.node_names import rename, title
 from mini_dl.autograd.overlaps import (
     NO_OVERLAP,
     UNCHECKED,
@@ -56,6 +57,7 @@ def inplace(function: Callable[..., Tensor], name: str | None = None, operator: 
     """
     primitive = getattr(function, "op", None)
     ufunc, spares = getattr(function, "ufunc", None), getattr(function, "spares", False)
+    compares = function.__name__ in COMPARISONS
     apart, asked = function.__name__ in NO_OVERLAP - {"addr"}, function.__name__ not in UNCHECKED | {"addmm", "ldexp"}
 
     @functools.wraps(function)
@@ -98,6 +100,9 @@ def inplace(function: Callable[..., Tensor], name: str | None = None, operator: 
             result = function(before, *args, **kwargs)
             if met:
                 raise shared_memory()
+            if compares and self._array.dtype.kind in INEXACT:
+                result = compared(wrap(result._array.astype(self._array.dtype)), before, *args, **kwargs)
+                rename(result, title(function.__name__, int(isinstance(args[0], Tensor)) if args else 1))
             write(self, result, primitive is not None)
             return self
         except NotImplementedError:  # of the type, which torch checks after the shapes and the memory
@@ -108,6 +113,8 @@ def inplace(function: Callable[..., Tensor], name: str | None = None, operator: 
             check_operand_types(function, self, (self, *args, *kwargs.values()))
             raise
 
+    if function.__name__.startswith("logical_"):  # torch records nothing, and keeps the history
+        call = no_grad()(call)
     call.__name__ = call.__qualname__ = name = name or function.__name__ + "_"
     call.__doc__ = with_preface(IN_PLACE.format(name[:-1]), function.__doc__)
     call.__dict__.pop("op", None)
@@ -263,6 +270,7 @@ def check_broadcast(target: Tensor, args: tuple[object, ...]) -> None:
     check_fits(target._array.shape, shape)
 
 
+COMPARISONS = frozenset("eq ne lt le gt ge".split())
 ORDERING = frozenset("lt le gt ge less less_equal greater greater_equal".split())
 OPERANDS = frozenset("other exponent".split())
 """The parameters with which a tensor is combined, even if they are numbers."""

@@ -13,9 +13,9 @@ import numpy as np
 from mini_dl._dtypes import Array
 from mini_dl.autograd import graph
 from mini_dl.autograd.places import Layout, Place
-from mini_dl.autograd.primitive import linear_in, op, view
+from mini_dl.autograd.primitive import linear_in, may_alias_argument, op, view
 from mini_dl.autograd.single import as_it_is
-from mini_dl.tensor import Tensor, written
+from mini_dl.tensor import Tensor, wrap, written
 
 
 def _ends(layout: Layout) -> tuple[int, int]:
@@ -158,3 +158,15 @@ def as_strided(input: Array, place: Place) -> Any:
 
 _whole.op.grad_name = as_strided.op.grad_name = "AsStridedBackward0"  # type: ignore[attr-defined]
 graph.AS_STRIDED = as_strided.op  # type: ignore[attr-defined]
+
+
+def _flat(grad: Tensor) -> Tensor:
+    return wrap(np.zeros_like(grad._array))
+
+
+@may_alias_argument
+@op(input=_flat, other=_flat)
+@as_it_is
+def compared(result: Array, input: Array, other: Array) -> Array:
+    """`result`, of a comparison that is written in place: its gradients are zero, and not None."""
+    return result

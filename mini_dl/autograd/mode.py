@@ -71,6 +71,9 @@ class _AtWork:
         """Both on one level."""
         return target, result
 
+    def widen(self, tensor: Tensor, source: Tensor) -> None:
+        """Give `tensor` the batches of another that will be written into it."""
+
 
 at_work = _AtWork()
 
@@ -233,14 +236,15 @@ class inference_mode(_Switch):
     def __init__(self, mode: bool = True) -> None:
         self.flag = bool(mode)
 
-    def _state(self) -> tuple[bool, bool]:
-        return mode.enabled, inference.here
+    def _state(self) -> tuple[bool, bool, bool]:
+        return mode.enabled, mode.forward, inference.here
 
     def _change(self, before: object) -> None:
-        mode.enabled, inference.here = not self.flag, self.flag
+        mode.enabled = mode.forward = not self.flag
+        inference.here = self.flag
 
-    def _put_back(self, before: tuple[bool, bool]) -> None:
-        mode.enabled, inference.here = before
+    def _put_back(self, before: tuple[bool, bool, bool]) -> None:
+        mode.enabled, mode.forward, inference.here = before
 
     def clone(self) -> _Switch:
         return type(self)(self.flag)

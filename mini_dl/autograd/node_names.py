@@ -14,7 +14,7 @@ from typing import Any
 from mini_dl._dtypes import INEXACT, Function
 from mini_dl.autograd.graph import Node, edge_of
 from mini_dl.autograd.mode import mode
-from mini_dl.tensor import LEAF, LEAF_VIEW, Edge, Tensor
+from mini_dl.tensor import LEAF, LEAF_VIEW, Edge, Tensor, without_base
 
 Naming = str | Callable[..., str]
 """A name, or a function that returns it for the arguments of the call."""
@@ -157,7 +157,7 @@ ALONE = {
 NAMES: dict[str, Naming] = {
     **{name: title(name) for place in ("torch", "nn.functional") for name in ALONE[place].split()},
     **{name: title(f"linalg_{name}") for name in ALONE["linalg"].split()},
-    **{f"{name}_copy": copied(name) for name in "alias as_strided diagonal expand permute t transpose unfold view".split()},
+    **{f"{name}_copy": copied(name) for name in "alias as_strided diagonal expand permute select t transpose unfold view".split()},
     "split_with_sizes_copy": copied("split_with_sizes"), "unbind_copy": copied("unbind"),
     "unsqueeze_copy": copied("unsqueeze"),
     "squeeze_copy": lambda *args, **kwargs: _squeezed(*args, **kwargs) + "_copy",
@@ -241,7 +241,7 @@ PRIMITIVES: dict[str, str | Callable[[Node], str]] = {
     "_cross_entropy": "NllLossBackward0",
     "_conjugate": "ConjBackward0",
     "_floor_div": "DivBackward2", "_trunc_div": "DivBackward2",
-    "_gelu_tanh": "GeluBackward0",
+    "_gelu_tanh": "GeluBackward0", "_lu_square": "LinalgLuBackward0",
     "_mean": by_number_of_results("Mean"), "_prod": by_number_of_results("Prod"), "_sum": by_number_of_results("Sum"),
     "_pow": "PowBackward1", "_pow_number": "PowBackward0",
     "_copied": "torch::autograd::CopyBackwards", "_fill": lambda node: f"FillBackward{1 + int(node.edges_[-1] is None)}",
@@ -298,6 +298,9 @@ def under(primitive: Any, name: str) -> Any:
     return found
 
 
+VIEWS = ("SqueezeBackward1", "ViewBackward")
+"""How the names of functions begin whose results are views of what torch computes first."""
+
 PLACES = ("torch", "nn.functional", "linalg", "fft")
 
 
@@ -316,9 +319,21 @@ def recorded(function: Function, place: str, name: str) -> Function:
         result = function(*args, **kwargs)
         if mode.enabled:
             show(result, naming, args, kwargs)
+        if result.__class__ is not Tensor or result._base is not None:
+            _release(result, naming if isinstance(naming, str) else naming(*args, **kwargs), (*args, *kwargs.values()))
         return result
 
     return call
+
+
+def _release(result: object, name: str, args: tuple[object, ...]) -> None:
+    """Let views of what the function computed be tensors of their own, unless torch's results are views too."""
+    if name.startswith(VIEWS):
+        return
+    inputs = [value if value._base is None else value._base for value in args if isinstance(value, Tensor)]
+    for one in result if isinstance(result, tuple) else (result,):
+        if isinstance(one, Tensor) and not any([one._base is input for input in inputs]):
+            without_base(one)
 
 
 def as_one(result: Tensor, name: str, *arguments: Tensor | None) -> Tensor:

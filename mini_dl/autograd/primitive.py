@@ -30,7 +30,7 @@ from mini_dl._checks import type_name
 from mini_dl._dtypes import INEXACT, Array, Function, exactly, is_number, number_as, promote
 from mini_dl.autograd.formal import formal, primitive_of
 from mini_dl.autograd.forwards import computes
-from mini_dl.autograd.graph import FREED, Node, SeveralNode, edge_of, restore, save, save_result, show_saved
+from mini_dl.autograd.graph import FREED, Node, SeveralNode, edge_of, needs_grad, restore, save, save_result, show_saved
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.node_names import ORDER, REFLECTED, name_of_primitive
 from mini_dl.autograd.recording import (
@@ -452,8 +452,8 @@ def view(*bare: object, **formulas: Formula) -> Callable[[Function], Callable[..
 
 
 def number_of(name: str, argument: str, value: object) -> Any:
-    """`value`, or the number in a 0-d tensor. TypeError for anything else."""
-    if isinstance(value, Tensor) and not value._array.ndim:
+    """`value`, or the number in a 0-d tensor that requires no grad. TypeError for anything else."""
+    if isinstance(value, Tensor) and not value._array.ndim and not needs_grad(value):
         return value._array.item()
     if not is_number(value):
         raise TypeError(f"{name}(): argument '{argument}' must be Number, not {type_name(value)}")

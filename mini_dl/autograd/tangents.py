@@ -25,7 +25,7 @@ from mini_dl.autograd import engine
 from mini_dl.autograd.graph import Node
 from mini_dl.autograd.inplace import overwrite
 from mini_dl.autograd.memory import spread
-from mini_dl.autograd.mode import mode
+from mini_dl.autograd.mode import at_work, mode
 from mini_dl.autograd.places import Place, address_of, memory_of, place_of, reopened
 from mini_dl.autograd.primitive import view
 from mini_dl.autograd.recording import shape_of
@@ -188,9 +188,21 @@ def part_of(input: Array, place: Place) -> Array:
     return look_at_part(input, place)
 
 
+def is_outdated(part: Tensor | None) -> bool:
+    """Whether the base of this view has been given a batch since."""
+    base = part._base if part is not None else None
+    while part is not None and base is not None and base._level is not None:
+        if base._level is part._level:
+            part = part._value
+        elif base._level.size is not None:
+            return True
+        base = base._value
+    return False
+
+
 def tangent_of(tensor: Tensor) -> Tensor | None:
     """The tangent of a tensor. A view without one has a part of the tangent of its base, if a write set that."""
-    if tensor._tangent is None:
+    if tensor._tangent is None or is_outdated(tensor._tangent):
         base = tensor._base
         if base is not None and base._tangent is not None and base._level is tensor._level:
             before, mode.forward = mode.forward, False
@@ -300,4 +312,8 @@ def renew(target: Tensor, tangent: Tensor | None) -> None:
         else:
             carry(base, whole)
             old = target._tangent = part_of(base._tangent, place_of(target._array, base._array))
+    if tangent is not None and at_work.anywhere:
+        at_work.widen(old if old._base is None else old._base, tangent)
+        old = tangent_of(target)
+        assert old is not None
     overwrite(old, wrap(np.zeros((), old._array.dtype)) if tangent is None else tangent)

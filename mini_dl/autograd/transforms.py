@@ -41,6 +41,7 @@ def open_levels(more: int) -> None:
             involves=involves,
             put=put,
             alike=alike,
+            widen=widen,
             detached=detached,
             has_tangents=has_tangents,
             passed_on=passed_on,
@@ -124,6 +125,10 @@ class Level:
     def adopt(self, target: Tensor) -> None:
         """Lift a tensor of the level below to this level, because one of this level will be written into it."""
         raise NotImplementedError
+
+    def widen(self, target: Tensor) -> None:
+        """`adopt`, for a tangent."""
+        self.adopt(target)
 
     def lifted(self, tensor: Tensor) -> Tensor:
         """A tensor as one of this level: a constant, if it is of one below."""
@@ -225,7 +230,11 @@ def take(primitive: Any, args: tuple[object, ...]) -> Any:
         if level is stack[-1]:
             return level.run(primitive, args)
         with stack[level.at + 1].beneath():
-            return level.run(primitive, args)
+            found = level.run(primitive, args)
+        for out in found if isinstance(found, tuple) else (found,):
+            if isinstance(out, Tensor):
+                out._born = stack[-1]
+        return found
     if stack and (dual or at_work.involves is not involves or any_needs_grad(args)):
         beneath = stack[0].beneath()
         if beneath.within[1] is not mode.enabled or beneath.within[2] is not mode.forward:
@@ -404,6 +413,17 @@ def alike(target: Tensor, result: Tensor) -> tuple[Tensor, Tensor]:
     if target._level is not level:
         level.adopt(target)
     return target, level.lifted(result)
+
+
+def widen(tensor: Tensor, source: Tensor) -> None:
+    """Give a tangent the batches of another, on all levels: unlike a tensor of the program, it may be written to from them."""
+    level = seen_in((tensor, source), mode.stack)[0]
+    if level is not None:
+        if tensor._level is not level:
+            level.widen(tensor)
+        with level.beneath():
+            widen(tensor._value, unwrap(level, source))  # type: ignore[arg-type]
+        tensor._array = level.shown(tensor._value, tensor._batch_dim)  # type: ignore[arg-type]
 
 
 def put(target: Tensor, result: Tensor) -> bool:

@@ -50,8 +50,13 @@ def replaced(f: File) -> Iterator[BinaryIO]:
     path = os.fsdecode(f)
     target = _replaceable(path)
     if target is None:
-        with _Stream(io.FileIO(path, "wb")) as stream:
-            yield stream
+        try:
+            with _Stream(io.FileIO(path, "wb")) as stream:
+                yield stream
+        except OSError as error:
+            if error.errno in FULL:
+                error.filename = path
+            raise
         return
     with _replacement(path, target) as file:
         yield file

@@ -217,9 +217,13 @@ def sigmoid_of(x: Array, out: Array | None = None) -> Array:
 def one_and_exp_of_negative(x: Array, out: Array | None = None) -> Array:
     """``1 + exp(-x)`` of a real floating array."""
     y = np.negative(x, out)
-    y = np.exp(y, y) if y.ndim else np.exp(y)
-    y += 1
-    return y
+    if not y.ndim:
+        return np.exp(y) + y.dtype.type(1)
+    return np.add(np.exp(y, y), _ONE[y.dtype.char], y)
+
+
+_ONE = {char: np.ones((), char) for char in "fd"}
+"""Arrays: a number would be converted at each call."""
 
 
 KEPT_BY_ALLOCATOR = 31 * 2**20

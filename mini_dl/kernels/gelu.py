@@ -76,8 +76,10 @@ def gelu_and_cdf(input: Array) -> tuple[Array, Array]:
 
 
 # atanh(2 Phi(x) - 1) / x as a polynomial in x^2 up to 5.6^2: our own fit, weighted by the slope of tanh. Phi is then within
-# 9.5e-8 in float32, which rounding alone would cost, at half the price of erf.
-_CDF = (1.75621375e-09, -1.32264737e-07, 3.96476017e-06, -5.53062700e-05, -3.25948164e-05, 3.63330844e-02, 7.97884941e-01)
+# 9.5e-8 in float32, which rounding alone would cost, at half the price of erf. Arrays, because numbers are converted at each call.
+_CDF = np.float32((1.75621375e-09, -1.32264737e-07, 3.96476017e-06, -5.53062700e-05, -3.25948164e-05, 3.63330844e-02, 7.97884941e-01))
+_LEADING, *_OTHERS = [_CDF[i, ...] for i in range(len(_CDF))]
+_LIMIT, _ONE, _HALF = [np.array(number, np.float32) for number in (5.6**2, 1, 0.5)]
 
 
 _SQUARE = Scratch()
@@ -86,15 +88,16 @@ _SQUARE = Scratch()
 def _normal_cdf(x: Array, out: Array) -> None:
     if x.dtype != float32.numpy:
         np.add(erf_array(x * math.sqrt(0.5)), 1, out)
-    else:
-        square = np.multiply(x, x, _SQUARE.of(x.shape, x.dtype))
-        np.minimum(square, np.float32(5.6**2), out=square)
-        np.multiply(square, np.float32(_CDF[0]), out)
-        for coefficient in _CDF[1:-1]:
-            out += np.float32(coefficient)
-            out *= square
-        out += np.float32(_CDF[-1])
-        out *= x
-        np.tanh(out, out)
-        out += 1
-    out *= out.dtype.type(0.5)
+        out *= 0.5
+        return
+    square = np.multiply(x, x, _SQUARE.of(x.shape, x.dtype))
+    np.minimum(square, _LIMIT, out=square)
+    np.multiply(square, _LEADING, out)
+    for coefficient in _OTHERS[:-1]:
+        np.add(out, coefficient, out)
+        np.multiply(out, square, out)
+    np.add(out, _OTHERS[-1], out)
+    np.multiply(out, x, out)
+    np.tanh(out, out)
+    np.add(out, _ONE, out)
+    np.multiply(out, _HALF, out)

@@ -71,7 +71,7 @@ def add_rows(out: Array, rows: Array, values: Array, zeros: bool = False) -> Non
     order = np.argsort(rows.astype(np.uint16) if len(out) <= 1 << 16 else rows, kind="stable")  # 16 bits: in linear time
     ordered = rows[order]
     starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
-    counts = np.diff(starts, append=len(rows))
+    counts = np.concatenate((starts[1:], [len(rows)])) - starts
     most = counts.max()
     if most > 8:
         out[ordered[starts]] += np.add.reduceat(values[order], starts, axis=0)

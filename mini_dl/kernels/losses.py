@@ -18,7 +18,7 @@ def cross_entropy_rows(
     real_floating(input, "log_softmax_lastdim_kernel_impl")
     x = np.ascontiguousarray(input, computed_in(input.dtype))
     out, sums = np.empty(x.shape, x.dtype), np.empty(len(x), x.dtype)
-    chosen = x[np.arange(len(index)), index]
+    chosen = x.reshape(-1)[np.arange(len(index)) * x.shape[1] + index]
 
     def sum_up(block: slice) -> None:
         sums[block], maximum = exponentials(out[block], x[block])

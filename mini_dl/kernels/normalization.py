@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from mini_dl._dtypes import Array, Function, Index
+from mini_dl._dtypes import Array, Index
 from mini_dl.kernels.blocks import (
     BLOCK,
     LONGEST,
@@ -33,9 +33,10 @@ _RUN = 1024
 _SHARED = 4
 """How many times larger than usual an array is that threads share: the calls of a part are many and short."""
 _SHORT_ROW = 256
-"""Row length below which NumPy takes three times as long for an operand that it broadcasts to rows."""
-_MANY_ROWS = 256
-"""Rows from which materializing such operands repays the calls."""
+"""Row length below which NumPy takes three times as long for an operand that it broadcasts to rows. Such operands are written
+out by a matrix product with an inner dimension of 2, as fast as a copy."""
+_FEW = 4096
+"""Numbers up to which that does not repay the calls."""
 _PRODUCTS = Scratch()
 
 
@@ -49,32 +50,26 @@ def _working(array: Array | None, like: Array) -> Array | None:
 # ------------------------------------------------------------------------------------------------ rows
 
 
-def _written_out(x: Array) -> bool:
-    """Whether what is broadcast to (R, n) is better materialized: for many short rows."""
-    return x.shape[1] < _SHORT_ROW and len(x) >= _MANY_ROWS
-
-
-def _outer(out: Array, column: Array, row: Array, constant: Array | None = None) -> Array:
-    """``out[i, j] = column[i] * row[j] + constant[j]``
-
-    A matrix product with an inner dimension of 2 takes a third of the time of broadcasting to short rows.
-    """
-    left, right = np.ones((2, len(out)), out.dtype), np.zeros((2, out.shape[1]), out.dtype)
-    left[0], right[0] = column, row
-    if constant is not None:
-        right[1] = constant
-    return np.matmul(left.T, right, out)
-
-
-def _row_sums(x: Array, y: Array | None = None) -> Array:
+def _row_sums(x: Array, y: Array | None = None, out: Array | None = None) -> Array:
     """(R, n) -> sums of x, or of x * y, in their type: (R,)"""
     n = x.shape[1]
     if n <= _RUN:
-        return x @ ones(n, x.dtype) if y is None else np.vecdot(x, y)
-    total = np.zeros(len(x), x.dtype)
+        return np.dot(x, ones(n, x.dtype), out) if y is None else np.vecdot(x, y, out)
+    total = np.empty(len(x), x.dtype) if out is None else out
+    total[...] = 0
     for i in range(0, n, _RUN):
         total += _row_sums(x[:, i : i + _RUN], None if y is None else y[:, i : i + _RUN])
     return total
+
+
+def _written_out(x: Array) -> bool:
+    """Whether what is broadcast to (R, n) is better written out."""
+    return x.shape[1] < _SHORT_ROW and x.size > _FEW
+
+
+def _are_far(shift: Array) -> bool:
+    """Whether a mean is so many deviations from 0 that its rounding matters."""
+    return not (shift.dot(shift) <= _FAR or (shift * shift <= _FAR).all())
 
 
 def row_norm(input: Array, weight: Array | None, bias: Array | None, eps: float, center: bool) -> tuple[Array, Array, Array]:
@@ -84,33 +79,39 @@ def row_norm(input: Array, weight: Array | None, bias: Array | None, eps: float,
     assert x is not None
     (m, n), number = x.shape, x.dtype.type
     out, mean, rstd = np.empty_like(x), np.zeros(m, x.dtype), np.empty(m, x.dtype)
-    factor = ones(n, x.dtype) if w is None else w
+    written_out = _written_out(x)
+    right = np.zeros((2, 2, n if written_out else 0), x.dtype)
+    if written_out:
+        right[:, 0] = 1 if w is None else w
+        if b is not None:
+            np.negative(b, right[1, 1])
+
+    def measure(part: Array, average: Array, scale: Array, shift: Array) -> None:
+        """The mean, ``1 / sqrt(var + eps)`` and their product."""
+        np.divide(_row_sums(part, part, scale), number(n), scale)
+        if center:
+            np.divide(_row_sums(part, None, average), number(n), average)
+            scale -= np.multiply(average, average, shift)
+        scale += number(eps)
+        np.reciprocal(np.sqrt(scale, scale), scale)
+        np.multiply(average, scale, shift)
 
     def norm(rows: slice) -> None:
-        part, y, scale = x[rows], out[rows], rstd[rows]
-        np.divide(_row_sums(part, part), number(n), scale)  # becomes the variance
-        average = None
-        if center:
-            average = np.divide(_row_sums(part), number(n), mean[rows])
-            square = average * average
-            scale -= square
-            if not _all(square <= number(_FAR) * scale):
-                part = part - average[:, None]
-                average = _row_sums(part) / number(n)
-                np.subtract(_row_sums(part, part) / number(n), average * average, scale)
-        scale += number(eps)
-        np.divide(number(1), np.sqrt(scale, scale), scale)
-        shift = None if average is None else average * scale
-        if _written_out(part):
-            _outer(y, scale, factor)
+        part, y, average, numbers = x[rows], out[rows], mean[rows], np.empty((3, rows.stop - rows.start), x.dtype)
+        scale, shift, numbers[2] = numbers[0], numbers[1], 1
+        measure(part, average, scale, shift)
+        if center and _are_far(shift):
+            part = part - average[:, None]
+            measure(part, np.empty_like(average), scale, shift)
+        rstd[rows] = scale
+        if written_out:
+            np.matmul(numbers[:2].T, right[0], y)
             y *= part  # in place: an output apart from two inputs takes twice as long, if they are not aligned
-            if shift is not None:
-                y -= _outer(_PRODUCTS.of(y.shape, y.dtype), shift, factor, None if b is None else -b)
-            elif b is not None:
-                y += b
+            if center:
+                y -= np.matmul(numbers[1:].T, right[1], _PRODUCTS.of(y.shape, y.dtype))
             return
         np.multiply(part, scale[:, None], y)
-        if shift is not None:
+        if center:
             y -= shift[:, None]
         if w is not None:
             y *= w
@@ -132,57 +133,56 @@ def row_norm_backward(
     g, x, w = _working(grad, input), _working(input, input), _working(weight, input)
     assert g is not None and x is not None
     (m, n), number = x.shape, x.dtype.type
-    factor, out = ones(n, x.dtype) if w is None else w, np.empty_like(x)
+    factor, all_ones, out = ones(n, x.dtype) if w is None else w, ones(m, x.dtype), np.empty_like(x)
     pieces = slices(m, n)
-    to_weight, to_bias = np.zeros((2, len(pieces), n), x.dtype)  # of each piece
+    to_weight, to_bias = np.empty((2, len(pieces), n), x.dtype)  # of each piece
+    written_out = _written_out(x)
+    right = np.zeros((3, n if written_out else 0), x.dtype)
+    if written_out:
+        right[0], right[2] = factor, 1
 
     def norm_backward(piece: int) -> None:
         rows = pieces[piece]
-        part, gradient, h, scale, average = x[rows], g[rows], out[rows], rstd[rows], mean[rows]
-        factors = np.ones((2, len(part)), x.dtype)
-        shift = np.multiply(average, scale, factors[0])
-        if center and not _all(shift * shift <= number(_FAR)):
+        part, gradient, h, average = x[rows], g[rows], out[rows], mean[rows]
+        numbers, products = np.empty((3, len(part)), x.dtype), _PRODUCTS.of(part.shape, x.dtype)
+        scale, slope, rest = numbers
+        scale[...] = rstd[rows]
+        shift = average * scale
+        if center and _are_far(shift):
             part = part - average[:, None]
             average = _row_sums(part) / number(n)
             np.multiply(average, scale, shift)
-        written_out, products = _written_out(part), _PRODUCTS.of(part.shape, x.dtype)
-        shifted, to_bias[piece] = factors @ gradient
-        source = gradient if written_out else np.multiply(gradient, scale[:, None], h)
-        np.multiply(source, part, products)
-        np.subtract((scale if written_out else factors[1]) @ products, shifted, to_weight[piece])
-        first, slope = source @ factor, products @ factor
-        if written_out:
-            first *= scale
-            slope *= scale
+        np.multiply(gradient, part, products)
+        np.dot(all_ones[rows], gradient, to_bias[piece])
+        np.subtract(scale.dot(products), shift.dot(gradient), to_weight[piece])
+        np.dot(gradient, factor, rest)
+        np.dot(products, factor, slope)
+        each = scale / number(n)
+        rest *= each
+        slope *= each
         slope *= scale
-        slope -= shift * first  # (rows): sum of h * unit
+        slope -= shift * rest  # the mean of h * unit
         slope *= scale
-        slope /= number(n)
-        rest = None
-        if center:
-            first /= number(n)
-            rest = first - slope * average
+        rest -= slope * average
         if written_out:
-            all_ones = ones(n, x.dtype)
-            _outer(h, scale, factor)
+            np.matmul(numbers[:2].T, right[:2], h)
             h *= gradient
-            _outer(products, slope, all_ones)
+            np.matmul(numbers[:2].T, right[1:], products)
             products *= part
             h -= products
-            if rest is not None:
-                h -= _outer(products, rest, all_ones)
+            if center:
+                h -= np.matmul(numbers[1:].T, right[1:], products)
             return
-        if w is not None:
-            h *= w
+        np.multiply(gradient, factor, h)
+        h *= scale[:, None]
         h -= np.multiply(part, slope[:, None], products)
-        if rest is not None:
+        if center:
             h -= rest[:, None]
 
     share(norm_backward, range(len(pieces)), x.size)
+    if len(pieces) == 1:
+        return out.astype(input.dtype, copy=False), to_weight[0].copy(), to_bias[0].copy()
     return out.astype(input.dtype, copy=False), np.add.reduce(to_weight, 0), np.add.reduce(to_bias, 0)
-
-
-_all: Function = np.logical_and.reduce  # of short arrays, faster than their method
 
 
 # ------------------------------------------------------------------------------------------------ channels

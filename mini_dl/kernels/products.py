@@ -19,9 +19,11 @@ UNCOPIED = 10**6
 """Multiplications of a product up to which OpenBLAS does not copy its operands first, if the processor has AVX-512."""
 SMALL = 8192
 """Elements of a second operand that is read again and again, or four times those of a first one."""
-_RESULT, _FEW, _LONG = 1200, 24, 128
-"""The same for a second operand whose columns are contiguous: numbers in the result, rows of the smaller operand, and the length
-of the sums from which it pays to keep to these limits."""
+_RESULT, _LONG = 1200, 128
+"""The same for a second operand whose columns are contiguous: numbers in the result, and the length of the sums from which it
+pays to keep to these limits."""
+_FEW, _SOME, _LONGER = 24, 50, 512
+"""For how many rows of the smaller operand that pays, and for longer sums, if a step has as many as `_FEW` of the others."""
 
 
 def gemm(input: Array, other: Array, added: Array | None = None) -> Array:
@@ -114,10 +116,11 @@ def _in_steps(a: Array, b: Array, out: Array | None = None) -> Array | None:
     """``a @ b`` of float32, where rows meet contiguous columns, in products of such sizes; None if that does not pay."""
     (m, k), n = a.shape[-2:], b.shape[-1]
     few, many = (m, n) if m < n else (n, m)
-    if k < _LONG or not 1 < few <= min(_FEW, k // 8) or a.ndim > 2 or b.ndim > 2 or a.strides[1] != 4 or b.strides[0] != 4:
+    most = min(_FEW if k < _LONGER else _SOME, k // 8)
+    if k < _LONG or not 1 < few <= most or a.ndim > 2 or b.ndim > 2 or a.strides[1] != 4 or b.strides[0] != 4:
         return None
     step = min(_RESULT, UNCOPIED // k) // few // 8 * 8
-    if not 0 < step < many or not a.dtype == b.dtype == np.float32:
+    if not (0 if few <= _FEW else _FEW - 1) < step < many or not a.dtype == b.dtype == np.float32:
         return None
     out = np.empty((m, n), a.dtype) if out is None else out
     for i in range(0, many, step):

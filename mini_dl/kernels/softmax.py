@@ -42,15 +42,15 @@ def exponentials(out: Array, x: Array) -> tuple[Array, Array | None]:
     maximum = row_extremes(True, x)
     np.subtract(x, maximum[:, None], out)
     np.exp(out, out)
-    return out @ ones(n, x.dtype), maximum
+    return out.dot(ones(n, x.dtype)), maximum
 
 
 def _unshifted(out: Array, x: Array) -> Array | None:
     """``out = exp(x)``, and its row sums, or None if one is not within the limits."""
     np.exp(x, out)
-    sums = out @ ones(x.shape[1], x.dtype)
+    sums = out.dot(ones(x.shape[1], x.dtype))
     largest, smallest = _LIMITS[x.dtype.char]
-    return sums if sums.max() < largest and sums.min() > smallest else None
+    return sums if np.maximum.reduce(sums) < largest and np.minimum.reduce(sums) > smallest else None
 
 
 _EXPONENTIALS = Scratch()
@@ -103,7 +103,7 @@ def softmax_backward_rows(out: Array, grad: Array, result: Array) -> None:
 
 def log_softmax_backward_rows(out: Array, grad: Array, result: Array) -> None:
     np.exp(result, out)
-    out *= (grad @ ones(grad.shape[1], grad.dtype))[:, None]
+    out *= grad.dot(ones(grad.shape[1], grad.dtype))[:, None]
     np.subtract(grad, out, out)
 
 

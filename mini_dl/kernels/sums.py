@@ -56,7 +56,8 @@ def add_up(x: Array, dims: Dims, keepdim: bool = False) -> Array:
     """
     code = x.dtype.char
     if x.size <= 256 and code in "fd" and x.flags.c_contiguous:
-        out: Array = _sum(x, dims, keepdims=keepdim)
+        whole = len(dims) == x.ndim and not keepdim
+        out: Array = _sum(x, dims, None, np.empty((), x.dtype)) if whole else _sum(x, dims, keepdims=keepdim)
         return out
     if code in HALVES:
         return add_up(x.astype(np.float32), dims, keepdim).astype(x.dtype)

@@ -147,7 +147,7 @@ class Recorder:
 
     def around(self, primitive: Any, forward: Callable[..., Any]) -> Callable[..., Any]:
         """`forward`, recorded unless another one calls it."""
-        home = inspect.unwrap(forward).__module__.rpartition(".")[2]
+        home = getattr(inspect.unwrap(forward), "__module__", "numpy").rpartition(".")[2]  # ufuncs of NumPy 2.0 have none
 
         @functools.wraps(forward)
         def recorded(*args: Any, **kwargs: Any) -> Any:

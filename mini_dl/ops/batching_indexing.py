@@ -10,7 +10,7 @@ from mini_dl._checks import broadcast_shapes
 from mini_dl.autograd import memory
 from mini_dl.autograd.batching import Call, rule_for
 from mini_dl.autograd.memory import _span
-from mini_dl.autograd.places import Layout, Place
+from mini_dl.autograd.places import Layout, Place, layout_of
 from mini_dl.autograd.tangents import part_of
 from mini_dl.kernels.indexing import Indices
 from mini_dl.ops import gathering
@@ -225,7 +225,7 @@ def _in_memory(call: Call) -> Tensor:
 def _part_of_batch(call: Call) -> Tensor:
     input, place = call.args
     step, (shape, strides, dtype) = input._array.strides[0], place.view
-    return part_of(input, place._replace(view=Layout((call.size, *shape), (step, *strides), dtype)))
+    return part_of(input, Place(layout_of(input._array), Layout((call.size, *shape), (step, *strides), dtype), place.offset))
 
 
 @rule_for(_as_strided)

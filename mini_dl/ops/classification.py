@@ -111,7 +111,9 @@ class _Classes:
     def factors(self, reduction: str) -> Array:
         """The factor of the loss of each row; the mean divides by the sum of the weights."""
         if self.weight is None:
-            return np.full(len(self.index), 1 / max(1.0, self.total) if reduction == "mean" else 1.0, self.type)
+            factors = np.empty(len(self.index), self.type)
+            factors.fill(1 / max(1.0, self.total) if reduction == "mean" else 1.0)
+            return factors
         if reduction != "mean":
             return self.weight
         factors = self.weight * self.type.type(1 / self.total if self.total else math.inf)
@@ -203,9 +205,9 @@ def _cross_entropy_slope_of(
 @op()
 def _cross_entropy_slope(grad: Array, exponentials: Array, sums: Array, index: Array, factors: Array) -> Array:
     scale = factors * grad
-    out, factor = np.empty_like(exponentials), (scale / sums)[:, None]
+    out, factor = np.empty(exponentials.shape, exponentials.dtype), (scale / sums)[:, None]
     in_slices(lambda block: np.multiply(exponentials[block], factor[block], out[block]), *out.shape)
-    out[np.arange(len(index)), index] -= scale
+    out.reshape(-1)[np.arange(len(index)) * out.shape[1] + index] -= scale  # twice as fast as by two indices
     return out
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -454,13 +455,24 @@ def __int__(self: Tensor) -> int:
     return int(_real_element(self, "int64_t"))
 
 
+def _warn_of_lost_history(self: Tensor) -> None:
+    if needs_grad(self):
+        warnings.warn(
+            "Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior.\n"
+            "Consider using tensor.detach() first.",
+            stacklevel=3,
+        )
+
+
 @tensor_method()
 def __float__(self: Tensor) -> float:
+    _warn_of_lost_history(self)
     return float(_real_element(self, "double"))
 
 
 @tensor_method()
 def __complex__(self: Tensor) -> complex:
+    _warn_of_lost_history(self)
     return complex(_only_element(self))
 
 

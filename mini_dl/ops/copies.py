@@ -14,6 +14,7 @@ from mini_dl._dtypes import Array, dtype as DType
 from mini_dl._families import with_preface
 from mini_dl._surface import function, method, named, public, store, tensor_method
 from mini_dl.autograd.graph import needs_grad
+from mini_dl.autograd.inplace import check_memory, copy_into
 from mini_dl.autograd.primitive import linear_in, not_a_tensor, op, recorded_as
 from mini_dl.autograd.single import as_it_is
 from mini_dl.ops.arithmetic import underivable
@@ -33,7 +34,7 @@ from mini_dl.ops.parts import (
     unfold,
 )
 from mini_dl.ops.views import _expand, alias, expand_to, permute, squeeze, t, tensor_view, transpose, unsqueeze, view_
-from mini_dl.tensor import Size, Tensor, wrap
+from mini_dl.tensor import Size, Tensor, without_base, wrap
 
 # ------------------------------------------------------------------------------------------------ copies with a part replaced
 
@@ -266,7 +267,7 @@ _copying(view_of, "view_copy")
 
 
 @function(out=True)
-@recorded_as("NotImplemented")
+@recorded_as("torch::autograd::NotImplemented")
 @op(input=lambda grad: underivable("detach_copy"))
 def detach_copy(input: Array) -> Array:
     """A copy, ``out = input``, that is recorded, but whose gradient raises.
@@ -338,7 +339,7 @@ def sum_to_size(self: Tensor, size: tuple[int, ...]) -> Tensor:
     if not size:
         return self.sum()
     dims = [*range(extra), *[i + extra for i, n in enumerate(size) if n != shape[i + extra]]]
-    return view_(self.sum(dims, keepdim=True), size) if dims else self
+    return without_base(view_(self.sum(dims, keepdim=True), size)) if dims else self
 
 
 @tensor_method()
@@ -379,10 +380,8 @@ def apply_(self: Tensor, callable: Callable[[Any], Any]) -> Tensor:
     tensor([10., 20.])
     """
     if needs_grad(self):
-        raise TypeError("Can't call apply_() on Variable that requires grad. Use var.detach().apply_() instead.")
-    return self.copy_(
-        wrap(np.array([callable(x) for x in self._array.reshape(-1).tolist()], self._array.dtype).reshape(self.shape))
-    )
+        raise RuntimeError("Can't call apply_() on Variable that requires grad. Use var.detach().apply_() instead.")
+    return _filled_with(self, [callable(x) for x in self._array.reshape(-1).tolist()])
 
 
 @tensor_method()
@@ -397,6 +396,13 @@ def map_(self: Tensor, tensor: Tensor, callable: Callable[[Any, Any], Any]) -> T
     tensor([3., 8.])
     """
     if needs_grad(self) or needs_grad(tensor):
-        raise TypeError("Can't call map_() on Variable that requires grad. Use var.detach().map_() instead.")
+        raise RuntimeError("Can't call map_() on Variable that requires grad. Use var.detach().map_() instead.")
     pairs = zip(self._array.reshape(-1).tolist(), np.broadcast_to(tensor._array, self._array.shape).reshape(-1).tolist())
-    return self.copy_(wrap(np.array([callable(x, y) for x, y in pairs], self._array.dtype).reshape(self.shape)))
+    return _filled_with(self, [callable(x, y) for x, y in pairs])
+
+
+def _filled_with(self: Tensor, numbers: list[Any]) -> Tensor:
+    """`self` with these elements: a write that autograd does not count, as torch's."""
+    check_memory(self._array)
+    copy_into(self._array, np.array(numbers, self._array.dtype).reshape(self.shape))
+    return self

@@ -11,7 +11,7 @@ from mini_dl._surface import function, method, tensor_method
 from mini_dl.autograd.inplace import check_memory, copy_into, count_write, inplace, is_recorded
 from mini_dl.autograd.mode import at_work
 from mini_dl.autograd.overlaps import check_operands
-from mini_dl.autograd.primitive import linear_in, not_a_tensor, op
+from mini_dl.autograd.primitive import linear_in, not_a_tensor, number_of, op
 from mini_dl.ops.gathering import one_value, zeros_as
 from mini_dl.tensor import Operand, Tensor, wrap
 
@@ -140,6 +140,7 @@ def fill_diagonal_(self: Tensor, fill_value: Operand, wrap: bool = False) -> Ten
     tensor([[5., 0., 0.],
             [0., 5., 0.]])
     """
+    fill_value = number_of("fill_diagonal_", "fill_value", fill_value)
     shape = self._array.shape
     if len(shape) < 2:
         raise RuntimeError("dimensions must larger than 1")

@@ -163,7 +163,7 @@ def _image(name: str, input: object, factor: str, r: int) -> Any:
 def _in_own_memory(blocks: Tensor, shape: tuple[int, ...]) -> Tensor:
     """`blocks` in this shape, copied also where a view has it: for blocks of one pixel, or images of one."""
     out = blocks.reshape(shape)
-    return out.clone() if np.may_share_memory(out._array, blocks._array) else out
+    return out.clone() if out._base is not None else out
 
 
 @public("nn.functional", "torch")

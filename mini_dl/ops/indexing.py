@@ -141,6 +141,9 @@ def _setitem(self: Tensor, index: object, value: object) -> None:
         value = value.reshape(shape[leading:])
     if kind is not None:
         value = value.to(self.dtype)
+    fills = kind is not None and value._array.size == 1 and self._array.ndim > 0
+    if (fills or isinstance(index, bool)) and np.may_share_memory(value._array, self._array):
+        value = value.clone()  # torch fills or copies here, which may overlap
     if chosen is None:
         copy_(target, value if value._array.shape == target._array.shape else value.expand(target._array.shape))
     else:

@@ -18,7 +18,7 @@ from mini_dl._surface import function, method, named, public, tensor_method
 from mini_dl.autograd.elements import one_by_one
 from mini_dl.autograd.primitive import linear_in, not_a_tensor, op
 from mini_dl.ops.parts import part, select
-from mini_dl.tensor import Tensor, wrap
+from mini_dl.tensor import Tensor, without_base, wrap
 
 # ------------------------------------------------------------------------------------------------ joining
 
@@ -505,7 +505,7 @@ def kron(input: Tensor, other: Tensor) -> Tensor:
     a, b = [(1,) * (ndim - t.ndim) + tuple(t.shape) for t in (input, other)]
     left = input.reshape([n for m in a for n in (m, 1)])
     right = other.reshape([n for m in b for n in (1, m)])
-    return (left * right).reshape([n * m for n, m in zip(a, b)])
+    return without_base((left * right).reshape([n * m for n, m in zip(a, b)]))
 
 
 # ------------------------------------------------------------------------------------------------ combinations

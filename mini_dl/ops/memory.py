@@ -110,15 +110,19 @@ def _becoming(function: Callable[..., Tensor], name: str) -> None:
         count_write(self)
         if recorded:
             self._edge, self._stamp = out._edge, version_of(self)[0]
-            rename(self, title(name.rstrip("_"), NUMBER_OF_BECOMING.get(name, 1)))
+            rename(self, title("transpose" if name.startswith("swap") else name.rstrip("_"), _number_of(name, args)))
         return self
 
     named(call, name, with_preface(f"`{function.__name__}`, in place: the memory is kept, the shape changes.", function.__doc__))
     setattr(Tensor, name, call)
 
 
-NUMBER_OF_BECOMING = {"as_strided_": 0, "squeeze_": 3}
-"""torch numbers the nodes of these methods after those of the functions."""
+def _number_of(name: str, args: tuple[object, ...]) -> int:
+    """torch numbers the nodes of these methods after those of the functions."""
+    if name != "squeeze_":
+        return 1
+    return 3 if not args else 5 if isinstance(args[0], (tuple, list)) else 4
+
 
 for _function in (squeeze, unsqueeze, t, transpose, swapaxes):
     _becoming(vars(Tensor)[_function.__name__], _function.__name__ + "_")
@@ -130,7 +134,7 @@ namespace("torch")["as_strided_"] = getattr(Tensor, "as_strided_")  # noqa: B009
 class _NotImplemented:
     """The op of a tensor that was given other memory while it had a history."""
 
-    grad_name, runs_without = "NotImplemented", False
+    grad_name, runs_without = "torch::autograd::NotImplemented", False
     asked: frozenset[str] = frozenset()
 
     def backward(self, node: Node, grad: object) -> Any:

@@ -28,7 +28,7 @@ from mini_dl.kernels.blocks import computed_in, real_floating
 from mini_dl.kernels.normalization import channel_norm, channel_norm_backward, evaluated, row_norm, row_norm_backward, scaled
 from mini_dl.ops.joining import cat
 from mini_dl.ops.operands import accept, in_float32
-from mini_dl.tensor import Grads, Tensor, written
+from mini_dl.tensor import Grads, Tensor, without_base, written
 
 Gradients = tuple[Tensor | None, Tensor | None, Tensor | None]
 """The gradients of input, weight and bias."""
@@ -136,7 +136,7 @@ def _over_trailing(
         weight, bias = (None if p is None else p.reshape(n) for p in (weight, bias))
     out, mean, rstd = _row_norm(rows, weight, bias, eps, center)
     if rows is not input:
-        out = out.reshape(whole)
+        out = without_base(out.reshape(whole))
         rename(out, "NativeLayerNormBackward0")
     return out, mean, rstd
 

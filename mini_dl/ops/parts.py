@@ -68,8 +68,8 @@ def _put_together(pieces: list[Array | None], indices: list[Any], shape: tuple[i
 
 
 def _indexed_views(name: str) -> Callable[..., tuple[Tensor, ...]]:
-    """``[input[index] for index in indices]``, recorded together under `name`; none may be modified while recording unless
-    `apart`."""
+    """``[input[index] for index in indices]``, recorded together under `name`: views, none of which may be modified while
+    recording, or (`apart`) tensors of their own."""
 
     def look(input: Array, indices: list[Any]) -> tuple[Array, ...]:
         return tuple([input[index] for index in indices])
@@ -84,9 +84,10 @@ def _indexed_views(name: str) -> Callable[..., tuple[Tensor, ...]]:
     def parts(input: Tensor, indices: list[object], apart: bool = False) -> tuple[Tensor, ...]:
         views: tuple[Tensor, ...] = made(input, indices) if indices else ()
         for out in views:
-            look_into(input, out)
-            if not apart and out._restricted not in (NO_GRAD, INFERENCE):
-                out._restricted = SEVERAL
+            if not apart:
+                look_into(input, out)
+                if out._restricted not in (NO_GRAD, INFERENCE):
+                    out._restricted = SEVERAL
         return views
 
     parts.op = made.op  # type: ignore[attr-defined]

@@ -13,8 +13,9 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._checks import index_of, type_name, wrap_dim
-from mini_dl._dtypes import HALVES, INEXACT, Array, NumpyType, is_number, number_as
+from mini_dl._dtypes import FLOATING, HALVES, INEXACT, Array, NumpyType, is_number, number_as
 from mini_dl._surface import method, named
+from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.primitive import op
 from mini_dl.kernels.blocks import computed_in
 from mini_dl.ops.factories import default_type, factory
@@ -77,7 +78,7 @@ def arange(start: Any = NO_END, end: Any = NO_END, step: Any = NO_END, *, dtype:
     >>> torch.arange(2, 10, 3), torch.arange(0.0, 1.0, 0.25)
     (tensor([2, 5, 8]), tensor([0.0000, 0.2500, 0.5000, 0.7500]))
     """
-    start, end, step = [v if isinstance(v, Tensor) and v._array.size != 1 else _number(v) for v in (start, end, step)]
+    start, end, step = [v if isinstance(v, Tensor) and (v._array.size != 1 or needs_grad(v)) else _number(v) for v in (start, end, step)]
     if end is NO_END and step is NO_END:
         start, end = 0, start
     start, step = 0 if start is NO_END else start, 1 if step is NO_END else step
@@ -123,7 +124,8 @@ def range(start: Any, end: Any, step: Any = 1, *, dtype: NumpyType | None) -> Ar
 
 
 def _between(name: str, start: float, end: float, steps: int, dtype: NumpyType | None) -> Array:
-    """`steps` numbers from `start` to `end`, counted from the nearer end; in float64 for integer types."""
+    """`steps` numbers from `start` to `end`, counted from the nearer end; in float64 for integer types, and for real exponents,
+    of which only the bounds and their distance are rounded to the type."""
     first, last = [v.ndim if isinstance(v, Tensor) else 0 for v in (start, end)]
     if first or last:
         raise RuntimeError(
@@ -148,19 +150,21 @@ def _between(name: str, start: float, end: float, steps: int, dtype: NumpyType |
     if name == "linspace":
         for bound in (start, end):
             number_as(bound, kind)
-    exact = computed_in(kind) if kind.kind in INEXACT else np.dtype("float64")
+    real_exponents = name == "logspace" and kind.kind in FLOATING
+    exact = computed_in(kind) if kind.kind in INEXACT and not real_exponents else np.dtype("float64")
     if kind.kind in "iu":
         start, end = int(start), int(end)
-    low, high = np.asarray(start, exact), np.asarray(end, exact)
+    low, high = [np.asarray(bound, kind if real_exponents else exact).astype(exact) for bound in (start, end)]
+    span = (high - low).astype(kind).astype(exact) if real_exponents else high - low
     i = np.arange(steps).astype(exact)
-    step = (high - low) / np.asarray(builtins.max(steps - 1, 1), exact)
-    if kind.char in HALVES:
+    step = span / np.asarray(builtins.max(steps - 1, 1), exact)
+    if kind.char in HALVES and not real_exponents:
         step = step.astype(kind).astype(exact)  # as torch rounds it
     out = low + step * i
     half = steps // 2
     out[half:] = high - step * (steps - 1 - i[half:])
     if steps == 1:
-        out[0] = low
+        out[0] = start if real_exponents else low
     return out
 
 

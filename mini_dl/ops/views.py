@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._checks import (
+    level_of_user,
     index_of,
     infer_size,
     int_list,
@@ -21,7 +22,7 @@ from mini_dl._dtypes import Array, Ints, NumpyType, buffer_of, dtype as DType, s
 from mini_dl._surface import method, tensor_method
 from mini_dl.autograd.primitive import linear_in, may_alias_argument, op, view
 from mini_dl.autograd.single import as_it_is
-from mini_dl.tensor import Tensor
+from mini_dl.tensor import Tensor, version_of
 
 # ------------------------------------------------------------------------------------------------ omitted elements
 
@@ -257,16 +258,25 @@ def view_as(self: Tensor, other: Tensor) -> Tensor:
     return view_(self, infer_size(other._array.shape, self._array.size))
 
 
-@view()
+@may_alias_argument
+@op()
+@as_it_is
 def _view_type(input: Array, target: NumpyType) -> Array:
     return input.view(target)
+
+
+def _with_memory_of(input: Tensor, out: Tensor) -> Tensor:
+    """`out`, which shows the memory of `input` and its version, but has no history: it is not a view for autograd."""
+    if not input._inference and not out._inference:
+        out._counter = version_of(input)
+    return out
 
 
 def _view_as_type(input: Tensor, target: DType) -> Tensor:
     """The same bytes interpreted as another type; the last dimension shrinks or grows with the size of the elements."""
     array, wanted = input._array, target.numpy
     if array.itemsize == wanted.itemsize:
-        return _view_type(input, wanted)
+        return _with_memory_of(input, _view_type(input, wanted))
     names = f"to view {scalar_name(array.dtype)} as {scalar_name(wanted)} (different element sizes)"
     if not array.ndim:
         raise RuntimeError(f"self.dim() cannot be 0 {names}")
@@ -275,7 +285,7 @@ def _view_as_type(input: Tensor, target: DType) -> Tensor:
         raise RuntimeError(f"self.size(-1) must be divisible by {ratio} {names}, but got {array.shape[-1]}")
     if array.strides[-1] != array.itemsize and array.shape[-1] != 1:
         raise RuntimeError(f"self.stride(-1) must be 1 {names}, but got {array.strides[-1] // array.itemsize}")
-    return _view_type(input, wanted)
+    return _with_memory_of(input, _view_type(input, wanted))
 
 
 def tensor_view(self: Tensor, *shape: Any, size: Any = (), dtype: DType | None = None) -> Tensor:
@@ -450,7 +460,9 @@ def _reversed_dims(self: Tensor) -> Tensor:
     ndim = self._array.ndim
     if ndim == 2:
         return _permute(self, (1, 0))
-    if ndim:
+    if not ndim:
+        _warn_of_scalar("T", "This function is the identity in these cases.")
+    else:
         warnings.warn(
             "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is deprecated and it will throw an "
             "error in a future release. Consider `x.mT` to transpose batches of matrices or "
@@ -460,10 +472,16 @@ def _reversed_dims(self: Tensor) -> Tensor:
     return _permute(self, tuple(range(ndim))[::-1])
 
 
+def _warn_of_scalar(name: str, advice: str) -> None:
+    warnings.warn(f"Tensor.{name} is deprecated on 0-D tensors. {advice}", stacklevel=level_of_user())
+
+
 def _matrices(input: Tensor, name: str) -> int:
     ndim = input._array.ndim
     if ndim == 1:
-        raise RuntimeError(f"{name} is only supported on matrices or batches of matrices. Got 1-D tensor.")
+        raise RuntimeError(f"tensor.{name} is only supported on matrices or batches of matrices. Got 1-D tensor.")
+    if not ndim:
+        _warn_of_scalar(name, "This function is the identity in these cases." if name == "mT" else "Consider using x.conj().")
     return ndim
 
 
@@ -473,7 +491,7 @@ def _mT(self: Tensor) -> Tensor:
     >>> torch.ones(5, 2, 3).mT.shape
     torch.Size([5, 3, 2])
     """
-    return transpose(self, -2, -1) if _matrices(self, "tensor.mT") else _alias(self)
+    return transpose(self, -2, -1) if _matrices(self, "mT") else self
 
 
 def _mH(self: Tensor) -> Tensor:
@@ -483,7 +501,7 @@ def _mH(self: Tensor) -> Tensor:
     tensor([[0.-1.j],
             [2.-0.j]])
     """
-    return adjoint(self) if _matrices(self, "tensor.mH") else _alias(self)
+    return transpose(self, -2, -1).conj() if _matrices(self, "mH") else _conjugate_of_scalar(self)
 
 
 def _H(self: Tensor) -> Tensor:
@@ -499,7 +517,13 @@ def _H(self: Tensor) -> Tensor:
             f"tensor.H is only supported on matrices (2-D tensors). Got {ndim}-D tensor."
             + (" For batches of matrices, consider using tensor.mH" if ndim > 2 else "")
         )
-    return adjoint(self) if ndim else _alias(self)
+    if not ndim:
+        _warn_of_scalar("H", "Consider using x.conj().")
+    return transpose(self, -2, -1).conj() if ndim else _conjugate_of_scalar(self)
+
+
+def _conjugate_of_scalar(input: Tensor) -> Tensor:
+    return input.conj() if input._array.dtype.kind == "c" else input
 
 
 @method()
@@ -516,7 +540,10 @@ def adjoint(input: Tensor) -> Tensor:
     ndim = input._array.ndim
     if ndim == 1:
         raise RuntimeError("tensor.adjoint() is only supported on matrices or batches of matrices. Got 1-D tensor.")
-    return (transpose(input, -2, -1) if ndim else _alias(input)).conj()
+    if not ndim:
+        warnings.warn("adjoint() is deprecated on 0-D tensors. Consider using x.conj().", stacklevel=level_of_user())
+        return _conjugate_of_scalar(input)
+    return transpose(input, -2, -1).conj()
 
 
 for _name, _property in {"T": _reversed_dims, "mT": _mT, "mH": _mH, "H": _H}.items():

@@ -225,7 +225,7 @@ class SparseAdam(Optimizer):
     ``param -= lr * sqrt(1 - b2**step) / (1 - b1**step) * mean / (sqrt(square) + eps)``
 
     State: `exp_avg`, `exp_avg_sq` in the shape of the parameter; `step`, an int.
-    Raises: RuntimeError for a dense gradient; ValueError for complex parameters and options that are not positive.
+    Raises: RuntimeError for a dense gradient; ValueError for sparse or complex parameters, and options that are not positive.
     Source: Kingma and Ba 2014.
 
     >>> import mini_dl as torch
@@ -245,7 +245,10 @@ class SparseAdam(Optimizer):
         refuse(not lr > 0.0, f"Invalid learning rate: {lr}")
         refuse(not eps > 0.0, f"Invalid epsilon value: {eps}")
         super().__init__(params, options)
-        places = [[i, j] for i, g in enumerate(self.param_groups) for j, p in enumerate(g["params"]) if p.is_complex()]
+        placed = [([i, j], param) for i, group in enumerate(self.param_groups) for j, param in enumerate(group["params"])]
+        places = [place for place, param in placed if param._sparse]
+        refuse(places, f"Sparse params at indices {places}: SparseAdam requires dense parameter tensors")
+        places = [place for place, param in placed if param.is_complex()]
         refuse(places, f"Complex params at indices {places}: SparseAdam does not support complex parameters")
 
     def update(self, param: Array, grad: Array, state: State, group: Options) -> None:

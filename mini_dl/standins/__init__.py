@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import functools
 import importlib
+import os
 import pkgutil
 import sys
 import types
 from collections.abc import Callable, Sequence
 from importlib.machinery import ModuleSpec, PathFinder
-from pathlib import Path
 from typing import Any
 
 from mini_dl._guidance import missing
@@ -125,7 +125,7 @@ def attach_to(module: types.ModuleType) -> None:
 # ------------------------------------------------------------------------------------------------ dir()
 
 
-PUBLIC = Path(__file__).with_name("public.txt")
+PUBLIC = os.path.join(os.path.dirname(__file__), "public.txt")
 """Written by ``scripts/write_public_names.py``."""
 
 OURS = {
@@ -143,7 +143,8 @@ OWN_PACKAGES = ("compat", "datasets", "models", "textbook", "utils.viz")
 @functools.cache
 def public_names() -> dict[str, frozenset[str]]:
     """The names of torch by module, "*" those of its ``__all__``."""
-    rows = [line.partition(":") for line in PUBLIC.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+    with open(PUBLIC, encoding="utf-8") as file:
+        rows = [line.partition(":") for line in file.read().splitlines() if not line.startswith("#")]
     return {place: frozenset([*names.split(), *OURS.get(place, "").split()]) for place, _, names in rows}
 
 

@@ -193,7 +193,7 @@ def main(arguments: list[str] | None = None) -> int:
     if not mutants:
         return 0
     server.preload()
-    selection: running.Selection = names.ByNames((*names.OF_ALL, *options.first))
+    selection: running.Selection = names.ByNames(options.first)
     if options.coverage:
         selection = mapping.ByCoverage(mapping.mapped(options.workers, options.partly))
     report: dict[str, Any] = {}

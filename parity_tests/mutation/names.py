@@ -27,6 +27,8 @@ LIMIT = 60.0
 MOST, NEAR = 60, 2
 SIZES = slice(0, 6), slice(6, 24), slice(24, 2 * MOST)
 """How many rows, and how many tests, are tried together."""
+EXAMPLES = 3
+"""The examples of so many modules are tried."""
 ELSEWHERE = {"subprocess", "spawn", "executable"}
 """Tests that mention these run in a process of their own, whose time is not counted: they are asked only if named first."""
 OF_ALL = (
@@ -126,6 +128,14 @@ class Sources:
         return {name: step for name, step in found.items() if name and not name.startswith("<")}
 
 
+    def examples(self, mutant: Mutant) -> list[str]:
+        """The units of examples of the module that a mutant is in, and of those that use its definition."""
+        start = self.around(mutant)
+        users = sorted({user[0] for user in self.used_by[start]} - {mutant.file})
+        modules = [file.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for file in (mutant.file, *users)]
+        return [f"{units.EXAMPLES}|{module}" for module in modules]
+
+
 def _imported(tree: ast.Module) -> Iterator[tuple[str, str]]:
     """(name, source file) for what a module imports from the package; a module's source is its own file."""
     for node in ast.walk(tree):
@@ -212,13 +222,16 @@ def rows_for(reached: dict[str, int], rows: list[str], refusal: bool) -> list[st
 
 
 class ByNames:
-    """The units for a mutant: tests that every mutant is given, then rows and tests alternately, a few first, then more."""
+    """The units for a mutant: those named `first`, then rows and tests alternately, a few first, then more, and between these the
+    tests that every mutant is given.
+    """
 
     def __init__(self, first: Sequence[str] = ()) -> None:
         self.rows, self.sources = units.rows(), Sources()
         known = {test: test.partition("::")[0] for test in tests()}
         self.first = {test: None for test, file in known.items() if test in first or file in first}
         self.first |= {test: None for test in first if test not in known and test not in known.values()}
+        self.of_all = [test for test, file in known.items() if file in OF_ALL and test not in self.first]
 
     def limit(self, unit: str) -> float:
         """How long a unit may run."""
@@ -228,16 +241,19 @@ class ByNames:
         without = {unit.partition("[")[0] for unit in excluded}
         up, down = (self._found(mutant, downward, without) for downward in (False, True))
         rows, near = (up[i] + [unit for unit in down[i] if unit not in up[i]] for i in (0, 1))
-        asked = [test for test in near if test in self.first][:MOST]
-        rest = [test for test in self.first if test not in asked and test not in without]
+        first = [test for test in self.first if test not in without]
+        first.sort(key=lambda test: near.index(test) if test in near else len(near))
         others = [test for test in near if test not in self.first]
-        found = [part for size in SIZES for units_ in (rows, others) if (part := units_[size])]
+        found = [units_[size] for size in SIZES for units_ in (rows, others)]
+        found[0] = [*self.sources.examples(mutant)[:EXAMPLES], *found[0]]
+        rest = [test for test in self.of_all if test not in without and test not in [*found[1], *found[3]]]
+        found[5] = [test for test in found[5] if test not in rest]
         for part in found:
             part.sort(key=units.group)  # a file is collected once
-        return [part for part in (asked, *found[:2], rest, *found[2:]) if part]
+        return [part for part in (first, *found[:4], rest, *found[4:]) if part]
 
     def _found(self, mutant: Mutant, downward: bool, without: set[str]) -> tuple[list[str], list[str]]:
         names = self.sources.reached(mutant, downward)
         rows, near = rows_for(names, self.rows, mutant.before.startswith("raise"))[:MOST], tests_for(names, mutant.file)
-        nearest = [test for test in near[:MOST] if test not in self.first] + [test for test in near if test in self.first]
+        nearest = [*near[:MOST], *[test for test in near[MOST:] if test in self.first]]
         return [row for row in rows if row not in without], [test for test in nearest if test not in without]

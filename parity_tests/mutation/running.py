@@ -20,8 +20,8 @@ KILLED, TIMEOUT, SURVIVED, UNDECIDED, UNSELECTED, ERROR = STATUSES
 NOTICED = (KILLED, TIMEOUT)
 CHILDREN = Path(__file__).with_name("children")
 """A folder whose ``sitecustomize`` plants the mutant in the processes that a test starts."""
-NEAREST, MOMENT = 4, 0.4
-"""How many batches come first, and for how many seconds of the processor a unit is tried at first."""
+NEAREST, NEAR, MOMENT = 2, 4, 0.4
+"""How many batches come first, how many before all others, and for how many seconds of the processor a unit is tried at first."""
 
 
 @dataclass
@@ -60,13 +60,16 @@ class Selection(Protocol):
 
 
 def shares_of(job: Job) -> Iterator[tuple[list[str], float]]:
-    """The batches of a job, each for how many seconds of a unit: the nearest units are first tried for a moment each, then as
-    a whole, and then the others likewise.
+    """The batches of a job, each for how many seconds of a unit: those near are first tried for a moment each, then the nearest
+    as a whole, and then the others likewise.
     """
     batches = [[unit for unit, _ in batch] for batch in job.batches]
     if sum(map(len, batches)) > 1:
-        for part in (batches[:NEAREST], batches[NEAREST:]):
-            yield from ((batch, share) for share in (MOMENT, float("inf")) for batch in part)
+        nearest, near, others = batches[:NEAREST], batches[NEAREST:NEAR], batches[NEAR:]
+        yield from ((batch, MOMENT) for batch in nearest + near)
+        yield from ((batch, float("inf")) for batch in nearest)
+        yield from ((batch, MOMENT) for batch in others)
+        yield from ((batch, float("inf")) for batch in near + others)
     else:
         yield from ((batch, float("inf")) for batch in batches)
 

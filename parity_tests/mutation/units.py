@@ -1,11 +1,14 @@
-"""The units that can notice a mutant, each run by itself: rows of torch's tables, and tests by their ids.
+"""The units that can notice a mutant, each run by itself: rows of torch's tables, the examples of a module, and tests by their ids.
 
-A row is named ``op|add|float64``. A test is named as pytest does: ``tests/test_init.py::test_xavier``.
+A row is named ``op|add|float64``, examples ``examples|mini_dl.ops.sorting``. A test is named as pytest does:
+``tests/test_init.py::test_xavier``.
 """
 
 from __future__ import annotations
 
 import contextlib
+import doctest
+import importlib
 import os
 import time
 from collections import Counter
@@ -54,6 +57,24 @@ def _list_rows(_: None, say: server.Say) -> None:
 
 def is_row(unit: str) -> bool:
     return "|" in unit and "::" not in unit
+
+
+EXAMPLES = "examples"
+
+
+def complaint_about_examples(module: str) -> str | None:
+    """The first failure among the examples of a module, as `tests/test_docs.py` runs them."""
+    import mini_dl
+
+    runner = doctest.DocTestRunner(verbose=False, optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS)
+    mini_dl.set_default_dtype(mini_dl.float32)
+    mini_dl.manual_seed(0)
+    for test in doctest.DocTestFinder(exclude_empty=True).find(importlib.import_module(module)):
+        test.globs.update(torch=mini_dl, nn=mini_dl.nn, F=mini_dl.nn.functional)
+        runner.run(test, out=lambda _: None)
+        if runner.failures:
+            return f"the example of {test.name}"
+    return None
 
 
 def group(unit: str) -> str:
@@ -146,7 +167,10 @@ def run(names: list[str], watcher: Watcher, stop: bool = True) -> None:
         began = time.process_time()
         try:
             row, share = unit.split("|"), watcher.share
-            why = tables.complaint_at_a_glance(*row, share) if share < float("inf") else tables.complaint(*row)
+            if row[0] == EXAMPLES:
+                why = complaint_about_examples(row[1])
+            else:
+                why = tables.complaint_at_a_glance(*row, share) if share < float("inf") else tables.complaint(*row)
         except Exception as error:
             why = f"{type(error).__name__}: {error}"
         watcher.ended(unit, why, time.process_time() - began)

@@ -232,7 +232,6 @@ KNOWN: dict[str, Any] = {
     **TYPES,
     **{f"{module}.{storage}": StorageType(kind) for kind, storage in STORAGES.items() for module in ("torch", "torch.cuda")},
     "torch.storage.UntypedStorage": UNTYPED,
-    "torch.UntypedStorage": UNTYPED,
     **{f"torch.{name}": kind for name, kind in _dtypes.NAMES.items()},
 }
 """What a file may name."""

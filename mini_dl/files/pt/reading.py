@@ -192,6 +192,8 @@ class _Reader:
         if type(view) is not tuple or len(view) != 3 or not all([type(n) is int and n >= 0 for n in view[1:]]):
             raise FileError("a view of a storage is a tuple of a key, an offset and a size")
         key, offset, count = view
+        if key in self.stored:  # as in torch, which has one table of both
+            return self.stored[key]
         if key not in self.parts:
             step = storage._kind.itemsize
             part = TypedStorage(storage._bytes[offset * step : (offset + count) * step], storage._kind)

@@ -258,7 +258,7 @@ class _Writer(_PythonPickler):  # type: ignore[misc]
         return self.ordered.setdefault(id(hooks), (OrderedDict(hooks), hooks))[0]
 
     def _dense(self, tensor: Tensor) -> tuple[_Global, tuple[Any, ...]]:
-        if tensor.is_leaf and tensor._hooks:
+        if tensor.is_leaf and tensor._hooks is not None and any(tensor._hooks.tensor.values()):
             warnings.warn("a backward hook on a tensor will not be serialized", UserWarning, stacklevel=2)
         wanted = tensor.requires_grad
         if tensor.is_meta:
