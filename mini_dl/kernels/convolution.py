@@ -39,7 +39,7 @@ COLUMNS, IMAGE = Scratch(), Scratch()
 def conv(input: Array, weight: Array, bias: Array | None, g: Geometry) -> Array:
     n, o, kernel = len(input), len(weight), weight.shape[2:]
     if leaves_out(kernel, g):
-        input, g = np.ascontiguousarray(input[seen_by_one(g)]), g._replace(stride=(1,) * len(kernel))
+        input, g = np.ascontiguousarray(input[seen_by_one(g)]), without_stride(g)
     out = np.empty((n, o, *g.out), input.dtype)
     if 0 in out.shape or weight[0].size == 0:
         out[...] = 0 if bias is None else bias.reshape(o, *[1] * len(kernel))
@@ -53,7 +53,7 @@ def conv(input: Array, weight: Array, bias: Array | None, g: Geometry) -> Array:
 
 
 def _multiply_images(matrices: Array, images: Array, out: Array) -> None:
-    """(G, M, K), (N, G, K, L) -> `out`, (N, G, M, L): with all images in one product, if they are small and the matrices large."""
+    """(G, M, K), (N, G, K, L) -> `out`, (N, G, M, L): in one product, if images are small and matrices large."""
     if len(images) == 1 or matrices.size < LONG_WEIGHT * images.shape[3]:
         matmul(matrices[None], images, out)
     else:
@@ -111,8 +111,7 @@ def conv_input(output: Array, weight: Array, shape: Shape, g: Geometry) -> Array
         return np.zeros(shape, output.dtype)
     if leaves_out(kernel, g):
         found = np.zeros(shape, output.dtype)
-        dense = g._replace(stride=(1,) * len(kernel))
-        found[seen_by_one(g)] = conv_input(output, weight, (*shape[:2], *g.out), dense)
+        found[seen_by_one(g)] = conv_input(output, weight, (*shape[:2], *g.out), without_stride(g))
         return found
     if is_pointwise(output, kernel, g) and shape[2:] == g.out:
         found = np.empty(shape, output.dtype)
@@ -179,7 +178,7 @@ def conv_weight(input: Array, output: Array, shape: Shape, g: Geometry) -> Array
     if 0 in input.shape or 0 in output.shape or 0 in shape:
         return np.zeros(shape, input.dtype)
     if leaves_out(kernel, g):
-        input, g = np.ascontiguousarray(input[seen_by_one(g)]), g._replace(stride=(1,) * len(kernel))
+        input, g = np.ascontiguousarray(input[seen_by_one(g)]), without_stride(g)
     if is_pointwise(input, kernel, g) and shape[0] * shape[1] <= 64 * math.prod(g.out):  # otherwise summing products takes longer
         left, right = grouped(output, g), grouped(input, g).swapaxes(2, 3)
         images = slices(len(input), max(input[0].size, output[0].size))
@@ -224,6 +223,10 @@ def leaves_out(kernel: Shape, g: Geometry) -> bool:
 def seen_by_one(g: Geometry) -> Index:
     """The positions of the input that a kernel of one tap sees."""
     return inner([slice(0, (n - 1) * s + 1, s) for n, s in zip(g.out, g.stride)])
+
+
+def without_stride(g: Geometry) -> Geometry:
+    return g._replace(stride=(1,) * len(g.stride))
 
 
 def by_group(weight: Array, g: Geometry) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,7 +21,7 @@ from mini_dl.kernels.blocks import (
     real_floating,
     slices,
     split,
-)  # fmt: skip
+)
 from mini_dl.kernels.parallel import share
 
 _FAR = 2.0
@@ -202,7 +203,7 @@ def shared(shape: tuple[int, ...], groups: int) -> tuple[tuple[int, ...], tuple[
 def channel_norm(
     input: Array, weight: Array | None, bias: Array | None, groups: int, eps: float
 ) -> tuple[Array, Array, Array, Array]:
-    """(N, C, L), (C), (C) -> (N, C, L), and the mean, ``1 / sqrt(var + eps)`` and variance: (1, C), with `groups` (N, groups)"""
+    """(N, C, *), (C), (C) -> (N, C, *), and the mean, ``1 / sqrt(var + eps)`` and variance: (1, C), with `groups` (N, groups)"""
     real_floating(input, "batch_norm" if not groups else "GroupNormKernelImpl")
     whole = _working(input, input)
     assert whole is not None
@@ -211,7 +212,8 @@ def channel_norm(
     out, (mean, rstd, variance) = np.empty_like(x), np.empty((3, *((len(x), 1) if each else (1, x.shape[1]))))
     count = x.size / max(1, mean.size)
 
-    def norm(part: Index) -> None:
+    def norm(divided: Part) -> None:
+        part: Index = divided
         seen = x[part]
         if seen.size > BLOCK // 4:
             average, squares = (_shared_sum(seen, y, each) / count for y in (None, seen))
@@ -220,8 +222,8 @@ def channel_norm(
             finish(part, seen, average, out[part])
             if not far.any():
                 return
-            part = _among(part, far, each)
-            seen = x[part]
+            part = _among(divided, far)
+            seen = np.ascontiguousarray(x[part])
         average = _shared_sum(seen, None, each) / count
         moved, rest = _moved(seen, average, count, each)
         mean[part] = average.astype(x.dtype) + rest
@@ -249,7 +251,7 @@ def channel_norm(
 def channel_norm_backward(
     grad: Array, input: Array, weight: Array | None, mean: Array, rstd: Array, groups: int
 ) -> tuple[Array, Array, Array]:
-    """The gradients of input (N, C, L), weight (C) and bias (C): that of input is ``(x * a + b + grad * weight) * scale``."""
+    """The gradients of input (N, C, *), weight (C) and bias (C): that of input is ``(x * a + b + grad * weight) * scale``."""
     whole, grads = _working(input, input), _working(grad, input)
     assert whole is not None and grads is not None
     x, g, each = _apart(whole, groups), _apart(grads, groups), groups > 0
@@ -258,7 +260,7 @@ def channel_norm_backward(
     average, scale = (a.astype(np.float64).reshape((-1, 1) if each else mean.shape) for a in (mean, rstd))
     out, (to_weight, to_bias) = np.empty_like(x), np.empty((2, len(x) if each else 1, x.shape[1]))
 
-    def back(part: Index) -> None:
+    def back(part: Part) -> None:
         seen, given, center, factor = x[part], g[part], average[part], scale[part]
         if not (center * center * factor * factor <= _FAR_CHANNEL).all():
             seen, center = _moved(seen, center, count, each)
@@ -284,9 +286,14 @@ def channel_norm_backward(
     return out.reshape(input.shape).astype(input.dtype, copy=False), found[0], found[1]
 
 
+Part = tuple[slice, ...]
+"""All samples and some channels, or some samples."""
+
+
 def _apart(x: Array, groups: int) -> Array:
-    """(N, C, L) with `groups` as (N * groups, C / groups, L)"""
-    return x.reshape(-1, x.shape[1] // groups, x.shape[2]) if groups else x
+    """(N, C, *) as (N, C, L), with `groups` as (N * groups, C / groups, L)"""
+    n, c, *space = x.shape
+    return x.reshape(n * (groups or 1), c // (groups or 1), math.prod(space))
 
 
 def _numbers(values: Array | None, x: Array, groups: int) -> Array | None:
@@ -297,7 +304,7 @@ def _numbers(values: Array | None, x: Array, groups: int) -> Array | None:
     return np.tile(rows, (len(x) // groups, 1))
 
 
-def _in_parts(work: Callable[[Index], object], x: Array, each: bool) -> None:
+def _in_parts(work: Callable[[Part], object], x: Array, each: bool) -> None:
     """``work(index)`` for parts of the channels, or of the samples if `each` has its own statistics: all passes over a part
     find it in the cache. Threads share only a large array, in parts that are as long as possible."""
     if not x.size:
@@ -310,10 +317,9 @@ def _in_parts(work: Callable[[Index], object], x: Array, each: bool) -> None:
     share(work, [(piece,) if each else (slice(None), piece) for piece in pieces], x.size // _SHARED)
 
 
-def _among(part: Index, chosen: Array, each: bool) -> Index:
+def _among(part: Part, chosen: Array) -> Index:
     """The chosen channels or samples of a part."""
-    numbers = np.flatnonzero(chosen) + part[0 if each else 1].start
-    return (numbers,) if each else (slice(None), numbers)
+    return (*part[:-1], np.flatnonzero(chosen) + part[-1].start)
 
 
 def _sums(x: Array, y: Array | None, each: bool) -> Array:
@@ -378,7 +384,7 @@ def scaled(x: Array, scale: Array, shift: Array) -> Array:
     whole = np.ascontiguousarray(x).reshape(len(x), x.shape[1], -1)
     out = np.empty_like(whole)
 
-    def combine(part: Index) -> None:
+    def combine(part: Part) -> None:
         values = [a.reshape(1, -1)[part] for a in (scale, shift)]
         (y, seen), (factor, added) = _in_rows((out[part], whole[part]), values)
         np.multiply(seen, factor, y)

@@ -37,7 +37,8 @@ FEW_TILES = 32
 
 def suits(images: int, weight: Shape, dtype: NumpyType, g: Geometry, back: bool = False) -> bool:
     """Whether the kernel is of this kind and dense, over enough channels and positions to repay the transforms; with 32 channels
-    on both sides, lines take 0.8 of the time, and for 3 x 3 with a stride of 2, too few products are saved. Back to the input, the kernel is transformed as it lies."""
+    on both sides, lines take 0.8 of the time, and for 3 x 3 with a stride of 2, too few products are saved. Back to the input,
+    the kernel is transformed as it lies."""
     stride, k = g.stride[0], weight[-1]
     times = 1 if back and stride == 1 else 4
     return (

@@ -213,14 +213,16 @@ def row_norm(g: Builder, x: Value, weight: Value | None, bias: Value | None, eps
 
 def channel_norm(g: Builder, x: Value, weight: Value | None, bias: Value | None, groups: int, eps: float) -> Term:
     whole = g.term(x) if not groups else g.Reshape(x, [0, groups, -1])
-    dims = [0, 2] if not groups else [2]
+    space = [*range(2, len(x.shape))]
+    dims = [0, *space] if not groups else [2]
     away = g.Sub(whole, g.ReduceMean(whole, dims, keepdims=1))
     unit = g.Div(away, g.Sqrt(g.Add(g.ReduceMean(g.Mul(away, away), dims, keepdims=1), eps)))
     if groups:
         unit = g.reshape(unit, x.shape, x.shape[:1])
-    if weight is not None:
-        unit = g.Mul(unit, g.Unsqueeze(weight, [1]))
-    return unit if bias is None else g.Add(unit, g.Unsqueeze(bias, [1]))
+    scale, shift = (p if p is None or not space else g.Unsqueeze(p, [d - 1 for d in space]) for p in (weight, bias))
+    if scale is not None:
+        unit = g.Mul(unit, scale)
+    return unit if shift is None else g.Add(unit, shift)
 
 
 # ------------------------------------------------------------------------------------------------ recurrence

@@ -45,14 +45,15 @@ def _per_channel(tensor: Tensor | None, batched: bool, call: Call) -> Tensor | N
 
 @rule_for(_channel_norm)
 def _channel_norm_on_batch(call: Call) -> Any:
-    """(B, N, C, L): the channels of all elements side by side, (N, B * C, L), which have separate statistics."""
+    """(B, N, C, *): the channels of all elements side by side, (N, B * C, *), which have separate statistics."""
     input, weight, bias, groups, eps = call.args
     if not call.batched[0]:  # whose statistics are the same for all
         out, *rest = _channel_norm(input, None, None, groups, eps)
+        space = input.ndim - 2
         if weight is not None:
-            out = out * beside_images(weight, call.batched[1], 1)
+            out = out * beside_images(weight, call.batched[1], space)
         if bias is not None:
-            out = out + beside_images(bias, call.batched[2], 1)
+            out = out + beside_images(bias, call.batched[2], space)
         return out, *[Same(one) for one in rest]
     input = merged(call.front(0), 1)
     weight, bias = (_per_channel(p, has, call) for p, has in ((weight, call.batched[1]), (bias, call.batched[2])))

@@ -236,12 +236,13 @@ def _channel_gradients(
         return None, None, None
     if not differentiates():
         return _channel_norm_backward(grad, input, weight, result[1], result[2], groups)
+    given, grad, input = input._array.shape, _three(grad), _three(input)
     whole = input._array.shape
     shape, dims = kernels.shared(whole, groups)
     unit, rstd = _standardized(input.reshape(shape), dims, eps)
     slope = (grad if weight is None else grad * weight.reshape(-1, 1)).reshape(shape)
     return (
-        _standardized_slope(slope, unit, rstd, dims).reshape(whole) if wanted[0] else None,
+        _standardized_slope(slope, unit, rstd, dims).reshape(given) if wanted[0] else None,
         (grad * unit.reshape(whole)).sum((0, 2)) if wanted[1] else None,
         grad.sum((0, 2)) if wanted[2] else None,
     )
@@ -251,21 +252,17 @@ def _channel_gradients(
 def _channel_norm(
     input: Array, weight: Array | None, bias: Array | None, groups: int, eps: float
 ) -> tuple[Array, Array, Array, Array]:
-    """(N, C, L), (C), (C) -> (N, C, L), and the mean, ``1 / sqrt(var + eps)`` and variance: (1, C), with `groups` (N, groups)"""
+    """(N, C, *), (C), (C) -> (N, C, *), and the mean, ``1 / sqrt(var + eps)`` and variance: (1, C), with `groups` (N, groups)"""
     return channel_norm(input, weight, bias, groups, eps)
 
 
-_channel_norm_backward = op()(channel_norm_backward)  # the gradients of input (N, C, L), weight (C) and bias (C)
+_channel_norm_backward = op()(channel_norm_backward)  # the gradients of input (N, C, *), weight (C) and bias (C)
 
 
 def _three(input: Tensor) -> Tensor:
     """(N, C, *) as (N, C, L)."""
     shape = input._array.shape
     return input if len(shape) == 3 else input.reshape(shape[0], shape[1], math.prod(shape[2:]))
-
-
-def _back(out: Tensor, input: Tensor) -> Tensor:
-    return out if input.ndim == 3 else out.reshape(input._array.shape)
 
 
 @op(input=lambda grad, scale: grad * scale, scale=lambda grad, input: grad * input, shift=lambda grad: grad)
@@ -370,13 +367,12 @@ def _batch_norm(
         shape = (-1, *(1,) * (input.ndim - 2))
         out = _scaled(input, scale.reshape(shape), (shift if bias is None else shift + bias).reshape(shape))
         return out if out._array.dtype == input._array.dtype else out.to(input.dtype), None, None
-    out, mean, rstd, variance = _channel_norm(_three(input), weight, bias, 0, eps)
+    out, mean, rstd, variance = _channel_norm(input, weight, bias, 0, eps)
     if running_mean is not None:
         _renew(running_mean, mean, momentum)
     if running_var is not None:
         _renew(running_var, variance, momentum, input._array.size / max(1, channels))
-    out = _back(out, input)
-    return out if out._base is None else without_base(out), mean, rstd
+    return out, mean, rstd
 
 
 def _check_more_than_one(shape: Sequence[int]) -> None:
@@ -513,12 +509,12 @@ def _torch_instance_norm(
     if input._array.dtype.kind not in FLOATING:
         raise NotImplementedError(f"\"batch_norm\" not implemented for '{scalar_name(input._array.dtype)}'")
     _of_one_type(input, weight, bias, running_var)  # a mean of any type is accepted
-    out, mean, _, variance = _channel_norm(_three(input), weight, bias, channels, eps)
+    out, mean, _, variance = _channel_norm(input, weight, bias, channels, eps)
     if running_mean is not None:
         _renew(running_mean, mean, momentum)
     if running_var is not None:
         _renew(running_var, variance, momentum, math.prod(input._array.shape[2:]))
-    return _back(out, input)
+    return out
 
 
 @public("nn.functional")
@@ -578,7 +574,7 @@ def _torch_group_norm(
     _check_groups(input, input._array.shape[1], num_groups)
     _check_vectors(input, input._array.shape[1], weight, bias)
     _of_one_type(input, weight, bias)
-    return _back(_channel_norm(_three(input), weight, bias, num_groups, eps)[0], input)
+    return _channel_norm(input, weight, bias, num_groups, eps)[0]
 
 
 @function()

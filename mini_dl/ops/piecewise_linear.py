@@ -168,7 +168,7 @@ def _scaled_below(upstream: Array, input: Array, slope: float, out: Array | None
     out = np.empty_like(upstream) if out is None else out
     if 0 <= slope <= 1:
         factor = mask.astype(upstream.dtype)
-        return np.multiply(upstream, np.maximum(factor, scale, factor), out)
+        return np.multiply(upstream, np.maximum(factor, scale, out=factor), out)
     out[...] = choose(mask, upstream, upstream * scale)
     return out
 
