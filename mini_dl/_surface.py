@@ -229,7 +229,11 @@ def with_out(function: Function, check: bool | Function = True, where: str = "to
     def call(*args: object, out: Any = None, **kwargs: object) -> Any:
         if out is None:
             return function(*args, **kwargs)
-        if mode.enabled and differentiable and (any_needs_grad(args) or any_needs_grad(kwargs.values()) or any_needs_grad(_tuple(out))):
+        if (
+            mode.enabled
+            and differentiable
+            and (any_needs_grad(args) or any_needs_grad(kwargs.values()) or any_needs_grad(_tuple(out)))
+        ):
             raise RuntimeError(
                 f"{function.__name__}(): functions with out=... arguments don't support automatic differentiation, "
                 "but one of the arguments requires grad."
