@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import io
 import math
 import warnings
@@ -11,7 +12,7 @@ import pytest
 
 from parity_tests import adapter, bridge
 from parity_tests.judging import call
-from parity_tests.twin import either, outcome, raised, twin
+from parity_tests.twin import either, mistake, outcome, raised, twin
 
 VIEWED_IN_TORCH = frozenset(
     "fft.ifft fft.ihfft fft.ihfft2 fft.ihfftn inner linalg.cond linalg.multi_dot nn.functional.adaptive_avg_pool1d "
@@ -358,6 +359,29 @@ def test_tensors_without_dimensions_are_scattered_as_vectors(torch, rng, name, t
         y = torch.take_along_dim(x, at, 0)
     else:
         y = getattr(x, name)(0, at, src, *(["sum"] if name == "scatter_reduce" else []))
-    if index or not source:  # torch's own derivative fails for a vector at an index without dimensions
+    if index == source:  # torch's own derivative fails for others
         y.sum().backward()
     return y, x.grad, src.grad
+
+
+@either
+@pytest.mark.parametrize("name", ["grad", "grad_and_value", "vmap of grad", "real outputs"])
+def test_gradients_of_complex_results_are_refused(torch, rng, name):
+    z = rng(2, dtype="complex64")
+    if name == "vmap of grad":
+        return torch.vmap(torch.func.grad(lambda t: t * t))(z)
+    if name == "real outputs":
+        return torch.func.grad(lambda t: (t * t).sum().abs())(z)
+    return getattr(torch.func, name)(lambda t: (t * t).sum())(z)
+
+
+@twin
+def test_a_copy_made_in_inference_mode_is_an_inference_tensor(torch, rng):
+    x, y = rng(2), rng(2, grad=True)
+    with torch.inference_mode():
+        return [one.is_inference() for one in copy.deepcopy([x, y])], copy.deepcopy(y).requires_grad
+
+
+@mistake
+def test_abs_stores_only_its_own_type(torch, rng):
+    return torch.abs(rng(2), out=torch.empty(2, dtype=torch.float64))
