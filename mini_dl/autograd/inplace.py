@@ -165,12 +165,13 @@ def written_by(ufunc: np.ufunc, primitive: Any = None, entirely: bool = False) -
 def overwritten_by(ufunc: np.ufunc, target: Tensor, args: tuple[object, ...]) -> bool:
     """Whether ``ufunc(target, *args)`` could be, and was, written straight into `target`: nothing is recorded, types agree."""
     array, recording, other = target._array, mode.enabled, None
+    flags = array.flags
     if (
         array.dtype.char not in "fd"  # results computed in float32 are rounded once, after the ufunc and a number
         or len(args) != ufunc.nin - 1
         or target._inference
-        or not array.flags.writeable
-        or 0 in array.strides
+        or not flags.writeable
+        or not (flags.forc or 0 not in array.strides)  # `strides` makes a tuple each time
         or (recording and (target._edge is not None or (target._base is not None and needs_grad(target))))
     ):
         return False
