@@ -29,7 +29,7 @@ from mini_dl._families import with_preface
 from mini_dl._guidance import mistyped
 from mini_dl._signatures import OF_NUMPY, show, signature_behind
 from mini_dl.kernels.mersenne import Generator
-from mini_dl.tensor import Tensor
+from mini_dl.tensor import Tensor, is_of_torch
 
 OTHER_NAMES = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input", "x1": "input", "x2": "other"}
 """NumPy's names, which torch's parser accepts too."""
@@ -110,6 +110,11 @@ with the current names of the numbers."""
 
 SPREAD = frozenset(["squeeze", "count_nonzero"])
 """Functions whose `dim` may be several ints, one by one."""
+
+
+def _overrides(kind: type) -> bool:
+    """Whether objects of a class that is not a tensor's may answer calls: their arguments are not checked."""
+    return hasattr(kind, "__torch_function__") and not issubclass(kind, Tensor) and not is_of_torch(kind)
 
 
 def was_to_be_a_tensor(parameter: inspect.Parameter, value: object) -> bool:
@@ -209,7 +214,7 @@ class Parser:
         elif more:
             self.take_numbers_first(given, more)
         kinds = dict(zip([p.name for p in self.parameters], self.kinds))
-        if any([hasattr(type(value), "__torch_function__") and not isinstance(value, Tensor) for value in given.values()]):
+        if any([_overrides(type(value)) for value in given.values()]):
             return self.function(**given, **named)
         for other in [name for name in named if self.strict and name in OTHER_NAMES]:
             meant = OTHER_NAMES[other]

@@ -182,6 +182,8 @@ def grad_and_value(func: Function, argnums: ArgNums = 0, has_aux: bool = False) 
                     f"{what}: Expected f(*args) to return a scalar Tensor, got tensor with {value._array.ndim} dims. Maybe you "
                     "wanted to use the vjp or jacrev APIs instead?"
                 )
+            if value._array.dtype.kind == "c":
+                raise RuntimeError(f"grad can be implicitly created only for real scalar outputs but got {value.dtype}")
             start = wrap(np.ones((), value._array.dtype))
             grads = tree_unflatten(pull_back(level, [value], [start], inputs, False), tree)
             value = unwrap(level, value)

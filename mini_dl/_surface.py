@@ -229,7 +229,11 @@ def with_out(function: Function, check: bool | Function = True, where: str = "to
     def call(*args: object, out: Any = None, **kwargs: object) -> Any:
         if out is None:
             return function(*args, **kwargs)
-        if mode.enabled and differentiable and (any_needs_grad(args) or any_needs_grad(kwargs.values()) or any_needs_grad(_tuple(out))):
+        if (
+            mode.enabled
+            and differentiable
+            and (any_needs_grad(args) or any_needs_grad(kwargs.values()) or any_needs_grad(_tuple(out)))
+        ):
             raise RuntimeError(
                 f"{function.__name__}(): functions with out=... arguments don't support automatic differentiation, "
                 "but one of the arguments requires grad."
@@ -290,7 +294,7 @@ WITHOUT_GRADIENT = frozenset(
 )
 """Functions whose results never require grad: their operands may, also with ``out``."""
 OWN_TYPE = frozenset(
-    "addmm addmv alias_copy as_strided_copy baddbmm bmm cholesky_ex cross det diag diagonal_copy eigh eigvalsh expand_copy "
+    "abs addmm addmv alias_copy as_strided_copy baddbmm bmm cholesky_ex cross det diag diagonal_copy eigh eigvalsh expand_copy "
     "index_add index_copy index_reduce index_select inv inv_ex isin ldl_factor ldl_factor_ex ldl_solve log_softmax lu_factor "
     "lu_factor_ex lu_solve lu_unpack masked_select matmul matrix_norm matrix_power mm msort multi_dot qr slogdet solve "
     "solve_ex svd svdvals vecdot vector_norm".split()

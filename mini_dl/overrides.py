@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from mini_dl._dtypes import Function
-from mini_dl.tensor import Tensor, disabled_torch_function, when_subclassed
+from mini_dl.tensor import Tensor, disabled_torch_function, is_of_torch, when_subclassed
 
 __all__ = [
     "BaseTorchFunctionMode",
@@ -93,7 +93,9 @@ _PLAIN = {Tensor, int, float, bool, complex, str, type(None), types.FunctionType
 def overrides(value: object) -> bool:
     """Whether the class of `value` overrides functions."""
     kind = type(value)
-    return kind not in _PLAIN and getattr(kind, "__torch_function__", disabled_torch_function) is not disabled_torch_function
+    if kind in _PLAIN or getattr(kind, "__torch_function__", disabled_torch_function) is disabled_torch_function:
+        return False
+    return not is_of_torch(kind)
 
 
 def overriding(values: Iterable[Any]) -> list[Any]:
@@ -403,7 +405,8 @@ def _torch_function(
     cls: Any, func: Function, types: Iterable[Any], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
 ) -> Any:
     """The result of `func` for plain tensors, as tensors of this class; NotImplemented if one of `types` is not a base of it."""
-    if not all([issubclass(cls, kind) for kind in types]):
+    listed = [one for value in args for one in (value if isinstance(value, (list, tuple)) else (value,))]
+    if not all([issubclass(cls, kind) for kind in types]) or any([is_of_torch(type(one)) for one in listed]):
         return NotImplemented
     with DisableTorchFunctionSubclass():
         result = func(*args, **(kwargs or {}))

@@ -82,6 +82,11 @@ def disabled_torch_function(func: Any, types: object, args: tuple[Any, ...] = ()
     return func(*args, **(kwargs or {}))
 
 
+def is_of_torch(kind: type) -> bool:
+    """Whether a class is the Tensor of an installed torch, whose ``__torch_function__`` would only hand our calls back."""
+    return any([base.__module__ == "torch" and base.__name__ == "Tensor" for base in kind.__mro__])
+
+
 if TYPE_CHECKING:
     from mini_dl._methods import Methods  # a stub: the methods that `mini_dl.ops` attaches
 else:

@@ -47,6 +47,9 @@ VIEWS: dict[str, Callable[..., Any]] = {
     "chunk": lambda x: x.chunk(2, 0)[0],
     "detach": lambda x: x.detach(),
     "data": lambda x: x.data,
+    "bytes": lambda x: x.view(_library(x).int32),
+    "dlpack": lambda x: _library(x).from_dlpack(x),
+    "part": lambda x: x.unsafe_chunk(2)[0],
 }
 UNARY: dict[str, Callable[..., Any]] = {
     "clone": lambda x: x.clone(),
@@ -59,6 +62,9 @@ UNARY: dict[str, Callable[..., Any]] = {
     "square": lambda x: x * x,
     "scaled": lambda x: x * 0.5,
     "chosen": lambda x: x[x.detach() > 0],
+    "flip": lambda x: x.flip(0),
+    "median": lambda x: x.median(0).values,
+    "layer_norm": lambda x: _library(x).nn.functional.layer_norm(x, x.shape[-1:]),
 }
 BINARY: dict[str, Callable[..., Any]] = {
     "add": lambda x, y: x + y,
@@ -84,6 +90,13 @@ WRITES: dict[str, Callable[..., Any]] = {
     "neg_": lambda x, y: x.neg_(),
     "clamp_": lambda x, y: x.clamp_(-1, 1),
     "masked_fill_": lambda x, y: x.masked_fill_(x.detach() > 0, 0.5),
+    "gt_": lambda x, y: x.gt_(y),
+    "ne_ number": lambda x, y: x.ne_(0.5),
+    "logical_and_": lambda x, y: x.logical_and_(y),
+    "logical_not_": lambda x, y: x.logical_not_(),
+    "apply_": lambda x, y: x.apply_(lambda value: value + 1),
+    "eq out": lambda x, y: _library(x).eq(y, 0.5, out=x.detach()),
+    "topk out": lambda x, y: _library(x).topk(x, 1, 0, out=(x[:1], _library(x).empty(0, dtype=_library(x).int64))),
 }
 RESHAPES: dict[str, Callable[..., Any]] = {
     "t_": lambda x: x.t_(),
@@ -134,7 +147,7 @@ class Side:
 
         def see(grad: Any) -> Any:
             self.seen.append((number, plain(grad), grad.requires_grad))
-            return grad * factor if factor > 1 else None
+            return grad.clone().requires_grad_() if factor == 3 else grad * factor if factor > 1 else None
 
         self.handles.append(x.register_hook(see))
 

@@ -404,7 +404,7 @@ def add_to_grad(leaf: Tensor, box: list[Tensor], create_graph: bool) -> None:
         leaf._grad = _counted(box.pop().clone(), is_dense(leaf._array)) if held is None else held.add_(box.pop())
     elif held is not None:
         held.add_(box.pop())
-    elif holders(box) == _ALONE and box[0]._array.base is None and box[0]._array.flags.writeable:
+    elif box[0]._edge is None and holders(box) == _ALONE and box[0]._array.base is None and box[0]._array.flags.writeable:
         leaf._grad = box.pop()
     else:
         alone, grad, dense = sys.getrefcount(box[0]) == _ALONE[0], box.pop(), is_dense(leaf._array)

@@ -57,8 +57,8 @@ def inplace(function: Callable[..., Tensor], name: str | None = None, operator: 
     """
     primitive = getattr(function, "op", None)
     ufunc, spares = getattr(function, "ufunc", None), getattr(function, "spares", False)
-    compares = function.__name__ in COMPARISONS
     apart, asked = function.__name__ in NO_OVERLAP - {"addr"}, function.__name__ not in UNCHECKED | {"addmm", "ldexp"}
+    compares = function.__name__ in COMPARISONS
 
     @functools.wraps(function)
     def call(self: Tensor, *args: object, **kwargs: object) -> Tensor:
@@ -100,25 +100,37 @@ def inplace(function: Callable[..., Tensor], name: str | None = None, operator: 
             result = function(before, *args, **kwargs)
             if met:
                 raise shared_memory()
-            if compares and self._array.dtype.kind in INEXACT:
-                result = compared(wrap(result._array.astype(self._array.dtype)), before, *args, **kwargs)
-                rename(result, title(function.__name__, int(isinstance(args[0], Tensor)) if args else 1))
+            if compares:
+                result = _with_flat_history(function.__name__, self, result, (before, *args, *kwargs.values()))
             write(self, result, primitive is not None)
             return self
-        except NotImplementedError:  # of the type, which torch checks after the shapes and the memory
-            check_broadcast(self, args)
-            check_memory(self._array)
-            if asked:
-                check_operands(self, args, apart)
-            check_operand_types(function, self, (self, *args, *kwargs.values()))
+        except NotImplementedError:  # of the type
+            _check_before_type(function, self, (*args, *kwargs.values()), apart if asked else None)
             raise
 
-    if function.__name__.startswith("logical_"):  # torch records nothing, and keeps the history
-        call = no_grad()(call)
+    call = no_grad()(call) if function.__name__.startswith("logical_") else call  # the history stays, as in torch
     call.__name__ = call.__qualname__ = name = name or function.__name__ + "_"
     call.__doc__ = with_preface(IN_PLACE.format(name[:-1]), function.__doc__)
     call.__dict__.pop("op", None)
     return call
+
+
+def _check_before_type(function: Function, target: Tensor, args: tuple[object, ...], apart: bool | None) -> None:
+    """What torch checks before it refuses a type: shapes, memory, overlaps (`apart` None: not these), and the promoted type."""
+    check_broadcast(target, args)
+    check_memory(target._array)
+    if apart is not None:
+        check_operands(target, args, apart)
+    check_operand_types(function, target, (target, *args))
+
+
+def _with_flat_history(name: str, target: Tensor, result: Tensor, operands: tuple[object, ...]) -> Tensor:
+    """The result of a comparison in the type of `target`, with a history that gives zeros."""
+    if target._array.dtype.kind not in INEXACT:
+        return result
+    out = compared(wrap(result._array.astype(target._array.dtype)), *operands)
+    rename(out, title(name, int(isinstance(operands[1], Tensor))))
+    return out
 
 
 def spares_copy(function: Any) -> Function:
@@ -153,12 +165,13 @@ def written_by(ufunc: np.ufunc, primitive: Any = None, entirely: bool = False) -
 def overwritten_by(ufunc: np.ufunc, target: Tensor, args: tuple[object, ...]) -> bool:
     """Whether ``ufunc(target, *args)`` could be, and was, written straight into `target`: nothing is recorded, types agree."""
     array, recording, other = target._array, mode.enabled, None
+    flags = array.flags
     if (
         array.dtype.char not in "fd"  # results computed in float32 are rounded once, after the ufunc and a number
         or len(args) != ufunc.nin - 1
         or target._inference
-        or not array.flags.writeable
-        or 0 in array.strides
+        or not flags.writeable
+        or not (flags.forc or 0 not in array.strides)  # `strides` makes a tuple each time
         or (recording and (target._edge is not None or (target._base is not None and needs_grad(target))))
     ):
         return False

@@ -157,8 +157,8 @@ ALONE = {
 NAMES: dict[str, Naming] = {
     **{name: title(name) for place in ("torch", "nn.functional") for name in ALONE[place].split()},
     **{name: title(f"linalg_{name}") for name in ALONE["linalg"].split()},
-    **{f"{name}_copy": copied(name) for name in "alias as_strided diagonal expand permute select t transpose unfold view".split()},
-    "split_with_sizes_copy": copied("split_with_sizes"), "unbind_copy": copied("unbind"),
+    **{f"{name}_copy": copied(name) for name in "alias as_strided diagonal expand permute t transpose unfold view".split()},
+    "select_copy": copied("select"), "split_with_sizes_copy": copied("split_with_sizes"), "unbind_copy": copied("unbind"),
     "unsqueeze_copy": copied("unsqueeze"),
     "squeeze_copy": lambda *args, **kwargs: _squeezed(*args, **kwargs) + "_copy",
     "aminmax": "AminmaxBackward0",

@@ -24,12 +24,13 @@ NO_OVERLAP = frozenset(
 )
 """Functions whose operands may not even be the written tensor itself."""
 UNCHECKED = frozenset(
-    "addbmm addmv alias_copy all amax amin aminmax any argmax argmin as_strided_copy avg_pool2d avg_pool3d bmm bucketize chain_matmul cholesky cholesky_inverse "
-    "cholesky_solve complex cummax cummin detach_copy diag diff diagonal_copy dot float_power frobenius_norm hash_tensor "
-    "histc histogram inner inverse isin kthvalue log_softmax logsumexp lu lu_solve masked_scatter matmul matrix_power mean "
-    "mm multinomial mv mvlgamma nanmean nanquantile nansum narrow_copy norm nuclear_norm orgqr ormqr polar prod qr quantile "
-    "resize_as searchsorted slice_copy slice_scatter softmax sort split_copy squeeze_copy std sum t_copy tensordot tril "
-    "triu unsqueeze_copy var vdot view_as_complex_copy view_as_real_copy ndtr multigammaln".split()
+    "addbmm addmv alias_copy all amax amin aminmax any argmax argmin as_strided_copy avg_pool2d avg_pool3d bmm bucketize "
+    "chain_matmul cholesky cholesky_inverse cholesky_solve complex cummax cummin detach_copy diag diagonal_copy diff dot "
+    "float_power frobenius_norm hash_tensor histc histogram inner inverse isin kthvalue log_softmax logsumexp lu lu_solve "
+    "masked_scatter matmul matrix_power mean mm multigammaln multinomial mv mvlgamma nanmean nanquantile nansum narrow_copy "
+    "ndtr norm nuclear_norm orgqr ormqr polar prod qr quantile resize_as searchsorted slice_copy slice_scatter softmax sort "
+    "split_copy squeeze_copy std sum t_copy tensordot tril triu unsqueeze_copy var vdot view_as_complex_copy "
+    "view_as_real_copy".split()
 )
 """Functions for which torch has no check: it computes into separate memory, or overwrites memory that it still reads."""
 ACCUMULATING = frozenset("addr index_add index_copy index_reduce scatter scatter_add scatter_reduce".split())

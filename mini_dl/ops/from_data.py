@@ -20,7 +20,7 @@ from mini_dl.autograd.history import requires_grad_
 from mini_dl.autograd.mode import mode
 from mini_dl.ops.attributes import UntypedStorage
 from mini_dl.ops.factories import default_type, finished, numpy_of
-from mini_dl.tensor import Tensor, wrap
+from mini_dl.tensor import Tensor, is_of_torch, wrap
 
 # ------------------------------------------------------------------------------------------------ from data
 
@@ -64,6 +64,8 @@ def from_data(data: object, target: NumpyType | None) -> Array:
         return without_imaginary_parts(data._array, wanted).astype(wanted)
     if isinstance(data, np.ndarray):
         return mode.run(np.array, checked_array(data), target)
+    if is_of_torch(type(data)):
+        raise TypeError("a tensor of torch is not converted; use from_dlpack(), which shares its memory")
     try:
         shape, leaves = _leaves(data)
     except (TypeError, ValueError) as error:

@@ -70,6 +70,13 @@ _gather_into.__signature__ = _gather_with_out.__signature__  # type: ignore[attr
 public("torch")(_gather_into)
 
 
+def source_for(index: Tensor, src: Tensor) -> Tensor:
+    """`src` with as many dimensions as `index`, where one of them has none: it counts as a vector."""
+    if index._array.ndim == 1 and not src._array.ndim:
+        return src.reshape(1)
+    return src[0] if not index._array.ndim and src._array.ndim == 1 and src._array.size else src
+
+
 def same_type(name: str, input: Tensor, src: Tensor, what: str = "src") -> None:
     if input._array.dtype != src._array.dtype:
         raise RuntimeError(f"{name}(): Expected self.dtype to be equal to {what}.dtype")
@@ -97,7 +104,7 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     tensor([1., 0., 5.])
     """
     same_type("scatter", input, src)
-    return _scatter_add(input, wrap_dim(dim, input._array.ndim), index, src)
+    return _scatter_add(input, wrap_dim(dim, input._array.ndim), index, source_for(index, src))
 
 
 @linear_in("input src")
@@ -138,7 +145,7 @@ def scatter(
     same_type("scatter", input, src)
     dim = wrap_dim(dim, input._array.ndim)
     if reduce is None:
-        return _scatter(input, dim, index, src)
+        return _scatter(input, dim, index, source_for(index, src))
     if reduce not in ("add", "multiply"):
         raise RuntimeError("reduce argument must be either add or multiply.")
     if mode.enabled and any_needs_grad((input, src)) and reduce == "multiply":
@@ -263,7 +270,7 @@ def scatter_reduce(input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: 
     """
     checked_reduce("scatter_reduce", reduce, ("sum", "prod", "mean", "amax", "amin"))
     same_type("scatter", input, src)
-    return _scatter_reduce(input, wrap_dim(dim, input._array.ndim), index, src, reduce, include_self)
+    return _scatter_reduce(input, wrap_dim(dim, input._array.ndim), index, source_for(index, src), reduce, include_self)
 
 
 # ------------------------------------------------------------------------------------------------ along one dimension
@@ -634,18 +641,17 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
             "torch.take_along_dim(): input and indices should have the same number of dimensions, but got "
             f"{input._array.ndim} dimensions for input, and {indices._array.ndim} dimensions for indices"
         )
+    if not input._array.ndim:
+        raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
     dim = wrap_dim(dim, input._array.ndim)
-    n = input._array.shape[dim] if input._array.ndim else 1
+    n = input._array.shape[dim]
     if is_abstract(indices):
         indices = indices + (indices < 0) * n
     else:
         indices = wrap(np.where(indices._array < 0, indices._array + n, indices._array))
     ours, theirs = list(input._array.shape), list(indices._array.shape)
-    if ours:
-        ours[dim] = theirs[dim] = 1
+    ours[dim] = theirs[dim] = 1
     common = broadcast_shapes(ours, theirs)
-    if not common:
-        return gather(input, 0, indices)
     before, after = common[:dim], common[dim + 1 :]
     return gather(
         input.expand(*before, input._array.shape[dim], *after), dim, indices.expand(*before, indices._array.shape[dim], *after)

@@ -135,7 +135,7 @@ def from_dlpack(ext_tensor: object, *, device: DeviceLike = None, copy: bool | N
     if isinstance(ext_tensor, Tensor):
         if needs_grad(ext_tensor):
             raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
-        return ext_tensor.detach().clone() if copy else ext_tensor.detach()
+        return wrap(ext_tensor._array.copy() if copy else ext_tensor._array)
     if isinstance(ext_tensor, np.ndarray):
         return wrap(ext_tensor.copy() if copy else ext_tensor)
     if not hasattr(ext_tensor, "__dlpack__"):

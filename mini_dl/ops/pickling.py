@@ -19,7 +19,7 @@ from mini_dl._surface import requires_grad, tensor_method
 from mini_dl.autograd.graph import Hooks, grad_fn_and_number
 from mini_dl.autograd.places import memory_of
 from mini_dl.kernels.shared import shared_root
-from mini_dl.tensor import LEAF, Tensor, attributes_of, in_class, new, wrap
+from mini_dl.tensor import LEAF, Tensor, attributes_of, in_class, inference, new, wrap
 
 
 def located(array: Array) -> tuple[Array, int]:
@@ -133,5 +133,7 @@ def __deepcopy__(self: Tensor, memo: dict[Any, Any]) -> Tensor:
     out = memo[id(self)] = new(type(self))
     out._array = np.ndarray(array.shape, array.dtype, memo[place][0], offset, array.strides)
     out._counter, out._edge, out._base = [1], LEAF if requires_grad(self) else None, None
+    if inference.anywhere and inference.here:
+        out._inference = True
     out._grad = copy.deepcopy(self._grad, memo)
     return restore_state(out, copy.deepcopy(state_of(self), memo))

@@ -78,7 +78,9 @@ def arange(start: Any = NO_END, end: Any = NO_END, step: Any = NO_END, *, dtype:
     >>> torch.arange(2, 10, 3), torch.arange(0.0, 1.0, 0.25)
     (tensor([2, 5, 8]), tensor([0.0000, 0.2500, 0.5000, 0.7500]))
     """
-    start, end, step = [v if isinstance(v, Tensor) and (v._array.size != 1 or needs_grad(v)) else _number(v) for v in (start, end, step)]
+    start, end, step = [
+        v if isinstance(v, Tensor) and (v._array.size != 1 or needs_grad(v)) else _number(v) for v in (start, end, step)
+    ]
     if end is NO_END and step is NO_END:
         start, end = 0, start
     start, step = 0 if start is NO_END else start, 1 if step is NO_END else step

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from mini_dl._checks import (
-    level_of_user,
     index_of,
     infer_size,
     int_list,
+    level_of_user,
     spread_out,
     type_name,
     wrap_dim,
