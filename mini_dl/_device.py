@@ -6,10 +6,12 @@ import numbers
 import threading
 from typing import Any, NoReturn
 
+from mini_dl._leaving import Block
+
 KNOWN = ("cpu", "cuda", "mps", "xpu", "meta", "xla", "hpu", "mtia", "vulkan", "ipu", "lazy", "privateuseone")
 
 
-class device:
+class device(Block):
     """Where a tensor is: the CPU, or "meta", of shapes without values.
 
     Raises: RuntimeError for an unknown kind of device.
@@ -18,7 +20,7 @@ class device:
     (device(type='cpu'), 'meta')
     """
 
-    __slots__ = ("index", "type")
+    __slots__ = ("_by_hand", "index", "type")
     type: str
     index: int | None
 
@@ -64,15 +66,19 @@ class device:
     def __reduce__(self) -> tuple[Any, ...]:
         return device, (str(self),)
 
-    def __enter__(self) -> device:
+    def _state(self) -> tuple[list[device], list[device]]:
+        return creation.devices, [*creation.devices]
+
+    def _change(self, before: object) -> device:
         """New tensors are made on this device, which must be the CPU or meta."""
         if self.type != "meta":
             require_cpu(self)
         creation.devices.append(self)
         return self
 
-    def __exit__(self, *error: object) -> None:
-        creation.devices.pop()
+    def _put_back(self, before: tuple[list[device], list[device]]) -> None:
+        devices, earlier = before
+        devices[:] = earlier
 
 
 class _Creation(threading.local):

@@ -73,6 +73,7 @@ def _leave(block: Block, *exception: object) -> None:
 class Block:
     """A context manager. Subclasses define the state, how it changes and how it is restored."""
 
+    __slots__ = ()
     _by_hand: list[_Entry]
 
     def _state(self) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 
 __all__ = ["Future", "collect_all", "wait_all"]
 
@@ -27,6 +27,9 @@ class Future(Generic[T]):
         self._error: BaseException | None = None
         self._callbacks: list[Callable[[Any], Any]] = []
         self._lock = threading.RLock()  # the caller that waits for the result may compute it
+
+    def __getstate__(self) -> NoReturn:
+        raise RuntimeError("Can not pickle torch.futures.Future")
 
     def done(self) -> bool:
         """Whether there is a result or an error."""

@@ -283,6 +283,7 @@ def _asking_method(method: Function, name: str) -> Function:
             return NotImplemented
 
     call.__name__ = AS.get(name, name)
+    call.__module__, call.__qualname__ = Tensor.__module__, f"Tensor.{name}"  # by which pickle finds it
     return call
 
 

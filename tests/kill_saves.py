@@ -1,4 +1,4 @@
-"""Kills processes while they save over their checkpoint: the file, or folder, must then be the last version saved or the next one,
+"""Kills processes while they save over their checkpoint: the file, or folder, must then be the last version saved or the next,
 complete.
 
     python tests/kill_saves.py --kills 1000

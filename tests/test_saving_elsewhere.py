@@ -45,7 +45,7 @@ def test_a_download_that_is_cut_off_leaves_the_old_file(server: str, tmp_path: P
     torch.hub.download_url_to_file(f"{server}/10", str(path))
     assert path.read_bytes() == b"0123456789"
     path.write_bytes(b"old")
-    with pytest.raises(ContentTooShortError, match=f"got {count} of 10 bytes of {server}/{count}"):
+    with pytest.raises(ContentTooShortError, match=rf"got {count} of 10 bytes of {server}/{count}"):
         torch.hub.download_url_to_file(f"{server}/{count}", str(path))
     assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]
 
@@ -53,7 +53,7 @@ def test_a_download_that_is_cut_off_leaves_the_old_file(server: str, tmp_path: P
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="of systems with this device")
 @pytest.mark.parametrize("save", [torch.save, torch.serialization.save_safetensors])
 def test_a_device_that_takes_nothing_is_named(save: object) -> None:
-    with pytest.raises(OSError, match="'/dev/full'$") as raised:
+    with pytest.raises(OSError, match=r"'/dev/full'$") as raised:
         save({"a": torch.ones(10_000)}, "/dev/full")  # type: ignore[operator]
     assert raised.value.errno == errno.ENOSPC
 

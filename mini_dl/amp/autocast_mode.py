@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from mini_dl._checks import type_name
 from mini_dl._dtypes import bfloat16, dtype as DType, float16, float64
+from mini_dl._leaving import Block
 from mini_dl.amp.casting import AVAILABLE, dtype_for, kind_of, state, supported, turn
 from mini_dl.tensor import Tensor
 
@@ -183,7 +184,7 @@ def autocast_decorator(autocast_instance: autocast, func: Callable[..., object])
     return decorate_autocast
 
 
-class autocast:
+class autocast(Block):
     """A context manager or decorator in which matrix products and convolutions compute in `dtype`, and functions that would lose
     too much precision in float32.
 
@@ -222,25 +223,29 @@ class autocast:
             enabled = False
         self._enabled = enabled
 
-    def __enter__(self) -> autocast:
-        if self._enabled and self.fast_dtype is bfloat16 and self.device == "cpu":
-            bfloat16.numpy  # noqa: B018 - says at once if its package is missing
+    def _state(self) -> tuple[bool, DType, bool, int]:
         self.prev_cache_enabled = state.keeps
         self.prev = is_autocast_enabled(self.device)
         self.prev_fastdtype = get_autocast_dtype(self.device)
+        return self.prev, self.prev_fastdtype, self.prev_cache_enabled, state.nesting
+
+    def _change(self, before: object) -> autocast:
+        if self._enabled and self.fast_dtype is bfloat16 and self.device == "cpu":
+            bfloat16.numpy  # noqa: B018 - says at once if its package is missing
         turn(supported(self.device), self._enabled)
         set_autocast_dtype(self.device, self.fast_dtype)
         autocast_increment_nesting()
         state.keeps = self._cache_enabled
         return self
 
-    def __exit__(self, exc_type: object, exc_val: object, exc_tb: object) -> Literal[False]:
-        if autocast_decrement_nesting() == 0:
+    def _put_back(self, before: tuple[bool, DType, bool, int]) -> None:
+        on, dtype, keeps, nesting = before
+        state.nesting = max(0, min(nesting, state.nesting - 1))  # never too high: a cast that stays would become outdated
+        if state.nesting == 0:
             clear_autocast_cache()
-        turn(supported(self.device), self.prev)
-        set_autocast_dtype(self.device, self.prev_fastdtype)
-        state.keeps = self.prev_cache_enabled
-        return False
+        turn(supported(self.device), on)
+        set_autocast_dtype(self.device, dtype)
+        state.keeps = keeps
 
     def __call__(self, func: Callable[..., Any]) -> Callable[..., Any]:
         if not callable(func):

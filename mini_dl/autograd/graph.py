@@ -7,7 +7,7 @@ import itertools
 import re
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, NoReturn
 
 import numpy as np
 
@@ -59,6 +59,9 @@ class Node:
         kept = [key for key in self.op_.asked if self.saved_ and key in self.saved_ and is_of_tensors(self.saved_[key])]
         raw = ["_raw_saved_" + shown_name(key) for key in kept]
         return sorted([*others, *["_saved_" + shown_name(key) for key in self.op_.asked], *raw])
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError(f"cannot pickle '{type(self).__name__}' object")
 
     # Attributes that torch shows ------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._dtypes import Array, is_number
+from mini_dl._leaving import Block
 from mini_dl.autograd.function import Function, record_outputs
 from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.inplace import any_needs_grad, check_memory, overwrite
@@ -55,7 +56,7 @@ class _Using:
     begun = False
 
 
-class Level:
+class Level(Block):
     """One active transform: within ``with level:`` it is the innermost of this thread."""
 
     records = False
@@ -71,13 +72,14 @@ class Level:
     at = -1
     below: tuple[Level, ...] = ()
     enabled_before = forward_before = True
-    outer: tuple[Any, ...] | list[Any] = ()
-    """The previous values of the last four, for each re-entry."""
 
-    def __enter__(self) -> Any:
+    def _state(self) -> list[Any]:
+        own = self.at, self.below, self.enabled_before, self.forward_before  # those of an outer block of this level
+        return [mode.stack, mode.enabled, mode.forward, own, False]
+
+    def _change(self, before: list[Any]) -> Any:
         open_levels(1)
-        state = self.at, self.below, self.enabled_before, self.forward_before
-        self.outer = [*self.outer, state]
+        before[-1] = True
         self.at, self.below = len(mode.stack), mode.stack
         self.enabled_before, self.forward_before = mode.enabled, mode.forward
         mode.stack = (*mode.stack, self)
@@ -87,11 +89,12 @@ class Level:
             mode.forward = True
         return self
 
-    def __exit__(self, *exception: object) -> None:
-        mode.stack, mode.enabled, mode.forward = self.below, self.enabled_before, self.forward_before
-        self.at, self.below, self.enabled_before, self.forward_before = self.outer[-1]
-        self.outer = self.outer[:-1]
-        open_levels(-1)
+    def _put_back(self, before: list[Any]) -> None:
+        mode.stack, mode.enabled, mode.forward, own, counted = before
+        self.at, self.below, self.enabled_before, self.forward_before = own
+        before[-1] = False
+        if counted:
+            open_levels(-1)
 
     def beneath(self) -> _Beneath:
         """A block on the level below, in the modes of that level."""

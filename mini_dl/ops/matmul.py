@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._checks import broadcast_shapes
-from mini_dl._dtypes import FLOATING, HALVES, NARROW, Array, Number, NumpyType, c_name, promote_numpy, scalar_name
+from mini_dl._dtypes import FLOATING, HALVES, NARROW, Array, Number, NumpyType, c_name, number_as, promote_numpy, scalar_name
 from mini_dl._surface import method, public
 from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.memory import filled_in
@@ -116,22 +116,21 @@ def _weighted_sum(input: Array, product: Array, beta: Number, alpha: Number) -> 
     if wide is not dtype and not alpha == beta == 1:
         input, product = as_single(input), as_single(product)
     if alpha != 1:
-        product = product * _as(alpha, wide)
+        product = product * number_as(alpha, wide)[()]
     elif beta == 0:
         return product.astype(dtype)
     if beta == 0:
         return product.astype(dtype, copy=False)
     if beta != 1:
-        input = input * _as(beta, wide)
+        input = input * number_as(beta, wide)[()]
     return np.add(input, product, dtype=product.dtype).astype(dtype, copy=False)
 
 
-def _as(number: Number, dtype: NumpyType) -> Any:
-    if isinstance(number, complex) and dtype.kind != "c":
-        if number.imag:
-            raise RuntimeError(f"value cannot be converted to type {c_name(dtype, 'source')} without overflow")
-        number = number.real
-    return dtype.type(number)
+def _check_fit(dtype: NumpyType, *numbers: Number) -> None:
+    """RuntimeError for a number out of the range of a half type in which torch's kernel, unlike ours, takes it."""
+    if dtype.char in HALVES:
+        for number in numbers:
+            number_as(number, dtype)
 
 
 @linear_in("input")
@@ -450,6 +449,7 @@ def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Number = 1, alpha: N
         found = [scalar_name(x.dtype) for x in (a, m, v)]
         raise RuntimeError("addmv input tensors must have the same dtype, but got {}, {}, and {}".format(*found))
     _checked("addmv_impl_cpu", a.dtype)
+    _check_fit(a.dtype, beta, alpha)
     return _weighted_sum(input, _rows(vec, mat, True), beta, alpha)
 
 
@@ -474,6 +474,9 @@ def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Number = 1, alpha: 
     for name, number in (("beta", beta), ("alpha", alpha)):
         if dtype.kind in "iu" and isinstance(number, float):
             raise RuntimeError(f"For integral input tensors, argument {name} must not be a floating point number.")
+        if dtype.kind != "b" and isinstance(number, bool):
+            raise RuntimeError(f"Boolean {name} only supported for Boolean results.")
+    _check_fit(dtype, beta, alpha)
     if product._array.dtype != dtype:
         product = product.to(input.dtype)
     return _weighted_sum(input, product, beta, alpha)
@@ -550,11 +553,17 @@ def _affine(input: Array, weight: Array, bias: Array | None) -> Array:
         out = _rows_kernel(input, weight.T, bias)
     else:
         out = _rows_kernel(input, weight.T)
-        _check_expands(bias.shape, out.shape if out.ndim > 1 else (1, *out.shape))
-        if out.ndim == 1 and bias.ndim == 2:
-            bias = bias[0]
+        if out.ndim == 2 or bias.ndim == 1:
+            _check_expands(bias.shape, (math.prod(out.shape[:-1]), *out.shape[-1:]))
+        elif (common := broadcast_shapes(out.shape, bias.shape)) != out.shape:
+            raise RuntimeError(f"output with shape {list(out.shape)} doesn't match the broadcast shape {list(common)}")
         out = np.add(out, bias, out=out)
     return out.astype(kind) if kind.char in NARROW else out
+
+
+def _is_vector(bias: Array) -> bool:
+    """Whether it has one dimension, apart from those of size 1: then torch adds it to the matrix of all rows."""
+    return sum([n != 1 for n in bias.shape]) == 1
 
 
 @public("nn.functional", out=True)
@@ -572,7 +581,12 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         check_tensors("linear", input=input, weight=weight)
     rank = weight._array.ndim
     if rank == 2 and input._array.ndim:
-        return _rows(input, weight, True) if bias is None else _affine(input, weight, bias)
+        if bias is None:
+            return _rows(input, weight, True)
+        if bias._array.ndim > 1 and input._array.ndim != 2 and _is_vector(bias._array):
+            *rows, n = input.shape
+            return _affine(input.reshape(math.prod(rows), n), weight, bias).reshape(*rows, len(weight))
+        return _affine(input, weight, bias)
     if rank > 2:
         raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {rank}D")
     if bias is not None:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any, NoReturn
 
+from mini_dl._leaving import Block, block
 from mini_dl.autograd import graph
 from mini_dl.autograd.backwards import backward as run_backward
 from mini_dl.autograd.function import Function
@@ -89,13 +90,19 @@ def noop_context_fn() -> Contexts:
     return contextlib.nullcontext(), contextlib.nullcontext()
 
 
-@contextlib.contextmanager
-def set_checkpoint_early_stop(enable: bool) -> Iterator[None]:
+class set_checkpoint_early_stop(Block):
     """Set whether the second run of checkpoints stops within it once everything needed has been computed."""
-    before, setting.early_stop = setting.early_stop, enable
-    try:
-        yield
-    finally:
+
+    def __init__(self, enable: bool) -> None:
+        self.enable = enable
+
+    def _state(self) -> bool | None:
+        return setting.early_stop
+
+    def _change(self, before: object) -> None:
+        setting.early_stop = self.enable
+
+    def _put_back(self, before: bool | None) -> None:
         setting.early_stop = before
 
 
@@ -139,7 +146,7 @@ def _current_state(preserve_rng_state: bool) -> Callable[[], AbstractContextMana
     state = get_rng_state() if preserve_rng_state else None
     casts = _current_autocast()
 
-    @contextlib.contextmanager
+    @block
     def again() -> Iterator[None]:
         with fork_rng(devices=[], enabled=preserve_rng_state), enable_grad(), casts():
             if state is not None:
@@ -300,15 +307,27 @@ def _about(tensor: Tensor) -> dict[str, Any]:
     return {"shape": tensor.shape, "dtype": tensor.dtype, "device": tensor.device}
 
 
-@contextlib.contextmanager
+class _Hooks(Block):
+    """The active checkpoints, with one more."""
+
+    def __init__(self, pack: Callable[[Tensor], Any], unpack: Callable[[Any], Tensor]) -> None:
+        self.pair = pack, unpack
+
+    def _state(self) -> tuple[Any, ...]:
+        return setting.hooks
+
+    def _change(self, before: tuple[Any, ...]) -> None:
+        setting.hooks = (*before, self.pair)
+
+    def _put_back(self, before: tuple[Any, ...]) -> None:
+        setting.hooks = before
+
+
+@block
 def _saving(pack: Callable[[Tensor], Any], unpack: Callable[[Any], Tensor]) -> Iterator[None]:
     """Within it, the graph saves ``pack(tensor)``."""
-    before, setting.hooks = setting.hooks, (*setting.hooks, (pack, unpack))
-    try:
-        with vars(graph)["saved_tensors_hooks"](pack, unpack):
-            yield
-    finally:
-        setting.hooks = before
+    with _Hooks(pack, unpack), vars(graph)["saved_tensors_hooks"](pack, unpack):
+        yield
 
 
 def _filled_in(

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
 from typing import Any
 
-from mini_dl._leaving import block
+from mini_dl._leaving import Block
 from mini_dl.nn._types import Kwargs
 from mini_dl.nn.modules.module import Module
 from mini_dl.tensor import Tensor
@@ -51,24 +50,33 @@ def call_with(
         args = ()
     elif not isinstance(args, tuple):
         args = (args,)
-    with replaced(module, tensors, tie_weights, strict):
-        return module(*args, **(kwargs or {}))
-
-
-@block
-def replaced(module: Module, tensors: Tensors, tie_weights: bool, strict: bool) -> Iterator[None]:
-    """`module` with its tensors replaced within a block."""
     wanted = _with_tied(module, tensors) if tie_weights else tensors
     if strict:
         _check_names(module, wanted)
-    before: Tensors = {}
-    try:
-        for name, tensor in wanted.items():
-            before[name] = _swap(module, name, tensor)
-        yield
-    finally:
-        after = {name: _swap(module, name, tensor) for name, tensor in before.items()}
-        tensors.update({name: after[name] for name in tensors if name in after})
+    with _Replaced(module, wanted, tensors):
+        return module(*args, **(kwargs or {}))
+
+
+class _Replaced(Block):
+    """`module` with the tensors in `wanted` within a block; what it then has instead is stored in `given`."""
+
+    def __init__(self, module: Module, wanted: Tensors, given: Tensors) -> None:
+        self.module, self.wanted, self.given = module, wanted, given
+
+    def _state(self) -> Tensors:
+        return {}
+
+    def _change(self, before: Tensors) -> None:
+        for name, tensor in self.wanted.items():
+            _swap(self.module, name, tensor, before)
+
+    def _put_back(self, before: Tensors) -> None:
+        after: Tensors = {}
+        for name in [*before]:
+            _swap(self.module, name, before[name], after)
+            if name in self.given:
+                self.given[name] = after[name]
+            del before[name]
 
 
 def _members(module: Module) -> dict[str, Tensor]:
@@ -103,8 +111,8 @@ def _check_names(module: Module, tensors: Tensors) -> None:
         raise RuntimeError("Error(s) in reparametrizing for {}:\n\t{}".format(module._get_name(), "\n\t".join(messages)))
 
 
-def _swap(root: Module, path: str, tensor: object) -> Any:
-    """Put `tensor` (or, for _MISSING, nothing) at a dotted path; return what was there before."""
+def _swap(root: Module, path: str, tensor: object, kept: Tensors) -> None:
+    """Put `tensor` (or, for _MISSING, nothing) at a dotted path, and what was there before into `kept`, before it is lost."""
     *parts, name = path.split(".")
     module: Any = root
     for part in parts:
@@ -119,17 +127,17 @@ def _swap(root: Module, path: str, tensor: object) -> Any:
         raise KeyError('tensor name can\'t be empty string ""')
     for members in (module._parameters, module._buffers):
         if name in members:
-            before = members[name]
+            kept[path] = members[name]
             if tensor is _MISSING:
                 del members[name]
             else:
                 members[name] = tensor
-            return before
+            return
     before = getattr(module, name, _MISSING)
     if before is not _MISSING and before is not None and not isinstance(before, Tensor):
         raise TypeError(f"attribute `{name}`: {before} is not an instance of torch.Tensor")
+    kept[path] = before
     if tensor is not _MISSING:
         setattr(module, name, tensor)
     elif hasattr(module, name):
         delattr(module, name)
-    return before

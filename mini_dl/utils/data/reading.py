@@ -10,7 +10,7 @@ import time
 import warnings
 import weakref
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 from mini_dl.utils.data.sampler import random_seed
 from mini_dl.utils.data.worker import AGAIN, ENDED, Failure, Fetch, Results, Worker, WorkerInfo, streams_of
@@ -42,6 +42,9 @@ class Reader:
 
     def __iter__(self) -> Iterator[Any]:
         return self
+
+    def __getstate__(self) -> NoReturn:
+        raise NotImplementedError("{} cannot be pickled", type(self).__name__)  # as in torch
 
     def __len__(self) -> int:
         return len(self.sampler)
