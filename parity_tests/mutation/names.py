@@ -127,7 +127,6 @@ class Sources:
                 found.setdefault(name.strip("_"), step)
         return {name: step for name, step in found.items() if name and not name.startswith("<")}
 
-
     def examples(self, mutant: Mutant) -> list[str]:
         """The units of examples of the module that a mutant is in, and of those that use its definition."""
         start = self.around(mutant)
