@@ -196,6 +196,16 @@ def test_many_sequences_of_equal_lengths_keep_their_order():
     assert packed.sorted_indices.tolist() == sorted(range(60), key=lambda i: -int(lengths[i]))
 
 
+# ------------------------------------------------------------------------------------------------ classes
+
+
+@twin
+def test_tensors_are_of_subclasses_only(torch, rng):
+    kinds = (int, object, 3, None, "Tensor", torch.nn.Module, torch.Tensor, torch.nn.Parameter)
+    made = [raised(lambda kind=kind: rng(2).as_subclass(kind)) for kind in kinds]
+    return made, [raised(lambda kind=kind: torch.Tensor._make_subclass(kind, rng(2))) for kind in kinds]
+
+
 # ------------------------------------------------------------------------------------------------ guidance
 
 
