@@ -206,6 +206,35 @@ def test_tensors_are_of_subclasses_only(torch, rng):
     return made, [raised(lambda kind=kind: torch.Tensor._make_subclass(kind, rng(2))) for kind in kinds]
 
 
+@twin
+def test_hooks_that_take_the_module_keep_their_names(torch, rng):
+    def load_gently(*args):
+        "Nothing."
+
+    layer = torch.nn.Linear(2, 2)
+    layer._register_load_state_dict_pre_hook(load_gently, with_module=True)
+    (kept,) = layer._load_state_dict_pre_hooks.values()
+    return kept.__name__, kept.__doc__, kept.__wrapped__ is load_gently
+
+
+@twin
+@pytest.mark.parametrize(
+    "name", ["SGD", "Adam", "AdamW", "NAdam", "RAdam", "Adamax", "Adagrad", "Adadelta", "RMSprop", "ASGD", "Rprop"]
+)
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+def test_state_has_the_type_of_the_parameter(torch, rng, name, dtype):
+    p = torch.nn.Parameter(torch.ones(3, dtype=getattr(torch, dtype)))
+    options = {"SGD": {"momentum": 0.9}, "RMSprop": {"momentum": 0.9, "centered": True}, "Adam": {"amsgrad": True}}.get(name, {})
+    optimizer = getattr(torch.optim, name)([p], lr=0.1, **options)
+    found = []
+    for _ in range(3):
+        p.grad = torch.full_like(p, 0.5)
+        optimizer.step()
+        state = {key: value for key, value in sorted(optimizer.state[p].items()) if isinstance(value, torch.Tensor)}
+        found.append({key: (str(value.dtype), tuple(value.shape)) for key, value in state.items()})
+    return found
+
+
 # ------------------------------------------------------------------------------------------------ guidance
 
 
