@@ -235,6 +235,32 @@ def test_state_has_the_type_of_the_parameter(torch, rng, name, dtype):
     return found
 
 
+# ------------------------------------------------------------------------------------------------ derivatives
+
+CURVES = {
+    "input": lambda t, x: (x**3).sum(),
+    "result": lambda t, x: (x.exp() + x.tanh()).sum(),
+    "both": lambda t, x: (x.sin() * x.exp()).sum(),
+    "a list": lambda t, x: t.cat([x * x, x.sigmoid()]).prod(),
+    "matrices": lambda t, x: (x[:, None] * x @ x).softmax(0)[0],
+}
+
+
+@twin
+@pytest.mark.parametrize("name", CURVES)
+@pytest.mark.parametrize("pack", ["kept", "copied"])
+def test_what_hooks_have_packed_has_its_tangent(torch, rng, name, pack):
+    ad = torch.autograd.forward_ad
+    packs = {"kept": lambda x: x, "copied": lambda x: x.detach().clone()}
+    with warnings.catch_warnings(), ad.dual_level():
+        warnings.simplefilter("ignore")  # torch's compiler
+        x = ad.make_dual(rng(3, grad=True), rng(3))
+        with torch.autograd.graph.saved_tensors_hooks(packs[pack], lambda x: x):
+            y = CURVES[name](torch, x)
+        (g,) = torch.autograd.grad(y, x, create_graph=True)
+        return ad.unpack_dual(y).tangent, g.detach(), ad.unpack_dual(g).tangent
+
+
 # ------------------------------------------------------------------------------------------------ guidance
 
 
