@@ -196,6 +196,39 @@ def test_many_sequences_of_equal_lengths_keep_their_order():
     assert packed.sorted_indices.tolist() == sorted(range(60), key=lambda i: -int(lengths[i]))
 
 
+# ------------------------------------------------------------------------------------------------ losses
+
+LOSSES = {
+    "binary_cross_entropy": (("input", "target", "weight"), {}),
+    "binary_cross_entropy_with_logits": (("input", "target", "weight", "pos_weight"), {}),
+    "mse_loss": (("input", "target", "weight"), {}),
+    "l1_loss": (("input", "target"), {}),
+    "smooth_l1_loss": (("input", "target"), {}),
+    "huber_loss": (("input", "target", "weight"), {}),
+    "kl_div": (("input", "target"), {"reduction": "batchmean"}),
+    "poisson_nll_loss": (("input", "target"), {}),
+    "gaussian_nll_loss": (("input", "target", "var"), {}),
+    "hinge_embedding_loss": (("input", "target"), {}),
+    "soft_margin_loss": (("input", "target"), {}),
+    "multilabel_soft_margin_loss": (("input", "target", "weight"), {}),
+    "margin_ranking_loss": (("input1", "input2", "target"), {}),
+    "cross_entropy": (("input", "target", "weight"), {}),
+}
+
+
+@twin
+@pytest.mark.parametrize("name", LOSSES)
+def test_each_argument_of_a_loss_that_requires_grad_gets_one_or_is_refused(torch, rng, name):
+    arguments, options = LOSSES[name]
+    loss, found = getattr(torch.nn.functional, name), {}
+    for wanted in arguments:
+        shapes = {argument: (4,) if (name, argument) == ("cross_entropy", "weight") else (3, 4) for argument in arguments}
+        given = {argument: rng(*shape).sigmoid().detach() for argument, shape in shapes.items()}
+        given[wanted].requires_grad_()
+        found[wanted] = message(lambda given=given: loss(**given, **options).backward()), given[wanted].grad
+    return found
+
+
 # ------------------------------------------------------------------------------------------------ classes
 
 
