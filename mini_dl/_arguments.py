@@ -22,7 +22,7 @@ from typing import Any, SupportsIndex
 import numpy as np
 
 from mini_dl import overrides
-from mini_dl._checks import type_name
+from mini_dl._checks import level_of_user, type_name
 from mini_dl._device import memory_format
 from mini_dl._dtypes import PYTHON_TYPES, Function, dtype, number_as
 from mini_dl._families import with_preface
@@ -253,7 +253,7 @@ class Parser:
             f"This overload of {name} is deprecated:\n\t{name}({', '.join([type_name(v) for v in values])})\n"
             f"Consider using one of the following signatures instead:\n\t{name}({', '.join(names)}, *, {listed})",
             UserWarning,
-            stacklevel=4,
+            stacklevel=level_of_user(),
         )
         given.update(zip(names, tensors))
         given.update(zip(numbers, others))
@@ -646,11 +646,7 @@ def asking_call(function: Function, parser: PublicParser) -> Any:
 
     def call(*args: object, **kwargs: object) -> Any:
         function  # noqa: B018 - as in `placeholder`
-        try:
-            return overrides.asked(parser.call, parser.whole, args, kwargs)
-        except TypeError as error:
-            mistyped(error, parser.call, kwargs)
-            raise
+        return overrides.asked(parser.call, parser.whole, args, kwargs)
 
     return call
 

@@ -19,22 +19,27 @@ from mini_dl._surface import function
 from mini_dl.autograd.mode import mode
 from mini_dl.tensor import Tensor
 
-
-class Options:
-    """What ``set_printoptions`` sets."""
-
-    def __init__(self) -> None:
-        self.precision, self.edgeitems, self.linewidth = 4, 3, 80
-        self.threshold: float = 1000
-        self.sci_mode: bool | None = None
-
-
-options = Options()
 PROFILES: dict[str, dict[str, Any]] = {
     "default": {"precision": 4, "threshold": 1000, "edgeitems": 3, "linewidth": 80},
     "short": {"precision": 2, "threshold": 1000, "edgeitems": 2, "linewidth": 80},
     "full": {"precision": 4, "threshold": math.inf, "edgeitems": 3, "linewidth": 80},
 }
+
+
+class Options:
+    """What ``set_printoptions`` sets."""
+
+    precision: int
+    edgeitems: int
+    linewidth: int
+    threshold: float
+    sci_mode: bool | None
+
+    def __init__(self) -> None:
+        vars(self).update(PROFILES["default"], sci_mode=None)
+
+
+options = Options()
 
 
 @function()

@@ -158,3 +158,12 @@ def test_whole_numbers_have_no_loss_in_chunks() -> None:
     x, weight = torch.ones(2, 3, dtype=torch.int64), torch.ones(4, 3, dtype=torch.int64)
     with pytest.raises(ValueError, match="acc_dtype must be a floating point type"):
         nn.functional.linear_cross_entropy(x, weight, torch.tensor([0, 1]), options=object())  # type: ignore[arg-type]
+
+
+@pytest.mark.filterwarnings("ignore:.*deprecated.*:DeprecationWarning")
+def test_only_modules_in_evaluation_are_frozen() -> None:
+    module = torch.jit.script(nn.Sequential(nn.Linear(2, 2), nn.Dropout()))
+    with pytest.raises(RuntimeError, match="eval mode"):
+        torch.jit.freeze(module)
+    x = torch.ones(3, 2)
+    assert torch.equal(torch.jit.freeze(module.eval())(x), module(x))

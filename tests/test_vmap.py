@@ -492,3 +492,8 @@ def test_a_function_whose_first_call_was_refused_can_be_mapped() -> None:
     """
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=Path(__file__).parent.parent)
     assert ran.stdout == "[0.0, 0.0, 0.0]\n", ran.stderr
+
+
+def test_batched_gradients_are_checked_of_functions_that_use_some_arguments_only() -> None:
+    x, y = (torch.tensor([0.5, 2.0], dtype=torch.float64, requires_grad=True) for _ in range(2))
+    assert torch.autograd.gradcheck(lambda x, y: (x.sin(), (x * x).sum(), y**3), (x, y), check_batched_grad=True)

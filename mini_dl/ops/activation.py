@@ -10,7 +10,7 @@ import warnings
 
 import numpy as np
 
-from mini_dl._checks import type_name, wrap_dim
+from mini_dl._checks import level_of_user, type_name, wrap_dim
 from mini_dl._dtypes import Array, dtype, dtype as DType
 from mini_dl._surface import method, namespace, public
 from mini_dl.autograd.inplace import inplace as in_place
@@ -467,10 +467,10 @@ def log_softmax(input: Tensor, dim: int, dtype: dtype | None = None) -> Tensor:
     return _log_softmax(input, wrap_dim(dim, input.ndim))
 
 
-def _implicit_dim(name: str, ndim: int, stacklevel: int) -> int:
+def _implicit_dim(name: str, ndim: int) -> int:
     warnings.warn(
         f"Implicit dimension choice for {name} has been deprecated. Change the call to include dim=X as an argument.",
-        stacklevel=stacklevel + 1,
+        stacklevel=level_of_user(),
     )
     return 0 if ndim in (0, 1, 3) else 1
 
@@ -488,7 +488,7 @@ def _functional_softmax(input: Tensor, dim: int | None = None, _stacklevel: int 
     tensor([[0.5000, 0.5000],
             [0.2689, 0.7311]])
     """
-    return softmax(input, _implicit_dim("softmax", input.ndim, _stacklevel) if dim is None else dim, dtype)
+    return softmax(input, _implicit_dim("softmax", input.ndim) if dim is None else dim, dtype)
 
 
 def _functional_log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: dtype | None = None) -> Tensor:
@@ -502,7 +502,7 @@ def _functional_log_softmax(input: Tensor, dim: int | None = None, _stacklevel: 
     >>> F.log_softmax(torch.tensor([0.0, 1000.0]), dim=0)
     tensor([-1000.,     0.])
     """
-    return log_softmax(input, _implicit_dim("log_softmax", input.ndim, _stacklevel) if dim is None else dim, dtype)
+    return log_softmax(input, _implicit_dim("log_softmax", input.ndim) if dim is None else dim, dtype)
 
 
 public("nn.functional:softmax")(_functional_softmax)
@@ -521,7 +521,7 @@ def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: 
     """
     if dtype is not None and not isinstance(dtype, DType):
         raise TypeError(f"softmin(): argument 'dtype' must be torch.dtype, not {type_name(dtype)}")
-    return softmax(-input, _implicit_dim("softmin", input.ndim, _stacklevel) if dim is None else dim, dtype)
+    return softmax(-input, _implicit_dim("softmin", input.ndim) if dim is None else dim, dtype)
 
 
 @public("nn.functional")
@@ -542,7 +542,7 @@ def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: floa
     tensor([0., 0., 1.])
     """
     if eps != 1e-10:
-        warnings.warn("`eps` parameter is deprecated and has no effect.", stacklevel=2)
+        warnings.warn("`eps` parameter is deprecated and has no effect.", stacklevel=level_of_user())
     gumbels = -logits.detach().clone().exponential_().log()
     soft = softmax((logits + gumbels) / tau, dim)
     if not hard:

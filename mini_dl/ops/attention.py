@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mini_dl._abstract import is_abstract
+from mini_dl._checks import level_of_user
 from mini_dl._dtypes import (
     FLOATING,
     INEXACT,
@@ -292,7 +293,10 @@ def _additive(mask: Tensor | None, name: str, like: Tensor, other: Tensor | None
         return None
     _check(mask._array.dtype.kind in "bfV", f"only bool and floating types of {name} are supported")
     if other is not None and other._array.dtype != mask._array.dtype:
-        warnings.warn(f"Support for mismatched {name} and attn_mask is deprecated. Use same type for both instead.", stacklevel=5)
+        warnings.warn(
+            f"Support for mismatched {name} and attn_mask is deprecated. Use same type for both instead.",
+            stacklevel=level_of_user(),
+        )
     if mask.dtype is not boolean:
         return mask
     return wrap(mode.run(_hidden, mask._array, like._array.dtype))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._abstract import NO_STORAGE, is_abstract
-from mini_dl._checks import wrap_dim
+from mini_dl._checks import level_of_user, wrap_dim
 from mini_dl._device import CPU, creation, device, strided
 from mini_dl._dtypes import Array
 from mini_dl._meta import is_meta_array
@@ -142,12 +142,12 @@ def _volatile(self: Tensor) -> bool:
     >>> torch.ones(2).volatile
     False
     """
-    warnings.warn("volatile was removed (Variable.volatile is always False)", stacklevel=2)
+    warnings.warn("volatile was removed (Variable.volatile is always False)", stacklevel=level_of_user())
     return False
 
 
 def _set_volatile(self: Tensor, value: object) -> None:
-    warnings.warn("volatile was removed and now has no effect. Use `with torch.no_grad():` instead.", stacklevel=2)
+    warnings.warn("volatile was removed and now has no effect. Use `with torch.no_grad():` instead.", stacklevel=level_of_user())
 
 
 setattr(Tensor, "volatile", property(_volatile, _set_volatile))  # noqa: B010

@@ -8,6 +8,7 @@ import warnings
 import numpy as np
 
 from mini_dl._abstract import is_abstract
+from mini_dl._checks import level_of_user
 from mini_dl._dtypes import FLOATING, NARROW, Array, int64, scalar_name, uint8
 from mini_dl._surface import public
 from mini_dl.autograd.elements import by_element
@@ -460,7 +461,7 @@ def linear_cross_entropy(
         warnings.warn(
             "linear_cross_entropy: ``options`` ignored; chunked path needs reduction in {'mean','sum','none'}, "
             "label_smoothing == 0, target.dtype == int64, out_features == ().",
-            stacklevel=2,
+            stacklevel=level_of_user(),
         )
     elif options is not None and input._array.dtype.kind not in FLOATING:
         raise ValueError(f"acc_dtype must be a floating point type, but the input is {input.dtype}")

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from mini_dl._checks import level_of_user
 from mini_dl._dtypes import FLOATING, Array, NumpyType, bool as boolean, scalar_name
 from mini_dl._meta import is_meta_array
 from mini_dl._surface import function, named, namespace, public
@@ -122,7 +123,7 @@ def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
             "is interpreted as shape (N, C, L), where C is the channel dim. This behavior will change in a future release to "
             "interpret the input as one without a batch dimension, i.e. shape (C, H, W). To maintain the 1D channel-wise dropout "
             "behavior, please switch to using dropout1d instead.",
-            stacklevel=2,
+            stacklevel=level_of_user(),
         )
     return _channels_dropped(input, p, training, inplace, batched=True)
 
@@ -157,7 +158,7 @@ def _warn_of_dimensions(name: str, input: Tensor, least: int, most: int, spatial
             f"release. To retain the behavior and silence this warning, please use dropout instead. Note that {name} exists to "
             f"provide channel-wise dropout on inputs with {spatial} spatial dimensions, a channel dimension, and an optional "
             f"batch dimension (i.e. {least}D or {most}D inputs).",
-            stacklevel=3,
+            stacklevel=level_of_user(),
         )
 
 

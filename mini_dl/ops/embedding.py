@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._abstract import is_abstract
+from mini_dl._checks import level_of_user
 from mini_dl._dtypes import FLOATING, INDEX_TYPES, Array, int64, scalar_name
 from mini_dl._surface import function, public
 from mini_dl.autograd.elements import by_element, one_by_one
@@ -216,7 +217,7 @@ def embedding_bag(
         warnings.warn(
             "Argument order of nn.functional.embedding_bag was changed. Usage `embedding_bag(weight, input, ...)` is deprecated, "
             "and should now be `embedding_bag(input, weight, ...)`.",
-            stacklevel=2,
+            stacklevel=level_of_user(),
         )
         weight, input = input, weight
     if per_sample_weights is not None and input.shape != per_sample_weights.shape:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl import _dtypes
-from mini_dl._checks import without_imaginary_parts
+from mini_dl._checks import level_of_user, without_imaginary_parts
 from mini_dl._device import DeviceLike, is_meta, require_cpu
 from mini_dl._dtypes import FLOATING, INEXACT, Array, NumpyType, TypeLike
 from mini_dl._meta import meta_array
@@ -47,7 +47,7 @@ def tensor(
         warnings.warn(
             "To copy construct from a tensor, it is recommended to use sourceTensor.detach().clone() or "
             "sourceTensor.detach().clone().requires_grad_(True), rather than torch.tensor(sourceTensor).",
-            stacklevel=2,
+            stacklevel=level_of_user(),
         )
     array = from_data(data, numpy_of(dtype))
     return finished(meta_array(array.shape, array.dtype) if meta else array, requires_grad)
@@ -227,7 +227,7 @@ def over_array(array: object) -> Tensor:
             "The given NumPy array is not writable, and PyTorch does not support non-writable tensors. This means writing to "
             "this tensor will result in undefined behavior. You may want to copy the array to protect its data or make it "
             "writable before converting it to a tensor.",
-            stacklevel=3,
+            stacklevel=level_of_user(),
         )
     return wrap(array.view(np.ndarray))
 
@@ -278,7 +278,7 @@ def asarray(
             warnings.warn(
                 "torch.asarray: unspecified requires_grad now defaults to obj.requires_grad instead of False. Pass "
                 "requires_grad=False explicitly to get the old behavior and silence this warning.",
-                stacklevel=2,
+                stacklevel=level_of_user(),
             )
     if isinstance(obj, (Tensor, np.ndarray)) or hasattr(obj, "__dlpack__"):
         shared = obj if isinstance(obj, Tensor) else over_array(obj if isinstance(obj, np.ndarray) else np.from_dlpack(obj))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._abstract import is_abstract
-from mini_dl._checks import type_name
+from mini_dl._checks import level_of_user, type_name
 from mini_dl._dtypes import INDEX_TYPES, Array
 from mini_dl._meta import refuse_meta
 from mini_dl.kernels.indexing import WHOLE, Indices
@@ -42,7 +42,7 @@ def is_tuple_like(index: object) -> bool:
             "Using a non-tuple sequence for multidimensional indexing is deprecated and will be changed in pytorch 2.9; use "
             "x[tuple(seq)] instead of x[seq]. In pytorch 2.9 this will be interpreted as tensor index, x[torch.tensor(seq)], "
             "which will result either in an error or a different result",
-            stacklevel=4,
+            stacklevel=level_of_user(),
         )
     return found
 
@@ -129,7 +129,8 @@ def _number_or_indices(item: Tensor | Array, shape: tuple[int, ...], dim: int) -
     if array.dtype.char in "?B":
         if array.dtype.char == "B":
             warnings.warn(
-                "indexing with dtype torch.uint8 is now deprecated, please use a dtype torch.bool instead.", stacklevel=4
+                "indexing with dtype torch.uint8 is now deprecated, please use a dtype torch.bool instead.",
+                stacklevel=level_of_user(),
             )
         if array.ndim == 0:
             return bool(array)

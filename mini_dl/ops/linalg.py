@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from mini_dl import _dtypes
-from mini_dl._checks import type_name, wrap_dim
-from mini_dl._dtypes import INEXACT, NARROW, scalar_name
+from mini_dl._checks import level_of_user, type_name, wrap_dim
+from mini_dl._dtypes import INEXACT, NARROW, c_name, scalar_name
 from mini_dl._surface import function, method, public
 from mini_dl.autograd.elements import by_element
 from mini_dl.ops.contractions import chain
@@ -71,8 +71,8 @@ def multi_dot(tensors: Sequence[Tensor]) -> Tensor:
     tensor([[3., 3.],
             [3., 3.]])
     """
-    tensors = checked("linalg_multi_dot", tensors)
     n = len(tensors)
+    tensors = checked("linalg_multi_dot", tensors) if n else []
     if n < 2:
         raise RuntimeError(f"multi_dot(): expected at least 2 tensors but got {n}")
     row, column = tensors[0]._array.ndim == 1, tensors[-1]._array.ndim == 1
@@ -84,9 +84,10 @@ def multi_dot(tensors: Sequence[Tensor]) -> Tensor:
             raise RuntimeError(f"multi_dot(): tensor {i} must be 2D but got {ndim}D")
         if t._array.dtype != tensors[0]._array.dtype:
             raise RuntimeError(
-                f"multi_dot(): all tensors must have be the same dtype but tensor 0 is {scalar_name(tensors[0]._array.dtype)} "
-                f"and tensor {i} {scalar_name(t._array.dtype)}"
+                f"multi_dot(): all tensors must have be the same dtype but tensor 0 is {c_name(tensors[0]._array.dtype)} "
+                f"and tensor {i} {c_name(t._array.dtype)}"
             )
+    given = [list(t._array.shape) for t in tensors]
     if row:
         tensors[0] = tensors[0].unsqueeze(0)
     if column:
@@ -94,7 +95,9 @@ def multi_dot(tensors: Sequence[Tensor]) -> Tensor:
     for i in range(n - 1):
         a, b = tensors[i]._array.shape, tensors[i + 1]._array.shape
         if a[1] != b[0]:
-            raise RuntimeError(f"multi_dot(): tensors {i} and {i + 1} with shapes {list(a)} and {list(b)} cannot be multiplied")
+            raise RuntimeError(
+                f"multi_dot(): tensors {i} and {i + 1} with shapes {given[i]} and {given[i + 1]} cannot be multiplied"
+            )
     out = chain(tensors)
     if row:
         out = out.squeeze(0)
@@ -197,7 +200,7 @@ def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
             "Using torch.cross without specifying the dim arg is deprecated.\nPlease either pass the dim explicitly or simply "
             "use torch.linalg.cross.\nThe default value of dim will change to agree with that of linalg.cross in a future "
             "release.",
-            stacklevel=3,
+            stacklevel=level_of_user(),
         )
         dim = next((i for i, n in enumerate(input._array.shape) if n == 3), None)
         if dim is None:

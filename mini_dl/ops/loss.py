@@ -15,7 +15,7 @@ from collections.abc import Callable
 import numpy as np
 
 from mini_dl._abstract import is_abstract
-from mini_dl._checks import broadcast_shapes, type_name
+from mini_dl._checks import broadcast_shapes, level_of_user, type_name
 from mini_dl._dtypes import INEXACT, NARROW, Array, is_number, of_numpy, result_numpy, scalar_name
 from mini_dl._surface import namespace, public
 from mini_dl.autograd.inplace import check_cast
@@ -233,7 +233,7 @@ def kl_div(
             "reduction: 'mean' divides the total loss by both the batch size and the support size.'batchmean' divides only by "
             "the batch size, and aligns with the KL div math definition.'mean' will be changed to behave the same as 'batchmean' "
             "in the next major release.",
-            stacklevel=2,
+            stacklevel=level_of_user(),
         )
     reduction = checked_reduction("sum" if batchmean else reduction, size_average, reduce)
     if target._array.dtype.kind not in INEXACT or input._array.dtype.kind not in INEXACT:

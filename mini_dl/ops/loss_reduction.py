@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 
-from mini_dl._checks import broadcast_shapes
+from mini_dl._checks import broadcast_shapes, level_of_user
 from mini_dl.autograd.mode import mode
 from mini_dl.tensor import Tensor
 
@@ -21,13 +21,14 @@ def without_gradient(name: str, **arguments: Tensor | None) -> None:
             )
 
 
-def checked_reduction(reduction: str, size_average: bool | None = None, reduce: bool | None = None, stacklevel: int = 3) -> str:
+def checked_reduction(reduction: str, size_average: bool | None = None, reduce: bool | None = None) -> str:
     """The reduction meant by these arguments, two of them deprecated. ValueError if there is no such reduction."""
     if size_average is not None or reduce is not None:
         average = size_average is None or size_average
         reduction = "none" if reduce is not None and not reduce else "mean" if average else "sum"
         warnings.warn(
-            f"size_average and reduce args will be deprecated, please use reduction='{reduction}' instead.", stacklevel=stacklevel
+            f"size_average and reduce args will be deprecated, please use reduction='{reduction}' instead.",
+            stacklevel=level_of_user(),
         )
     if reduction not in ("none", "mean", "sum"):
         raise ValueError(f"{reduction} is not a valid value for reduction")
@@ -50,6 +51,6 @@ def _warn_of_broadcasting(input: Tensor, target: Tensor) -> None:
         warnings.warn(
             f"Using a target size ({target.shape}) that is different to the input size ({input.shape}). This will likely lead to "
             "incorrect results due to broadcasting. Please ensure they have the same size.",
-            stacklevel=3,
+            stacklevel=level_of_user(),
         )
         broadcast_shapes(input.shape, target.shape)

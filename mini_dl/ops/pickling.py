@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl import _dtypes
+from mini_dl._checks import level_of_user
 from mini_dl._dtypes import INEXACT, Array
 from mini_dl._meta import is_meta_array, meta_array
 from mini_dl._surface import requires_grad, tensor_method
@@ -89,7 +90,7 @@ def _warn_of_hooks(tensor: Tensor) -> None:
             warnings.warn(
                 f"backward hook {hook!r} on tensor will not be serialized.  If this is expected, you can decorate the function "
                 "with @torch.utils.hooks.unserializable_hook to suppress this warning",
-                stacklevel=4,
+                stacklevel=level_of_user(),
             )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl import _dtypes
-from mini_dl._checks import index_of, type_name, wrap_dim
+from mini_dl._checks import index_of, level_of_user, type_name, wrap_dim
 from mini_dl._dtypes import FLOATING, HALVES, INEXACT, Array, NumpyType, is_number, number_as
 from mini_dl._surface import method, named
 from mini_dl.autograd.graph import needs_grad
@@ -119,7 +119,7 @@ def range(start: Any, end: Any, step: Any = 1, *, dtype: NumpyType | None) -> Ar
         "torch.range is deprecated and will be removed in a future release because its behavior is inconsistent with "
         "Python's range "
         "builtin. Instead, use torch.arange, which produces values in [start, end).",
-        stacklevel=3,
+        stacklevel=level_of_user(),
     )
     start, end, step = _number(start), _number(end), _number(step)
     return _progression(start, step, math.floor(_steps(start, end, step)) + 1, default_type(dtype))

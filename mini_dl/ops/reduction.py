@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl import _dtypes
-from mini_dl._checks import check_bool, index_of, wrap_dim, wrap_dims
+from mini_dl._checks import check_bool, index_of, level_of_user, wrap_dim, wrap_dims
 from mini_dl._dtypes import FLOATING, INEXACT, Array, Ints, c_name, dtype, scalar_name, uint8
 from mini_dl._surface import NamedTensors, function, method, public, return_type
 from mini_dl.autograd.overlaps import check_operands
@@ -226,7 +226,7 @@ def deviations(
             f"{name}(): degrees of freedom is <= 0. Correction should be strictly less than the reduction factor "
             "(input numel divided by output numel).",
             UserWarning,
-            stacklevel=3,
+            stacklevel=level_of_user(),
         )
     return x, dims, builtins.max(0.0, float(n - correction))
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._arguments import as_float, as_index
-from mini_dl._checks import check_bool, type_name
+from mini_dl._checks import check_bool, level_of_user, type_name
 from mini_dl._dtypes import FLOATING, HALVES, Array, Ints, Shape, scalar_name
 from mini_dl._surface import function, public
 from mini_dl.autograd.elements import by_element
@@ -186,7 +186,7 @@ def upsample(
     ...     F.upsample(torch.tensor([[[1.0, 2.0]]]), scale_factor=2)
     tensor([[[1., 1., 2., 2.]]])
     """
-    warnings.warn("`nn.functional.upsample` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=2)
+    warnings.warn("`nn.functional.upsample` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=level_of_user())
     return interpolate(input, size, scale_factor, mode, align_corners)
 
 
@@ -203,7 +203,9 @@ def upsample_nearest(input: Tensor, size: Ints | None = None, scale_factor: floa
     ...     F.upsample_nearest(torch.tensor([[[1.0, 2.0]]]), size=4)
     tensor([[[1., 1., 2., 2.]]])
     """
-    warnings.warn("`nn.functional.upsample_nearest` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=2)
+    warnings.warn(
+        "`nn.functional.upsample_nearest` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=level_of_user()
+    )
     return interpolate(input, size, scale_factor, mode="nearest")
 
 
@@ -221,7 +223,9 @@ def upsample_bilinear(input: Tensor, size: Ints | None = None, scale_factor: flo
     ...     F.upsample_bilinear(torch.tensor([[[[1.0, 2.0]]]]), size=(1, 3))
     tensor([[[[1.0000, 1.5000, 2.0000]]]])
     """
-    warnings.warn("`nn.functional.upsample_bilinear` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=2)
+    warnings.warn(
+        "`nn.functional.upsample_bilinear` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=level_of_user()
+    )
     return interpolate(input, size, scale_factor, mode="bilinear", align_corners=True)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl import _dtypes
-from mini_dl._checks import index_of
+from mini_dl._checks import index_of, level_of_user
 from mini_dl._dtypes import FLOATING, Array, scalar_name
 from mini_dl._meta import refuse_meta
 from mini_dl._surface import NamedTensors, function, method, return_type
@@ -77,7 +77,8 @@ def cov(input: Tensor, *, correction: int = 1, fweights: Tensor | None = None, a
         norm = total - correction if a is None or correction == 0 else total - correction * (w * a).sum() / total
     if (norm._array if isinstance(norm, Tensor) else norm) <= 0:
         warnings.warn(
-            "cov(): degrees of freedom is <= 0. Correction should be strictly less than the number of observations.", stacklevel=2
+            "cov(): degrees of freedom is <= 0. Correction should be strictly less than the number of observations.",
+            stacklevel=level_of_user(),
         )
         norm = x.new_zeros(()) if not isinstance(norm, Tensor) else norm * 0
     elif not isinstance(norm, Tensor):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 
+from mini_dl._checks import level_of_user
 from mini_dl._dtypes import HALVES, of_numpy, scalar_name
 from mini_dl._surface import method
 from mini_dl.autograd.primitive import not_a_tensor
@@ -71,7 +72,7 @@ def stft(
     if center:
         input = _with_margins(input, n_fft // 2, pad_mode)
     if window is None:
-        warnings.warn(NO_WINDOW_TO_ANALYZE_WITH, stacklevel=2)
+        warnings.warn(NO_WINDOW_TO_ANALYZE_WITH, stacklevel=level_of_user())
     call = _Call("stft", input, n_fft, hop_length, win_length, window)
     return_complex = _returns_complex(input, window, return_complex)
     input = _checked_signal(call, align_to_window)
@@ -102,7 +103,7 @@ def _returns_complex(input: Tensor, window: Tensor | None, return_complex: bool 
             "stft with return_complex=False is deprecated. In a future pytorch release, stft will return complex tensors for all "
             "inputs, and return_complex=False will raise an error.\nNote: you can still call torch.view_as_real on the complex "
             "output to recover the old return format.",
-            stacklevel=3,
+            stacklevel=level_of_user(),
         )
     return return_complex
 
@@ -168,7 +169,7 @@ def istft(
     if not isinstance(input, Tensor):
         raise not_a_tensor("istft", "input", 1, input)
     if window is None:
-        warnings.warn(NO_WINDOW_TO_INVERT_WITH, stacklevel=2)
+        warnings.warn(NO_WINDOW_TO_INVERT_WITH, stacklevel=level_of_user())
     call = _Call("istft", input, n_fft, hop_length, win_length, window)
     onesided = _checked_spectra(call, onesided)
     taper = _centered(window, call.win_length, n_fft, input)
@@ -190,7 +191,7 @@ def istft(
         warnings.warn(
             "The length of signal is shorter than the length parameter. Result is being padded with zeros in the tail. Please "
             "check your center and hop_length settings.",
-            stacklevel=2,
+            stacklevel=level_of_user(),
         )
         signal = pad(signal, [0, end - total])
     return signal

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl import _dtypes
+from mini_dl._checks import level_of_user
 from mini_dl._dtypes import Array
 from mini_dl._surface import namespace, tensor_method
 from mini_dl.autograd.places import memory_of
@@ -34,7 +35,7 @@ def _warn() -> None:
             "This should only matter to you if you are using storages directly.  To access UntypedStorage directly, use "
             "tensor.untyped_storage() instead of tensor.storage()",
             UserWarning,
-            stacklevel=3,
+            stacklevel=level_of_user(),
         )
 
 

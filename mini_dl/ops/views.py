@@ -467,7 +467,7 @@ def _reversed_dims(self: Tensor) -> Tensor:
             "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is deprecated and it will throw an "
             "error in a future release. Consider `x.mT` to transpose batches of matrices or "
             "`x.permute(*torch.arange(x.ndim - 1, -1, -1))` to reverse the dimensions of a tensor.",
-            stacklevel=2,
+            stacklevel=level_of_user(),
         )
     return _permute(self, tuple(range(ndim))[::-1])
 

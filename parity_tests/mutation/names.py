@@ -27,8 +27,8 @@ LIMIT = 60.0
 MOST, NEAR = 60, 2
 SIZES = slice(0, 6), slice(6, 24), slice(24, 2 * MOST)
 """How many rows, and how many tests, are tried together."""
-EXAMPLES = 3
-"""The examples of so many modules are tried."""
+MODULES, USING_ALL = 3, ("mini_dl.ops.creation", "mini_dl.ops.reduction", "mini_dl.nn.modules.linear", "mini_dl.optim.adam")
+"""The examples of so many modules near a mutant are tried, and those of these, which use what all others do."""
 ELSEWHERE = {"subprocess", "spawn", "executable"}
 """Tests that mention these run in a process of their own, whose time is not counted: they are asked only if named first."""
 OF_ALL = (
@@ -127,13 +127,11 @@ class Sources:
                 found.setdefault(name.strip("_"), step)
         return {name: step for name, step in found.items() if name and not name.startswith("<")}
 
-
-    def examples(self, mutant: Mutant) -> list[str]:
-        """The units of examples of the module that a mutant is in, and of those that use its definition."""
+    def modules(self, mutant: Mutant) -> list[str]:
+        """The module that a mutant is in, and those that use its definition."""
         start = self.around(mutant)
         users = sorted({user[0] for user in self.used_by[start]} - {mutant.file})
-        modules = [file.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for file in (mutant.file, *users)]
-        return [f"{units.EXAMPLES}|{module}" for module in modules]
+        return [file.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for file in (mutant.file, *users)]
 
 
 def _imported(tree: ast.Module) -> Iterator[tuple[str, str]]:
@@ -245,7 +243,8 @@ class ByNames:
         first.sort(key=lambda test: near.index(test) if test in near else len(near))
         others = [test for test in near if test not in self.first]
         found = [units_[size] for size in SIZES for units_ in (rows, others)]
-        found[0] = [*self.sources.examples(mutant)[:EXAMPLES], *found[0]]
+        examples = [f"{units.EXAMPLES}|{module}" for module in (*self.sources.modules(mutant)[:MODULES], *USING_ALL)]
+        found[0] = [*dict.fromkeys(examples), *found[0]]
         rest = [test for test in self.of_all if test not in without and test not in [*found[1], *found[3]]]
         found[5] = [test for test in found[5] if test not in rest]
         for part in found:

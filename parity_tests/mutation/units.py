@@ -1,4 +1,4 @@
-"""The units that can notice a mutant, each run by itself: rows of torch's tables, the examples of a module, and tests by their ids.
+"""The units that can notice a mutant, each run by itself: rows of torch's tables, examples of a module, tests by their ids.
 
 A row is named ``op|add|float64``, examples ``examples|mini_dl.ops.sorting``. A test is named as pytest does:
 ``tests/test_init.py::test_xavier``.

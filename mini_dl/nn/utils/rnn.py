@@ -145,7 +145,9 @@ def pack_padded_sequence(
         raise RuntimeError(
             f"Expected `len(lengths)` to be equal to batch_size, but got {len(counts)} (batch_size={input.shape[1]})"
         )
-    if len(counts) == 0 or counts[-1] <= 0:
+    if not input._array.size:
+        raise RuntimeError("Cannot pack empty tensors.")
+    if counts[-1] <= 0:
         raise RuntimeError("Length of all samples has to be greater than 0, but found an element in 'lengths' that is <= 0")
     if np.any(np.diff(counts) > 0):
         raise RuntimeError(
