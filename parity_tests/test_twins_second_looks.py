@@ -196,6 +196,17 @@ def test_many_sequences_of_equal_lengths_keep_their_order():
     assert packed.sorted_indices.tolist() == sorted(range(60), key=lambda i: -int(lengths[i]))
 
 
+# ------------------------------------------------------------------------------------------------ parts
+
+
+@twin
+def test_lengths_of_segments_add_up_unless_that_is_not_checked(torch, rng):
+    x, reduce = rng(5), torch.segment_reduce
+    lists = ([2, 3], [1, 2], [3, 3], [-1, 6], [5], [0, 5, 0])
+    checked = [message(lambda given=given: reduce(x, "sum", lengths=torch.tensor(given, dtype=torch.int64))) for given in lists]
+    return checked, reduce(x, "max", lengths=torch.tensor([2, 3]), unsafe=True), reduce(x, "mean", lengths=torch.tensor([0, 5]))
+
+
 # ------------------------------------------------------------------------------------------------ losses
 
 LOSSES = {
