@@ -12,6 +12,7 @@ import sys
 import time
 from collections import deque
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -176,6 +177,7 @@ def by_names() -> names.ByNames:
         ("mini_dl/ops/batching_layers.py", "_cross_entropy_on_batch", "op|nn.functional.cross_entropy|float64"),  # a rule for it
         ("mini_dl/ops/linalg.py", "_linalg_diagonal", "op|linalg.diagonal|float64"),  # published under another name
         ("mini_dl/utils/data/dataset.py", "collated_rows", "tests/test_data"),
+        ("mini_dl/ops/joining.py", "repeat_interleave", "examples|mini_dl.ops.joining"),
         ("mini_dl/autograd/several.py", "register_multi_grad_hook.first", "tests/test_multi_grad_hooks.py::"),
     ],
 )
@@ -183,6 +185,13 @@ def test_a_mutant_is_tried_early_with_what_can_notice_it(by_names: names.ByNames
     some = [m for m in mutants.mutants_of(file) if m.function == function and (function or "K0" in by_names.sources.around(m)[1])]
     early = [name for part in by_names.batches(some[0], set())[:-1] for name in part]
     assert any(name.startswith(unit) for name in early), early
+
+
+def test_examples_are_units(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert units.complaint_about_examples("mini_dl.ops.joining") is None
+    assert units.is_row(f"{units.EXAMPLES}|mini_dl.ops.joining")
+    monkeypatch.setitem(sys.modules, "wrong", ModuleType("wrong", ">>> 1 + 1\n3"))
+    assert units.complaint_about_examples("wrong") == "the example of wrong"
 
 
 def test_a_test_that_does_not_count_is_left_out_with_all_its_parameters(by_names: names.ByNames) -> None:

@@ -22,7 +22,11 @@ FUNCTIONS = {
     "erfcx": (exact.erfcx, (NEAR, FAR)),
     "erfinv": (exact.erfinv, (np.linspace(-0.999999, 0.999999, 1501),)),
     "ndtri": (exact.ndtri, (np.geomspace(1e-200, 0.5, 601), np.linspace(0.01, 0.99, 1501))),
-    "gammaln": (exact.gammaln, (NEAR, FAR)),
+    "gammaln": (exact.gammaln, (NEAR, FAR, np.arange(0.5, 60.0, 0.5))),
+    "digamma": (exact.psi, (NEAR, FAR, np.arange(0.5, 60.0, 0.5))),
+    "erfc": (exact.erfc, (np.linspace(-3, 10, 1501),)),
+    "ndtr": (exact.ndtr, (np.linspace(-30, 9, 1501),)),
+    "log_ndtr": (exact.log_ndtr, (np.linspace(-30, 9, 1501),)),
     "airy_ai": (lambda x: exact.airy(x)[0], (np.linspace(-9, 9, 1501), np.linspace(-50, -9, 601))),
 }
 LIMIT = 4e-14

@@ -196,6 +196,58 @@ def test_many_sequences_of_equal_lengths_keep_their_order():
     assert packed.sorted_indices.tolist() == sorted(range(60), key=lambda i: -int(lengths[i]))
 
 
+PAIRS = [
+    ((1, 3), (4, 3, 2)), ((2, 3), (4, 3, 1)), ((2, 3), (4, 3, 2)), ((1, 2, 3), (4, 3, 1)), ((4, 2, 3), (1, 3, 1)),
+    ((4, 1, 3), (3, 2)), ((5, 4, 1, 3), (4, 3, 1)), ((1, 1, 3), (4, 3, 2)), ((3,), (4, 3, 2)), ((4, 2, 3), (3,)),
+]  # fmt: skip
+
+
+@twin
+@pytest.mark.parametrize("wanted", [(True, False), (False, True), (True, True), (False, False)])
+def test_products_are_views_where_those_of_torch_are(torch, rng, wanted):
+    found = []
+    for shapes in PAIRS:
+        out = torch.matmul(*[rng(*shape).requires_grad_(grad) for shape, grad in zip(shapes, wanted)])
+        found.append((tuple(out.shape), out._is_view()))
+    return found
+
+
+# ------------------------------------------------------------------------------------------------ optimizers
+
+
+@twin
+@pytest.mark.parametrize("tolerance", [1e-9, 1e-2, 0.3])
+@pytest.mark.parametrize("lr", [0.01, 1.0, 30.0])
+def test_searches_along_a_line_end_when_the_interval_is_small(torch, rng, tolerance, lr):
+    found = []
+    for curve in (lambda x: ((x - 3) ** 4).sum(), lambda x: (x.cosh() - x).sum(), lambda x: (x**2 / (1 + x**2)).sum()):
+        x = torch.tensor([0.5, -1.0], dtype=torch.float64, requires_grad=True)
+        search = {"line_search_fn": "strong_wolfe", "tolerance_change": tolerance}
+        optimizer = torch.optim.LBFGS([x], lr=lr, max_iter=6, **search)
+
+        def closure(curve=curve, x=x, optimizer=optimizer):
+            optimizer.zero_grad()
+            loss = curve(x)
+            loss.backward()
+            return loss
+
+        optimizer.step(closure)
+        state = optimizer.state[x]
+        found += [x.detach().clone(), state["func_evals"], state["n_iter"]]
+    return found
+
+
+# ------------------------------------------------------------------------------------------------ parts
+
+
+@twin
+def test_lengths_of_segments_add_up_unless_that_is_not_checked(torch, rng):
+    x, reduce = rng(5), torch.segment_reduce
+    lists = ([2, 3], [1, 2], [3, 3], [-1, 6], [5], [0, 5, 0])
+    checked = [message(lambda given=given: reduce(x, "sum", lengths=torch.tensor(given, dtype=torch.int64))) for given in lists]
+    return checked, reduce(x, "max", lengths=torch.tensor([2, 3]), unsafe=True), reduce(x, "mean", lengths=torch.tensor([0, 5]))
+
+
 # ------------------------------------------------------------------------------------------------ losses
 
 LOSSES = {
