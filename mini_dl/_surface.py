@@ -251,7 +251,7 @@ def with_out(function: Function, check: bool | Function = True, where: str = "to
                 check_target(one, args, apart)
                 check_operand_types(function, one, (*args, *kwargs.values()))
             raise
-        for one in asked:
+        for one in asked if isinstance(result, tuple) == isinstance(out, (tuple, list)) else ():  # else `check_out` refuses
             check_target(one, _compared(function.__name__, (*args, *kwargs.values()), one), apart)
         check_out(function.__name__, result, out)
         read = [value for value in args if isinstance(value, Tensor)]

@@ -28,7 +28,7 @@ UNCHECKED = frozenset(
     "chain_matmul cholesky cholesky_inverse cholesky_solve complex cummax cummin detach_copy diag diagonal_copy diff dot "
     "float_power frobenius_norm hash_tensor histc histogram inner inverse isin kthvalue log_softmax logsumexp lu lu_solve "
     "masked_scatter matmul matrix_power mean mm multigammaln multinomial mv mvlgamma nanmean nanquantile nansum narrow_copy "
-    "ndtr norm nuclear_norm orgqr ormqr polar prod qr quantile resize_as searchsorted slice_copy slice_scatter softmax sort "
+    "ndtr norm nuclear_norm orgqr ormqr polar prod qr quantile resize_as searchsorted slice_copy slice_scatter softmax "
     "split_copy squeeze_copy std sum t_copy tensordot tril triu unsqueeze_copy var vdot view_as_complex_copy "
     "view_as_real_copy".split()
 )

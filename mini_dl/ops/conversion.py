@@ -9,7 +9,7 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._abstract import NO_STORAGE, is_abstract
-from mini_dl._checks import check_bool, type_name, without_imaginary_parts
+from mini_dl._checks import check_bool, level_of_user, type_name, without_imaginary_parts
 from mini_dl._device import (
     DeviceLike,
     MemoryFormat,
@@ -460,7 +460,7 @@ def _warn_of_lost_history(self: Tensor) -> None:
         warnings.warn(
             "Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior.\n"
             "Consider using tensor.detach() first.",
-            stacklevel=3,
+            stacklevel=level_of_user(),
         )
 
 
