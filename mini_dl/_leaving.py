@@ -91,7 +91,7 @@ class Block:
         entry, _thread.coming = _thread.coming, None
         if entry is None or entry.block is not self or entry.watch is None:
             entry = _Entry(self)
-            self._by_hand = [*getattr(self, "_by_hand", ()), entry]
+            self._by_hand = [*getattr(self, "_by_hand", ()), entry]  # type: ignore[misc]  # subclasses have it
         entry.before = self._state()
         entry.entered = True
         return self._change(entry.before)

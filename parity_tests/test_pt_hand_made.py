@@ -10,6 +10,7 @@ import zipfile
 import numpy as np
 import pytest
 
+import mini_dl
 from scripts.compare_files import compared
 
 VALUES = np.arange(4, dtype="<f4").tobytes()
@@ -64,3 +65,12 @@ def test_a_file_made_by_hand_is_read_alike_or_refused_by_both(name):
     what, odd = compared(FILES[name])
     assert what in ("read alike", "refused by both"), odd
     assert not odd
+
+
+def test_a_copy_of_another_type_is_made_of_contents_that_come_later():
+    """torch makes it of whatever was in the memory before."""
+    for file, view in ((old_format, b"N"), (archive, b"")):
+        tensor = TENSOR % (b"", storage(FLOATS, 4, view), b"K\x04\x85K\x01\x85")
+        converted = b"ctorch._utils\n_rebuild_device_tensor_from_cpu_tensor\n(" + tensor
+        read = mini_dl.load(io.BytesIO(file(converted + b"ctorch\nint64\n" + text("cpu") + b"\x89tR")))
+        assert read.tolist() == [0, 1, 2, 3] and read.dtype is mini_dl.int64

@@ -148,3 +148,10 @@ CASTS: dict[str, Callable[..., Any]] = {
 @pytest.mark.parametrize("call", CASTS)
 def test_lost_imaginary_parts_are_warned_of(torch, rng, call):
     return CASTS[call](torch, rng(2, dtype="complex64"))
+
+
+@twin
+@pytest.mark.parametrize("name", ["LayerNorm", "RMSNorm"])
+def test_shapes_of_norms_are_ints(torch, rng, name):
+    made = getattr(torch.nn, name)
+    return [outcome(lambda: made(shape, elementwise_affine=False).normalized_shape) for shape in (2, (2, 3), 2.0, -0.5)]  # noqa: B023

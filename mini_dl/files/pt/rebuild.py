@@ -183,6 +183,8 @@ def rebuild_from_cpu(
     _dtypes.of_numpy(array.dtype)
     if is_meta_array(array):
         raise RecordError(NO_DATA)
+    if array.dtype != dtype.numpy and _is_early((data,)):
+        return set_requires_grad(wrap(np.empty(0, dtype.numpy)), requires_grad)
     if budget is not None and array.dtype != dtype.numpy:
         budget.take(array.size * dtype.itemsize, "a tensor of another type")
     return set_requires_grad(wrap(array.astype(dtype.numpy, copy=False)), requires_grad)

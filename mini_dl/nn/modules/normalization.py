@@ -52,6 +52,8 @@ class CrossMapLRN2d(_ResponseNorm):
 
 
 def _shape(normalized_shape: Ints) -> Shape:
+    if isinstance(normalized_shape, float):
+        raise TypeError(f"normalized_shape must be an int or several, not {normalized_shape}")
     return tuple(listed(normalized_shape))
 
 
