@@ -646,7 +646,11 @@ def asking_call(function: Function, parser: PublicParser) -> Any:
 
     def call(*args: object, **kwargs: object) -> Any:
         function  # noqa: B018 - as in `placeholder`
-        return overrides.asked(parser.call, parser.whole, args, kwargs)
+        try:
+            return overrides.asked(parser.call, parser.whole, args, kwargs)
+        except TypeError as error:
+            mistyped(error, parser.call, kwargs)
+            raise
 
     return call
 

@@ -398,4 +398,4 @@ def _named_result(name: str, values: tuple[object, ...]) -> Any:
 
 def requires_grad(tensor: Tensor) -> bool:
     """Whether gradients flow to `tensor`, or a function transform is active on it."""
-    return needs_grad(tensor) or (at_work.anywhere > 0 and at_work.involves((tensor,)))
+    return needs_grad(tensor) or (bool(at_work.anywhere) and at_work.involves((tensor,)))

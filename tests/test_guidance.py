@@ -16,7 +16,7 @@ import pytest
 
 import mini_dl as torch
 import mini_dl.nn.functional as F
-from mini_dl import nn, optim
+from mini_dl import nn, optim, overrides
 from mini_dl._guidance import nearest
 from mini_dl.nn.modules.locating import put_note
 from mini_dl.utils.data import DataLoader, TensorDataset
@@ -155,6 +155,13 @@ def test_a_mistyped_keyword_is_answered_with_the_near_one_and_the_signature(
     first, _, signature = str(error.value).partition("\n")
     assert first.endswith(f"got an unexpected keyword argument '{wrong}'. Did you mean: '{meant}'?")
     assert signature.strip().startswith(listed)
+
+
+def test_a_mistyped_keyword_is_answered_alike_after_subclasses_were_declared() -> None:
+    overrides.watch()
+    test_a_mistyped_keyword_is_answered_with_the_near_one_and_the_signature(
+        lambda: torch.softmax(torch.ones(2), dimension=0), "dimension", "dim", "softmax(input: Tensor, dim: int"
+    )
 
 
 @pytest.mark.parametrize(

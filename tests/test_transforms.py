@@ -67,7 +67,7 @@ def test_an_error_inside_leaves_no_level_open() -> None:
         assert mode.stack == () and mode.enabled and mode.forward
     with pytest.raises(KeyError), forward_ad.dual_level():
         fails(forward_ad.make_dual(x, x))
-    assert forward_ad.unpack_dual(x).tangent is None and at_work.anywhere == 0
+    assert forward_ad.unpack_dual(x).tangent is None and not at_work.anywhere
 
 
 def test_a_tensor_that_leaves_its_level_is_what_it_stood_for() -> None:
@@ -93,7 +93,7 @@ def test_levels_of_different_threads_do_not_meet() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert close(found[2], [2]) and close(found[3], [12]) and at_work.anywhere == 0
+    assert close(found[2], [2]) and close(found[3], [12]) and not at_work.anywhere
 
 
 def test_recorded_tensors_keep_their_history_beneath_a_level() -> None:

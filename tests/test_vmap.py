@@ -366,7 +366,7 @@ def test_the_level_is_left_whatever_happens(rng):
         torch.vmap(lambda a: 1 / 0)(draw(rng, B))
     with pytest.raises(RuntimeError):
         torch.vmap(torch.vmap(lambda a: a.item()))(draw(rng, B, 2))
-    assert mode.stack == () and at_work.anywhere == 0
+    assert mode.stack == () and not at_work.anywhere
 
 
 def test_threads_have_batches_of_their_own(rng):

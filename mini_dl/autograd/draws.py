@@ -26,7 +26,7 @@ DIFFERENT_IN_ONE = (
 
 def any_batches() -> bool:
     """Whether a `vmap` is active here."""
-    return at_work.anywhere > 0 and any([isinstance(level, Batched) for level in mode.stack])
+    return bool(at_work.anywhere) and any([isinstance(level, Batched) for level in mode.stack])
 
 
 def batches() -> list[Batched]:

@@ -22,11 +22,12 @@ from mini_dl.autograd.places import reopened
 from mini_dl.autograd.primitive import recorded_as, view
 from mini_dl.autograd.recording import look_into
 from mini_dl.autograd.tangents import forget_tangents, tangent_of, with_tangent
-from mini_dl.autograd.transforms import open_levels
+from mini_dl.autograd.transforms import close_level, open_level
 from mini_dl.tensor import Tensor, alias, version_of
 
 __all__ = ["UnpackedDualTensor", "dual_level", "enter_dual_level", "exit_dual_level", "make_dual", "unpack_dual"]
 
+DUAL = "forward mode"
 _current_level = -1
 
 
@@ -55,8 +56,8 @@ def enter_dual_level() -> int:
     global _current_level
     if _current_level >= 0:
         raise RuntimeError("Nested forward mode AD is not supported at the moment")
-    open_levels(1)
     _current_level = 0
+    open_level(DUAL)
     return 0
 
 
@@ -76,9 +77,9 @@ def exit_dual_level(*, level: int | None = None) -> None:
         raise RuntimeError("Trying to exit a forward AD level that was not the last one that was created. This is not supported.")
     if _current_level < 0:
         raise RuntimeError("Dual level must be a positive number.")
-    _current_level = -1
     forget_tangents()
-    open_levels(-1)
+    close_level(DUAL)
+    _current_level = -1
 
 
 class dual_level(Block):

@@ -222,7 +222,7 @@ def is_recorded(*values: object) -> bool:
     """Whether computations with these arguments are recorded, or a transform is active on them."""
     if mode.enabled and any_needs_grad(values):
         return True
-    return at_work.anywhere > 0 and at_work.involves(values)
+    return bool(at_work.anywhere) and at_work.involves(values)
 
 
 def any_needs_grad(values: Any) -> bool:

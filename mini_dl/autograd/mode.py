@@ -37,8 +37,9 @@ mode = _Mode()
 class _AtWork:
     """Whether a function transform is active in any thread, and its hooks: `transforms` installs its own."""
 
-    anywhere = 0
-    """How many levels are open, in all threads."""
+    def __init__(self) -> None:
+        self.anywhere: set[object] = set()
+        """What each open level is noted by, in all threads."""
 
     def take(self, primitive: object, args: tuple[object, ...]) -> Any:
         """The result of a call, NotImplemented if no transform handles it."""
@@ -80,7 +81,7 @@ at_work = _AtWork()
 
 def differentiates() -> bool:
     """Whether a derivative of current computations may be requested: by recording, or by a transform."""
-    return mode.enabled or at_work.anywhere > 0
+    return mode.enabled or bool(at_work.anywhere)
 
 
 F = TypeVar("F", bound=Function)

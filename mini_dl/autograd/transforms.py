@@ -10,7 +10,6 @@ nest in any order without knowing each other: a level only receives and makes ca
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -27,15 +26,11 @@ from mini_dl.autograd.recording import look_for_transforms, look_into
 from mini_dl.autograd.tangents import carry, has_tangent, renew, tangent_of, tangents_of, with_tangent
 from mini_dl.tensor import Tensor, births, new, version_of, wrap, wrap_within
 
-_counting = threading.Lock()
 
-
-def open_levels(more: int) -> None:
-    """Count the open levels. Once there has been one, all calls check."""
-    with _counting:
-        at_work.anywhere += more
+def open_level(key: object) -> None:
+    """Note that a level is open, until `close_level`. Once there has been one, all calls check."""
+    at_work.anywhere.add(key)
     if not _Using.begun:
-        _Using.begun = True
         at_work.__dict__.update(
             take=take,
             apply=apply,
@@ -50,6 +45,11 @@ def open_levels(more: int) -> None:
         births.level_here = lambda: mode.stack[-1] if mode.stack else None
         wrap.__code__ = wrap_within.__code__
         look_for_transforms()
+        _Using.begun = True
+
+
+def close_level(key: object) -> None:
+    at_work.anywhere.discard(key)
 
 
 class _Using:
@@ -73,13 +73,12 @@ class Level(Block):
     below: tuple[Level, ...] = ()
     enabled_before = forward_before = True
 
-    def _state(self) -> list[Any]:
+    def _state(self) -> tuple[Any, ...]:
         own = self.at, self.below, self.enabled_before, self.forward_before  # those of an outer block of this level
-        return [mode.stack, mode.enabled, mode.forward, own, False]
+        return mode.stack, mode.enabled, mode.forward, own, object()
 
-    def _change(self, before: list[Any]) -> Any:
-        open_levels(1)
-        before[-1] = True
+    def _change(self, before: tuple[Any, ...]) -> Any:
+        open_level(before[-1])
         self.at, self.below = len(mode.stack), mode.stack
         self.enabled_before, self.forward_before = mode.enabled, mode.forward
         mode.stack = (*mode.stack, self)
@@ -89,12 +88,10 @@ class Level(Block):
             mode.forward = True
         return self
 
-    def _put_back(self, before: list[Any]) -> None:
-        mode.stack, mode.enabled, mode.forward, own, counted = before
+    def _put_back(self, before: tuple[Any, ...]) -> None:
+        mode.stack, mode.enabled, mode.forward, own, key = before
         self.at, self.below, self.enabled_before, self.forward_before = own
-        before[-1] = False
-        if counted:
-            open_levels(-1)
+        close_level(key)
 
     def beneath(self) -> _Beneath:
         """A block on the level below, in the modes of that level."""

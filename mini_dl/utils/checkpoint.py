@@ -310,21 +310,21 @@ def _about(tensor: Tensor) -> dict[str, Any]:
 class _Hooks(Block):
     """The active checkpoints, with one more."""
 
-    def __init__(self, pack: Callable[[Tensor], Any], unpack: Callable[[Any], Tensor]) -> None:
+    def __init__(self, pack: Callable[[Tensor], object], unpack: Callable[..., Tensor]) -> None:
         self.pair = pack, unpack
 
-    def _state(self) -> tuple[Any, ...]:
+    def _state(self) -> tuple[object, ...]:
         return setting.hooks
 
-    def _change(self, before: tuple[Any, ...]) -> None:
+    def _change(self, before: tuple[object, ...]) -> None:
         setting.hooks = (*before, self.pair)
 
-    def _put_back(self, before: tuple[Any, ...]) -> None:
+    def _put_back(self, before: tuple[object, ...]) -> None:
         setting.hooks = before
 
 
 @block
-def _saving(pack: Callable[[Tensor], Any], unpack: Callable[[Any], Tensor]) -> Iterator[None]:
+def _saving(pack: Callable[[Tensor], object], unpack: Callable[..., Tensor]) -> Iterator[None]:
     """Within it, the graph saves ``pack(tensor)``."""
     with _Hooks(pack, unpack), vars(graph)["saved_tensors_hooks"](pack, unpack):
         yield
