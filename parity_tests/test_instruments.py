@@ -120,11 +120,17 @@ def test_arguments_keep_strides_sharing_and_leaves() -> None:
 # ------------------------------------------------------------------------------------------------ the sweep against torch itself
 
 
+def resizable(array: np.ndarray) -> torch.Tensor:
+    """A tensor of `array`; torch cannot resize one that NumPy looks at, as `out=` without elements must be."""
+    tensor = torch.from_numpy(array)
+    return tensor if array.size else torch.empty_like(tensor)
+
+
 @pytest.fixture
 def torch_under_test(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bridge, "mini_dl", torch)
     monkeypatch.setattr(bridge, "Tensor", torch.Tensor)
-    monkeypatch.setattr(bridge, "wrap", torch.from_numpy)
+    monkeypatch.setattr(bridge, "wrap", resizable)
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -105,7 +105,7 @@ def inplace(function: Callable[..., Tensor], name: str | None = None, operator: 
             write(self, result, primitive is not None)
             return self
         except NotImplementedError:  # of the type
-            _check_before_type(function, self, (*args, *kwargs.values()), apart if asked else None)
+            _check_before_type(function, self, args, kwargs, apart if asked else None)
             raise
 
     call = no_grad()(call) if function.__name__.startswith("logical_") else call  # the history stays, as in torch
@@ -115,13 +115,15 @@ def inplace(function: Callable[..., Tensor], name: str | None = None, operator: 
     return call
 
 
-def _check_before_type(function: Function, target: Tensor, args: tuple[object, ...], apart: bool | None) -> None:
+def _check_before_type(
+    function: Function, target: Tensor, args: tuple[object, ...], kwargs: dict[str, object], apart: bool | None
+) -> None:
     """What torch checks before it refuses a type: shapes, memory, overlaps (`apart` None: not these), and the promoted type."""
     check_broadcast(target, args)
     check_memory(target._array)
     if apart is not None:
         check_operands(target, args, apart)
-    check_operand_types(function, target, (target, *args))
+    check_operand_types(function, target, (target, *args, *kwargs.values()))
 
 
 def _with_flat_history(name: str, target: Tensor, result: Tensor, operands: tuple[object, ...]) -> Tensor:

@@ -222,7 +222,7 @@ def one_and_exp_of_negative(x: Array, out: Array | None = None) -> Array:
     return np.add(np.exp(y, y), _ONE[y.dtype.char], y)
 
 
-_ONE = {char: np.ones((), char) for char in "fd"}
+_ONE = {char: np.ones((), char) for char in "efdFD"}
 """Arrays: a number would be converted at each call."""
 
 

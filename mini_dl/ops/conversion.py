@@ -456,7 +456,7 @@ def __int__(self: Tensor) -> int:
 
 
 def _warn_of_lost_history(self: Tensor) -> None:
-    if needs_grad(self):
+    if mode.enabled and needs_grad(self):
         warnings.warn(
             "Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior.\n"
             "Consider using tensor.detach() first.",
