@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._dtypes import INEXACT, Function
-from mini_dl.autograd.backwards import check_gradient
+from mini_dl.autograd.backwards import check_gradient, check_real
 from mini_dl.autograd.engine import run_backward
 from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.rows import basis_of, rows_of
@@ -182,8 +182,7 @@ def grad_and_value(func: Function, argnums: ArgNums = 0, has_aux: bool = False) 
                     f"{what}: Expected f(*args) to return a scalar Tensor, got tensor with {value._array.ndim} dims. Maybe you "
                     "wanted to use the vjp or jacrev APIs instead?"
                 )
-            if value._array.dtype.kind == "c":
-                raise RuntimeError(f"grad can be implicitly created only for real scalar outputs but got {value.dtype}")
+            check_real(value)
             start = wrap(np.ones((), value._array.dtype))
             grads = tree_unflatten(pull_back(level, [value], [start], inputs, False), tree)
             value = unwrap(level, value)

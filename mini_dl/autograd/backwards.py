@@ -31,13 +31,18 @@ def _starting_gradients(outputs: Sequence[Tensor], gradients: Sequence[Any]) -> 
         if grad is None:
             if out._array.size != 1:
                 raise RuntimeError("grad can be implicitly created only for scalar outputs")
-            if out._array.dtype.kind == "c":
-                raise RuntimeError(f"grad can be implicitly created only for real scalar outputs but got {out.dtype}")
+            check_real(out)
             grad = wrap(np.ones_like(out._array))  # on meta if `out` is
         else:
             check_gradient(i, out, grad)
         started.append(grad)
     return started
+
+
+def check_real(out: Tensor) -> None:
+    """RuntimeError for a complex result, from which no gradient starts by itself."""
+    if out._array.dtype.kind == "c":
+        raise RuntimeError(f"grad can be implicitly created only for real scalar outputs but got {out.dtype}")
 
 
 def check_gradient(i: int, out: Tensor, grad: object) -> None:

@@ -102,8 +102,8 @@ def jacobian(
         blocks = _rows_together(outs, args, create_graph) if vectorize else []
         for out in [] if vectorize else outs:
             rows: list[Sequence[Tensor]] = []
-            if out._array.size and out._array.dtype.kind == "c":
-                raise RuntimeError(f"grad can be implicitly created only for real scalar outputs but got {out.dtype}")
+            if out._array.size:
+                backwards.check_real(out)
             for index in np.ndindex(out._array.shape):
                 cotangent = np.zeros_like(out._array)
                 cotangent[index] = 1

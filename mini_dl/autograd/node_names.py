@@ -320,19 +320,22 @@ def recorded(function: Function, place: str, name: str) -> Function:
         if mode.enabled:
             show(result, naming, args, kwargs)
         if result.__class__ is not Tensor or result._base is not None:
-            _release(result, naming if isinstance(naming, str) else naming(*args, **kwargs), (*args, *kwargs.values()))
+            _release(result, naming, args, kwargs)
         return result
 
     return call
 
 
-def _release(result: object, name: str, args: tuple[object, ...]) -> None:
+def _release(result: object, naming: Naming, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
     """Let views of what the function computed be tensors of their own, unless torch's results are views too."""
-    if name.startswith(VIEWS):
+    results = result if isinstance(result, tuple) else (result,)
+    views = [one for one in results if isinstance(one, Tensor) and one._base is not None]
+    if not views or (naming if isinstance(naming, str) else naming(*args, **kwargs)).startswith(VIEWS):
         return
-    inputs = [value if value._base is None else value._base for value in args if isinstance(value, Tensor)]
-    for one in result if isinstance(result, tuple) else (result,):
-        if isinstance(one, Tensor) and not any([one._base is input for input in inputs]):
+    given = [value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)]
+    inputs = [value if value._base is None else value._base for value in given]
+    for one in views:
+        if not any([one._base is input for input in inputs]):
             without_base(one)
 
 

@@ -156,8 +156,9 @@ def _between(name: str, start: float, end: float, steps: int, dtype: NumpyType |
     exact = computed_in(kind) if kind.kind in INEXACT and not real_exponents else np.dtype("float64")
     if kind.kind in "iu":
         start, end = int(start), int(end)
-    low, high = [np.asarray(bound, kind if real_exponents else exact).astype(exact) for bound in (start, end)]
-    span = (high - low).astype(kind).astype(exact) if real_exponents else high - low
+    rounded = kind if real_exponents else exact
+    low, high = [np.asarray(bound, rounded).astype(exact) for bound in (start, end)]
+    span = (high - low).astype(rounded).astype(exact)
     i = np.arange(steps).astype(exact)
     step = span / np.asarray(builtins.max(steps - 1, 1), exact)
     if kind.char in HALVES and not real_exponents:
@@ -166,7 +167,7 @@ def _between(name: str, start: float, end: float, steps: int, dtype: NumpyType |
     half = steps // 2
     out[half:] = high - step * (steps - 1 - i[half:])
     if steps == 1:
-        out[0] = start if real_exponents else low
+        out[0] = start
     return out
 
 
