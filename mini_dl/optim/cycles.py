@@ -53,12 +53,10 @@ def _phases(steps: int, pct_start: float, three_phase: bool) -> list[dict[str, A
 
 
 def _steps_in_all(total_steps: int | None, epochs: int | None, steps_per_epoch: int | None) -> int:
-    if total_steps is not None:
-        counts = {"total_steps": total_steps}
-    elif epochs is not None and steps_per_epoch is not None:
+    counts: dict[str, Any] = {"total_steps": total_steps}
+    if total_steps is None:
         counts = {"epochs": epochs, "steps_per_epoch": steps_per_epoch}
-    else:
-        raise ValueError("You must define either total_steps OR (epochs AND steps_per_epoch)")
+        refuse(epochs is None or steps_per_epoch is None, "You must define either total_steps OR (epochs AND steps_per_epoch)")
     for name, count in counts.items():
         refuse(not isinstance(count, int) or count <= 0, f"Expected positive integer {name}, but got {count}")
     return math.prod(counts.values())
@@ -155,8 +153,9 @@ class CyclicLR(_WithMomentum):
         up = float(step_size_up)
         self.total_size = up + (up if step_size_down is None else float(step_size_down))
         self.step_ratio = up / self.total_size
-        if mode not in ("triangular", "triangular2", "exp_range") and scale_fn is None:
-            raise ValueError("mode is invalid and scale_fn is None")
+        refuse(
+            mode not in ("triangular", "triangular2", "exp_range") and scale_fn is None, "mode is invalid and scale_fn is None"
+        )
         self.mode, self.gamma = mode, gamma
         self._scale_fn_custom: Any = scale_fn
         self.scale_mode = scale_mode
@@ -170,14 +169,11 @@ class CyclicLR(_WithMomentum):
 
     def _choose_scale(self) -> None:
         """Keep the function of the mode as torch does, so that a schedule pickled whole has what torch's has."""
-        if self._scale_fn_custom is not None:
-            return
-        by_mode: dict[str, Any] = {
-            "triangular": self._triangular_scale_fn, "triangular2": self._triangular2_scale_fn,
-            "exp_range": functools.partial(self._exp_range_scale_fn, self.gamma),
-        }  # fmt: skip
-        self._scale_fn_ref = by_mode[self.mode]
-        self.scale_mode = "iterations" if self.mode == "exp_range" else "cycle"
+        if self._scale_fn_custom is None:
+            by_gamma = self.mode == "exp_range"
+            function: Any = getattr(self, f"_{self.mode}_scale_fn")
+            self._scale_fn_ref = functools.partial(function, self.gamma) if by_gamma else function
+            self.scale_mode = "iterations" if by_gamma else "cycle"
 
     def scale_fn(self, x: float) -> float:
         """The height of the cycle or iteration `x`."""

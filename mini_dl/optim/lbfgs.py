@@ -96,6 +96,10 @@ def _narrowed(
     return bracket[low], tries + 1
 
 
+def _real(tensor: Tensor) -> Tensor:
+    return view_as_real(tensor) if tensor.is_complex() else tensor
+
+
 class LBFGS(Optimizer):
     """Steps along an estimate of the inverse Hessian times the gradient, from the last `history_size` changes of both.
 
@@ -128,18 +132,13 @@ class LBFGS(Optimizer):
         self._params = self.param_groups[0]["params"]
 
     def _gradient(self) -> Tensor:
-        pieces = []
-        for p in self._params:
-            grad = p.new_zeros(p.shape) if p.grad is None else p.grad
-            pieces.append((view_as_real(grad) if grad.is_complex() else grad).reshape(-1))
-        return cat(pieces)
+        grads = [p.new_zeros(p.shape) if p.grad is None else p.grad for p in self._params]
+        return cat([_real(grad).reshape(-1) for grad in grads])
 
     def _move(self, t: Length, direction: Tensor) -> None:
-        start = 0
-        for p in self._params:
-            target = view_as_real(p) if p.is_complex() else p
-            target.add_(direction[start : start + target.numel()].view_as(target), alpha=float(t))
-            start += target.numel()
+        targets = [_real(p) for p in self._params]
+        for target, part in zip(targets, direction.split([target.numel() for target in targets])):
+            target.add_(part.view_as(target), alpha=float(t))
 
     # -------------------------------------------------------------------------------------------- the step
 
@@ -171,8 +170,7 @@ class LBFGS(Optimizer):
                 break
             used = 0
             if group["line_search_fn"] is not None:
-                if group["line_search_fn"] != "strong_wolfe":
-                    raise RuntimeError("only 'strong_wolfe' is supported")
+                refuse(group["line_search_fn"] != "strong_wolfe", "only 'strong_wolfe' is supported", RuntimeError)
                 start, longest, evaluate = _Point(0, loss, grad, slope), direction.abs().max(), self._along(closure, direction)
                 found, used = strong_wolfe(evaluate, start, t, longest, little, most - evaluations)
                 t, loss, grad, _ = found

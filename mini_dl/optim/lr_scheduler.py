@@ -48,7 +48,6 @@ class LambdaLR(LRScheduler):
     made_of = ("lr_lambdas",)
 
     def __init__(self, optimizer: Optimizer, lr_lambda: ByEpoch | Sequence[ByEpoch], last_epoch: int = -1) -> None:
-        self.optimizer = optimizer
         self.lr_lambdas = per_group("lr_lambdas", optimizer, lr_lambda, "Expected {groups} lr_lambdas, but got {given}")
         super().__init__(optimizer, last_epoch)
 
@@ -69,8 +68,7 @@ class MultiplicativeLR(LambdaLR):
 
     def __init__(self, optimizer: Optimizer, lr_lambda: ByEpoch | Sequence[ByEpoch], last_epoch: int = -1) -> None:
         for function in lr_lambda if isinstance(lr_lambda, (list, tuple)) else [lr_lambda]:
-            if not callable(function):
-                raise TypeError(f"lr_lambda should be a function, but got {type(function).__name__}")
+            refuse(not callable(function), f"lr_lambda should be a function, but got {type(function).__name__}", TypeError)
         super().__init__(optimizer, lr_lambda, last_epoch)
 
     def _rates(self) -> Rates:

@@ -44,8 +44,7 @@ class Adafactor(Optimizer):
         super().__init__(params, options)
 
     def update(self, param: Array, grad: Array, state: State, group: Options) -> None:
-        if param.dtype.kind == "c":
-            raise RuntimeError("Adafactor does not support complex parameters")
+        refuse(param.dtype.kind == "c", "Adafactor does not support complex parameters", RuntimeError)
         if not state:
             parts = {"row_var": grad[..., :1], "col_var": grad[..., :1, :]} if grad.ndim > 1 else {"variance": grad}
             state.tensors.update(step=new_step(), **{name: zeros_like(part) for name, part in parts.items()})
@@ -111,8 +110,7 @@ class Muon(Optimizer):
                     raise ValueError(f"Muon only supports 2D parameters whereas we found a parameter with size: {param.size()}")
 
     def update(self, param: Array, grad: Array, state: State, group: Options) -> None:
-        if param.dtype.kind == "c":
-            raise RuntimeError("Muon does not support complex parameters")
+        refuse(param.dtype.kind == "c", "Muon does not support complex parameters", RuntimeError)
         refuse(grad.ndim != 2, "Param gradient must be a 2D matrix")
         if not state:
             state.tensors["momentum_buffer"] = zeros_like(grad)

@@ -25,7 +25,7 @@ from mini_dl.nn._types import Args, Function, Group, Hook, Options, Params, Stat
 from mini_dl.nn.parameter import zero_grad_of
 from mini_dl.ops.foreach import _group_tensors_by_device_and_dtype
 from mini_dl.optim._recorded import RecordedState, recorded, recorded_scalar
-from mini_dl.optim.updates import Buffers, State, new_step, update_in_single, with_tensors
+from mini_dl.optim.updates import Buffers, State, new_step, refuse, update_in_single, with_tensors
 from mini_dl.tensor import Tensor, typename, wrap, written
 
 ParamsT: TypeAlias = Params
@@ -59,11 +59,9 @@ def _with_hooks(step: Function) -> Function:
 
     @functools.wraps(step)
     def call(self: Optimizer, *args: object, **kwargs: object) -> Any:
-        before = self.__dict__.get("_optimizer_step_pre_hooks")
-        after = self.__dict__.get("_optimizer_step_post_hooks")
-        if before is None or after is None:  # its class does not call `Optimizer.__init__`
-            return step(self, *args, **kwargs)
-        if not (before or after or _global_step_pre_hooks or _global_step_post_hooks):
+        before, after = self.__dict__.get("_optimizer_step_pre_hooks"), self.__dict__.get("_optimizer_step_post_hooks")
+        uninitialized = before is None or after is None  # its class does not call `Optimizer.__init__`
+        if uninitialized or not (before or after or _global_step_pre_hooks or _global_step_post_hooks):
             return step(self, *args, **kwargs)
         all_args: Args = (self, *args)
         for hook in chain(_global_step_pre_hooks.values(), before.values()):
@@ -120,21 +118,12 @@ class Optimizer:
         self.state: defaultdict[Any, Any] = defaultdict(dict)
         self.param_groups: list[Group] = []
         groups: list[Any] = list(params)
-        if len(groups) == 0:
-            raise ValueError("optimizer got an empty parameter list")
-        if not isinstance(groups[0], dict):
-            groups = [{"params": groups}]
-        for group in groups:
+        refuse(len(groups) == 0, "optimizer got an empty parameter list")
+        for group in groups if isinstance(groups[0], dict) else [{"params": groups}]:
             self.add_param_group(group)
-        self._check_flags()
-
-    def _check_flags(self) -> None:
-        """RuntimeError for flags that exclude each other. All of them select the only implementation there is."""
-        if self.defaults.get("fused"):
-            if self.defaults.get("differentiable"):
-                raise RuntimeError("`fused` does not support `differentiable`")
-            if self.defaults.get("foreach"):
-                raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
+        if defaults.get("fused"):  # which, like `foreach`, selects the only implementation there is
+            refuse(defaults.get("differentiable"), "`fused` does not support `differentiable`", RuntimeError)
+            refuse(defaults.get("foreach"), "`fused` and `foreach` cannot be `True` together.", RuntimeError)
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
@@ -211,8 +200,11 @@ class Optimizer:
                 (sparse if param._grad._sparse else found).append((param, self.state.get(param) or {}))
         options = Options()
         options.__dict__.update([(n, v if v.__class__ in _PLAIN else with_tensors(v, _scalar)) for n, v in group.items()])
-        if sparse:
-            self._update_sparse_ones(sparse, options)
+        for param, tensors in sparse:
+            self.update_sparse(param._array, param._grad, tensors, options)  # type: ignore[arg-type]
+            if tensors:
+                self.state[param] = tensors
+            written(param)
         new = [(param, tensors) for param, tensors in found if not tensors]
 
         def update(bundle: Found) -> None:
@@ -240,13 +232,6 @@ class Optimizer:
                     self.state[param] = tensors
             for param, _ in found:
                 written(param)
-
-    def _update_sparse_ones(self, found: list[tuple[Tensor, dict[str, object]]], options: object) -> None:
-        for param, tensors in found:
-            self.update_sparse(param._array, param._grad, tensors, options)  # type: ignore[arg-type]
-            if tensors:
-                self.state[param] = tensors
-            written(param)
 
     def update_sparse(self, param: Array, grad: Tensor, tensors: StateDict, group: Options) -> None:
         """As `update`, with a sparse gradient. RuntimeError where the algorithm changes all elements."""
@@ -279,8 +264,7 @@ class Optimizer:
 
     def add_param_group(self, param_group: Group) -> None:
         """Add parameters with their own options: ``{"params": ..., "lr": 0.1}``."""
-        if not isinstance(param_group, dict):
-            raise TypeError(f"param_group must be a dict, but got {type(param_group)}")
+        refuse(not isinstance(param_group, dict), f"param_group must be a dict, but got {type(param_group)}", TypeError)
         params = param_group["params"]
         if isinstance(params, set):
             raise TypeError(
@@ -291,17 +275,17 @@ class Optimizer:
         names = [item[0] for item in given if isinstance(item, tuple)]
         params = param_group["params"] = [item[1] if isinstance(item, tuple) else item for item in given]
         if names:
-            if len(names) != len(params):
-                raise ValueError("all optimizer params should be with/without names. Some param names are missing")
+            text = "all optimizer params should be with/without names. Some param names are missing"
+            refuse(len(names) != len(params), text)
             param_group["param_names"] = names
+        recorded_steps = self.defaults.get("differentiable")
         for param in params:
             if not isinstance(param, Tensor):
                 raise TypeError("optimizer can only optimize Tensors, but one of the params is " + typename(param))
-            if not self.defaults.get("differentiable") and not (param.is_leaf or param.retains_grad):
-                raise ValueError("can't optimize a non-leaf Tensor")
+            refuse(not (recorded_steps or param.is_leaf or param.retains_grad), "can't optimize a non-leaf Tensor")
         for name, default in self.defaults.items():
-            if default is required and name not in param_group:
-                raise ValueError(f"parameter group didn't specify a value of required optimization parameter {name}")
+            lacking = default is required and name not in param_group
+            refuse(lacking, f"parameter group didn't specify a value of required optimization parameter {name}")
             param_group.setdefault(name, default)
         if len(params) != len(set(params)):
             warnings.warn(
@@ -315,8 +299,8 @@ class Optimizer:
                 "all optimizer param groups should be with/without names. cannot add param group "
                 f"{'with' if named else 'without'} names to the optimizer"
             )
-        if not {p for group in self.param_groups for p in group["params"]}.isdisjoint(params):
-            raise ValueError("some parameters appear in more than one parameter group")
+        ours = {p for group in self.param_groups for p in group["params"]}
+        refuse(not ours.isdisjoint(params), "some parameters appear in more than one parameter group")
         self.param_groups.append(param_group)
 
     # -------------------------------------------------------------------------------------------- hooks
@@ -375,15 +359,10 @@ class Optimizer:
             changed = hook(self, state_dict)
             state_dict = state_dict if changed is None else changed
         groups, saved = self.param_groups, deepcopy(state_dict["param_groups"])
-        if len(groups) != len(saved):
-            raise ValueError("loaded state dict has a different number of parameter groups")
+        refuse(len(groups) != len(saved), "loaded state dict has a different number of parameter groups")
         if any([len(ours["params"]) != len(theirs["params"]) for ours, theirs in zip(groups, saved)]):
             raise ValueError("loaded state dict contains a parameter group that doesn't match the size of optimizer's group")
-        owners = {
-            number: (param, theirs)
-            for ours, theirs in zip(groups, saved)
-            for number, param in zip(theirs["params"], ours["params"])
-        }
+        owners = {n: (p, theirs) for ours, theirs in zip(groups, saved) for n, p in zip(theirs["params"], ours["params"])}
         state: defaultdict[Any, Any] = defaultdict(dict)
         for key, value in state_dict["state"].items():
             if key in owners:
@@ -415,10 +394,7 @@ class Optimizer:
                     count = float(own["step"])
                     own["step"] = new_step().fill_(count)
 
-    @staticmethod
-    def _group_tensors_by_device_and_dtype(tensorlistlist: Any, with_indices: bool = False) -> Any:
-        """The lists, split by the types of the tensors of the first: one group for each."""
-        return _group_tensors_by_device_and_dtype(tensorlistlist, with_indices)
+    _group_tensors_by_device_and_dtype = staticmethod(_group_tensors_by_device_and_dtype)
 
     def __repr__(self) -> str:
         text = f"{type(self).__name__} ("

@@ -36,8 +36,7 @@ class Rprop(Optimizer):
 
     def update(self, param: Array, grad: Array, state: State, group: Options) -> None:
         smallest, largest = group.step_sizes
-        if smallest is None and largest is None:
-            raise RuntimeError("at least one of step_sizes must not be None")
+        refuse(smallest is None and largest is None, "at least one of step_sizes must not be None", RuntimeError)
         first = not state
         state.begin(param, "prev", "step_size")
         if first:

@@ -58,8 +58,7 @@ def per_group(name: str, optimizer: Optimizer, value: T | Sequence[T], text: str
 
 
 def check_optimizer(optimizer: object) -> None:
-    if not isinstance(optimizer, Optimizer):
-        raise TypeError(f"{type(optimizer).__name__} is not an Optimizer")
+    refuse(not isinstance(optimizer, Optimizer), f"{type(optimizer).__name__} is not an Optimizer", TypeError)
 
 
 def check_strategy(anneal_strategy: str) -> None:

@@ -12,6 +12,7 @@ from mini_dl.autograd.mode import no_grad
 from mini_dl.nn._types import Device, Floats
 from mini_dl.nn.modules.batchnorm import _BatchNorm
 from mini_dl.nn.modules.module import Module
+from mini_dl.ops.foreach import _group_tensors_by_device_and_dtype
 from mini_dl.ops.from_data import tensor
 from mini_dl.optim.optimizer import Optimizer
 from mini_dl.optim.schedule import LRScheduler, Rates, check_strategy, course as course, per_group
@@ -29,10 +30,6 @@ __all__ = [
 ]  # fmt: skip
 
 
-def _check_decay(decay: float) -> None:
-    refuse(decay < 0.0 or decay > 1.0, f"Invalid decay value {decay} provided. Please provide a value in [0,1] range.")
-
-
 def get_ema_multi_avg_fn(decay: float = 0.999) -> Averages:
     """``average = decay * average + (1 - decay) * current`` in place, for lists of tensors. ValueError unless 0 <= decay <= 1.
 
@@ -41,17 +38,7 @@ def get_ema_multi_avg_fn(decay: float = 0.999) -> Averages:
     >>> average
     tensor([1.1000])
     """
-    _check_decay(decay)
-
-    @no_grad()
-    def update(averages: Tensors, currents: Tensors, _: Count) -> None:
-        for average, current in zip(averages, currents):
-            if average.is_floating_point() or average.is_complex():
-                average.lerp_(current, 1 - decay)
-            else:
-                average.copy_(average * decay + current * (1 - decay))
-
-    return update
+    return _in_place(get_ema_avg_fn(decay), lambda num_averaged: 1 - decay)
 
 
 def get_swa_multi_avg_fn() -> Averages:
@@ -64,13 +51,22 @@ def get_swa_multi_avg_fn() -> Averages:
     tensor([2.])
     """
 
+    def refused(average: Tensor, current: Tensor, num_averaged: Count) -> Tensor:
+        raise RuntimeError("Integer division with addcdiv is no longer supported")
+
+    return _in_place(refused, lambda num_averaged: float(1 / (num_averaged + 1)))
+
+
+def _in_place(of_integers: Average, weight: Callable[[Count], float]) -> Averages:
+    """A function that moves each average by the `weight` of the current tensor towards it; `of_integers` averages integers."""
+
     @no_grad()
     def update(averages: Tensors, currents: Tensors, num_averaged: Count) -> None:
         for average, current in zip(averages, currents):
             if average.is_floating_point() or average.is_complex():
-                average.lerp_(current, float(1 / (num_averaged + 1)))
+                average.lerp_(current, weight(num_averaged))
             else:
-                raise RuntimeError("Integer division with addcdiv is no longer supported")
+                average.copy_(of_integers(average, current, num_averaged))
 
     return update
 
@@ -81,7 +77,7 @@ def get_ema_avg_fn(decay: float = 0.999) -> Average:
     >>> get_ema_avg_fn(0.9)(tensor(1.0), tensor(2.0), 1)
     tensor(1.1000)
     """
-    _check_decay(decay)
+    refuse(decay < 0.0 or decay > 1.0, f"Invalid decay value {decay} provided. Please provide a value in [0,1] range.")
 
     @no_grad()
     def update(average: Tensor, current: Tensor, num_averaged: Count) -> Tensor:
@@ -146,9 +142,8 @@ class AveragedModel(Module):
             for average, current in zip(averages, currents):
                 average.copy_(current)
         elif self.multi_avg_fn is not None:
-            for dtype in dict.fromkeys([average.dtype for average in averages]):
-                alike = [pair for pair in zip(averages, currents) if pair[0].dtype == dtype]
-                self.multi_avg_fn([average for average, _ in alike], [current for _, current in alike], self.n_averaged)
+            for alike, _ in _group_tensors_by_device_and_dtype([averages, currents]).values():
+                self.multi_avg_fn(*alike, self.n_averaged)
         else:
             avg_fn = self.avg_fn or get_swa_avg_fn()
             for average, current in zip(averages, currents):
@@ -175,20 +170,18 @@ def update_bn(loader: Iterable[Any], model: Module, device: Device = None) -> No
     >>> norm.running_mean
     tensor([4.])
     """
-    norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
-    if not norms:
+    momenta = {module: module.momentum for module in model.modules() if isinstance(module, _BatchNorm)}
+    if not momenta:
         return
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.reset_running_stats()
     was_training = model.training
     model.train()
-    for norm in norms:
+    for norm in momenta:
+        norm.reset_running_stats()
         norm.momentum = None  # all batches have equal weight
     for batch in loader:
         inputs = batch[0] if isinstance(batch, (list, tuple)) else batch
         model(inputs if device is None else inputs.to(device))
-    for norm, momentum in zip(norms, momenta):
+    for norm, momentum in momenta.items():
         norm.momentum = momentum
     model.train(was_training)
 

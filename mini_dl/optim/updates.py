@@ -21,27 +21,17 @@ import numpy as np
 from mini_dl import _dtypes
 from mini_dl._dtypes import FLOATING, NARROW, Array
 from mini_dl.kernels.blocks import as_single
-from mini_dl.kernels.steps import (
-    MOST_BUFFERS,
-    SHAPES,
-    SMALL,
-    add_scaled as add_scaled,
-    in_pieces,
-    mean_towards as mean_towards,
-    square_towards as square_towards,
-    step_by_root as step_by_root,
-    with_penalty as with_penalty,
-)
+from mini_dl.kernels.steps import MOST_BUFFERS, SHAPES, SMALL, in_pieces
 from mini_dl.nn._types import Betas, Group, Number
 from mini_dl.tensor import Tensor, wrap
 
 # ------------------------------------------------------------------------------------------------ options
 
 
-def refuse(wrong: object, text: str) -> None:
-    """ValueError with this text if `wrong` is true."""
+def refuse(wrong: object, text: str, error: type[Exception] = ValueError) -> None:
+    """`error` with this text if `wrong` is true."""
     if wrong:
-        raise ValueError(text)
+        raise error(text)
 
 
 def chosen(arguments: Group, checks: str = "", last: str = "") -> Group:
@@ -65,8 +55,8 @@ def check_one_element(lr: Number) -> None:
 
 def refuse_bools(lr: Number) -> None:
     """RuntimeError for a learning rate that is a tensor of bools."""
-    if isinstance(lr, Tensor) and lr._array.dtype.kind == "b":
-        raise RuntimeError("a learning rate must be a number, but it is a bool tensor")
+    wrong = isinstance(lr, Tensor) and lr._array.dtype.kind == "b"
+    refuse(wrong, "a learning rate must be a number, but it is a bool tensor", RuntimeError)
 
 
 def _check_learning_rate(name: str, lr: Number) -> None:
