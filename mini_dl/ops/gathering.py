@@ -443,11 +443,14 @@ def _sum_where_filled(grad: Tensor, dim: int, index: Tensor) -> Tensor:
     return found
 
 
+def _kept_gradient(grad: Tensor, dim: int, index: Tensor) -> Tensor:
+    """The gradient of what other rows replaced: 0 at these rows."""
+    kept: Tensor = _index_fill(grad, dim, index, zeros_as(grad, ()))
+    return kept
+
+
 @linear_in("input source")
-@op(
-    input=lambda grad, dim, index: _index_fill(grad, dim, index, zeros_as(grad, ())),
-    source=lambda grad, dim, index: _source_gradient(grad, dim, index),
-)
+@op(input=_kept_gradient, source=_source_gradient)
 def _index_copy(input: Array, dim: int, index: Array, source: Array) -> Array:
     out = fresh(input)
     rows_of(out, dim)[index.reshape(-1)] = rows_of(source, dim)
@@ -469,10 +472,7 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor
 
 
 @linear_in("input value")
-@op(
-    input=lambda grad, dim, index: _index_fill(grad, dim, index, zeros_as(grad, ())),
-    value=lambda grad, dim, index: _sum_where_filled(grad, dim, index),
-)
+@op(input=_kept_gradient, value=lambda grad, dim, index: _sum_where_filled(grad, dim, index))
 def _index_fill(input: Array, dim: int, index: Array, value: Array) -> Array:
     out = fresh(input)
     if out.size:

@@ -438,9 +438,7 @@ def fliplr(input: Tensor) -> Tensor:
     tensor([[2, 1],
             [4, 3]])
     """
-    if input.ndim < 2:
-        raise RuntimeError("Input must be >= 2-d.")
-    return flip(input, 1)
+    return _flip_along(input, 1)
 
 
 @method()
@@ -454,9 +452,13 @@ def flipud(input: Tensor) -> Tensor:
     tensor([[3, 4],
             [1, 2]])
     """
-    if input.ndim < 1:
-        raise RuntimeError("Input must be >= 1-d.")
-    return flip(input, 0)
+    return _flip_along(input, 0)
+
+
+def _flip_along(input: Tensor, dim: int) -> Tensor:
+    if input.ndim <= dim:
+        raise RuntimeError(f"Input must be >= {dim + 1}-d.")
+    return flip(input, dim)
 
 
 @method()

@@ -461,7 +461,7 @@ def _reversed_dims(self: Tensor) -> Tensor:
     if ndim == 2:
         return _permute(self, (1, 0))
     if not ndim:
-        _warn_of_scalar("T", "This function is the identity in these cases.")
+        _warn_of_scalar("Tensor.T", _IDENTITY)
     else:
         warnings.warn(
             "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is deprecated and it will throw an "
@@ -472,17 +472,24 @@ def _reversed_dims(self: Tensor) -> Tensor:
     return _permute(self, tuple(range(ndim))[::-1])
 
 
+_IDENTITY = "This function is the identity in these cases."
+
+
 def _warn_of_scalar(name: str, advice: str) -> None:
-    warnings.warn(f"Tensor.{name} is deprecated on 0-D tensors. {advice}", stacklevel=level_of_user())
+    warnings.warn(f"{name} is deprecated on 0-D tensors. {advice}", stacklevel=level_of_user())
 
 
-def _matrices(input: Tensor, name: str) -> int:
-    ndim = input._array.ndim
-    if ndim == 1:
+def _refuse_vector(input: Tensor, name: str) -> None:
+    if input._array.ndim == 1:
         raise RuntimeError(f"tensor.{name} is only supported on matrices or batches of matrices. Got 1-D tensor.")
-    if not ndim:
-        _warn_of_scalar(name, "This function is the identity in these cases." if name == "mT" else "Consider using x.conj().")
-    return ndim
+
+
+def _conjugate_transpose(input: Tensor, name: str) -> Tensor:
+    """The matrices of `input` transposed and conjugated; a scalar only conjugated, with a warning that mentions `name`."""
+    if input._array.ndim:
+        return transpose(input, -2, -1).conj()
+    _warn_of_scalar(name, "Consider using x.conj().")
+    return input.conj() if input._array.dtype.kind == "c" else input
 
 
 def _mT(self: Tensor) -> Tensor:
@@ -491,7 +498,11 @@ def _mT(self: Tensor) -> Tensor:
     >>> torch.ones(5, 2, 3).mT.shape
     torch.Size([5, 3, 2])
     """
-    return transpose(self, -2, -1) if _matrices(self, "mT") else self
+    _refuse_vector(self, "mT")
+    if self._array.ndim:
+        return transpose(self, -2, -1)
+    _warn_of_scalar("Tensor.mT", _IDENTITY)
+    return self
 
 
 def _mH(self: Tensor) -> Tensor:
@@ -501,7 +512,8 @@ def _mH(self: Tensor) -> Tensor:
     tensor([[0.-1.j],
             [2.-0.j]])
     """
-    return transpose(self, -2, -1).conj() if _matrices(self, "mH") else _conjugate_of_scalar(self)
+    _refuse_vector(self, "mH")
+    return _conjugate_transpose(self, "Tensor.mH")
 
 
 def _H(self: Tensor) -> Tensor:
@@ -517,13 +529,7 @@ def _H(self: Tensor) -> Tensor:
             f"tensor.H is only supported on matrices (2-D tensors). Got {ndim}-D tensor."
             + (" For batches of matrices, consider using tensor.mH" if ndim > 2 else "")
         )
-    if not ndim:
-        _warn_of_scalar("H", "Consider using x.conj().")
-    return transpose(self, -2, -1).conj() if ndim else _conjugate_of_scalar(self)
-
-
-def _conjugate_of_scalar(input: Tensor) -> Tensor:
-    return input.conj() if input._array.dtype.kind == "c" else input
+    return _conjugate_transpose(self, "Tensor.H")
 
 
 @method()
@@ -537,13 +543,8 @@ def adjoint(input: Tensor) -> Tensor:
     tensor([[0.-1.j],
             [2.-0.j]])
     """
-    ndim = input._array.ndim
-    if ndim == 1:
-        raise RuntimeError("tensor.adjoint() is only supported on matrices or batches of matrices. Got 1-D tensor.")
-    if not ndim:
-        warnings.warn("adjoint() is deprecated on 0-D tensors. Consider using x.conj().", stacklevel=level_of_user())
-        return _conjugate_of_scalar(input)
-    return transpose(input, -2, -1).conj()
+    _refuse_vector(input, "adjoint()")
+    return _conjugate_transpose(input, "adjoint()")
 
 
 for _name, _property in {"T": _reversed_dims, "mT": _mT, "mH": _mH, "H": _H}.items():
