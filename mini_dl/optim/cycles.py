@@ -170,10 +170,10 @@ class CyclicLR(_WithMomentum):
     def _choose_scale(self) -> None:
         """Keep the function of the mode as torch does, so that a schedule pickled whole has what torch's has."""
         if self._scale_fn_custom is None:
-            by_gamma = self.mode == "exp_range"
-            function: Any = getattr(self, f"_{self.mode}_scale_fn")
-            self._scale_fn_ref = functools.partial(function, self.gamma) if by_gamma else function
-            self.scale_mode = "iterations" if by_gamma else "cycle"
+            of_cycle: dict[str, Any] = {"triangular": self._triangular_scale_fn, "triangular2": self._triangular2_scale_fn}
+            of_iteration = functools.partial(self._exp_range_scale_fn, self.gamma)
+            self._scale_fn_ref = of_cycle.get(self.mode, of_iteration)
+            self.scale_mode = "cycle" if self.mode in of_cycle else "iterations"
 
     def scale_fn(self, x: float) -> float:
         """The height of the cycle or iteration `x`."""

@@ -33,6 +33,10 @@ class _Point(NamedTuple):
         return bool(abs(self.slope) <= -0.9 * start.slope)
 
 
+Line: TypeAlias = Callable[[Length], _Point]
+"""A line through the parameters: the point at a step length."""
+
+
 def cubic_minimum(a: _Point, b: _Point, bounds: tuple[Length, Length] | None = None) -> Any:
     """The minimum, within `bounds` or between the points, of the cubic through two points and slopes (Nocedal, Wright: 3.59)."""
     left, right = (a, b) if a.t <= b.t else (b, a)
@@ -46,9 +50,7 @@ def cubic_minimum(a: _Point, b: _Point, bounds: tuple[Length, Length] | None = N
     return min(max(least, low), high)
 
 
-def strong_wolfe(
-    evaluate: Callable[[Length], _Point], start: _Point, t: Length, longest: Tensor, tolerance: float, limit: int
-) -> tuple[_Point, int]:
+def strong_wolfe(evaluate: Line, start: _Point, t: Length, longest: Tensor, tolerance: float, limit: int) -> tuple[_Point, int]:
     """A step length that reduces the loss and the slope enough, and how often the loss was computed
     (Nocedal and Wright, algorithms 3.5 and 3.6). `longest` is the greatest component of the direction."""
     before, point, tries = start, evaluate(t), 0
@@ -67,9 +69,8 @@ def strong_wolfe(
 
 
 def _narrowed(
-    evaluate: Callable[[Length], _Point], start: _Point, bracket: list[_Point], tries: int, longest: Tensor, tolerance: float,
-    limit: int,
-) -> tuple[_Point, int]:  # fmt: skip
+    evaluate: Line, start: _Point, bracket: list[_Point], tries: int, longest: Tensor, tolerance: float, limit: int
+) -> tuple[_Point, int]:
     """The best point between two that enclose a minimum."""
     low = 0 if bracket[0].loss <= bracket[1].loss else 1
     stalled = False
@@ -173,22 +174,19 @@ class LBFGS(Optimizer):
                 refuse(group["line_search_fn"] != "strong_wolfe", "only 'strong_wolfe' is supported", RuntimeError)
                 start, longest, evaluate = _Point(0, loss, grad, slope), direction.abs().max(), self._along(closure, direction)
                 found, used = strong_wolfe(evaluate, start, t, longest, little, most - evaluations)
-                t, loss, grad, _ = found
-                state["t"] = t
-                self._move(t, direction)
-            else:
-                self._move(t, direction)
-                if iteration != group["max_iter"]:
-                    loss, grad, used = float(closure()), self._gradient(), 1
+                state["t"], loss, grad, _ = found
+            self._move(state["t"], direction)
+            if group["line_search_fn"] is None and iteration != group["max_iter"]:
+                loss, grad, used = float(closure()), self._gradient(), 1
             evaluations += used
             state["func_evals"] += used
             if evaluations >= most or grad.abs().max() <= flat:
                 break
-            if (direction * t).abs().max() <= little or abs(loss - before) < little:
+            if (direction * state["t"]).abs().max() <= little or abs(loss - before) < little:
                 break
         return first_loss
 
-    def _along(self, closure: Closure, direction: Tensor) -> Callable[[Any], _Point]:
+    def _along(self, closure: Closure, direction: Tensor) -> Line:
         """The loss at a step length; the parameters are restored."""
         kept = [p.clone() for p in self._params]
 
@@ -210,12 +208,10 @@ class LBFGS(Optimizer):
         y, s = grad - state["prev_flat_grad"], state["d"] * state["t"]
         ys = y.dot(s)
         if ys > 1e-10:
-            if len(changes) == history:
-                for remembered in (changes, steps, ro):
+            for remembered, latest in ((changes, y), (steps, s), (ro, 1.0 / ys)):
+                if len(remembered) == history:
                     remembered.pop(0)
-            changes.append(y)
-            steps.append(s)
-            ro.append(1.0 / ys)
+                remembered.append(latest)
             state["H_diag"] = ys / y.dot(y)
         weights = state.setdefault("al", [None] * history)
         q = -grad

@@ -60,9 +60,8 @@ def _with_hooks(step: Function) -> Function:
     @functools.wraps(step)
     def call(self: Optimizer, *args: object, **kwargs: object) -> Any:
         before, after = self.__dict__.get("_optimizer_step_pre_hooks"), self.__dict__.get("_optimizer_step_post_hooks")
-        uninitialized = before is None or after is None  # its class does not call `Optimizer.__init__`
-        if uninitialized or not (before or after or _global_step_pre_hooks or _global_step_post_hooks):
-            return step(self, *args, **kwargs)
+        if before is None or after is None or not (before or after or _global_step_pre_hooks or _global_step_post_hooks):
+            return step(self, *args, **kwargs)  # None: its class does not call `Optimizer.__init__`
         all_args: Args = (self, *args)
         for hook in chain(_global_step_pre_hooks.values(), before.values()):
             changed = hook(self, all_args, kwargs)
@@ -427,9 +426,8 @@ _spare: list[Buffers] = []
 def _share_memory(found: Found) -> bool:
     """Whether one update may write what another reads."""
     arrays = [param._array for param, _ in found]
-    if all([array.base is None for array in arrays]):  # quicker than their addresses, where each owns its memory
-        return len({id(array) for array in arrays}) < len(arrays)
-    return len({array.ctypes.data for array in arrays}) < len(arrays)
+    own = all([array.base is None for array in arrays])  # then there is no need for their addresses, which take longer
+    return len({id(array) if own else array.ctypes.data for array in arrays}) < len(arrays)
 
 
 def _bundles(found: Found, size: int) -> list[Found]:

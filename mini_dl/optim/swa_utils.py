@@ -78,12 +78,7 @@ def get_ema_avg_fn(decay: float = 0.999) -> Average:
     tensor(1.1000)
     """
     refuse(decay < 0.0 or decay > 1.0, f"Invalid decay value {decay} provided. Please provide a value in [0,1] range.")
-
-    @no_grad()
-    def update(average: Tensor, current: Tensor, num_averaged: Count) -> Tensor:
-        return decay * average + (1 - decay) * current
-
-    return update
+    return no_grad()(lambda average, current, num_averaged: decay * average + (1 - decay) * current)
 
 
 def get_swa_avg_fn() -> Average:
@@ -92,12 +87,7 @@ def get_swa_avg_fn() -> Average:
     >>> get_swa_avg_fn()(tensor(1.0), tensor(4.0), 2)
     tensor(2.)
     """
-
-    @no_grad()
-    def update(average: Tensor, current: Tensor, num_averaged: Count) -> Tensor:
-        return average + (current - average) / (num_averaged + 1)
-
-    return update
+    return no_grad()(lambda average, current, num_averaged: average + (current - average) / (num_averaged + 1))
 
 
 class AveragedModel(Module):
@@ -142,15 +132,15 @@ class AveragedModel(Module):
             for average, current in zip(averages, currents):
                 average.copy_(current)
         elif self.multi_avg_fn is not None:
-            for alike, _ in _group_tensors_by_device_and_dtype([averages, currents]).values():
-                self.multi_avg_fn(*alike, self.n_averaged)
+            for (ours, theirs), _ in _group_tensors_by_device_and_dtype([averages, currents]).values():
+                self.multi_avg_fn(ours, theirs, self.n_averaged)
         else:
             avg_fn = self.avg_fn or get_swa_avg_fn()
             for average, current in zip(averages, currents):
                 average.copy_(avg_fn(average, current, self.n_averaged))
         if not self.use_buffers:
-            for ours, theirs in zip(self.module.buffers(), model.buffers()):
-                ours.detach().copy_(theirs.detach())
+            for average, current in zip(self.module.buffers(), model.buffers()):
+                average.detach().copy_(current.detach())
         self.n_averaged += 1
 
     def _tensors(self, module: Module) -> Tensors:
