@@ -137,9 +137,10 @@ class LBFGS(Optimizer):
         return cat([_real(grad).reshape(-1) for grad in grads])
 
     def _move(self, t: Length, direction: Tensor) -> None:
-        targets = [_real(p) for p in self._params]
-        for target, part in zip(targets, direction.split([target.numel() for target in targets])):
-            target.add_(part.view_as(target), alpha=float(t))
+        start = 0
+        for target in [_real(p) for p in self._params]:
+            target.add_(direction[start : start + target.numel()].view_as(target), alpha=float(t))
+            start += target.numel()
 
     # -------------------------------------------------------------------------------------------- the step
 

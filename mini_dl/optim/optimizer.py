@@ -283,8 +283,8 @@ class Optimizer:
                 raise TypeError("optimizer can only optimize Tensors, but one of the params is " + typename(param))
             refuse(not (recorded_steps or param.is_leaf or param.retains_grad), "can't optimize a non-leaf Tensor")
         for name, default in self.defaults.items():
-            lacking = default is required and name not in param_group
-            refuse(lacking, f"parameter group didn't specify a value of required optimization parameter {name}")
+            if default is required and name not in param_group:
+                raise ValueError(f"parameter group didn't specify a value of required optimization parameter {name}")
             param_group.setdefault(name, default)
         if len(params) != len(set(params)):
             warnings.warn(
