@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -106,13 +107,10 @@ class OneCycleLR(_WithMomentum):
     def _rates(self) -> Rates:
         step = self.last_epoch
         refuse(step > self.total_steps, f"Tried to step {step} times. The specified number of total steps is {self.total_steps}")
-        start = 0.0
-        for phase in self._schedule_phases:
-            end = phase["end_step"]
-            if step <= end or phase is self._schedule_phases[-1]:
-                break
-            start = end
-        pct = (step - start) / (end - start)
+        ends = [phase["end_step"] for phase in self._schedule_phases]
+        i = min(bisect_left(ends, step), len(ends) - 1)
+        phase, start = self._schedule_phases[i], ends[i - 1] if i > 0 else 0.0
+        pct = (step - start) / (ends[i] - start)
 
         def between(first: str, last: str) -> list[float]:
             return [self._anneal(group[phase[first]], group[phase[last]], pct) for group in self.optimizer.param_groups]

@@ -342,9 +342,7 @@ class Optimizer:
             packed = {name: value for name, value in group.items() if name != "params"}
             packed["params"] = [numbers[id(param)] for param in group["params"]]
             groups.append(packed)
-        state = {
-            numbers[id(key)] if isinstance(key, Tensor) else key: _described(key, value) for key, value in self.state.items()
-        }
+        state = {numbers[id(k)] if isinstance(k, Tensor) else k: _described(k, value) for k, value in self.state.items()}
         state_dict: StateDict = {"state": state, "param_groups": groups}
         for hook in self._optimizer_hooks("state_dict_post").values():
             changed = hook(self, state_dict)
@@ -390,8 +388,7 @@ class Optimizer:
             for param in group["params"]:
                 own = self.state.get(param)
                 if own and "step" in own and not isinstance(own["step"], Tensor):
-                    count = float(own["step"])
-                    own["step"] = new_step().fill_(count)
+                    own["step"] = new_step().fill_(float(own["step"]))
 
     _group_tensors_by_device_and_dtype = staticmethod(_group_tensors_by_device_and_dtype)
 

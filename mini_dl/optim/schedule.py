@@ -30,9 +30,14 @@ EPOCH_DEPRECATION_WARNING = (
 )
 
 
+def _cloned(value: Any) -> Any:
+    """A clone of a tensor; anything else as it is."""
+    return value.clone() if isinstance(value, Tensor) else value
+
+
 def options_of(optimizer: Optimizer, key: str) -> list[Any]:
     """The option `key` of each group; tensors are cloned."""
-    return [group[key].clone() if isinstance(group[key], Tensor) else group[key] for group in optimizer.param_groups]
+    return [_cloned(group[key]) for group in optimizer.param_groups]
 
 
 def set_option(group: Group, key: str, value: object) -> None:
@@ -53,8 +58,7 @@ def per_group(name: str, optimizer: Optimizer, value: T | Sequence[T], text: str
     groups = len(optimizer.param_groups)
     values: Sequence[Any] = value if isinstance(value, (list, tuple)) else [value] * groups
     refuse(len(values) != groups, text.format(name=name, given=len(values), groups=groups))
-    own: list[Any] = [v.clone() if isinstance(v, Tensor) else v for v in values]
-    return own
+    return [_cloned(v) for v in values]
 
 
 def check_optimizer(optimizer: object) -> None:
@@ -100,8 +104,7 @@ class LRScheduler:
         self.optimizer = optimizer
         for i, group in enumerate(optimizer.param_groups):
             if last_epoch == -1:
-                lr = group["lr"]
-                group.setdefault("initial_lr", lr.clone() if isinstance(lr, Tensor) else lr)
+                group.setdefault("initial_lr", _cloned(group["lr"]))
             elif "initial_lr" not in group:
                 raise KeyError(
                     f"param 'initial_lr' is not specified in param_groups[{i}] when resuming scheduler with last_epoch >= 0.\n"
