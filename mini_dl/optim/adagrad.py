@@ -57,8 +57,7 @@ class Adagrad(Optimizer):
             step_by_root(p, g, total, group.eps, rate, t)
 
     def update_sparse(self, param: Array, grad: Tensor, tensors: StateDict, group: Options) -> None:
-        if group.weight_decay != 0:
-            raise RuntimeError("weight_decay option is not compatible with sparse gradients")
+        refuse(group.weight_decay != 0, "weight_decay option is not compatible with sparse gradients", RuntimeError)
         rate = self._rate(param, State(tensors), group)
         at, values = stored(grad, group.maximize)
         total = tensors["sum"]._array

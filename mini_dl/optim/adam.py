@@ -45,8 +45,7 @@ class Adam(Optimizer):
             states = [self.state.get(param) for param in group["params"] if param._grad is not None]
             if any([state and state["step"].requires_grad for state in states]):
                 raise RuntimeError("`requires_grad` is not supported for `step` in differentiable mode")
-            if group["fused"]:
-                raise RuntimeError("Adam with fused=True does not support differentiable=True")
+            refuse(group["fused"], "Adam with fused=True does not support differentiable=True", RuntimeError)
 
     def update_sparse(self, param: Array, grad: Tensor, tensors: StateDict, group: Options) -> None:
         raise RuntimeError("Adam does not support sparse gradients, please consider SparseAdam instead")
