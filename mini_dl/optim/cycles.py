@@ -151,9 +151,8 @@ class CyclicLR(_WithMomentum):
         up = float(step_size_up)
         self.total_size = up + (up if step_size_down is None else float(step_size_down))
         self.step_ratio = up / self.total_size
-        refuse(
-            mode not in ("triangular", "triangular2", "exp_range") and scale_fn is None, "mode is invalid and scale_fn is None"
-        )
+        if mode not in ("triangular", "triangular2", "exp_range") and scale_fn is None:
+            raise ValueError("mode is invalid and scale_fn is None")
         self.mode, self.gamma = mode, gamma
         self._scale_fn_custom: Any = scale_fn
         self.scale_mode = scale_mode

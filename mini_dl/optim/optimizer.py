@@ -274,8 +274,8 @@ class Optimizer:
         names = [item[0] for item in given if isinstance(item, tuple)]
         params = param_group["params"] = [item[1] if isinstance(item, tuple) else item for item in given]
         if names:
-            text = "all optimizer params should be with/without names. Some param names are missing"
-            refuse(len(names) != len(params), text)
+            if len(names) != len(params):
+                raise ValueError("all optimizer params should be with/without names. Some param names are missing")
             param_group["param_names"] = names
         recorded_steps = self.defaults.get("differentiable")
         for param in params:
@@ -298,8 +298,8 @@ class Optimizer:
                 "all optimizer param groups should be with/without names. cannot add param group "
                 f"{'with' if named else 'without'} names to the optimizer"
             )
-        ours = {p for group in self.param_groups for p in group["params"]}
-        refuse(not ours.isdisjoint(params), "some parameters appear in more than one parameter group")
+        if not {p for group in self.param_groups for p in group["params"]}.isdisjoint(params):
+            raise ValueError("some parameters appear in more than one parameter group")
         self.param_groups.append(param_group)
 
     # -------------------------------------------------------------------------------------------- hooks

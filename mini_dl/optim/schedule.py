@@ -126,8 +126,7 @@ class LRScheduler:
 
     def state_dict(self) -> StateDict:
         """All attributes but the optimizer; schedules and callable objects are saved as their states, functions as None."""
-        own = {key: value for key, value in self.__dict__.items() if key != "optimizer"}
-        return {key: _saved(value) if key in self.made_of else value for key, value in own.items()}
+        return {k: _saved(v) if k in self.made_of else v for k, v in self.__dict__.items() if k != "optimizer"}
 
     def load_state_dict(self, state_dict: StateDict) -> None:
         """Restore what `state_dict` returned."""
