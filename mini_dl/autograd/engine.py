@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._checks import check_fits, fits
+from mini_dl._dtypes import Array
 from mini_dl.autograd.anomaly import anomaly
 from mini_dl.autograd.former import known_as
 from mini_dl.autograd.graph import (
@@ -404,7 +405,7 @@ def add_to_grad(leaf: Tensor, box: list[Tensor], create_graph: bool) -> None:
         leaf._grad = _counted(box.pop().clone(), is_dense(leaf._array)) if held is None else held.add_(box.pop())
     elif held is not None:
         held.add_(box.pop())
-    elif box[0]._edge is None and holders(box) == _ALONE and box[0]._array.base is None and box[0]._array.flags.writeable:
+    elif box[0]._edge is None and holders(box) == _ALONE and owns_memory(box[0]._array) and box[0]._array.flags.writeable:
         leaf._grad = box.pop()
     else:
         alone, grad, dense = sys.getrefcount(box[0]) == _ALONE[0], box.pop(), is_dense(leaf._array)
@@ -450,6 +451,21 @@ def holders(box: list[Tensor]) -> tuple[int, int]:
     return sys.getrefcount(box[0]), sys.getrefcount(box[0]._array)
 
 
+def owns_memory(array: Array) -> bool:
+    """Whether nobody else sees the memory of `array`: it owns it, or is all of an array that it alone holds, in another shape."""
+    owner = array.base
+    if type(owner) is not np.ndarray:
+        return owner is None
+    whole = owner.flags.owndata and owner.nbytes == array.nbytes and array.flags.c_contiguous
+    del owner
+    return whole and holders_of_owner(array) == _ONE
+
+
+def holders_of_owner(array: Array) -> int:
+    return sys.getrefcount(array.base)
+
+
+_ONE = holders_of_owner(np.empty(1)[:])
 _ALONE = holders([wrap(np.empty(1))])
 
 

@@ -352,7 +352,7 @@ def _sums_of_short_channels(x: Array, y: Array | None) -> Array:
             total += np.matmul(ones(64, x.dtype), part[:whole].reshape(-1, 64, c * length)).sum(0, np.float64)
             part = part[whole:]
         total += ones(len(part), x.dtype) @ part
-    return total.reshape(1, c, length).sum(2)
+    return total.reshape(1, c, length) @ ones(length, total.dtype)
 
 
 def _shared_sum(x: Array, y: Array | None, each: bool) -> Array:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from mini_dl._dtypes import FLOATING, Array, Index, Number, NumpyType, Shape
-from mini_dl.kernels.blocks import as_single, computed_in, keep, slices
+from mini_dl.kernels.blocks import as_single, computed_in, slices
 from mini_dl.kernels.parallel import share
 
 
@@ -23,16 +22,34 @@ class Windows(NamedTuple):
     dilation: Shape
     out: Shape
 
-    @property
-    def needed(self) -> Shape:
-        """The spatial shape that all windows together cover."""
-        return tuple([(o - 1) * s + d * (k - 1) + 1 for o, s, d, k in zip(self.out, self.stride, self.dilation, self.kernel)])
 
-    def taps(self, dim: int, ndim: int) -> list[Index]:
-        """For each tap of dimension `dim`, the index of the elements it reads in a padded array."""
-        s, d, o = self.stride[dim], self.dilation[dim], self.out[dim]
-        after = (slice(None),) * (len(self.out) - dim - 1)
-        return [(Ellipsis, slice(t * d, t * d + (o - 1) * s + 1, s), *after) for t in range(self.kernel[dim])]
+class Plan:
+    """How images of the shape `space` are reduced by windows, one dimension after the other, the last first."""
+
+    def __init__(self, windows: Windows, space: Shape) -> None:
+        dims = list(zip(*windows, space))
+        self.padded = tuple([-(-max((o - 1) * s + d * (k - 1) + 1, p + i) // s) * s for k, s, p, d, o, i in dims])
+        """The shape that covers all windows and the padded image, in whole strides."""
+        self.reduced = tuple([size // s for size, s in zip(self.padded, windows.stride)])
+        self.image: Index = (Ellipsis, *[slice(p, p + i) for p, i in zip(windows.padding, space)])
+        self.out: Index = (slice(None), *[slice(o) for o in windows.out])
+        self.stages = [
+            (s, math.prod(self.reduced[dim + 1 :]), [divmod(t * d, s) for t in range(k)])
+            for dim, (k, s, p, d, o, i) in reversed(list(enumerate(dims)))
+        ]
+        """The stride, the elements of a row, and the row and the phase at which each tap starts."""
+        steps = [math.prod(space[dim + 1 :]) for dim in range(len(space))]
+        taps = [sum([t * d * step for t, d, step in zip(tap, windows.dilation, steps)]) for tap in np.ndindex(*windows.kernel)]
+        starts = [(np.arange(o) * s - p) * step for (k, s, p, d, o, i), step in zip(dims, steps)]
+        self.taps, self.starts = np.array(taps), functools.reduce(np.add, np.ix_(*starts))
+        """Where the taps of a window are in the flattened `space`, and where the windows start."""
+        self.number = np.min_scalar_type(len(taps) - 1)
+        """The type for the number of a tap."""
+
+
+@functools.lru_cache(1024)
+def plan_of(windows: Windows, space: Shape) -> Plan:
+    return Plan(windows, space)
 
 
 # ------------------------------------------------------------------------------------------------ maxima
@@ -43,8 +60,8 @@ def maxima(input: Array, windows: Windows) -> Array:
     out = np.empty((*input.shape[: -len(windows.out)], *windows.out), input.dtype)
 
     def reduce(arrays: tuple[Array, ...]) -> None:
-        image, maxima = arrays
-        maxima[...] = _stages(image, windows)[-1]
+        images, found = arrays
+        found[...] = _reduced(images, plan_of(windows, images.shape[1:]), False)[0]
 
     share(reduce, _by_images(len(windows.out), input, out), input.size)
     return out
@@ -55,28 +72,11 @@ def to_maxima(output: Array, input: Array, windows: Windows) -> Array:
 
     The maxima are recomputed, which is cheap, so that the result of the forward may be written in place.
     """
-    out = np.empty(input.shape, output.dtype)
-    n = len(windows.out)
+    out, n = np.empty(input.shape, output.dtype), len(windows.out)
 
     def spread(arrays: tuple[Array, ...]) -> None:
-        image, values, found = arrays
-        stages = _stages(image, windows)
-        if _is_ambiguous(stages[-1]):
-            found[...] = added_at(values, _argmax(image, windows), image.shape, n)
-            return
-        grad = as_single(values)
-        for dim in range(n):
-            x, y = stages[-2 - dim], stages[-1 - dim]
-            apart = windows.stride[dim] >= windows.dilation[dim] * (windows.kernel[dim] - 1) + 1
-            wider = np.zeros(x.shape, grad.dtype)
-            for index, mask in _chosen(x, y, windows, dim):
-                kept = grad if mask is None else keep(grad, mask)
-                if apart:
-                    wider[index] = kept
-                else:
-                    wider[index] += kept
-            grad = wider
-        found[...] = grad if grad.shape == found.shape else grad[_inner(windows, found.shape[-n:])]
+        images, values, found = arrays
+        found[...] = added_at(as_single(values), _places(images, windows), found.shape, n)
 
     share(spread, _by_images(n, input, output, out), input.size)
     return out
@@ -84,36 +84,25 @@ def to_maxima(output: Array, input: Array, windows: Windows) -> Array:
 
 def at_maxima(values: Array, input: Array, windows: Windows) -> Array:
     """(*, *in) -> (*, *out): the value at the position of each window's maximum."""
-    out = np.empty((*input.shape[: -len(windows.out)], *windows.out), values.dtype)
-    share(lambda arrays: _picked(windows, *arrays), _by_images(len(windows.out), values, input, out), input.size)
+    out, n = np.empty((*input.shape[: -len(windows.out)], *windows.out), values.dtype), len(windows.out)
+
+    def pick(arrays: tuple[Array, ...]) -> None:
+        images, given, found = arrays
+        found[...] = taken_at(given, _places(images, windows), n)
+
+    share(pick, _by_images(n, input, values, out), input.size)
     return out
 
 
-def _picked(windows: Windows, values: Array, image: Array, out: Array) -> None:
-    n = len(windows.out)
-    stages = _stages(image, windows)
-    if _is_ambiguous(stages[-1]):
-        out[...] = taken_at(values, _argmax(image, windows), n)
-        return
-    seen = _padded(values, windows, 0)
-    for dim in reversed(range(n)):
-        x, y = stages[n - 1 - dim], stages[n - dim]
-        picked = np.zeros(y.shape, values.dtype)
-        for index, mask in _chosen(x, y, windows, dim):
-            picked += seen[index] if mask is None else keep(seen[index], mask)
-        seen = picked
-    out[...] = seen
-
-
-def places_of_maxima(input: Array, maxima: Array, windows: Windows) -> Array:
+def places_of_maxima(input: Array, windows: Windows) -> Array:
     """Where the maxima are in the flattened spatial dimensions."""
-    if _is_ambiguous(maxima) or input.dtype.kind not in FLOATING:
-        return _argmax(input, windows)
-    space = input.shape[-len(windows.out) :]
-    places = np.arange(math.prod(space), dtype=np.int32).reshape(space)
-    out = np.empty(maxima.shape, np.int64)
-    pieces = _by_images(len(windows.out), input, out)
-    share(lambda arrays: _picked(windows, np.broadcast_to(places, arrays[0].shape), *arrays), pieces, input.size)
+    out = np.empty((*input.shape[: -len(windows.out)], *windows.out), np.int64)
+
+    def place(arrays: tuple[Array, ...]) -> None:
+        images, found = arrays
+        found[...] = _places(images, windows)
+
+    share(place, _by_images(len(windows.out), input, out), input.size)
     return out
 
 
@@ -124,6 +113,17 @@ def _by_images(n: int, *arrays: Array) -> list[tuple[Array, ...]]:
     return [tuple([a[images] for a in flat]) for images in slices(len(flat[0]), each)]
 
 
+def _places(images: Array, windows: Windows) -> Array:
+    """The position of each window's maximum in the flattened spatial dimensions: the first of equals, the last NaN."""
+    if images.dtype.kind in FLOATING:
+        plan = plan_of(windows, images.shape[1:])
+        values, numbers = _reduced(images, plan, True)
+        if not _is_ambiguous(values):
+            found = plan.taps.take(numbers)
+            return np.add(found, plan.starts, found)
+    return _argmax(images, windows)
+
+
 def _is_ambiguous(maxima: Array) -> bool:
     """Whether comparing with the maxima fails to find them: there is a NaN, or padding may equal the maximum."""
     if not maxima.size:
@@ -132,39 +132,49 @@ def _is_ambiguous(maxima: Array) -> bool:
     return bool(np.isnan(least) or least == -np.inf)
 
 
-def _stages(input: Array, windows: Windows) -> list[Array]:
-    """The padded input, and the results after reducing each dimension, the last dimension first."""
-    stages = [_padded(input, windows, lowest(input.dtype))]
-    for dim in reversed(range(len(windows.out))):
-        x = stages[-1]
-        first, *rest = windows.taps(dim, x.ndim)
-        if rest:
-            out = np.maximum(x[first], x[rest[0]])
-            for index in rest[1:]:
-                np.maximum(out, x[index], out=out)
-        else:
-            out = x[first].copy()
-        stages.append(out)
-    return stages
+def _reduced(images: Array, plan: Plan, numbered: bool) -> tuple[Array, Array]:
+    """(N, *in) -> the maxima, (N, *out), and if `numbered`, which tap sees them first.
+
+    What a tap sees is a run of memory. It continues from one image to the next: what comes of that is cut off at the end.
+    """
+    seen, count = _padded(images, plan.padded, plan.image), 1
+    numbers: Array = np.empty(0, plan.number)
+    for stride, inner, taps in plan.stages:
+        runs = _runs(seen, stride, inner, taps, numbered)
+        seen = np.empty((seen.size // (stride * inner), inner), seen.dtype)
+        most = seen[: len(runs[0])]
+        np.maximum(runs[0], runs[min(1, len(runs) - 1)], out=most)
+        for run in runs[2:]:
+            np.maximum(most, run, out=most)
+        if numbered:
+            before = _runs(numbers, stride, inner, taps, True) if count > 1 else []
+            numbers = np.zeros(seen.shape, plan.number)
+            _number(runs, most, before, count, numbers[: len(most)])
+        count *= len(taps)
+    shape = (len(images), *plan.reduced)
+    return seen.reshape(shape)[plan.out], numbers.reshape(shape)[plan.out] if numbered else numbers
 
 
-def _chosen(x: Array, y: Array, windows: Windows, dim: int) -> Iterator[tuple[Index, Array | None]]:
-    """For each tap of `dim`: the elements it reads in `x`, and in which windows it first holds the maximum `y` (None: in all)."""
-    taps = windows.taps(dim, x.ndim)
-    if len(taps) == 1:
-        yield taps[0], None
-        return
-    free: Array | None = None  # windows whose maximum has not been found yet
-    for index in taps[:-1]:
-        mask = np.equal(x[index], y)
-        if free is None:
-            yield index, mask
-            free = np.logical_not(mask)
-        else:
-            np.logical_and(mask, free, out=mask)
-            yield index, mask
-            np.not_equal(free, mask, out=free)
-    yield taps[-1], free
+def _runs(array: Array, stride: int, inner: int, taps: list[tuple[int, int]], copied: bool) -> list[Array]:
+    """What each tap sees, as rows of `inner` elements; `copied` makes them contiguous, since NumPy compares nothing else fast."""
+    whole = array.reshape(-1, stride, inner)
+    phases = {phase: whole[:, phase] for _, phase in taps}
+    if copied and stride > 1:
+        phases = {phase: np.ascontiguousarray(rows) for phase, rows in phases.items()}
+    count = len(whole) - taps[-1][0]
+    return [phases[phase][row : row + count] for row, phase in taps]
+
+
+def _number(runs: list[Array], most: Array, before: list[Array], count: int, out: Array) -> None:
+    """Write the numbers of the first taps whose runs have the maximum to `out`, which is zero. `before` are the numbers so far
+    of what the runs see, all zero if there are none; a tap adds `count`."""
+    if before:
+        out[...] = before[0]
+    free = None  # where the maximum has not been found yet
+    for tap in range(len(runs) - 1):
+        other = np.not_equal(runs[tap], most)
+        free = other if free is None else np.logical_and(free, other, out=free)
+        out += free.view(np.uint8) * (before[tap + 1] - before[tap] + count) if before else free.view(np.uint8)
 
 
 def lowest(dtype: NumpyType) -> Number:
@@ -172,31 +182,26 @@ def lowest(dtype: NumpyType) -> Number:
     return dtype.type(-np.inf) if dtype.kind in FLOATING else np.iinfo(dtype).min
 
 
-def _padded(input: Array, windows: Windows, fill: Number) -> Array:
-    """`input` padded with `fill` to cover the windows; `input` itself if they stay inside."""
-    n, needed = len(windows.out), windows.needed
-    space = input.shape[-n:]
-    if not any(windows.padding) and all([m <= i for m, i in zip(needed, space)]):
-        return input
-    shape = [max(m, p + i) for m, p, i in zip(needed, windows.padding, space)]
-    out = np.full((*input.shape[:-n], *shape), fill, input.dtype)
-    out[_inner(windows, space)] = input
+def _padded(input: Array, shape: Shape, inside: Index) -> Array:
+    """`input`, contiguous, in images of `shape`, the lowest value around it."""
+    lead = input.shape[: input.ndim - len(shape)]
+    if input.shape == (*lead, *shape):
+        return np.ascontiguousarray(input)
+    out = np.full((*lead, *shape), lowest(input.dtype), input.dtype)
+    out[inside] = input
     return out
-
-
-def _inner(windows: Windows, space: Shape) -> Index:
-    return (Ellipsis, *[slice(p, p + i) for p, i in zip(windows.padding, space)])
 
 
 def _argmax(input: Array, windows: Windows) -> Array:
     """The position of each window's maximum in the flattened spatial dimensions: the first of equals, the last NaN."""
     n = len(windows.out)
     space = input.shape[-n:]
-    padded = _padded(input, windows, lowest(input.dtype))
+    plan = plan_of(windows, space)
+    padded = _padded(input, plan.padded, plan.image)
     seen = _all_taps(padded, windows).reshape(*input.shape[:-n], *windows.out, math.prod(windows.kernel))
     places = np.arange(math.prod(space)).reshape(space)
     marked = np.full(padded.shape[-n:], -1)
-    marked[_inner(windows, space)] = places
+    marked[plan.image] = places
     place = _all_taps(marked, windows).reshape(-1, math.prod(windows.kernel))
     return _place_of_maximum(seen, np.broadcast_to(place, (*seen.shape[: -n - 1], *place.shape)).reshape(seen.shape))
 
@@ -252,6 +257,7 @@ class Regions(NamedTuple):
     counts: Array  # elements in each region
     repeated: bool  # whether one tap may see an element for several outputs
     apart: bool  # whether no element is in two regions
+    paired: bool  # whether the first two taps see an element for every output
 
 
 def _regions(starts: Array, ends: Array, size: int) -> Regions:
@@ -263,7 +269,8 @@ def _regions(starts: Array, ends: Array, size: int) -> Regions:
             taps.append((_as_slice(which), _as_slice(place[which])))
     counts = np.minimum(ends, size) - np.maximum(starts, 0)
     repeated, apart = bool((np.diff(starts) == 0).any()), bool((starts[1:] >= ends[:-1]).all())
-    return Regions(size, len(starts), tuple(taps), counts, repeated, apart)
+    paired = len(starts) > 0 and int(starts.min()) >= 0 and int(counts.min()) >= 2
+    return Regions(size, len(starts), tuple(taps), counts, repeated, apart, paired)
 
 
 def _as_slice(index: Array) -> Any:
@@ -315,8 +322,10 @@ def spread_means(output: Array, regions: tuple[Regions, ...], divisor: Array | N
         means, found = arrays
         grad = np.divide(means, _as(divisor, computed_in(means.dtype)))
         for dim, region in enumerate(regions):
-            grad = _spread_to_taps(grad, region, (slice(None),) * (len(regions) - dim - 1))
-        found[...] = grad
+            after = (slice(None),) * (len(regions) - dim - 1)
+            grad = _spread_to_taps(grad, region, after, None if after or found.dtype != grad.dtype else found)
+        if grad is not found:
+            found[...] = grad
 
     share(spread, _by_images(len(regions), output, out), out.size)
     return out
@@ -328,21 +337,26 @@ def _as(divisor: Array | Number, dtype: NumpyType) -> Array | Number:
 
 def _sum_of_taps(x: Array, region: Regions, after: tuple[slice, ...]) -> Array:
     """Along the dimension before `after`."""
-    axis = x.ndim - len(after) - 1
-    total = np.zeros((*x.shape[:axis], region.out, *x.shape[axis + 1 :]), x.dtype)
-    for number, (which, place) in enumerate(region.taps):
-        to, of = (Ellipsis, which, *after), (Ellipsis, place, *after)
-        if number == 0:
-            total[to] = x[of]
-        else:
-            total[to] += x[of]
+    seen = [((Ellipsis, which, *after), x[(Ellipsis, place, *after)]) for which, place in region.taps]
+    if region.paired:
+        total, rest = np.add(seen[0][1], seen[1][1]), seen[2:]
+    else:
+        axis = x.ndim - len(after) - 1
+        total, rest = np.zeros((*x.shape[:axis], region.out, *x.shape[axis + 1 :]), x.dtype), seen[1:]
+        for to, part in seen[:1]:
+            total[to] = part
+    for to, part in rest:
+        total[to] += part
     return total
 
 
-def _spread_to_taps(grad: Array, region: Regions, after: tuple[slice, ...]) -> Array:
-    """The transpose of `_sum_of_taps`."""
+def _spread_to_taps(grad: Array, region: Regions, after: tuple[slice, ...], out: Array | None) -> Array:
+    """The transpose of `_sum_of_taps`, in `out` if given."""
     axis = grad.ndim - len(after) - 1
-    out = np.zeros((*grad.shape[:axis], region.size, *grad.shape[axis + 1 :]), grad.dtype)
+    if out is None:
+        out = np.empty((*grad.shape[:axis], region.size, *grad.shape[axis + 1 :]), grad.dtype)
+    if not region.apart or region.counts.sum() < region.size:
+        out[...] = 0
     for which, place in region.taps:
         to, of = (Ellipsis, place, *after), (Ellipsis, which, *after)
         if region.apart:

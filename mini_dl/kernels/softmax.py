@@ -29,6 +29,19 @@ def _over_rows(kernel: Callable[..., None], *arrays: Array) -> Array:
     return out
 
 
+_SHORT = 128
+"""Row length up to which a number for each row is better written out: NumPy broadcasts it through its buffer."""
+
+
+def _subtract(out: Array, x: Array, numbers: Array) -> None:
+    """``out = x - numbers``, with a number for each row; `out` is another array than `x`."""
+    if x.shape[1] > _SHORT:
+        np.subtract(x, numbers[:, None], out)
+    else:
+        np.copyto(out, numbers[:, None])
+        np.subtract(x, out, out)
+
+
 _LIMITS = {"f": (1e37, 1e-30), "d": (1e300, 1e-250)}
 """Sums of exponentials between these have neither overflowed nor lost precision: no maximum needs to be subtracted."""
 
@@ -40,7 +53,7 @@ def exponentials(out: Array, x: Array) -> tuple[Array, Array | None]:
     if sums is not None:
         return sums, None
     maximum = row_extremes(True, x)
-    np.subtract(x, maximum[:, None], out)
+    _subtract(out, x, maximum)
     np.exp(out, out)
     return out.dot(ones(n, x.dtype)), maximum
 
@@ -92,12 +105,12 @@ def log_softmax_rows(out: Array, x: Array) -> None:
         logarithms -= maximum
     else:
         logarithms = np.log(sums)
-    np.subtract(x, maximum[:, None], out)
+    _subtract(out, x, maximum)
     out -= logarithms.astype(x.dtype, copy=False)[:, None]
 
 
 def softmax_backward_rows(out: Array, grad: Array, result: Array) -> None:
-    np.subtract(grad, np.vecdot(grad, result)[:, None], out)
+    _subtract(out, grad, np.vecdot(grad, result))
     out *= result
 
 

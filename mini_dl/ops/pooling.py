@@ -183,7 +183,7 @@ def _max_pool(
     plain = n == 1 and not indices and not is_recorded(input)
     require_type(input._array.dtype, "f" if plain else "fiu", "max_pool1d_impl" if plain else f"max_pool{max(n, 2)}d")
     values = _maxima(input, windows)
-    return values, _places(input, values, windows) if indices else None
+    return values, _places(input, windows) if indices else None
 
 
 def _check_max_pool1d(

@@ -130,7 +130,7 @@ def _adaptive_max_pool(n: int, input: Tensor, output_size: Ints) -> tuple[Tensor
         kernel = tuple([size // o for size, o in zip(space, out)])
         windows = Windows(kernel, kernel, (0,) * n, (1,) * n, out)
         values = _maxima(input, windows)
-        return values, _places(input, values, windows)
+        return values, _places(input, windows)
     axes = []
     for size, o in zip(space, out):
         i = np.arange(o)
