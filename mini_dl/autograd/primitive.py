@@ -391,8 +391,8 @@ def binary(
     exact: Any = "",
 ) -> Callable[[Function], Binary]:
     """An elementwise primitive of two arguments, with broadcasting and promotion. `numbers` names those that may be a Python
-    number (together only with the word "both"); `promote` converts operands of different types to the type of the computation; `exact` names
-    those that, as numbers, are not rounded to float16 or bfloat16 before the computation.
+    number (together only with the word "both"); `promote` converts operands of different types to the type of the computation;
+    `exact` names those that, as numbers, are not rounded to float16 or bfloat16 before the computation.
 
     Its attributes `operator` and `reflected` are the same for use as special methods: the other operand may be a number, and
     they return NotImplemented for anything else.

@@ -18,7 +18,7 @@ from mini_dl._surface import function, method, namespace, tensor_method
 from mini_dl.autograd.places import memory_of, offset_of
 from mini_dl.kernels.shared import shared_root
 from mini_dl.ops.memory import strides_of
-from mini_dl.tensor import Size, Tensor, size_of_ints
+from mini_dl.tensor import Tensor, size_of_ints
 
 # ------------------------------------------------------------------------------------------------ properties
 
