@@ -10,7 +10,7 @@ import mini_dl as torch
 from mini_dl import _dtypes
 from mini_dl._checks import fits, wrap_dim
 from mini_dl._device import CPU, device
-from mini_dl.autograd.anomaly import _Setting, anomaly
+from mini_dl.autograd.anomaly import anomaly
 from mini_dl.autograd.mode import _Plain, _Switch, set_grad_enabled
 from mini_dl.ops.activation import log_softmax_backward, softmax_backward
 from mini_dl.ops.complex_numbers import view_as_real
@@ -28,18 +28,6 @@ def context_decorator(ctx: Any, func: Callable[..., object]) -> Callable[..., An
             return func(*args, **kwargs)
 
     return wrapped
-
-
-def set_anomaly_enabled(mode: bool, check_nan: bool = True) -> None:
-    """Set whether an error in backward shows the line of the forward; with `check_nan`, check each gradient for NaN.
-
-    Raises: TypeError unless `mode` is given.
-
-    >>> torch.set_anomaly_enabled(False)
-    >>> torch.is_anomaly_enabled()
-    False
-    """
-    anomaly.setting = _Setting(mode, check_nan)
 
 
 def is_anomaly_check_nan_enabled() -> bool:

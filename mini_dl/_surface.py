@@ -223,6 +223,7 @@ def with_out(function: Function, check: bool | Function = True, where: str = "to
     """`function` with a keyword ``out``: a tensor, or a tuple of tensors if there are several results."""
 
     apart, differentiable = function.__name__ in NO_OVERLAP, function.__name__ not in WITHOUT_GRADIENT
+    typed = function.__name__ in TYPED_BY_OUT
     looked_at = apart or (where not in ("fft", "linalg") and function.__name__ not in UNCHECKED)
 
     @functools.wraps(function)
@@ -242,6 +243,8 @@ def with_out(function: Function, check: bool | Function = True, where: str = "to
             raise NotImplementedError(
                 f"Trying to use forward AD with {function.__name__}_out that does not support it because it is an out= function"
             )
+        if typed and isinstance(out, Tensor) and kwargs.get("dtype") is None:
+            kwargs["dtype"] = out.dtype
         looks = looked_at and not at_work.anywhere
         asked = [one for one in _tuple(out) if isinstance(one, Tensor) and not one._sparse] if looks else []
         try:
@@ -264,7 +267,7 @@ def with_out(function: Function, check: bool | Function = True, where: str = "to
                 f"Batching rule not implemented for aten::{function.__name__}.out; the fallback path doesn't work on out= or "
                 "view ops."
             )
-        return store(result, out, function.__name__ in CASTING)
+        return store(result, out, function.__name__ in CASTING, function.__name__ not in CASTING)
 
     call.__signature__ = LateSignature(lambda: _with_keyword(function))  # type: ignore[attr-defined]
     return call
@@ -294,15 +297,25 @@ WITHOUT_GRADIENT = frozenset(
 )
 """Functions whose results never require grad: their operands may, also with ``out``."""
 OWN_TYPE = frozenset(
-    "abs addmm addmv alias_copy as_strided_copy baddbmm bmm cholesky_ex cross det diag diagonal_copy eigh eigvalsh expand_copy "
-    "index_add index_copy index_reduce index_select inv inv_ex isin ldl_factor ldl_factor_ex ldl_solve log_softmax lu_factor "
-    "lu_factor_ex lu_solve lu_unpack masked_select matmul matrix_norm matrix_power mm msort multi_dot qr slogdet solve "
-    "solve_ex svd svdvals vecdot vector_norm".split()
+    "_linalg_cholesky _linalg_cross _linalg_slogdet _lu_solve abs addbmm addmm addmv alias_copy as_strided_copy avg_pool2d "
+    "avg_pool3d baddbmm bitwise_not bmm bucketize ceil cholesky_ex conj_physical cross det diag diagonal_copy dot eigh "
+    "eigvalsh expand_copy floor frac frexp gelu hardshrink hash_tensor histc histogram index_add index_copy index_reduce "
+    "index_select inner inv inv_ex isin isneginf isposinf ldl_factor ldl_factor_ex ldl_solve linalg_qr linalg_svd linear "
+    "log_softmax logcumsumexp logsigmoid lu lu_factor lu_factor_ex lu_solve lu_unpack masked_select matmul matrix_norm "
+    "matrix_power mm msort multi_dot mv nan_to_num nanquantile narrow_copy native_batch_norm neg nonzero norm ormqr "
+    "permute_copy qr quantile renorm round scatter scatter_add scatter_reduce searchsorted sgn sign signbit slice_scatter "
+    "slogdet softmax softplus softshrink solve solve_ex solve_triangular squeeze_copy svd svdvals t_copy take "
+    "take_along_dim tensordot transpose_copy triangular_solve tril triu trunc unfold_copy unsqueeze_copy vdot vecdot "
+    "vector_norm view_copy".split()
 )
 """Functions that write only into tensors of the type of their result."""
 CASTING = frozenset(["bernoulli"])
-"""Functions that write into tensors of any type."""
-JOINING = frozenset("cat column_stack dstack hstack vstack".split())
+"""Functions that write into tensors of any type, and resize them without a warning."""
+TYPED_BY_OUT = frozenset(["cumprod", "cumsum", "prod", "sum"])
+"""Functions that compute in the type of `out` unless they are given another, which `out` must have."""
+REAL = frozenset("hfft hfft2 hfftn irfft irfft2 irfftn".split())
+"""Functions that do not write into complex numbers."""
+JOINING = frozenset("cat column_stack dstack hstack stack vstack".split())
 """Functions whose TypeError says that a type cannot be cast."""
 
 
@@ -314,22 +327,24 @@ def check_out(name: str, result: Any, out: Any) -> None:
         raise TypeError(f"{name}(): argument 'out' must be {wanted}, not {type_name(out)}")
     if name in JOINING and not castable(result._array.dtype, out._array.dtype):
         raise TypeError(f"torch.{name}(): input types can't be cast to the desired output type {scalar_name(out._array.dtype)}")
-    if name in OWN_TYPE:
+    if name in REAL and out._array.dtype.kind == "c":
+        raise RuntimeError(f"{name} expects a floating point output tensor, but got {scalar_name(out._array.dtype)}")
+    if name in OWN_TYPE or name in TYPED_BY_OUT:
         for one, target in zip(_tuple(result), _tuple(out)):
             if one._array.dtype != target._array.dtype:
                 want, given = c_name(one._array.dtype), c_name(target._array.dtype)
                 raise RuntimeError(f"Expected out tensor to have dtype {want}, but got {given} instead")
 
 
-def store(result: Any, out: object, casts: bool = False) -> Any:
+def store(result: Any, out: object, casts: bool = False, warns: bool = True) -> Any:
     """Write `result` into `out`, which takes its shape, and return `out`. RuntimeError if the type cannot be cast, unless it
-    `casts` to any."""
+    `casts` to any; it `warns` if elements are lost."""
     if isinstance(result, tuple):
         outs = _tuple(out)
         if len(outs) != len(result):
             raise TypeError(f"expected tuple of {len(result)} elements for out but got {len(outs)}")
         for one, target in zip(result, outs):
-            store(one, target, casts)
+            store(one, target, casts, warns)
         return type(result)(*outs) if hasattr(result, "_fields") else tuple(outs)
     if not isinstance(out, Tensor):
         raise TypeError(f"argument 'out' must be Tensor, not {type(out).__name__}")
@@ -341,7 +356,7 @@ def store(result: Any, out: object, casts: bool = False) -> Any:
     if source.shape == target.shape:
         check_memory(target)
     else:
-        if target.size:
+        if target.size and warns:
             warnings.warn(
                 f"An output with one or more elements was resized since it had shape {list(target.shape)}, which does not match "
                 f"the required output shape {list(source.shape)}. This behavior is deprecated, and in a future PyTorch release "

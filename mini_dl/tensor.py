@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
+import operator
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, SupportsIndex, TypeAlias, overload
 
 import numpy as np
@@ -38,6 +41,13 @@ class Size(tuple[int, ...]):
 
     __slots__ = ()
 
+    def __new__(cls, sizes: Iterable[SupportsIndex] = ()) -> Size:
+        made = tuple.__new__(cls, sizes)
+        for n in made:
+            if n.__class__ is not int:
+                return tuple.__new__(cls, map(_as_size, itertools.count(), made))
+        return made
+
     def __repr__(self) -> str:
         return f"torch.Size({list(self)})"
 
@@ -59,7 +69,7 @@ class Size(tuple[int, ...]):
 
         def __getitem__(self, index):
             item = tuple.__getitem__(self, index)
-            return Size(item) if isinstance(index, slice) else item
+            return size_of_ints(item) if isinstance(index, slice) else item
 
     def __add__(self, other: Any) -> Size:
         return Size(tuple.__add__(self, other))
@@ -71,6 +81,20 @@ class Size(tuple[int, ...]):
         return Size(tuple.__mul__(self, other))
 
     __rmul__ = __mul__
+
+
+size_of_ints: Callable[[tuple[int, ...]], Size] = functools.partial(tuple.__new__, Size)
+"""A Size of what is known to be ints, which need no check."""
+
+
+def _as_size(place: int, value: object) -> int:
+    """A size given as an int, as one of NumPy's, or by ``__index__``. TypeError for anything else."""
+    if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
+        return value  # type: ignore[return-value]
+    try:
+        return operator.index(value)  # type: ignore[arg-type]
+    except (TypeError, RuntimeError, ValueError):
+        raise TypeError(f"torch.Size() takes an iterable of 'int' (item {place} is '{type(value).__name__}')") from None
 
 
 when_subclassed: list[Callable[[], None]] = []
@@ -134,7 +158,7 @@ class Tensor(Methods):
         >>> torch.ones(2, 3).shape
         torch.Size([2, 3])
         """
-        return Size(self._array.shape)
+        return size_of_ints(self._array.shape)
 
     @property
     def ndim(self) -> int:

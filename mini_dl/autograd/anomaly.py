@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import NamedTuple
 
+from mini_dl._checks import check_bool
 from mini_dl._leaving import Block
 
 
@@ -22,6 +23,20 @@ class _Anomaly:
 anomaly = _Anomaly()
 
 
+def set_anomaly_enabled(mode: bool, check_nan: bool = True) -> None:
+    """Set whether an error in backward shows the line of the forward; with `check_nan`, check each gradient for NaN.
+
+    Raises: TypeError unless `mode` is given, and for what is not a bool.
+
+    >>> torch.set_anomaly_enabled(False)
+    >>> torch.is_anomaly_enabled()
+    False
+    """
+    check_bool(mode, "set_anomaly_enabled(): argument 'enabled' (position 1)")
+    check_bool(check_nan, "set_anomaly_enabled(): argument 'check_nan' (position 2)")
+    anomaly.setting = _Setting(mode, check_nan)
+
+
 class set_detect_anomaly(Block):
     """Check each gradient for NaN during backward, in all threads, until the block ends.
 
@@ -34,7 +49,7 @@ class set_detect_anomaly(Block):
 
     def __init__(self, mode: bool, check_nan: bool = True) -> None:
         self.before = anomaly.setting
-        anomaly.setting = _Setting(mode, check_nan)
+        set_anomaly_enabled(mode, check_nan)
 
     def _state(self) -> _Setting:
         return self.before

@@ -7,6 +7,7 @@ import inspect
 import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from mini_dl._checks import check_bool
 from mini_dl._dtypes import Function
 from mini_dl._leaving import Block
 from mini_dl.kernels.context import here, run
@@ -181,7 +182,8 @@ class _SetAtOnce(_Switch):
     """A switch that sets its mode when created, and restores the previous one at the end of its block."""
 
     def __init__(self, mode: bool) -> None:
-        self.flag = bool(mode)
+        check_bool(mode, f"{type(self).__name__}(): argument 'enabled' (position 1)")
+        self.flag = mode
         self.before = self._now()
         self._change(self.before)
 
@@ -198,7 +200,7 @@ class _SetAtOnce(_Switch):
 class set_grad_enabled(_SetAtOnce):
     """Turn recording on or off: immediately when called, and until the block ends when used as a context manager.
 
-    Raises: TypeError unless `mode` is given.
+    Raises: TypeError unless `mode` is a bool.
 
     >>> x = torch.ones(1, requires_grad=True)
     >>> with torch.set_grad_enabled(False):

@@ -391,8 +391,8 @@ def binary(
     exact: Any = "",
 ) -> Callable[[Function], Binary]:
     """An elementwise primitive of two arguments, with broadcasting and promotion. `numbers` names those that may be a Python
-    number (not both together); `promote` converts operands of different types to the type of the computation; `exact` names
-    those that, as numbers, are not rounded to float16 or bfloat16 before the computation.
+    number (together only with the word "both"); `promote` converts operands of different types to the type of the computation;
+    `exact` names those that, as numbers, are not rounded to float16 or bfloat16 before the computation.
 
     Its attributes `operator` and `reflected` are the same for use as special methods: the other operand may be a number, and
     they return NotImplemented for anything else.
@@ -418,7 +418,8 @@ def binary(
         if last is not primitive:
             name = REFLECTED.get(last.name)
             last.grad_name, last.order = name or last.grad_name, (1,) if name else (1, 0)
-        function = build(primitive, "raise_not_a_tensor", "input" in numbers, "other" in numbers)
+        refuse = "of_numbers" if "both" in numbers else "raise_not_a_tensor"
+        function = build(primitive, refuse, "input" in numbers, "other" in numbers)
         function.operator = build(primitive, "defer", False, True)
         function.reflected = swapped(build(last, "defer", True, False))
         primitive.operators = last.operators = function.operator, function.reflected

@@ -14,7 +14,7 @@ from typing import Any, NoReturn, Protocol
 import numpy as np
 
 from mini_dl._checks import broadcast_shapes, type_name
-from mini_dl._dtypes import INEXACT, Array, Function, NumpyType, exact, is_number, wide
+from mini_dl._dtypes import INEXACT, Array, Function, NumpyType, dtype_of_number, exact, is_number, wide
 from mini_dl._meta import is_meta_array
 from mini_dl.autograd.graph import INFERENCE, NO_GRAD, Node, edge_of, save, save_result
 from mini_dl.autograd.mode import at_work, mode
@@ -451,6 +451,13 @@ def exact_constant(number: object, dtype: NumpyType) -> Any:
 
 def raise_not_a_tensor(primitive: Primitive, argument: str, position: int, value: object, *_: object) -> NoReturn:
     raise not_a_tensor(primitive, argument, position, value)
+
+
+def of_numbers(primitive: Primitive, argument: str, position: int, value: object, input: object, other: object) -> Any:
+    """The result for two Python numbers, as for a 0-d tensor and a number."""
+    if not is_number(input) or not is_number(other):
+        raise not_a_tensor(primitive, argument, position, value)
+    return primitive.call(wrap(np.asarray(input, dtype_of_number(input))), other)
 
 
 def defer(primitive: Primitive, argument: str, position: int, value: object, input: Any, other: Any) -> Any:

@@ -30,7 +30,7 @@ from mini_dl.tensor import Tensor
 # ------------------------------------------------------------------------------------------------ arithmetic
 
 
-@binary(input=lambda grad: grad, other=lambda grad: grad)
+@binary(input=lambda grad: grad, other=lambda grad: grad, numbers="input other both")
 def _add(input: Array, other: Array) -> Array:
     return np.add(input, other)
 
@@ -97,7 +97,7 @@ def _promote_difference(input: object, other: object) -> tuple[Any, Any]:
     return promote(input, other)
 
 
-@binary(input=lambda grad: grad, other=lambda grad: -grad, promote=_promote_difference)
+@binary(input=lambda grad: grad, other=lambda grad: -grad, promote=_promote_difference, numbers="input other both")
 def _sub(input: Array, other: Array) -> Array:
     if type(other) is np.ndarray and other.dtype.kind == "b":
         raise RuntimeError(
@@ -151,6 +151,7 @@ def rsub(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
         grad, input if type(input) is Tensor and input._array.dtype.kind in FLOATING else conjugate(input)
     ),
     exact="input other",
+    numbers="input other both",
 )
 def mul(input: Array, other: Array) -> Array:
     """``out = input * other``
@@ -173,6 +174,7 @@ _mul: Any = mul
     other=lambda grad, input, other: -grad * conjugate(input / other / other),
     promote=promote_floating,
     exact="other",
+    numbers="input other both",
 )
 def _div(input: Array, other: Array) -> Array:
     if type(input) is np.ndarray and input.dtype.kind not in INEXACT:
@@ -226,12 +228,12 @@ def _floored(input: Any, other: Any) -> Array:
     return np.floor_divide(input, other)
 
 
-@binary(input=lambda grad: zero_of(grad), other=lambda grad: zero_of(grad), exact="other")
+@binary(input=lambda grad: zero_of(grad), other=lambda grad: zero_of(grad), exact="other", numbers="input other both")
 def _floor_div(input: Array, other: Array) -> Array:
     return _floored(input, other)
 
 
-@binary(input=lambda grad: zero_of(grad), other=lambda grad: zero_of(grad), exact="other")
+@binary(input=lambda grad: zero_of(grad), other=lambda grad: zero_of(grad), exact="other", numbers="input other both")
 def _trunc_div(input: Array, other: Array) -> Array:
     accept("div_trunc_cpu", "iuf", input, other)
     _divisible(input, other)
@@ -247,7 +249,12 @@ def underivable(name: str) -> Any:
 
 
 @method(inplace=True, out=True)
-@binary(input=lambda grad: underivable("floor_divide"), other=lambda grad: underivable("floor_divide"), exact="other")
+@binary(
+    input=lambda grad: underivable("floor_divide"),
+    other=lambda grad: underivable("floor_divide"),
+    exact="other",
+    numbers="input other both",
+)
 def floor_divide(input: Array, other: Array) -> Array:
     """The quotient rounded down, without a derivative: ``out = floor(input / other)``
 

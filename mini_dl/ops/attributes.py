@@ -18,7 +18,7 @@ from mini_dl._surface import function, method, namespace, tensor_method
 from mini_dl.autograd.places import memory_of, offset_of
 from mini_dl.kernels.shared import shared_root
 from mini_dl.ops.memory import strides_of
-from mini_dl.tensor import Size, Tensor
+from mini_dl.tensor import Tensor, size_of_ints
 
 # ------------------------------------------------------------------------------------------------ properties
 
@@ -34,7 +34,7 @@ def size(self: Tensor, dim: int | None = None) -> Any:
     (torch.Size([2, 3]), 3)
     """
     if dim is None:
-        return Size(self._array.shape)
+        return size_of_ints(self._array.shape)
     if not self._array.ndim:
         raise IndexError("Dimension specified as 0 but tensor has no dimensions")
     return self._array.shape[wrap_dim(dim, self._array.ndim)]

@@ -40,13 +40,24 @@ def numpy_of(dtype: object, default: object = None) -> Any:
     raise TypeError(f"argument 'dtype' must be torch.dtype, not {type_name(dtype)}")
 
 
-def finished(array: Array, requires_grad: bool = False, out: Tensor | None = None) -> Tensor:
+def finished(array: Array, requires_grad: bool = False, out: Tensor | None = None, warns: bool = False) -> Tensor:
+    """The array as a tensor, or `out` with its values; it `warns` if that resizes elements away."""
     made = wrap(array)
     if out is not None:
-        made = store(made, out)
+        made = store(made, out, warns=warns)
     if requires_grad and made._array.dtype.kind not in INEXACT:
         raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
     return requires_grad_(made) if requires_grad else made
+
+
+def check_target(name: str, out: Tensor, wanted: NumpyType) -> None:
+    """RuntimeError if `out` requires grad or is not of the NumPy type `wanted`."""
+    if mode.enabled and any_needs_grad((out,)):
+        raise RuntimeError(f"{name}(): functions with out=... arguments don't support automatic differentiation")
+    if wanted != out._array.dtype:
+        raise RuntimeError(
+            f"dtype {_dtypes.scalar_name(wanted)} does not match dtype of out parameter ({_dtypes.scalar_name(out._array.dtype)})"
+        )
 
 
 _SHARED = {
@@ -80,14 +91,9 @@ def factory(
                 raise RuntimeError(f"mini_dl has dense tensors only: no layout {layout} here")
             if out is not None and not isinstance(out, Tensor):
                 raise TypeError(f"{make.__name__}(): argument 'out' must be Tensor, not {type_name(out)}")
-            if out is not None and mode.enabled and any_needs_grad((out,)):
-                raise RuntimeError(f"{make.__name__}(): functions with out=... arguments don't support automatic differentiation")
             wanted = numpy_of(dtype, None if out is None else out._array.dtype)
-            if out is not None and wanted != out._array.dtype:
-                raise RuntimeError(
-                    f"dtype {_dtypes.scalar_name(wanted)} does not match dtype of out parameter "
-                    f"({_dtypes.scalar_name(out._array.dtype)})"
-                )
+            if out is not None:
+                check_target(make.__name__, out, wanted)
             if requires_grad is not True and requires_grad is not False and requires_grad is not None:
                 check_bool(requires_grad, f"{make.__name__}(): argument 'requires_grad'")
             if meta and out is None:
@@ -101,7 +107,7 @@ def factory(
             except TypeError as error:
                 mistyped(error, call, kwargs)
                 raise
-            made = finished(array, requires_grad, out)
+            made = finished(array, requires_grad, out, warns=make.__name__ in ("arange", "range"))
             return for_batches(made) if draws and at_work.anywhere else made
 
         keyword = inspect.Parameter.KEYWORD_ONLY

@@ -75,10 +75,10 @@ class BackwardHook:
         for hook in self.user_pre_hooks:
             changed = hook(self.module, self.grad_outputs)
             self.grad_outputs = _replaced(self.grad_outputs, changed, "Backward pre hook", "grad_output")
-        passed_on = tuple([self.grad_outputs[i] for i in at or ()])
+        grads = self.grad_outputs  # what follows forgets them
         if self.inputs[1] is None:
             self.run_without_inputs()
-        return passed_on
+        return tuple([grads[i] for i in at or ()])
 
     def run_without_inputs(self) -> None:
         warnings.warn(
@@ -108,14 +108,13 @@ class BackwardHook:
         return tuple([grad_inputs[i] for i in at or ()])
 
 
-def _replaced(grads: Grads, changed: Grads | Tensor | None, hook: str, what: str) -> Grads:
+def _replaced(grads: Grads, changed: Any, hook: str, what: str) -> Grads:
     """The gradients that a hook returned to replace `grads`, None to keep them. RuntimeError for a wrong number of them."""
     if changed is None:
         return grads
-    changed = tuple(changed) if isinstance(changed, (tuple, list)) else (changed,)
     if len(changed) != len(grads):
         raise RuntimeError(f"{hook} returned an invalid number of {what}, got {len(changed)}, but expected {len(grads)}")
-    return changed
+    return changed  # as it is: a tensor that was returned by itself is its rows
 
 
 def _behind_node(values: Args) -> tuple[Args, Node | None, Positions]:

@@ -17,7 +17,8 @@ _M = TypeVar("_M", bound=Module)
 
 def as_matrix(weight: Tensor, dim: int) -> Tensor:
     """`weight` as (size of `dim`, all the rest)."""
-    return weight.movedim(dim, 0).flatten(1)
+    rest = weight.movedim(dim, 0)
+    return rest.reshape(len(rest), -1)
 
 
 def output_dim(module: Module, dim: int | None) -> int:

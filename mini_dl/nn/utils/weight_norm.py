@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from mini_dl.nn.modules.module import Module
 from mini_dl.nn.parameter import Parameter, is_lazy
-from mini_dl.ops.vector_norms import vector_norm
+from mini_dl.ops.norms import norm_except_dim
 from mini_dl.tensor import Tensor
 
 _M = TypeVar("_M", bound=Module)
@@ -21,9 +21,7 @@ class WeightNorm:
 
     def norm(self, weight: Tensor) -> Tensor:
         """Over all dimensions if `dim` is -1."""
-        if self.dim == -1:
-            return vector_norm(weight)
-        return vector_norm(weight, 2, [i for i in range(weight.ndim) if i != self.dim], True)
+        return norm_except_dim(weight, 2, self.dim)
 
     def compute_weight(self, module: Module) -> Tensor:
         length, direction = getattr(module, self.name + "_g"), getattr(module, self.name + "_v")
