@@ -223,6 +223,7 @@ def with_out(function: Function, check: bool | Function = True, where: str = "to
     """`function` with a keyword ``out``: a tensor, or a tuple of tensors if there are several results."""
 
     apart, differentiable = function.__name__ in NO_OVERLAP, function.__name__ not in WITHOUT_GRADIENT
+    typed = function.__name__ in TYPED_BY_OUT
     looked_at = apart or (where not in ("fft", "linalg") and function.__name__ not in UNCHECKED)
 
     @functools.wraps(function)
@@ -242,6 +243,8 @@ def with_out(function: Function, check: bool | Function = True, where: str = "to
             raise NotImplementedError(
                 f"Trying to use forward AD with {function.__name__}_out that does not support it because it is an out= function"
             )
+        if typed and isinstance(out, Tensor) and kwargs.get("dtype") is None:
+            kwargs["dtype"] = out.dtype
         looks = looked_at and not at_work.anywhere
         asked = [one for one in _tuple(out) if isinstance(one, Tensor) and not one._sparse] if looks else []
         try:
@@ -294,15 +297,21 @@ WITHOUT_GRADIENT = frozenset(
 )
 """Functions whose results never require grad: their operands may, also with ``out``."""
 OWN_TYPE = frozenset(
-    "abs addmm addmv alias_copy as_strided_copy baddbmm bmm cholesky_ex cross det diag diagonal_copy eigh eigvalsh expand_copy "
-    "index_add index_copy index_reduce index_select inv inv_ex isin ldl_factor ldl_factor_ex ldl_solve log_softmax lu_factor "
-    "lu_factor_ex lu_solve lu_unpack masked_select matmul matrix_norm matrix_power mm msort multi_dot qr slogdet solve "
-    "solve_ex svd svdvals vecdot vector_norm".split()
+    "_linalg_cholesky _linalg_cross _lu_solve abs addbmm addmm addmv alias_copy as_strided_copy avg_pool2d avg_pool3d baddbmm "
+    "bitwise_not bmm bucketize ceil cholesky_ex conj_physical cross det diag diagonal_copy diff dot eigh eigvalsh expand_copy "
+    "floor frac gelu hardshrink hash_tensor histc index_add index_copy index_reduce index_select inv inv_ex isin isneginf "
+    "isposinf ldl_factor ldl_factor_ex ldl_solve linear log_softmax logcumsumexp logsigmoid lu_factor lu_factor_ex lu_solve "
+    "lu_unpack masked_select matmul matrix_norm matrix_power mm msort multi_dot mv nan_to_num nanquantile narrow_copy neg "
+    "nonzero norm ormqr permute_copy qr quantile renorm round scatter scatter_add scatter_reduce searchsorted sgn sign signbit "
+    "slice_scatter slogdet softmax softplus softshrink solve solve_ex solve_triangular squeeze_copy svd svdvals t_copy take "
+    "take_along_dim tensordot transpose_copy tril triu trunc unfold_copy unsqueeze_copy vdot vecdot vector_norm view_copy".split()
 )
 """Functions that write only into tensors of the type of their result."""
+TYPED_BY_OUT = frozenset("cumprod cumsum prod sum".split())
+"""Functions that compute in the type of ``out``, as if it were given as `dtype`."""
 CASTING = frozenset(["bernoulli"])
 """Functions that write into tensors of any type."""
-JOINING = frozenset("cat column_stack dstack hstack vstack".split())
+JOINING = frozenset("cat column_stack dstack hstack stack vstack".split())
 """Functions whose TypeError says that a type cannot be cast."""
 
 
