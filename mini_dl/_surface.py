@@ -298,7 +298,7 @@ WITHOUT_GRADIENT = frozenset(
 """Functions whose results never require grad: their operands may, also with ``out``."""
 OWN_TYPE = frozenset(
     "_linalg_cholesky _linalg_cross _linalg_slogdet _lu_solve abs addbmm addmm addmv alias_copy as_strided_copy avg_pool2d "
-    "avg_pool3d baddbmm bitwise_not bmm bucketize ceil cholesky_ex conj_physical cross det diag diagonal_copy dot eigh "
+    "avg_pool3d baddbmm bitwise_not bmm bucketize ceil cholesky_ex conj_physical cross det diag diagonal_copy diff dot eigh "
     "eigvalsh expand_copy floor frac frexp gelu hardshrink hash_tensor histc histogram index_add index_copy index_reduce "
     "index_select inner inv inv_ex isin isneginf isposinf ldl_factor ldl_factor_ex ldl_solve linalg_qr linalg_svd linear "
     "log_softmax logcumsumexp logsigmoid lu lu_factor lu_factor_ex lu_solve lu_unpack masked_select matmul matrix_norm "

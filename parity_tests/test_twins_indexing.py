@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from parity_tests.twin import either, outcome, raised, twin
+from parity_tests.twin import either, message, outcome, raised, twin
 
 INDICES = {
     "0": lambda t: 0,
@@ -126,6 +126,28 @@ def test_writing_a_value_of_the_right_shape(torch, rng, name):
     x[index] = rng(*shape)
     wrong = raised(lambda: x.__setitem__(index, rng(7, 5)))
     return x, wrong
+
+
+SELECTIONS = {
+    "list of nothing": ((2, 3), lambda t: ([],)),
+    "beyond": ((2, 0), lambda t: (t.tensor([5]),)),
+    "from nothing": ((0, 3), lambda t: (t.tensor([0, 1]),)),
+    "beside nothing": ((2, 0, 3), lambda t: (..., t.tensor([0, 1]))),
+    "nothing between": ((2, 2, 3), lambda t: (..., t.tensor([1, 1]), slice(1, 0), slice(None), None)),
+    "an index without elements": ((3, 2), lambda t: (t.zeros(2, 0, dtype=t.int64), t.tensor([0]))),
+    "which do not meet": ((3, 2), lambda t: (t.tensor([0, 1, 2]), t.tensor([0, 1]))),
+}
+
+
+@pytest.mark.parametrize("name", list(SELECTIONS))
+@twin
+def test_writing_values_that_do_not_fit_where_nothing_is_selected(torch, rng, name):
+    shape, index = SELECTIONS[name]
+    results = []
+    for values in ((), (1,), (3,), (2, 3), (0, 3), (1, 0), (2, 0, 3), (3, 0, 0, 2), (2, 2, 0, 3, 1), (2, 1, 1, 3)):
+        x = rng(*shape)
+        results += [message(lambda x=x, values=values: x.__setitem__(index(torch), rng(*values))), x]
+    return results
 
 
 @NAMES

@@ -529,3 +529,61 @@ def test_a_graph_knows_the_shape_of_a_leaf_before_out_changed_it(torch, rng):
         torch.mul(torch.ones(()), torch.ones(()), out=x)
     y.backward(torch.tensor([1.0, 2.0, 3.0]))
     return seen, x.detach()
+
+
+@pytest.mark.parametrize("name", ["mul", "exp", "copy", "zero", "lerp", "addcmul"])
+@twin
+def test_a_list_with_a_tensor_that_may_not_be_written_is_not_written_at_all(torch, rng, name):
+    x, leaf, other = rng(2), rng(2, grad=True), [rng(2), rng(2)]
+    arguments = {"mul": (2.0,), "copy": (other,), "lerp": (other, 0.5), "addcmul": (other, other, 0.5)}
+    found = raised(lambda: getattr(torch, f"_foreach_{name}_")([x, leaf], *arguments.get(name, ())))
+    return found, x, x._version, leaf
+
+
+@twin
+def test_zeros_for_an_unused_input_require_grad_if_the_gradients_have_a_graph(torch, rng):
+    x, y = rng(2, grad=True), rng(2, grad=True)
+    found = []
+    for create in (False, True):
+        grads = torch.autograd.grad((x * x).sum(), [x, y], create_graph=create, materialize_grads=True)
+        found.append([(one, one.requires_grad, one.is_leaf) for one in grads])
+    return found
+
+
+@twin
+def test_a_value_for_some_elements_may_be_one_of_the_written_tensor(torch, rng):
+    x = rng(3, 2)
+    x.index_fill_(0, torch.tensor([0]), x[1, 1])
+    x.masked_fill_(x > 0, x[2, 0])
+    y = torch.arange(3)
+    return x, raised(lambda: y.index_fill_(0, y[:1], 5)), raised(lambda: y.masked_fill_(y[1:].expand(2) > 0, y[0]))
+
+
+@pytest.mark.parametrize("name", ["zeros", "arange", "randperm"])
+@twin
+def test_what_a_factory_writes_into_requires_grad_only_if_asked(torch, rng, name):
+    found = []
+    for asked in (False, True):
+        x = rng(3, grad=True)
+        with torch.no_grad():
+            getattr(torch, name)(3, out=x, dtype=x.dtype, requires_grad=asked)
+        found.append((x.requires_grad, x.is_leaf, x._version))
+    return found
+
+
+@twin
+def test_nodes_of_copies_sums_and_writes_have_their_own_names(torch, rng):
+    x = rng(2, 3, grad=True)
+    made = [
+        x.t().reshape(-1), x.t().flatten(), x.reshape(-1), x.sum(), x.sum((0, 1)), x.sum((0, 1), dtype=torch.float64),
+        *[getattr(x * 1, name)() for name in ("asinh_", "acosh_", "atanh_", "sinh_")],
+        *[getattr(torch.nn.functional, name)(x * 1, inplace=True) for name in ("elu", "leaky_relu", "selu", "relu")],
+        torch.nn.functional.threshold_(x * 1, 0.1, 0.2),
+    ]  # fmt: skip
+    return [one.grad_fn.name() for one in made]
+
+
+@pytest.mark.parametrize("name", ["deg2rad", "rad2deg"])
+@twin
+def test_complex_angles_are_refused(torch, rng, name):
+    return raised(lambda: getattr(torch, name)(rng(2, dtype="complex64")))

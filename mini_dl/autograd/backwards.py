@@ -14,7 +14,7 @@ from mini_dl.autograd.formal import aim_of
 from mini_dl.autograd.graph import GradientEdge, aim, edge_of, grad_fn_and_number, is_end, keep_grad, needs_grad
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.rows import rows_of
-from mini_dl.tensor import Tensor, wrap
+from mini_dl.tensor import LEAF, Tensor, wrap
 
 
 def _starting_gradients(outputs: Sequence[Tensor], gradients: Sequence[Any]) -> list[Tensor]:
@@ -194,5 +194,13 @@ def grad(
                 "Set allow_unused=True if this is the desired behavior."
             )
     if materialize_grads:
-        found = [wrap(np.zeros(*aim_of(aim(t)))) if g is None else g for t, g in zip(targets, found)]
+        found = [_zeros(t, create_graph) if g is None else g for t, g in zip(targets, found)]
     return tuple(found)
+
+
+def _zeros(target: Tensor | GradientEdge, grad: bool) -> Tensor:
+    """The gradient of a tensor that was not used, which requires grad like the others if these have a graph."""
+    zeros = wrap(np.zeros(*aim_of(aim(target))))
+    if grad:
+        zeros._edge = LEAF
+    return zeros

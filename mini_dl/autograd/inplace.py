@@ -31,8 +31,9 @@ from mini_dl.autograd.graph import (
 )
 from mini_dl.autograd.memory import as_strided, compared, copy_slices
 from mini_dl.autograd.mode import at_work, mode, no_grad
-from mini_dl.autograd.node_names import rename, title
+from mini_dl.autograd.node_names import IN_PLACE as IN_PLACE_NAMES, rename, title
 from mini_dl.autograd.overlaps import (
+    BEFORE_VALUE,
     NO_OVERLAP,
     UNCHECKED,
     any_overlaps_illegally,
@@ -58,7 +59,8 @@ def inplace(function: Callable[..., Tensor], name: str | None = None, operator: 
     primitive = getattr(function, "op", None)
     ufunc, spares = getattr(function, "ufunc", None), getattr(function, "spares", False)
     apart, asked = function.__name__ in NO_OVERLAP - {"addr"}, function.__name__ not in UNCHECKED | {"addmm", "ldexp"}
-    compares = function.__name__ in COMPARISONS
+    own_history = function.__name__ in COMPARISONS or function.__name__.lstrip("_") in IN_PLACE_NAMES
+    compared_with = BEFORE_VALUE.get(function.__name__)
 
     @functools.wraps(function)
     def call(self: Tensor, *args: object, **kwargs: object) -> Tensor:
@@ -75,7 +77,7 @@ def inplace(function: Callable[..., Tensor], name: str | None = None, operator: 
             recorded = mode.enabled and (needs_grad(self) or any_needs_grad(args) or any_needs_grad(kwargs.values()))
             if recorded:
                 check_writable(self)
-            met = asked and (args or kwargs) and any_overlaps_illegally(self, (*args, *kwargs.values()), apart)
+            met = asked and (args or kwargs) and any_overlaps_illegally(self, (*args, *kwargs.values())[:compared_with], apart)
             if not recorded:
                 if spares and not met and self._array.flags.c_contiguous and self._array.flags.writeable:
                     before, mode.spare = mode.spare, self._array.view()  # an array that interrupting operations cannot access
@@ -100,8 +102,8 @@ def inplace(function: Callable[..., Tensor], name: str | None = None, operator: 
             result = function(before, *args, **kwargs)
             if met:
                 raise shared_memory()
-            if compares:
-                result = _with_flat_history(function.__name__, self, result, (before, *args, *kwargs.values()))
+            if own_history:
+                result = _with_own_history(function.__name__, self, result, (before, *args, *kwargs.values()))
             write(self, result, primitive is not None)
             return self
         except NotImplementedError:  # of the type
@@ -126,8 +128,12 @@ def _check_before_type(
     check_operand_types(function, target, (target, *args, *kwargs.values()))
 
 
-def _with_flat_history(name: str, target: Tensor, result: Tensor, operands: tuple[object, ...]) -> Tensor:
-    """The result of a comparison in the type of `target`, with a history that gives zeros."""
+def _with_own_history(name: str, target: Tensor, result: Tensor, operands: tuple[object, ...]) -> Tensor:
+    """The result, whose node has a name of its own in place; that of a comparison in the type of `target`, with a history that
+    gives zeros."""
+    if name not in COMPARISONS:
+        rename(result, IN_PLACE_NAMES[name.lstrip("_")])
+        return result
     if target._array.dtype.kind not in INEXACT:
         return result
     out = compared(wrap(result._array.astype(target._array.dtype)), *operands)

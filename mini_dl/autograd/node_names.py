@@ -261,6 +261,12 @@ PRIMITIVES: dict[str, str | Callable[[Node], str]] = {
 """Names, or functions that return them for the node."""
 
 
+IN_PLACE = {
+    **{name: title(name, 1) for name in "acosh asinh atanh celu elu leaky_relu threshold".split()},
+    "rrelu": "RreluWithNoiseBackward1", "selu": "EluBackward1",
+}  # fmt: skip
+"""The names of functions for which torch has a formula of its own in place."""
+
 REFLECTED = {"_pow": "PowBackward2", "_sub": "RsubBackward1", "remainder": "RemainderBackward1"}
 """Primitives whose nodes have a different name if the first operand is a number."""
 

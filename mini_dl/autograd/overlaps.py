@@ -33,6 +33,8 @@ UNCHECKED = frozenset(
     "view_as_real_copy".split()
 )
 """Functions for which torch has no check: it computes into separate memory, or overwrites memory that it still reads."""
+BEFORE_VALUE = {"index_fill": 2, "masked_fill": 1}
+"""The number of operands of functions that read their last one, a value, before they write."""
 ACCUMULATING = frozenset("addr index_add index_copy index_reduce scatter scatter_add scatter_reduce".split())
 """Those of NO_OVERLAP whose first operand may be the written tensor itself."""
 

@@ -35,14 +35,19 @@ def index_error(error: IndexError, shapes: list[tuple[int, ...]]) -> IndexError:
     return IndexError(text.replace("axis", "dimension"))
 
 
-def empty_selection(shape: tuple[int, ...], indices: Indices) -> tuple[int, ...] | None:
-    """The shape of a result without elements, for which no index can be out of range; None if the result has elements."""
+def selected_shape(shape: tuple[int, ...], indices: Indices) -> tuple[int, ...]:
+    """The shape of what is selected, by indices in range or not. IndexError if they select from a dimension without elements."""
     if any([i is not None and i.size and not n for i, n in zip(indices, shape)]):
-        return None
+        raise IndexError("index is out of bounds for dimension with size 0")
     wide = [n if at >= len(indices) or indices[at] is None else 1 for at, n in enumerate(shape)]
     first = [None if i is None else np.zeros_like(i) for i in indices]
-    found = np.broadcast_to(np.int8(0), wide)[key_of(first)]
-    return None if found.size else found.shape
+    return np.broadcast_to(np.int8(0), wide)[key_of(first)].shape
+
+
+def empty_selection(shape: tuple[int, ...], indices: Indices) -> tuple[int, ...] | None:
+    """The shape of a result without elements, for which no index can be out of range; None if the result has elements."""
+    found = selected_shape(shape, indices)
+    return found if 0 in found else None
 
 
 def add_at(out: Array, indices: Indices, values: Array) -> None:
@@ -94,15 +99,17 @@ def put_into(out: Array, indices: Indices, values: Array, accumulate: bool) -> N
             f"{scalar_name(values.dtype)} for the source."
         )
     try:
-        if accumulate:
+        if not values.size:  # NumPy and `add_at` then write nothing, whatever the shapes are
+            check_values(out, indices, values.shape)
+        elif accumulate:
             add_at(out, indices, values)
         else:
             out[key_of(indices)] = values
     except IndexError as error:
         if "broadcast" in str(error):
             raise index_error(error, [i.shape for i in indices if i is not None]) from None
+        check_values(out, indices, values.shape)
         if empty_selection(out.shape, indices) is None:
-            check_values(out, indices, values.shape)
             raise index_error(error, []) from None
     except ValueError:
         check_values(out, indices, values.shape)
@@ -111,11 +118,7 @@ def put_into(out: Array, indices: Indices, values: Array, accumulate: bool) -> N
 
 def check_values(out: Array, indices: Indices, shape: tuple[int, ...]) -> None:
     """RuntimeError unless values of this `shape` expand to the selected shape, in range or not."""
-    somewhere = indices if 0 in out.shape else [i if i is None else np.zeros_like(i) for i in indices]
-    try:
-        chosen = out[key_of(somewhere)].shape
-    except IndexError:
-        return
+    chosen = selected_shape(out.shape, indices)
     if not fits(shape, chosen):
         raise RuntimeError(
             f"shape mismatch: value tensor of shape {list(shape)} cannot be broadcast to indexing result of shape {list(chosen)}"

@@ -287,7 +287,9 @@ def _soft_cross_entropy(
         )
     if ignore_index >= 0:
         raise RuntimeError("ignore_index is not supported for floating point target")
-    classes = shape[dim] if shape else 1
+    if not shape:
+        raise ValueError("cross_entropy() expects an input with a dimension of classes, got one without dimensions")
+    classes = shape[dim]
     if weight is not None and weight._array.shape != (classes,):
         raise RuntimeError(
             f"cross_entropy: weight tensor should be defined either for all {classes} classes or no classes but got weight "

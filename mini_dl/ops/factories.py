@@ -24,7 +24,7 @@ from mini_dl.autograd.history import requires_grad_
 from mini_dl.autograd.inplace import any_needs_grad
 from mini_dl.autograd.mode import at_work, mode
 from mini_dl.kernels import mersenne
-from mini_dl.tensor import Tensor, wrap
+from mini_dl.tensor import LEAF, Tensor, wrap
 
 # ------------------------------------------------------------------------------------------------ shared keywords
 
@@ -45,6 +45,8 @@ def finished(array: Array, requires_grad: bool = False, out: Tensor | None = Non
     made = wrap(array)
     if out is not None:
         made = store(made, out, warns=warns)
+        if made._edge is LEAF:
+            requires_grad_(made, False)  # the keyword decides, not what `out` was
     if requires_grad and made._array.dtype.kind not in INEXACT:
         raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
     return requires_grad_(made) if requires_grad else made

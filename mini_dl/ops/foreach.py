@@ -10,6 +10,8 @@ from typing import Any
 
 from mini_dl._device import CPU
 from mini_dl._surface import named, namespace
+from mini_dl.autograd.inplace import any_needs_grad, check_writable
+from mini_dl.autograd.mode import mode
 from mini_dl.ops.choice import maximum, minimum
 from mini_dl.ops.powers import pow as power
 from mini_dl.ops.vector_norms import vector_norm
@@ -25,7 +27,7 @@ TERNARY = "addcdiv addcmul lerp".split()
 
 def _rows(name: str, tensors: object, *others: Any) -> list[tuple[Any, ...]]:
     """Each tensor with its elements from the lists in `others`, and the rest unchanged. RuntimeError unless lists have equal
-    length.
+    length, and if one of the tensors of a function in place may not be written: before any is.
     """
     if not isinstance(tensors, (list, tuple)):
         raise TypeError(f"{name}(): argument 'self' (position 1) must be tuple of Tensors, not {type(tensors).__name__}")
@@ -37,6 +39,9 @@ def _rows(name: str, tensors: object, *others: Any) -> list[tuple[Any, ...]]:
         if listed and len(other) != len(tensors):
             raise RuntimeError(f"Tensor lists must have the same number of tensors, got {len(tensors)} and {len(other)}")
         columns.append(other if listed else [other] * len(tensors))
+    if name.endswith("_") and mode.enabled and any_needs_grad((tensors, *others)):
+        for tensor in tensors:
+            check_writable(tensor)
     return list(zip(*columns))
 
 

@@ -16,6 +16,7 @@ from mini_dl import _dtypes
 from mini_dl._checks import check_bool, index_of, level_of_user, wrap_dim, wrap_dims
 from mini_dl._dtypes import FLOATING, INEXACT, Array, Ints, c_name, dtype, scalar_name, uint8
 from mini_dl._surface import NamedTensors, function, method, public, return_type
+from mini_dl.autograd.node_names import rename
 from mini_dl.autograd.overlaps import check_operands
 from mini_dl.autograd.primitive import linear_in, not_a_tensor, op, recorded_as
 from mini_dl.kernels.blocks import in_single
@@ -112,10 +113,12 @@ def sum(input: Tensor, dim: Ints | None = None, keepdim: bool = False, *, dtype:
     tensor([4, 6])
     """
     x = checked("sum", input, keepdim)
-    if dtype is None:
-        return _sum(x, wrap_dims(dim, x._array.ndim), keepdim)
-    x = x.to(dtype)
-    return of_type(_sum(x, wrap_dims(dim, x._array.ndim), keepdim), dtype)
+    if dtype is not None:
+        x = x.to(dtype)
+    out = _sum(x, wrap_dims(dim, x._array.ndim), keepdim)
+    if dim is not None and not out._array.ndim and out._edge is not None:
+        rename(out, "SumBackward1")
+    return out if dtype is None else of_type(out, dtype)
 
 
 @op(input=lambda grad, input, dims, keepdim: spread(grad, input._array.shape, dims, keepdim) * input.isnan().logical_not())

@@ -242,7 +242,7 @@ def rad2deg(input: Array) -> Array:
     >>> torch.rad2deg(torch.tensor([torch.pi, -torch.pi / 2]))
     tensor([180., -90.])
     """
-    accept("rad2deg", "biuf", input)
+    _refuse_complex("rad2deg", input)
     return np.multiply(floating(input), 180 / math.pi)
 
 
@@ -254,5 +254,10 @@ def deg2rad(input: Array) -> Array:
     >>> torch.deg2rad(torch.tensor([180.0, -90.0]))
     tensor([ 3.1416, -1.5708])
     """
-    accept("deg2rad", "biuf", input)
+    _refuse_complex("deg2rad", input)
     return np.multiply(floating(input), math.pi / 180)
+
+
+def _refuse_complex(name: str, input: Array) -> None:
+    if input.dtype.kind == "c":
+        raise RuntimeError(f"{name} is not supported for complex tensors.")

@@ -20,6 +20,7 @@ from mini_dl._checks import (
 )
 from mini_dl._dtypes import Array, Ints, NumpyType, buffer_of, dtype as DType, scalar_name
 from mini_dl._surface import method, tensor_method
+from mini_dl.autograd.node_names import rename
 from mini_dl.autograd.primitive import linear_in, may_alias_argument, op, view
 from mini_dl.autograd.single import as_it_is
 from mini_dl.tensor import Tensor, version_of
@@ -149,7 +150,14 @@ def reshape(input: Tensor, shape: tuple[int, ...]) -> Tensor:
     tensor([[0, 1, 2],
             [3, 4, 5]])
     """
-    return _view(input, infer_size(shape, input._array.size))
+    return _reshaped(input, infer_size(shape, input._array.size))
+
+
+def _reshaped(input: Tensor, shape: tuple[int, ...]) -> Tensor:
+    out = _view(input, shape)
+    if out._base is None and out._edge is not None and out is not input:
+        rename(out, "UnsafeViewBackward0")  # of a copy
+    return out
 
 
 @tensor_method()
@@ -187,7 +195,7 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     size = 1
     for n in shape[start : end + 1]:
         size *= n
-    return _view(input, (*shape[:start], size, *shape[end + 1 :]))
+    return _reshaped(input, (*shape[:start], size, *shape[end + 1 :]))
 
 
 @method()
