@@ -137,6 +137,8 @@ def scatter(
     tensor([[1., 0., 0.],
             [0., 2., 3.]])
     """
+    if src is not None and value is not None:
+        raise TypeError("scatter() received an invalid combination of arguments: both a source and a value")
     src = value if src is None else src
     if not isinstance(src, Tensor):
         if not _dtypes.is_number(src):
