@@ -12,7 +12,7 @@ import numpy as np
 
 from mini_dl._abstract import is_abstract
 from mini_dl._checks import broadcast_shapes, listed, type_name, wrap_dim
-from mini_dl._dtypes import INEXACT, Array, Ints, given_type, dtype, dtype as DType, is_number, scalar_name, uint8
+from mini_dl._dtypes import INEXACT, Array, Ints, dtype, dtype as DType, given_type, is_number, scalar_name, uint8
 from mini_dl._surface import NamedTensors, function, method, named, public, return_type
 from mini_dl.autograd.mode import differentiates
 from mini_dl.autograd.primitive import linear_in, op

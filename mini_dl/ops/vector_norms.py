@@ -9,7 +9,7 @@ import numpy as np
 
 from mini_dl._arguments import as_number
 from mini_dl._checks import type_name, wrap_dims
-from mini_dl._dtypes import INEXACT, Array, Ints, given_type, dtype, promote_numpy, scalar_name
+from mini_dl._dtypes import INEXACT, Array, Ints, dtype, given_type, promote_numpy, scalar_name
 from mini_dl._surface import public
 from mini_dl.autograd.primitive import op
 from mini_dl.kernels.blocks import as_single
