@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from parity_tests import adapter, bridge, compare, forwards, mapped
+from parity_tests import adapter, bridge, compare, forwards, mapped, variations, wrong_calls
 from parity_tests.adapter import Entry, Sample
 from parity_tests.bridge import NotApplicable
 from parity_tests.judging import (
@@ -24,7 +24,7 @@ from parity_tests.judging import (
     same_exception,
     theirs_or_raised,
 )
-from parity_tests.reproducing import script
+from parity_tests.reproducing import VARIED, script
 
 CHECKS = (
     "forward",
@@ -291,10 +291,27 @@ def run_entry(
             for check, run in {**tried, **mapped.checks_of(entry, sample, number)}.items():
                 if check in checks:
                     yield judged_sample(entry, dtype, check, number, sample, run)
-    if "error" in checks and dtype == "float32":
-        for number, error in enumerate(entry.error_samples()):
+    if dtype == wrong_calls.typical_dtype(entry):
+        if "error" in checks:
+            for number, error in enumerate(entry.error_samples()):
+                if only is None or number == only:
+                    yield judged_sample(entry, dtype, "error", number, error.sample, partial(check_refusal, entry, error))
+        if variations.takes_part(entry):
+            yield from run_variations(entry, dtype, checks, only)
+
+
+def run_variations(entry: Entry, dtype: str, checks: Any, only: int | None) -> Iterator[Outcome]:
+    """The results of calls with fewer arguments, and what is said to wrong ones."""
+    if "forward" in checks:
+        for number, sample in enumerate(variations.shorter_samples(entry, dtype), VARIED):
             if only is None or number == only:
-                yield judged_sample(entry, dtype, "error", number, error.sample, partial(check_refusal, entry, error))
+                forward = checks_of(entry, sample, False, False)["forward"]
+                yield judged_sample(entry, dtype, "forward", number, sample, forward)
+    if "error" in checks:
+        for number, call in enumerate(variations.misuses(entry, dtype), VARIED):
+            if only is None or number == only:
+                sample = Sample(call.args[0], call.args[1:], call.kwargs)
+                yield judged_sample(entry, dtype, "error", number, sample, partial(variations.check_misuse, call))
 
 
 def run_references(entry: Entry, dtype: str, number: int | None = None) -> Iterator[Outcome]:

@@ -10,6 +10,10 @@ import torch
 from parity_tests.adapter import Entry, Sample
 
 
+VARIED = 1000
+"""The number of the first call that is made from torch's samples, which have smaller ones."""
+
+
 def literal(value: Any) -> str:
     """Source text that recreates a torch value."""
     if isinstance(value, torch.Tensor):
@@ -52,7 +56,7 @@ def script(entry: Entry, dtype: str, check: str, number: int, sample: Sample) ->
         function = variants.get(check, f"torch.{name}")
         return f"{again}\nimport torch as real, mini_dl\nfor torch in (real, mini_dl):\n    print({function}({inputs}))"
     except Exception:
-        if check.startswith("reference"):
+        if check.startswith("reference") or number >= VARIED:
             return again
         method = "error_samples()" if check == "error" else f"samples({dtype!r}, {dtype in entry.gradient_dtypes})"
         pick = "error.sample" if check == "error" else "sample"

@@ -263,17 +263,22 @@ def kinds(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 # ------------------------------------------------------------------------------------------------ right calls
 
 
-def _takes_part(entry: Any, pattern: str) -> bool:
+def takes_part(entry: Any, pattern: str = "*") -> bool:
     """Whether wrong calls of an entry are made: its arguments are dense, so that other values can be put into them."""
     is_dense = not entry.out_of_scope and not entry.name.startswith("sparse.")
     return bool(fnmatch.fnmatch(entry.name, pattern) and is_dense and entry.resolves())
 
 
+def typical_dtype(entry: Any) -> str | None:
+    """The type of the calls of an entry that are made into wrong ones."""
+    return next((d for d in ("float32", "complex64", "int64", "bool", *entry.dtypes) if d in entry.dtypes), None)
+
+
 def of_ops(pattern: str = "*") -> Iterator[Call]:
     for entry in adapter.entries():
-        if not _takes_part(entry, pattern):
+        if not takes_part(entry, pattern):
             continue
-        dtype = next((d for d in ("float32", "complex64", "int64", "bool", *entry.dtypes) if d in entry.dtypes), None)
+        dtype = typical_dtype(entry)
         if dtype is None:
             continue
         for sample in unlike(entry.samples(dtype), lambda s: kinds(s.all_args, s.kwargs)):
@@ -284,9 +289,9 @@ def of_ops(pattern: str = "*") -> Iterator[Call]:
 def of_methods(pattern: str = "*") -> Iterator[Call]:
     """Methods and in-place methods, if torch's table has them; operators are among the ops."""
     for entry in adapter.entries():
-        if entry.variant or not _takes_part(entry, pattern):
+        if entry.variant or not takes_part(entry, pattern):
             continue
-        dtype = next((d for d in ("float32", "complex64", "int64", "bool") if d in entry.dtypes), None)
+        dtype = typical_dtype(entry)
         names = [getattr(f, "__name__", "") for f in (entry.info.get_method(), entry.info.get_inplace()) if f is not None]
         for name in names:
             if dtype is None or not hasattr(torch.Tensor, name) or not hasattr(bridge.Tensor, name):

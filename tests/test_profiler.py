@@ -47,6 +47,20 @@ def test_ranges_with_names_hold_what_runs_in_them() -> None:
     assert outer.self_cpu_time_total == pytest.approx(outer.cpu_time_total - sum(c.cpu_time_total for c in outer.cpu_children))
 
 
+def test_the_memory_of_a_kernel_is_that_of_each_range_around_it() -> None:
+    x = torch.ones(3)
+    with torch.profiler.profile(profile_memory=True) as prof, torch.profiler.record_function("outer"):
+        _ = x.exp()
+        with torch.profiler.record_function("middle"):
+            with torch.profiler.record_function("inner"):
+                _ = x.sin() + x
+            with torch.profiler.record_function("empty"):
+                pass
+    memory = {event.key: (event.cpu_memory_usage, event.self_cpu_memory_usage) for event in prof.events()}
+    assert memory["inner"] == (24, 0) and memory["middle"] == (24, 0) and memory["outer"] == (36, 0)
+    assert memory["empty"] == (0, 0) and memory["aten::sin"] == memory["aten::exp"] == (12, 12)
+
+
 def test_averages_by_name_and_the_table() -> None:
     x = torch.ones(3)
     with torch.autograd.profiler.profile(profile_memory=True) as prof:

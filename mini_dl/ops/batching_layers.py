@@ -82,10 +82,9 @@ def _cross_entropy_slope_on_batch(call: Call) -> Any:
 @rule_for(_attention)
 def _attention_on_batch(call: Call) -> Any:
     heads = call.front(0)._array.shape[1]
-    for i in (3, 4):  # masks, which may be one for all heads
-        mask = call.args[i]
-        if mask is not None and (shape := mask._array.shape)[1 if call.batched[i] else 0] == 1:
-            call.args[i] = mask.expand(*shape[: len(shape) - 3], heads, *shape[-2:])
+    for i in (3, 4):  # masks, which may be one for all heads, and are the same for each element
+        if (mask := call.args[i]) is not None:
+            call.args[i] = mask.expand(heads, *mask._array.shape[1:])
     return unfolded(call, _attention(*folded(call, 0, 1, 2, 3, 4)))
 
 

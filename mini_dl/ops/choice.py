@@ -32,7 +32,7 @@ from mini_dl.autograd.memory import filled_in
 from mini_dl.autograd.primitive import Formula, binary, linear_in, not_a_tensor, op, real_number_of, symmetric_in
 from mini_dl.autograd.single import as_it_is
 from mini_dl.kernels.blocks import choose, computed_in, elementwise
-from mini_dl.ops.arithmetic import as_tensors, in_one_type
+from mini_dl.ops.arithmetic import in_one_type
 from mini_dl.ops.operands import PLAIN, accept, conjugate, kind_of, masked, own_copy
 from mini_dl.tensor import Tensor
 
@@ -184,7 +184,6 @@ def clamp(input: Tensor, min: Tensor | float | None = None, max: Tensor | float 
         and (max is None or -6e4 < max < 6e4)
     ):
         return _clamp_to(input, min, max)
-    as_tensors("clamp", input=input)
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
     _checked_bounds("clamp", input, *[bound for bound in (min, max) if bound is not None])
@@ -193,7 +192,6 @@ def clamp(input: Tensor, min: Tensor | float | None = None, max: Tensor | float 
 
 def _checked_bounds(name: str, input: object, *bounds: Any) -> None:
     """TypeError unless `input` is a tensor, and the bounds are all tensors or all numbers (which 0-d tensors are, too)."""
-    as_tensors(name, input=input)
     tensors = [isinstance(bound, Tensor) for bound in bounds]
     if not (all(tensors) or all([is_number(b) or (is_one and not b._array.ndim) for b, is_one in zip(bounds, tensors)])):
         given = ", ".join([type_name(one) for one in (input, *bounds)])
@@ -270,8 +268,6 @@ def where(condition: Tensor, input: object = None, other: object = None) -> Any:
     """
     if input is None and other is None:
         return condition.nonzero(as_tuple=True)
-    if not isinstance(condition, Tensor):
-        raise not_a_tensor("where", "condition", 1, condition)
     if condition._array.dtype.kind not in "bu" or condition._array.dtype.itemsize != 1:
         raise RuntimeError(
             f"where expected condition to be a boolean tensor, but got a tensor with dtype {scalar_name(condition._array.dtype)}"
@@ -317,7 +313,6 @@ def nan_to_num(input: Tensor, nan: float | None = None, posinf: float | None = N
     >>> torch.nan_to_num(torch.tensor([torch.nan, torch.inf, 1.0]), posinf=9.0)
     tensor([0., 9., 1.])
     """
-    as_tensors("nan_to_num", input=input)
     numbers = [v if v is None else real_number_of("nan_to_num", "nan", v) for v in (nan, posinf, neginf)]
     if input._array.dtype.char in NARROW:  # whose limits NumPy does not have
         top = limits_of(input._array.dtype).max
@@ -343,7 +338,6 @@ def lerp(input: Tensor, end: Tensor, weight: Tensor | Number) -> Tensor:
     >>> torch.lerp(torch.tensor([0.0, 10.0]), torch.tensor([10.0, 20.0]), 0.25)
     tensor([ 2.5000, 12.5000])
     """
-    as_tensors("lerp", input=input, end=end)
     if not isinstance(weight, Tensor):
         if input._array.dtype.kind in INEXACT and not (type(weight) is float and builtins.abs(weight) < 60000):
             weight = number_as(weight, computed_in(input._array.dtype)).item()

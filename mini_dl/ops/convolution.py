@@ -20,7 +20,7 @@ from mini_dl._dtypes import HALVES, Array, Ints, Shape, c_name, scalar_name, ten
 from mini_dl._spaces import INDICES
 from mini_dl._surface import function, named, public
 from mini_dl.autograd.mode import differentiates
-from mini_dl.autograd.primitive import linear_in, not_a_tensor, op, op_together, recorded_as
+from mini_dl.autograd.primitive import linear_in, op, op_together, recorded_as
 from mini_dl.kernels import convolution as kernels
 from mini_dl.kernels.convolution import Geometry
 from mini_dl.ops.matmul import conj
@@ -272,15 +272,10 @@ def _by(sizes: Any) -> str:
     return " x ".join([str(s) for s in sizes])
 
 
-def _arrays(name: str, input: object, weight: object, bias: object) -> Arrays:
-    if not (isinstance(input, Tensor) and isinstance(weight, Tensor)):
-        position, argument, value = (2, "weight", weight) if isinstance(input, Tensor) else (1, "input", input)
-        raise not_a_tensor(name, argument, position, value)
+def _arrays(input: Tensor, weight: Tensor, bias: Tensor | None) -> Arrays:
     x, w = input._array, weight._array
     if bias is None:
         return Arrays(x.shape, w.shape, None, (x.dtype, w.dtype))
-    if not isinstance(bias, Tensor):
-        raise not_a_tensor(name, "bias", 3, bias)
     return Arrays(x.shape, w.shape, bias._array.shape, (x.dtype, w.dtype, bias._array.dtype))
 
 
@@ -304,7 +299,7 @@ def _forward(
 ) -> Tensor:
     steps, pads, spread = _plain(name, "stride", stride), _plain(name, "padding", padding), _plain(name, "dilation", dilation)
     setting = Setting(steps, pads, spread, groups)
-    geometry = _geometry(name, n, _arrays(name, input, weight, bias), setting)
+    geometry = _geometry(name, n, _arrays(input, weight, bias), setting)
     if input._array.ndim == n + 2:
         return conv(input, weight, bias, geometry)
     result: Tensor = conv(input.unsqueeze(0), weight, bias, geometry)
@@ -317,7 +312,7 @@ def _transposed(
 ) -> Tensor:  # fmt: skip
     steps, pads, spread = _plain(name, "stride", stride), _plain(name, "padding", padding), _plain(name, "dilation", dilation)
     setting = Setting(steps, pads, spread, groups, _plain(name, "output_padding", output_padding))
-    geometry, out = _transposed_geometry(name, n, _arrays(name, input, weight, bias), setting)
+    geometry, out = _transposed_geometry(name, n, _arrays(input, weight, bias), setting)
     batched = input if input._array.ndim == n + 2 else input.unsqueeze(0)
     shape = (len(batched._array), weight._array.shape[1] * groups, *out)
     result: Tensor = conv_input(batched, weight, shape, geometry)

@@ -244,7 +244,7 @@ def expand_into(input: Tensor, size: Sequence[int]) -> Tensor:
     return expand_to(input, int_list(size, "expand_copy(): argument 'size' (position 2)"))
 
 
-def view_of(input: Tensor, *shape: object, size: object = (), dtype: DType | None = None) -> Tensor:
+def view_of(input: Tensor, *shape: object, size: object = None, dtype: DType | None = None) -> Tensor:
     """The elements in the same order in another shape: ``out.flatten() = input.flatten()``, or the same bytes as another dtype.
 
     Shapes: (*in) -> `size`, of which one may be -1.
@@ -256,10 +256,13 @@ def view_of(input: Tensor, *shape: object, size: object = (), dtype: DType | Non
     """
     if not isinstance(input, Tensor):
         raise not_a_tensor("view_copy", "input", 1, input)
-    if dtype is None and not (len(shape) == 1 and isinstance(shape[0], DType)):
-        size = int_list(shape[0] if len(shape) == 1 else shape or size, "view_copy(): argument 'size' (position 2)")
-        return tensor_view(input.contiguous(), size)  # a copy is made anyway
-    return tensor_view(input, *shape, size=size, dtype=dtype)
+    given = [one for one in (*shape, size, dtype) if one is not None]
+    if len(given) != 1:
+        raise TypeError(f"view_copy() takes one size or one dtype, not {len(given)} of them")
+    if isinstance(given[0], DType):
+        return tensor_view(input, dtype=given[0])
+    # a copy is made anyway
+    return tensor_view(input.contiguous(), int_list(given[0], "view_copy(): argument 'size' (position 2)"))
 
 
 _copying(expand_into, "expand_copy")

@@ -30,7 +30,7 @@ from mini_dl._surface import named, namespace, tensor_method
 from mini_dl.autograd.draws import in_batches
 from mini_dl.autograd.primitive import number_of
 from mini_dl.ops.attributes import UntypedStorage
-from mini_dl.ops.factories import default_type, factory, finished, numpy_of, valued_like
+from mini_dl.ops.factories import check_options, default_type, factory, finished, numpy_of, valued_like
 from mini_dl.ops.from_data import from_data, tensor
 from mini_dl.tensor import Operand, Size, Tensor, in_class, wrap
 
@@ -211,6 +211,7 @@ def _like(name: str, fill: Operand | None, formula: str, example: str) -> Callab
         input: Tensor, *, dtype: TypeLike = None, layout: Layout = None, device: DeviceLike = None, pin_memory: bool = False,
         requires_grad: bool = False, memory_format: MemoryFormat = None,
     ) -> Tensor:  # fmt: skip
+        check_options(name, layout, pin_memory, requires_grad)
         return _filled_like(name, input, fill, dtype, device, requires_grad, memory_format)
 
     return _published_like(make, name, formula, example)
@@ -220,6 +221,7 @@ def _full_like(
     input: Tensor, fill_value: Operand, *, dtype: TypeLike = None, layout: Layout = None, device: DeviceLike = None,
     pin_memory: bool = False, requires_grad: bool = False, memory_format: MemoryFormat = None,
 ) -> Tensor:  # fmt: skip
+    check_options("full_like", layout, pin_memory, requires_grad)
     number = single(fill_value, "biufVc") if isinstance(fill_value, Tensor) else fill_value
     if not is_number(number):
         raise TypeError(f"full_like(): argument 'fill_value' (position 2) must be Number, not {type_name(fill_value)}")

@@ -62,6 +62,17 @@ def check_target(name: str, out: Tensor, wanted: NumpyType) -> None:
         )
 
 
+def check_options(name: str, layout: object, pin_memory: object, requires_grad: object) -> None:
+    """TypeError or RuntimeError unless these are what a function that creates a tensor takes."""
+    if layout is not None and layout is not strided:
+        if not isinstance(layout, type(strided)):
+            raise TypeError(f"{name}(): argument 'layout' must be torch.layout, not {type_name(layout)}")
+        raise RuntimeError(f"mini_dl has dense tensors only: no layout {layout} here")
+    for what, flag in (("pin_memory", pin_memory), ("requires_grad", requires_grad)):
+        if flag is not True and flag is not False and flag is not None:
+            check_bool(flag, f"{name}(): argument '{what}'")
+
+
 _SHARED = {
     "out": "Tensor | None", "dtype": "TypeLike", "layout": "Layout", "device": "DeviceLike", "pin_memory": "bool",
     "requires_grad": "bool",
@@ -87,17 +98,12 @@ def factory(
                 given = {"dtype": dtype, "requires_grad": requires_grad, **kwargs}
                 return one_by_one(call, args, given)
             meta = is_meta(device)
-            if layout is not None and layout is not strided:
-                if not isinstance(layout, type(strided)):
-                    raise TypeError(f"{make.__name__}(): argument 'layout' must be torch.layout, not {type_name(layout)}")
-                raise RuntimeError(f"mini_dl has dense tensors only: no layout {layout} here")
+            check_options(make.__name__, layout, pin_memory, requires_grad)
             if out is not None and not isinstance(out, Tensor):
                 raise TypeError(f"{make.__name__}(): argument 'out' must be Tensor, not {type_name(out)}")
             wanted = numpy_of(dtype, None if out is None else out._array.dtype)
             if out is not None:
                 check_target(make.__name__, out, wanted)
-            if requires_grad is not True and requires_grad is not False and requires_grad is not None:
-                check_bool(requires_grad, f"{make.__name__}(): argument 'requires_grad'")
             if meta and out is None:
                 return finished(_on_meta(make, args, {**kwargs, "dtype": wanted}), requires_grad)
             try:

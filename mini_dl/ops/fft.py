@@ -21,7 +21,7 @@ from mini_dl import _dtypes
 from mini_dl._checks import int_list, listed, type_name, wrap_dim
 from mini_dl._dtypes import HALVES, INEXACT, Array, Ints, NumpyType, Shape, scalar_name
 from mini_dl._surface import named, public
-from mini_dl.autograd.primitive import linear_in, not_a_tensor, op
+from mini_dl.autograd.primitive import linear_in, op
 from mini_dl.ops.factories import factory
 from mini_dl.ops.padding import pad
 from mini_dl.tensor import Tensor, wrap
@@ -72,8 +72,6 @@ def _weighed(half: Tensor, dims: Shape, shape: Shape, weight: float) -> Tensor:
 
 def _transformable(name: str, input: Tensor) -> Tensor:
     """`input` in a type that can be transformed."""
-    if not isinstance(input, Tensor):
-        raise not_a_tensor(f"fft_{name}", "input", 1, input)
     if input._array.dtype.kind not in INEXACT:
         input = input.to(_dtypes.get_default_dtype())
     if input._array.dtype.char in HALVES:

@@ -11,7 +11,7 @@ import numpy as np
 from mini_dl._checks import int_list
 from mini_dl._dtypes import Array, Ints, Shape, scalar_name
 from mini_dl._surface import public
-from mini_dl.autograd.primitive import linear_in, not_a_tensor, op
+from mini_dl.autograd.primitive import linear_in, op
 from mini_dl.kernels.convolution import Geometry
 from mini_dl.kernels.folding import fold_back, padded_for, taps_of
 from mini_dl.tensor import Tensor
@@ -70,8 +70,6 @@ def unfold(input: Tensor, kernel_size: Ints, dilation: Ints = 1, padding: Ints =
             [4., 5.],
             [5., 6.]])
     """
-    if not isinstance(input, Tensor):
-        raise not_a_tensor("unfold", "input", 1, input)
     shape = input._array.shape
     if len(shape) < 3:
         raise IndexError(f"Dimension out of range (expected to be in range of [{-len(shape)}, {len(shape) - 1}], but got 2)")
@@ -115,8 +113,6 @@ def fold(input: Tensor, output_size: Ints, kernel_size: Ints, dilation: Ints = 1
               [2., 4., 2.],
               [1., 2., 1.]]]])
     """
-    if not isinstance(input, Tensor):
-        raise not_a_tensor("fold", "input", 1, input)
     shape, space = input._array.shape, _pair("output_size", output_size)
     kernel, geometry = _blocks(space, kernel_size, dilation, padding, stride)
     if min(space) < 1:
@@ -149,10 +145,8 @@ def fold(input: Tensor, output_size: Ints, kernel_size: Ints, dilation: Ints = 1
 # ------------------------------------------------------------------------------------------------ channels and space
 
 
-def _image(name: str, input: object, factor: str, r: int) -> Any:
+def _image(name: str, input: Tensor, factor: str, r: int) -> Any:
     """The checked shape of an image: the dimensions before the channels, the channels, and the spatial shape."""
-    if not isinstance(input, Tensor):
-        raise not_a_tensor(name, "input", 1, input)
     if input.ndim < 3:
         raise RuntimeError(f"{name} expects input to have at least 3 dimensions, but got input with {input.ndim} dimension(s)")
     if r <= 0:
@@ -228,8 +222,6 @@ def channel_shuffle(input: Tensor, groups: int) -> Tensor:
     >>> F.channel_shuffle(torch.arange(4.0).reshape(1, 4, 1), groups=2).flatten()
     tensor([0., 2., 1., 3.])
     """
-    if not isinstance(input, Tensor):
-        raise not_a_tensor("channel_shuffle", "input", 1, input)
     shape = input._array.shape
     if len(shape) < 3:
         raise RuntimeError(f"channel_shuffle expects input with > 2 dims, but got input with sizes {list(shape)}")

@@ -265,7 +265,7 @@ def asarray(
     it.
 
     Shapes: nested sequences, an array, a tensor, or a number -> a tensor of that shape.
-    Raises: ValueError if sharing is requested and impossible.
+    Raises: ValueError, or for a scalar of NumPy RuntimeError, if sharing is requested and impossible.
 
     >>> torch.asarray([1, 2]), torch.asarray(b"\x01\x02", dtype=torch.uint8)
     (tensor([1, 2]), tensor([1, 2], dtype=torch.uint8))
@@ -283,6 +283,8 @@ def asarray(
     if isinstance(obj, (Tensor, np.ndarray)) or hasattr(obj, "__dlpack__"):
         shared = obj if isinstance(obj, Tensor) else over_array(obj if isinstance(obj, np.ndarray) else np.from_dlpack(obj))
     elif isinstance(obj, np.generic):
+        if copy is False:
+            raise RuntimeError("can't alias NumPy scalars. Either remove copy=False or transform it in a ndarray.")
         shared = wrap(checked_array(np.array(obj)))
     elif isinstance(obj, UntypedStorage):
         shared = wrap(obj._bytes.view(np.ndarray).view(default_type(wanted)))

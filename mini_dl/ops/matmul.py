@@ -16,7 +16,7 @@ from mini_dl._dtypes import FLOATING, HALVES, NARROW, Array, Number, NumpyType, 
 from mini_dl._surface import method, public
 from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.memory import filled_in
-from mini_dl.autograd.primitive import linear_in, not_a_tensor, op
+from mini_dl.autograd.primitive import linear_in, op
 from mini_dl.autograd.single import as_it_is
 from mini_dl.kernels.blocks import as_single, computed_in, ones
 from mini_dl.kernels.products import gemm
@@ -144,12 +144,6 @@ def _sum_of_rows(input: Array) -> Array:
 # ------------------------------------------------------------------------------------------------ matmul and its parts
 
 
-def check_tensors(name: str, **arguments: object) -> None:
-    for position, (argument, value) in enumerate(arguments.items(), 1):
-        if not isinstance(value, Tensor):
-            raise not_a_tensor(name, argument, position, value)
-
-
 @method("linalg", out=True)
 def matmul(input: Tensor, other: Tensor) -> Tensor:
     """The matrix product: ``out[i, j] = sum(input[i, k] * other[k, j], k)``
@@ -162,8 +156,6 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     >>> torch.matmul(torch.tensor([[1, 2], [3, 4]]), torch.tensor([10, 1]))
     tensor([12, 34])
     """
-    if not (isinstance(input, Tensor) and isinstance(other, Tensor)):
-        check_tensors("matmul", input=input, other=other)
     n, m = input._array.ndim, other._array.ndim
     if m == 2 and n:
         product = _rows(input, other, False)
@@ -219,8 +211,6 @@ def mm(input: Tensor, mat2: Tensor) -> Tensor:
     >>> torch.mm(torch.tensor([[1, 2]]), torch.tensor([[3], [4]]))
     tensor([[11]])
     """
-    if not (isinstance(input, Tensor) and isinstance(mat2, Tensor)):
-        check_tensors("mm", input=input, mat2=mat2)
     if input._array.ndim != 2:
         raise RuntimeError("self must be a matrix")
     if mat2._array.ndim != 2:
@@ -240,8 +230,6 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     <BLANKLINE>
             [[3.]]])
     """
-    if not (isinstance(input, Tensor) and isinstance(mat2, Tensor)):
-        check_tensors("bmm", input=input, mat2=mat2)
     _check_batches(input, mat2)
     accept("bmm", "iufc", input._array)
     return _stacks(input, mat2)
@@ -266,8 +254,6 @@ def mv(input: Tensor, vec: Tensor) -> Tensor:
     >>> torch.mv(torch.tensor([[1, 2], [3, 4]]), torch.tensor([1, 10]))
     tensor([21, 43])
     """
-    if not (isinstance(input, Tensor) and isinstance(vec, Tensor)):
-        check_tensors("mv", input=input, vec=vec)
     a, v = input._array, vec._array
     if a.ndim != 2 or v.ndim != 1:
         raise RuntimeError(f"vector + matrix @ vector expected, got 1, {a.ndim}, {v.ndim}")
@@ -290,8 +276,6 @@ def dot(input: Tensor, tensor: Tensor) -> Tensor:
     >>> torch.dot(torch.tensor([1, 2]), torch.tensor([3, 4]))
     tensor(11)
     """
-    if not (isinstance(input, Tensor) and isinstance(tensor, Tensor)):
-        check_tensors("dot", input=input, tensor=tensor)
     a, b = input._array, tensor._array
     if a.ndim != 1 or b.ndim != 1:
         raise RuntimeError(f"1D tensors expected, but got {a.ndim}D and {b.ndim}D tensors")
@@ -318,7 +302,6 @@ def vdot(input: Tensor, other: Tensor) -> Tensor:
     >>> torch.vdot(torch.tensor([1j, 2.0]), torch.tensor([1j, 3.0]))
     tensor(7.+0.j)
     """
-    check_tensors("vdot", input=input, other=other)
     return dot(conj(input), other)
 
 
@@ -332,7 +315,6 @@ def inner(input: Tensor, other: Tensor) -> Tensor:
     >>> torch.inner(torch.tensor([[1, 2], [3, 4]]), torch.tensor([1, 10]))
     tensor([21, 43])
     """
-    check_tensors("inner", input=input, other=other)
     a, b = input._array, other._array
     if a.ndim == 0 or b.ndim == 0:
         return input * other
@@ -359,8 +341,6 @@ def outer(input: Tensor, vec2: Tensor) -> Tensor:
     tensor([[ 3,  4,  5],
             [ 6,  8, 10]])
     """
-    if not (isinstance(input, Tensor) and isinstance(vec2, Tensor)):
-        check_tensors("outer", input=input, vec2=vec2)
     for name, vector in (("self", input), ("vec2", vec2)):
         if vector.ndim != 1:
             raise RuntimeError(f"outer: Expected 1-D argument {name}, but got {vector.ndim}-D")
@@ -412,7 +392,6 @@ def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Number = 1, alpha:
     >>> torch.addmm(torch.tensor([100, 200]), torch.tensor([[1, 2]]), torch.tensor([[3, 4], [5, 6]]))
     tensor([[113, 216]])
     """
-    check_tensors("addmm", input=input, mat1=mat1, mat2=mat2)
     if mat1.ndim != 2 or mat2.ndim != 2:
         bad, name = (mat1, "mat1") if mat1.ndim != 2 else (mat2, "mat2")
         raise RuntimeError(f"{name} must be a matrix, got {bad.ndim}-D tensor")
@@ -438,7 +417,6 @@ def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Number = 1, alpha: N
     >>> torch.addmv(torch.tensor([100, 200]), torch.tensor([[1, 2], [3, 4]]), torch.tensor([1, 10]), beta=2)
     tensor([221, 443])
     """
-    check_tensors("addmv", input=input, mat=mat, vec=vec)
     a, m, v = input._array, mat._array, vec._array
     if a.ndim > 1 or m.ndim != 2 or v.ndim != 1:
         raise RuntimeError(f"vector + matrix @ vector expected, got {a.ndim}, {m.ndim}, {v.ndim}")
@@ -464,7 +442,6 @@ def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Number = 1, alpha: 
     tensor([[3., 4.],
             [6., 8.]])
     """
-    check_tensors("addr", input=input, vec1=vec1, vec2=vec2)
     for name, vector in (("vec1", vec1), ("vec2", vec2)):
         if vector.ndim != 1:
             raise RuntimeError(f"addr: Expected 1-D argument {name}, but got {vector.ndim}-D")
@@ -492,7 +469,6 @@ def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Number = 1, a
     >>> torch.addbmm(torch.zeros(1, 1), torch.ones(4, 1, 3), torch.ones(4, 3, 1))
     tensor([[12.]])
     """
-    check_tensors("addbmm", input=input, batch1=batch1, batch2=batch2)
     for name, tensor in (("batch1", batch1), ("batch2", batch2)):
         if tensor.ndim != 3:
             raise RuntimeError(f"{name} must be a 3D tensor")
@@ -519,7 +495,6 @@ def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Number = 1, 
     <BLANKLINE>
             [[4.]]])
     """
-    check_tensors("baddbmm", input=input, batch1=batch1, batch2=batch2)
     _check_batches(batch1, batch2)
     _check_expands(input._array.shape, (*batch1.shape[:2], batch2.shape[2]))
     found = [c_name(t._array.dtype) for t in (input, batch1, batch2)]
@@ -577,8 +552,6 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     tensor([[3.5000],
             [2.5000]])
     """
-    if not (isinstance(input, Tensor) and isinstance(weight, Tensor)):
-        check_tensors("linear", input=input, weight=weight)
     rank = weight._array.ndim
     if rank == 2 and input._array.ndim:
         if bias is None:
@@ -604,7 +577,6 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
     >>> F.bilinear(torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, 4.0]]), torch.eye(2).unsqueeze(0))
     tensor([[11.]])
     """
-    check_tensors("bilinear", input1=input1, input2=input2, weight=weight)
     types = [one._array.dtype for one in (input1, input2, weight, bias) if one is not None]
     if any([found != types[0] for found in types]):
         raise RuntimeError(f"All tensors must have the same dtype, got {', '.join([scalar_name(found) for found in types])}")

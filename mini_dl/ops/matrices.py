@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mini_dl._dtypes import HALVES, INEXACT, Array, scalar_name
-from mini_dl.autograd.primitive import not_a_tensor, op
+from mini_dl.autograd.primitive import op
 from mini_dl.tensor import Tensor, wrap
 
 
@@ -28,8 +28,6 @@ KERNELS = {
 
 def matrix(name: str, A: Tensor, label: str = "A", floating: bool = True) -> Tensor:
     """`A`, after checking that it is a batch of matrices that NumPy can factor."""
-    if not isinstance(A, Tensor):
-        raise not_a_tensor(name.replace(".", "_"), label, 1, A)
     if A._array.ndim < 2:
         raise RuntimeError(f"{name}: The input tensor {label} must have at least 2 dimensions.")
     if floating:

@@ -11,7 +11,7 @@ from mini_dl._dtypes import FLOATING, HALVES, Array, Number, exact, limits_of, n
 from mini_dl._surface import namespace, public
 from mini_dl.autograd.formal import piecewise
 from mini_dl.autograd.inplace import inplace as in_place
-from mini_dl.autograd.primitive import linear_in, not_a_tensor, number_of, op, recorded_as, symmetric_in, unary
+from mini_dl.autograd.primitive import linear_in, number_of, op, recorded_as, symmetric_in, unary
 from mini_dl.kernels.blocks import (
     LARGE,
     choose,
@@ -40,9 +40,6 @@ def in_range(input: Array | Tensor, *numbers: object, opmath: bool = True) -> No
 
 def applied(primitive: Callable[..., Tensor], inplace: bool, input: Tensor, *args: object) -> Tensor:
     """``primitive(input, *args)``, written into `input` if `inplace`."""
-    if not isinstance(input, Tensor):
-        name = primitive.__name__.strip("_")
-        raise not_a_tensor(name, "input", 1, input)
     return (made_in_place(primitive) if inplace else primitive)(input, *args)
 
 

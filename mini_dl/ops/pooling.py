@@ -21,7 +21,7 @@ from mini_dl._spaces import INDICES
 from mini_dl._surface import named, public
 from mini_dl.autograd.formal import piecewise
 from mini_dl.autograd.inplace import is_recorded
-from mini_dl.autograd.primitive import forwards_by, linear_in, not_a_tensor, op
+from mini_dl.autograd.primitive import forwards_by, linear_in, op
 from mini_dl.kernels import pooling as kernels
 from mini_dl.kernels.pooling import Regions, Windows, at_maxima, maxima, means, places_of_maxima, spread_means, to_maxima
 from mini_dl.tensor import Tensor
@@ -113,8 +113,6 @@ def _geometry(
     name: str, n: int, input: Tensor, kernel_size: Ints, stride: Ints | None, padding: Ints, dilation: Ints, ceil_mode: bool
 ) -> Windows:
     """The windows over `input`, after torch's checks."""
-    if not isinstance(input, Tensor):
-        raise not_a_tensor(name, "input", 1, input)
     kernel = ints_of(name, "kernel_size", kernel_size, n)
     steps = kernel if stride is None or (isinstance(stride, (tuple, list)) and not stride) else ints_of(name, "stride", stride, n)
     pads, spread = ints_of(name, "padding", padding, n), ints_of(name, "dilation", dilation, n)
@@ -189,8 +187,6 @@ def _max_pool(
 def _check_max_pool1d(
     input: Tensor, kernel_size: Ints, stride: Ints | None, padding: Ints, dilation: Ints, ceil_mode: bool, indices: bool
 ) -> None:
-    if not isinstance(input, Tensor):
-        raise not_a_tensor("max_pool1d", "input", 1, input)
     shape = input._array.shape
     if len(shape) not in (2, 3) or 0 in shape[-2:]:
         raise RuntimeError(

@@ -30,7 +30,7 @@ from mini_dl._surface import method, tensor_method
 from mini_dl.autograd.inplace import written_by
 from mini_dl.autograd.primitive import Formula, binary, op, symmetric_in, unary
 from mini_dl.kernels.blocks import as_single, elementwise, sigmoid_of
-from mini_dl.ops.arithmetic import _mul, as_tensors
+from mini_dl.ops.arithmetic import _mul
 from mini_dl.ops.choice import where
 from mini_dl.ops.operands import PLAIN, accept, both_floating, conjugate, kind_of, masked, promote_floating, zero_of
 from mini_dl.ops.rounding import abs
@@ -209,7 +209,6 @@ def ldexp(input: Tensor, other: Tensor) -> Tensor:
     >>> torch.ldexp(torch.tensor([0.75, 0.75]), torch.tensor([2, -1]))
     tensor([3.0000, 0.3750])
     """
-    as_tensors("ldexp", input=input, other=other)
     kinds = input._array.dtype.kind, other._array.dtype.kind
     if kinds[0] in FLOATING and kinds[1] in "biu":
         if kinds[1] == "b":

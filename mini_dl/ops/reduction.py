@@ -18,7 +18,7 @@ from mini_dl._dtypes import FLOATING, INEXACT, Array, Ints, c_name, dtype, scala
 from mini_dl._surface import NamedTensors, function, method, public, return_type
 from mini_dl.autograd.node_names import rename
 from mini_dl.autograd.overlaps import check_operands
-from mini_dl.autograd.primitive import linear_in, not_a_tensor, op, recorded_as
+from mini_dl.autograd.primitive import linear_in, op, recorded_as
 from mini_dl.kernels.blocks import in_single
 from mini_dl.kernels.softmax import log_sum_exp_rows
 from mini_dl.kernels.sums import Dims, add_up, count, extremes, near_mean, reduce, reduced, squares, std_array, trailing
@@ -27,10 +27,8 @@ from mini_dl.tensor import Tensor
 # ------------------------------------------------------------------------------------------------ arguments
 
 
-def checked(name: str, input: object, keepdim: object = False) -> Tensor:
-    """`input`. TypeError unless it is a tensor and `keepdim` is a bool."""
-    if not isinstance(input, Tensor):
-        raise not_a_tensor(name, "input", 1, input)
+def checked(name: str, input: Tensor, keepdim: object = False) -> Tensor:
+    """`input`. TypeError unless `keepdim` is a bool."""
     if not isinstance(keepdim, builtins.bool):
         check_bool(keepdim, f"{name}(): argument 'keepdim'")
     return input

@@ -16,7 +16,7 @@ from mini_dl._surface import function, public
 from mini_dl.autograd.elements import by_element
 from mini_dl.autograd.formal import kinked
 from mini_dl.autograd.inplace import is_recorded
-from mini_dl.autograd.primitive import linear_in, not_a_tensor, op, symmetric_in
+from mini_dl.autograd.primitive import linear_in, op, symmetric_in
 from mini_dl.kernels import resampling as kernels
 from mini_dl.kernels.resampling import MODES, SMOOTH, Axis, resample, resample_back
 from mini_dl.ops.matmul import bmm
@@ -67,8 +67,6 @@ def interpolate(
     >>> F.interpolate(torch.tensor([[[1.0, 2.0]]]), scale_factor=2)
     tensor([[[1., 1., 2., 2.]]])
     """
-    if not isinstance(input, Tensor):
-        raise not_a_tensor("interpolate", "input", 1, input)
     if mode in ("nearest", "area", "nearest-exact") and align_corners is not None:
         raise ValueError(
             "align_corners option can only be set with the interpolating modes: linear | bilinear | bicubic | trilinear"
@@ -395,9 +393,6 @@ def grid_sampler(input: Tensor, grid: Tensor, interpolation_mode: int, padding_m
     >>> torch.grid_sampler(image, torch.tensor([[[[0.0, 0.0], [1.0, 1.0]]]]), 0, 0, True)
     tensor([[[[2.5000, 4.0000]]]])
     """
-    for position, (name, value) in enumerate((("input", input), ("grid", grid)), 1):
-        if not isinstance(value, Tensor):
-            raise not_a_tensor("grid_sampler", name, position, value)
     shape, places = input._array.shape, grid._array.shape
     if len(shape) < 3 or shape[0] != places[0]:
         raise RuntimeError(
@@ -451,8 +446,6 @@ def affine_grid(theta: Tensor, size: Any, align_corners: bool | None = None) -> 
               [ 0.,  0.],
               [ 1.,  0.]]]])
     """
-    if not isinstance(theta, Tensor):
-        raise not_a_tensor("affine_grid", "theta", 1, theta)
     if theta._array.dtype.kind not in FLOATING:
         raise ValueError(f"Expected theta to have floating point type, but got {theta.dtype}")
     n = len(size) - 2

@@ -15,7 +15,7 @@ from mini_dl._meta import meta_array
 from mini_dl._surface import function, method, public, with_out
 from mini_dl.autograd.draws import any_batches, drawn_from, for_batches
 from mini_dl.autograd.mode import mode
-from mini_dl.autograd.primitive import not_a_tensor, op
+from mini_dl.autograd.primitive import op
 from mini_dl.kernels import counts, distributions, gamma, mersenne
 from mini_dl.kernels.distributions import Draw
 from mini_dl.kernels.mersenne import Generator
@@ -240,8 +240,6 @@ def _multinomial_rows(input: Tensor, num_samples: int, replacement: bool, genera
 
 
 def _check_weights(input: Tensor, num_samples: int, replacement: bool) -> None:
-    if not isinstance(input, Tensor):
-        raise not_a_tensor("multinomial", "input", 1, input)
     weights = input._array
     if weights.ndim not in (1, 2):
         raise RuntimeError("prob_dist must be 1 or 2 dim")

@@ -12,7 +12,7 @@ import numpy as np
 
 from mini_dl._abstract import is_abstract
 from mini_dl._checks import broadcast_shapes, listed, type_name, wrap_dim
-from mini_dl._dtypes import INEXACT, Array, Ints, dtype, dtype as DType, is_number, scalar_name, uint8
+from mini_dl._dtypes import INEXACT, Array, Ints, dtype, dtype as DType, given_type, is_number, scalar_name, uint8
 from mini_dl._surface import NamedTensors, function, method, named, public, return_type
 from mini_dl.autograd.mode import differentiates
 from mini_dl.autograd.primitive import linear_in, op
@@ -35,7 +35,7 @@ def _is_short(input: Tensor, dim: int) -> bool:
 
 def _countable(name: str, input: Tensor, dtype: dtype | None) -> Tensor:
     """`input` in the type of the computation. NotImplementedError if bool is requested."""
-    if dtype is not None and dtype.numpy.kind == "b":
+    if dtype is not None and given_type(dtype, f"{name}(): argument 'dtype'").numpy.kind == "b":
         raise NotImplementedError(f"\"{name}_out_cpu\" not implemented for 'Bool'")
     return of_type(checked(name, input), dtype)
 

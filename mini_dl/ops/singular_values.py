@@ -95,13 +95,13 @@ def _converging(name: str) -> Iterator[None]:
 _SVD, _TorchSVD = return_type("linalg_svd", "U S Vh"), return_type("svd", "U S V")
 
 
-def _no_driver(driver: object) -> None:
+def _no_driver(driver: str | None) -> None:
     if driver is not None:
         raise RuntimeError("torch.linalg.svd: keyword argument `driver=` is only supported on CUDA inputs with cuSOLVER backend.")
 
 
 @public("linalg:svd", out=True)
-def linalg_svd(A: Tensor, full_matrices: bool = True, *, driver: object = None) -> NamedTensors:
+def linalg_svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None) -> NamedTensors:
     """The singular value decomposition, S descending: ``A = U @ diag(S) @ Vh``; U and Vh are square if `full_matrices`.
 
     Shapes: (*, m, n) -> (*, m, k), (*, k), (*, k, n) with ``k = min(m, n)``; full, (*, m, m), (*, k), (*, n, n).
@@ -134,7 +134,7 @@ def svd(input: Tensor, some: bool = True, compute_uv: bool = True) -> NamedTenso
 
 
 @public("linalg", out=True)
-def svdvals(A: Tensor, *, driver: object = None) -> Tensor:
+def svdvals(A: Tensor, *, driver: str | None = None) -> Tensor:
     """The singular values, descending: ``out[i] = sqrt(eigvalsh(A.H @ A)[n - 1 - i])``
 
     Shapes: (*, m, n) -> (*, min(m, n)).

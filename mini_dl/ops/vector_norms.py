@@ -9,7 +9,7 @@ import numpy as np
 
 from mini_dl._arguments import as_number
 from mini_dl._checks import type_name, wrap_dims
-from mini_dl._dtypes import INEXACT, Array, Ints, dtype, promote_numpy, scalar_name
+from mini_dl._dtypes import INEXACT, Array, Ints, dtype, given_type, promote_numpy, scalar_name
 from mini_dl._surface import public
 from mini_dl.autograd.primitive import op
 from mini_dl.kernels.blocks import as_single
@@ -70,7 +70,7 @@ def converted(name: str, x: Tensor, target: dtype | None) -> Tensor:
         raise RuntimeError(f"{name}: Expected a floating point or complex tensor as input. Got {scalar_name(kind)}")
     if target is None:
         return x
-    asked = target.numpy
+    asked = given_type(target, f"{name}(): argument 'dtype'").numpy
     if asked.kind not in INEXACT:
         raise RuntimeError(f"{name}: dtype should be floating point or complex, but got {scalar_name(asked)}")
     if (asked.kind == "c") != (kind.kind == "c"):

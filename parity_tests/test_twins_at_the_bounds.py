@@ -1,0 +1,188 @@
+"""Arguments at the ends of their ranges: the last class and the one after it, sizes of 0, what only another device accepts."""
+
+from __future__ import annotations
+
+import pytest
+
+from parity_tests.twin import message, outcome, twin
+
+CLASSES = 3
+BY_CLASS = {
+    "ctc_loss": lambda t, c, r: t.nn.functional.ctc_loss(
+        r(4, 2, CLASSES).log_softmax(2), t.ones(2, 2, dtype=t.int64), (4, 4), (2, 1), blank=c
+    ),
+    "nll_loss": lambda t, c, r: t.nn.functional.nll_loss(r(2, CLASSES), t.tensor([0, c])),
+    "cross_entropy": lambda t, c, r: t.nn.functional.cross_entropy(r(2, CLASSES), t.tensor([0, c])),
+    "cross_entropy, ignored": lambda t, c, r: t.nn.functional.cross_entropy(r(2, CLASSES), t.tensor([0, c]), ignore_index=c),
+    "multi_margin_loss": lambda t, c, r: t.nn.functional.multi_margin_loss(r(2, CLASSES), t.tensor([0, c])),
+    "multilabel_margin_loss": lambda t, c, r: t.nn.functional.multilabel_margin_loss(r(CLASSES), t.tensor([c, -1, 0])),
+    "linear_cross_entropy": lambda t, c, r: t.nn.functional.linear_cross_entropy(r(2, 4), r(CLASSES, 4), t.tensor([0, c])),
+    "one_hot": lambda t, c, r: t.nn.functional.one_hot(t.tensor([0, c]), CLASSES),
+    "embedding": lambda t, c, r: t.nn.functional.embedding(t.tensor([0, c]), r(CLASSES, 2)),
+    "embedding, padding": lambda t, c, r: t.nn.functional.embedding(t.tensor([0, 1]), r(CLASSES, 2), padding_idx=c),
+    "embedding_bag": lambda t, c, r: t.nn.functional.embedding_bag(t.tensor([[0, c]]), r(CLASSES, 2)),
+    "embedding_bag, padding": lambda t, c, r: t.nn.functional.embedding_bag(t.tensor([[0, 1]]), r(CLASSES, 2), padding_idx=c),
+    "Embedding": lambda t, c, r: t.nn.Embedding(CLASSES, 2, padding_idx=c).padding_idx,
+    "bincount": lambda t, c, r: t.bincount(t.tensor([0, c]), minlength=CLASSES),
+}
+
+
+@twin
+@pytest.mark.parametrize("number", [-CLASSES - 1, -CLASSES, -1, 0, CLASSES - 1, CLASSES])
+@pytest.mark.parametrize("name", BY_CLASS)
+def test_classes_up_to_the_last_and_beyond(torch, rng, name, number):
+    return outcome(lambda: BY_CLASS[name](torch, number, rng))
+
+
+ALONG = {
+    "select": lambda t, x, i: x.select(0, i),
+    "narrow": lambda t, x, i: x.narrow(0, i, 1),
+    "narrow of nothing": lambda t, x, i: x.narrow(0, i, 0),
+    "index": lambda t, x, i: x[i],
+    "index by a tensor": lambda t, x, i: x[t.tensor([i])],
+    "take": lambda t, x, i: x.take(t.tensor([i])),
+    "gather": lambda t, x, i: x.gather(0, t.tensor([[i]])),
+    "scatter": lambda t, x, i: x.scatter(0, t.tensor([[i]]), 1.0),
+    "index_select": lambda t, x, i: x.index_select(0, t.tensor([i])),
+    "index_fill": lambda t, x, i: x.index_fill(0, t.tensor([i]), 1.0),
+    "index_add": lambda t, x, i: x.index_add(0, t.tensor([i]), x[:1]),
+    "index_copy": lambda t, x, i: x.index_copy(0, t.tensor([i]), x[:1]),
+    "select_scatter": lambda t, x, i: x.select_scatter(x[0], 0, i),
+    "put_": lambda t, x, i: x.put_(t.tensor([i]), t.tensor([1.0])),
+    "unbind": lambda t, x, i: x.unbind(0)[i],
+    "kthvalue": lambda t, x, i: x.kthvalue(i, 0),
+    "topk": lambda t, x, i: x.topk(i, 0)[0],
+    "split": lambda t, x, i: x.split(i),
+    "chunk": lambda t, x, i: x.chunk(i),
+    "unfold": lambda t, x, i: x.unfold(0, i, 1),
+    "unfold by steps": lambda t, x, i: x.unfold(0, 1, i),
+    "roll": lambda t, x, i: x.roll(i, 0),
+    "squeeze": lambda t, x, i: x.squeeze(i),
+    "unsqueeze": lambda t, x, i: x.unsqueeze(i),
+    "diagonal": lambda t, x, i: x.diagonal(i),
+    "sum": lambda t, x, i: x.sum(i),
+    "rot90": lambda t, x, i: x.rot90(i),
+    "vander": lambda t, x, i: t.vander(x[:, 0], i),
+    "multinomial": lambda t, x, i: t.multinomial(t.eye(4)[0], i, replacement=True),
+}
+
+
+@twin
+@pytest.mark.parametrize("number", [-5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5])
+@pytest.mark.parametrize("name", ALONG)
+def test_places_up_to_the_last_and_beyond(torch, rng, name, number):
+    return outcome(lambda: ALONG[name](torch, rng(4, 2), number))
+
+
+SIZED = {
+    "max_pool": lambda t, n, x, s: getattr(t.nn, f"MaxPool{n}d")(**s)(x),
+    "avg_pool": lambda t, n, x, s: getattr(t.nn, f"AvgPool{n}d")(**s)(x),
+    "lp_pool": lambda t, n, x, s: getattr(t.nn, f"LPPool{n}d")(2, **s)(x),
+    "conv": lambda t, n, x, s: getattr(t.nn, f"Conv{n}d")(2, 2, **s)(x).shape,
+    "conv_transpose": lambda t, n, x, s: getattr(t.nn, f"ConvTranspose{n}d")(2, 2, **s)(x).shape,
+    "unfold": lambda t, n, x, s: t.nn.Unfold(**s)(x),
+    "fold": lambda t, n, x, s: t.nn.Fold((4,) * n, **s)(t.ones(1, 8, 4)).shape,
+    "adaptive_max_pool": lambda t, n, x, s: getattr(t.nn, f"AdaptiveMaxPool{n}d")(s["kernel_size"])(x),
+    "adaptive_avg_pool": lambda t, n, x, s: getattr(t.nn, f"AdaptiveAvgPool{n}d")(s["kernel_size"])(x),
+}
+SETTINGS = [
+    {"kernel_size": 0}, {"kernel_size": -1}, {"kernel_size": 1}, {"kernel_size": 4}, {"kernel_size": 5},
+    {"kernel_size": 2, "stride": 0}, {"kernel_size": 2, "stride": -1}, {"kernel_size": 2, "stride": 5},
+    {"kernel_size": 2, "padding": -1}, {"kernel_size": 2, "padding": 1}, {"kernel_size": 2, "padding": 2},
+    {"kernel_size": 2, "dilation": 0}, {"kernel_size": 2, "dilation": -1}, {"kernel_size": 2, "dilation": 3},
+    {"kernel_size": 2, "dilation": 4}, {"kernel_size": 1, "stride": 2, "dilation": 3, "output_padding": 2},
+    {"kernel_size": 1, "stride": 2, "dilation": 3, "output_padding": 3}, {"kernel_size": 2, "output_padding": 1},
+]  # fmt: skip
+
+
+@twin
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: " ".join(f"{k}={v}" for k, v in setting.items()))
+@pytest.mark.parametrize("n", [1, 2, 3])
+@pytest.mark.parametrize("name", SIZED)
+def test_sizes_of_windows_down_to_zero_and_up_to_the_image(torch, rng, name, n, setting):
+    x = rng(1, 2, *(4,) * n)
+    return outcome(lambda: SIZED[name](torch, n, x, setting))
+
+
+@twin
+@pytest.mark.parametrize("size", [0, -1, 1, 4, 5, (1, 0, 1), (1, 1, -1)])
+def test_windows_of_fractional_pooling(torch, rng, size):
+    samples = torch.full((1, 2, 3), 0.5)
+    return outcome(lambda: torch.nn.FractionalMaxPool3d(size, output_size=1, _random_samples=samples)(rng(1, 2, 4, 4, 4)))
+
+
+@twin
+@pytest.mark.parametrize("driver", ["gesvd", "gesvdj", "gesvda", "nothing", None])
+@pytest.mark.parametrize("name", ["svd", "svdvals", "lstsq"])
+def test_drivers_of_linear_algebra(torch, rng, name, driver):
+    A = rng(3, 3)
+    arguments = (A, A[:, :1]) if name == "lstsq" else (A,)
+    found = outcome(lambda: getattr(torch.linalg, name)(*arguments, driver=driver))
+    return found if name == "svdvals" or isinstance(found, str) else found[0].shape
+
+
+def views_that_may_not_be_written(torch, rng):
+    """name -> a view, made so that a write to it cannot be recorded, and the base."""
+
+    class Same(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x.view(-1)
+
+        @staticmethod
+        def backward(ctx, grad):
+            return grad.view(2, 3)
+
+    found = {}
+    for leaf in (False, True):
+        made = []
+        for _ in range(5):
+            x = rng(2, 3, grad=leaf)
+            made.append(x if leaf else (rng(2, 3, grad=True) * 2))
+        no_grad, inference, several, custom, nested = made
+        with torch.no_grad():
+            found["no_grad", leaf] = no_grad.view(-1), no_grad
+            within = nested.view(-1)
+        found["of a view in no_grad", leaf] = within[:3], nested
+        with torch.inference_mode():
+            found["inference", leaf] = inference.view(-1), inference
+        found["several", leaf] = several.unbind(0)[1], several
+        found["custom", leaf] = Same.apply(custom), custom
+    return found
+
+
+@twin
+def test_why_a_view_may_not_be_written(torch, rng):
+    written = {}
+    for name, (view, _) in views_that_may_not_be_written(torch, rng).items():
+        written[name] = message(lambda view=view: view.mul_(2))
+    for name, (view, base) in views_that_may_not_be_written(torch, rng).items():
+        written["base", name] = message(lambda view=view, base=base: (base.mul_(2), view.sum()))
+    return written
+
+
+@twin
+@pytest.mark.parametrize("copy", [None, True, False])
+@pytest.mark.parametrize("dtype", [None, "float32", "float64"])
+@pytest.mark.parametrize("kind", ["tensor", "array", "list", "number", "scalar", "bytes"])
+def test_asarray_shares_or_copies(torch, rng, kind, dtype, copy):
+    x = rng(4)
+    given = {"tensor": x, "array": x.numpy(), "list": x.tolist(), "number": 1.5, "scalar": x.numpy()[0], "bytes": bytearray(8)}
+    if kind == "scalar" and copy and dtype == "float64":
+        copy = None  # torch says that it cannot share it, which is not asked
+    dtype = dtype and getattr(torch, dtype)
+
+    def made():
+        found = torch.asarray(given[kind], dtype=dtype, copy=copy)
+        if kind in ("tensor", "array"):
+            x.fill_(7)
+        return found, found.dtype
+
+    return outcome(made)
+
+
+@twin
+@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW", "LBFGS", "Rprop", "ASGD", "SparseAdam", "Adafactor"])
+def test_an_optimizer_has_the_plain_attributes_of_torchs(torch, rng, name):
+    made = vars(getattr(torch.optim, name)([rng(2, grad=True)], lr=0.1))
+    return {key: value for key, value in made.items() if isinstance(value, (bool, str))}
