@@ -156,16 +156,14 @@ def trace(
         raise RuntimeError("Could not get name of python class object")
     if example_inputs is None and not isinstance(example_kwarg_inputs, dict):
         raise RuntimeError("example_kwarg_inputs should be a dict")
+    owner = func if isinstance(func, Module) else getattr(func, "__self__", None)
+    if isinstance(owner, Module) and owner is not func and func.__name__ != "forward":
+        raise AttributeError("trace doesn't support compiling individual module's functions.\nPlease use trace_module")
     if example_inputs is None:
         func(**example_kwarg_inputs)  # type: ignore[arg-type]
     else:
         func(*((example_inputs,) if isinstance(example_inputs, (Tensor, dict)) else tuple(example_inputs)))
-    owner = getattr(func, "__self__", None)
-    if isinstance(func, Module):
-        return RecursiveScriptModule(func)
-    if isinstance(owner, Module) and getattr(func, "__name__", "") == "forward":
-        return RecursiveScriptModule(owner)
-    return ScriptFunction(func)
+    return RecursiveScriptModule(owner) if isinstance(owner, Module) else ScriptFunction(func)
 
 
 def trace_module(mod: Module, inputs: dict[str, Any], *args: object, **kwargs: object) -> Any:

@@ -43,7 +43,7 @@ def _take_tensors(tensors: Iterable[Tensor], size_limit: int) -> Iterable[list[T
     for tensor in tensors:
         kind, size = tensor.type(), tensor.numel() * tensor.element_size()
         row, filled = rows.get(kind, ([], 0))
-        if row and filled + size > size_limit:
+        if filled and filled + size > size_limit:
             yield row
             row, filled = [], 0
         rows[kind] = ([*row, tensor], filled + size)

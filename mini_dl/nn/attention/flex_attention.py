@@ -262,8 +262,6 @@ class BlockMask:
         """From the blocks of each row, from which those of each column are derived."""
         if kv_indices.dim() < 2:
             raise RuntimeError("BlockMask must have at least 2 dimensions")
-        if (full_kv_num_blocks is None) != (full_kv_indices is None):
-            raise AssertionError("full_kv_num_blocks and full_kv_indices must be both provided or omitted")
         q: tuple[Any, Any] = (None, None)
         full_q: tuple[Any, Any] = (None, None)
         if compute_q_blocks:

@@ -106,6 +106,22 @@ class HookedCall:
         if node is not None:
             for hook in hooks:
                 node.register_hook(WithModule(hook, self.module))
+            if missing := self.unseen_by_regular(node):
+                warnings.warn(f"{missing} Please use register_full_backward_hook.", FutureWarning, stacklevel=5)
+
+    def unseen_by_regular(self, node: Any) -> str:
+        """What the hooks of `node` are not given of the gradients of the module; "" if they are given all."""
+        results = self.result if isinstance(self.result, tuple) else (self.result,)
+        if not all([isinstance(one, Tensor) for one in results]):
+            return "A non-full backward hook is not given all gradients of results that are not a tensor or a tuple of tensors."
+        if not all([isinstance(one, Tensor) for one in self.args]):
+            return "A non-full backward hook is not given all gradients of arguments that are not tensors."
+        made_by = {one.grad_fn for one in results} - {None}
+        if made_by != {node}:
+            return "A non-full backward hook is not given the gradients of results of several nodes."
+        if {one.grad_fn for one in self.args} - {None} != {following for following, _ in node.next_functions}:
+            return "A non-full backward hook is not given the gradients of the inputs of a forward with several nodes."
+        return ""
 
 
 class WithModule:

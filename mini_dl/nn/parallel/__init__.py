@@ -40,7 +40,7 @@ def data_parallel(
     module: Module, inputs: object, device_ids: object = None, output_device: object = None, dim: int = 0,
     module_kwargs: object = None,
 ) -> NoReturn:  # fmt: skip
-    """``module(inputs)``on several GPUs: there are none.
+    """``module(inputs)`` on several GPUs: there are none.
 
     Raises: RuntimeError, always.
 
@@ -53,7 +53,7 @@ def data_parallel(
 
 
 def replicate(network: Module, devices: object, detach: bool = False) -> NoReturn:
-    """Copies of `network`on several GPUs: there are none.
+    """Copies of `network` on several GPUs: there are none.
 
     Raises: AssertionError, always.
 
@@ -66,7 +66,7 @@ def replicate(network: Module, devices: object, detach: bool = False) -> NoRetur
 
 
 def parallel_apply(modules: object, inputs: object, kwargs_tup: object = None, devices: object = None) -> NoReturn:
-    """Calls of `modules` at onceon several GPUs: there are none.
+    """Calls of `modules` at once on several GPUs: there are none.
 
     Raises: AssertionError, always.
 
@@ -79,7 +79,7 @@ def parallel_apply(modules: object, inputs: object, kwargs_tup: object = None, d
 
 
 def scatter(inputs: object, target_gpus: object, dim: int = 0) -> NoReturn:
-    """Slices of `inputs` along `dim`on several GPUs: there are none.
+    """Slices of `inputs` along `dim` on several GPUs: there are none.
 
     Raises: AssertionError, always.
 

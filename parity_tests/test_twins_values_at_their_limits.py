@@ -1,0 +1,170 @@
+"""Lengths of zero, exponents beyond the range, types that may be mixed, values that only a user can write."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from parity_tests.twin import outcome, twin
+
+
+@twin
+@pytest.mark.parametrize("inputs", [[0, 4], [4, 4], [0, 0], [1, 4]])
+@pytest.mark.parametrize("targets", [[0, 2], [2, 0], [0, 0], [1, 1]])
+@pytest.mark.parametrize("zero_infinity", [False, True])
+def test_lengths_of_zero_in_ctc(torch, rng, inputs, targets, zero_infinity):
+    x, labels = rng(4, 2, 3, grad=True), torch.tensor([[1, 2], [2, 2]])
+
+    def loss(reduction):
+        lengths = torch.tensor(inputs), torch.tensor(targets)
+        return torch.nn.functional.ctc_loss(x.log_softmax(-1), labels, *lengths, 0, reduction, zero_infinity)
+
+    found = [loss(reduction) for reduction in ("none", "mean", "sum")]
+    return found, torch.autograd.grad(found[-1], x)[0].isnan().any() or torch.autograd.grad(loss("sum"), x)
+
+
+EXPONENTS = {
+    "int64": [-2000, -1075, -1074, -150, -149, -100, -41, -25, -1, 0, 15, 41, 100, 127, 128, 1023, 1024, 2**31 - 1, -(2**31)],
+    "int32": [-(2**31), -1075, -41, 41, 1024, 2**31 - 1],
+    "int16": [-(2**15), -1075, -41, 41, 1024, 2**15 - 1],
+    "uint8": [0, 41, 255],
+}
+
+
+@twin
+@pytest.mark.parametrize("kind", EXPONENTS)
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_exponents_of_any_size(torch, rng, kind, dtype):
+    exponents = torch.tensor(EXPONENTS[kind], dtype=getattr(torch, kind))
+    mantissas = torch.full(exponents.shape, 1.5, dtype=getattr(torch, dtype))
+    return torch.ldexp(mantissas, exponents)
+
+
+FILLS = {
+    "kaiming_uniform_": (), "kaiming_normal_": (), "xavier_uniform_": (), "xavier_normal_": (), "orthogonal_": (),
+    "sparse_": (0.5,), "dirac_": (), "trunc_normal_": (), "normal_": (), "uniform_": (), "eye_": (), "zeros_": (),
+}  # fmt: skip
+
+
+@twin
+@pytest.mark.parametrize("name", FILLS)
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0), (0, 0), (0, 3, 2), (3, 3, 0), (0,)])
+def test_initial_values_of_nothing(torch, rng, name, shape):
+    made = outcome(lambda: getattr(torch.nn.init, name)(torch.empty(shape), *FILLS[name]))
+    return made, torch.rand(2)
+
+
+@twin
+@pytest.mark.parametrize("padding", [None, 0, 1, -1])
+@pytest.mark.parametrize("by_frequency", [False, True])
+def test_padding_in_tables_under_a_map(torch, rng, padding, by_frequency):
+    indices = torch.tensor([0, 1, 1, 2])
+
+    def size(weight):
+        rows = torch.nn.functional.embedding(indices, weight, padding_idx=padding, scale_grad_by_freq=by_frequency)
+        return rows.square().sum()
+
+    tables = rng(2, 3, 2)
+    return torch.func.vmap(size)(tables), torch.func.vmap(torch.func.grad(size))(tables)
+
+
+NORMS = {
+    "layer": lambda F, x, w, b: F.layer_norm(x.transpose(1, 2), (4,), w, b),
+    "group": lambda F, x, w, b: F.group_norm(x, 2, w, b),
+    "batch": lambda F, x, w, b: F.batch_norm(x, None, None, w, b, True),
+}
+
+
+@twin
+@pytest.mark.parametrize("name", NORMS)
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_types_of_parameters_that_norms_take(torch, rng, name, dtype):
+    x, ones = rng(2, 4, 3).to(getattr(torch, dtype)), torch.ones(4)
+    kinds = [None, torch.float16, torch.float32, torch.float64]
+    typed = [[None if kind is None else ones.to(kind) for kind in pair] for pair in itertools.product(kinds, repeat=2)]
+    return [outcome(lambda pair=pair: NORMS[name](torch.nn.functional, x, *pair).dtype) for pair in typed]
+
+
+@twin
+@pytest.mark.parametrize("shape", [(4, 2), (3, 3), (2, 4)])
+def test_signs_that_a_user_wrote_into_an_orthogonal_weight(torch, rng, shape):
+    layer = torch.nn.Linear(*shape[::-1], bias=False)
+    torch.nn.utils.parametrizations.orthogonal(layer, orthogonal_map="householder")
+    raw = layer.parametrizations.weight.original
+    found = []
+    for value in (1.0, -1.0, 0.5, 0.0, 2.7, -3.2):
+        with torch.no_grad():
+            raw.copy_(rng(*raw.shape))
+            raw.diagonal().fill_(value)
+        raw.grad = None
+        layer.weight.square().sum().backward()
+        found.append((layer.weight.detach().clone(), raw.grad))
+    return found
+
+
+JOINED = {
+    "cat": lambda torch, a, b: torch.cat([a, b]),
+    "stack": lambda torch, a, b: torch.stack([a, b]),
+    "cat with a constant": lambda torch, a, b: torch.cat([a, torch.ones(2), b]),
+    "cat of one twice": lambda torch, a, b: torch.cat([a, b, a]),
+    "cat, then more": lambda torch, a, b: torch.cat([a.exp(), b * 2]) * 1,
+}
+ANSWERS = {
+    "nothing": lambda grads: None,
+    "doubled": lambda grads: tuple(g if g is None else g * 2 for g in grads),
+    "the first left out": lambda grads: (None, *grads[1:]),
+    "in reverse": lambda grads: grads[::-1],
+    "too few": lambda grads: grads[1:],
+}
+
+
+@twin
+@pytest.mark.parametrize("name", JOINED)
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_hooks_after_a_node_with_a_list_of_inputs(torch, rng, name, answer):
+    a, b, seen = rng(2, grad=True), rng(2, grad=True), []
+    y = JOINED[name](torch, a, b)
+    node = y.grad_fn if "more" not in name else y.grad_fn.next_functions[0][0]
+
+    def hook(inputs, outputs):
+        seen.append((inputs, outputs))
+        return ANSWERS[answer](inputs)
+
+    node.register_hook(hook)
+    return outcome((y * y).sum().backward), a.grad, b.grad, seen
+
+
+DRAWS = {
+    "normal_": (), "uniform_": (), "bernoulli_": (0.5,), "random_": (), "exponential_": (), "cauchy_": (), "geometric_": (0.5,),
+    "log_normal_": (),
+}  # fmt: skip
+TARGETS = {
+    "a part of several": lambda torch, x: x.split(2)[1],
+    "a row of several": lambda torch, x: x.reshape(2, 2).unbind()[0],
+    "a view": lambda torch, x: x[1:],
+    "itself": lambda torch, x: x,
+    "a result": lambda torch, x: x * 1,
+    "a detached part": lambda torch, x: x.detach()[:2],
+    "a part made without recording": lambda torch, x: torch.no_grad()(lambda: x[:2])(),
+}
+
+
+@twin
+@pytest.mark.parametrize("name", DRAWS)
+@pytest.mark.parametrize("target", TARGETS)
+def test_where_random_numbers_may_be_written(torch, rng, name, target):
+    found = []
+    for grad, enabled in itertools.product([False, True], repeat=2):
+        x = torch.zeros(4, requires_grad=grad)
+        at = TARGETS[target](torch, x)
+        with torch.set_grad_enabled(enabled):
+            found.append((outcome(lambda at=at: getattr(at, name)(*DRAWS[name]).requires_grad), x.detach()))
+    return found
+
+
+@twin
+@pytest.mark.parametrize("limit", [1, 8, 16, 24, 1000])
+def test_tensors_in_lists_of_one_type_and_size(torch, rng, limit):
+    tensors = [rng(2), rng(1, dtype="float64"), rng(3), rng(0), rng(2, dtype="int64"), rng(2), rng(4, dtype="float64")]
+    return list(torch._utils._take_tensors(tensors, limit))
