@@ -401,7 +401,20 @@ def return_type(name: str, fields: str) -> Callable[..., NamedTensors]:
     def __reduce__(self: Any) -> Any:
         return _named_result, (name, tuple(self))
 
-    members = {"__repr__": __repr__, "__reduce__": __reduce__, "__slots__": (), "__module__": "torch.return_types"}
+    def __new__(cls: Any, *values: Any) -> Any:
+        if len(values) == 1:
+            (values,) = values  # a sequence, as torch's classes take it
+        if len(values) != len(base._fields):
+            raise TypeError(f"{name}() takes a {len(base._fields)}-sequence ({len(values)}-sequence given)")
+        return tuple.__new__(cls, values)
+
+    members = {
+        "__new__": __new__,
+        "__repr__": __repr__,
+        "__reduce__": __reduce__,
+        "__slots__": (),
+        "__module__": "torch.return_types",
+    }
     made = type(name, (base,), members)
     namespace("return_types")[name] = named_results[name] = made
     return made
