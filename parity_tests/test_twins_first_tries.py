@@ -8,6 +8,7 @@ import copy
 import io
 import itertools
 
+import numpy as np
 import pytest
 
 from parity_tests.twin import either, message, mistake, outcome, raised, twin
@@ -137,6 +138,12 @@ def test_the_number_of_gradients_that_a_hook_of_a_module_returns(torch, rng, ret
         return x.grad, layer.weight.grad
 
     return outcome(lambda: run(True)), outcome(lambda: run(False))
+
+
+@twin
+def test_a_tensor_without_dimensions_takes_no_array_as_index(torch, rng):
+    indices = np.array([0]), np.array([True, False]), np.array(0), np.int64(0), [0], ..., None
+    return [outcome(lambda index=index: torch.tensor(3.0)[index]) for index in indices]
 
 
 @twin
