@@ -223,7 +223,7 @@ def with_out(function: Function, check: bool | Function = True, where: str = "to
     """`function` with a keyword ``out``: a tensor, or a tuple of tensors if there are several results."""
 
     apart, differentiable = function.__name__ in NO_OVERLAP, function.__name__ not in WITHOUT_GRADIENT
-    typed = function.__name__ in TYPED_BY_OUT
+    typed, casts = function.__name__ in TYPED_BY_OUT, function.__name__ in CASTING
     looked_at = apart or (where not in ("fft", "linalg") and function.__name__ not in UNCHECKED)
 
     @functools.wraps(function)
@@ -267,7 +267,7 @@ def with_out(function: Function, check: bool | Function = True, where: str = "to
                 f"Batching rule not implemented for aten::{function.__name__}.out; the fallback path doesn't work on out= or "
                 "view ops."
             )
-        return store(result, out, function.__name__ in CASTING, function.__name__ not in CASTING)
+        return store(result, out, casts, warns=not casts)
 
     call.__signature__ = LateSignature(lambda: _with_keyword(function))  # type: ignore[attr-defined]
     return call

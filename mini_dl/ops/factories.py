@@ -50,7 +50,7 @@ def finished(array: Array, requires_grad: bool = False, out: Tensor | None = Non
     return requires_grad_(made) if requires_grad else made
 
 
-def check_target(name: str, out: Tensor, wanted: NumpyType) -> None:
+def check_factory_out(name: str, out: Tensor, wanted: NumpyType) -> None:
     """RuntimeError if `out` requires grad or is not of the NumPy type `wanted`."""
     if mode.enabled and any_needs_grad((out,)):
         raise RuntimeError(f"{name}(): functions with out=... arguments don't support automatic differentiation")
@@ -93,7 +93,7 @@ def factory(
                 raise TypeError(f"{make.__name__}(): argument 'out' must be Tensor, not {type_name(out)}")
             wanted = numpy_of(dtype, None if out is None else out._array.dtype)
             if out is not None:
-                check_target(make.__name__, out, wanted)
+                check_factory_out(make.__name__, out, wanted)
             if requires_grad is not True and requires_grad is not False and requires_grad is not None:
                 check_bool(requires_grad, f"{make.__name__}(): argument 'requires_grad'")
             if meta and out is None:
