@@ -223,7 +223,7 @@ def with_out(function: Function, check: bool | Function = True, where: str = "to
     """`function` with a keyword ``out``: a tensor, or a tuple of tensors if there are several results."""
 
     apart, differentiable = function.__name__ in NO_OVERLAP, function.__name__ not in WITHOUT_GRADIENT
-    typed = function.__name__ in TYPED_BY_OUT
+    typed, casts = function.__name__ in TYPED_BY_OUT, function.__name__ in CASTING
     looked_at = apart or (where not in ("fft", "linalg") and function.__name__ not in UNCHECKED)
 
     @functools.wraps(function)
@@ -267,7 +267,7 @@ def with_out(function: Function, check: bool | Function = True, where: str = "to
                 f"Batching rule not implemented for aten::{function.__name__}.out; the fallback path doesn't work on out= or "
                 "view ops."
             )
-        return store(result, out, function.__name__ in CASTING, function.__name__ not in CASTING)
+        return store(result, out, casts, warns=not casts)
 
     call.__signature__ = LateSignature(lambda: _with_keyword(function))  # type: ignore[attr-defined]
     return call
@@ -401,7 +401,20 @@ def return_type(name: str, fields: str) -> Callable[..., NamedTensors]:
     def __reduce__(self: Any) -> Any:
         return _named_result, (name, tuple(self))
 
-    members = {"__repr__": __repr__, "__reduce__": __reduce__, "__slots__": (), "__module__": "torch.return_types"}
+    def __new__(cls: Any, *values: Any) -> Any:
+        if len(values) == 1:
+            (values,) = values  # a sequence, as torch's classes take it
+        if len(values) != len(base._fields):
+            raise TypeError(f"{name}() takes a {len(base._fields)}-sequence ({len(values)}-sequence given)")
+        return tuple.__new__(cls, values)
+
+    members = {
+        "__new__": __new__,
+        "__repr__": __repr__,
+        "__reduce__": __reduce__,
+        "__slots__": (),
+        "__module__": "torch.return_types",
+    }
     made = type(name, (base,), members)
     namespace("return_types")[name] = named_results[name] = made
     return made

@@ -141,6 +141,9 @@ def load(
         raise RuntimeError("Can not safely load weights when explicit pickle_module is specified")
     if weights_only and pickle_load_args:
         warnings.warn("pickle_load_args only works if `weights_only=False`.", stacklevel=2)
+    for name in pickle_load_args if weights_only else ():
+        if name != "encoding":
+            raise TypeError(f"load() got an unexpected keyword argument {name!r}")
     path = os.fspath(f) if isinstance(f, (str, os.PathLike)) else None
     if path is not None and path.endswith(".safetensors"):
         if isinstance(map_location, dict) or callable(map_location):

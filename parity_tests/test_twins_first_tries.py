@@ -4,11 +4,14 @@ vectors, hooks that return too much.
 
 from __future__ import annotations
 
+import copy
+import io
 import itertools
 
+import numpy as np
 import pytest
 
-from parity_tests.twin import either, message, outcome, raised, twin
+from parity_tests.twin import either, message, mistake, outcome, raised, twin
 
 
 @pytest.mark.parametrize(
@@ -135,3 +138,82 @@ def test_the_number_of_gradients_that_a_hook_of_a_module_returns(torch, rng, ret
         return x.grad, layer.weight.grad
 
     return outcome(lambda: run(True)), outcome(lambda: run(False))
+
+
+@twin
+def test_a_tensor_without_dimensions_takes_no_array_as_index(torch, rng):
+    indices = np.array([0]), np.array([True, False]), np.array(0), np.int64(0), [0], ..., None
+    return [outcome(lambda index=index: torch.tensor(3.0)[index]) for index in indices]
+
+
+@twin
+def test_named_results_are_made_of_sequences(torch, rng):
+    made = [outcome(lambda values=values: torch.return_types.max(values)) for values in ((1, 2), [3, 4], (1,), (1, 2, 3), 3)]
+    return made, made[0].indices, torch.return_types.svd((1, 2, 3)).V, copy.deepcopy(torch.ones(2, 2).max(0))
+
+
+@pytest.mark.parametrize("sizes", [(-1,), (2, -1)])
+@mistake
+def test_a_tensor_cannot_have_negative_sizes(torch, rng, sizes):
+    return [raised(lambda: torch.LongTensor(*sizes)), raised(lambda: torch.ones(2).new(*sizes)), torch.Tensor(*sizes)]
+
+
+@twin
+def test_what_a_type_is(torch, rng):
+    kinds = 3, float, int, [1], torch.device("cpu"), torch.FloatTensor, torch.int8, torch.Tensor, "torch.Foo"
+    return [outcome(lambda kind=kind: torch.ones(2).type(kind)) for kind in kinds]
+
+
+@pytest.mark.parametrize("options", [{"foo": 1}, {"errors": "strict"}, {"encoding": "ascii"}, {"foo": 1, "weights_only": False}])
+@either
+def test_load_refuses_keywords_it_does_not_know(torch, rng, options):
+    file = io.BytesIO()
+    torch.save(torch.ones(2), file)
+    file.seek(0)
+    return torch.load(file, **options)
+
+
+@pytest.mark.parametrize("reduction", ["none", "mean"])
+@twin
+def test_the_type_of_a_margin_loss_is_that_of_its_input(torch, rng, reduction):
+    x, y, function = rng(3, grad=True), torch.tensor([1.0, -1.0, 1.0], dtype=torch.float64), torch.nn.functional.soft_margin_loss
+    loss = function(x, y, reduction=reduction)
+    loss.sum().backward()
+    weighted = message(
+        lambda: torch.nn.functional.multi_margin_loss(rng(2, 3), torch.tensor([0, 1]), weight=torch.ones(3, dtype=torch.float64))
+    )
+    return loss, x.grad, function(x.detach().double(), y.float()), weighted
+
+
+@pytest.mark.parametrize("rank", [3, 4])
+@mistake
+def test_attention_refuses_a_probability_above_one(torch, rng, rank):
+    x = rng(*(1,) * (rank - 2), 2, 3)
+    return torch.nn.functional.scaled_dot_product_attention(x, x, x, dropout_p=2.0)
+
+
+@pytest.mark.parametrize("assign", [True, False])
+@twin
+def test_loading_into_a_meta_module_warns(torch, rng, assign):
+    layer = torch.nn.Linear(2, 2, device="meta")
+    layer.load_state_dict({"weight": rng(2, 2), "bias": rng(2)}, assign=assign)
+    return layer.weight.device.type
+
+
+@pytest.mark.parametrize("maximize", [True, False])
+@twin
+def test_rprop_leaves_a_parameter_whose_gradient_is_nan(torch, rng, maximize):
+    x = torch.ones(4, requires_grad=True)
+    optimizer = torch.optim.Rprop([x], maximize=maximize)
+    for sign in (1, 1, -1, 1):
+        x.grad = torch.tensor([1.0, -1.0, 0.0, float("nan")]) * sign
+        optimizer.step()
+    return x, optimizer.state_dict()["state"][0]["step_size"]
+
+
+@mistake
+def test_lbfgs_refuses_a_second_group_when_it_steps(torch, rng):
+    x, y = torch.ones(1, requires_grad=True), torch.ones(2, requires_grad=True)
+    optimizer = torch.optim.LBFGS([x])
+    optimizer.add_param_group({"params": [y]})
+    optimizer.step(lambda: x.sum())

@@ -14,7 +14,7 @@ import pytest
 
 import mini_dl as torch
 from mini_dl import _dtypes
-from mini_dl.serialization import load_npz, save_npz
+from mini_dl.serialization import load_npz, save_npz, save_safetensors
 
 KEYS = ("allow_pickle", "file", "args", "kwds", "w", "w.npy", "w.npy.npy", "", ".npy", "a/b", "a/", "/a", "..", "../../a", "a\\b",
         "é", "日本", "\U0001f600", " ", "a b", "a\nb", "CON", "x" * 65_531)  # fmt: skip
@@ -261,3 +261,16 @@ def test_a_small_file_cannot_take_much_memory() -> None:
 def test_the_ending_is_added_as_numpy_does(tmp_path: Path) -> None:
     save_npz({"x": torch.ones(2)}, tmp_path / "tensors")
     assert [path.name for path in tmp_path.iterdir()] == ["tensors.npz"]
+
+
+@pytest.mark.parametrize("save", [save_npz, save_safetensors])
+def test_what_is_not_a_dictionary_of_dense_tensors_is_named(tmp_path: Path, save: Any) -> None:
+    for wrong, said in (
+        (torch.ones(1), "got Tensor"), ([torch.ones(1)], "got list"), (None, "got NoneType"),
+        (torch.nn.Linear(1, 1), r"got Linear: save its state_dict\(\)"),
+    ):  # fmt: skip
+        with pytest.raises(TypeError, match=said):
+            save(wrong, tmp_path / "tensors")
+    with pytest.raises(NotImplementedError, match="'w': a sparse tensor"):
+        save({"w": torch.eye(2).to_sparse()}, tmp_path / "tensors")
+    assert not list(tmp_path.iterdir())

@@ -52,10 +52,15 @@ def save_npz(tensors: Mapping[str, Tensor], f: File) -> None:
 
 def arrays_of(tensors: Mapping[str, Tensor]) -> dict[str, Array]:
     """The arrays of a dictionary of tensors. TypeError if it is something else, ValueError for a key that is not Unicode."""
+    if not isinstance(tensors, Mapping):
+        hint = ": save its state_dict()" if hasattr(tensors, "state_dict") else ""
+        raise TypeError(f"expected a dictionary of tensors, got {type(tensors).__name__}{hint}")
     arrays = {}
     for key, tensor in tensors.items():
         if not isinstance(key, str):
             raise TypeError(f"keys must be strings, got {key!r} of type {type(key).__name__}")
+        if isinstance(tensor, Tensor) and tensor._sparse:
+            raise NotImplementedError(f"{key!r}: a sparse tensor; save its to_dense(), or a .pt file")
         if not isinstance(tensor, Tensor):
             raise TypeError(f"{key!r}: expected a Tensor, got {type(tensor).__name__}")
         if not is_unicode(key):

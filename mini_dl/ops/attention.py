@@ -159,7 +159,7 @@ def scaled_dot_product_attention(
     _check_operands(query, key, value)
     if query.ndim == 4 and attn_mask is not None and attn_mask.ndim < 2:
         raise IndexError(f"Dimension out of range: attn_mask must have at least 2 dimensions, but it has {attn_mask.ndim}")
-    if query.ndim == 4 and (dropout_p < 0 or dropout_p != dropout_p):
+    if dropout_p > 1 or (query.ndim == 4 and (dropout_p < 0 or dropout_p != dropout_p)):
         raise RuntimeError(f"dropout probability has to be between 0 and 1, but got {dropout_p}")
     _check_mask(query, key, value, attn_mask, is_causal, dropout_p)
     if query._array.dtype.char in NARROW:

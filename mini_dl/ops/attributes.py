@@ -260,6 +260,24 @@ class UntypedStorage:
         """This storage."""
         return self
 
+    def cpu(self) -> UntypedStorage:
+        """This storage."""
+        return self
+
+    def clone(self) -> UntypedStorage:
+        """A copy."""
+        return UntypedStorage(self._bytes.copy())
+
+    def copy_(self, source: UntypedStorage, non_blocking: bool = False) -> UntypedStorage:
+        """Set the bytes to those of another storage of the same length."""
+        self._bytes[...] = source._bytes
+        return self
+
+    def fill_(self, value: int) -> UntypedStorage:
+        """Set all bytes."""
+        self._bytes[...] = value
+        return self
+
     def element_size(self) -> int:
         """1"""
         return 1
@@ -278,8 +296,8 @@ class UntypedStorage:
         self._bytes[index] = value
 
     def __repr__(self) -> str:
-        listed = "".join([f" {byte}\n" for byte in self._bytes.tolist()])
-        return f"{listed}[torch.storage.UntypedStorage(device=cpu) of size {self.nbytes()}]"
+        listed = "\n ".join(map(str, self._bytes.tolist()))
+        return f" {listed}\n[torch.storage.UntypedStorage(device=cpu) of size {self.nbytes()}]"
 
     def resize_(self, size: int) -> UntypedStorage:
         """This storage, if it has that many bytes. RuntimeError otherwise: tensors share an array of fixed size."""

@@ -352,6 +352,9 @@ def multi_margin_loss(
         raise RuntimeError(f"expected scalar type Long but found {scalar_name(labels.dtype)}")
     real_floating(input._array, "multi_margin_loss_cpu_kernel")
     without_gradient("multi_margin_loss", weight=weight)
+    if weight is not None and weight._array.dtype != input._array.dtype:
+        want, given = scalar_name(input._array.dtype), scalar_name(weight._array.dtype)
+        raise RuntimeError(f"expected scalar type {want} but found {given}")
     index = labels.reshape(-1)
     if index.size and not (index.min() >= 0 and index.max() < classes):
         raise RuntimeError("target out of range")

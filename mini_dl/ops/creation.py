@@ -299,7 +299,7 @@ def _legacy(cls: object, args: tuple[object, ...], dtype: NumpyType) -> Array:
             raise TypeError(f"new(): data must be a sequence (got {type_name(data)})")
         if not isinstance(data, (builtins.int, np.integer)):
             return from_data(data, dtype)
-    return np.empty(sizes(args) if args else 0, dtype)
+    return np.empty(nonnegative(sizes(args)) if args else 0, dtype)
 
 
 def _constructor(cls: Any, *args: object, device: DeviceLike = None) -> Any:
@@ -374,6 +374,12 @@ def _type_of(self: Tensor, dtype: TypeLike = None, non_blocking: bool = False) -
         if (name := dtype.removeprefix("torch.")) not in TENSOR_TYPES:
             raise ValueError(f"invalid type: {dtype!r}")
         dtype = TENSOR_TYPES[name].dtype
+    if dtype is Tensor:
+        dtype = _dtypes.get_default_dtype()
+    if not isinstance(dtype, (DType, TensorType)):
+        if isinstance(dtype, type):
+            raise ValueError(f"invalid type: {dtype.__name__!r}")
+        raise TypeError("dtype must be a type, str, or dtype object")
     target: Any = dtype.dtype if isinstance(dtype, TensorType) else dtype
     return self.to(target)
 

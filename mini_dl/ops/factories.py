@@ -52,7 +52,7 @@ def finished(array: Array, requires_grad: bool = False, out: Tensor | None = Non
     return requires_grad_(made) if requires_grad else made
 
 
-def check_target(name: str, out: Tensor, wanted: NumpyType) -> None:
+def check_factory_out(name: str, out: Tensor, wanted: NumpyType) -> None:
     """RuntimeError if `out` requires grad or is not of the NumPy type `wanted`."""
     if mode.enabled and any_needs_grad((out,)):
         raise RuntimeError(f"{name}(): functions with out=... arguments don't support automatic differentiation")
@@ -103,7 +103,7 @@ def factory(
                 raise TypeError(f"{make.__name__}(): argument 'out' must be Tensor, not {type_name(out)}")
             wanted = numpy_of(dtype, None if out is None else out._array.dtype)
             if out is not None:
-                check_target(make.__name__, out, wanted)
+                check_factory_out(make.__name__, out, wanted)
             if meta and out is None:
                 return finished(_on_meta(make, args, {**kwargs, "dtype": wanted}), requires_grad)
             try:

@@ -52,7 +52,7 @@ def parse(shape: tuple[int, ...], index: Any) -> tuple[list[Any], Indices | None
     items = list(index) if is_tuple_like(index) else [index]
     used = _dimensions_used(items, index)
     if used > len(shape):
-        if not shape and items[0] is index and is_int(index) and not isinstance(index, Tensor):
+        if not shape and items[0] is index and is_int(index) and not isinstance(index, (Tensor, np.ndarray)):
             n = operator.index(index)
             raise IndexError(f"index {n} is out of bounds for dimension 0 with size 0" if n else TOO_DEEP)
         raise IndexError(f"too many indices for tensor of dimension {len(shape)}")

@@ -20,7 +20,7 @@ from mini_dl.kernels import counts, distributions, gamma, mersenne
 from mini_dl.kernels.distributions import Draw
 from mini_dl.kernels.mersenne import Generator
 from mini_dl.ops.arithmetic import underivable
-from mini_dl.ops.factories import check_target, finished, numpy_of
+from mini_dl.ops.factories import check_factory_out, finished, numpy_of
 from mini_dl.ops.random import coins, drawn, filled, replaced_by, source, whole_number
 from mini_dl.ops.special import no_derivative
 from mini_dl.tensor import Tensor, wrap
@@ -56,7 +56,7 @@ def normal(
         raise TypeError(f"normal() received an invalid combination of arguments - got (float, float, {type_name(size)})")
     target = numpy_of(dtype, None if out is None else out._array.dtype)
     if out is not None:
-        check_target("normal", out, target)
+        check_factory_out("normal", out, target)
     elif is_meta(device):
         return finished(
             meta_array(nonnegative(sizes((size,))), _dtypes.default_numpy() if target is None else target), requires_grad

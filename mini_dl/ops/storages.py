@@ -119,8 +119,8 @@ class TypedStorage(UntypedStorage):
     _untyped_storage = property(untyped)
 
     def __repr__(self) -> str:
-        listed = "".join([f" {value}\n" for value in self.tolist()])
-        return f"{listed}[torch.storage.TypedStorage(dtype={self.dtype}, device=cpu) of size {len(self)}]"
+        listed = "\n ".join(map(str, self.tolist()))
+        return f" {listed}\n[torch.storage.TypedStorage(dtype={self.dtype}, device=cpu) of size {len(self)}]"
 
 
 class _OfOneType(type):

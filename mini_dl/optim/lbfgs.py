@@ -150,6 +150,7 @@ class LBFGS(Optimizer):
             return self._minimize(enable_grad()(closure))
 
     def _minimize(self, closure: Closure) -> Any:
+        assert len(self.param_groups) == 1, f"Expected exactly one param_group, but got {len(self.param_groups)}"
         group, state = self.param_groups[0], self.state[self._params[0]]
         lr, most = group["lr"], group["max_eval"]
         flat, little = group["tolerance_grad"], group["tolerance_change"]

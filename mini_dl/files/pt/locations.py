@@ -82,14 +82,14 @@ def restoring(map_location: object) -> Callable[[TypedStorage, str], TypedStorag
 
     def called(storage: TypedStorage, location: str) -> TypedStorage:
         try:
-            result = map_location(storage, location)
+            result = map_location(UntypedStorage(storage._bytes), location)
             if result is not None and not isinstance(result, UntypedStorage):
                 raise TypeError(f"map_location must return None or a storage, not {type(result).__name__}")
         except Exception as error:
             raise CallersError from error
         if result is None:
             return default_restore_location(storage, location)
-        return result if isinstance(result, TypedStorage) else TypedStorage(result._bytes, storage._kind)
+        return storage if result._bytes is storage._bytes else TypedStorage(result._bytes, storage._kind)
 
     return called
 

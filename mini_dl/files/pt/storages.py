@@ -9,24 +9,12 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._dtypes import INSTALL_BFLOAT16, Array, from_bfloat16, has_bfloat16
+from mini_dl.ops import storages
 from mini_dl.ops.attributes import UntypedStorage
 
-STORAGES = {
-    "float64": "DoubleStorage",
-    "float32": "FloatStorage",
-    "float16": "HalfStorage",
-    "bfloat16": "BFloat16Storage",
-    "int64": "LongStorage",
-    "int32": "IntStorage",
-    "int16": "ShortStorage",
-    "int8": "CharStorage",
-    "uint8": "ByteStorage",
-    "bool": "BoolStorage",
-    "complex64": "ComplexFloatStorage",
-    "complex128": "ComplexDoubleStorage",
-}
-"""By the name of the type; uint16, uint32 and uint64 have untyped storages, of bytes."""
 BFLOAT16 = "bfloat16"
+STORAGES = {**storages.NAMES, BFLOAT16: "BFloat16Storage"}
+"""By the name of the type; uint16, uint32 and uint64 have untyped storages, of bytes."""
 
 
 class Memory(np.ndarray[Any, Any]):
@@ -62,14 +50,14 @@ class StorageType:
 UNTYPED = StorageType("uint8")
 
 
-class TypedStorage(UntypedStorage):
+class TypedStorage(storages.TypedStorage):
     """A storage in a file: elements of one type, which tensors share together with their version.
 
-    A storage saved by itself is also read as one: ``tolist()``, ``len()`` and indices refer to the elements.
+    A storage saved by itself is read as one.
     """
 
     def __init__(self, memory: Array, kind: StorageType) -> None:
-        super().__init__(memory)
+        super().__init__(wrap_storage=UntypedStorage(memory), dtype=kind.dtype)
         self._kind, self._counter = kind, [1]
         self._derived: dict[Any, tuple[Array, list[int]]] = {}
         self._used_early = False
@@ -88,40 +76,11 @@ class TypedStorage(UntypedStorage):
         return self._used_early
 
     @property
-    def dtype(self) -> _dtypes.dtype:
-        """The type of the elements, as named by the file."""
-        return self._kind.dtype
-
-    @property
-    def elements(self) -> Array:
+    def _elements(self) -> Array:
         """The elements, without a copy except for bfloat16 if its package is missing."""
         size = self._kind.itemsize
         whole = self._bytes[: self._bytes.nbytes // size * size].view(np.ndarray)
         return _elements_of(whole, self._kind)
-
-    def size(self) -> int:
-        """The number of elements."""
-        return len(self.elements)
-
-    __len__ = size
-
-    def tolist(self) -> list[Any]:
-        """The elements as Python numbers."""
-        return self.elements.tolist()
-
-    def __getitem__(self, index: Any) -> Any:
-        return self.elements[index].item()
-
-    def __repr__(self) -> str:
-        return f"{self.elements}\n[TypedStorage(dtype={self.dtype}, device=cpu) of size {len(self)}]"
-
-    def untyped(self) -> UntypedStorage:
-        """The bytes of this storage."""
-        return UntypedStorage(self._bytes)
-
-    def cpu(self) -> TypedStorage:
-        """This storage."""
-        return self
 
     def memory(self, kind: str, conj: bool, neg: bool) -> tuple[Array, list[int]]:
         """Bytes, and a version, for tensors of type `kind`; conjugated or negated if requested."""

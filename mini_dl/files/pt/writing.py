@@ -35,6 +35,7 @@ from mini_dl.nn.modules.conv import _ConvNd
 from mini_dl.nn.modules.module import Module
 from mini_dl.nn.modules.rnn import RNNBase
 from mini_dl.nn.parameter import Parameter, UninitializedTensorMixin
+from mini_dl.ops import storages
 from mini_dl.ops.attributes import UntypedStorage
 from mini_dl.ops.creation import TensorType
 from mini_dl.ops.memory import strides_of
@@ -306,11 +307,12 @@ class _Writer(_PythonPickler):  # type: ignore[misc]
 
     def _storage_of_bytes(self, storage: UntypedStorage) -> _Storage:
         memory = storage._bytes
-        if not isinstance(storage, TypedStorage):
+        if not isinstance(storage, storages.TypedStorage):
             return self._storage(storage.data_ptr(), memory.nbytes, memory.dtype, memory)
-        kind = np.dtype(np.uint16) if storage._kind.name == BFLOAT16 else storage.dtype.numpy
+        halves = isinstance(storage, TypedStorage) and storage._kind.name == BFLOAT16
+        kind = np.dtype(np.uint16) if halves else storage.dtype.numpy
         made = self._storage(storage.data_ptr(), memory.nbytes // kind.itemsize, kind, memory)
-        if storage._kind.name == BFLOAT16:
+        if halves:
             made.kind, made.elements = _global("torch", "BFloat16Storage"), made.elements.view(np.uint16)
         return made
 

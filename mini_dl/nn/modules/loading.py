@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import OrderedDict, namedtuple
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mini_dl._checks import level_of_user
 from mini_dl.autograd.mode import no_grad
 from mini_dl.nn._types import StateDict
 from mini_dl.nn.parameter import Parameter, is_lazy
@@ -129,6 +131,13 @@ def _load_tensor(
                 f"model is {target.shape}."
             )
             return
+    if target.is_meta and not source.is_meta and not assign:
+        warnings.warn(
+            f"for {key}: copying from a non-meta parameter in the checkpoint to a meta parameter in the current model, which is "
+            "a no-op. (Did you mean to pass `assign=True` to assign items in the state dictionary to their corresponding key in "
+            "the module instead of copying them in place?)",
+            stacklevel=level_of_user(),
+        )
     try:
         with no_grad():
             if not assign:
