@@ -203,3 +203,14 @@ def test_modules_in_inference_mode(torch, rng):
         raised(lambda: inner(rng(1, 3)).sum().backward()),
         raised(lambda: inner(rng(1, 3, grad=True)).sum().backward()),
     )
+
+
+@twin
+def test_parts_that_may_be_modified_are_ordinary_views_in_inference_mode(torch, rng):
+    found = []
+    for grad in (True, False):
+        x = rng(2, grad=grad)
+        with torch.inference_mode():
+            parts = [x.unsafe_chunk(2)[0], x.unsafe_split(1)[0], x.unsafe_split_with_sizes([1, 1])[1], x.chunk(2)[0]]
+        found += [(one.requires_grad, one.is_inference(), one._is_view(), one.is_leaf, one._version) for one in parts]
+    return found

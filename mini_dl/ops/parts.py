@@ -17,7 +17,7 @@ from mini_dl.autograd.primitive import linear_in, look_into, op, view
 from mini_dl.autograd.single import as_it_is
 from mini_dl.kernels.indexing import WHOLE
 from mini_dl.ops.views import _alias, place
-from mini_dl.tensor import Tensor
+from mini_dl.tensor import Tensor, inference
 
 # ------------------------------------------------------------------------------------------------ parts
 
@@ -270,6 +270,11 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     return split(input, size, dim) if size else split_with_sizes(input, [0] * chunks, dim)
 
 
+def _kept_apart() -> bool:
+    """Whether parts that may be modified are tensors of their own: in inference mode they are views like any others."""
+    return not (inference.anywhere and inference.here)
+
+
 @method()
 def unsafe_split(input: Tensor, split_size: int, dim: int = 0) -> tuple[Tensor, ...]:
     """`split` whose parts may be modified: ``out[k] = input[k * s:(k + 1) * s]`` of `s` elements each.
@@ -280,7 +285,7 @@ def unsafe_split(input: Tensor, split_size: int, dim: int = 0) -> tuple[Tensor, 
     >>> torch.unsafe_split(torch.arange(5), 3)
     (tensor([0, 1, 2]), tensor([3, 4]))
     """
-    return _split_parts(input, _of_size(input, split_size, dim), apart=True)
+    return _split_parts(input, _of_size(input, split_size, dim), apart=_kept_apart())
 
 
 @method()
@@ -309,7 +314,7 @@ def unsafe_split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int 
     >>> torch.unsafe_split_with_sizes(torch.arange(5), (1, 4))
     (tensor([0]), tensor([1, 2, 3, 4]))
     """
-    return _split_with_sizes_parts(input, _of_lengths(list(split_sizes), wrap_dim(dim, input._array.ndim)), apart=True)
+    return _split_with_sizes_parts(input, _of_lengths(list(split_sizes), wrap_dim(dim, input._array.ndim)), apart=_kept_apart())
 
 
 @method()
