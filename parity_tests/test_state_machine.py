@@ -21,7 +21,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from parity_tests import bridge
 from parity_tests.apart import apart
-from parity_tests.state_operations import BINARY, FLAGS, RESHAPES, UNARY, VIEWS, WRITES
+from parity_tests.state_operations import BINARY, FLAGS, ORDINARY, RESHAPES, UNARY, VIEWS, WRITES
 
 SHAPES = [(), (1,), (3,), (2, 3), (3, 2), (2, 2), (1, 3), (2, 1, 3), (2, 2, 2), (0, 3)]
 INDICES: list[Any] = [
@@ -48,8 +48,10 @@ def decision(theirs: Exception | None, ours: Exception | None, machine: Machine)
         return "of several mistakes, a different one" if "must match" in said + our_words else None
     if theirs is not None and ours is None and "does not support automatic differentiation for outputs with complex" in said:
         return "complex gradients where torch has none"
-    if ours is None and "detached in-place" in said:
+    if ours is None and ("detached in-place" in said or "Inference tensors cannot be saved" in said):
         return "what the derivative does not read is not kept"
+    if theirs is None and "Inference tensors cannot be saved" in our_words:
+        return "inference tensors that require grad"
     if theirs is None and "a second time" in our_words and any([is_dead_view(x) for x in machine.sides[0].pool]):
         return "a product of views made without recording"
     if "view size is not compatible" in said + our_words and machine.layouts_differ():
@@ -198,8 +200,10 @@ class Machine(RuleBasedStateMachine):
         ]
         return orders[0] != orders[1]
 
-    def explained(self, name: str) -> str | None:
-        """The decision that explains why tensors differ in what `name` says, if there is one."""
+    def explained(self, name: str, theirs: dict[str, Any]) -> str | None:
+        """The decision that explains why a tensor differs from `theirs` in what `name` says, if there is one."""
+        if name == "requires_grad" and theirs[name] and "int" in theirs["dtype"]:
+            return "a type of integers is never given a history"
         if name == "value" and self.overlap:
             return "writes from or through overlapping memory"
         if name == "value" and self.grown:
@@ -221,7 +225,7 @@ class Machine(RuleBasedStateMachine):
                     if name in ("_version", "view") and self.after_inference:
                         continue
                     if not same(value, found[name]):
-                        reason = self.explained(name)
+                        reason = self.explained(name, expected)
                         assert reason is not None, f"{name} of tensor {number}: {found[name]!r} instead of {value!r}"
                         self.end(reason)
                         return
@@ -272,11 +276,11 @@ class Machine(RuleBasedStateMachine):
 
     @rule(number=numbers, name=one_of(UNARY), mode=modes)
     def compute(self, number: int, name: str, mode: str) -> None:
-        self.on(number, mode, UNARY[name])
+        self.on(number, "" if name in ORDINARY else mode, UNARY[name])
 
     @rule(number=numbers, other=numbers, name=one_of(BINARY), mode=modes)
     def combine(self, number: int, other: int, name: str, mode: str) -> None:
-        self.on_two(number, other, mode, BINARY[name])
+        self.on_two(number, other, "" if name in ORDINARY else mode, BINARY[name])
 
     @rule(number=numbers, other=numbers, name=one_of(WRITES), mode=modes)
     def write(self, number: int, other: int, name: str, mode: str) -> None:
@@ -305,7 +309,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(number=numbers, name=one_of(FLAGS), mode=modes)
     def flag(self, number: int, name: str, mode: str) -> None:
-        self.on(number, mode, FLAGS[name], keep=False)
+        self.on(number, "" if name in ORDINARY else mode, FLAGS[name], keep=False)
 
     @rule(number=numbers, mode=modes)
     def resize(self, number: int, mode: str) -> None:

@@ -270,9 +270,14 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     return split(input, size, dim) if size else split_with_sizes(input, [0] * chunks, dim)
 
 
-def _kept_apart() -> bool:
-    """Whether parts that may be modified are tensors of their own: in inference mode they are views like any others."""
-    return not (inference.anywhere and inference.here)
+def _modifiable(parts: Callable[..., tuple[Tensor, ...]], input: Tensor, *args: object) -> tuple[Tensor, ...]:
+    """Parts that may be modified: tensors of their own, or, in inference mode, views that count their own writes."""
+    if not (inference.anywhere and inference.here):
+        return parts(input, *args, apart=True)
+    views = parts(input, *args)
+    for view in views:
+        view._counter = [0]
+    return views
 
 
 @method()
@@ -285,7 +290,7 @@ def unsafe_split(input: Tensor, split_size: int, dim: int = 0) -> tuple[Tensor, 
     >>> torch.unsafe_split(torch.arange(5), 3)
     (tensor([0, 1, 2]), tensor([3, 4]))
     """
-    return _split_parts(input, _of_size(input, split_size, dim), apart=_kept_apart())
+    return _modifiable(_split_parts, input, _of_size(input, split_size, dim))
 
 
 @method()
@@ -314,7 +319,7 @@ def unsafe_split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int 
     >>> torch.unsafe_split_with_sizes(torch.arange(5), (1, 4))
     (tensor([0]), tensor([1, 2, 3, 4]))
     """
-    return _split_with_sizes_parts(input, _of_lengths(list(split_sizes), wrap_dim(dim, input._array.ndim)), apart=_kept_apart())
+    return _modifiable(_split_with_sizes_parts, input, _of_lengths(list(split_sizes), wrap_dim(dim, input._array.ndim)))
 
 
 @method()
