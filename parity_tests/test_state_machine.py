@@ -1,10 +1,8 @@
 """A machine over the whole state of autograd: views, writes, modes, flags, hooks, kept gradients, backward.
 
 After each step both libraries must agree in values, gradients, flags, versions and the type of any exception.
-``STATE_PROGRAMS=20000 pytest parity_tests/test_state_machine.py`` runs that many new programs instead of the few that are always
-the same.
-
-If torch's own result is accidental (`docs/decisions.md`), a program ends: see `Machine.over` and what follows it.
+``STATE_PROGRAMS=20000 pytest -s parity_tests/test_state_machine.py`` runs that many new programs instead of the few that are always
+the same, and says how many ended where `docs/decisions.md` explains a difference: see `decision`, `Machine.over` and what follows it.
 """
 
 from __future__ import annotations
@@ -12,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import warnings
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -22,112 +21,53 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from parity_tests import bridge
 from parity_tests.apart import apart
+from parity_tests.state_operations import BINARY, FLAGS, ORDINARY, RESHAPES, UNARY, VIEWS, WRITES
 
 SHAPES = [(), (1,), (3,), (2, 3), (3, 2), (2, 2), (1, 3), (2, 1, 3), (2, 2, 2), (0, 3)]
 INDICES: list[Any] = [
     0, -1, slice(1, None), (Ellipsis, slice(None, None, 2)), None, [0, 0], (Ellipsis, [0, -1]), (slice(None), 0),
     (0, Ellipsis, 0), Ellipsis,
 ]  # fmt: skip
-VIEWS: dict[str, Callable[..., Any]] = {
-    "t": lambda x: x.t(),
-    "transpose": lambda x: x.transpose(0, -1),
-    "flatten": lambda x: x.flatten(),
-    "view": lambda x: x.view(-1),
-    "reshape": lambda x: x.reshape(x.shape[::-1]),
-    "narrow": lambda x: x.narrow(0, 0, 1),
-    "select": lambda x: x.select(-1, 0),
-    "expand": lambda x: x.expand(2, *x.shape),
-    "diagonal": lambda x: x.diagonal(),
-    "unsqueeze": lambda x: x.unsqueeze(0),
-    "squeeze": lambda x: x.squeeze(0),
-    "permute": lambda x: x.permute(tuple(range(x.ndim))[::-1]),
-    "unfold": lambda x: x.unfold(0, 2, 1),
-    "split": lambda x: x.split(1)[0],
-    "unbind": lambda x: x.unbind(-1)[-1],
-    "chunk": lambda x: x.chunk(2, 0)[0],
-    "detach": lambda x: x.detach(),
-    "data": lambda x: x.data,
-    "bytes": lambda x: x.view(_library(x).int32),
-    "dlpack": lambda x: _library(x).from_dlpack(x),
-    "part": lambda x: x.unsafe_chunk(2)[0],
-}
-UNARY: dict[str, Callable[..., Any]] = {
-    "clone": lambda x: x.clone(),
-    "sin": lambda x: x.sin(),
-    "tanh": lambda x: x.tanh(),
-    "neg": lambda x: x.neg(),
-    "sum": lambda x: x.sum(),
-    "mean": lambda x: x.mean(-1, keepdim=True),
-    "cumsum": lambda x: x.cumsum(0),
-    "square": lambda x: x * x,
-    "scaled": lambda x: x * 0.5,
-    "chosen": lambda x: x[x.detach() > 0],
-    "flip": lambda x: x.flip(0),
-    "median": lambda x: x.median(0).values,
-    "layer_norm": lambda x: _library(x).nn.functional.layer_norm(x, x.shape[-1:]),
-}
-BINARY: dict[str, Callable[..., Any]] = {
-    "add": lambda x, y: x + y,
-    "mul": lambda x, y: x * y,
-    "sub": lambda x, y: x.sub(y),
-    "cat": lambda x, y: _library(x).cat([x, y]),
-    "stack": lambda x, y: _library(x).stack([x, y]),
-    "where": lambda x, y: _library(x).where(x.detach() > 0, x, y),
-    "expand_as": lambda x, y: x.expand_as(y),
-}
-WRITES: dict[str, Callable[..., Any]] = {
-    "add_": lambda x, y: x.add_(y),
-    "mul_": lambda x, y: x.mul_(y),
-    "sub_": lambda x, y: x.sub_(y),
-    "copy_": lambda x, y: x.copy_(y),
-    "lerp_": lambda x, y: x.lerp_(y, 0.3),
-    "mul_ number": lambda x, y: x.mul_(0.5),
-    "add_ number": lambda x, y: x.add_(1),
-    "zero_": lambda x, y: x.zero_(),
-    "fill_": lambda x, y: x.fill_(0.5),
-    "sin_": lambda x, y: x.sin_(),
-    "tanh_": lambda x, y: x.tanh_(),
-    "neg_": lambda x, y: x.neg_(),
-    "clamp_": lambda x, y: x.clamp_(-1, 1),
-    "masked_fill_": lambda x, y: x.masked_fill_(x.detach() > 0, 0.5),
-    "gt_": lambda x, y: x.gt_(y),
-    "ne_ number": lambda x, y: x.ne_(0.5),
-    "logical_and_": lambda x, y: x.logical_and_(y),
-    "logical_not_": lambda x, y: x.logical_not_(),
-    "apply_": lambda x, y: x.apply_(lambda value: value + 1),
-    "eq out": lambda x, y: _library(x).eq(y, 0.5, out=x.detach()),
-    "topk out": lambda x, y: _library(x).topk(x, 1, 0, out=(x[:1], _library(x).empty(0, dtype=_library(x).int64))),
-}
-RESHAPES: dict[str, Callable[..., Any]] = {
-    "t_": lambda x: x.t_(),
-    "transpose_": lambda x: x.transpose_(0, -1),
-    "unsqueeze_": lambda x: x.unsqueeze_(0),
-    "squeeze_": lambda x: x.squeeze_(0),
-    "swapdims_": lambda x: x.swapdims_(-1, 0),
-}
-FLAGS: dict[str, Callable[..., Any]] = {
-    "requires_grad_": lambda x: x.requires_grad_(),
-    "frozen": lambda x: x.requires_grad_(False),
-    "requires_grad": lambda x: setattr(x, "requires_grad", True),
-    "not requires_grad": lambda x: setattr(x, "requires_grad", False),
-    "retain_grad": lambda x: x.retain_grad(),
-    "detach_": lambda x: x.detach_(),
-    "no grad": lambda x: setattr(x, "grad", None),
-    "grad is itself": lambda x: setattr(x, "grad", x),
-    "grad is a copy": lambda x: setattr(x, "grad", x.detach().clone()),
-    "zero grad": lambda x: x.grad.zero_() if x.grad is not None else None,
-}
 MODES = ["", "", "", "", "", "no_grad", "no_grad", "enable_grad", "inference_mode"]
-ACCIDENTS = ("INTERNAL ASSERT", "single memory location")
-"""torch's messages if its result is accidental."""
+DECISIONS: Counter[str] = Counter()
+"""How many programs ended in a difference that `docs/decisions.md` speaks of, by the decision."""
+
+
+def decision(theirs: Exception | None, ours: Exception | None, machine: Machine) -> str | None:
+    """The decision that explains why one library raises what the other does not, if there is one."""
+    said, our_words = str(theirs), str(ours)
+    if "INTERNAL ASSERT" in said:
+        return "torch fails one of its own assertions"
+    if "single memory location" in said + our_words:
+        return "writes from or through overlapping memory"
+    if isinstance(ours, IndexError) and any([one in said for one in TWO_MISTAKES]):
+        return "of several mistakes, a different one"
+    if isinstance(theirs, IndexError) and isinstance(ours, RuntimeError | ValueError) and "dimension" in said.lower():
+        return "too few dimensions are refused with an explanation"
+    if theirs is not None and ours is not None and {type(theirs), type(ours)} == {RuntimeError, NotImplementedError}:
+        return "of several mistakes, a different one" if "must match" in said + our_words else None
+    if theirs is not None and ours is None and "does not support automatic differentiation for outputs with complex" in said:
+        return "complex gradients where torch has none"
+    if ours is None and ("detached in-place" in said or "Inference tensors cannot be saved" in said):
+        return "what the derivative does not read is not kept"
+    if theirs is None and "Inference tensors cannot be saved" in our_words:
+        return "inference tensors that require grad"
+    if theirs is None and "a second time" in our_words and any([is_dead_view(x) for x in machine.sides[0].pool]):
+        return "a product of views made without recording"
+    if "view size is not compatible" in said + our_words and machine.layouts_differ():
+        return "the memory layout of a result"
+    return None
+
+
+def is_dead_view(x: Any) -> bool:
+    """Whether `x` is a view of a leaf that requires grad, made without recording: no gradient goes anywhere."""
+    return bool(x._is_view() and x.is_leaf and x.requires_grad)
+
+
 TWO_MISTAKES = ("base or another view of its base has been modified", "source and destination dtypes match")
 """What torch says first of a call whose index is out of range as well."""
 LIBRARIES = (torch, bridge.mini_dl)
 ROOM = 9
-
-
-def _library(x: Any) -> Any:
-    return torch if isinstance(x, torch.Tensor) else bridge.mini_dl
 
 
 class Side:
@@ -200,6 +140,8 @@ def one_of(names: dict[str, Any]) -> Any:
 class Machine(RuleBasedStateMachine):
     over = False  # no further step: torch's own state is no longer defined
     after_inference = False  # torch's kernels decide about the versions of results of inference tensors, and which are views
+    overlap = False  # the last step combined two tensors that share memory
+    grown = False  # ``out=`` was given a tensor of another shape, whose memory other tensors share
     without_engine = False  # a leaf changed its memory or shape under a graph that still references the old one
 
     @initialize(shape=st.sampled_from(SHAPES), other=st.sampled_from(SHAPES), grad=flags)
@@ -228,13 +170,11 @@ class Machine(RuleBasedStateMachine):
                     results.append(None)
                     errors.append(error)
         theirs, ours = errors
-        text = str(theirs)
-        if any([accident in text + str(ours) for accident in ACCIDENTS]) or (
-            isinstance(ours, IndexError) and any([one in text for one in TWO_MISTAKES])
-        ):
-            self.over = True
+        if type(theirs) is not type(ours):
+            reason = decision(theirs, ours, self)
+            assert reason is not None, f"{ours!r} instead of {theirs!r}"
+            self.end(reason)
             return
-        assert type(theirs) is type(ours), f"{ours!r} instead of {theirs!r}"
         self.over = engine and theirs is not None
         if not self.over:
             self.keep(results)
@@ -253,6 +193,29 @@ class Machine(RuleBasedStateMachine):
                     else:
                         side.pool[2 + (one.ndim + len(side.seen) + len(side.pool)) % (ROOM - 2)] = one
 
+    def layouts_differ(self) -> bool:
+        """Whether some tensor has its elements in another order: no one looks at those of a single element."""
+        orders = [
+            [[step for step, n in zip(x.stride(), x.shape) if n > 1] for x in side.pool if x.numel()] for side in self.sides
+        ]
+        return orders[0] != orders[1]
+
+    def explained(self, name: str, theirs: dict[str, Any]) -> str | None:
+        """The decision that explains why a tensor differs from `theirs` in what `name` says, if there is one."""
+        if name == "requires_grad" and theirs[name] and "int" in theirs["dtype"]:
+            return "a type of integers is never given a history"
+        if name == "value" and self.overlap:
+            return "writes from or through overlapping memory"
+        if name == "value" and self.grown:
+            return "when memory grows, views made earlier keep the old memory"
+        if name in ("value", "view") and self.layouts_differ():
+            return "the memory layout of a result"
+        return None
+
+    def end(self, reason: str) -> None:
+        self.over = True
+        DECISIONS[reason] += 1
+
     def compare(self) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -261,7 +224,11 @@ class Machine(RuleBasedStateMachine):
                 for name, value in expected.items():
                     if name in ("_version", "view") and self.after_inference:
                         continue
-                    assert same(value, found[name]), f"{name} of tensor {number}: {found[name]!r} instead of {value!r}"
+                    if not same(value, found[name]):
+                        reason = self.explained(name, expected)
+                        assert reason is not None, f"{name} of tensor {number}: {found[name]!r} instead of {value!r}"
+                        self.end(reason)
+                        return
         assert same(self.sides[0].seen, self.sides[1].seen), f"hooks saw {self.sides[1].seen} instead of {self.sides[0].seen}"
 
     def on(self, number: int, mode: str, action: Callable[..., Any], keep: bool = True) -> None:
@@ -276,12 +243,19 @@ class Machine(RuleBasedStateMachine):
             found = action(side.pool[number % len(side.pool)], side.pool[other % len(side.pool)])
             return found if keep else None
 
+        pool = self.sides[1].pool
+        x, y = pool[number % len(pool)], pool[other % len(pool)]
+        self.overlap = x is not y and np.may_share_memory(x._array, y._array)
         self.both(mode, step)
+        self.overlap = False
 
     # -------------------------------------------------------------------------------------------- steps
 
     @rule(
-        shape=st.sampled_from(SHAPES), dtype=st.sampled_from(["float64", "float64", "float32", "int64"]), grad=flags, seed=numbers
+        shape=st.sampled_from(SHAPES),
+        dtype=st.sampled_from(["float64", "float64", "float64", "float32", "int64", "complex128"]),
+        grad=flags,
+        seed=numbers,
     )
     def leaf(self, shape: Any, dtype: str, grad: bool, seed: int) -> None:
         values = np.random.default_rng(seed).integers(-3, 4, shape) + (0 if dtype == "int64" else 0.5)
@@ -302,14 +276,16 @@ class Machine(RuleBasedStateMachine):
 
     @rule(number=numbers, name=one_of(UNARY), mode=modes)
     def compute(self, number: int, name: str, mode: str) -> None:
-        self.on(number, mode, UNARY[name])
+        self.on(number, "" if name in ORDINARY else mode, UNARY[name])
 
     @rule(number=numbers, other=numbers, name=one_of(BINARY), mode=modes)
     def combine(self, number: int, other: int, name: str, mode: str) -> None:
-        self.on_two(number, other, mode, BINARY[name])
+        self.on_two(number, other, "" if name in ORDINARY else mode, BINARY[name])
 
     @rule(number=numbers, other=numbers, name=one_of(WRITES), mode=modes)
     def write(self, number: int, other: int, name: str, mode: str) -> None:
+        pool = self.sides[0].pool
+        self.grown |= name.endswith(" out") and pool[number % len(pool)].shape != pool[other % len(pool)].shape
         self.on_two(number, other, mode, WRITES[name], keep=False)
 
     @rule(number=numbers, index=st.sampled_from(INDICES), mode=modes)
@@ -333,7 +309,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(number=numbers, name=one_of(FLAGS), mode=modes)
     def flag(self, number: int, name: str, mode: str) -> None:
-        self.on(number, mode, FLAGS[name], keep=False)
+        self.on(number, "" if name in ORDINARY else mode, FLAGS[name], keep=False)
 
     @rule(number=numbers, mode=modes)
     def resize(self, number: int, mode: str) -> None:
@@ -416,3 +392,5 @@ BUDGET = settings(
 @apart
 def test_random_programs_over_the_state_of_autograd_end_alike() -> None:
     run_state_machine_as_test(Machine, settings=BUDGET)
+    if PROGRAMS:
+        print(f"{sum(DECISIONS.values())} programs ended under a decision: {dict(DECISIONS)}", flush=True)

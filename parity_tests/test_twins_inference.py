@@ -203,3 +203,33 @@ def test_modules_in_inference_mode(torch, rng):
         raised(lambda: inner(rng(1, 3)).sum().backward()),
         raised(lambda: inner(rng(1, 3, grad=True)).sum().backward()),
     )
+
+
+@twin
+def test_parts_that_may_be_modified_are_ordinary_views_in_inference_mode(torch, rng):
+    found = []
+    for grad in (True, False):
+        x = rng(2, grad=grad)
+        with torch.inference_mode():
+            parts = [x.unsafe_chunk(2)[0], x.unsafe_split(1)[0], x.unsafe_split_with_sizes([1, 1])[1], x.chunk(2)[0]]
+        found += [(one.requires_grad, one.is_inference(), one._is_view(), one.is_leaf, one._version) for one in parts]
+        x.detach().mul_(2)
+        found += [(outcome(lambda one=one: one.is_leaf), one._version) for one in parts]
+        found += [raised(lambda one=one: one.mul_(2)) for one in parts]
+    return found
+
+
+@twin
+def test_a_tensor_is_one_of_inference_while_its_data_are(torch, rng):
+    found = []
+    for grad in (True, False):
+        x, ordinary = rng(2, grad=grad), rng(2) * 1
+        with torch.inference_mode():
+            made, inside = rng(2) * 1, rng(2) * 1
+        x.data = made
+        found += [x.is_inference(), x.requires_grad, raised(lambda: x.resize_(3)), x.shape]
+        x.data = ordinary
+        found += [x.is_inference(), raised(lambda: x.resize_(3)), x.shape]
+        inside.data = ordinary
+        found.append(inside.is_inference())
+    return found

@@ -298,3 +298,10 @@ def test_a_view_made_without_recording(torch, rng):
     first = raised(lambda: v.mul_(2))
     w = y.unbind(0)
     return first, raised(lambda: w[0].add_(1)), v.requires_grad
+
+
+@twin
+def test_nothing_may_be_viewed_as_another_type(torch, rng):
+    x = rng(0, 3, dtype="float64")
+    found = [x[x > 0], x.masked_select(x > 0), rng(3, dtype="float64")[[]], torch.zeros(2, 0).sum(0).double()]
+    return [(one.view(torch.int32).shape, one.view(torch.int32).dtype, raised(lambda one=one: one.view(2))) for one in found]

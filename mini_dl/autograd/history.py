@@ -172,8 +172,8 @@ def _set_data(self: Tensor, data: Tensor) -> None:
     if needs_grad(self) and data._array.dtype.kind not in INEXACT:
         raise RuntimeError("data set to a tensor that requires gradients must be floating point or complex dtype")
     given_array(self, data._array)
-    if data._inference and not self._inference:
-        self._inference = COUNTED
+    if bool(data._inference) != bool(self._inference):
+        self._inference = COUNTED if data._inference else False
 
 
 def backward(

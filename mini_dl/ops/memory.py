@@ -197,7 +197,7 @@ def resize_(self: Tensor, size: tuple[int, ...], *, memory_format: MemoryFormat 
     shape = nonnegative(size)
     if is_abstract(self):
         return resized_in_batch(self, shape)
-    if needs_grad(self) and not inference.here:
+    if needs_grad(self) and not inference.here and not self._inference:
         raise RuntimeError("cannot resize variables that require grad")
     if shape != self._array.shape:
         given_array(self, resized(self._array, shape))

@@ -17,7 +17,7 @@ from mini_dl.autograd.primitive import linear_in, look_into, op, view
 from mini_dl.autograd.single import as_it_is
 from mini_dl.kernels.indexing import WHOLE
 from mini_dl.ops.views import _alias, place
-from mini_dl.tensor import Tensor
+from mini_dl.tensor import Tensor, inference
 
 # ------------------------------------------------------------------------------------------------ parts
 
@@ -270,6 +270,16 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     return split(input, size, dim) if size else split_with_sizes(input, [0] * chunks, dim)
 
 
+def _modifiable(parts: Callable[..., tuple[Tensor, ...]], input: Tensor, *args: object) -> tuple[Tensor, ...]:
+    """Parts that may be modified: tensors of their own, or, in inference mode, views that count their own writes."""
+    if not (inference.anywhere and inference.here):
+        return parts(input, *args, apart=True)
+    views = parts(input, *args)
+    for view in views:
+        view._counter = [0]
+    return views
+
+
 @method()
 def unsafe_split(input: Tensor, split_size: int, dim: int = 0) -> tuple[Tensor, ...]:
     """`split` whose parts may be modified: ``out[k] = input[k * s:(k + 1) * s]`` of `s` elements each.
@@ -280,7 +290,7 @@ def unsafe_split(input: Tensor, split_size: int, dim: int = 0) -> tuple[Tensor, 
     >>> torch.unsafe_split(torch.arange(5), 3)
     (tensor([0, 1, 2]), tensor([3, 4]))
     """
-    return _split_parts(input, _of_size(input, split_size, dim), apart=True)
+    return _modifiable(_split_parts, input, _of_size(input, split_size, dim))
 
 
 @method()
@@ -309,7 +319,7 @@ def unsafe_split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int 
     >>> torch.unsafe_split_with_sizes(torch.arange(5), (1, 4))
     (tensor([0]), tensor([1, 2, 3, 4]))
     """
-    return _split_with_sizes_parts(input, _of_lengths(list(split_sizes), wrap_dim(dim, input._array.ndim)), apart=True)
+    return _modifiable(_split_with_sizes_parts, input, _of_lengths(list(split_sizes), wrap_dim(dim, input._array.ndim)))
 
 
 @method()

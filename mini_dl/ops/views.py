@@ -23,7 +23,7 @@ from mini_dl._surface import method, tensor_method
 from mini_dl.autograd.node_names import rename
 from mini_dl.autograd.primitive import linear_in, may_alias_argument, op, view
 from mini_dl.autograd.single import as_it_is
-from mini_dl.tensor import Tensor, version_of
+from mini_dl.tensor import Tensor, version_of, wrap
 
 # ------------------------------------------------------------------------------------------------ omitted elements
 
@@ -291,6 +291,8 @@ def _view_as_type(input: Tensor, target: DType) -> Tensor:
     if array.itemsize < wanted.itemsize and array.shape[-1] * array.itemsize % wanted.itemsize:
         ratio = wanted.itemsize // array.itemsize
         raise RuntimeError(f"self.size(-1) must be divisible by {ratio} {names}, but got {array.shape[-1]}")
+    if not array.size and not array.strides[-1]:  # NumPy has no steps for nothing
+        return _with_memory_of(input, _view_type(wrap(np.zeros(array.shape, array.dtype)), wanted))
     if array.strides[-1] != array.itemsize and array.shape[-1] != 1:
         raise RuntimeError(f"self.stride(-1) must be 1 {names}, but got {array.strides[-1] // array.itemsize}")
     return _with_memory_of(input, _view_type(input, wanted))
