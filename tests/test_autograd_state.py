@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 
 import mini_dl as torch
+from mini_dl.autograd.engine import owns_memory
 from mini_dl.autograd.memory import hidden, overlaps, shown, spread
 from mini_dl.autograd.places import layout_of, place_of
 
@@ -93,3 +97,32 @@ def test_memory_that_is_shown_hidden_and_spread(order: str) -> None:
         assert np.array_equal(spread(g, place).numpy(), counts)
         assert np.array_equal(hidden(x, place).numpy(), np.where(counts > 0, 0, base + 0.5))
         assert overlaps(layout_of(view)) == (counts.max() > 1)
+
+
+KEPT: list[Any] = []
+
+
+def kept() -> Any:
+    KEPT.append(np.ones(6, np.float32))
+    return KEPT[-1].reshape(2, 3)
+
+
+@pytest.mark.parametrize(
+    ("make", "taken"),
+    [
+        (lambda: np.ones((2, 3), np.float32), True),
+        (lambda: np.ones(6, np.float32).reshape(2, 3), True),
+        (lambda: np.ones(7, np.float32)[1:].reshape(2, 3), False),
+        (lambda: np.ones((3, 2), np.float32).T, False),
+        (lambda: np.frombuffer(bytearray(24), np.float32).reshape(2, 3), False),
+        (kept, False),
+    ],
+)
+def test_a_gradient_is_taken_without_a_copy_if_nobody_else_holds_its_memory(make: Callable[[], Any], taken: bool) -> None:
+    assert owns_memory(make()) == taken
+
+
+def test_a_gradient_that_convolution_reshapes_is_not_copied() -> None:
+    weight = torch.ones(64, 64, 3, 3, requires_grad=True)
+    torch.nn.functional.conv2d(torch.ones(4, 64, 16, 16), weight).sum().backward()
+    assert weight.grad is not None and weight.grad._array.base is not None  # a copy would own its memory

@@ -337,7 +337,8 @@ def _as(divisor: Array | Number, dtype: NumpyType) -> Array | Number:
 
 def _sum_of_taps(x: Array, region: Regions, after: tuple[slice, ...]) -> Array:
     """Along the dimension before `after`."""
-    seen = [((Ellipsis, which, *after), x[(Ellipsis, place, *after)]) for which, place in region.taps]
+    places = [((Ellipsis, which, *after), (Ellipsis, place, *after)) for which, place in region.taps]
+    seen = [(to, x[of]) for to, of in places]
     if region.paired:
         total, rest = np.add(seen[0][1], seen[1][1]), seen[2:]
     else:

@@ -447,21 +447,30 @@ def _logit_gradient(grad: Tensor, input: Tensor, eps: float | None) -> Tensor:
     input=lambda grad, other: grad * conjugate(other * (1 - other)),
     other=lambda grad, input, other: grad * conjugate(input * (1 - 2 * other)),
 )
-@elementwise
 def _sigmoid_backward(input: Array, other: Array) -> Array:
     """The gradient `input` passed back through a sigmoid whose result was `other`."""
-    return input * (other * (1 - other))
-
-
-_ONE = {char: np.ones((), char) for char in "fdFD"}
-"""Faster than the number 1, which NumPy would convert in each call."""
+    return _times_slope(input, other, True)
 
 
 @binary(
     input=lambda grad, other: grad * conjugate(1 - other * other),
     other=lambda grad, input, other: grad * conjugate(input * other) * -2,
 )
-@elementwise
 def _tanh_backward(input: Array, other: Array) -> Array:
     """The gradient `input` passed back through a tanh whose result was `other`."""
-    return input * (_ONE[other.dtype.char] - other * other)
+    return _times_slope(input, other, False)
+
+
+_ONE = {char: np.ones((), char) for char in "fdFD"}
+"""Faster than the number 1, which NumPy would convert in each call."""
+
+
+@elementwise
+def _times_slope(grad: Array, y: Array, logistic: bool, out: Array | None = None) -> Array:
+    """``grad * (1 - y * y)``, the slope of tanh; of a sigmoid ``grad * (y * (1 - y))``"""
+    one = _ONE[y.dtype.char]
+    if grad.shape != y.shape or not y.ndim:
+        return grad * (y * (one - y) if logistic else one - y * y)
+    slope = np.subtract(one, y, out) if logistic else np.multiply(y, y, out)
+    slope = np.multiply(slope, y, slope) if logistic else np.subtract(one, slope, slope)
+    return np.multiply(grad, slope, slope)
