@@ -296,11 +296,11 @@ WITHOUT_GRADIENT = frozenset(
 OWN_TYPE = frozenset(
     "abs addmm addmv alias_copy as_strided_copy baddbmm bmm cholesky_ex cross det diag diagonal_copy eigh eigvalsh expand_copy "
     "index_add index_copy index_reduce index_select inv inv_ex isin ldl_factor ldl_factor_ex ldl_solve log_softmax lu_factor "
-    "lu_factor_ex lu_solve lu_unpack masked_select matmul matrix_norm matrix_power mm msort multi_dot qr slogdet solve "
-    "solve_ex svd svdvals vecdot vector_norm".split()
+    "lu_factor_ex lu_solve lu_unpack masked_select matmul matrix_norm matrix_power mm msort multi_dot polar qr slogdet solve "
+    "solve_ex split_with_sizes_copy svd svdvals unbind_copy vecdot vector_norm".split()
 )
 """Functions that write only into tensors of the type of their result."""
-CASTING = frozenset(["bernoulli"])
+CASTING = frozenset(["bernoulli", "split_copy"])
 """Functions that write into tensors of any type."""
 JOINING = frozenset("cat column_stack dstack hstack vstack".split())
 """Functions whose TypeError says that a type cannot be cast."""

@@ -168,3 +168,50 @@ def test_where_random_numbers_may_be_written(torch, rng, name, target):
 def test_tensors_in_lists_of_one_type_and_size(torch, rng, limit):
     tensors = [rng(2), rng(1, dtype="float64"), rng(3), rng(0), rng(2, dtype="int64"), rng(2), rng(4, dtype="float64")]
     return list(torch._utils._take_tensors(tensors, limit))
+
+
+OF_MATRICES = (
+    "linalg.matrix_rank", "linalg.svdvals", "linalg.svd", "linalg.eigvals", "linalg.eig",
+    "linalg.qr", "linalg.det", "linalg.slogdet", "linalg.inv", "linalg.pinv", "linalg.cholesky", "linalg.cond",
+    "linalg.matrix_exp", "linalg.norm", "linalg.matrix_norm", "linalg.vector_norm", "logdet", "pinverse",
+    "linalg.cross",
+)  # fmt: skip
+
+
+@twin
+@pytest.mark.parametrize("name", OF_MATRICES)
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int64", "float64", "complex128"])
+def test_types_of_matrices_also_of_empty_ones(torch, rng, name, dtype):
+    function = torch
+    for part in name.split("."):
+        function = getattr(function, part)
+    matrices = [torch.ones(shape, dtype=getattr(torch, dtype)) for shape in ((3, 3), (0, 0), (2, 0, 0), (0, 3, 3), (3,), ())]
+
+    def types(x):
+        found = function(x, x) if name == "linalg.cross" else function(x)
+        return [(str(part.dtype), part.shape) for part in (found if isinstance(found, tuple) else (found,))]
+
+    return [outcome(lambda x=x: types(x)) for x in matrices]
+
+
+@twin
+@pytest.mark.parametrize("dtype", ["int32", "int16", "int64", "uint8", "float32"])
+@pytest.mark.parametrize("where", ["itself", "a part", "detached"])
+def test_the_version_of_memory_that_is_seen_as_another_type(torch, rng, dtype, where):
+    x = rng(2, 4)
+    source = {"itself": x, "a part": x[:1], "detached": x.detach()}[where]
+    seen = source.view(getattr(torch, dtype))
+    before = seen._version, x._version
+    seen.zero_()
+    between = seen._version, x._version
+    x.add_(1)
+    return before, between, seen._version, x._version, x, outcome(lambda: seen._base is None)
+
+
+@twin
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "int64", "bool", "complex64"])
+@pytest.mark.parametrize("shape", [(), (1,), (3,)])
+def test_weights_of_any_type_between_two_tensors(torch, rng, dtype, shape):
+    weight = torch.ones(shape, dtype=getattr(torch, dtype))
+    pairs = [(rng(3), rng(3)), (rng(3, dtype="float64"), rng(3, dtype="float64")), (rng(3), rng(3, dtype="float64"))]
+    return [outcome(lambda pair=pair: torch.lerp(*pair, weight)) for pair in pairs]

@@ -47,6 +47,21 @@ def test_ranges_with_names_hold_what_runs_in_them() -> None:
     assert outer.self_cpu_time_total == pytest.approx(outer.cpu_time_total - sum(c.cpu_time_total for c in outer.cpu_children))
 
 
+def test_a_range_has_the_memory_of_what_runs_in_it() -> None:
+    x = torch.ones(3)
+    with torch.profiler.profile(profile_memory=True) as prof:
+        with torch.profiler.record_function("empty"):
+            pass
+        with torch.profiler.record_function("outer"):
+            with torch.profiler.record_function("inner"):
+                _ = x.exp()
+            _ = x.sin()
+        torch.profiler.record_function("left open").__enter__()
+    assert {event.key: event.cpu_memory_usage for event in prof.events()} == {
+        "empty": 0, "outer": 24, "inner": 12, "aten::exp": 12, "aten::sin": 12, "left open": 0,
+    }  # fmt: skip
+
+
 def test_averages_by_name_and_the_table() -> None:
     x = torch.ones(3)
     with torch.autograd.profiler.profile(profile_memory=True) as prof:

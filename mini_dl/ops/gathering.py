@@ -16,7 +16,7 @@ from mini_dl._surface import method, public, tensor_method, with_out
 from mini_dl.autograd.elements import by_element
 from mini_dl.autograd.inplace import any_needs_grad, fresh, spares_copy
 from mini_dl.autograd.mode import mode
-from mini_dl.autograd.primitive import linear_in, not_a_tensor, op
+from mini_dl.autograd.primitive import linear_in, op
 from mini_dl.kernels.indexing import add_rows, corner, flat_index, positions, reduce_at, rows_of
 from mini_dl.ops.parts import _slice
 from mini_dl.ops.views import _alias, place
@@ -279,8 +279,6 @@ def scatter_reduce(input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: 
 def checked_rows(name: str, input: Tensor, dim: int, index: Tensor, source: Tensor | None = None) -> int:
     """`dim` counted from the front. RuntimeError or IndexError unless `index` is a vector in range that fits `source`."""
     dim = wrap_dim(dim, input._array.ndim)
-    if not isinstance(index, Tensor):
-        raise not_a_tensor(name, "index", 3, index)
     positions = index._array
     if positions.ndim > 1:
         raise (RuntimeError if name == "index_fill" else IndexError)(
