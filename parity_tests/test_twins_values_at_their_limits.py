@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import numpy as np
 import pytest
 
 from parity_tests.twin import outcome, twin
@@ -215,3 +216,31 @@ def test_weights_of_any_type_between_two_tensors(torch, rng, dtype, shape):
     weight = torch.ones(shape, dtype=getattr(torch, dtype))
     pairs = [(rng(3), rng(3)), (rng(3, dtype="float64"), rng(3, dtype="float64")), (rng(3), rng(3, dtype="float64"))]
     return [outcome(lambda pair=pair: torch.lerp(*pair, weight)) for pair in pairs]
+
+
+@twin
+@pytest.mark.parametrize("name", ["T", "mT", "H", "mH", "adjoint"])
+@pytest.mark.parametrize("dtype", ["float32", "complex64"])
+@pytest.mark.parametrize("shape", [(), (2,), (2, 3), (2, 3, 4), (2, 3, 4, 5)])
+def test_transposes_of_any_rank(torch, rng, name, dtype, shape):
+    x = rng(*shape, dtype=dtype)
+    return outcome(lambda: x.adjoint() if name == "adjoint" else getattr(x, name))
+
+
+MIXED = {
+    "a number of NumPy and a number": lambda torch: [np.float32(1.5), 2],
+    "a bool of NumPy and an integer": lambda torch: [np.bool_(True), 2],
+    "a tensor and a number": lambda torch: [torch.tensor(2.5), 1],
+    "a tensor in a list": lambda torch: [[torch.tensor(2)], [1.5]],
+    "tensors of two types": lambda torch: [torch.tensor(2), torch.tensor(1.5, dtype=torch.float64)],
+    "an array in a list": lambda torch: [[np.int32(1), 2], [np.float64(2.5), True]],
+    "an array beside numbers": lambda torch: [np.array([1, 2]), [1.5, 2.5]],
+    "a complex number of NumPy": lambda torch: (np.complex64(1j), 2.0),
+    "a tensor of one element": lambda torch: [torch.tensor([2]), 1.5],
+}
+
+
+@twin
+@pytest.mark.parametrize("name", MIXED)
+def test_types_of_what_is_made_of_mixed_numbers(torch, rng, name):
+    return outcome(lambda: torch.tensor(MIXED[name](torch))), outcome(lambda: torch.as_tensor(MIXED[name](torch)))
