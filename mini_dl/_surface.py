@@ -303,13 +303,13 @@ OWN_TYPE = frozenset(
     "index_select inner inv inv_ex isin isneginf isposinf ldl_factor ldl_factor_ex ldl_solve linalg_qr linalg_svd linear "
     "log_softmax logcumsumexp logsigmoid lu lu_factor lu_factor_ex lu_solve lu_unpack masked_select matmul matrix_norm "
     "matrix_power mm msort multi_dot mv nan_to_num nanquantile narrow_copy native_batch_norm neg nonzero norm ormqr "
-    "permute_copy qr quantile renorm round scatter scatter_add scatter_reduce searchsorted sgn sign signbit slice_scatter "
-    "slogdet softmax softplus softshrink solve solve_ex solve_triangular squeeze_copy svd svdvals t_copy take "
-    "take_along_dim tensordot transpose_copy triangular_solve tril triu trunc unfold_copy unsqueeze_copy vdot vecdot "
-    "vector_norm view_copy".split()
+    "permute_copy polar qr quantile renorm round scatter scatter_add scatter_reduce searchsorted sgn sign signbit "
+    "slice_scatter slogdet softmax softplus softshrink solve solve_ex solve_triangular split_with_sizes_copy squeeze_copy "
+    "svd svdvals t_copy take take_along_dim tensordot transpose_copy triangular_solve tril triu trunc unbind_copy "
+    "unfold_copy unsqueeze_copy vdot vecdot vector_norm view_copy".split()
 )
 """Functions that write only into tensors of the type of their result."""
-CASTING = frozenset(["bernoulli"])
+CASTING = frozenset(["bernoulli", "split_copy"])
 """Functions that write into tensors of any type, and resize them without a warning."""
 TYPED_BY_OUT = frozenset(["cumprod", "cumsum", "prod", "sum"])
 """Functions that compute in the type of `out` unless they are given another, which `out` must have."""

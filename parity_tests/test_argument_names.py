@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import types
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -52,6 +54,33 @@ def renamed_calls() -> list[Any]:
                     continue
                 found.append((f"{entry!r}: {other}", entry.theirs, entry.ours, args, kwargs))
     return found
+
+
+OUT_IN_TORCH = {"argsort", "threshold"}
+"""Functions that have ``out=`` in torch alone."""
+OUT_BY_KEYWORD = {"split_copy", "split_with_sizes_copy", "unbind_copy"}
+"""Functions whose signature, that of the view, does not show it."""
+
+
+def test_functions_write_into_out_where_torch_has_it() -> None:
+    declared = ast.parse(Path(real.__path__[0], "_C", "_VariableFunctions.pyi").read_text())
+    functions = [one for one in declared.body if isinstance(one, ast.FunctionDef) and one.name in NAMESPACES["torch"]]
+    theirs = {one.name for one in functions if any(argument.arg == "out" for argument in one.args.kwonlyargs)}
+    ours = {
+        one.name
+        for one in functions
+        if (signature := signature_of(NAMESPACES["torch"][one.name])) and "out" in signature.parameters
+    }
+    assert ours - theirs == set()
+    assert theirs - ours == OUT_IN_TORCH | OUT_BY_KEYWORD
+    assert len(ours) > 250
+
+
+def signature_of(function: Any) -> inspect.Signature | None:
+    try:
+        return inspect.signature(function)
+    except ValueError:
+        return None
 
 
 def test_every_function_takes_the_names_that_torch_takes() -> None:

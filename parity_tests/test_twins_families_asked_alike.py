@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import warnings
 
@@ -35,7 +36,12 @@ NOT_TENSORS = {"a list": [0, 1], "a number": 0, "None": None, "a string": "a", "
 @pytest.mark.parametrize("given", NOT_TENSORS)
 def test_what_stands_for_an_index_must_be_a_tensor(torch, rng, name, given):
     function, arguments = getattr(torch, name), AT_AN_INDEX[name]
+
+    def in_place(*args):
+        return getattr(torch.Tensor, name + "_", torch.Tensor.clone)(*args)
+
     return (
+        outcome(lambda: in_place(*arguments(rng(3), NOT_TENSORS[given], rng(2)))),
         outcome(lambda: function(*arguments(rng(3), NOT_TENSORS[given], rng(2)))),
         outcome(lambda: function(*arguments(rng(3), torch.tensor([0, 1]), NOT_TENSORS[given]))),
         outcome(lambda: function(*arguments(NOT_TENSORS[given], torch.tensor([0, 1]), rng(2)))),
@@ -180,3 +186,55 @@ def test_what_can_be_traced(torch, rng, kind):
         warnings.simplefilter("ignore")
         made = outcome(lambda: torch.jit.trace(given, torch.ones(2)))
     return (isinstance(made, torch.nn.Module), made(torch.ones(3))) if callable(made) else made
+
+
+OPTIMIZERS = (
+    "SGD", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "Adagrad", "Adadelta", "Adafactor", "RMSprop", "Rprop", "ASGD", "LBFGS",
+    "SparseAdam", "Muon",
+)  # fmt: skip
+VALUES = [-1.0, -0.1, 0.0, 0.5, 1.0, 1.1, 2.0]
+
+
+@twin
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_bounds_of_the_options_of_optimizers(torch, rng, name):
+    kind, param = getattr(torch.optim, name), rng(2, 3, grad=True)
+    found = {}
+    for option, declared in inspect.signature(kind).parameters.items():
+        usual = (1e-3,) if option == "lr" else declared.default if isinstance(declared.default, tuple) else (declared.default,)
+        for i, value in itertools.product([i for i, one in enumerate(usual) if isinstance(one, float)], VALUES):
+            given = (*usual[:i], value, *usual[i + 1 :])
+            options = {option: given if isinstance(declared.default, tuple) else value}
+            found[str(options)] = outcome(lambda options=options: kind([param], **options) and "taken")
+    return found
+
+
+WRITERS = {
+    "complex": lambda torch, x, out: torch.complex(x, x, out=out(2, 2)),
+    "polar": lambda torch, x, out: torch.polar(x, x, out=out(2, 2)),
+    "split_copy": lambda torch, x, out: torch.split_copy(x, 1, out=[out(1, 2), out(1, 2)]),
+    "split_with_sizes_copy": lambda torch, x, out: torch.split_with_sizes_copy(x, [1, 1], out=[out(1, 2), out(1, 2)]),
+    "unbind_copy": lambda torch, x, out: torch.unbind_copy(x, out=[out(2), out(2)]),
+    "normalize": lambda torch, x, out: torch.nn.functional.normalize(x, out=out(2, 2)),
+    "exp": lambda torch, x, out: torch.exp(x, out=out(2, 2)),
+    "bernoulli": lambda torch, x, out: torch.bernoulli(x.abs().clamp(max=1), out=out(2, 2)),
+    "linspace": lambda torch, x, out: torch.linspace(0, 1, 2, out=out(2)),
+    "arange": lambda torch, x, out: torch.arange(0.0, 2.0, out=out(2)),
+    "full": lambda torch, x, out: torch.full((2,), 1.5, out=out(2)),
+    "eye": lambda torch, x, out: torch.eye(2, out=out(2, 2)),
+    "rand": lambda torch, x, out: torch.rand(2, out=out(2)),
+    "randperm": lambda torch, x, out: torch.randperm(2, out=out(2)),
+}
+
+
+@twin
+@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize("dtype", ["bool", "int64", "float32", "float64", "complex64", "complex128"])
+def test_types_of_out_that_are_written(torch, rng, name, dtype):
+    outs = []
+
+    def out(*shape):
+        outs.append(torch.zeros(shape, dtype=getattr(torch, dtype)))
+        return outs[-1]
+
+    return outcome(lambda: WRITERS[name](torch, rng(2, 2), out)), outs

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import numpy as np
 import pytest
 
 from parity_tests.twin import outcome, twin
@@ -168,3 +169,78 @@ def test_where_random_numbers_may_be_written(torch, rng, name, target):
 def test_tensors_in_lists_of_one_type_and_size(torch, rng, limit):
     tensors = [rng(2), rng(1, dtype="float64"), rng(3), rng(0), rng(2, dtype="int64"), rng(2), rng(4, dtype="float64")]
     return list(torch._utils._take_tensors(tensors, limit))
+
+
+OF_MATRICES = (
+    "linalg.matrix_rank", "linalg.svdvals", "linalg.svd", "linalg.eigvals", "linalg.eig",
+    "linalg.qr", "linalg.det", "linalg.slogdet", "linalg.inv", "linalg.pinv", "linalg.cholesky", "linalg.cond",
+    "linalg.matrix_exp", "linalg.norm", "linalg.matrix_norm", "linalg.vector_norm", "logdet", "pinverse",
+    "linalg.cross",
+)  # fmt: skip
+
+
+@twin
+@pytest.mark.parametrize("name", OF_MATRICES)
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int64", "float64", "complex128"])
+def test_types_of_matrices_also_of_empty_ones(torch, rng, name, dtype):
+    function = torch
+    for part in name.split("."):
+        function = getattr(function, part)
+    matrices = [torch.ones(shape, dtype=getattr(torch, dtype)) for shape in ((3, 3), (0, 0), (2, 0, 0), (0, 3, 3), (3,), ())]
+
+    def types(x):
+        found = function(x, x) if name == "linalg.cross" else function(x)
+        return [(str(part.dtype), part.shape) for part in (found if isinstance(found, tuple) else (found,))]
+
+    return [outcome(lambda x=x: types(x)) for x in matrices]
+
+
+@twin
+@pytest.mark.parametrize("dtype", ["int32", "int16", "int64", "uint8", "float32"])
+@pytest.mark.parametrize("where", ["itself", "a part", "detached"])
+def test_the_version_of_memory_that_is_seen_as_another_type(torch, rng, dtype, where):
+    x = rng(2, 4)
+    source = {"itself": x, "a part": x[:1], "detached": x.detach()}[where]
+    seen = source.view(getattr(torch, dtype))
+    before = seen._version, x._version
+    seen.zero_()
+    between = seen._version, x._version
+    x.add_(1)
+    return before, between, seen._version, x._version, x, outcome(lambda: seen._base is None)
+
+
+@twin
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "int64", "bool", "complex64"])
+@pytest.mark.parametrize("shape", [(), (1,), (3,)])
+def test_weights_of_any_type_between_two_tensors(torch, rng, dtype, shape):
+    weight = torch.ones(shape, dtype=getattr(torch, dtype))
+    pairs = [(rng(3), rng(3)), (rng(3, dtype="float64"), rng(3, dtype="float64")), (rng(3), rng(3, dtype="float64"))]
+    return [outcome(lambda pair=pair: torch.lerp(*pair, weight)) for pair in pairs]
+
+
+@twin
+@pytest.mark.parametrize("name", ["T", "mT", "H", "mH", "adjoint"])
+@pytest.mark.parametrize("dtype", ["float32", "complex64"])
+@pytest.mark.parametrize("shape", [(), (2,), (2, 3), (2, 3, 4), (2, 3, 4, 5)])
+def test_transposes_of_any_rank(torch, rng, name, dtype, shape):
+    x = rng(*shape, dtype=dtype)
+    return outcome(lambda: x.adjoint() if name == "adjoint" else getattr(x, name))
+
+
+MIXED = {
+    "a number of NumPy and a number": lambda torch: [np.float32(1.5), 2],
+    "a bool of NumPy and an integer": lambda torch: [np.bool_(True), 2],
+    "a tensor and a number": lambda torch: [torch.tensor(2.5), 1],
+    "a tensor in a list": lambda torch: [[torch.tensor(2)], [1.5]],
+    "tensors of two types": lambda torch: [torch.tensor(2), torch.tensor(1.5, dtype=torch.float64)],
+    "an array in a list": lambda torch: [[np.int32(1), 2], [np.float64(2.5), True]],
+    "an array beside numbers": lambda torch: [np.array([1, 2]), [1.5, 2.5]],
+    "a complex number of NumPy": lambda torch: (np.complex64(1j), 2.0),
+    "a tensor of one element": lambda torch: [torch.tensor([2]), 1.5],
+}
+
+
+@twin
+@pytest.mark.parametrize("name", MIXED)
+def test_types_of_what_is_made_of_mixed_numbers(torch, rng, name):
+    return outcome(lambda: torch.tensor(MIXED[name](torch))), outcome(lambda: torch.as_tensor(MIXED[name](torch)))

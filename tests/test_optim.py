@@ -34,7 +34,7 @@ ALGORITHMS = [
 
 
 def run(algorithm: Any, options: dict[str, Any], start: np.ndarray, grads: list[np.ndarray]) -> Any:
-    param = wrap(start.copy()).requires_grad_()
+    param = wrap(start.copy("K")).requires_grad_()
     optimizer = algorithm([param], **options)
     for grad in grads:
         param.grad = wrap(grad)

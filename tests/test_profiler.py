@@ -56,9 +56,10 @@ def test_the_memory_of_a_kernel_is_that_of_each_range_around_it() -> None:
                 _ = x.sin() + x
             with torch.profiler.record_function("empty"):
                 pass
+        torch.profiler.record_function("left open").__enter__()
     memory = {event.key: (event.cpu_memory_usage, event.self_cpu_memory_usage) for event in prof.events()}
     assert memory["inner"] == (24, 0) and memory["middle"] == (24, 0) and memory["outer"] == (36, 0)
-    assert memory["empty"] == (0, 0) and memory["aten::sin"] == memory["aten::exp"] == (12, 12)
+    assert memory["empty"] == memory["left open"] == (0, 0) and memory["aten::sin"] == memory["aten::exp"] == (12, 12)
 
 
 def test_averages_by_name_and_the_table() -> None:

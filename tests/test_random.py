@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import operator
 import pickle
 import threading
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -136,6 +139,15 @@ def test_seed_starts_a_stream_that_its_seed_can_repeat() -> None:
     assert torch.initial_seed() == seed
     torch.manual_seed(seed)
     assert torch.rand(5).tolist() == first
+
+
+@pytest.mark.parametrize("seed", [torch.seed, torch.Generator().seed])
+def test_seeds_that_nobody_chose_use_53_bits(seed: Callable[[], int]) -> None:
+    before = torch.initial_seed()
+    seeds = [seed() for _ in range(100)]
+    torch.manual_seed(before)
+    assert functools.reduce(operator.or_, seeds) == 2**53 - 1
+    assert functools.reduce(operator.and_, seeds) == 0
 
 
 def test_fork_rng_leaves_no_trace_even_after_an_error() -> None:

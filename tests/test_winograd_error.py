@@ -26,10 +26,10 @@ def forms_made_anew() -> Iterator[None]:
     winograd.form_of.cache_clear()
 
 
-def errors(size: int, stride: int, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+def errors(size: int, stride: int, monkeypatch: pytest.MonkeyPatch, space: tuple[int, int] = (32, 32)) -> list[float]:
     """The greatest errors of the output and of both gradients in float32, computed in tiles, against plain sums in float64."""
-    rng, n = np.random.default_rng(size), (32 + 2 - size) // stride + 1
-    shapes = (2, 32, 32, 32), (40, 32, size, size), (2, 40, n, n)
+    rng, out = np.random.default_rng(size), [(n + 2 - size) // stride + 1 for n in space]
+    shapes = (2, 32, *space), (40, 32, size, size), (2, 40, *out)
     numbers = [rng.standard_normal(shape).astype(np.float32) for shape in shapes]
 
     def results(dtype: Any) -> list[np.ndarray]:
@@ -47,6 +47,12 @@ def errors(size: int, stride: int, monkeypatch: pytest.MonkeyPatch) -> list[floa
 @pytest.mark.parametrize(("size", "stride"), BOUNDS)
 def test_tiles_keep_the_error_of_float32_small(size: int, stride: int, monkeypatch: pytest.MonkeyPatch) -> None:
     assert max(errors(size, stride, monkeypatch)) < BOUNDS[size, stride]
+
+
+@pytest.mark.parametrize("space", [(44, 20), (20, 44), (33, 18)])
+@pytest.mark.parametrize(("size", "stride"), [(3, 1), (4, 2)])
+def test_images_need_not_be_square(size: int, stride: int, space: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert max(errors(size, stride, monkeypatch, space)) < 2 * BOUNDS[size, stride]
 
 
 def test_points_that_lie_badly_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

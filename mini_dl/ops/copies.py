@@ -12,7 +12,7 @@ from mini_dl._checks import broadcast_shapes, int_list, spread_out, type_name, w
 from mini_dl._device import DeviceLike, contiguous_format
 from mini_dl._dtypes import Array, dtype as DType
 from mini_dl._families import with_preface
-from mini_dl._surface import function, method, named, public, store, tensor_method
+from mini_dl._surface import CASTING, check_out, function, method, named, public, store, tensor_method
 from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.inplace import check_memory, copy_into
 from mini_dl.autograd.primitive import linear_in, not_a_tensor, op, recorded_as
@@ -61,7 +61,7 @@ def _replace(input: Tensor, src: Tensor, seen: Tensor, look: Callable[..., objec
     return replaced(input, src.to(input.dtype), look, args)
 
 
-@method(out=True)
+@method()
 def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
     """A copy of `input` with one slice replaced: ``out[i] = src if i == index else input[i]`` along `dim`
 
@@ -94,7 +94,7 @@ def slice_scatter(
     return _replace(input, src, _slice(input, index), _slice, (index,))
 
 
-@method(out=True)
+@method()
 def diagonal_scatter(input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
     """A copy of `input` with a diagonal replaced: ``out[i, i + offset] = src[i]``
 
@@ -110,7 +110,7 @@ def diagonal_scatter(input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0,
     return _replace(input, src, seen, _diagonal, (offset, wrap_dim(dim1, ndim), wrap_dim(dim2, ndim)))
 
 
-@method(out=True)
+@method()
 def as_strided_scatter(
     input: Tensor, src: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None
 ) -> Tensor:
@@ -214,7 +214,11 @@ def _copying(function: Callable[..., Any], name: str, several: bool = False) -> 
 
     def many(*args: object, out: object = None, **kwargs: object) -> Any:
         copies = tuple([part.clone(memory_format=contiguous_format) for part in function(*args, **kwargs)])
-        return copies if out is None else store(copies, out) and None
+        if out is None:
+            return copies
+        check_out(name, copies, out)
+        store(copies, out, name in CASTING)
+        return None
 
     call = functools.wraps(function)(many if several else one)
     named(

@@ -270,7 +270,7 @@ _publish("alpha_dropout", _shifted, False)
 _publish("feature_alpha_dropout", _shifted, True)
 
 
-@function(out=True)
+@function()
 def native_dropout(input: Tensor, p: float, train: bool | None) -> tuple[Tensor, Tensor]:
     """``out = mask * input / (1 - p)``, and the `mask` of the elements that were kept; ``train=None`` means training.
 

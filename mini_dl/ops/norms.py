@@ -104,7 +104,7 @@ def norm_except_dim(v: Tensor, pow: int = 2, dim: int = 0) -> Tensor:
     return norm(v.transpose(0, dim).reshape(v.shape[dim], -1), pow, 1).reshape(shape)
 
 
-@method(out=True)
+@method()
 def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     """The vector norm of a difference: ``out = sum(abs(input[i] - other[i]) ** p, i) ** (1 / p)``
 

@@ -130,7 +130,7 @@ def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
     return replaced_by(mode.run(drawn, np.empty_like(array, order="C"), source(generator), draw), input)
 
 
-@function(out=True)
+@function()
 def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None) -> Tensor:
     """The number of successes in `count` trials:
     ``P(out[i] == k) = binomial(count[i], k) * prob[i] ** k * (1 - prob[i]) ** (count[i] - k)``

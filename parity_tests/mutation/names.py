@@ -27,7 +27,7 @@ LIMIT = 60.0
 MOST, NEAR = 60, 2
 SIZES = slice(0, 6), slice(6, 24), slice(24, 2 * MOST)
 """How many rows, and how many tests, are tried together."""
-MODULES, USING_ALL = 3, ("mini_dl.ops.creation", "mini_dl.ops.reduction", "mini_dl.nn.modules.linear", "mini_dl.optim.adam")
+MODULES, USING_ALL = 5, ("mini_dl.ops.creation", "mini_dl.ops.reduction", "mini_dl.nn.modules.linear", "mini_dl.optim.adam")
 """The examples of so many modules near a mutant are tried, and those of these, which use what all others do."""
 ELSEWHERE = {"subprocess", "spawn", "executable"}
 """Tests that mention these run in a process of their own, whose time is not counted: they are asked only if named first."""
@@ -115,23 +115,26 @@ class Sources:
             steps |= {used: 1 for name in self.mentions[start] for used in self._resolved(start[0], name)}
             steps |= {other: 2 for _, other in self.lines[mutant.file]}
             found |= {name.strip("_"): 1 for name in (*self.mentions[start], Path(mutant.file).stem)}
-        waiting, first = list(steps), len(steps)
-        for definition in waiting:
-            for user in sorted(self.used_by[definition]):
-                if user not in steps and len(waiting) < MANY + first:
-                    steps[user] = steps[definition] + 1
-                    waiting.append(user)
-        for definition, step in steps.items():
+        for definition, step in self._with_users(steps).items():
             nameless = definition[1].startswith("<")  # for example, it publishes functions in a loop
             for name in sorted(self.mentions[definition]) if nameless else [definition[1]]:
                 found.setdefault(name.strip("_"), step)
         return {name: step for name, step in found.items() if name and not name.startswith("<")}
 
+    def _with_users(self, steps: dict[Definition, int]) -> dict[Definition, int]:
+        """`steps` to some definitions, and to those that use them, directly or indirectly, the nearest first."""
+        found, waiting = dict(steps), list(steps)
+        for definition in waiting:
+            for user in sorted(self.used_by[definition]):
+                if user not in found and len(waiting) < MANY + len(steps):
+                    found[user] = found[definition] + 1
+                    waiting.append(user)
+        return found
+
     def modules(self, mutant: Mutant) -> list[str]:
-        """The module that a mutant is in, and those that use its definition."""
-        start = self.around(mutant)
-        users = sorted({user[0] for user in self.used_by[start]} - {mutant.file})
-        return [file.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for file in (mutant.file, *users)]
+        """The module that a mutant is in, and those that use its definition, the nearest first."""
+        files = dict.fromkeys([mutant.file, *[file for file, _ in self._with_users({self.around(mutant): 0})]])
+        return [file.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for file in files]
 
 
 def _imported(tree: ast.Module) -> Iterator[tuple[str, str]]:
