@@ -9,7 +9,6 @@ import torch
 
 from parity_tests.adapter import Entry, Sample
 
-
 VARIED = 1000
 """The number of the first call that is made from torch's samples, which have smaller ones."""
 
