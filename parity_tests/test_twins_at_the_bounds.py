@@ -254,3 +254,24 @@ def test_what_is_given_to_write_into(torch, rng, name, target):
     call, _ = WRITING[name]
     x = rng(2, 2)
     return raised(lambda: call(torch, x, TARGETS[target](torch, lambda: torch.empty(0))))
+
+
+@twin
+@pytest.mark.parametrize("dim", [None, -3, -1, 0, 1, 2, 3])
+@pytest.mark.parametrize("shape", [(), (0,), (0, 2), (2, 0), (0, 0), (2, 0, 3), (2, 1, 3)])
+@pytest.mark.parametrize("name", ["unique", "unique_consecutive"])
+def test_distinct_slices_of_nothing(torch, rng, name, shape, dim):
+    x = rng(*shape)
+    return outcome(lambda: getattr(torch, name)(x, return_inverse=True, return_counts=True, dim=dim))
+
+
+@twin
+@pytest.mark.parametrize("training", [True, False])
+def test_which_layers_of_a_transformer_compute_the_weights(torch, rng, training):
+    model = torch.nn.Transformer(8, 2, 1, 1, 16, dropout=0.0).train(training)
+    seen = []
+    for module in model.modules():
+        if isinstance(module, torch.nn.MultiheadAttention):
+            module.register_forward_hook(lambda module, args, output: seen.append(output[1] is None))
+    model(rng(3, 1, 8), rng(2, 1, 8))
+    return seen
