@@ -11,6 +11,23 @@ from mini_dl._leaving import Block
 KNOWN = ("cpu", "cuda", "mps", "xpu", "meta", "xla", "hpu", "mtia", "vulkan", "ipu", "lazy", "privateuseone")
 
 
+def _parts(name: str, index: object) -> tuple[str, int | None]:
+    """The kind and the number that the text names; the number may be given apart."""
+    if index is not None:
+        if not isinstance(index, int) or isinstance(index, bool):
+            raise TypeError(f"device(): argument 'index' (position 2) must be int, not {_type_name(index)}")
+        if index < 0:
+            raise RuntimeError(f"Device index must not be negative: {index}")
+        if ":" in name:
+            raise RuntimeError(f"type (string) must not include an index because index was passed explicitly: {name}")
+    kind, _, tail = name.partition(":")
+    if kind not in KNOWN:
+        raise RuntimeError(f"Expected one of {', '.join(KNOWN)} device type at start of device string: {name}")
+    if tail and not tail.isdigit():
+        raise RuntimeError(f"Invalid device string: '{name}'")
+    return kind, int(tail) if tail else index
+
+
 class device(Block):
     """Where a tensor is: the CPU, or "meta", of shapes without values.
 
@@ -25,30 +42,14 @@ class device(Block):
     index: int | None
 
     def __init__(self, type: object = "cpu", index: int | None = None) -> None:
-        if index is not None:
-            if not isinstance(index, int) or isinstance(index, bool):
-                raise TypeError(f"device(): argument 'index' (position 2) must be int, not {_type_name(index)}")
-            if index < 0:
-                raise RuntimeError(f"Device index must not be negative: {index}")
-            if isinstance(type, str) and ":" in type:
-                raise RuntimeError(f"type (string) must not include an index because index was passed explicitly: {type}")
-        if isinstance(type, device):
+        if isinstance(type, device) and index is None:
             name, number = type.type, type.index
         elif isinstance(type, str):
-            name, _, tail = type.partition(":")
-            if name not in KNOWN or (tail and not tail.isdigit()):
-                raise RuntimeError(
-                    f"Expected one of {', '.join(KNOWN)} device type at start of device string: {type}"
-                    if name not in KNOWN
-                    else f"Invalid device string: '{type}'"
-                )
-            number = int(tail) if tail else index
-        elif isinstance(type, bool):
-            raise TypeError("argument 'device' must be torch.device, not bool")
-        elif isinstance(type, numbers.Integral):
+            name, number = _parts(type, index)
+        elif isinstance(type, numbers.Integral) and not isinstance(type, bool) and index is None:
             raise RuntimeError("Cannot access accelerator device when none is available.")
         else:
-            raise TypeError(f"device(): argument 'type' must be str or torch.device, not {_type_name(type)}")
+            raise TypeError(f"device(): argument 'type' (position 1) must be str or torch.device, not {_type_name(type)}")
         self.type, self.index = name, number
 
     def __repr__(self) -> str:

@@ -10,7 +10,7 @@ import inspect
 import types
 import warnings
 from collections import namedtuple
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -325,6 +325,8 @@ def check_out(name: str, result: Any, out: Any) -> None:
     if several != isinstance(out, (tuple, list)) or not all([isinstance(one, Tensor) for one in _tuple(out)]):
         wanted = "tuple of Tensors" if several else "Tensor"
         raise TypeError(f"{name}(): argument 'out' must be {wanted}, not {type_name(out)}")
+    if several:
+        check_number(result, out)
     if name in JOINING and not castable(result._array.dtype, out._array.dtype):
         raise TypeError(f"torch.{name}(): input types can't be cast to the desired output type {scalar_name(out._array.dtype)}")
     if name in REAL and out._array.dtype.kind == "c":
@@ -336,13 +338,17 @@ def check_out(name: str, result: Any, out: Any) -> None:
                 raise RuntimeError(f"Expected out tensor to have dtype {want}, but got {given} instead")
 
 
+def check_number(result: Sequence[object], out: Sequence[object]) -> None:
+    if len(out) != len(result):
+        raise TypeError(f"expected tuple of {len(result)} elements for out but got {len(out)}")
+
+
 def store(result: Any, out: object, casts: bool = False, warns: bool = True) -> Any:
     """Write `result` into `out`, which takes its shape, and return `out`. RuntimeError if the type cannot be cast, unless it
     `casts` to any; it `warns` if elements are lost."""
     if isinstance(result, tuple):
         outs = _tuple(out)
-        if len(outs) != len(result):
-            raise TypeError(f"expected tuple of {len(result)} elements for out but got {len(outs)}")
+        check_number(result, outs)
         for one, target in zip(result, outs):
             store(one, target, casts, warns)
         return type(result)(*outs) if hasattr(result, "_fields") else tuple(outs)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
 
-from parity_tests.twin import message, outcome, twin
+from parity_tests.twin import message, outcome, raised, twin
 
 CLASSES = 3
 BY_CLASS = {
@@ -186,3 +188,90 @@ def test_asarray_shares_or_copies(torch, rng, kind, dtype, copy):
 def test_an_optimizer_has_the_plain_attributes_of_torchs(torch, rng, name):
     made = vars(getattr(torch.optim, name)([rng(2, grad=True)], lr=0.1))
     return {key: value for key, value in made.items() if isinstance(value, (bool, str))}
+
+
+@twin
+@pytest.mark.parametrize("value", ["cpu", "cpu:0", "cpu:1", "cpu:-1", "cpu:x", "nowhere", "", 0, 1.5, True, None, object, []])
+@pytest.mark.parametrize("index", [(), (0,), (1,), (-1,), ("a",), (1.5,)])
+def test_what_names_a_device(torch, rng, value, index):
+    return outcome(lambda: str(torch.device(value, *index)))
+
+
+@twin
+@pytest.mark.parametrize("strategy", ["reverse-mode", "forward-mode", "backward", "", None])
+@pytest.mark.parametrize("flags", [(False, False), (True, False), (False, True), (True, True)])
+@pytest.mark.parametrize("vectorize", [False, True])
+def test_strategies_of_jacobians(torch, rng, strategy, flags, vectorize):
+    create, strict = flags
+    setting = {"create_graph": create, "strict": strict, "vectorize": vectorize}
+    x, y = rng(3), rng(3)
+    functional = torch.autograd.functional
+    warnings.simplefilter("ignore", DeprecationWarning)  # torch's own, of what it uses in forward mode
+    found = [outcome(lambda: functional.jacobian(torch.sin, x, strategy=strategy, **setting))]
+    found.append(outcome(lambda: functional.jacobian(lambda a, b: a * 2, (x, y), strategy=strategy, **setting)))
+    found.append(outcome(lambda: functional.jacobian(lambda a: y, x, strategy=strategy, **setting)))
+    found.append(outcome(lambda: functional.hessian(lambda a: a.sin().sum(), x, outer_jacobian_strategy=strategy, **setting)))
+    found.append(outcome(lambda: functional.hessian(lambda a, b: (a * a).sum(), (x, y), strict=strict)))
+    return found
+
+
+WRITING = {
+    "add": (lambda t, x, out: t.add(x, x, out=out), 1),
+    "cat": (lambda t, x, out: t.cat([x, x], out=out), 1),
+    "zeros": (lambda t, x, out: t.zeros(2, 2, out=out), 1),
+    "where": (lambda t, x, out: t.where(x > 0, x, x, out=out), 1),
+    "matmul": (lambda t, x, out: t.matmul(x, x, out=out), 1),
+    "sum": (lambda t, x, out: t.sum(x, 0, out=out), 1),
+    "max": (lambda t, x, out: t.max(x, 0, out=out), 2),
+    "sort": (lambda t, x, out: t.sort(x, out=out), 2),
+    "topk": (lambda t, x, out: t.topk(x, 1, out=out), 2),
+    "frexp": (lambda t, x, out: t.frexp(x, out=out), 2),
+    "aminmax": (lambda t, x, out: t.aminmax(x, dim=0, out=out), 2),
+    "eigh": (lambda t, x, out: t.linalg.eigh(x @ x.T, out=out), 2),
+    "slogdet": (lambda t, x, out: t.linalg.slogdet(x, out=out), 2),
+    "qr": (lambda t, x, out: t.linalg.qr(x, out=out), 2),
+    "svd": (lambda t, x, out: t.linalg.svd(x, out=out), 3),
+    "lu": (lambda t, x, out: t.linalg.lu(x, out=out), 3),
+}
+TARGETS = {
+    "a str": lambda t, one: "a",
+    "a list": lambda t, one: [one()],
+    "a tuple": lambda t, one: (one(),),
+    "two": lambda t, one: (one(), one()),
+    "two in a list": lambda t, one: [one(), one()],
+    "three": lambda t, one: (one(), one(), one()),
+    "a tensor and a number": lambda t, one: (one(), 1),
+    "nothing": lambda t, one: (),
+    "an array": lambda t, one: one().numpy(),
+    "a tensor": lambda t, one: one(),
+}
+
+
+@twin
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("name", WRITING)
+def test_what_is_given_to_write_into(torch, rng, name, target):
+    call, _ = WRITING[name]
+    x = rng(2, 2)
+    return raised(lambda: call(torch, x, TARGETS[target](torch, lambda: torch.empty(0))))
+
+
+@twin
+@pytest.mark.parametrize("dim", [None, -3, -1, 0, 1, 2, 3])
+@pytest.mark.parametrize("shape", [(), (0,), (0, 2), (2, 0), (0, 0), (2, 0, 3), (2, 1, 3)])
+@pytest.mark.parametrize("name", ["unique", "unique_consecutive"])
+def test_distinct_slices_of_nothing(torch, rng, name, shape, dim):
+    x = rng(*shape)
+    return outcome(lambda: getattr(torch, name)(x, return_inverse=True, return_counts=True, dim=dim))
+
+
+@twin
+@pytest.mark.parametrize("training", [True, False])
+def test_which_layers_of_a_transformer_compute_the_weights(torch, rng, training):
+    model = torch.nn.Transformer(8, 2, 1, 1, 16, dropout=0.0).train(training)
+    seen = []
+    for module in model.modules():
+        if isinstance(module, torch.nn.MultiheadAttention):
+            module.register_forward_hook(lambda module, args, output: seen.append(output[1] is None))
+    model(rng(3, 1, 8), rng(2, 1, 8))
+    return seen

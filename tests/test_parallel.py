@@ -170,6 +170,7 @@ def programs() -> dict[str, Any]:
     w, labels = torch.randn(6, 4, 3, 3), torch.randint(17, (23,))
     wide, wide_weight = torch.randn(2, 48, 29, 15), torch.randn(50, 48, 3, 3) / 20
     heads = torch.randn(2, 3, 7, 5)
+    hidden, each = torch.tensor([[True] * 7] * 6 + [[False] * 7]), torch.randn(2, 3, 7, 7)
     return {
         "softmax": (lambda x: F.softmax(x, 1), x2),
         "log_softmax": (lambda x: F.log_softmax(x, 0), x2),
@@ -190,6 +191,8 @@ def programs() -> dict[str, Any]:
         "conv transposed": (lambda x, w: F.conv_transpose2d(x, w, stride=2), x4, w[:4, :3]),
         "conv winograd": (lambda x, w: F.conv2d(x, w, padding=1), wide, wide_weight),
         "attention": (lambda q, k: F.scaled_dot_product_attention(q, k, k, is_causal=True), heads, heads.flip(2)),
+        "attention with a mask": (lambda q, k: F.scaled_dot_product_attention(q, k, k, attn_mask=hidden), heads, heads.flip(2)),
+        "attention with a mask for each": (lambda q, k: F.scaled_dot_product_attention(q, k, k, each), heads, heads.flip(2)),
         "matmul": (torch.matmul, x2, x2.t()),
         "matmul wide": (torch.matmul, x2.t()[:3], x2),
         "bmm": (torch.matmul, heads, heads.transpose(-1, -2)),

@@ -21,6 +21,7 @@ def test_a_profile_has_the_kernels_with_their_shapes_and_memory() -> None:
     events = prof.events()
     assert [(event.key, event.input_shapes) for event in events] == [("aten::exp", [[2, 3]]), ("aten::add", [[2, 3], [2, 3]])]
     assert [event.cpu_memory_usage for event in events] == [24, 24]
+    assert [event.id for event in events] == [1, 2]
     assert all(event.cpu_time_total > 0 for event in events)
 
 

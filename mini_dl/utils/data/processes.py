@@ -53,7 +53,6 @@ class ProcessWorker:
     """A process that reads, and the thread here that receives its batches."""
 
     def __init__(self, context: Any, what: tuple[Any, ...], results: Results) -> None:
-        self.info = WorkerInfo(what[0], what[1], what[2] + what[0], what[3], streams_of(what[2], what[0]), "multiprocessing")
         self.active, self.exits, self.owner, self.results = True, False, os.getpid(), results
         self.silent = threading.Event()  # everything it sent was received, and it has exited
         self.receiver, self.sender = context.Pipe(duplex=False)
@@ -64,7 +63,7 @@ class ProcessWorker:
         )
         self.thread = threading.Thread(
             target=_receive,
-            args=(self.receiver, results, self.info.id, self.silent, self.queue),
+            args=(self.receiver, results, what[0], self.silent, self.queue),
             daemon=True,
             name=f"DataLoader receiver {what[0]}",
         )
