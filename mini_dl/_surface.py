@@ -312,6 +312,8 @@ def check_out(name: str, result: Any, out: Any) -> None:
     if several != isinstance(out, (tuple, list)) or not all([isinstance(one, Tensor) for one in _tuple(out)]):
         wanted = "tuple of Tensors" if several else "Tensor"
         raise TypeError(f"{name}(): argument 'out' must be {wanted}, not {type_name(out)}")
+    if several and len(out) != len(result):
+        raise TypeError(f"{name}(): argument 'out' must be a tuple of {len(result)} Tensors, not of {len(out)}")
     if name in JOINING and not castable(result._array.dtype, out._array.dtype):
         raise TypeError(f"torch.{name}(): input types can't be cast to the desired output type {scalar_name(out._array.dtype)}")
     if name in OWN_TYPE:

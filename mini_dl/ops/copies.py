@@ -244,7 +244,7 @@ def expand_into(input: Tensor, size: Sequence[int]) -> Tensor:
     return expand_to(input, int_list(size, "expand_copy(): argument 'size' (position 2)"))
 
 
-def view_of(input: Tensor, *shape: object, size: object = (), dtype: DType | None = None) -> Tensor:
+def view_of(input: Tensor, *shape: object, size: object = None, dtype: DType | None = None) -> Tensor:
     """The elements in the same order in another shape: ``out.flatten() = input.flatten()``, or the same bytes as another dtype.
 
     Shapes: (*in) -> `size`, of which one may be -1.

@@ -354,7 +354,7 @@ def soft_margin_loss(
     check_cast(np.dtype(np.float32), x.dtype)
     if common != x.shape:
         raise RuntimeError(f"output with shape {list(x.shape)} doesn't match the broadcast shape {list(common)}")
-    return reduced_loss(-logsigmoid(input * target), reduction)
+    return reduced_loss(-logsigmoid(input * target.to(input.dtype)), reduction)
 
 
 @public("nn.functional")
