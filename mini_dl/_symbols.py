@@ -6,6 +6,7 @@ Nothing is traced here, so sizes are Python numbers and every condition is known
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -69,7 +70,12 @@ def _check_not_implemented(cond: object, message: Callable[[], object] | None = 
 
 
 def _check_is_size(i: int, message: Callable[[], object] | None = None, *, max: int | None = None) -> None:
-    """RuntimeError unless `i` may be a size: 0 or more, and at most `max`."""
+    """RuntimeError unless `i` may be a size: 0 or more, and at most `max`. Deprecated: FutureWarning."""
+    warnings.warn(
+        "_check_is_size will be removed in a future PyTorch release along with guard_size_oblivious. Use _check(i >= 0) instead.",
+        FutureWarning,
+        stacklevel=2,
+    )
     _check(i >= 0, message)
     if max is not None:
         _check(i <= max, message)

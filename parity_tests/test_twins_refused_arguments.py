@@ -154,4 +154,4 @@ def test_lost_imaginary_parts_are_warned_of(torch, rng, call):
 @pytest.mark.parametrize("name", ["LayerNorm", "RMSNorm"])
 def test_shapes_of_norms_are_ints(torch, rng, name):
     made = getattr(torch.nn, name)
-    return [outcome(lambda: made(shape, elementwise_affine=False).normalized_shape) for shape in (2, (2, 3), 2.0, -0.5)]  # noqa: B023
+    return [outcome(lambda: made(shape, elementwise_affine=False).normalized_shape) for shape in (2, (2, 3), 2.0, None, object)]  # noqa: B023

@@ -255,7 +255,6 @@ class _ThreadPool:
             workers += self.first_helpers(min(self.threads, len(pieces)) - 1)
             for helper in workers:
                 helper.call(help)
-            take()
         except BaseException as error:
             errors.append(error)
         while rest or len(went) < len(came):  # even after an interrupt: others still write to the caller's arrays

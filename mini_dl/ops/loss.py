@@ -354,8 +354,8 @@ def soft_margin_loss(
     check_cast(np.dtype(np.float32), x.dtype)
     if common != x.shape:
         raise RuntimeError(f"output with shape {list(x.shape)} doesn't match the broadcast shape {list(common)}")
-    loss = -logsigmoid(input * target)
-    return reduced_loss(loss if loss._array.dtype == x.dtype else loss.to(input.dtype), reduction)
+    margin = input * target
+    return reduced_loss(-logsigmoid(margin if margin._array.dtype == x.dtype else margin.to(input.dtype)), reduction)
 
 
 @public("nn.functional")

@@ -101,9 +101,10 @@ def ints_of(name: str, what: str, value: Any, n: int, alone: bool = True) -> Sha
         return int_list(value, f"{name}(): argument '{what}'") * n
     if len(value) != n:
         if n == 1:
-            raise RuntimeError(
-                f"{name}() {what} must be an int, list of ints or tuple of ints of size 1 but got size {len(value)}"
+            kinds = {"stride": "None, an int, list of ints,", "padding": "an int, list of ints,"}.get(
+                what, "an int, list of ints"
             )
+            raise RuntimeError(f"{name}() {what} must be {kinds} or tuple of ints of size 1 but got size {len(value)}")
         omitted = "be omitted, a single int, or a tuple of" if what == "stride" else "be a single int, or a tuple of"
         raise RuntimeError(f"{name}: {what} must either {omitted} {WORDS[n]}")
     return int_list(value, f"{name}(): argument '{what}'")

@@ -80,7 +80,7 @@ def cov(input: Tensor, *, correction: int = 1, fweights: Tensor | None = None, a
             "cov(): degrees of freedom is <= 0. Correction should be strictly less than the number of observations.",
             stacklevel=level_of_user(),
         )
-        norm = x.new_zeros(()) if not isinstance(norm, Tensor) else norm * 0
+        norm = x.new_zeros(())
     elif not isinstance(norm, Tensor):
         norm = wrap(np.asarray(norm))
     for _ in range(2 if n else 1):  # the second pass removes the rounding error of a large mean

@@ -31,7 +31,7 @@ class _NormBase(Scaled):
         self.affine, self.track_running_stats = affine, track_running_stats
         for name in ("running_mean", "running_var"):
             self.register_buffer(name, empty(num_features, device=device, dtype=dtype) if track_running_stats else None)
-        self.register_buffer("num_batches_tracked", empty(dtype=_dtypes.int64) if track_running_stats else None)
+        self.register_buffer("num_batches_tracked", empty(device=device, dtype=_dtypes.int64) if track_running_stats else None)
         weight = (num_features,) if affine else None
         self._make(weight, weight if bias else None, device, dtype)
 
@@ -210,7 +210,7 @@ class _LazyNormBase(LazyLayer, _NormBase):
         if track_running_stats:
             self.running_mean = UninitializedBuffer(device=device, dtype=dtype)
             self.running_var = UninitializedBuffer(device=device, dtype=dtype)
-            self.num_batches_tracked = init.constant_(empty(dtype=_dtypes.int64), 0)
+            self.num_batches_tracked = init.constant_(empty(device=device, dtype=_dtypes.int64), 0)
 
     def initialize_parameters(self, input: Tensor) -> None:
         if self.has_uninitialized_params():

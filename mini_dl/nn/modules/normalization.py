@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from mini_dl._checks import listed
+import numpy as np
+
 from mini_dl.nn import functional as F, init
 from mini_dl.nn._types import Device, DType, Ints, Shape
 from mini_dl.nn.modules.configured import Configured
@@ -52,9 +53,7 @@ class CrossMapLRN2d(_ResponseNorm):
 
 
 def _shape(normalized_shape: Ints) -> Shape:
-    if isinstance(normalized_shape, float):
-        raise TypeError(f"normalized_shape must be an int or several, not {normalized_shape}")
-    return tuple(listed(normalized_shape))
+    return (normalized_shape,) if isinstance(normalized_shape, (int, np.integer)) else tuple(normalized_shape)
 
 
 class LayerNorm(Scaled):
