@@ -146,7 +146,7 @@ def test_writing_values_that_do_not_fit_where_nothing_is_selected(torch, rng, na
     results = []
     for values in ((), (1,), (3,), (2, 3), (0, 3), (1, 0), (2, 0, 3), (3, 0, 0, 2), (2, 2, 0, 3, 1), (2, 1, 1, 3)):
         x = rng(*shape)
-        results += [message(lambda: x.__setitem__(index(torch), rng(*values))), x]
+        results += [message(lambda x=x, values=values: x.__setitem__(index(torch), rng(*values))), x]
     return results
 
 
