@@ -1,8 +1,9 @@
 """A machine over the whole state of autograd: views, writes, modes, flags, hooks, kept gradients, backward.
 
 After each step both libraries must agree in values, gradients, flags, versions and the type of any exception.
-``STATE_PROGRAMS=20000 pytest -s parity_tests/test_state_machine.py`` runs that many new programs instead of the few that are always
-the same, and says how many ended where `docs/decisions.md` explains a difference: see `decision`, `Machine.over` and what follows it.
+``STATE_PROGRAMS=20000 pytest -s parity_tests/test_state_machine.py`` runs that many new programs instead of the few that are
+always the same, and says how many ended where `docs/decisions.md` explains a difference: see `decision`, `Machine.explained`,
+`Machine.over` and what follows it.
 """
 
 from __future__ import annotations

@@ -227,9 +227,9 @@ def test_a_tensor_is_one_of_inference_while_its_data_are(torch, rng):
         with torch.inference_mode():
             made, inside = rng(2) * 1, rng(2) * 1
         x.data = made
-        found += [x.is_inference(), x.requires_grad, raised(lambda: x.resize_(3)), x.shape]
+        found += [x.is_inference(), x.requires_grad, raised(lambda x=x: x.resize_(3)), x.shape]
         x.data = ordinary
-        found += [x.is_inference(), raised(lambda: x.resize_(3)), x.shape]
+        found += [x.is_inference(), raised(lambda x=x: x.resize_(3)), x.shape]
         inside.data = ordinary
         found.append(inside.is_inference())
     return found

@@ -578,7 +578,7 @@ def test_nodes_of_copies_sums_and_writes_have_their_own_names(torch, rng):
         x.t().reshape(-1), x.t().flatten(), x.reshape(-1), x.sum(), x.sum((0, 1)), x.sum((0, 1), dtype=torch.float64),
         *[getattr(x * 1, name)() for name in ("asinh_", "acosh_", "atanh_", "sinh_")],
         *[getattr(torch.nn.functional, name)(x * 1, inplace=True) for name in ("elu", "leaky_relu", "selu", "relu")],
-        torch.nn.functional.threshold_(x * 1, 0.1, 0.2),
+        torch.nn.functional.threshold_(x * 1, 0.1, 0.2), torch.kron(x, x), x.unsafe_split_with_sizes([1, 1])[0],
     ]  # fmt: skip
     return [one.grad_fn.name() for one in made]
 

@@ -305,3 +305,11 @@ def test_nothing_may_be_viewed_as_another_type(torch, rng):
     x = rng(0, 3, dtype="float64")
     found = [x[x > 0], x.masked_select(x > 0), rng(3, dtype="float64")[[]], torch.zeros(2, 0).sum(0).double()]
     return [(one.view(torch.int32).shape, one.view(torch.int32).dtype, raised(lambda one=one: one.view(2))) for one in found]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int64", "bool"])
+@twin
+def test_a_copy_that_changes_nothing_keeps_the_order_in_memory(torch, rng, dtype):
+    x = rng(2, 3, dtype=dtype).t()
+    made = [lambda: x**1, lambda: x.pow(1), lambda: x.floor(), lambda: x.ceil(), lambda: x.sign(), lambda: torch.fill(x, 1)]
+    return [outcome(lambda one=one: one().stride()) for one in made]

@@ -18,7 +18,7 @@ from mini_dl.autograd.graph import edge_of
 from mini_dl.autograd.mode import enable_grad
 from mini_dl.autograd.rows import basis_of, rows_of
 from mini_dl.autograd.tangents import tangent_or_zeros
-from mini_dl.tensor import LEAF, Tensor, alias, wrap
+from mini_dl.tensor import LEAF, Tensor, alias, inference, wrap
 
 Tensors = Tensor | Sequence[Tensor]
 
@@ -260,6 +260,8 @@ def _prepared(inputs: Tensors, what: str, name: str, create_graph: bool) -> tupl
             )
         if not create_graph and x._array.dtype.kind not in INEXACT:
             raise RuntimeError("only Tensors of floating point dtype can require gradients")
+        if x._inference and not inference.here:
+            raise RuntimeError("Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.")
         args.append(x.view_as(x) if create_graph and edge_of(x) is not None else alias(x, LEAF))
     return several, args
 

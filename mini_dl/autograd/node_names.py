@@ -190,6 +190,7 @@ NAMES: dict[str, Naming] = {
     "solve": "LinalgSolveExBackward0", "solve_ex": "LinalgSolveExBackward0",
     "triangular_solve": "TriangularSolveBackward0",
     "unsafe_chunk": "UnsafeSplitBackward0", "unsafe_split": "UnsafeSplitBackward0",
+    "unsafe_split_with_sizes": "UnsafeSplitWithSizesBackward0", "kron": "UnsafeViewBackward0",
     "unfold": "Im2ColBackward0", "fold": "Col2ImBackward0",
     **pooled("adaptive_avg_pool"), **pooled("adaptive_max_pool"), **pooled("avg_pool"), **pooled("max_unpool"),
     **pooled("fractional_max_pool"),

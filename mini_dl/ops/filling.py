@@ -65,7 +65,7 @@ def copy_(self: Tensor, src: object, non_blocking: bool = False) -> Tensor:
 @linear_in("input value")
 @op(input=lambda grad, input_shape: zeros_as(grad, input_shape), value=lambda grad: grad.sum())
 def _fill(input: Array, value: Array) -> Array:
-    return np.full(input.shape, value, input.dtype)
+    return np.full_like(input, value, subok=False)
 
 
 _recorded_fill_ = inplace(_fill, "fill_")

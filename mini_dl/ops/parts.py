@@ -275,8 +275,8 @@ def _modifiable(parts: Callable[..., tuple[Tensor, ...]], input: Tensor, *args: 
     if not (inference.anywhere and inference.here):
         return parts(input, *args, apart=True)
     views = parts(input, *args)
-    for view in views:
-        view._counter = [0]
+    for part in views:
+        part._counter = [0]
     return views
 
 

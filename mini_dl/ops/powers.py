@@ -105,7 +105,7 @@ def _pow_number(input: Array, exponent: Any) -> Array:
     power = number_as(exponent, common) if common.char in "bBhilqe" and exponent not in (0, 1, 2, 3) else exponent
     input = input.astype(common, copy=False)
     if exponent == 1:
-        return input.copy()
+        return input.copy("K")
     if common.kind == "b":
         raise NotImplementedError("\"pow\" not implemented for 'Bool'")
     if exponent == 2:

@@ -74,7 +74,7 @@ def sign(input: Array) -> Array:
 
 def _sign_of(input: Array) -> Array:
     if input.dtype.kind == "b":
-        return input.copy()
+        return input.copy("K")
     sign = np.sign(input)
     return np.where(sign == sign, sign, sign.dtype.type(0)) if np.isnan(sign).any() else sign  # torch: 0 for NaN
 
@@ -241,7 +241,7 @@ def _frexp(input: Array) -> tuple[Array, Array]:
 def _rounding(ufunc: np.ufunc, input: Array) -> Array:
     """`ufunc` on floating point numbers; integers are returned unchanged."""
     accept(f"{ufunc.__name__}_cpu" if ufunc is not np.rint else "round_cpu", "iuf", input)
-    return ufunc(input) if input.dtype.kind in FLOATING else input.copy()
+    return ufunc(input) if input.dtype.kind in FLOATING else input.copy("K")
 
 
 @method(inplace=True, out=True)
