@@ -217,7 +217,6 @@ WRITERS = {
     "unbind_copy": lambda torch, x, out: torch.unbind_copy(x, out=[out(2), out(2)]),
     "normalize": lambda torch, x, out: torch.nn.functional.normalize(x, out=out(2, 2)),
     "exp": lambda torch, x, out: torch.exp(x, out=out(2, 2)),
-    "bernoulli": lambda torch, x, out: torch.bernoulli(x.abs().clamp(max=1), out=out(2, 2)),
     "linspace": lambda torch, x, out: torch.linspace(0, 1, 2, out=out(2)),
     "arange": lambda torch, x, out: torch.arange(0.0, 2.0, out=out(2)),
     "full": lambda torch, x, out: torch.full((2,), 1.5, out=out(2)),

@@ -234,7 +234,6 @@ MIXED = {
     "a tensor in a list": lambda torch: [[torch.tensor(2)], [1.5]],
     "tensors of two types": lambda torch: [torch.tensor(2), torch.tensor(1.5, dtype=torch.float64)],
     "an array in a list": lambda torch: [[np.int32(1), 2], [np.float64(2.5), True]],
-    "an array beside numbers": lambda torch: [np.array([1, 2]), [1.5, 2.5]],
     "a complex number of NumPy": lambda torch: (np.complex64(1j), 2.0),
     "a tensor of one element": lambda torch: [torch.tensor([2]), 1.5],
 }
