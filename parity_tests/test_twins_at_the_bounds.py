@@ -110,7 +110,10 @@ def test_sizes_of_windows_down_to_zero_and_up_to_the_image(torch, rng, name, n, 
 @pytest.mark.parametrize("size", [0, -1, 1, 4, 5, (1, 0, 1), (1, 1, -1)])
 def test_windows_of_fractional_pooling(torch, rng, size):
     samples = torch.full((1, 2, 3), 0.5)
-    return outcome(lambda: torch.nn.FractionalMaxPool3d(size, output_size=1, _random_samples=samples)(rng(1, 2, 4, 4, 4)))
+    found = [outcome(lambda n=n: str(getattr(torch.nn, f"FractionalMaxPool{n}d")(size, output_size=1))) for n in (2, 3)]
+    x = rng(1, 2, 4, 4, 4)
+    found.append(outcome(lambda: torch.nn.FractionalMaxPool3d(size, output_size=1, _random_samples=samples)(x)))
+    return found
 
 
 @twin
