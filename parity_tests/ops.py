@@ -24,7 +24,7 @@ from parity_tests.judging import (
     same_exception,
     theirs_or_raised,
 )
-from parity_tests.reproducing import VARIED, script
+from parity_tests.reproducing import VARIED, command, script
 
 CHECKS = (
     "forward",
@@ -310,8 +310,8 @@ def run_variations(entry: Entry, dtype: str, checks: Any, only: int | None) -> I
     if "error" in checks:
         for number, call in enumerate(variations.misuses(entry, dtype), VARIED):
             if only is None or number == only:
-                sample = Sample(call.args[0], call.args[1:], call.kwargs)
-                yield judged_sample(entry, dtype, "error", number, sample, partial(variations.check_misuse, call))
+                outcome = Outcome(repr(entry), dtype, "error", number)
+                yield judged(outcome, partial(variations.check_misuse, call), partial(command, entry, dtype, "error", number))
 
 
 def run_references(entry: Entry, dtype: str, number: int | None = None) -> Iterator[Outcome]:

@@ -42,10 +42,15 @@ def literal(value: Any) -> str:
     raise ValueError
 
 
+def command(entry: Entry, dtype: str, check: str, number: int) -> str:
+    """How one case is run again."""
+    chosen = "--reference" if check.startswith("reference") else f"--check {check} --sample {number}"
+    return f"# python -m parity_tests.sweep '{entry}' --dtype {dtype} {chosen}"
+
+
 def script(entry: Entry, dtype: str, check: str, number: int, sample: Sample) -> str:
     """A few lines that show the two answers."""
-    chosen = "--reference" if check.startswith("reference") else f"--check {check} --sample {number}"
-    again = f"# python -m parity_tests.sweep '{entry}' --dtype {dtype} {chosen}"
+    again = command(entry, dtype, check, number)
     try:
         inputs = ", ".join([literal(v) for v in sample.all_args] + [f"{k}={literal(v)}" for k, v in sample.kwargs.items()])
         name = entry.name

@@ -110,7 +110,10 @@ def test_sizes_of_windows_down_to_zero_and_up_to_the_image(torch, rng, name, n, 
 @pytest.mark.parametrize("size", [0, -1, 1, 4, 5, (1, 0, 1), (1, 1, -1)])
 def test_windows_of_fractional_pooling(torch, rng, size):
     samples = torch.full((1, 2, 3), 0.5)
-    return outcome(lambda: torch.nn.FractionalMaxPool3d(size, output_size=1, _random_samples=samples)(rng(1, 2, 4, 4, 4)))
+    found = [outcome(lambda n=n: str(getattr(torch.nn, f"FractionalMaxPool{n}d")(size, output_size=1))) for n in (2, 3)]
+    x = rng(1, 2, 4, 4, 4)
+    found.append(outcome(lambda: torch.nn.FractionalMaxPool3d(size, output_size=1, _random_samples=samples)(x)))
+    return found
 
 
 @twin
@@ -275,3 +278,31 @@ def test_which_layers_of_a_transformer_compute_the_weights(torch, rng, training)
             module.register_forward_hook(lambda module, args, output: seen.append(output[1] is None))
     model(rng(3, 1, 8), rng(2, 1, 8))
     return seen
+
+
+@twin
+@pytest.mark.parametrize("shape", [(), (1,), (2, 0)])
+@pytest.mark.parametrize("number", [6e4, 66000, 1e6, -1e39, 1e300, 2**70, float("inf")])
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
+def test_numbers_beyond_the_largest_that_fill(torch, rng, shape, number, dtype):
+    x = torch.zeros(shape, dtype=getattr(torch, dtype))
+    found = [outcome(lambda: torch.fill(x, number)), outcome(lambda: x.clone().fill_(number))]
+    found += [outcome(lambda: torch.full_like(x, number)), outcome(lambda: torch.full(shape, number, dtype=x.dtype))]
+    return found + [outcome(lambda: x.masked_fill(x == 0, number)), outcome(lambda: torch.fill(x, torch.tensor(float(number))))]
+
+
+@twin
+def test_functions_for_the_samples_of_a_batch_get_the_map_of_them(torch, rng):
+    from torch.utils.data._utils.collate import collate  # noqa: PLC0415
+
+    class Base:
+        pass
+
+    class Derived(Base):
+        pass
+
+    def counted(batch, *, collate_fn_map=None):
+        return len(batch), sorted(kind.__name__ for kind in collate_fn_map or {})
+
+    table = {Base: counted, int: lambda batch, *, collate_fn_map=None: sum(batch)}
+    return collate([Derived(), Derived()], collate_fn_map=table), collate([(Base(), 1), (Base(), 2)], collate_fn_map=table)

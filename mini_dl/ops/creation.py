@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -39,7 +40,7 @@ from mini_dl.tensor import Operand, Size, Tensor, in_class, wrap
 
 def _filled(shape: tuple[int, ...], value: Operand | None, dtype: NumpyType | None) -> Array:
     value = number_of("full", "fill_value", value)
-    return np.full(shape, (number_as if shape else number_cast)(value, np.dtype(dtype)), dtype)
+    return np.full(shape, (number_cast if math.prod(shape) == 1 else number_as)(value, np.dtype(dtype)), dtype)
 
 
 def _nonnegative(name: str, size: tuple[int, ...]) -> tuple[int, ...]:
@@ -194,7 +195,7 @@ def _filled_like(
     base = meta_array(input._array.shape, kind) if is_meta(device) else valued_like(input._array, device)
     array = np.empty_like(base, kind, order="C" if memory_format is contiguous_format else "K")
     if fill_value is not None:
-        array[...] = (number_as if array.ndim else number_cast)(fill_value, np.dtype(kind))
+        array[...] = (number_cast if array.size == 1 else number_as)(fill_value, np.dtype(kind))
     return finished(array, requires_grad)
 
 

@@ -100,7 +100,7 @@ def fill(input: Tensor, value: Operand) -> Tensor:
     >>> torch.fill(torch.zeros(3), 2.5)
     tensor([2.5000, 2.5000, 2.5000])
     """
-    return _fill(input, one_value("fill", input, value, fills=True))
+    return _fill(input, one_value("fill", input, value, cast=True, fills=True))
 
 
 @method()

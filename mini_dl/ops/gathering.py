@@ -489,7 +489,7 @@ def assigned(number: object, target: NumpyType) -> Array:
 
 def one_value(name: str, input: Tensor, value: Operand, cast: bool = False, fills: bool = False) -> Tensor:
     """`value`, a number or a 0-d tensor, as a 0-d tensor of the type of `input`. RuntimeError if out of range, unless
-    it is a tensor and `cast`; a number that `fills` a tensor without dimensions may become infinite in float16 and bfloat16."""
+    it is a tensor and `cast`; a number that `fills` a tensor of one element may become infinite in float16 and bfloat16."""
     if isinstance(value, Tensor):
         if value._array.ndim:
             raise RuntimeError(
@@ -500,7 +500,7 @@ def one_value(name: str, input: Tensor, value: Operand, cast: bool = False, fill
         return value.to(input.dtype)
     if not _dtypes.is_number(value):
         raise TypeError(f"{name}(): argument 'value' must be Number, not {type_name(value)}")
-    return wrap((number_cast if fills and not input._array.ndim else number_as)(value, input._array.dtype))
+    return wrap((number_cast if fills and input._array.size == 1 else number_as)(value, input._array.dtype))
 
 
 @method(inplace=True)
