@@ -48,7 +48,6 @@ class LambdaLR(LRScheduler):
     made_of = ("lr_lambdas",)
 
     def __init__(self, optimizer: Optimizer, lr_lambda: ByEpoch | Sequence[ByEpoch], last_epoch: int = -1) -> None:
-        self.optimizer = optimizer
         self.lr_lambdas = per_group("lr_lambdas", optimizer, lr_lambda, "Expected {groups} lr_lambdas, but got {given}")
         super().__init__(optimizer, last_epoch)
 
