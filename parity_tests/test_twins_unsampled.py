@@ -57,6 +57,46 @@ def test_the_vector_of_a_derivative_may_be_omitted_for_one_element(torch, rng, n
     return outcome(lambda: getattr(torch.autograd.functional, name)(lambda x: (x**3).sum(), rng(*shape)))
 
 
+KEPT = "exp_ sigmoid_ tanh_ sqrt_ rsqrt_ reciprocal_ relu_ expm1_ exp2_ tan_ pow_ div_ mul_ sin_ lgamma_".split()
+
+
+@twin
+@pytest.mark.parametrize("name", KEPT)
+@pytest.mark.parametrize("again", [False, True])
+def test_writes_to_a_result_in_place_whose_gradient_needs_it(torch, rng, name, again):
+    x = rng(3, grad=True)
+    y = x.abs() + 1
+    getattr(y, name)(*{"pow_": (3,), "div_": (x,), "mul_": (x,)}.get(name, ()))
+    if again:
+        y.add_(1)
+    return outcome(lambda: torch.autograd.grad(y.sum(), x))
+
+
+VIEWS = {
+    "unsqueezed": lambda x: x[0].unsqueeze(0), "by None": lambda x: x[0][None], "viewed": lambda x: x.view(3)[None],
+    "squeezed": lambda x: x.squeeze(0).unsqueeze(0), "itself": lambda x: x[:], "a part": lambda x: x[:, :2],
+    "of its memory": lambda x: x.as_strided((1, 3), (3, 1)),
+}  # fmt: skip
+
+
+@twin
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("write", ["mul_", "add_", "copy_"])
+def test_operands_that_are_views_of_the_same_row(torch, rng, view, write):
+    x = rng(1, 3)
+    other = VIEWS[view](x)
+    return raised(lambda: getattr(x[:, : other.shape[1]], write)(other)), x, raised(lambda: torch.mul(x[:, 1:], 2, out=x[:, :2]))
+
+
+@twin
+@pytest.mark.parametrize("dim", [None, 0, 1])
+@pytest.mark.parametrize("keepdim", [False, True])
+@pytest.mark.parametrize("shape", [(4, 2, 3), (4, 3), (4,)])
+def test_places_of_extremes_in_batches(torch, rng, dim, keepdim, shape):
+    x, keepdim = rng(*shape), keepdim and not (dim is None and len(shape) > 2)  # torch then keeps only one dimension
+    return [outcome(lambda f=f: torch.vmap(lambda row: f(row, dim, keepdim))(x)) for f in (torch.argmax, torch.argmin)]
+
+
 # ------------------------------------------------------------------------------------------------ modules
 
 
@@ -343,6 +383,51 @@ def test_padding_of_what_has_no_elements(torch, rng, mode, shape, sides):
     return outcome(lambda: torch.nn.functional.pad(rng(*shape), sides, mode))
 
 
+@twin
+@pytest.mark.parametrize("name", ["max", "min", "maximum", "amax"])
+@pytest.mark.parametrize("dtype", ["float64", "float16", "int64", "complex64"])
+def test_types_into_which_extremes_are_written(torch, rng, name, dtype):
+    call, out = getattr(torch, name), torch.zeros(0, dtype=getattr(torch, dtype))
+    x, y = rng(3), rng(3)
+    return outcome(lambda: call(x, y, out=out) if name != "amax" else call(x, 0, out=out)), out
+
+
+@twin
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0), (0,), (2, 0, 3)])
+@pytest.mark.parametrize("dim", [0, 1])
+@pytest.mark.parametrize("name", ["index_fill", "index_select", "index_add"])
+@pytest.mark.parametrize("index", [[], [0], [-1], [3]])
+def test_indices_into_dimensions_without_elements(torch, rng, name, shape, dim, index):
+    x, places = rng(*shape), torch.tensor(index, dtype=torch.int64)
+    sizes = [len(index) if d == dim else n for d, n in enumerate(shape)]
+    more = {"index_fill": (1.0,), "index_select": ()}.get(name, (rng(*sizes),))
+    found = outcome(lambda: getattr(x, name)(dim, places, *more))
+    return "refused" if isinstance(found, str) else found
+
+
+FILLS = {
+    "random_": [(), (7,), (2, 9)], "bernoulli_": [(), (0.3,)], "geometric_": [(0.3,)], "uniform_": [(), (1, 2)],
+    "normal_": [(), (1, 2)], "exponential_": [(), (2,)], "cauchy_": [()], "log_normal_": [()],
+}  # fmt: skip
+
+
+@twin
+@pytest.mark.parametrize("name", FILLS)
+@pytest.mark.parametrize("dtype", "float16 bfloat16 float64 complex64 bool uint8 int8 int64 uint16 uint64".split())
+def test_types_that_are_filled_at_random(torch, rng, name, dtype):
+    x = torch.zeros(5, dtype=getattr(torch, dtype))
+    return [outcome(lambda args=args: getattr(x, name)(*args).clone()) for args in FILLS[name]]
+
+
+@twin
+@pytest.mark.parametrize("images", [1, 2, 3])
+@pytest.mark.parametrize("size", [(500, 10, 10), (1000, 70), (40, 50, 50)])
+def test_norms_of_each_of_a_few_images(torch, rng, images, size):
+    x, F = rng(images, *size, grad=True), torch.nn.functional
+    out = F.instance_norm(x), F.group_norm(x, 10), F.batch_norm(x, None, None, training=True)
+    return [one.detach() for one in out], torch.autograd.grad(sum((one**3).sum() for one in out), x)
+
+
 OUT = {
     "atan2": lambda t, x, out: t.atan2(x, x, out=out), "exp": lambda t, x, out: t.exp(x, out=out),
     "sum": lambda t, x, out: t.sum(x, 0, out=out), "cat": lambda t, x, out: t.cat([x, x], out=out),
@@ -372,14 +457,15 @@ def test_numbers_of_successes(torch, rng, count, chance):
 
 
 @twin
-@pytest.mark.parametrize("decay", [0.0, 0.5, 0.9])
+@pytest.mark.parametrize("decay", [0.0, 0.5, None])
 def test_averages_of_whole_numbers(torch, rng, decay):
-    swa = torch.optim.swa_utils
+    make = torch.optim.swa_utils.get_ema_multi_avg_fn
+    average = make() if decay is None else make(decay)
     averages, found = [torch.tensor([10, -7, 3]), torch.tensor([1.0, 2.0]), torch.tensor([1 + 2j])], []
     for step in range(3):
         currents = [torch.tensor([step * 5, 2, 100]), rng(2), torch.tensor([step * 1j])]
-        swa.get_ema_multi_avg_fn(decay)(averages, currents, step)
-        found.append([average.clone() for average in averages])
+        average(averages, currents, step)
+        found.append([tensor.clone() for tensor in averages])
     return found
 
 
