@@ -293,7 +293,7 @@ def test_numbers_beyond_the_largest_that_fill(torch, rng, shape, number, dtype):
 
 @twin
 def test_functions_for_the_samples_of_a_batch_get_the_map_of_them(torch, rng):
-    from torch.utils.data._utils.collate import collate  # noqa: PLC0415
+    from torch.utils.data._utils.collate import collate
 
     class Base:
         pass
