@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from numbers import Integral
-from typing import cast
 
 from mini_dl.nn import functional as F, init
 from mini_dl.nn._types import Device, DType, Ints, Shape
@@ -55,7 +54,7 @@ class CrossMapLRN2d(_ResponseNorm):
 
 def _shape(normalized_shape: Ints) -> Shape:
     if isinstance(normalized_shape, (int, Integral)):
-        return (cast(int, normalized_shape),)
+        return (normalized_shape,)
     return tuple(normalized_shape)
 
 
