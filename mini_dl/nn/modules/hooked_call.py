@@ -111,7 +111,7 @@ class HookedCall:
 
     def unseen_by_regular(self, node: Any) -> str:
         """What the hooks of `node` are not given of the gradients of the module; "" if they are given all."""
-        results = self.result if isinstance(self.result, tuple) else (self.result,)
+        results: tuple[Any, ...] = self.result if isinstance(self.result, tuple) else (self.result,)
         if not all([isinstance(one, Tensor) for one in results]):
             return "A non-full backward hook is not given all gradients of results that are not a tensor or a tuple of tensors."
         if not all([isinstance(one, Tensor) for one in self.args]):
