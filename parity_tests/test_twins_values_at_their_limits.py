@@ -39,7 +39,8 @@ EXPONENTS = {
 def test_exponents_of_any_size(torch, rng, kind, dtype):
     exponents = torch.tensor(EXPONENTS[kind], dtype=getattr(torch, kind))
     mantissas = torch.full(exponents.shape, 1.5, dtype=getattr(torch, dtype))
-    return torch.ldexp(mantissas, exponents)
+    out = torch.ldexp(mantissas, exponents)
+    return out, out.double().log2()  # also of the smallest
 
 
 FILLS = {
@@ -66,8 +67,9 @@ def test_padding_in_tables_under_a_map(torch, rng, padding, by_frequency):
         rows = torch.nn.functional.embedding(indices, weight, padding_idx=padding, scale_grad_by_freq=by_frequency)
         return rows.square().sum()
 
-    tables = rng(2, 3, 2)
-    return torch.func.vmap(size)(tables), torch.func.vmap(torch.func.grad(size))(tables)
+    tables = rng(2, 3, 2, grad=True)
+    sizes = torch.func.vmap(size)(tables)
+    return sizes, torch.func.vmap(torch.func.grad(size))(tables.detach()), torch.autograd.grad(sizes.sum(), tables)
 
 
 NORMS = {

@@ -114,3 +114,17 @@ def test_rows_are_added_in_the_order_of_their_indices(rows: int, zeros: bool, us
     np.add.at(wanted, index, values)
     add_rows(out, index, values, zeros)
     assert np.allclose(out, wanted, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64])
+@pytest.mark.parametrize("shape", [(20, 70), (2000,), (3, 4, 130)])
+def test_running_totals_of_long_rows(dtype: type[np.generic], shape: tuple[int, ...]) -> None:
+    near_1 = (1 + 0.01 * normal(*shape)).astype(dtype) if dtype is not np.int64 else np.full(shape, 3)
+    wide = np.int64 if dtype is np.int64 else np.float64
+    products = torch.from_numpy(near_1).cumprod(-1).numpy()
+    assert np.allclose(products, np.cumprod(near_1, -1, dtype=wide), rtol=1e-5)
+    numbers = (normal(*shape) * 1e6).astype(dtype) + np.array(2**53 if dtype is np.int64 else 0, dtype)
+    sums = torch.from_numpy(numbers).cumsum(-1).numpy()
+    assert np.allclose(sums, np.cumsum(numbers, -1, dtype=wide), rtol=1e-5, atol=0 if dtype is np.int64 else 1e3)
+    if dtype is np.int64:
+        assert np.array_equal(sums, np.cumsum(numbers, -1))
