@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import warnings
 
 import pytest
@@ -293,7 +294,8 @@ def test_numbers_beyond_the_largest_that_fill(torch, rng, shape, number, dtype):
 
 @twin
 def test_functions_for_the_samples_of_a_batch_get_the_map_of_them(torch, rng):
-    from torch.utils.data._utils.collate import collate
+    path = "utils.data._utils.collate" if hasattr(torch.utils.data, "_utils") else "utils.data.collate"
+    collate = importlib.import_module(f"{torch.__name__}.{path}").collate
 
     class Base:
         pass
@@ -306,3 +308,23 @@ def test_functions_for_the_samples_of_a_batch_get_the_map_of_them(torch, rng):
 
     table = {Base: counted, int: lambda batch, *, collate_fn_map=None: sum(batch)}
     return collate([Derived(), Derived()], collate_fn_map=table), collate([(Base(), 1), (Base(), 2)], collate_fn_map=table)
+
+
+@twin
+@pytest.mark.parametrize("dtype", ["int64", "bool", "uint8", "float16", "float64", "complex64"])
+@pytest.mark.parametrize("train", [True, False, None])
+@pytest.mark.parametrize("p", [0.0, 0.5, 1.0])
+def test_types_of_dropped_out_elements(torch, rng, dtype, train, p):
+    x = torch.ones(3, dtype=getattr(torch, dtype))
+    found = outcome(lambda: torch.native_dropout(x, p, train))
+    others = [outcome(lambda: torch.dropout(x, p, bool(train))), outcome(lambda: torch.alpha_dropout(x, p, bool(train)))]
+    return [[part.dtype for part in found] if isinstance(found, tuple) else found, *others]
+
+
+@twin
+@pytest.mark.parametrize("a", [0.1, 1.0, 5.0, 7.0, 30.0, 200.0])
+def test_slopes_of_dirichlet_points_in_every_case(torch, rng, a):
+    b = rng.tensor([0.1, 1.0, 5.0, 7.0, 30.0, 200.0], "float64")[:, None]
+    x = rng.tensor([1e-4, 0.01, 0.1, 0.3, 0.49, 0.5, 0.51, 0.7, 0.9, 0.99, 0.9999], "float64")
+    x, b = torch.broadcast_tensors(x, b)
+    return torch._dirichlet_grad(x.contiguous(), torch.full_like(x, a), a + b)

@@ -167,3 +167,12 @@ def test_only_modules_in_evaluation_are_frozen() -> None:
         torch.jit.freeze(module)
     x = torch.ones(3, 2)
     assert torch.equal(torch.jit.freeze(module.eval())(x), module(x))
+
+
+def test_flex_attention_gives_the_greatest_score_of_each_query() -> None:
+    from mini_dl.nn.attention.flex_attention import AuxRequest, flex_attention  # noqa: PLC0415
+
+    query, key = torch.randn(1, 2, 3, 4), torch.randn(1, 2, 5, 4)
+    _, found = flex_attention(query, key, key, return_aux=AuxRequest(max_scores=True))
+    assert found.lse is None
+    torch.testing.assert_close(found.max_scores, (query @ key.transpose(-2, -1) / 2).amax(-1))
