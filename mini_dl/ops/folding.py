@@ -70,8 +70,6 @@ def unfold(input: Tensor, kernel_size: Ints, dilation: Ints = 1, padding: Ints =
             [4., 5.],
             [5., 6.]])
     """
-    if not isinstance(input, Tensor):
-        raise not_a_tensor("unfold", "input", 1, input)
     shape = input._array.shape
     if len(shape) < 3:
         raise IndexError(f"Dimension out of range (expected to be in range of [{-len(shape)}, {len(shape) - 1}], but got 2)")
