@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import mini_dl as torch
+from mini_dl.kernels import counts
 from mini_dl.nn import functional as F
 
 
@@ -238,3 +239,8 @@ def test_bad_parameters_are_refused_before_anything_is_drawn() -> None:
         F.dropout(x, -0.1)
     assert x.tolist() == [1, 1, 1]
     close(torch.rand(1), [0.49625658988952637])
+
+
+def test_a_number_of_successes_may_come_from_a_uniform_number_of_zero() -> None:
+    given = {"count": 100.0, "chance": 0.3, "mean": 30.0, "deviation": 4.6, "odds": 3 / 7, "mode": 30.0}
+    assert counts._successes(iter([0.0, 0.5, 0.5, 0.3]), **given) == 30  # the first pair is drawn again
