@@ -170,7 +170,7 @@ def test_only_modules_in_evaluation_are_frozen() -> None:
 
 
 def test_flex_attention_gives_the_greatest_score_of_each_query() -> None:
-    from mini_dl.nn.attention.flex_attention import AuxRequest, flex_attention  # noqa: PLC0415
+    from mini_dl.nn.attention.flex_attention import AuxRequest, flex_attention
 
     query, key = torch.randn(1, 2, 3, 4), torch.randn(1, 2, 5, 4)
     _, found = flex_attention(query, key, key, return_aux=AuxRequest(max_scores=True))
