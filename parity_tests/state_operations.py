@@ -200,7 +200,7 @@ WRITES: dict[str, Callable[..., Any]] = {
     "pow_": lambda x, y: x.pow_(2),
     "addcmul_": lambda x, y: x.addcmul_(y, y),
     "maximum out": lambda x, y: library(x).maximum(x, y, out=x.detach()),
-    "sum out": lambda x, y: library(x).sum(y, 0, out=x),
+    "sum out": lambda x, y: library(x).sum(y * 1, 0, out=x),
     "round_": lambda x, y: x.round_(),
     "sigmoid_": lambda x, y: x.sigmoid_(),
     "relu_": lambda x, y: x.relu_(),

@@ -55,6 +55,8 @@ def decision(theirs: Exception | None, ours: Exception | None, machine: Machine)
         return "inference tensors that require grad"
     if theirs is None and "a second time" in our_words and any([is_dead_view(x) for x in machine.sides[0].pool]):
         return "a product of views made without recording"
+    if theirs is None and machine.hooking and "base or another view of its base" in our_words:
+        return "a stale view refuses every hook"
     if "view size is not compatible" in said + our_words and machine.layouts_differ():
         return "the memory layout of a result"
     return None
@@ -142,6 +144,7 @@ class Machine(RuleBasedStateMachine):
     over = False  # no further step: torch's own state is no longer defined
     after_inference = False  # torch's kernels decide about the versions of results of inference tensors, and which are views
     overlap = False  # the last step combined two tensors that share memory
+    hooking = False  # the step registers a hook
     grown = False  # ``out=`` was given a tensor of another shape, whose memory other tensors share
     without_engine = False  # a leaf changed its memory or shape under a graph that still references the old one
 
@@ -334,7 +337,9 @@ class Machine(RuleBasedStateMachine):
 
     @rule(number=numbers, factor=st.integers(1, 3))
     def hook(self, number: int, factor: int) -> None:
+        self.hooking = True
         self.both("", lambda side: side.hook(side.pool[number % len(side.pool)], factor))
+        self.hooking = False
 
     @rule(number=numbers, forget=flags)
     def post_hook(self, number: int, forget: bool) -> None:
