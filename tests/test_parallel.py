@@ -117,6 +117,22 @@ def test_threads_of_the_user_share_side_by_side() -> None:
     assert [sorted(results[number]) == sorted([*range(6)] * 50) for number in range(4)] == [True] * 4
 
 
+def test_another_thread_shares_after_the_first_has() -> None:
+    test_every_piece_is_done_once_and_by_several_threads()
+    errors: list[BaseException] = []
+
+    def program() -> None:
+        try:
+            test_every_piece_is_done_once_and_by_several_threads()
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=program)
+    thread.start()
+    thread.join(30)
+    assert not errors
+
+
 def test_numpy_is_quiet_in_the_helpers_too() -> None:
     with np.errstate(all="raise"):  # of the caller's context; kernels run in their own
         x = torch.full((3 * parallel.ENOUGH,), 200.0)

@@ -176,3 +176,9 @@ def test_flex_attention_gives_the_greatest_score_of_each_query() -> None:
     _, found = flex_attention(query, key, key, return_aux=AuxRequest(max_scores=True))
     assert found.lse is None
     torch.testing.assert_close(found.max_scores, (query @ key.transpose(-2, -1) / 2).amax(-1))
+
+
+@pytest.mark.parametrize("dims", [([0],), ([0], [0], [0])])
+def test_dims_of_a_contraction_are_two_lists(dims: Any) -> None:
+    with pytest.raises(ValueError, match="tensordot expects dims to be an int or two lists"):
+        torch.tensordot(torch.ones(2), torch.ones(2), dims)

@@ -212,7 +212,8 @@ def _like(name: str, fill: Operand | None, formula: str, example: str) -> Callab
         input: Tensor, *, dtype: TypeLike = None, layout: Layout = None, device: DeviceLike = None, pin_memory: bool = False,
         requires_grad: bool = False, memory_format: MemoryFormat = None,
     ) -> Tensor:  # fmt: skip
-        check_options(name, layout, pin_memory, requires_grad)
+        if layout is not None or pin_memory is not False or requires_grad is not False:
+            check_options(name, layout, pin_memory, requires_grad)
         return _filled_like(name, input, fill, dtype, device, requires_grad, memory_format)
 
     return _published_like(make, name, formula, example)

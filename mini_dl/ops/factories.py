@@ -98,7 +98,8 @@ def factory(
                 given = {"dtype": dtype, "requires_grad": requires_grad, **kwargs}
                 return one_by_one(call, args, given)
             meta = is_meta(device)
-            check_options(make.__name__, layout, pin_memory, requires_grad)
+            if layout is not None or pin_memory is not False or requires_grad is not False:
+                check_options(make.__name__, layout, pin_memory, requires_grad)
             if out is not None and not isinstance(out, Tensor):
                 raise TypeError(f"{make.__name__}(): argument 'out' must be Tensor, not {type_name(out)}")
             wanted = numpy_of(dtype, None if out is None else out._array.dtype)

@@ -235,6 +235,8 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
         )
     shape, size = input._array.shape, weight._array.size
     if size != 1:
+        if not shape:
+            raise RuntimeError("Not allow zero-dim input tensor.")
         channels = shape[1] if len(shape) > 1 else 1
         if channels != size:
             raise RuntimeError(
