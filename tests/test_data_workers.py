@@ -372,3 +372,31 @@ def is_running(pid: int) -> bool:
         return False
     state = Path(f"/proc/{pid}/stat")
     return not state.exists() or ") Z " not in state.read_text()  # a zombie waits for whoever inherited it
+
+
+class Waiting:
+    """Its own indices, each after a moment."""
+
+    def __len__(self) -> int:
+        return 8
+
+    def __getitem__(self, index: int) -> int:
+        time.sleep(0.01)
+        return index
+
+
+class Turning:
+    """Indices in another order each time."""
+
+    def __init__(self) -> None:
+        self.order = list(range(8))
+
+    def __iter__(self) -> Iterator[int]:
+        self.order = self.order[::-1]
+        return iter(self.order)
+
+
+def test_what_was_read_ahead_for_an_epoch_that_was_left_does_not_come_in_the_next() -> None:
+    loader = DataLoader(Waiting(), 1, sampler=Turning(), num_workers=1, persistent_workers=True, prefetch_factor=4)
+    assert int(next(iter(loader))) == 7
+    assert [int(batch) for batch in loader] == list(range(8))

@@ -128,3 +128,19 @@ def test_running_totals_of_long_rows(dtype: type[np.generic], shape: tuple[int, 
     assert np.allclose(sums, np.cumsum(numbers, -1, dtype=wide), rtol=1e-5, atol=0 if dtype is np.int64 else 1e3)
     if dtype is np.int64:
         assert np.array_equal(sums, np.cumsum(numbers, -1))
+
+
+@pytest.mark.parametrize("center", [True, False])
+def test_norms_of_long_rows(center: bool) -> None:
+    x, weight, upstream = (normal(*shape).astype(np.float64) for shape in ((3, 3000), (3000,), (3, 3000)))
+    leaves = [torch.from_numpy(array).requires_grad_() for array in (x, weight)]
+    norm = torch.nn.functional.layer_norm if center else torch.nn.functional.rms_norm
+    out = norm(leaves[0], (3000,), leaves[1], eps=1e-5)
+    out.backward(torch.from_numpy(upstream))
+    apart = x - x.mean(1, keepdims=True) * center
+    scale = 1 / np.sqrt((apart**2).mean(1, keepdims=True) + 1e-5)
+    unit, slope = apart * scale, upstream * weight
+    inner = slope - slope.mean(1, keepdims=True) * center - unit * (slope * unit).mean(1, keepdims=True)
+    wanted = [unit * weight, scale * inner, (upstream * unit).sum(0)]
+    for found, numbers in zip([out.detach(), *[leaf.grad for leaf in leaves]], wanted):
+        assert found is not None and np.allclose(found.numpy(), numbers, rtol=1e-9, atol=1e-9)
