@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
+from numbers import Integral
 
 from mini_dl.nn import functional as F, init
 from mini_dl.nn._types import Device, DType, Ints, Shape
@@ -53,7 +53,9 @@ class CrossMapLRN2d(_ResponseNorm):
 
 
 def _shape(normalized_shape: Ints) -> Shape:
-    return (normalized_shape,) if isinstance(normalized_shape, (int, np.integer)) else tuple(normalized_shape)
+    if isinstance(normalized_shape, (int, Integral)):
+        return (normalized_shape,)
+    return tuple(normalized_shape)
 
 
 class LayerNorm(Scaled):
