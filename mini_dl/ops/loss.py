@@ -352,6 +352,7 @@ def soft_margin_loss(
     if x.dtype.kind == "b":
         raise RuntimeError("Negation, the `-` operator, on a bool tensor is not supported.")
     check_cast(np.dtype(np.float32), x.dtype)
+    check_cast(target._array.dtype, x.dtype)
     if common != x.shape:
         raise RuntimeError(f"output with shape {list(x.shape)} doesn't match the broadcast shape {list(common)}")
     margin = input * target

@@ -83,6 +83,7 @@ class OneCycleLR(_WithMomentum):
         three_phase: bool = False, last_epoch: int = -1,
     ) -> None:  # fmt: skip
         check_optimizer(optimizer)
+        self.optimizer = optimizer
         self.total_steps = _steps_in_all(total_steps, epochs, steps_per_epoch)
         self._schedule_phases = _phases(self.total_steps, pct_start, three_phase)
         if pct_start < 0 or pct_start > 1 or not isinstance(pct_start, float):
@@ -141,6 +142,7 @@ class CyclicLR(_WithMomentum):
         last_epoch: int = -1,
     ) -> None:  # fmt: skip
         check_optimizer(optimizer)
+        self.optimizer = optimizer
         base_lrs = per_group("base_lr", optimizer, base_lr)
         for lr, group in zip(base_lrs, optimizer.param_groups):
             if last_epoch == -1:
