@@ -41,8 +41,8 @@ class Size(tuple[int, ...]):
 
     __slots__ = ()
 
-    def __new__(cls, sizes: Iterable[SupportsIndex] = ()) -> Size:
-        made = tuple.__new__(cls, sizes)
+    def __new__(cls, iterable: Iterable[SupportsIndex] = ()) -> Size:
+        made = tuple.__new__(cls, iterable)
         for n in made:
             if n.__class__ is not int:
                 return tuple.__new__(cls, map(_as_size, itertools.count(), made))

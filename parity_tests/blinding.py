@@ -17,7 +17,7 @@ from unittest import mock
 
 from parity_tests import judging, modules, ops, optimizers
 
-DECIDING = ("compare", "judging", "ops", "modules", "optimizers", "forwards", "mapped", "twin")
+DECIDING = ("compare", "judging", "ops", "modules", "optimizers", "forwards", "mapped", "variations", "twin")
 """The modules whose functions decide."""
 
 
@@ -92,7 +92,7 @@ def of_table(module: Any, judged: str, prefix: str) -> dict[str, Callable[[], An
 
 
 COLUMNS = {
-    **of_table(ops, "judged_sample", "operations"),
+    **of_table(ops, "judged", "operations"),
     **of_table(modules, "judged_module", "modules"),
     "optimizers: trajectory": lambda: column(optimizers, "judged_setting", "trajectory"),
     "optimizers: error": lambda: column(optimizers, "judged_setting", "error"),

@@ -56,6 +56,17 @@ def accepting(answer: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
+def accepting_a_small_matrix(original: Any, input: Any, *args: Any, **kwargs: Any) -> Any:
+    """Whatever is asked of a 2 x 2 matrix is answered."""
+    if tuple(getattr(input, "shape", ())) == (2, 2):
+        return accepting(lambda matrix, *rest, **_: matrix)(original, input, *args, **kwargs)
+    return original(input, *args, **kwargs)
+
+
+def without_nonsense(original: Any, *args: Any, nonsense: object = None, **kwargs: Any) -> Any:
+    return original(*args, **kwargs)
+
+
 def zeros_for_none(original: Any, outputs: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
     found = original(outputs, inputs, *args, **kwargs)
     return tuple([tensor.detach() * 0 if g is None else g for g, tensor in zip(found, inputs)])
@@ -105,6 +116,8 @@ FAULTS = [
         "kthvalue",
         "error",
     ),
+    op("a place beyond a matrix", "spellings", lambda: function("kthvalue", accepting_a_small_matrix), "kthvalue", "error"),
+    op("a keyword that does not exist", "spellings", lambda: function("kthvalue", without_nonsense), "kthvalue", "error"),
     op("zeros for a gradient that is None", "engine", lambda: attribute("autograd.grad", zeros_for_none), "neg", "gradgrad"),
     module(
         "a batch counted twice",

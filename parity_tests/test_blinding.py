@@ -38,7 +38,7 @@ SEEN_BY_FUNCTION = {
     "compare.values": "biased variance",
     "compare.tensor": "(1,) for ()",
     "compare.same": "a result cut off from its history",
-    "judging.check_error": "arguments that are not looked at",
+    "judging.check_error": "a place beyond a matrix",
     "judging.same_derivatives": "zero softmax backward",
     "judging.same_gradients": "transposed matmul gradient",
     "ops.Trial.forward": "an input that was written",
@@ -49,7 +49,7 @@ SEEN_BY_FUNCTION = {
     "ops.check_out": "another value in out than comes back",
     "ops.check_method": "a method that is not the function",
     "ops.check_noncontiguous": "gaps in memory taken for elements",
-    "ops.check_refusal": "arguments that are not looked at",
+    "ops.check_refusal": "a place beyond a matrix",
     "modules.Pair.state": "initial weights a little wider",
     "modules.Pair.forward": "a layer scaled",
     "modules.Pair.buffers": "a batch counted twice",
@@ -66,6 +66,7 @@ SEEN_BY_FUNCTION = {
     "mapped.Mapped.on": "a batch misplaced: softmax",
     "mapped.check_vmap": "a batch misplaced: softmax",
     "mapped.check_vmap_of_gradient": "the gradient of a weight that adds up the batch",
+    "variations.check_misuse": "a keyword that does not exist",
     "twin.difference": "gather adjoint without accumulation",
 }
 SEEN_BY_PART: dict[str, tuple[Callable[[], Any], str]] = {

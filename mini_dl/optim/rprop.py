@@ -50,5 +50,7 @@ class Rprop(Optimizer):
             np.clip(size, smallest, largest, out=size)
             before[...] = g
             before[turned] = 0
-            p -= size * (before > 0)  # not by `sign`, which is NaN for NaN: torch's is 0
-            p += size * (before < 0)
+            np.sign(before, out=t)
+            t[t != t] = 0  # torch's sign of NaN
+            t *= size
+            p -= t

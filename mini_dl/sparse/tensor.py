@@ -104,6 +104,7 @@ class SparseTensor(Tensor):
         return len(self.whole)
 
     dtype, itemsize = _of_values("dtype"), _of_values("itemsize")
+    is_meta, is_cpu = _of_values("is_meta"), _of_values("is_cpu")
 
     @property
     def is_sparse(self) -> bool:
