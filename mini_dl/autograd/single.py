@@ -47,11 +47,7 @@ def widening(forward: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(forward)
     def run(*args: Any, **kwargs: object) -> Any:
         for value in args:
-            kind = value.__class__
-            if kind is np.ndarray:
-                if value.dtype.char in NARROW:
-                    break
-            elif (kind is list or kind is tuple) and any([_is_narrow(one) for one in value]):
+            if value.__class__ is np.ndarray and value.dtype.char in NARROW:
                 break
         else:
             return forward(*args, **kwargs)

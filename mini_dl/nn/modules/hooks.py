@@ -108,7 +108,7 @@ class BackwardHook:
         return tuple([grad_inputs[i] for i in at or ()])
 
 
-def _replaced(grads: Grads, changed: Any, hook: str, what: str) -> Grads:
+def _replaced(grads: Grads, changed: Grads | None, hook: str, what: str) -> Grads:
     """The gradients that a hook returned to replace `grads`, None to keep them. RuntimeError for a wrong number of them."""
     if changed is None:
         return grads
