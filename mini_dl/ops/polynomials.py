@@ -10,7 +10,7 @@ from mini_dl.autograd.primitive import binary
 from mini_dl.kernels import polynomials as kernels
 from mini_dl.kernels.polynomials import recurrence
 from mini_dl.kernels.special import in_double
-from mini_dl.ops.operands import accept, both_floating
+from mini_dl.ops.operands import accept, both_floating, promote_floating
 from mini_dl.ops.special import no_derivative
 
 DEGREES = """Shapes: `input` and the degree n, `other`, are broadcast, and the result has their common shape.
@@ -29,9 +29,8 @@ def _declare(name: str, kernel: Callable[[Array, Array], Array], summary: str, s
     text = f"{summary}\n\n{DEGREES}\n\n>>> torch.special.{name}(torch.tensor([0.5, 0.5]), torch.tensor([2, 3]))\ntensor({shown})"
     named(forward, name, text)
     missing = f"special_{name}"
-    public("special", out=True)(
-        binary(input=lambda grad: no_derivative(missing), other=lambda grad: no_derivative(missing))(forward)
-    )
+    made = binary(input=lambda grad: no_derivative(missing), other=lambda grad: no_derivative(missing), promote=promote_floating)
+    public("special", out=True)(made(forward))
 
 
 _KINDS = {

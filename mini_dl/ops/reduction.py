@@ -36,8 +36,6 @@ def checked(name: str, input: Tensor, keepdim: object = False) -> Tensor:
 
 def same_types(result: Any, out: Any, args: Sequence[object]) -> None:
     """RuntimeError unless ``out=`` has exactly the types of the result: selecting operations do not cast."""
-    if len(args) > 1 and isinstance(args[1], Tensor):  # max(input, other), which casts
-        return
     pairs = zip(result, out) if isinstance(result, tuple) else [(result, out)]
     for one, target in pairs:
         want, given = one._array.dtype, target._array.dtype

@@ -189,7 +189,11 @@ def digamma(input: Array) -> Array:
 
 
 @public("special", out=True)
-@binary(input=lambda grad: no_derivative("special_zeta"), other=lambda grad, input, other: _zeta_gradient(grad, input, other))
+@binary(
+    input=lambda grad: no_derivative("special_zeta"),
+    other=lambda grad, input, other: _zeta_gradient(grad, input, other),
+    promote=promote_floating,
+)
 def zeta(input: Array, other: Array) -> Array:
     """Hurwitz' zeta function, by the Euler-Maclaurin formula: ``out = sum(1 / (k + other) ** input, k)`` over k from 0.
 
