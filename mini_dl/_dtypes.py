@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mini_dl._abstract import is_abstract
+from mini_dl._layout import converted
 
 Array = npt.NDArray[Any]
 NumpyType = np.dtype[Any]
@@ -223,7 +224,7 @@ def default_numpy() -> np.dtype[Any]:
 
 def floating(array: Array) -> Array:
     """`array` itself if it is floating point or complex, else a copy in the default dtype."""
-    return array if array.dtype.kind in INEXACT else array.astype(_default_numpy)
+    return array if array.dtype.kind in INEXACT else converted(array, _default_numpy)
 
 
 # ------------------------------------------------------------------------------------------------ promotion
@@ -380,9 +381,9 @@ def as_type(operand: object, target: np.dtype[Any]) -> Array:
     """An array or a number as an array of type `target`; integers wrap around."""
     if target.char in HALVES:
         with np.errstate(over="ignore"):
-            return np.asarray(operand).astype(target, copy=False)
+            return converted(np.asarray(operand), target, False)
     if isinstance(operand, np.ndarray):
-        return operand.astype(target, copy=False)
+        return converted(operand, target, False)
     if isinstance(operand, builtins.int) and target.kind in "iu" and not _fits(operand, target):
         return np.asarray(operand & 0xFFFFFFFFFFFFFFFF, np.uint64).astype(target)
     return np.asarray(operand).astype(target)

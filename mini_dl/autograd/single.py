@@ -15,6 +15,7 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._dtypes import INEXACT, NARROW, dtype, result_numpy
+from mini_dl._layout import converted
 from mini_dl.autograd.forwards import ROUNDING, wrap_all
 
 SINGLE = np.dtype(np.float32)
@@ -71,7 +72,7 @@ def _is_narrow(value: object) -> bool:
 def widened(value: object) -> Any:
     """An argument as a kernel sees it: arrays of bfloat16, also in lists, and the type itself as float32."""
     if isinstance(value, np.ndarray):
-        return value.astype(SINGLE) if value.dtype.char in NARROW else value
+        return converted(value, SINGLE) if value.dtype.char in NARROW else value
     if isinstance(value, (list, tuple)) and any([_is_narrow(one) for one in value]):
         return [widened(one) for one in value]
     return SINGLE if isinstance(value, np.dtype) and value.char in NARROW else value

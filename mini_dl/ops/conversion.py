@@ -35,6 +35,7 @@ from mini_dl._dtypes import (
     of_numpy,
     result_numpy,
 )  # fmt: skip
+from mini_dl._layout import converted, copied
 from mini_dl._meta import NO_DATA, NO_ITEM, is_meta_array, meta_array
 from mini_dl._surface import function, method, named, public, tensor_method
 from mini_dl.autograd.graph import needs_grad
@@ -53,7 +54,7 @@ from mini_dl.tensor import Tensor, wrap
 @as_it_is
 def _copy(input: Array, order: Any) -> Array:
     if order in (None, preserve_format):
-        return input.copy("K")
+        return copied(input)
     if order is contiguous_format:
         return input.copy("C")
     if input.ndim != _CHANNELS_LAST_NDIM[order]:
@@ -115,8 +116,8 @@ def _cast(input: Array, target: NumpyType) -> Array:
     if input.dtype.kind == "c" and target.kind not in "cb":
         input = input.real
     if input.dtype.kind in FLOATING and target.kind in "iu" and target.itemsize < 8:
-        return input.astype(np.int64).astype(target)  # wraps around, like the conversion of a large number in C
-    return input.astype(target)
+        return converted(input, np.int64).astype(target)  # wraps around, like the conversion of a large number in C
+    return converted(input, target)
 
 
 def cast(input: Tensor, target: NumpyType) -> Tensor:

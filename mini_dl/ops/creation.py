@@ -26,6 +26,7 @@ from mini_dl._device import (
 )
 from mini_dl._dtypes import Array, NumpyType, TypeLike, buffer_of, dtype as DType, is_number, number_as, number_cast
 from mini_dl._families import with_family, with_preface
+from mini_dl._layout import empty_in_order
 from mini_dl._meta import meta_array
 from mini_dl._surface import named, namespace, tensor_method
 from mini_dl.autograd.draws import in_batches
@@ -193,7 +194,7 @@ def _filled_like(
         )
     kind = numpy_of(dtype, input._array.dtype)
     base = meta_array(input._array.shape, kind) if is_meta(device) else valued_like(input._array, device)
-    array = np.empty_like(base, kind, order="C" if memory_format is contiguous_format else "K")
+    array = np.empty_like(base, kind, order="C") if memory_format is contiguous_format else empty_in_order(base, kind)
     if fill_value is not None:
         array[...] = (number_cast if array.size == 1 else number_as)(fill_value, np.dtype(kind))
     return finished(array, requires_grad)

@@ -15,6 +15,7 @@ from mini_dl._abstract import is_abstract
 from mini_dl._checks import index_of, nonnegative, sizes, type_name
 from mini_dl._device import DeviceLike, Layout, MemoryFormat, check_memory_format, is_meta
 from mini_dl._dtypes import FLOATING, Array, NumpyType, TypeLike
+from mini_dl._layout import empty_in_order, memory_order
 from mini_dl._leaving import Block
 from mini_dl._meta import is_meta_array, meta_array
 from mini_dl._surface import function, named, namespace, public, tensor_method
@@ -172,21 +173,6 @@ def drawn(like: Array, generator: Generator, draw: Draw) -> Array:
 
 def in_order(array: Array) -> bool:
     return array.ndim < 2 or array.flags.c_contiguous
-
-
-def memory_order(array: Array) -> list[int]:
-    """The axes of `array`, from the largest step in memory to the smallest; those without one, as after `expand`, are kept."""
-    order = list(range(array.ndim))
-    for start in range(array.ndim - 2, -1, -1):
-        here = start
-        for behind in range(start + 1, array.ndim):
-            step, other = array.strides[order[here]], array.strides[order[behind]]
-            if step and other and step < other:
-                order[here], order[behind] = order[behind], order[here]
-                here = behind
-            elif step > other and other:
-                break
-    return order
 
 
 def _zero(grad: Tensor) -> Tensor:
@@ -536,8 +522,6 @@ def _physically_like(
     if is_meta(device) or (is_meta_array(input._array) and device is None):
         return finished(meta_array(input._array.shape, numpy_of(dtype, input._array.dtype)), requires_grad)
     contiguous = memory_format is not None and "contiguous" in str(memory_format)
-    base = valued_like(input._array, device)
-    shape = base.shape
-    axes = list(range(len(shape))) if contiguous else memory_order(base)
-    like = np.empty([shape[axis] for axis in axes], numpy_of(dtype, input._array.dtype)).transpose(np.argsort(axes))
+    base, kind = valued_like(input._array, device), numpy_of(dtype, input._array.dtype)
+    like = np.empty(base.shape, kind) if contiguous else empty_in_order(base, kind)
     return finished(mode.run(drawn, like, source(generator), distribution(like)), requires_grad)

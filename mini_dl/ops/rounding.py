@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mini_dl._dtypes import FLOATING, Array, floating, scalar_name
+from mini_dl._layout import copied
 from mini_dl._surface import NamedTensors, method, public, return_type
 from mini_dl.autograd.inplace import inplace as in_place, written_by
 from mini_dl.autograd.primitive import binary, op, symmetric_in, unary
@@ -74,7 +75,7 @@ def sign(input: Array) -> Array:
 
 def _sign_of(input: Array) -> Array:
     if input.dtype.kind == "b":
-        return input.copy("K")
+        return copied(input)
     sign = np.sign(input)
     return np.where(sign == sign, sign, sign.dtype.type(0)) if np.isnan(sign).any() else sign  # torch: 0 for NaN
 
@@ -241,7 +242,7 @@ def _frexp(input: Array) -> tuple[Array, Array]:
 def _rounding(ufunc: np.ufunc, input: Array) -> Array:
     """`ufunc` on floating point numbers; integers are returned unchanged."""
     accept(f"{ufunc.__name__}_cpu" if ufunc is not np.rint else "round_cpu", "iuf", input)
-    return ufunc(input) if input.dtype.kind in FLOATING else input.copy("K")
+    return ufunc(input) if input.dtype.kind in FLOATING else copied(input)
 
 
 @method(inplace=True, out=True)

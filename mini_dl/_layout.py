@@ -1,0 +1,47 @@
+"""The order of a copy in memory: repeated dimensions, as after `expand`, stay where they are. NumPy puts them innermost."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+Array: TypeAlias = NDArray[np.generic]
+
+
+def memory_order(array: Array) -> list[int]:
+    """The axes of `array`, from the largest step in memory to the smallest; those without one, as after `expand`, are kept."""
+    order = list(range(array.ndim))
+    for start in range(array.ndim - 2, -1, -1):
+        here = start
+        for behind in range(start + 1, array.ndim):
+            step, other = array.strides[order[here]], array.strides[order[behind]]
+            if step and other and step < other:
+                order[here], order[behind] = order[behind], order[here]
+                here = behind
+            elif step > other and other:
+                break
+    return order
+
+
+def empty_in_order(array: Array, dtype: DTypeLike) -> Array:
+    """An uninitialized array of the shape and the order of `array`."""
+    if array.__class__ is not np.ndarray or 0 not in array.strides:
+        return np.empty_like(array, dtype)
+    axes = memory_order(array)
+    return np.empty([array.shape[axis] for axis in axes], dtype).transpose(np.argsort(axes))
+
+
+def copied(array: Array) -> Array:
+    """A copy in the order of `array`."""
+    return converted(array, array.dtype, True) if 0 in array.strides else array.copy("K")
+
+
+def converted(array: Array, dtype: DTypeLike, copy: bool = True) -> Array:
+    """A copy of another type in the order of `array`; `array` itself if it has the type and need not be copied."""
+    if array.__class__ is not np.ndarray or 0 not in array.strides or (not copy and array.dtype == dtype):
+        return array.astype(dtype, copy=copy)
+    made = empty_in_order(array, dtype)
+    np.copyto(made, array, casting="unsafe")
+    return made
