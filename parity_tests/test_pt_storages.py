@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import copy
 import io
+import warnings
 
 import pytest
 import torch as real
 
 from parity_tests import bridge
 from parity_tests.twin import twin
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    real.ones(1).storage()  # torch warns of it once in a process
 
 STORAGES = {
     "float32": lambda torch: torch.tensor([1.0, 2.5]).storage(),
