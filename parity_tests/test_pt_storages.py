@@ -14,7 +14,8 @@ from parity_tests.twin import twin
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
-    real.ones(1).storage()  # torch warns of it once in a process
+    for library in (real, bridge.mini_dl):
+        library.ones(1).storage()  # both warn of it once in a process
 
 STORAGES = {
     "float32": lambda torch: torch.tensor([1.0, 2.5]).storage(),
