@@ -26,6 +26,8 @@ else:  # installed with pytest
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
 OWN = {path.name for path in ROOT.iterdir() if path.is_dir()} | {"mini_dl"}
+STANDARD = sys.stdlib_module_names | {"tomllib"}
+"""The comparison runs from Python 3.11 on, whose standard library has it."""
 DISTRIBUTIONS = {"myst_nb": "myst-nb"}
 """The registry names of packages whose modules are named differently."""
 YOURS = {"train.py --epochs 3", "script.py [arguments]"}
@@ -87,7 +89,7 @@ def imported(path: Path, seen: set[Path]) -> set[str]:
             inside = file_of(name, path.parent)
             if inside is not None:
                 found |= imported(inside, seen)
-            elif name in names and name.partition(".")[0] not in OWN | sys.stdlib_module_names:
+            elif name in names and name.partition(".")[0] not in OWN | STANDARD:
                 found.add(name.partition(".")[0])
     return found
 
