@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-Array: TypeAlias = NDArray[np.generic]
+Array: TypeAlias = NDArray[Any]
 
 
 def memory_order(array: Array) -> list[int]:
     """The axes of `array`, from the largest step in memory to the smallest; those without one, as after `expand`, are kept."""
-    order = list(range(array.ndim))
+    order, steps = list(range(array.ndim)), [abs(step) for step in array.strides]
     for start in range(array.ndim - 2, -1, -1):
         here = start
         for behind in range(start + 1, array.ndim):
-            step, other = array.strides[order[here]], array.strides[order[behind]]
+            step, other = steps[order[here]], steps[order[behind]]
             if step and other and step < other:
                 order[here], order[behind] = order[behind], order[here]
                 here = behind
@@ -35,7 +35,7 @@ def empty_in_order(array: Array, dtype: DTypeLike) -> Array:
 
 def copied(array: Array) -> Array:
     """A copy in the order of `array`."""
-    return converted(array, array.dtype, True) if 0 in array.strides else array.copy("K")
+    return converted(array, array.dtype)
 
 
 def converted(array: Array, dtype: DTypeLike, copy: bool = True) -> Array:

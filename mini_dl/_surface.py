@@ -297,16 +297,17 @@ WITHOUT_GRADIENT = frozenset(
 )
 """Functions whose results never require grad: their operands may, also with ``out``."""
 OWN_TYPE = frozenset(
-    "_linalg_cholesky _linalg_cross _linalg_slogdet _lu_solve abs addbmm addmm addmv alias_copy as_strided_copy avg_pool2d "
-    "avg_pool3d baddbmm bitwise_not bmm bucketize ceil cholesky_ex conj_physical cross det diag diagonal_copy diff dot eigh "
-    "eigvalsh expand_copy floor frac frexp gelu hardshrink hash_tensor histc histogram index_add index_copy index_reduce "
-    "index_select inner inv inv_ex isin isneginf isposinf ldl_factor ldl_factor_ex ldl_solve linalg_qr linalg_svd linear "
-    "log_softmax logcumsumexp logsigmoid lu lu_factor lu_factor_ex lu_solve lu_unpack masked_select matmul matrix_norm "
-    "matrix_power mm msort multi_dot mv nan_to_num nanquantile narrow_copy native_batch_norm neg nonzero norm ormqr "
-    "permute_copy polar qr quantile renorm round scatter scatter_add scatter_reduce searchsorted sgn sign signbit "
-    "slice_scatter slogdet softmax softplus softshrink solve solve_ex solve_triangular split_with_sizes_copy squeeze_copy "
-    "svd svdvals t_copy take take_along_dim tensordot transpose_copy triangular_solve tril triu trunc unbind_copy "
-    "unfold_copy unsqueeze_copy vdot vecdot vector_norm view_copy".split()
+    "_linalg_cholesky _linalg_cross _linalg_slogdet _lu_solve abs addbmm addmm addmv alias_copy aminmax argmax argmin "
+    "as_strided_copy avg_pool2d avg_pool3d baddbmm bitwise_not bmm bucketize ceil cholesky_ex conj_physical cross cummax "
+    "cummin det diag diagonal_copy diff dot eigh eigvalsh expand_copy floor frac frexp gelu hardshrink hash_tensor histc "
+    "histogram index_add index_copy index_reduce index_select inner inv inv_ex isin isneginf isposinf kthvalue ldl_factor "
+    "ldl_factor_ex ldl_solve linalg_qr linalg_svd linear log_softmax logcumsumexp logsigmoid lu lu_factor lu_factor_ex "
+    "lu_solve lu_unpack masked_select matmul matrix_norm matrix_power median mm mode msort multi_dot mv nan_to_num "
+    "nanmedian nanquantile narrow_copy native_batch_norm neg nonzero norm ormqr permute_copy polar qr quantile renorm round "
+    "scatter scatter_add scatter_reduce searchsorted sgn sign signbit slice_scatter slogdet softmax softplus softshrink "
+    "solve solve_ex solve_triangular sort split_with_sizes_copy squeeze_copy svd svdvals t_copy take take_along_dim "
+    "tensordot topk transpose_copy triangular_solve tril triu trunc unbind_copy unfold_copy unsqueeze_copy vdot vecdot "
+    "vector_norm view_copy".split()
 )
 """Functions that write only into tensors of the type of their result."""
 CASTING = frozenset(["bernoulli", "split_copy"])
@@ -332,10 +333,14 @@ def check_out(name: str, result: Any, out: Any) -> None:
     if name in REAL and out._array.dtype.kind == "c":
         raise RuntimeError(f"{name} expects a floating point output tensor, but got {scalar_name(out._array.dtype)}")
     if name in OWN_TYPE or name in TYPED_BY_OUT:
-        for one, target in zip(_tuple(result), _tuple(out)):
-            if one._array.dtype != target._array.dtype:
-                want, given = c_name(one._array.dtype), c_name(target._array.dtype)
-                raise RuntimeError(f"Expected out tensor to have dtype {want}, but got {given} instead")
+        check_types(result, out)
+
+
+def check_types(result: Any, out: Any) -> None:
+    for one, target in zip(_tuple(result), _tuple(out)):
+        if one._array.dtype != target._array.dtype:
+            want, given = c_name(one._array.dtype), c_name(target._array.dtype)
+            raise RuntimeError(f"Expected out tensor to have dtype {want}, but got {given} instead")
 
 
 def check_number(result: Sequence[object], out: Sequence[object]) -> None:

@@ -34,6 +34,11 @@ COMPUTED = {
     "exp": lambda t, x: x.exp(),
     "pow": lambda t, x: x**1,
     "round": lambda t, x: x.round(),
+    "pow of another type": lambda t, x: x**1.5,
+    "flip": lambda t, x: x.flip(0),
+    "rot90": lambda t, x: t.rot90(x) if x.ndim > 1 else x,
+    "fill": lambda t, x: t.fill(x, 2),
+    "nan_to_num": lambda t, x: x.nan_to_num(),
     "add another type": lambda t, x: x + t.ones(3 if x.shape[-1] == 3 else 1, dtype=t.float64),
 }
 

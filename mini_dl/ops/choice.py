@@ -26,6 +26,7 @@ from mini_dl._dtypes import (
     result_numpy,
     scalar_name,
 )
+from mini_dl._layout import copied
 from mini_dl._surface import function, method, public
 from mini_dl.autograd.inplace import written_by
 from mini_dl.autograd.memory import filled_in
@@ -324,8 +325,8 @@ def nan_to_num(input: Tensor, nan: float | None = None, posinf: float | None = N
 @op(input=lambda grad, input: masked(grad, input.isfinite()))
 def _nan_to_num(input: Array, nan: float | None, posinf: float | None, neginf: float | None) -> Array:
     if input.dtype.kind not in INEXACT:
-        return input.copy()
-    return np.nan_to_num(input, True, 0.0 if nan is None else nan, posinf, neginf)
+        return copied(input)
+    return np.nan_to_num(copied(input), False, 0.0 if nan is None else nan, posinf, neginf)
 
 
 @method(inplace=True, out=True)

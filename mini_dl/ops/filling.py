@@ -7,6 +7,7 @@ import numpy as np
 from mini_dl import _dtypes
 from mini_dl._checks import broadcast_shapes, without_imaginary_parts
 from mini_dl._dtypes import INEXACT, Array
+from mini_dl._layout import empty_in_order
 from mini_dl._surface import function, method, tensor_method
 from mini_dl.autograd.inplace import check_memory, copy_into, count_write, inplace, is_recorded
 from mini_dl.autograd.mode import at_work
@@ -65,7 +66,9 @@ def copy_(self: Tensor, src: object, non_blocking: bool = False) -> Tensor:
 @linear_in("input value")
 @op(input=lambda grad, input_shape: zeros_as(grad, input_shape), value=lambda grad: grad.sum())
 def _fill(input: Array, value: Array) -> Array:
-    return np.full_like(input, value, subok=False)
+    out = empty_in_order(input, input.dtype)
+    out[...] = value
+    return out
 
 
 _recorded_fill_ = inplace(_fill, "fill_")

@@ -14,6 +14,7 @@ from mini_dl._abstract import is_abstract
 from mini_dl._checks import index_of, level_of_user, nonnegative, spread_out, type_name, wrap_dim
 from mini_dl._device import contiguous_format
 from mini_dl._dtypes import INDEX_TYPES, Array, Ints, default_numpy, promote_numpy, scalar_name
+from mini_dl._layout import copied
 from mini_dl._surface import function, method, named, public, tensor_method
 from mini_dl.autograd.elements import one_by_one
 from mini_dl.autograd.primitive import linear_in, not_a_tensor, op
@@ -405,7 +406,7 @@ def roll(input: Tensor, shifts: Ints, dims: Ints | None = None) -> Tensor:
 @linear_in("input")
 @op(input=lambda grad, dims: _flip(grad, dims))
 def _flip(input: Array, dims: tuple[int, ...]) -> Array:
-    return np.array(np.flip(input, dims), order="K")
+    return copied(np.flip(input, dims))
 
 
 @method()

@@ -26,7 +26,7 @@ from mini_dl._dtypes import (
     result_numpy,
     scalar_name,
 )
-from mini_dl._layout import copied
+from mini_dl._layout import converted
 from mini_dl._surface import method, tensor_method
 from mini_dl.autograd.inplace import written_by
 from mini_dl.autograd.primitive import Formula, binary, op, symmetric_in, unary
@@ -104,9 +104,9 @@ def _pow_number(input: Array, exponent: Any) -> Array:
     if common.kind in "iu" and exponent < 0:
         raise RuntimeError("Integers to negative integer powers are not allowed.")
     power = number_as(exponent, common) if common.char in "bBhilqe" and exponent not in (0, 1, 2, 3) else exponent
-    input = input.astype(common, copy=False)
     if exponent == 1:
-        return copied(input)
+        return converted(input, common)
+    input = converted(input, common, False)
     if common.kind == "b":
         raise NotImplementedError("\"pow\" not implemented for 'Bool'")
     if exponent == 2:

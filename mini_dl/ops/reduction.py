@@ -14,8 +14,8 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._checks import check_bool, index_of, level_of_user, wrap_dim, wrap_dims
-from mini_dl._dtypes import FLOATING, INEXACT, Array, Ints, c_name, dtype, scalar_name, uint8
-from mini_dl._surface import NamedTensors, function, method, public, return_type
+from mini_dl._dtypes import FLOATING, INEXACT, Array, Ints, dtype, scalar_name, uint8
+from mini_dl._surface import NamedTensors, check_types, function, method, public, return_type
 from mini_dl.autograd.node_names import rename
 from mini_dl.autograd.overlaps import check_operands
 from mini_dl.autograd.primitive import linear_in, op, recorded_as
@@ -34,24 +34,14 @@ def checked(name: str, input: Tensor, keepdim: object = False) -> Tensor:
     return input
 
 
-def same_types(result: Any, out: Any, args: Sequence[object]) -> None:
-    """RuntimeError unless ``out=`` has exactly the types of the result: selecting operations do not cast."""
-    pairs = zip(result, out) if isinstance(result, tuple) else [(result, out)]
-    for one, target in pairs:
-        want, given = one._array.dtype, target._array.dtype
-        if want != given:
-            raise RuntimeError(f"Expected out tensor to have dtype {c_name(want)}, but got {c_name(given)} instead")
-
-
 def same_types_along(result: object, out: object, args: Sequence[object]) -> None:
-    """`same_types` of the results along a dimension; those over all elements, and of two tensors, are cast."""
+    """RuntimeError unless ``out=`` has the types of results along a dimension. Those over all, and of two tensors, are cast."""
     if isinstance(result, tuple):
-        same_types(result, out, ())
+        check_types(result, out)
 
 
 def no_overlap(result: object, out: object, args: Sequence[object]) -> None:
-    """`same_types`, and RuntimeError if ``out=`` shares memory with the input."""
-    same_types(result, out, args)
+    """RuntimeError if ``out=`` shares memory with the input."""
     for target in out if isinstance(out, tuple) else (out,):
         check_operands(target, args, entirely=True)
 
@@ -436,7 +426,7 @@ def _amin_and_amax(input: Array, dims: Dims, keepdim: bool) -> tuple[Array, Arra
 _both_extremes = return_type("aminmax", "min max")
 
 
-@method(out=same_types)
+@method(out=True)
 def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> NamedTensors:
     """Both: ``out = (amin(input), amax(input))``
 
@@ -477,7 +467,7 @@ def _arg_extreme(name: str, search: Any, input: Tensor, dim: int | None, keepdim
     return search(x, dim if x._array.ndim else None, keepdim)
 
 
-@method(out=same_types)
+@method(out=True)
 def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """The index of the largest element (the first of equals; NaN is largest): ``input[out] = max(input[i], i)``
 
@@ -489,7 +479,7 @@ def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
     return _arg_extreme("argmax", _argmax, input, dim, keepdim)
 
 
-@method(out=same_types)
+@method(out=True)
 def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """The index of the smallest element (the first of equals; NaN is smallest): ``input[out] = min(input[i], i)``
 

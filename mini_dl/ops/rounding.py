@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mini_dl._dtypes import FLOATING, Array, floating, scalar_name
+from mini_dl._dtypes import FLOATING, Array, floating
 from mini_dl._layout import copied
 from mini_dl._surface import NamedTensors, method, public, return_type
 from mini_dl.autograd.inplace import inplace as in_place, written_by
@@ -210,13 +210,7 @@ def _heaviside(input: Array, other: Array) -> Array:
 frexp_result = return_type("frexp", "mantissa exponent")
 
 
-def _type_of_exponent(result: object, out: Sequence[Tensor], args: object) -> None:
-    """RuntimeError unless the exponent is written into int32."""
-    if out[1]._array.dtype != np.int32:
-        raise RuntimeError(f"torch.frexp() expects exponent to have int dtype but got {scalar_name(out[1]._array.dtype)}")
-
-
-@method(out=_type_of_exponent)
+@method(out=True)
 def frexp(input: Tensor) -> NamedTensors:
     """Mantissa and exponent of the binary floating point number: ``input = mantissa * 2 ** exponent``, the mantissa in [1/2, 1).
 

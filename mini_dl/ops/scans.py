@@ -18,7 +18,7 @@ from mini_dl.autograd.mode import differentiates
 from mini_dl.autograd.primitive import linear_in, op
 from mini_dl.kernels.sums import Dims, accumulate, log_cumulative_sum, reduce
 from mini_dl.ops.joining import cat
-from mini_dl.ops.reduction import checked, of_type, ordered, same_types, spread
+from mini_dl.ops.reduction import checked, of_type, ordered, spread
 from mini_dl.tensor import Operand, Tensor, wrap
 
 
@@ -213,7 +213,7 @@ def _running_extreme(name: str, largest: bool, *example: str) -> Callable[..., N
     values=tensor([{example[1]}]),
     indices=tensor([{example[2]}]))
     """
-    return method(out=same_types)(named(extreme, name, doc))
+    return method(out=True)(named(extreme, name, doc))
 
 
 cummax = _running_extreme("cummax", True, "1, 3, 2, 4", "1, 3, 3, 4", "0, 1, 1, 3")

@@ -17,7 +17,7 @@ from mini_dl.autograd.elements import by_element
 from mini_dl.autograd.primitive import op
 from mini_dl.kernels import sorting as kernels
 from mini_dl.kernels.sorting import median_of_all, middle, most_frequent, top
-from mini_dl.ops.reduction import checked, no_overlap, pick, same_types, shares, spread
+from mini_dl.ops.reduction import checked, no_overlap, pick, shares, spread
 from mini_dl.tensor import Tensor, wrap
 
 
@@ -41,7 +41,7 @@ def _sortable(name: str, input: Any, dim: Ints) -> int:
 _sort, _topk = return_type("sort", "values indices"), return_type("topk", "values indices")
 
 
-@method(out=same_types)
+@method(out=True)
 def sort(input: Tensor, dim: Ints = -1, descending: bool = False, *, stable: bool | None = None) -> NamedTensors:
     """The elements along `dim` in order, always stable, and their indices: ``values[k] = input[indices[k]]``; NaN counts as
     largest.
@@ -92,7 +92,7 @@ def _top(input: Array, k: int, dim: int, largest: bool) -> Array:
     return top(input, k, dim, largest)
 
 
-@method(out=same_types)
+@method(out=True)
 def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> NamedTensors:
     """The `k` largest (or smallest) along `dim`, in order, and their indices: ``values[j] = input[indices[j]]``; NaN counts as
     largest.
@@ -187,7 +187,7 @@ def _median_by(name: str, result: Any, input: Tensor, dim: int | None, keepdim: 
     return _median_of_all(input, skip_nan)
 
 
-@method(out=same_types)
+@method(out=True)
 def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> NamedTensors:
     """The lower median of all elements; with `dim`, also its index: ``values = sort(input)[(n - 1) // 2]``; NaN if any is NaN.
 
@@ -203,7 +203,7 @@ def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Name
     return _median_by("median", _median, input, dim, keepdim, False)
 
 
-@method(out=same_types)
+@method(out=True)
 def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False) -> NamedTensors:
     """The lower median of the n elements that are not NaN; with `dim`, also its index: ``values = sort(input)[(n - 1) // 2]``
 
@@ -221,7 +221,7 @@ def _most_frequent(input: Array, dim: int) -> Array:
     return most_frequent(input, dim)
 
 
-@method(out=same_types)
+@method(out=True)
 def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> NamedTensors:
     """The most frequent element along `dim`, the smallest of several, and an index of it:
     ``values = argmax(count(input == v), v)``
