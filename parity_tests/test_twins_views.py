@@ -313,3 +313,14 @@ def test_a_copy_that_changes_nothing_keeps_the_order_in_memory(torch, rng, dtype
     x = rng(2, 3, dtype=dtype).t()
     made = [lambda: x**1, lambda: x.pow(1), lambda: x.floor(), lambda: x.ceil(), lambda: x.sign(), lambda: torch.fill(x, 1)]
     return [outcome(lambda one=one: one().stride()) for one in made]
+
+
+@twin
+@pytest.mark.parametrize("start", [(4,), (0, 3), (2, 0)])
+@pytest.mark.parametrize("where", [((0,), (1,), 3), ((2, 0, 3), (1, 5, 1), 100), ((0, 2), (2, 1), 9), ((0,), (1,), None)], ids=str)
+def test_what_has_no_elements_may_start_anywhere(torch, rng, start, where):
+    x = rng(*start, grad=True)
+    out = x.as_strided(*where)
+    out.sum().backward()
+    moved = torch.zeros(0).set_(x.detach().untyped_storage(), 9, *where[:2])
+    return out, x.grad, x.detach().clone().as_strided_(*where), moved, torch.as_strided_copy(x, *where)
