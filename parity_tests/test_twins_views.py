@@ -317,7 +317,9 @@ def test_a_copy_that_changes_nothing_keeps_the_order_in_memory(torch, rng, dtype
 
 @twin
 @pytest.mark.parametrize("start", [(4,), (0, 3), (2, 0)])
-@pytest.mark.parametrize("where", [((0,), (1,), 3), ((2, 0, 3), (1, 5, 1), 100), ((0, 2), (2, 1), 9), ((0,), (1,), None)], ids=str)
+@pytest.mark.parametrize(
+    "where", [((0,), (1,), 3), ((2, 0, 3), (1, 5, 1), 100), ((0, 2), (2, 1), 9), ((0,), (1,), None)], ids=str
+)
 def test_what_has_no_elements_may_start_anywhere(torch, rng, start, where):
     x = rng(*start, grad=True)
     out = x.as_strided(*where)

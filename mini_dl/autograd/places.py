@@ -102,8 +102,6 @@ def resized(array: Array, shape: tuple[int, ...]) -> Array:
     return array_in(memory, shape, array.dtype, start)
 
 
-def array_in(
-    memory: Array, shape: tuple[int, ...], dtype: NumpyType, start: int, strides: Sequence[int] | None = None
-) -> Array:
+def array_in(memory: Array, shape: tuple[int, ...], dtype: NumpyType, start: int, strides: Sequence[int] | None = None) -> Array:
     """The array at byte `start` of `memory`, with `strides` in bytes; without elements, it may start anywhere, as in torch."""
     return np.ndarray(shape, dtype, memory, 0 if 0 in shape else start, strides)
