@@ -326,3 +326,12 @@ def test_what_has_no_elements_may_start_anywhere(torch, rng, start, where):
     out.sum().backward()
     moved = torch.zeros(0).set_(x.detach().untyped_storage(), 9, *where[:2])
     return out, x.grad, x.detach().clone().as_strided_(*where), moved, torch.as_strided_copy(x, *where)
+
+
+@twin
+@pytest.mark.parametrize("shape", [(), (1,), (0,), (0, 2), (1, 1), (2, 3)], ids=str)
+def test_pairs_of_numbers_as_complex_numbers(torch, rng, shape):
+    x = torch.view_as_complex(rng(*shape, 2) if 0 not in shape else torch.zeros(*shape, 2)).requires_grad_()
+    (torch.view_as_real(x.exp()) * torch.ones(*shape, 2)).sum().backward()
+    one = torch.view_as_complex(rng(2, 1).movedim(0, -1))  # a dimension of size 1 may have any stride
+    return x, x.grad, one, raised(lambda: torch.view_as_complex(rng(2, 3).movedim(0, -1)))
