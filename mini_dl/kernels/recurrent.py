@@ -21,7 +21,7 @@ ENOUGH = 1 << 22
 def _for_samples(work: Callable[[slice], object], n: int, products: int) -> None:
     """Call `work` for parts of `n` samples, by several threads if a step makes many products."""
     pieces = split(n, get_num_threads() if products >= ENOUGH else 1)
-    if len(pieces) == 1 or not share_product(work, pieces):
+    if len(pieces) == 1 or not share_product(work, [(piece,) for piece in pieces]):
         work(slice(0, n))
 
 
