@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mini_dl._dtypes import HALVES, Array
+from mini_dl.kernels import blas
 from mini_dl.kernels.blocks import split
 from mini_dl.kernels.parallel import get_num_threads, share_product
 
@@ -17,9 +18,11 @@ interpreter."""
 MANY_ROWS = 256
 """Rows from which the threads share them, even if there are more columns: parts of rows meet in lines of the cache."""
 UNCOPIED = 10**6
-"""Multiplications of a product up to which OpenBLAS does not copy its operands first, if the processor has AVX-512."""
+"""Multiplications of a product up to which OpenBLAS does not copy its operands first, if it `reads_in_place`."""
 SMALL = 8192
 """Elements of a second operand that is read again and again, or four times those of a first one."""
+HUGE = 10**6
+"""Elements of a first operand from which runs pay even if OpenBLAS copies: the copies stay in the cache."""
 _RESULT, _LONG = 1200, 128
 """The same for a second operand whose columns are contiguous: numbers in the result, and the length of the sums from which it
 pays to keep to these limits."""
@@ -87,15 +90,11 @@ def _product(a: Array, b: Array, out: Array | None, added: Array | None = None) 
 
 def product(a: Array, b: Array, out: Array | None = None) -> Array:
     """``np.matmul``, in runs of rows or columns where OpenBLAS then reads the operands as they lie, and where the one of which
-    each run needs all stays in the first-level cache."""
+    each run needs all stays in the first-level cache. If it copies them, only long operands go in runs."""
     (rows, inner), columns = a.shape[-2:], b.shape[-1]
     few = inner * columns <= SMALL and columns % 16 == 0
-    if (
-        rows * inner * columns <= UNCOPIED
-        or not (few or 4 * rows * inner <= SMALL)
-        or b.strides[-1] != b.itemsize
-        or b.dtype.char != "f"
-    ):
+    pays = few or 4 * rows * inner <= SMALL if blas.reads_in_place() else few and rows * inner >= HUGE
+    if rows * inner * columns <= UNCOPIED or not pays or b.strides[-1] != b.itemsize or b.dtype.char != "f":
         return np.matmul(a, b, out)
     if out is None:
         out = np.empty((*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), rows, columns), np.result_type(a, b))
@@ -119,6 +118,8 @@ def product(a: Array, b: Array, out: Array | None = None) -> Array:
 
 def _in_steps(a: Array, b: Array, out: Array | None = None) -> Array | None:
     """``a @ b`` of float32, where rows meet contiguous columns, in products of such sizes; None if that does not pay."""
+    if not blas.reads_in_place():
+        return None
     (m, k), n = a.shape[-2:], b.shape[-1]
     few, many = (m, n) if m < n else (n, m)
     most = min(_FEW if k < _LONGER else _SOME, k // 8)
