@@ -188,7 +188,7 @@ class _Helper:
         lost, sober = _CoreWatch(), 0.0
         while True:
             if lost.core():
-                sober = lost.at + 100 * TURN
+                sober = lost.at + 30 * TURN
             self.done.set_and_watch(patient if lost.at > sober else short)
             if not self.tasks and not self.called.is_set():
                 self.asleep = True
