@@ -11,7 +11,7 @@ import numpy as np
 
 from mini_dl._dtypes import HALVES, INEXACT, Array
 from mini_dl.kernels.blocks import BLOCK, Scratch, as_single, in_single, number_of_pieces, ones, split
-from mini_dl.kernels.parallel import get_num_threads, share, share_calls, worth_sharing
+from mini_dl.kernels.parallel import ENOUGH, get_num_threads, share, share_calls, worth_sharing
 
 Dims = tuple[int, ...]
 IN_DOUBLE = 16384
@@ -73,6 +73,8 @@ def add_up(x: Array, dims: Dims, keepdim: bool = False) -> Array:
         return _rows(x.reshape(-1, count(sizes, dims))).reshape(shape)
     if x.size <= 16384 and (along or count(sizes, dims) <= 256):
         return reduce(np.add, x, dims, keepdim)
+    if code in "fd" and x.flags.c_contiguous and builtins.max(dims) < len(dims):
+        return _columns(x.reshape(1, count(sizes, dims), -1)).reshape(shape)
     times = math.prod([n for d in dims if x.strides[d] == 0 and (n := x.shape[d])])  # copies of the same elements
     if times > 1:
         x = x[tuple([slice(1) if i in dims and s == 0 else slice(None) for i, s in enumerate(x.strides)])]
@@ -137,10 +139,11 @@ def _columns(x: Array) -> Array:
     """(B, n, m) -> (B, m)"""
     n, m = x.shape[1:]
     one = _ONES[x.dtype.char]
-    if n <= 512:
+    run = 256 if len(x) * n >= 2048 or x.size < _CHEAP * ENOUGH else 64  # threads share runs: a few are not enough
+    if n <= 2 * run:
         return _each(lambda part, out: np.matmul(one[:n], part, out), x)
-    whole = n - n % 256
-    out = _columns(_columns(x[:, :whole].reshape(-1, 256, m)).reshape(-1, whole // 256, m))
+    whole = n - n % run
+    out = _columns(_columns(x[:, :whole].reshape(-1, run, m)).reshape(-1, whole // run, m))
     return out if n == whole else out + np.matmul(one[: n - whole], x[:, whole:])
 
 
