@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mini_dl._dtypes import HALVES, Array
+from mini_dl._dtypes import HALVES, Array, Index
 from mini_dl.kernels import blas
 from mini_dl.kernels.blocks import split
 from mini_dl.kernels.parallel import get_num_threads, share_product
@@ -75,7 +75,7 @@ def matmul(a: Array, b: Array, out: Array | None = None, added: Array | None = N
     divided = [(x, axis != ndim + but and x.ndim >= ndim - axis and x.shape[axis - ndim] > 1) for x, but in operands]
     calls = []
     for piece in split(items, get_num_threads(), ahead if axis < ndim - 2 else ahead - ahead % 16):
-        index = (..., piece, *[slice(None)] * (ndim - axis - 1))
+        index: Index = (..., piece, *[slice(None)] * (ndim - axis - 1))
         calls.append(tuple([x[index] if by else x for x, by in divided]))
     if not share_product(_product, calls):
         _product(a, b, out, added)

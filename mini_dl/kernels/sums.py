@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import HALVES, INEXACT, Array
+from mini_dl._dtypes import HALVES, INEXACT, Array, Function
 from mini_dl.kernels.blocks import BLOCK, Scratch, as_single, in_single, number_of_pieces, ones, split
 from mini_dl.kernels.parallel import ENOUGH, get_num_threads, share, share_calls, worth_sharing
 
@@ -44,7 +44,7 @@ def trailing(x: Array, dims: Dims) -> bool:
     return bool(dims) and x.flags.c_contiguous and builtins.min(dims) == x.ndim - len(dims)
 
 
-_sum: Callable[..., Array] = np.add.reduce
+_sum: Function = np.add.reduce
 
 
 def add_up(x: Array, dims: Dims, keepdim: bool = False) -> Array:
@@ -55,12 +55,9 @@ def add_up(x: Array, dims: Dims, keepdim: bool = False) -> Array:
     """
     code = x.dtype.char
     if x.size <= 256 and code in "fd" and x.flags.c_contiguous:
-        if len(dims) < x.ndim or keepdim:
-            return _sum(x, dims, keepdims=keepdim)
-        total = np.empty((), x.dtype)
-        if x.size < 2:  # its product with 1 would keep a negative zero
-            return _sum(x, dims, None, total)
-        return x.reshape(-1).dot(_ONES[code][: x.size], total)
+        whole = len(dims) == x.ndim and not keepdim
+        out: Array = _sum(x, dims, None, np.empty((), x.dtype)) if whole else _sum(x, dims, keepdims=keepdim)
+        return out
     if code in HALVES:
         return add_up(x.astype(np.float32), dims, keepdim).astype(x.dtype)
     if x.dtype.kind not in INEXACT:
