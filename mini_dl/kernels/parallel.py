@@ -134,9 +134,8 @@ class _Flag:
     kernels."""
 
     def __init__(self) -> None:
-        self.bytes = bytearray(2 * LEAD + 64)  # a true byte, the flag, and the results of other checks
+        self.bytes = bytearray(64 + 2 * MOST * LEAD)  # a true byte, the flag, and the results of checks of other flags
         self.bytes[63] = True
-        self.results = np.ndarray((2, LEAD), bool, self.bytes, 64)
 
     def set(self) -> None:
         self.bytes[64] = True
@@ -147,19 +146,21 @@ class _Flag:
     def is_set(self) -> bool:
         return bool(self.bytes[64])
 
-    def checks(self, times: int) -> Array:
+    def checks(self, times: int, rows: int) -> Array:
         """For another flag's `set_and_watch`: rows of the true byte, and rows of the flag."""
-        return np.ndarray((2, LEAD, times // LEAD), bool, self.bytes, 63, (1, 0, 0))
+        return np.ndarray((2, rows, -(-times // rows)), bool, self.bytes, 63, (1, 0, 0))
 
     def set_and_watch(self, checks: Array) -> None:
-        """Set it, without the interpreter; then check another flag until it is set, and a `LEAD` longer, or checks run out."""
-        _either(checks, 2, None, self.results)
+        """Set it, without the interpreter; then check another flag until it is set, and for its rows more, or checks run out."""
+        _either(checks, 2, None, np.ndarray(checks.shape[:2], bool, self.bytes, 64))
 
 
 _either: Function = np.logical_or.reduce
 LEAD = 100
-"""Into how many rows the checks of a flag are divided. Each row that is left when the flag is set takes another 0.05 us: in that
-time, the thread that set it goes on to its own part of the work, in which it does not need the interpreter."""
+"""Into how many rows the first helper divides its checks of a flag. Each row that is left when the flag is set takes another
+0.05 us: in that time, the thread that set it goes on to its own part of the work, in which it does not need the interpreter."""
+MOST = 16
+"""Helpers that follow each other at this distance, each with that many more rows, instead of meeting in the interpreter."""
 SPINS = 1 << 21
 """How often a thread checks a flag before it sleeps: about 0.7 ms."""
 TURN = 2e-3
@@ -172,10 +173,11 @@ class _Helper:
     It does not watch while there are more busy threads than cores: it would take a core from one of them, possibly its caller.
     """
 
-    def __init__(self, done: _Flag, name: str) -> None:
+    def __init__(self, done: _Flag, number: int) -> None:
         self.tasks = deque[_Task]()  # at most one
         self.called, self.done, self.tokens, self.asleep = _Flag(), done, SimpleQueue[None](), False
-        threading.Thread(target=run, args=(self.serve,), daemon=True, name=name).start()
+        self.rows = LEAD * min(number, MOST)
+        threading.Thread(target=run, args=(self.serve,), daemon=True, name=f"mini_dl helper {number}").start()
 
     def call(self, task: _Task) -> None:
         self.tasks.append(task)
@@ -184,7 +186,7 @@ class _Helper:
             self.tokens.put(None)
 
     def serve(self) -> None:
-        patient, short = self.called.checks(SPINS), self.called.checks(LEAD)
+        patient, short = self.called.checks(SPINS, self.rows), self.called.checks(1, self.rows)
         lost, sober = _CoreWatch(), 0.0
         while True:
             if lost.core():
@@ -240,7 +242,7 @@ class _ThreadPool:
         self.busy = False
         self.helpers = list[_Helper]()
         self.done = _Flag()
-        self.patience = self.done.checks(SPINS)[1]
+        self.patience = self.done.checks(SPINS, 1)[1]
 
     def share(self, function: Callable[..., object], calls: Sequence[tuple[Any, ...]]) -> bool:
         """Whether the calls were made: not if the threads are already working, for another thread or for this one."""
@@ -286,7 +288,7 @@ class _ThreadPool:
     def wait_for(self, task: _Task) -> None:
         self.done.clear()
         if task.is_open():
-            _either(self.patience, None)
+            _either(self.patience, 1)
         if task.is_open():
             task.awaited = SimpleQueue()
             if task.is_open():  # otherwise it has just ended
@@ -294,7 +296,7 @@ class _ThreadPool:
 
     def first_helpers(self, count: int) -> list[_Helper]:
         while len(self.helpers) < count:
-            self.helpers.append(_Helper(self.done, f"mini_dl helper {len(self.helpers) + 1}"))
+            self.helpers.append(_Helper(self.done, len(self.helpers) + 1))
         return self.helpers[:count]
 
 
