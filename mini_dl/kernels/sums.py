@@ -163,12 +163,21 @@ def add_up_squares(x: Array, dims: Dims, keepdim: bool) -> Array:
 
 
 def extremes(largest: bool, x: Array, dims: Dims, keepdim: bool) -> Array:
-    """The largest or smallest elements over `dims`. NumPy finds the place of an extreme in a row of up to 4096 floating point
-    numbers in a half to a quarter of the time that the extreme itself takes."""
-    if x.dtype.char not in "fd" or not trailing(x, dims) or not 1 < count(x.shape, dims) <= 4096:
-        return reduce(np.maximum if largest else np.minimum, x, dims, keepdim)
-    rows = x.reshape(-1, count(x.shape, dims))
-    return _each(lambda part, out: np.copyto(out, row_extremes(largest, part)), rows).reshape(reduced(x.shape, dims, keepdim))
+    """The largest or smallest elements over `dims`.
+
+    NumPy needs less time from row to row in `reduceat` than in `reduce`, but does not leave the interpreter to other threads
+    there. In a row of up to 4096 floating point numbers, it finds the place of an extreme sooner than `reduce` finds the extreme.
+    """
+    ufunc = np.maximum if largest else np.minimum
+    if x.size <= 256 or x.dtype.char in HALVES or not trailing(x, dims):
+        return reduce(ufunc, x, dims, keepdim)
+    n = count(x.shape, dims)
+    if x.size < _CHEAP * ENOUGH:
+        return ufunc.reduceat(x.reshape(-1), np.arange(0, x.size, n)).reshape(reduced(x.shape, dims, keepdim))
+    if x.dtype.char not in "fd" or not 1 < n <= 4096:
+        return reduce(ufunc, x, dims, keepdim)
+    found = _each(lambda part, out: np.copyto(out, row_extremes(largest, part)), x.reshape(-1, n))
+    return found.reshape(reduced(x.shape, dims, keepdim))
 
 
 def row_extremes(largest: bool, rows: Array) -> Array:
