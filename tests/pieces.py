@@ -11,7 +11,8 @@ from mini_dl.kernels import blocks, convolution, lines, normalization, parallel,
 
 def cut_into_pieces(monkeypatch: pytest.MonkeyPatch, elements: int) -> None:
     """Share everything, in pieces of so many `elements`."""
-    monkeypatch.setattr(parallel, "ENOUGH", 1)
+    for module in (parallel, sums):
+        monkeypatch.setattr(module, "ENOUGH", 1)
     for name in ("BLOCK", "LONGEST", "LONGEST_RUN"):
         monkeypatch.setattr(blocks, name, elements)
     for module in (normalization, sums):

@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -47,7 +47,7 @@ def share(work: Callable[[Piece], object], pieces: Sequence[Piece], size: int) -
             work(piece)
 
 
-def share_calls(function: Callable[..., object], calls: Sequence[tuple[Any, ...]]) -> None:
+def share_calls(function: Callable[..., object], calls: Sequence[tuple[object, ...]]) -> None:
     """``function(*arguments)`` for each of `calls`, as in a `share` that is worthwhile. It costs least if the function is NumPy's
     own: it leaves the interpreter to the other threads at once."""
     if len(calls) < 2 or _pool.threads < 2 or not _pool.share(function, calls):
@@ -55,7 +55,7 @@ def share_calls(function: Callable[..., object], calls: Sequence[tuple[Any, ...]
             function(*arguments)
 
 
-def share_product(multiply: Callable[..., object], calls: Sequence[tuple[Any, ...]]) -> bool:
+def share_product(multiply: Callable[..., object], calls: Sequence[tuple[object, ...]]) -> bool:
     """The calls for the parts of a large matrix product, by `share_calls`; False, doing nothing, if BLAS has its own threads."""
     if _blas_is_single:
         share_calls(multiply, calls)
@@ -98,7 +98,7 @@ def set_num_threads(num: int) -> None:
 class _Task:
     """Calls of a function, which threads take until none is left."""
 
-    def __init__(self, function: Callable[..., object], calls: Sequence[tuple[Any, ...]]) -> None:
+    def __init__(self, function: Callable[..., object], calls: Sequence[tuple[object, ...]]) -> None:
         self.function, self.rest = function, deque(calls)  # popleft is atomic, even without the interpreter's lock
         self.came, self.went, self.errors = list[None](), list[None](), list[BaseException]()
         self.awaited: SimpleQueue[None] | None = None  # where the caller sleeps
@@ -244,7 +244,7 @@ class _ThreadPool:
         self.done = _Flag()
         self.patience = self.done.checks(SPINS, 1)[1]
 
-    def share(self, function: Callable[..., object], calls: Sequence[tuple[Any, ...]]) -> bool:
+    def share(self, function: Callable[..., object], calls: Sequence[tuple[object, ...]]) -> bool:
         """Whether the calls were made: not if the threads are already working, for another thread or for this one."""
         if not self.lock.acquire(blocking=False):
             return False
