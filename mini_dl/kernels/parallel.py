@@ -270,12 +270,14 @@ class _ThreadPool:
             function(*first)
         except BaseException as error:
             errors.append(error)
-        while task.is_open():  # even after an interrupt: others still write to the caller's arrays
+        while True:  # even after an interrupt: others still write to the caller's arrays
             try:
                 if errors:
                     task.rest.clear()
+                if not task.is_open():
+                    break
                 self.wait_for(task) if not task.rest else task.take()
-            except BaseException as error:  # noqa: PERF203
+            except BaseException as error:
                 errors.append(error)
         for helper in helpers:
             helper.tasks.clear()
