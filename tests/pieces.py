@@ -6,15 +6,17 @@ import functools
 
 import pytest
 
-from mini_dl.kernels import blocks, convolution, lines, normalization, parallel, products, recurrent, winograd
+from mini_dl.kernels import blocks, convolution, lines, normalization, parallel, products, recurrent, sums, winograd
 
 
 def cut_into_pieces(monkeypatch: pytest.MonkeyPatch, elements: int) -> None:
     """Share everything, in pieces of so many `elements`."""
-    monkeypatch.setattr(parallel, "ENOUGH", 1)
+    for module in (parallel, sums):
+        monkeypatch.setattr(module, "ENOUGH", 1)
     for name in ("BLOCK", "LONGEST", "LONGEST_RUN"):
         monkeypatch.setattr(blocks, name, elements)
-    monkeypatch.setattr(normalization, "BLOCK", elements)
+    for module in (normalization, sums):
+        monkeypatch.setattr(module, "BLOCK", elements)
     monkeypatch.setattr(products, "LARGE", 1)
     monkeypatch.setattr(recurrent, "ENOUGH", 1)
     monkeypatch.setattr(normalization, "_FEW", 16)
@@ -24,5 +26,5 @@ def cut_into_pieces(monkeypatch: pytest.MonkeyPatch, elements: int) -> None:
     monkeypatch.setattr(lines, "SEEN_IN_CACHE", 1)
     monkeypatch.setattr(lines, "COLUMNS", 1)
     monkeypatch.setattr(lines, "ENOUGH", 1)
-    for module, name in ((convolution, "_columns_of"), (lines, "lines_of")):
-        monkeypatch.setattr(module, name, functools.lru_cache(getattr(module, name).__wrapped__))
+    for cached, name in ((convolution, "_columns_of"), (lines, "lines_of")):
+        monkeypatch.setattr(cached, name, functools.lru_cache(getattr(cached, name).__wrapped__))

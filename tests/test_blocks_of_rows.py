@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import mini_dl as torch
-from mini_dl.kernels import products
+from mini_dl.kernels import blas, products
 from mini_dl.nn import functional as F
 
 
@@ -12,18 +12,31 @@ from mini_dl.nn import functional as F
     "shape", [(2, 512, 700), (16, 300, 90), (24, 192, 51), (90, 300, 16), (3, 128, 401), (1201, 128, 2), (64, 784, 50)]
 )
 @pytest.mark.parametrize("added", [True, False])
-def test_a_product_of_a_few_rows_is_that_of_each_row(shape, added):
+@pytest.mark.parametrize("in_place", [True, False])
+def test_a_product_of_a_few_rows_is_that_of_each_row(shape, added, in_place, monkeypatch):
+    monkeypatch.setattr(blas, "reads_in_place", lambda: in_place)
     m, k, n = shape
     drawn = np.random.default_rng(0)
     x, w, b = (drawn.standard_normal(size).astype("f4") for size in ((m, k), (n, k), (n,)))
-    assert products._in_steps(x, w.T) is not None
+    assert (products._in_steps(x, w.T) is not None) == in_place
     out = products.gemm(x, w.T, b if added else None)
     wanted = x.astype("f8") @ w.T.astype("f8") + (b if added else 0)
     assert out.shape == (m, n) and out.dtype == np.float32 and out.flags.c_contiguous
     np.testing.assert_allclose(out, wanted, rtol=0, atol=1e-6 * k)
 
 
-def test_products_that_gain_nothing_are_not_divided():
+@pytest.mark.parametrize("in_place", [True, False])
+@pytest.mark.parametrize("shape", [(128, 64, 160), (36, 30, 1999), (5, 700, 60, 32), (3, 300, 64, 128), (20001, 50, 16)])
+def test_a_product_in_runs_is_the_product(shape, in_place, monkeypatch):
+    monkeypatch.setattr(blas, "reads_in_place", lambda: in_place)
+    drawn = np.random.default_rng(0)
+    a, b = (drawn.standard_normal(size).astype("f4") for size in (shape[:-1], (*shape[:-3], *shape[-2:])))
+    wanted = a.astype("f8") @ b.astype("f8")
+    np.testing.assert_allclose(products.product(a, b), wanted, rtol=0, atol=1e-6 * shape[-2])
+
+
+def test_products_that_gain_nothing_are_not_divided(monkeypatch):
+    monkeypatch.setattr(blas, "reads_in_place", lambda: True)
     x, w = np.ones((8, 256), "f4"), np.ones((512, 256), "f4")
     for a, b in [
         (x[:1], w.T), (x, w.T.copy()), (x.astype("f8"), w.T.astype("f8")), (x[:, ::2], w[:, ::2].T), (np.asfortranarray(x), w.T),

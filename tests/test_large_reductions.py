@@ -61,6 +61,16 @@ def test_extremes_are_numbers_of_the_row_or_nan(kind: str, shape: tuple[int, ...
             assert np.array_equal(found, ufunc.reduce(x, dims), equal_nan=True)
 
 
+@pytest.mark.parametrize("kind", ["uint8", "int32", "int64", "bool"])
+@pytest.mark.parametrize("shape", [(9, 300), (2, 30, 4, 5), (300, 1), (16, 20)])
+def test_extremes_of_integers_and_bools(kind: str, shape: tuple[int, ...], threads: int) -> None:
+    x = (normal(*shape) * 60).astype(kind)
+    for dims in (-1, (-2, -1), 0, tuple(range(len(shape)))):
+        for name, ufunc in (("amax", np.maximum), ("amin", np.minimum)):
+            found = getattr(torch.from_numpy(x), name)(dims, keepdim=True).numpy()
+            assert found.dtype == x.dtype and np.array_equal(found, ufunc.reduce(x, dims, keepdims=True))
+
+
 @pytest.mark.parametrize("moved", [0, -3e4, 3e4])
 def test_the_logarithm_of_a_sum_of_exponentials_of_any_size(moved: float, threads: int) -> None:
     x = normal(40, 333, dtype="float64") + moved

@@ -13,7 +13,7 @@ import pytest
 from pieces import cut_into_pieces
 
 import mini_dl as torch
-from mini_dl.kernels import blas, parallel
+from mini_dl.kernels import blas, blocks, parallel
 
 F = torch.nn.functional
 
@@ -42,6 +42,18 @@ def test_every_piece_is_done_once_and_by_several_threads() -> None:
     parallel.share(work, range(12), parallel.ENOUGH)
     assert sorted(piece for piece, _ in done) == list(range(12))
     assert len({thread for _, thread in done}) == 3
+
+
+@pytest.mark.parametrize("ahead", [0, 1, 4, 1000])
+@pytest.mark.parametrize("number", [1, 2, 3, 40])
+@pytest.mark.parametrize("count", [0, 1, 7, 32, 100])
+def test_the_first_part_has_more_but_leaves_enough_for_others(count: int, number: int, ahead: int) -> None:
+    parts = blocks.split(count, number, ahead)
+    assert [i for part in parts for i in range(count)[part]] == [*range(count)]
+    first, *others = [part.stop - part.start for part in parts] or [0]
+    if others:
+        assert min(others) >= 1 and max(others) - min(others) <= 1
+        assert abs(first - min(ahead, count // (2 * len(parts))) - max(others)) <= 1
 
 
 def test_little_work_is_not_shared() -> None:
@@ -182,7 +194,7 @@ def test_products_are_left_to_a_blas_that_cannot_be_reached(monkeypatch: pytest.
 
 
 def programs() -> dict[str, Any]:
-    x4, x2 = torch.randn(3, 4, 9, 8), torch.randn(23, 17)
+    x4, x2, tall = torch.randn(3, 4, 9, 8), torch.randn(23, 17), torch.randn(700, 17)
     w, labels = torch.randn(6, 4, 3, 3), torch.randint(17, (23,))
     wide, wide_weight = torch.randn(2, 48, 29, 15), torch.randn(50, 48, 3, 3) / 20
     heads = torch.randn(2, 3, 7, 5)
@@ -209,6 +221,10 @@ def programs() -> dict[str, Any]:
         "attention": (lambda q, k: F.scaled_dot_product_attention(q, k, k, is_causal=True), heads, heads.flip(2)),
         "attention with a mask": (lambda q, k: F.scaled_dot_product_attention(q, k, k, attn_mask=hidden), heads, heads.flip(2)),
         "attention with a mask for each": (lambda q, k: F.scaled_dot_product_attention(q, k, k, each), heads, heads.flip(2)),
+        "sum of rows": (lambda x: x.sum(1), x2),
+        "sum of columns": (lambda x: x.sum(0), tall),
+        "amax": (lambda x: x.amax(1), x2),
+        "cumsum": (lambda x: x.cumsum(1), tall),
         "matmul": (torch.matmul, x2, x2.t()),
         "matmul wide": (torch.matmul, x2.t()[:3], x2),
         "bmm": (torch.matmul, heads, heads.transpose(-1, -2)),

@@ -11,7 +11,7 @@ import pytest
 
 import mini_dl as torch
 import mini_dl.nn.functional as F
-from mini_dl.kernels import parallel, recurrent
+from mini_dl.kernels import blas, parallel, recurrent
 
 
 @pytest.fixture(autouse=True)
@@ -62,11 +62,13 @@ def test_the_samples_of_a_recurrent_layer_are_shared(kind: str, samples: int) ->
 
 
 @pytest.mark.parametrize("rows", [1, 3, 16, 40])
-def test_a_matrix_in_blocks_gives_the_product(rows: int) -> None:
+@pytest.mark.parametrize("in_place", [True, False])
+def test_a_matrix_in_blocks_gives_the_product(rows: int, in_place: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blas, "reads_in_place", lambda: in_place)
     generator = np.random.default_rng(0)
     left, right = generator.standard_normal((rows, 200)), generator.standard_normal((200, 800))
     blocks = recurrent._in_blocks(right, rows)
-    assert rows < 16 or len(blocks) > 1
+    assert len(blocks) == 1 if not in_place else rows < 16 or len(blocks) > 1
     np.testing.assert_allclose(recurrent._multiply(left, blocks, np.empty((rows, 800))), left @ right)
 
 

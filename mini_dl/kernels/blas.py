@@ -16,6 +16,7 @@ class _Functions(NamedTuple):
     get_threads: Function
     set_threads: Function
     sums: dict[str, tuple[Any, Any]]  # by type: y += a x, and y = a x + b y
+    core: str  # for which processor its kernels are
 
 
 class _State:
@@ -32,6 +33,13 @@ def limit_threads(threads: int) -> int:
         found.set_threads(threads)
     _State.single = threads == 1
     return before
+
+
+@functools.cache
+def reads_in_place() -> bool:
+    """Whether BLAS multiplies small matrices as they lie, which OpenBLAS does with AVX-512. Otherwise it copies both first."""
+    found = functions()
+    return found is not None and found.core in ("SkylakeX", "Cooperlake", "SapphireRapids")
 
 
 def add_scaled(a: float, x: Array, b: float, y: Array) -> bool:
@@ -72,7 +80,10 @@ def functions() -> _Functions | None:
             mix.argtypes = (ctypes.c_int64, number, *vector, number, *vector)
             add.restype = mix.restype = None
             sums[char] = add, mix
-        found = _Functions(library.scipy_openblas_get_num_threads64_, library.scipy_openblas_set_num_threads64_, sums)
+        core = library.scipy_openblas_get_corename64_
+        core.restype = ctypes.c_char_p
+        threads = library.scipy_openblas_get_num_threads64_, library.scipy_openblas_set_num_threads64_
+        found = _Functions(*threads, sums, core().decode())
     except (IndexError, OSError, AttributeError):
         return None
     _State.single = int(found.get_threads()) == 1

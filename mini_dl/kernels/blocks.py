@@ -53,10 +53,12 @@ def number_of_pieces(size: int, work: int, block: int, longest: int) -> int:
     return -(-size // (longest * threads)) * threads
 
 
-def split(count: int, number: int) -> list[slice]:
-    """``range(count)`` in at most `number` slices, which differ by at most one."""
+def split(count: int, number: int, ahead: int = 0) -> list[slice]:
+    """``range(count)`` in at most `number` slices, which differ by at most one, but the first has some `ahead` more."""
     number = min(count, max(1, number))
-    return [slice(i * count // number, (i + 1) * count // number) for i in range(number)]
+    rest = count - min(ahead, count // (2 * number) if number else 0)
+    ends = [count - rest + i * rest // number for i in range(1, number + 1)]
+    return [slice(start, end) for start, end in zip([0, *ends], ends)]
 
 
 _BITS: dict[int, NumpyType] = {1: np.dtype(np.int8), 2: np.dtype(np.int16), 4: np.dtype(np.int32), 8: np.dtype(np.int64)}

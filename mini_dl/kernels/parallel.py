@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -41,24 +41,25 @@ def share(work: Callable[[Piece], object], pieces: Sequence[Piece], size: int) -
     Partial sums of pieces are kept separately and added afterward, so results do not depend on thread timing.
     """
     if worth_sharing(size):
-        _share_always(work, pieces)
+        share_calls(work, [(piece,) for piece in pieces])
     else:
         for piece in pieces:
             work(piece)
 
 
-def share_product(multiply: Callable[[Piece], object], pieces: Sequence[Piece]) -> bool:
-    """Do the pieces of a large matrix product as `share` does; return False, doing nothing, if BLAS has its own threads."""
-    if not _blas_is_single:
-        return False
-    _share_always(multiply, pieces)
-    return True
+def share_calls(function: Callable[..., object], calls: Sequence[tuple[object, ...]]) -> None:
+    """``function(*arguments)`` for each of `calls`, as in a `share` that is worthwhile. It costs least if the function is NumPy's
+    own: it leaves the interpreter to the other threads at once."""
+    if len(calls) < 2 or _pool.threads < 2 or not _pool.share(function, calls):
+        for arguments in calls:
+            function(*arguments)
 
 
-def _share_always(work: Callable[[Piece], object], pieces: Sequence[Piece]) -> None:
-    if len(pieces) < 2 or _pool.threads < 2 or not _pool.share(work, pieces):
-        for piece in pieces:
-            work(piece)
+def share_product(multiply: Callable[..., object], calls: Sequence[tuple[object, ...]]) -> bool:
+    """The calls for the parts of a large matrix product, by `share_calls`; False, doing nothing, if BLAS has its own threads."""
+    if _blas_is_single:
+        share_calls(multiply, calls)
+    return _blas_is_single
 
 
 def worth_sharing(size: int) -> bool:
@@ -94,38 +95,74 @@ def set_num_threads(num: int) -> None:
     _pool.threads = num
 
 
-Task = Callable[[], None]
+class _Task:
+    """Calls of a function, which threads take until none is left."""
+
+    def __init__(self, function: Callable[..., object], calls: Sequence[tuple[object, ...]]) -> None:
+        self.function, self.rest = function, deque(calls)  # popleft is atomic, even without the interpreter's lock
+        self.came, self.went, self.errors = list[None](), list[None](), list[BaseException]()
+        self.awaited: SimpleQueue[None] | None = None  # where the caller sleeps
+
+    def take(self) -> None:
+        rest, function = self.rest, self.function
+        try:
+            while rest:
+                try:
+                    arguments = rest.popleft()
+                except IndexError:
+                    return
+                function(*arguments)
+        except BaseException as error:
+            self.errors.append(error)
+
+    def help(self) -> None:
+        """Take calls in another thread than the caller's: if it is late, it finds none."""
+        self.came.append(None)
+        self.take()
+        self.went.append(None)
+        if self.awaited:
+            self.awaited.put(None)
+
+    def is_open(self) -> bool:
+        """Whether calls are left or under way."""
+        return bool(self.rest) or len(self.went) < len(self.came)
 
 
 class _Flag:
-    """A byte that one thread sets and another watches. Neither needs the interpreter for that: a thread that waits for
-    the interpreter sleeps, and waking it takes 50 us, several times as long as many kernels.
-
-    `checks` are an array of a true byte, and below, many times over, the byte of the flag. NumPy's `logical_or` along its rows
-    sets another flag for the first, then goes through the second, and stops where it is true.
-    """
+    """A byte that one thread sets and another watches, through a NumPy reduction that stops at a true byte and leaves the
+    interpreter to others: a thread that waits for the interpreter sleeps, and waking it takes 10 to 50 us, as long as many
+    kernels."""
 
     def __init__(self) -> None:
-        self.bytes = np.zeros(128, bool)  # in the middle: a true byte, the flag, and the result of a check
+        self.bytes = bytearray(64 + 2 * MOST * LEAD)  # a true byte, the flag, and the results of checks of other flags
         self.bytes[63] = True
-        self.result = self.bytes[64:66]
 
-    def checks(self, times: int) -> Array:
-        return np.ndarray((2, times), bool, self.bytes, 63, (1, 0))
-
-    def set_and_watch(self, checks: Array) -> None:
-        """Set it, then check another flag until it is set or the checks run out."""
-        _either(checks, 1, None, self.result)
+    def set(self) -> None:
+        self.bytes[64] = True
 
     def clear(self) -> None:
         self.bytes[64] = False
 
+    def is_set(self) -> bool:
+        return bool(self.bytes[64])
+
+    def checks(self, times: int, rows: int) -> Array:
+        """For another flag's `set_and_watch`: rows of the true byte, and rows of the flag."""
+        return np.ndarray((2, rows, -(-times // rows)), bool, self.bytes, 63, (1, 0, 0))
+
+    def set_and_watch(self, checks: Array) -> None:
+        """Set it, without the interpreter; then check another flag until it is set, and for its rows more, or checks run out."""
+        _either(checks, 2, None, np.ndarray(checks.shape[:2], bool, self.bytes, 64))
+
 
 _either: Function = np.logical_or.reduce
+LEAD = 100
+"""Into how many rows the first helper divides its checks of a flag. Each row that is left when the flag is set takes another
+0.05 us: in that time, the thread that set it goes on to its own part of the work, in which it does not need the interpreter."""
+MOST = 16
+"""Helpers that follow each other at this distance, each with that many more rows, instead of meeting in the interpreter."""
 SPINS = 1 << 21
 """How often a thread checks a flag before it sleeps: about 0.7 ms."""
-_moment = _Flag().checks(1 << 15)
-"""A flag that is never set, to check while another thread starts its work."""
 TURN = 2e-3
 """A wait in seconds that indicates that another thread is using the core."""
 
@@ -136,26 +173,26 @@ class _Helper:
     It does not watch while there are more busy threads than cores: it would take a core from one of them, possibly its caller.
     """
 
-    def __init__(self, done: _Flag, name: str) -> None:
-        self.tasks = deque[Task]()  # at most one
+    def __init__(self, done: _Flag, number: int) -> None:
+        self.tasks = deque[_Task]()  # at most one
         self.called, self.done, self.tokens, self.asleep = _Flag(), done, SimpleQueue[None](), False
-        threading.Thread(target=run, args=(self.serve,), daemon=True, name=name).start()
+        self.rows = LEAD * min(number, MOST)
+        threading.Thread(target=run, args=(self.serve,), daemon=True, name=f"mini_dl helper {number}").start()
 
-    def call(self, task: Task) -> None:
+    def call(self, task: _Task) -> None:
         self.tasks.append(task)
-        if not self.asleep:
-            self.called.set_and_watch(_moment)
+        self.called.set()
         if self.asleep:
             self.tokens.put(None)
 
     def serve(self) -> None:
-        patient, short = self.called.checks(SPINS), self.called.checks(1)
+        patient, short = self.called.checks(SPINS, self.rows), self.called.checks(1, self.rows)
         lost, sober = _CoreWatch(), 0.0
         while True:
             if lost.core():
-                sober = lost.at + 100 * TURN
+                sober = lost.at + 30 * TURN
             self.done.set_and_watch(patient if lost.at > sober else short)
-            if not self.tasks and not self.called.bytes[64]:
+            if not self.tasks and not self.called.is_set():
                 self.asleep = True
                 if not self.tasks:  # otherwise it has just arrived
                     self.tokens.get()
@@ -166,7 +203,7 @@ class _Helper:
                 task = self.tasks.pop()
             except IndexError:  # it was withdrawn
                 continue
-            task()
+            task.help()
             del task
 
 
@@ -183,6 +220,8 @@ class _CoreWatch:
     def core(self) -> bool:
         """Whether other work had the core for a turn since the last question."""
         at, worked = self.at, self.worked
+        if time.perf_counter() < at + TURN:
+            return False
         self.begin()
         if self.at - at < self.worked - worked + TURN or resource is None:
             return False
@@ -203,10 +242,10 @@ class _ThreadPool:
         self.busy = False
         self.helpers = list[_Helper]()
         self.done = _Flag()
-        self.patience = self.done.checks(SPINS)[1]
+        self.patience = self.done.checks(SPINS, 1)[1]
 
-    def share(self, work: Callable[[Piece], object], pieces: Sequence[Piece]) -> bool:
-        """Whether the pieces were done: not if the threads are already working, for another thread or for this one."""
+    def share(self, function: Callable[..., object], calls: Sequence[tuple[object, ...]]) -> bool:
+        """Whether the calls were made: not if the threads are already working, for another thread or for this one."""
         if not self.lock.acquire(blocking=False):
             return False
         try:
@@ -214,57 +253,33 @@ class _ThreadPool:
                 return False
             self.busy = True
             try:
-                self._share(work, pieces)
+                self._share(_Task(function, calls))
             finally:
                 self.busy = False
         finally:
             self.lock.release()
         return True
 
-    def _share(self, work: Callable[[Piece], object], pieces: Sequence[Piece]) -> None:
-        rest = deque[Any](pieces)  # popleft is atomic, even without the interpreter's lock
-        came, went, done = list[None](), list[None](), SimpleQueue[None]()  # a late helper finds nothing to do
-        errors = list[BaseException]()
-
-        def take() -> None:
-            try:
-                while rest:
-                    try:
-                        piece = rest.popleft()
-                    except IndexError:
-                        return
-                    work(piece)
-            except BaseException as error:
-                errors.append(error)
-
-        def help() -> None:
-            came.append(None)
-            take()
-            went.append(None)
-            done.put(None)
-
-        def wait() -> None:
-            self.done.clear()
-            if len(went) < len(came):
-                _either(self.patience)
-            if len(went) < len(came):
-                done.get()
-
-        workers = list[_Helper]()
+    def _share(self, task: _Task) -> None:
+        helpers, errors = list[_Helper](), task.errors
         try:
-            workers += self.first_helpers(min(self.threads, len(pieces)) - 1)
-            for helper in workers:
-                helper.call(help)
+            helpers += self.first_helpers(min(self.threads, len(task.rest)) - 1)
+            function, first = task.function, task.rest.popleft()
+            for helper in helpers:
+                helper.call(task)
+            function(*first)
         except BaseException as error:
             errors.append(error)
-        while rest or len(went) < len(came):  # even after an interrupt: others still write to the caller's arrays
+        while True:  # even after an interrupt: others still write to the caller's arrays
             try:
                 if errors:
-                    rest.clear()
-                wait() if not rest else take()
-            except BaseException as error:  # noqa: PERF203
+                    task.rest.clear()
+                if not task.is_open():
+                    break
+                self.wait_for(task) if not task.rest else task.take()
+            except BaseException as error:
                 errors.append(error)
-        for helper in workers:
+        for helper in helpers:
             helper.tasks.clear()
         if errors:
             try:
@@ -272,9 +287,18 @@ class _ThreadPool:
             finally:
                 errors.clear()  # their tracebacks hold this frame
 
+    def wait_for(self, task: _Task) -> None:
+        self.done.clear()
+        if task.is_open():
+            _either(self.patience, 1)
+        if task.is_open():
+            task.awaited = SimpleQueue()
+            if task.is_open():  # otherwise it has just ended
+                task.awaited.get()
+
     def first_helpers(self, count: int) -> list[_Helper]:
         while len(self.helpers) < count:
-            self.helpers.append(_Helper(self.done, f"mini_dl helper {len(self.helpers) + 1}"))
+            self.helpers.append(_Helper(self.done, len(self.helpers) + 1))
         return self.helpers[:count]
 
 

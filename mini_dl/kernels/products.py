@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from mini_dl._dtypes import HALVES, Array, Index
+from mini_dl.kernels import blas
 from mini_dl.kernels.blocks import split
 from mini_dl.kernels.parallel import get_num_threads, share_product
 
 LARGE = 1 << 22
 """The number of multiplications that take a few times as long as waking a thread."""
+AHEAD = 1 << 19
+"""Multiplications by which the caller's part of a product is larger: helpers begin later, and end before the caller needs the
+interpreter."""
 
 MANY_ROWS = 256
 """Rows from which the threads share them, even if there are more columns: parts of rows meet in lines of the cache."""
 UNCOPIED = 10**6
-"""Multiplications of a product up to which OpenBLAS does not copy its operands first, if the processor has AVX-512."""
+"""Multiplications of a product up to which OpenBLAS does not copy its operands first, if it `reads_in_place`."""
 SMALL = 8192
 """Elements of a second operand that is read again and again, or four times those of a first one."""
+HUGE = 10**6
+"""Elements of a first operand from which runs pay even if OpenBLAS copies: the copies stay in the cache."""
 _RESULT, _LONG = 1200, 128
 """The same for a second operand whose columns are contiguous: numbers in the result, and the length of the sums from which it
 pays to keep to these limits."""
@@ -59,17 +63,21 @@ def matmul(a: Array, b: Array, out: Array | None = None, added: Array | None = N
     if a.size * b.shape[-1] < LARGE:
         return _product(a, b, out, added)
     if out is None:
-        lead = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
-        out = np.empty((*lead, a.shape[-2], b.shape[-1]), np.result_type(a, b))
-    axis = next((axis for axis, size in enumerate(out.shape[:-2]) if size > 1), out.ndim - 2)
-    if axis == out.ndim - 2 and out.shape[-2] < min(MANY_ROWS, out.shape[-1]):
+        lead = a.shape[:-2] if b.ndim == 2 else np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+        out = np.empty((*lead, a.shape[-2], b.shape[-1]), a.dtype if a.dtype is b.dtype else np.result_type(a, b))
+    ndim = out.ndim
+    axis = next((axis for axis, size in enumerate(out.shape[:-2]) if size > 1), ndim - 2) if ndim > 2 else 0
+    if axis == ndim - 2 and out.shape[-2] < min(MANY_ROWS, out.shape[-1]):
         axis += 1
-    from_end = axis - out.ndim
-    parts = [partly(array, from_end, but) for array, but in ((a, -1), (b, -2), (out, 0))]
-    if added is not None:
-        parts.append(partly(added, from_end, 0))
-    pieces = [[part(piece) for part in parts] for piece in split(out.shape[axis], get_num_threads())]
-    if not share_product(lambda operands: _product(*operands), pieces):
+    items = out.shape[axis]
+    ahead = AHEAD * items // (out.size * a.shape[-1])
+    operands = ((a, -1), (b, -2), (out, 0)) if added is None else ((a, -1), (b, -2), (out, 0), (added, 0))
+    divided = [(x, axis != ndim + but and x.ndim >= ndim - axis and x.shape[axis - ndim] > 1) for x, but in operands]
+    calls = []
+    for piece in split(items, get_num_threads(), ahead if axis < ndim - 2 else ahead - ahead % 16):
+        index: Index = (..., piece, *[slice(None)] * (ndim - axis - 1))
+        calls.append(tuple([x[index] if by else x for x, by in divided]))
+    if not share_product(_product, calls):
         _product(a, b, out, added)
     return out
 
@@ -82,15 +90,11 @@ def _product(a: Array, b: Array, out: Array | None, added: Array | None = None) 
 
 def product(a: Array, b: Array, out: Array | None = None) -> Array:
     """``np.matmul``, in runs of rows or columns where OpenBLAS then reads the operands as they lie, and where the one of which
-    each run needs all stays in the first-level cache."""
+    each run needs all stays in the first-level cache. If it copies them, only long operands go in runs."""
     (rows, inner), columns = a.shape[-2:], b.shape[-1]
     few = inner * columns <= SMALL and columns % 16 == 0
-    if (
-        rows * inner * columns <= UNCOPIED
-        or not (few or 4 * rows * inner <= SMALL)
-        or b.strides[-1] != b.itemsize
-        or b.dtype.char != "f"
-    ):
+    pays = few or 4 * rows * inner <= SMALL if blas.reads_in_place() else few and rows * inner >= HUGE
+    if rows * inner * columns <= UNCOPIED or not pays or b.strides[-1] != b.itemsize or b.dtype.char != "f":
         return np.matmul(a, b, out)
     if out is None:
         out = np.empty((*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), rows, columns), np.result_type(a, b))
@@ -114,6 +118,8 @@ def product(a: Array, b: Array, out: Array | None = None) -> Array:
 
 def _in_steps(a: Array, b: Array, out: Array | None = None) -> Array | None:
     """``a @ b`` of float32, where rows meet contiguous columns, in products of such sizes; None if that does not pay."""
+    if not blas.reads_in_place():
+        return None
     (m, k), n = a.shape[-2:], b.shape[-1]
     few, many = (m, n) if m < n else (n, m)
     most = min(_FEW if k < _LONGER else _SOME, k // 8)
@@ -129,16 +135,3 @@ def _in_steps(a: Array, b: Array, out: Array | None = None) -> Array | None:
         else:
             np.matmul(a[i : i + step], b, out[i : i + step])
     return out
-
-
-def partly(array: Array, axis: int, but: int) -> Callable[[slice], Array]:
-    """The part of `array` that a piece along `axis` (negative) needs: all if it is broadcast there, or if `axis` is `but`."""
-    if axis == but or array.ndim < -axis or array.shape[axis] == 1:
-        return lambda piece: array
-    after: tuple[slice, ...] = (slice(None),) * (-axis - 1)
-
-    def part(piece: slice) -> Array:
-        index: Index = (..., piece, *after)
-        return array[index]
-
-    return part

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from mini_dl._dtypes import Array
+from mini_dl.kernels import blas
 from mini_dl.kernels.blocks import split
 from mini_dl.kernels.parallel import get_num_threads, share_product
 from mini_dl.kernels.products import matmul
@@ -21,7 +22,7 @@ ENOUGH = 1 << 22
 def _for_samples(work: Callable[[slice], object], n: int, products: int) -> None:
     """Call `work` for parts of `n` samples, by several threads if a step makes many products."""
     pieces = split(n, get_num_threads() if products >= ENOUGH else 1)
-    if len(pieces) == 1 or not share_product(work, pieces):
+    if len(pieces) == 1 or not share_product(work, [(piece,) for piece in pieces]):
         work(slice(0, n))
 
 
@@ -31,8 +32,11 @@ which takes as long as the product."""
 
 
 def _in_blocks(matrix: Array, rows: int) -> Array:
-    """A matrix (K, M) as (C, K, M / C): C products of it and `rows` rows that are small enough, or one."""
+    """A matrix (K, M) as (C, K, M / C): C products of it and `rows` rows that are small enough, or one. A matrix that
+    is copied at each step anyway stays as it is."""
     k, m = matrix.shape
+    if not blas.reads_in_place():
+        return matrix[None]
     count = next((c for c in range(1, m // 32 + 1) if m % c == 0 and rows * k * m <= FAST * c), 1)
     return np.ascontiguousarray(matrix.reshape(k, count, m // count).transpose(1, 0, 2))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -11,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from mini_dl._dtypes import HALVES, INEXACT, Array, Function
-from mini_dl.kernels.blocks import Scratch, as_single, in_single, in_slices, ones, split
-from mini_dl.kernels.parallel import get_num_threads, share, worth_sharing
+from mini_dl.kernels.blocks import BLOCK, Scratch, as_single, in_single, number_of_pieces, ones, split
+from mini_dl.kernels.parallel import ENOUGH, get_num_threads, share, share_calls, worth_sharing
 
 Dims = tuple[int, ...]
 IN_DOUBLE = 16384
@@ -71,6 +70,8 @@ def add_up(x: Array, dims: Dims, keepdim: bool = False) -> Array:
         return _rows(x.reshape(-1, count(sizes, dims))).reshape(shape)
     if x.size <= 16384 and (along or count(sizes, dims) <= 256):
         return reduce(np.add, x, dims, keepdim)
+    if code in "fd" and x.flags.c_contiguous and builtins.max(dims) < len(dims):
+        return _columns(x.reshape(1, count(sizes, dims), -1)).reshape(shape)
     times = math.prod([n for d in dims if x.strides[d] == 0 and (n := x.shape[d])])  # copies of the same elements
     if times > 1:
         x = x[tuple([slice(1) if i in dims and s == 0 else slice(None) for i, s in enumerate(x.strides)])]
@@ -100,21 +101,22 @@ def add_up(x: Array, dims: Dims, keepdim: bool = False) -> Array:
 
 
 _ONES = {char: np.ones(8192, char) for char in "fd"}
+_AHEAD = 1 << 17
+"""Elements by which the caller's part of such a pass is larger: the helper begins later, and ends before the caller needs the
+interpreter."""
 _CHEAP = 4
 """One pass of BLAS or `extremes` pays for a thread from this multiple of `ENOUGH` numbers on: more than a core's cache holds."""
 
 
-def _each(reduce: Callable[[Array], Array], x: Array) -> Array:
-    """``reduce(x)``, which takes each element of `x` by itself, in parts that threads share if there are enough numbers."""
-    size = x.size // _CHEAP
-    if not worth_sharing(size):
-        return reduce(x)
+def _each(reduce: Callable[..., object], x: Array, *given: object) -> Array:
+    """What ``reduce(x, *given, out)`` writes, which takes each element of `x` by itself, in parts that threads share if there are
+    enough numbers."""
     out = np.empty((len(x), *x.shape[2:]), x.dtype)
-
-    def reduce_part(part: slice) -> None:
-        out[part] = reduce(x[part])
-
-    share(reduce_part, split(len(x), get_num_threads()), size)  # a thread finds its part in the cache the next time
+    if worth_sharing(x.size // _CHEAP):  # a thread finds its part in the cache the next time
+        parts = split(len(x), get_num_threads(), _AHEAD * len(x) // x.size)
+        share_calls(reduce, [(x[part], *given, out[part]) for part in parts])
+    else:
+        reduce(x, *given, out)
     return out
 
 
@@ -122,9 +124,9 @@ def _rows(x: Array) -> Array:
     """(R, n) -> (R,)"""
     n = x.shape[1]
     if n <= 8192:
-        return _each(lambda part: part @ _ONES[x.dtype.char][:n], x)
+        return _each(np.matmul, x, _ONES[x.dtype.char][:n])
     if n % 1024 and len(x) > 1:
-        return _each(lambda part: np.add.reduce(part, 1), x)
+        return _each(np.add.reduce, x, 1, None)
     whole = n - n % 1024
     out = _rows(_rows(x[:, :whole].reshape(-1, 1024)).reshape(len(x), -1))
     return out if n == whole else out + np.add.reduce(x[:, whole:], 1)
@@ -134,10 +136,11 @@ def _columns(x: Array) -> Array:
     """(B, n, m) -> (B, m)"""
     n, m = x.shape[1:]
     one = _ONES[x.dtype.char]
-    if n <= 512:
-        return _each(lambda part: np.matmul(one[:n], part), x)
-    whole = n - n % 256
-    out = _columns(_columns(x[:, :whole].reshape(-1, 256, m)).reshape(-1, whole // 256, m))
+    run = 256 if len(x) * n >= 2048 or x.size < _CHEAP * ENOUGH else 64  # threads share runs: a few are not enough
+    if n <= 2 * run:
+        return _each(lambda part, out: np.matmul(one[:n], part, out), x)
+    whole = n - n % run
+    out = _columns(_columns(x[:, :whole].reshape(-1, run, m)).reshape(-1, whole // run, m))
     return out if n == whole else out + np.matmul(one[: n - whole], x[:, whole:])
 
 
@@ -148,7 +151,7 @@ def add_up_squares(x: Array, dims: Dims, keepdim: bool) -> Array:
     n = count(x.shape, dims)
     rows = x.reshape(-1, n)
     if n <= 8192:
-        out = _each(lambda part: np.vecdot(part, part), rows)
+        out = _each(lambda part, out: np.vecdot(part, part, out), rows)
     else:
         whole = n - n % 4096
         blocks = rows[:, :whole].reshape(len(rows), -1, 4096)
@@ -160,12 +163,21 @@ def add_up_squares(x: Array, dims: Dims, keepdim: bool) -> Array:
 
 
 def extremes(largest: bool, x: Array, dims: Dims, keepdim: bool) -> Array:
-    """The largest or smallest elements over `dims`. NumPy finds the place of an extreme in a row of up to 4096 floating point
-    numbers in a half to a quarter of the time that the extreme itself takes."""
-    if x.dtype.char not in "fd" or not trailing(x, dims) or not 1 < count(x.shape, dims) <= 4096:
-        return reduce(np.maximum if largest else np.minimum, x, dims, keepdim)
-    rows = x.reshape(-1, count(x.shape, dims))
-    return _each(functools.partial(row_extremes, largest), rows).reshape(reduced(x.shape, dims, keepdim))
+    """The largest or smallest elements over `dims`.
+
+    NumPy needs less time from row to row in `reduceat` than in `reduce`, but does not leave the interpreter to other threads
+    there. In a row of up to 4096 floating point numbers, it finds the place of an extreme sooner than `reduce` finds the extreme.
+    """
+    ufunc = np.maximum if largest else np.minimum
+    if x.size <= 256 or x.dtype.char in HALVES or not trailing(x, dims):
+        return reduce(ufunc, x, dims, keepdim)
+    n = count(x.shape, dims)
+    if x.size < _CHEAP * ENOUGH:
+        return ufunc.reduceat(x.reshape(-1), np.arange(0, x.size, n)).reshape(reduced(x.shape, dims, keepdim))
+    if x.dtype.char not in "fd" or not 1 < n <= 4096:
+        return reduce(ufunc, x, dims, keepdim)
+    found = _each(lambda part, out: np.copyto(out, row_extremes(largest, part)), x.reshape(-1, n))
+    return found.reshape(reduced(x.shape, dims, keepdim))
 
 
 def row_extremes(largest: bool, rows: Array) -> Array:
@@ -244,7 +256,7 @@ def accumulate(ufunc: np.ufunc, x: Array, dim: int, reverse: bool) -> Array:
                 ufunc.accumulate(totals, dim, None, totals)
             target[rows] = totals
 
-        in_slices(along_rows, len(source), x.size // max(1, len(source)))
+        share(along_rows, split(len(source), number_of_pieces(x.size, x.size, BLOCK, 2 * BLOCK)), x.size)
     elif n:
         source, target = np.moveaxis(source, dim, 0), np.moveaxis(target, dim, 0)
         totals = source[0].astype(kind)
