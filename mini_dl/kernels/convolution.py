@@ -13,7 +13,7 @@ import numpy as np
 from mini_dl._dtypes import Array, Index, NumpyType, Shape
 from mini_dl.kernels import lines as by_lines, winograd
 from mini_dl.kernels.blocks import Scratch, copy, in_single, in_slices, number_of_pieces, slices, split, spread, total_of
-from mini_dl.kernels.geometry import Geometry as Geometry, fitted_window as fitted_window, inner, overlap
+from mini_dl.kernels.geometry import Geometry as Geometry, fitted_window as fitted_window, inner, overlap, turn
 from mini_dl.kernels.parallel import get_num_threads, share
 from mini_dl.kernels.products import matmul, product
 
@@ -320,7 +320,8 @@ class Columns:
         out = IMAGE.of(tuple([(len(part), self.shape[1], *needed)[axis] for axis in self.axes]), input.dtype)
         if any([t.stop - t.start < n for t, n in zip(target, needed)]):
             out[...] = 0
-        out.transpose(self.back)[inner(target)] = part[inner(source)]
+        to, seen = out.transpose(self.back)[inner(target)], part[inner(source)]
+        turn(seen, to) if self.last else np.copyto(to, seen)
         return out
 
     def rows_of(self, weight: Array) -> Array:
