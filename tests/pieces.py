@@ -14,7 +14,8 @@ def cut_into_pieces(monkeypatch: pytest.MonkeyPatch, elements: int) -> None:
     monkeypatch.setattr(parallel, "ENOUGH", 1)
     for name in ("BLOCK", "LONGEST", "LONGEST_RUN"):
         monkeypatch.setattr(blocks, name, elements)
-    monkeypatch.setattr(normalization, "BLOCK", elements)
+    for name in ("BLOCK", "LONGEST_RUN"):
+        monkeypatch.setattr(normalization, name, elements)
     monkeypatch.setattr(products, "LARGE", 1)
     monkeypatch.setattr(recurrent, "ENOUGH", 1)
     monkeypatch.setattr(normalization, "_FEW", 16)

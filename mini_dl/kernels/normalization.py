@@ -13,6 +13,7 @@ from mini_dl._dtypes import Array, Function, Index
 from mini_dl.kernels.blocks import (
     BLOCK,
     LONGEST,
+    LONGEST_RUN,
     Scratch,
     computed_in,
     in_slices,
@@ -381,16 +382,22 @@ def scaled(x: Array, scale: Array, shift: Array) -> Array:
     numbers = (*x.shape[1:2], *(1,) * (x.ndim - 2))
     if x.size <= BLOCK // 4 or not x.dtype == scale.dtype == shift.dtype or not numbers == scale.shape == shift.shape:
         return x * scale + shift
-    whole = np.ascontiguousarray(x).reshape(len(x), x.shape[1], -1)
-    out = np.empty_like(whole)
+    n, c = x.shape[:2]
+    length = x.size // (n * c)
+    if length >= _SHORT_ROW:  # a row for each channel
+        seen = np.ascontiguousarray(x).reshape(n * c, length)
+        factors, terms = (np.tile(a.reshape(c, 1), (n, 1)) for a in (scale, shift))
+    else:
+        seen = np.ascontiguousarray(x).reshape(n, c * length)
+        factors, terms = (np.broadcast_to(np.repeat(a, length), seen.shape) for a in (scale, shift))
+    out = np.empty_like(seen)
 
-    def combine(part: Part) -> None:
-        values = [a.reshape(1, -1)[part] for a in (scale, shift)]
-        (y, seen), (factor, added) = _in_rows((out[part], whole[part]), values)
-        np.multiply(seen, factor, y)
-        y += added
+    def combine(rows: slice) -> None:
+        y = out[rows]
+        np.multiply(seen[rows], factors[rows], y)
+        y += terms[rows]
 
-    _in_parts(combine, whole, False)
+    share(combine, split(len(seen), number_of_pieces(x.size, x.size, LONGEST_RUN, LONGEST_RUN)), x.size)
     return out.reshape(x.shape)
 
 
