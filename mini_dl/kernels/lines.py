@@ -123,7 +123,7 @@ def conv_weight(input: Array, output: Array, shape: Shape, g: Geometry) -> Array
         given = np.zeros((*output.shape[:2], fold.size), output.dtype)
         given[..., : g.out[0]] = output
         return conv_weight(fold.seen(input), fold.lines(given), (*shape, 1), fold.g).reshape(shape)
-    lines = lines_of(input.shape, shape, g, get_num_threads())
+    lines = lines_of(input.shape, shape, g, get_num_threads(), summed=True)
     source, rows = lines.grouped(output), lines.height * lines.outputs
     upright = lines.height == 1 and 8 < rows < 64  # then the product of transposed lines takes longer than turning them
     threads = min(get_num_threads(), len(lines.pieces))
@@ -153,8 +153,8 @@ def conv_weight(input: Array, output: Array, shape: Shape, g: Geometry) -> Array
 
 
 @functools.lru_cache(1024)
-def lines_of(shape: Shape, weight: Shape, g: Geometry, threads: int) -> Lines:
-    return Lines(shape, weight, g, threads)
+def lines_of(shape: Shape, weight: Shape, g: Geometry, threads: int, summed: bool = False) -> Lines:
+    return Lines(shape, weight, g, threads, summed)
 
 
 class Lines:
@@ -164,10 +164,12 @@ class Lines:
     stride apart; each has the shape `space`, in which an output position and a tap meet at the sum of two offsets.
     """
 
-    def __init__(self, shape: Shape, weight: Shape, g: Geometry, threads: int) -> None:
+    def __init__(self, shape: Shape, weight: Shape, g: Geometry, threads: int, summed: bool) -> None:
         self.shape, self.g, self.kernel = shape, g, weight[2:]
         self.inputs, self.outputs = weight[1], weight[0] // g.groups
-        rows = max(ROWS, COLUMNS // (shape[0] * math.prod(g.out[1:])))
+        positions = shape[0] * math.prod(g.out[1:])
+        one = summed and self.inputs == self.outputs == 1 and positions >= COLUMNS  # a matrix times a vector is faster
+        rows = 1 if one else max(ROWS, COLUMNS // positions)
         self.height = max(1, min(g.out[0], rows // self.outputs))
         self.step, self.span = g.stride[0], g.dilation[0] * (weight[2] - 1) + 1
         self.seen = (self.height - 1) * self.step + self.span
