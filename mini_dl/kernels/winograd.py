@@ -146,9 +146,9 @@ class Form:
 
         def transform(inputs: slice) -> None:
             taps = weight[:, inputs].reshape(o, -1, self.of_kernel.shape[1])
-            turned = FIRST.of(taps.shape[::-1], weight.dtype)
-            np.copyto(turned, taps.T)
-            product(self.of_kernel, turned.reshape(len(turned), -1), found[:, inputs].reshape(len(found), -1))
+            turned = FIRST.of((*taps.shape[1:], o), weight.dtype)
+            turn(taps[None], turned.transpose(2, 0, 1)[None])
+            np.matmul(self.of_kernel, turned, found[:, inputs].swapaxes(0, 1))
 
         in_slices(transform, c, found[:, 0].size)
         return found.reshape(self.size, self.phases, c, o)
