@@ -14,7 +14,7 @@ def cut_into_pieces(monkeypatch: pytest.MonkeyPatch, elements: int) -> None:
     monkeypatch.setattr(parallel, "ENOUGH", 1)
     for name in ("BLOCK", "LONGEST", "LONGEST_RUN"):
         monkeypatch.setattr(blocks, name, elements)
-    for name in ("BLOCK", "LONGEST_RUN"):
+    for name in ("BLOCK", "LONGEST", "LONGEST_RUN"):
         monkeypatch.setattr(normalization, name, elements)
     monkeypatch.setattr(products, "LARGE", 1)
     monkeypatch.setattr(recurrent, "ENOUGH", 1)

@@ -306,14 +306,14 @@ def _numbers(values: Array | None, x: Array, groups: int) -> Array | None:
 
 
 def _in_parts(work: Callable[[Part], object], x: Array, each: bool) -> None:
-    """``work(index)`` for parts of the channels, or of the samples if `each` has its own statistics: all passes over a part
-    find it in the cache. Threads share only a large array, in parts that are as long as possible."""
+    """``work(index)`` for parts of the channels, or of the samples if `each` has its own statistics, as long as what a thread has
+    in pieces: a part takes some forty short calls. Threads share only a large array."""
     if not x.size:
         return
-    if x.size <= 2 * BLOCK:
+    if x.size <= LONGEST:
         work((slice(0, len(x)),) if each else (slice(None), slice(0, x.shape[1])))
         return
-    number = number_of_pieces(x.size, x.size // _SHARED, 2 * BLOCK, 2 * LONGEST)
+    number = number_of_pieces(x.size, x.size // _SHARED, LONGEST, 2 * LONGEST)
     pieces = split(len(x) if each else x.shape[1], number)
     share(work, [(piece,) if each else (slice(None), piece) for piece in pieces], x.size // _SHARED)
 
