@@ -12,7 +12,7 @@ import numpy as np
 
 from mini_dl._dtypes import Array, Index, NumpyType, Shape
 from mini_dl.kernels import lines as by_lines, winograd
-from mini_dl.kernels.blocks import Scratch, copy, in_single, in_slices, number_of_pieces, slices, split, spread, total_of
+from mini_dl.kernels.blocks import LINE, Scratch, copy, in_single, in_slices, number_of_pieces, slices, split, spread, total_of
 from mini_dl.kernels.geometry import Geometry as Geometry, fitted_window as fitted_window, inner, overlap, turn
 from mini_dl.kernels.parallel import get_num_threads, share
 from mini_dl.kernels.products import matmul, product
@@ -29,7 +29,7 @@ LONG_WEIGHT = 8192
 """Elements of a weight for each position of an image from which one product for all images repays their copies."""
 
 
-COLUMNS, IMAGE = Scratch(), Scratch()
+COLUMNS, IMAGE, PRODUCT = Scratch(), Scratch(), Scratch()
 
 
 # ------------------------------------------------------------------------------------------------ kernels
@@ -91,7 +91,8 @@ def _conv_by_columns(input: Array, weight: Array, bias: Array | None, g: Geometr
         matrix = columns.of(input, piece)
         at = target[images, :, :, columns.positions(lines)]  # (n, G, O/G, L)
         if upright is not None:  # the rows of the transposed matrix are contiguous
-            at[:, 0] = np.matmul(matrix[0].T, upright).reshape(len(at), at.shape[-1], o).swapaxes(1, 2)
+            found = PRODUCT.of((matrix.shape[2], o + LINE // input.itemsize), input.dtype)[:, :o]
+            at[:, 0] = np.matmul(matrix[0].T, upright, found).reshape(len(at), at.shape[-1], o).swapaxes(1, 2)
         elif at.shape[-1] < FEW_ROWS or columns.inner:
             sides = columns.sides(at)
             sides[...] = columns.multiply(rows, matrix).reshape(sides.shape)
