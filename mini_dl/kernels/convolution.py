@@ -269,12 +269,13 @@ class Columns:
         self.size = shape[0] * self.height * math.prod(g.out)
         many, width = are_many(shape[0], g, outputs), g.out[-1]
         whole = not many and self.size <= 8 * COLUMNS_IN_CACHE
-        number = 1 if whole else number_of_pieces(self.size, self.size, COLUMNS_IN_CACHE, 4 * COLUMNS_IN_CACHE)
+        run = shape[1] * (kernel[-1] if g.dilation[-1] == 1 else 1)
+        self.last = many and g.groups == 1 < shape[1] and run >= 3 * width
+        longest = (2 if self.last else 4) * COLUMNS_IN_CACHE  # otherwise calls are shorter
+        number = 1 if whole else number_of_pieces(self.size, self.size, COLUMNS_IN_CACHE, longest)
         self.pieces = list(itertools.product(split(shape[0], number), split(g.out[0], number // max(1, shape[0]))))
         self.multiply = matmul if len(self.pieces) == 1 else np.matmul  # if the threads have no pieces, they share the products
         self.by_images = [list(pieces) for _, pieces in itertools.groupby(self.pieces, lambda piece: piece[0].start)]
-        run = shape[1] * (kernel[-1] if g.dilation[-1] == 1 else 1)
-        self.last = many and g.groups == 1 < shape[1] and run >= 3 * width
         self.inner = whole and shape[0] * (width if g.stride[-1] == 1 else 1) > width
         space = range(2, len(shape))
         self.axes = (0, *space, 1) if self.last else (1, *space, 0) if self.inner else (0, 1, *space)
