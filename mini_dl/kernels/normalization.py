@@ -384,18 +384,16 @@ def scaled(x: Array, scale: Array, shift: Array) -> Array:
         return x * scale + shift
     n, c = x.shape[:2]
     length = x.size // (n * c)
-    if length >= _SHORT_ROW:  # a row for each channel
-        seen = np.ascontiguousarray(x).reshape(n * c, length)
-        factors, terms = (np.tile(a.reshape(c, 1), (n, 1)) for a in (scale, shift))
-    else:
-        seen = np.ascontiguousarray(x).reshape(n, c * length)
-        factors, terms = (np.broadcast_to(np.repeat(a, length), seen.shape) for a in (scale, shift))
+    long = length >= _SHORT_ROW  # a row for each channel, otherwise for each sample
+    seen = np.ascontiguousarray(x).reshape(n * c if long else n, -1)
+    factors, terms = [a.reshape(1, c).repeat(n, 0).reshape(-1, 1) if long else a.repeat(length) for a in (scale, shift)]
     out = np.empty_like(seen)
 
     def combine(rows: slice) -> None:
+        factor, term = (factors[rows], terms[rows]) if long else (factors, terms)
         y = out[rows]
-        np.multiply(seen[rows], factors[rows], y)
-        y += terms[rows]
+        np.multiply(seen[rows], factor, y)
+        y += term
 
     share(combine, split(len(seen), number_of_pieces(x.size, x.size, LONGEST_RUN, LONGEST_RUN)), x.size)
     return out.reshape(x.shape)
@@ -405,12 +403,12 @@ def evaluated(
     input: Array, weight: Array | None, bias: Array | None, running_mean: Array, running_var: Array, eps: float
 ) -> Array:
     """Batch norm of (N, C, *) with known statistics, (C): ``input * scale + shift``"""
-    scale = 1 / np.sqrt(running_var + running_var.dtype.type(eps))
+    scale = running_var + running_var.dtype.type(eps)
+    np.divide(1, np.sqrt(scale, scale), scale)
     if weight is not None:
         scale *= weight
-    shift = -running_mean * scale
-    if bias is not None:
-        shift += bias
+    shift = running_mean * scale
+    shift = -shift if bias is None else np.subtract(bias, shift, shift)
     shape = (-1, *(1,) * (input.ndim - 2))
     return scaled(input, scale.reshape(shape), shift.reshape(shape)).astype(input.dtype, copy=False)
 
