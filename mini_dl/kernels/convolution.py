@@ -317,12 +317,15 @@ class Columns:
         step, first = self.g.stride[0], lines.start * self.g.stride[0]
         padding = (self.g.padding[0] - first, *self.g.padding[1:])
         needed = (self.needed[0] - step * (self.g.out[0] - (lines.stop - lines.start)), *self.needed[1:])
-        part = input[images]
         target, source = overlap(padding, needed, self.shape[2:])
-        out = IMAGE.of(tuple([(len(part), self.shape[1], *needed)[axis] for axis in self.axes]), input.dtype)
-        if any([t.stop - t.start < n for t, n in zip(target, needed)]):
+        seen = input[images][inner(source)]
+        whole = seen.shape[2:] == needed
+        if whole and not self.last and not self.inner and seen.flags.c_contiguous:
+            return seen
+        out = IMAGE.of(tuple([(len(seen), self.shape[1], *needed)[axis] for axis in self.axes]), input.dtype)
+        if not whole:
             out[...] = 0
-        to, seen = out.transpose(self.back)[inner(target)], part[inner(source)]
+        to = out.transpose(self.back)[inner(target)]
         turn(seen, to) if self.last else np.copyto(to, seen)
         return out
 

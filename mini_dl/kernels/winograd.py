@@ -214,7 +214,8 @@ def _window(array: Array, images: slice, start: Pair, size: Pair) -> Array:
     at = [slice(max(0, s), max(0, s + n)) for s, n in zip(start, size)]
     part = array[images, :, at[0], at[1]]
     out = WINDOW.of((len(part), *size, part.shape[1]), array.dtype)
-    out[...] = 0
+    if part.shape[2:] != size:
+        out[...] = 0
     rows, columns = [slice(max(0, -s), max(0, -s) + n) for s, n in zip(start, part.shape[2:])]
     turn(part, out[:, rows, columns].transpose(0, 3, 1, 2))
     return out
