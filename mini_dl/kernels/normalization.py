@@ -313,7 +313,7 @@ def _in_parts(work: Callable[[Part], object], x: Array, each: bool) -> None:
     if x.size <= LONGEST:
         work((slice(0, len(x)),) if each else (slice(None), slice(0, x.shape[1])))
         return
-    number = number_of_pieces(x.size, x.size // _SHARED, LONGEST, 2 * LONGEST)
+    number = number_of_pieces(x.size, x.size // _SHARED, LONGEST, LONGEST)
     pieces = split(len(x) if each else x.shape[1], number)
     share(work, [(piece,) if each else (slice(None), piece) for piece in pieces], x.size // _SHARED)
 
