@@ -13,10 +13,10 @@ def cut_into_pieces(monkeypatch: pytest.MonkeyPatch, elements: int) -> None:
     """Share everything, in pieces of so many `elements`."""
     for module in (parallel, sums):
         monkeypatch.setattr(module, "ENOUGH", 1)
-    for name in ("BLOCK", "LONGEST", "LONGEST_RUN"):
-        monkeypatch.setattr(blocks, name, elements)
-    for module in (normalization, sums):
-        monkeypatch.setattr(module, "BLOCK", elements)
+    for module in (blocks, normalization):
+        for name in ("BLOCK", "LONGEST", "LONGEST_RUN"):
+            monkeypatch.setattr(module, name, elements)
+    monkeypatch.setattr(sums, "BLOCK", elements)
     monkeypatch.setattr(products, "LARGE", 1)
     monkeypatch.setattr(recurrent, "ENOUGH", 1)
     monkeypatch.setattr(normalization, "_FEW", 16)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mini_dl.kernels import convolution, lines, parallel
-from mini_dl.kernels.geometry import Geometry
+from mini_dl.kernels.geometry import CONFLICT, Geometry, turn
 
 
 @pytest.fixture
@@ -54,3 +54,14 @@ def test_lines_agree_with_columns(size: int, only_columns: pytest.MonkeyPatch) -
         ]
         for one, other in pairs:
             np.testing.assert_allclose(one, other, rtol=0, atol=1e-11, err_msg=f"{input} {weight} {g}")
+
+
+@pytest.mark.parametrize("space", [(32, 32), (16, 32), (512,), (7, 5), (8, 4, 16)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_images_are_turned_whether_or_not_channels_are_in_conflict(space: tuple[int, ...], dtype: type) -> None:
+    images = np.random.default_rng(0).standard_normal((3, 20, *space)).astype(dtype)
+    assert (images.strides[1] % CONFLICT == 0) == (space != (7, 5))
+    for part in (images, images[1:, :, 1:], images[..., :-1], images[:, 2:18]):
+        found = np.full((len(part), *part.shape[2:], part.shape[1]), np.nan, dtype)
+        turn(part, np.moveaxis(found, -1, 1))
+        np.testing.assert_array_equal(np.moveaxis(found, -1, 1), part)

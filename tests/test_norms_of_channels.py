@@ -26,6 +26,12 @@ ALONE = {("instance", "one value each")}
 """Where a value has no others to be compared with."""
 
 
+@pytest.fixture(autouse=True)
+def shorter_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LONGEST", "LONGEST_RUN"):
+        monkeypatch.setattr(normalization, name, 2 * normalization.BLOCK)
+
+
 def expected(x: Any, w: Any, b: Any, g: Any, groups: int, eps: float) -> list[Any]:
     """The result and the gradients of input, weight and bias, in float64."""
     n, c = x.shape[:2]

@@ -12,8 +12,8 @@ import numpy as np
 
 from mini_dl._dtypes import Array, Index, NumpyType, Shape
 from mini_dl.kernels import lines as by_lines, winograd
-from mini_dl.kernels.blocks import Scratch, copy, in_single, in_slices, number_of_pieces, slices, split, spread, total_of
-from mini_dl.kernels.geometry import Geometry as Geometry, fitted_window as fitted_window, inner, overlap
+from mini_dl.kernels.blocks import LINE, Scratch, copy, in_single, in_slices, number_of_pieces, slices, split, spread, total_of
+from mini_dl.kernels.geometry import Geometry as Geometry, fitted_window as fitted_window, inner, overlap, turn
 from mini_dl.kernels.parallel import get_num_threads, share
 from mini_dl.kernels.products import matmul, product
 
@@ -29,7 +29,7 @@ LONG_WEIGHT = 8192
 """Elements of a weight for each position of an image from which one product for all images repays their copies."""
 
 
-COLUMNS, IMAGE = Scratch(), Scratch()
+COLUMNS, IMAGE, PRODUCT = Scratch(), Scratch(), Scratch()
 
 
 # ------------------------------------------------------------------------------------------------ kernels
@@ -91,7 +91,8 @@ def _conv_by_columns(input: Array, weight: Array, bias: Array | None, g: Geometr
         matrix = columns.of(input, piece)
         at = target[images, :, :, columns.positions(lines)]  # (n, G, O/G, L)
         if upright is not None:  # the rows of the transposed matrix are contiguous
-            at[:, 0] = np.matmul(matrix[0].T, upright).reshape(len(at), at.shape[-1], o).swapaxes(1, 2)
+            found = PRODUCT.of((matrix.shape[2], o + LINE // input.itemsize), input.dtype)[:, :o]
+            at[:, 0] = np.matmul(matrix[0].T, upright, found).reshape(len(at), at.shape[-1], o).swapaxes(1, 2)
         elif at.shape[-1] < FEW_ROWS or columns.inner:
             sides = columns.sides(at)
             sides[...] = columns.multiply(rows, matrix).reshape(sides.shape)
@@ -268,12 +269,13 @@ class Columns:
         self.size = shape[0] * self.height * math.prod(g.out)
         many, width = are_many(shape[0], g, outputs), g.out[-1]
         whole = not many and self.size <= 8 * COLUMNS_IN_CACHE
-        number = 1 if whole else number_of_pieces(self.size, self.size, COLUMNS_IN_CACHE, 4 * COLUMNS_IN_CACHE)
+        run = shape[1] * (kernel[-1] if g.dilation[-1] == 1 else 1)
+        self.last = many and g.groups == 1 < shape[1] and run >= 3 * width
+        longest = (2 if self.last else 4) * COLUMNS_IN_CACHE  # otherwise calls are shorter
+        number = 1 if whole else number_of_pieces(self.size, self.size, COLUMNS_IN_CACHE, longest)
         self.pieces = list(itertools.product(split(shape[0], number), split(g.out[0], number // max(1, shape[0]))))
         self.multiply = matmul if len(self.pieces) == 1 else np.matmul  # if the threads have no pieces, they share the products
         self.by_images = [list(pieces) for _, pieces in itertools.groupby(self.pieces, lambda piece: piece[0].start)]
-        run = shape[1] * (kernel[-1] if g.dilation[-1] == 1 else 1)
-        self.last = many and g.groups == 1 < shape[1] and run >= 3 * width
         self.inner = whole and shape[0] * (width if g.stride[-1] == 1 else 1) > width
         space = range(2, len(shape))
         self.axes = (0, *space, 1) if self.last else (1, *space, 0) if self.inner else (0, 1, *space)
@@ -315,12 +317,16 @@ class Columns:
         step, first = self.g.stride[0], lines.start * self.g.stride[0]
         padding = (self.g.padding[0] - first, *self.g.padding[1:])
         needed = (self.needed[0] - step * (self.g.out[0] - (lines.stop - lines.start)), *self.needed[1:])
-        part = input[images]
         target, source = overlap(padding, needed, self.shape[2:])
-        out = IMAGE.of(tuple([(len(part), self.shape[1], *needed)[axis] for axis in self.axes]), input.dtype)
-        if any([t.stop - t.start < n for t, n in zip(target, needed)]):
+        seen = input[images][inner(source)]
+        whole = seen.shape[2:] == needed
+        if whole and not self.last and not self.inner and seen.flags.c_contiguous:
+            return seen
+        out = IMAGE.of(tuple([(len(seen), self.shape[1], *needed)[axis] for axis in self.axes]), input.dtype)
+        if not whole:
             out[...] = 0
-        out.transpose(self.back)[inner(target)] = part[inner(source)]
+        to = out.transpose(self.back)[inner(target)]
+        turn(seen, to) if self.last else np.copyto(to, seen)
         return out
 
     def rows_of(self, weight: Array) -> Array:

@@ -76,11 +76,7 @@ def conv(input: Array, weight: Array, bias: Array | None, g: Geometry, out: Arra
     added = None if bias is None else bias.reshape(g.groups, lines.outputs, *[1] * len(g.out))
 
     def convolve(piece: Piece) -> None:
-        first, *others = lines.of(input, piece)
-        shape = (*first.shape[:2], matrices.shape[3], first.shape[3])
-        found = np.matmul(matrices[0, piece.groups], first, LINES.of(shape, out.dtype))
-        for number, seen in enumerate(others, 1):
-            found += np.matmul(matrices[number, piece.groups], seen, ADDED.of(shape, out.dtype))
+        found = _summed([matrix[piece.groups] for matrix in matrices], lines.of(input, piece, lines.windows), lines.further)
         if lines.height > 1:
             check_finite(found)
         part = target[piece.images, piece.groups, :, piece.lines]
@@ -91,6 +87,25 @@ def conv(input: Array, weight: Array, bias: Array | None, g: Geometry, out: Arra
             np.add(shown, added[piece.groups], part)
 
     share(convolve, lines.pieces, lines.size)
+
+
+def _summed(matrices: list[Array], windows: list[Array], further: list[list[int]]) -> Array:
+    """The sum over taps, (G, lines / height, height * O/G * n * space). Each product is that of several taps, which contribute
+    from a few positions `further` on; as many at the end of the rows count for nothing."""
+    groups, blocks, _, run = windows[0].shape
+    total: Array | None = None
+    for matrix, seen, offsets in zip(matrices, windows, further):
+        memory = LINES if total is None else ADDED
+        products = np.matmul(matrix, seen, memory.of((groups, blocks, matrix.shape[2], run), seen.dtype))
+        parts = products.reshape(groups, blocks, len(offsets), -1)
+        for number, offset in enumerate(offsets):
+            part = parts[:, :, number, offset:]
+            if total is None:
+                total = part
+            else:
+                total[:, :, : part.shape[2]] += part
+    assert total is not None
+    return total
 
 
 def conv_input(output: Array, weight: Array, shape: Shape, g: Geometry) -> Array:
@@ -123,7 +138,7 @@ def conv_weight(input: Array, output: Array, shape: Shape, g: Geometry) -> Array
         given = np.zeros((*output.shape[:2], fold.size), output.dtype)
         given[..., : g.out[0]] = output
         return conv_weight(fold.seen(input), fold.lines(given), (*shape, 1), fold.g).reshape(shape)
-    lines = lines_of(input.shape, shape, g, get_num_threads())
+    lines = lines_of(input.shape, shape, g, get_num_threads(), summed=True)
     source, rows = lines.grouped(output), lines.height * lines.outputs
     upright = lines.height == 1 and 8 < rows < 64  # then the product of transposed lines takes longer than turning them
     threads = min(get_num_threads(), len(lines.pieces))
@@ -131,7 +146,7 @@ def conv_weight(input: Array, output: Array, shape: Shape, g: Geometry) -> Array
 
     def add_up(number: int) -> None:
         for piece in lines.pieces[number::threads]:
-            windows = lines.of(input, piece)
+            windows = lines.of(input, piece, lines.taps)
             part = source[piece.images, piece.groups, :, piece.lines]
             groups, blocks = windows[0].shape[:2]
             turned = part.transpose(1, 3, 0, *lines.rest, 2) if upright else part.transpose(1, 3, 2, 0, *lines.rest)
@@ -153,8 +168,8 @@ def conv_weight(input: Array, output: Array, shape: Shape, g: Geometry) -> Array
 
 
 @functools.lru_cache(1024)
-def lines_of(shape: Shape, weight: Shape, g: Geometry, threads: int) -> Lines:
-    return Lines(shape, weight, g, threads)
+def lines_of(shape: Shape, weight: Shape, g: Geometry, threads: int, summed: bool = False) -> Lines:
+    return Lines(shape, weight, g, threads, summed)
 
 
 class Lines:
@@ -164,10 +179,12 @@ class Lines:
     stride apart; each has the shape `space`, in which an output position and a tap meet at the sum of two offsets.
     """
 
-    def __init__(self, shape: Shape, weight: Shape, g: Geometry, threads: int) -> None:
+    def __init__(self, shape: Shape, weight: Shape, g: Geometry, threads: int, summed: bool) -> None:
         self.shape, self.g, self.kernel = shape, g, weight[2:]
         self.inputs, self.outputs = weight[1], weight[0] // g.groups
-        rows = max(ROWS, COLUMNS // (shape[0] * math.prod(g.out[1:])))
+        positions = shape[0] * math.prod(g.out[1:])
+        one = summed and self.inputs == self.outputs == 1 and positions >= COLUMNS  # a matrix times a vector is faster
+        rows = 1 if one else max(ROWS, COLUMNS // positions)
         self.height = max(1, min(g.out[0], rows // self.outputs))
         self.step, self.span = g.stride[0], g.dilation[0] * (weight[2] - 1) + 1
         self.seen = (self.height - 1) * self.step + self.span
@@ -181,6 +198,11 @@ class Lines:
         self.phases = [(number, *self._inside(phase)) for number, phase in enumerate(used)]
         offsets = [sum([offset * step for (offset, _), step in zip(at, steps)]) for at in meeting]
         self.taps = [(used.index(phase), offset) for phase, offset in zip(phases, offsets)]
+        at_once = self.height == 1  # one product for all taps of a phase; with several lines, sorting them takes longer
+        numbers, each = range(len(self.taps)), len(used) if at_once else len(self.taps)
+        self.products = [[k for k in numbers if (self.taps[k][0] if at_once else k) == n] for n in range(each)]
+        self.windows = [(self.taps[taps[0]][0], 0) if at_once else self.taps[taps[0]] for taps in self.products]
+        self.further = [[self.taps[k][1] for k in taps] if at_once else [0] for taps in self.products]
         self.size = size_of(shape[0], weight, g)
         self.pieces = self._pieces(threads if worth_sharing(self.size) else 1)
 
@@ -216,19 +238,19 @@ class Lines:
 
     def shown(self, found: Array, images: int) -> Array:
         """Results, as (G, line, O/G, n, *out[1:])"""
-        whole = found.reshape(len(found), -1, self.outputs, images, *self.space)
+        whole = found.reshape(len(found), found.shape[1] * self.height, self.outputs, images, *self.space)
         return whole[inner([slice(n) for n in self.g.out[1:]])]
 
-    def matrices(self, weight: Array) -> Array:
-        """(O, C/G, *kernel) -> (taps, G, 1, height * O/G, seen * C/G)"""
-        taps = weight.reshape(self.g.groups, self.outputs, self.inputs, self.kernel[0], -1).transpose(4, 0, 1, 3, 2)
+    def matrices(self, weight: Array) -> list[Array]:
+        """(O, C/G, *kernel) -> (G, 1, taps * height * O/G, seen * C/G) for each product"""
+        taps = weight.reshape(self.g.groups, self.outputs, self.inputs, self.kernel[0], -1).transpose(0, 4, 1, 3, 2)
         found = np.zeros((*taps.shape[:2], self.height, self.outputs, self.seen, self.inputs), weight.dtype)
         for line in range(self.height):
             found[:, :, line, :, self._under(line)] = taps
-        return found.reshape(*taps.shape[:2], 1, self.height * self.outputs, -1)
+        return [found[:, taps].reshape(len(found), 1, -1, self.seen * self.inputs) for taps in self.products]
 
     def weight_of(self, found: Array) -> Array:
-        """The transpose of `matrices`."""
+        """The transpose of `matrices`: (taps, G, height * O/G, seen * C/G) -> (O, C/G, *kernel)"""
         parts = found.reshape(len(found), self.g.groups, self.height, self.outputs, self.seen, self.inputs)
         taps = functools.reduce(np.add, [parts[:, :, line, :, self._under(line)] for line in range(self.height)])
         return taps.transpose(1, 2, 4, 3, 0).reshape(-1, self.inputs, *self.kernel)
@@ -237,16 +259,16 @@ class Lines:
         """The lines that the taps of an output line see."""
         return slice(line * self.step, line * self.step + self.span, self.g.dilation[0])
 
-    def of(self, input: Array, piece: Piece) -> list[Array]:
-        """What the lines of a piece see through each tap of a line: (G, lines / height, seen * C/G, n * space), valid until the
-        next request."""
+    def of(self, input: Array, piece: Piece, taps: list[tuple[int, int]]) -> list[Array]:
+        """What the lines of a piece see through `taps` of a line, phases and offsets: (G, lines / height, seen * C/G, n * space),
+        valid until the next request."""
         part, size = input[piece.images], self.shape[2]
         part = part.reshape(len(part), self.g.groups, self.inputs, *self.shape[2:])[:, piece.groups]
         source = part.transpose(1, 3, 2, 0, *self.rest)  # (G, line, C/G, n, *)
         blocks = -(-(piece.lines.stop - piece.lines.start) // self.height)
         count = (blocks - 1) * self.height * self.step + self.seen
         shape = (len(self.phases), len(source), count, self.inputs, len(part), *self.space)
-        used, beyond = math.prod(shape), max([offset for _, offset in self.taps])
+        used, beyond = math.prod(shape), max([offset for _, offset in taps])
         memory = SEEN.of((used + beyond,), input.dtype)
         memory[used:] = 0
         found = memory[:used].reshape(shape)
@@ -263,7 +285,7 @@ class Lines:
         phase, group, line, row = found.strides[:4]
         seen = (len(source), blocks, self.seen * self.inputs, math.prod(shape[4:]))
         steps = (group, self.height * self.step * line, row, found.itemsize)
-        return [np.ndarray(seen, input.dtype, memory, number * phase + at * steps[3], steps) for number, at in self.taps]
+        return [np.ndarray(seen, input.dtype, memory, number * phase + at * steps[3], steps) for number, at in taps]
 
 
 class Fold:

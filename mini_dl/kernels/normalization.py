@@ -13,6 +13,7 @@ from mini_dl._dtypes import Array, Function, Index
 from mini_dl.kernels.blocks import (
     BLOCK,
     LONGEST,
+    LONGEST_RUN,
     Scratch,
     computed_in,
     in_slices,
@@ -305,14 +306,14 @@ def _numbers(values: Array | None, x: Array, groups: int) -> Array | None:
 
 
 def _in_parts(work: Callable[[Part], object], x: Array, each: bool) -> None:
-    """``work(index)`` for parts of the channels, or of the samples if `each` has its own statistics: all passes over a part
-    find it in the cache. Threads share only a large array, in parts that are as long as possible."""
+    """``work(index)`` for parts of the channels, or of the samples if `each` has its own statistics, as long as what a thread has
+    in pieces: a part takes some forty short calls. Threads share only a large array."""
     if not x.size:
         return
-    if x.size <= 2 * BLOCK:
+    if x.size <= LONGEST:
         work((slice(0, len(x)),) if each else (slice(None), slice(0, x.shape[1])))
         return
-    number = number_of_pieces(x.size, x.size // _SHARED, 2 * BLOCK, 2 * LONGEST)
+    number = number_of_pieces(x.size, x.size // _SHARED, LONGEST, LONGEST)
     pieces = split(len(x) if each else x.shape[1], number)
     share(work, [(piece,) if each else (slice(None), piece) for piece in pieces], x.size // _SHARED)
 
@@ -381,16 +382,20 @@ def scaled(x: Array, scale: Array, shift: Array) -> Array:
     numbers = (*x.shape[1:2], *(1,) * (x.ndim - 2))
     if x.size <= BLOCK // 4 or not x.dtype == scale.dtype == shift.dtype or not numbers == scale.shape == shift.shape:
         return x * scale + shift
-    whole = np.ascontiguousarray(x).reshape(len(x), x.shape[1], -1)
-    out = np.empty_like(whole)
+    n, c = x.shape[:2]
+    length = x.size // (n * c)
+    long = length >= _SHORT_ROW  # a row for each channel, otherwise for each sample
+    seen = np.ascontiguousarray(x).reshape(n * c if long else n, -1)
+    factors, terms = [a.reshape(1, c).repeat(n, 0).reshape(-1, 1) if long else a.repeat(length) for a in (scale, shift)]
+    out = np.empty_like(seen)
 
-    def combine(part: Part) -> None:
-        values = [a.reshape(1, -1)[part] for a in (scale, shift)]
-        (y, seen), (factor, added) = _in_rows((out[part], whole[part]), values)
-        np.multiply(seen, factor, y)
-        y += added
+    def combine(rows: slice) -> None:
+        factor, term = (factors[rows], terms[rows]) if long else (factors, terms)
+        y = out[rows]
+        np.multiply(seen[rows], factor, y)
+        y += term
 
-    _in_parts(combine, whole, False)
+    share(combine, split(len(seen), number_of_pieces(x.size, x.size, LONGEST_RUN, LONGEST_RUN)), x.size)
     return out.reshape(x.shape)
 
 
@@ -398,12 +403,12 @@ def evaluated(
     input: Array, weight: Array | None, bias: Array | None, running_mean: Array, running_var: Array, eps: float
 ) -> Array:
     """Batch norm of (N, C, *) with known statistics, (C): ``input * scale + shift``"""
-    scale = 1 / np.sqrt(running_var + running_var.dtype.type(eps))
+    scale = running_var + running_var.dtype.type(eps)
+    np.divide(1, np.sqrt(scale, scale), scale)
     if weight is not None:
         scale *= weight
-    shift = -running_mean * scale
-    if bias is not None:
-        shift += bias
+    shift = running_mean * scale
+    shift = -shift if bias is None else np.subtract(bias, shift, shift)
     shape = (-1, *(1,) * (input.ndim - 2))
     return scaled(input, scale.reshape(shape), shift.reshape(shape)).astype(input.dtype, copy=False)
 

@@ -16,8 +16,8 @@ import math
 import numpy as np
 
 from mini_dl._dtypes import FLOATING, Array, NumpyType, Shape
-from mini_dl.kernels.blocks import Scratch, check_finite, in_slices, number_of_pieces, split, total_of
-from mini_dl.kernels.geometry import Geometry
+from mini_dl.kernels.blocks import LINE, Scratch, check_finite, in_slices, number_of_pieces, split, total_of
+from mini_dl.kernels.geometry import Geometry, turn
 from mini_dl.kernels.parallel import share
 from mini_dl.kernels.products import matmul, product
 
@@ -146,9 +146,9 @@ class Form:
 
         def transform(inputs: slice) -> None:
             taps = weight[:, inputs].reshape(o, -1, self.of_kernel.shape[1])
-            turned = FIRST.of(taps.shape[::-1], weight.dtype)
-            np.copyto(turned, taps.T)
-            product(self.of_kernel, turned.reshape(len(turned), -1), found[:, inputs].reshape(len(found), -1))
+            turned = FIRST.of((*taps.shape[1:], o), weight.dtype)
+            turn(taps[None], turned.transpose(2, 0, 1)[None])
+            np.matmul(self.of_kernel, turned, found[:, inputs].swapaxes(0, 1))
 
         in_slices(transform, c, found[:, 0].size)
         return found.reshape(self.size, self.phases, c, o)
@@ -199,7 +199,8 @@ class Form:
         check_finite(found)
         part = out[images, :, s * TILE * lines.start : s * TILE * lines.stop]
         n, m, h, w = part.shape
-        whole = FIRST.of((n, tiles[0], TILE, s, tiles[1], TILE, s, m), planes.dtype)
+        # pixels a line further apart: the transposed copy then meets more of the first-level cache
+        whole = FIRST.of((n, tiles[0], TILE, s, tiles[1], TILE, s, m + LINE // planes.itemsize), planes.dtype)[..., :m]
         np.copyto(whole.transpose(2, 5, 0, 1, 4, 3, 6, 7), found.reshape(TILE, TILE, n, *tiles, s, s, m))
         shown = whole.reshape(n, tiles[0] * TILE * s, tiles[1] * TILE * s, m)[:, :h, :w].transpose(0, 3, 1, 2)
         if bias is None:
@@ -211,11 +212,12 @@ class Form:
 def _window(array: Array, images: slice, start: Pair, size: Pair) -> Array:
     """The window of `images`, (N, C, H, W), with zeros outside, and the channels last: (n, *size, C)"""
     at = [slice(max(0, s), max(0, s + n)) for s, n in zip(start, size)]
-    part = array[images, :, at[0], at[1]].transpose(0, 2, 3, 1)
-    out = WINDOW.of((len(part), *size, part.shape[3]), array.dtype)
-    out[...] = 0
-    rows, columns = [slice(max(0, -s), max(0, -s) + n) for s, n in zip(start, part.shape[1:3])]
-    out[:, rows, columns] = part
+    part = array[images, :, at[0], at[1]]
+    out = WINDOW.of((len(part), *size, part.shape[1]), array.dtype)
+    if part.shape[2:] != size:
+        out[...] = 0
+    rows, columns = [slice(max(0, -s), max(0, -s) + n) for s, n in zip(start, part.shape[2:])]
+    turn(part, out[:, rows, columns].transpose(0, 3, 1, 2))
     return out
 
 
