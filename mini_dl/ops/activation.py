@@ -23,12 +23,15 @@ from mini_dl.kernels.blocks import (
     real_floating,
     sigmoid_of,
 )
+from mini_dl.kernels.elementary import fastest
 from mini_dl.kernels.gelu import gelu_and_cdf, gelu_backward, gelu_tanh, gelu_tanh_backward
 from mini_dl.ops.operands import masked
 from mini_dl.ops.piecewise_linear import applied, in_range
 from mini_dl.tensor import Grads, Tensor
 
 # ------------------------------------------------------------------------------------------------ exponential
+
+_expm1, _log1p = fastest("expm1_of_negative"), fastest("log1p")
 
 
 @linear_in("upstream")
@@ -57,7 +60,7 @@ def _elu_backward(upstream: Array, input: Array, alpha: float, scale: float, inp
 def _elu(input: Array, alpha: float, scale: float, input_scale: float) -> Array:
     y = np.minimum(real_floating(input, "elu_cpu"), 0)
     y *= input.dtype.type(input_scale)
-    y = np.expm1(y)
+    y = _expm1(y)
     y *= input.dtype.type(alpha * scale)
     y += np.maximum(input, 0) * input.dtype.type(scale)
     return y
@@ -130,7 +133,7 @@ def _softplus_backward(upstream: Array, input: Array, beta: float, threshold: fl
 @elementwise
 def _softplus(input: Array, beta: float, threshold: float) -> Array:
     z = real_floating(input, "softplus_cpu") * input.dtype.type(beta)
-    soft = np.log1p(np.exp(-np.abs(z)))
+    soft = _log1p(np.exp(-np.abs(z)))
     soft += np.maximum(z, 0)
     soft /= input.dtype.type(beta)
     return choose(np.asarray(z > threshold), input, soft)
@@ -179,7 +182,7 @@ def logsigmoid(input: Array) -> Array:
     >>> F.logsigmoid(torch.tensor([-200.0, 0.0, 2.0]))
     tensor([-2.0000e+02, -6.9315e-01, -1.2693e-01])
     """
-    return np.minimum(real_floating(input, "log_sigmoid_cpu"), 0) - np.log1p(np.exp(-np.abs(input)))
+    return np.minimum(real_floating(input, "log_sigmoid_cpu"), 0) - _log1p(np.exp(-np.abs(input)))
 
 
 @public("nn.functional")
