@@ -92,3 +92,15 @@ def test_in_place_shared_and_apart_have_the_same_bits(name: str) -> None:
 def test_activations_of_many_numbers_are_those_in_double(function: object) -> None:
     x = torch.linspace(-90, 30, 2 * FEW)
     np.testing.assert_allclose(function(x).numpy(), function(x.double()).numpy(), rtol=1e-6)  # type: ignore[operator]
+
+
+def test_gelu_and_its_slope_are_those_in_double() -> None:
+    x = torch.linspace(-12, 12, 1 << 15)
+    results = []
+    for each in (x, x.double()):
+        given = each.requires_grad_()
+        out = torch.nn.functional.gelu(given)
+        out.backward(torch.ones_like(out))
+        results.append((out.detach(), given.grad))
+    for found, exact, bound in zip(*results, (6e-7, 4e-7)):
+        assert (found.double() - exact).abs().max() < bound

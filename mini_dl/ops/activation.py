@@ -24,7 +24,7 @@ from mini_dl.kernels.blocks import (
     sigmoid_of,
 )
 from mini_dl.kernels.elementary import fastest
-from mini_dl.kernels.gelu import gelu_and_cdf, gelu_backward, gelu_tanh, gelu_tanh_backward
+from mini_dl.kernels.gelu import gelu_and_slope, gelu_backward, gelu_tanh, gelu_tanh_backward
 from mini_dl.ops.operands import masked
 from mini_dl.ops.piecewise_linear import applied, in_range
 from mini_dl.tensor import Grads, Tensor
@@ -339,21 +339,21 @@ def _gelu_gradient(grads: Grads, input: Tensor, result: list[Tensor]) -> Tensor 
 
 @linear_in("upstream")
 @op(
-    upstream=lambda grad, input, cdf: _gelu_backward(grad, input, cdf),
+    upstream=lambda grad, input, slope: _gelu_backward(grad, input, slope),
     input=lambda grad, upstream, input: (
         grad * upstream * (input * input * -0.5).exp() * (2 - input * input) * (1 / math.sqrt(2 * math.pi))
     ),
 )
-def _gelu_backward(upstream: Array, input: Array, cdf: Array) -> Array:
-    """``upstream * (cdf + input * density)``; `cdf`, known from the forward, is not differentiated."""
-    return gelu_backward(upstream, input, cdf)
+def _gelu_backward(upstream: Array, input: Array, slope: Array) -> Array:
+    """``upstream * slope``; the slope at `input`, known from the forward, is not differentiated."""
+    return gelu_backward(upstream, slope)
 
 
 @symmetric_in("input")
 @op(input=_gelu_gradient)
 def _gelu(input: Array) -> tuple[Array, Array]:
-    """``input * cdf`` and, for the gradient, ``cdf``, the normal distribution's"""
-    return gelu_and_cdf(input)
+    """``input * cdf`` with the normal distribution's `cdf`, and the slope, for the gradient."""
+    return gelu_and_slope(input)
 
 
 @public("nn.functional", out=True)
