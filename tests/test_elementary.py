@@ -7,7 +7,7 @@ import pytest
 
 import mini_dl as torch
 from mini_dl._dtypes import Array
-from mini_dl.kernels import elementary
+from mini_dl.kernels import blocks, elementary
 from mini_dl.kernels.context import run
 from mini_dl.kernels.elementary import COMPOSED, FEW
 
@@ -104,3 +104,14 @@ def test_gelu_and_its_slope_are_those_in_double() -> None:
         results.append((out.detach(), given.grad))
     for found, exact, bound in zip(*results, (6e-7, 4e-7)):
         assert (found.double() - exact).abs().max() < bound
+
+
+@pytest.mark.parametrize("low, high", [(-1.0, 2.0), (0.0, np.inf), (-np.inf, 1.0), (2.0, -1.0), (-np.inf, np.inf), (np.nan, 1.0)])
+@pytest.mark.parametrize("count", [9, blocks.CLIPPED])
+def test_limited_numbers(low: float, high: float, count: int) -> None:
+    x = np.resize(np.array([-np.inf, -3, -0.0, 0.5, 1, 3, np.inf, np.nan], np.float32), count)
+    expected = np.minimum(np.maximum(x, low), high)
+    for out in (None, np.empty_like(x), x.copy()):
+        found = blocks.limited(x, low, high, out)
+        assert found.dtype == x.dtype and not np.shares_memory(found, x) and (out is None or found is out)
+        np.testing.assert_array_equal(found, expected)

@@ -201,6 +201,20 @@ def spread(ufunc: np.ufunc, *operands: Any, out: Array | None = None) -> Any:
     return ufunc(*operands, out=out) if result is None else result
 
 
+CLIPPED = 1 << 14
+"""Elements from which `np.clip`, whose loop is vectorized for numbers, makes up for its slower call."""
+
+
+def limited(x: Array, low: Any, high: Any, out: Array | None = None) -> Array:
+    """``minimum(maximum(x, low), high)`` of a real array and numbers, which may be infinite: a new array, or `out`."""
+    if x.size >= CLIPPED and x.dtype.char in "fd":
+        return np.clip(x, low, high, out=out)
+    if low == -math.inf:
+        return np.minimum(x, high, out=out)
+    y = np.maximum(x, low, out=out)
+    return y if high == math.inf else np.minimum(y, high, out=y if y.ndim else None)
+
+
 def real_floating(array: Array, kernel_name: str) -> Array:
     """`array` if it is real floating point; torch's NotImplementedError otherwise."""
     if array.dtype.kind not in FLOATING:

@@ -3,6 +3,7 @@ they are composed of those, for many numbers in float32."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,7 @@ from numpy.lib.introspect import opt_func_info
 
 from mini_dl._dtypes import Array
 from mini_dl.kernels import blocks
-from mini_dl.kernels.blocks import Scratch, choose
+from mini_dl.kernels.blocks import Scratch, choose, limited
 
 FEW = 4096
 """Numbers up to which the calls of a composition take longer than NumPy's loop."""
@@ -71,7 +72,7 @@ def _log1p(x: Array, out: Array) -> None:
     np.add(y, _TINY, y)
     np.subtract(u, _ONE, u)
     np.add(u, _TINY, u)
-    np.minimum(u, _LARGEST, out=u)
+    limited(u, -math.inf, _LARGEST, u)
     np.divide(y, u, y)
     np.multiply(x, y, out)
 

@@ -19,6 +19,7 @@ from mini_dl.kernels import gelu as gelu_kernel, softmax as softmax_kernel
 from mini_dl.kernels.blocks import (
     choose,
     elementwise,
+    limited,
     one_and_exp_of_negative,
     real_floating,
     sigmoid_of,
@@ -58,11 +59,11 @@ def _elu_backward(upstream: Array, input: Array, alpha: float, scale: float, inp
 @op(input=lambda grad, input, alpha, scale, input_scale: _elu_backward(grad, input, alpha, scale, input_scale))
 @elementwise
 def _elu(input: Array, alpha: float, scale: float, input_scale: float) -> Array:
-    y = np.minimum(real_floating(input, "elu_cpu"), 0)
+    y = limited(real_floating(input, "elu_cpu"), -math.inf, 0)
     y *= input.dtype.type(input_scale)
     y = _expm1(y)
     y *= input.dtype.type(alpha * scale)
-    y += np.maximum(input, 0) * input.dtype.type(scale)
+    y += limited(input, 0, math.inf) * input.dtype.type(scale)
     return y
 
 
@@ -134,7 +135,7 @@ def _softplus_backward(upstream: Array, input: Array, beta: float, threshold: fl
 def _softplus(input: Array, beta: float, threshold: float) -> Array:
     z = real_floating(input, "softplus_cpu") * input.dtype.type(beta)
     soft = _log1p(np.exp(-np.abs(z)))
-    soft += np.maximum(z, 0)
+    soft += limited(z, 0, math.inf)
     soft /= input.dtype.type(beta)
     return choose(np.asarray(z > threshold), input, soft)
 
@@ -182,7 +183,7 @@ def logsigmoid(input: Array) -> Array:
     >>> F.logsigmoid(torch.tensor([-200.0, 0.0, 2.0]))
     tensor([-2.0000e+02, -6.9315e-01, -1.2693e-01])
     """
-    return np.minimum(real_floating(input, "log_sigmoid_cpu"), 0) - _log1p(np.exp(-np.abs(input)))
+    return limited(real_floating(input, "log_sigmoid_cpu"), -math.inf, 0) - _log1p(np.exp(-np.abs(input)))
 
 
 @public("nn.functional")
@@ -280,7 +281,7 @@ def _mish_second(x: Tensor) -> Tensor:
 
 def _tanh_softplus(x: Array) -> Array:
     """``tanh(log(1 + e))`` is ``n / (n + 2)`` with ``n = e (e + 2)``, ``e = exp(x)``; 1 from 40 on."""
-    e = np.exp(np.minimum(x, 40))
+    e = np.exp(limited(x, -math.inf, 40))
     n = e * (e + 2)
     return n / (n + 2)
 
