@@ -12,7 +12,7 @@ from numpy.lib.introspect import opt_func_info
 
 from mini_dl._dtypes import Array
 from mini_dl.kernels import blocks
-from mini_dl.kernels.blocks import Scratch, choose, limited
+from mini_dl.kernels.blocks import Scratch, choose
 
 FEW = 4096
 """Numbers up to which the calls of a composition take longer than NumPy's loop."""
@@ -58,23 +58,25 @@ class Composed:
 # ------------------------------------------------------------------------------------------------ in float32
 
 
-_ONE, _HALF, _TINY, _LARGEST = (np.array(number, np.float32) for number in (1, 0.5, 1e-30, np.finfo(np.float32).max))
+_ONE, _HALF, _TINY = (np.array(number, np.float32) for number in (1, 0.5, 1e-30))
 """Arrays: numbers would be converted at each call."""
 _SCRATCH = Scratch()
 
 
 def _log1p(x: Array, out: Array) -> None:
     """``x * log(u) / (u - 1)`` with ``u = 1 + x`` rounded: what rounding does to both factors cancels (Kahan). Where u is 1, the
-    quotient is 1, and at infinity it is infinite."""
+    quotient is 1."""
     u, y = _SCRATCH.of((2, *x.shape), x.dtype)
     np.add(x, _ONE, u)
     np.log(u, y)
     np.add(y, _TINY, y)
     np.subtract(u, _ONE, u)
     np.add(u, _TINY, u)
-    limited(u, -math.inf, _LARGEST, u)
     np.divide(y, u, y)
     np.multiply(x, y, out)
+    flat = out.ravel("K")
+    if not math.isfinite(flat.dot(flat)):
+        np.copyto(out, u, where=u == np.inf)
 
 
 def _tan(x: Array, out: Array) -> None:
