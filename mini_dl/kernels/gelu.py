@@ -47,15 +47,25 @@ def gelu_tanh(input: Array) -> Array:
     return t
 
 
+def gelu(input: Array) -> Array:
+    """``input * cdf`` with the normal distribution's `cdf`"""
+    return _gelu(input, None)
+
+
 def gelu_and_slope(input: Array) -> tuple[Array, Array]:
-    """``input * cdf`` with the normal distribution's `cdf`, and its derivative ``cdf + input * density``."""
+    """The same, and its derivative ``cdf + input * density``."""
+    slope = np.empty(input.shape, computed_in(input.dtype))
+    return _gelu(input, slope), slope
+
+
+def _gelu(input: Array, slope: Array | None) -> Array:
     x = real_floating(input, "GeluKernelImpl")
     x = np.ascontiguousarray(x, computed_in(x.dtype))
-    out, slope = np.empty(input.shape, x.dtype), np.empty(input.shape, x.dtype)
-    flat, flat_out, flat_slope = x.reshape(-1), out.reshape(-1), slope.reshape(-1)
+    out = np.empty(input.shape, x.dtype)
+    flat, flat_out, flat_slope = x.reshape(-1), out.reshape(-1), None if slope is None else slope.reshape(-1)
     compute = _in_single if x.dtype == float32.numpy else _in_double
-    in_slices(lambda block: compute(flat[block], flat_out[block], flat_slope[block]), flat.size)
-    return out.astype(input.dtype, copy=False), slope
+    in_slices(lambda block: compute(flat[block], flat_out[block], None if flat_slope is None else flat_slope[block]), flat.size)
+    return out.astype(input.dtype, copy=False)
 
 
 # (1 - Phi(x)) exp(x^2 / 2) for x >= 0 as a polynomial in 1 / (x + 3.2) - 0.22569444, which is small where it matters: our own
@@ -69,7 +79,7 @@ _SIGN = np.array(-(2**31), np.int32)
 _SCRATCH = Scratch()
 
 
-def _in_single(x: Array, out: Array, slope: Array) -> None:
+def _in_single(x: Array, out: Array, slope: Array | None) -> None:
     u, tail = _SCRATCH.of((2, x.size), x.dtype)
     np.absolute(x, u)
     np.add(u, _SHIFT, u)
@@ -86,19 +96,23 @@ def _in_single(x: Array, out: Array, slope: Array) -> None:
     np.multiply(tail, bell, tail)
     cdf = np.subtract(_HALF, tail, tail)
     bits = cdf.view(np.int32)  # 0.5 + sign(x) * (0.5 - tail)
-    np.bitwise_or(bits, np.bitwise_and(x.view(np.int32), _SIGN, slope.view(np.int32)), bits)
+    np.bitwise_or(bits, np.bitwise_and(x.view(np.int32), _SIGN, out.view(np.int32)), bits)
     np.add(cdf, _HALF, cdf)
     np.multiply(x, cdf, out)
+    if slope is None:
+        return
     np.multiply(bell, x, slope)
     np.multiply(slope, _DENSITY, slope)
     np.add(slope, cdf, slope)
 
 
-def _in_double(x: Array, out: Array, slope: Array) -> None:
+def _in_double(x: Array, out: Array, slope: Array | None) -> None:
     cdf = erf_array(x * math.sqrt(0.5))
     cdf += 1
     cdf *= 0.5
     np.multiply(x, cdf, out)
+    if slope is None:
+        return
     np.multiply(x, x, slope)
     slope *= -0.5
     np.exp(slope, slope)

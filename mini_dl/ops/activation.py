@@ -13,7 +13,7 @@ import numpy as np
 from mini_dl._checks import level_of_user, type_name, wrap_dim
 from mini_dl._dtypes import Array, dtype, dtype as DType
 from mini_dl._surface import method, namespace, public
-from mini_dl.autograd.inplace import inplace as in_place
+from mini_dl.autograd.inplace import inplace as in_place, is_recorded
 from mini_dl.autograd.primitive import linear_in, op, recorded_as, symmetric_in
 from mini_dl.kernels import gelu as gelu_kernel, softmax as softmax_kernel
 from mini_dl.kernels.blocks import (
@@ -352,9 +352,9 @@ def _gelu_backward(upstream: Array, input: Array, slope: Array) -> Array:
 
 @symmetric_in("input")
 @op(input=_gelu_gradient)
-def _gelu(input: Array) -> tuple[Array, Array]:
-    """``input * cdf`` with the normal distribution's `cdf`, and the slope, for the gradient."""
-    return gelu_and_slope(input)
+def _gelu(input: Array, recorded: bool) -> Array | tuple[Array, Array]:
+    """``input * cdf`` with the normal distribution's `cdf`; if `recorded`, also the slope, for the gradient."""
+    return gelu_and_slope(input) if recorded else gelu_kernel.gelu(input)
 
 
 @public("nn.functional", out=True)
@@ -374,7 +374,9 @@ def gelu(input: Tensor, *, approximate: str = "none") -> Tensor:
     """
     if approximate not in ("none", "tanh"):
         raise RuntimeError("approximate argument must be either none or tanh.")
-    return _gelu(input)[0] if approximate == "none" else _gelu_tanh(input)
+    if approximate == "tanh":
+        return _gelu_tanh(input)
+    return _gelu(input, True)[0] if is_recorded(input) else _gelu(input, False)
 
 
 @public("nn.functional")
