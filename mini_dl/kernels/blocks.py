@@ -161,10 +161,11 @@ LARGE = 1 << 18
 """Elements from which it pays to check whether threads may share a single ufunc."""
 
 
-def in_pieces(ufunc: np.ufunc, *operands: Any, out: Array | None = None) -> Array | None:
+def in_pieces(ufunc: Function, *operands: Any, out: Array | None = None) -> Array | None:
     """``ufunc(*operands)``, in pieces that threads share; None, with nothing done, if that does not pay.
 
-    The first operand is a large array of floating point numbers and has the shape and the type of the result.
+    The first operand is a large array of floating point numbers and has the shape and the type of the result. Any function of
+    elements that writes to ``out=`` counts as a ufunc.
     """
     first = operands[0]
     kind, shape = first.dtype, first.shape
@@ -195,7 +196,7 @@ def in_pieces(ufunc: np.ufunc, *operands: Any, out: Array | None = None) -> Arra
     return result
 
 
-def spread(ufunc: np.ufunc, *operands: Any, out: Array | None = None) -> Any:
+def spread(ufunc: Function, *operands: Any, out: Array | None = None) -> Any:
     """``ufunc(*operands, out=out)``, by `in_pieces` if that pays."""
     result = in_pieces(ufunc, *operands, out=out) if operands[0].size >= LARGE else None
     return ufunc(*operands, out=out) if result is None else result
