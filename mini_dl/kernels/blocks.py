@@ -206,7 +206,7 @@ CLIPPED = 1 << 14
 """Elements from which `np.clip`, whose loop is vectorized for numbers, makes up for its slower call."""
 
 
-def limited(x: Array, low: Any, high: Any, out: Array | None = None) -> Array:
+def limited(x: Array, low: float | Array | np.generic, high: float | Array | np.generic, out: Array | None = None) -> Array:
     """``minimum(maximum(x, low), high)`` of a real array and numbers, which may be infinite: a new array, or `out`."""
     if x.size >= CLIPPED and x.dtype.char in "fd":
         return np.clip(x, low, high, out=out)

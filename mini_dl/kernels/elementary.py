@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.lib.introspect import opt_func_info
@@ -38,7 +37,7 @@ class Composed:
     def __init__(self, ufunc: np.ufunc, formula: Formula) -> None:
         self.ufunc, self.formula, self.__name__ = ufunc, formula, ufunc.__name__
 
-    def __call__(self, x: Array, out: Array | None = None) -> Any:
+    def __call__(self, x: Array, out: Array | None = None) -> Array:
         if x.dtype.char != "f" or x.size < FEW or type(x) is not np.ndarray:
             return self.ufunc(x, out=out)
         dense = x if x.flags.forc else np.positive(x)  # in the order that the ufunc gives its result
@@ -54,6 +53,8 @@ class Composed:
         np.copyto(out, result)
         return out
 
+
+Elementwise = np.ufunc | Composed
 
 # ------------------------------------------------------------------------------------------------ in float32
 
@@ -159,7 +160,7 @@ COMPOSED = {
 _PAYS = is_vectorized(np.exp) and is_vectorized(np.log)
 
 
-def fastest(name: str) -> Any:
+def fastest(name: str) -> Elementwise:
     """The faster on this processor: NumPy's function or its composition."""
     composed = COMPOSED[name]
     return composed if _PAYS and not is_vectorized(composed.ufunc) else composed.ufunc
