@@ -297,8 +297,8 @@ def log2(input: Array) -> Array:
 def log10(input: Array) -> Array:
     """The logarithm to base 10: ``10 ** out = input``; -inf at 0 and NaN below.
 
-    >>> torch.log10(torch.tensor([1.0, 1000.0, 0.01]))
-    tensor([ 0.0000,  3.0000, -2.0000])
+    >>> torch.log10(torch.tensor([1.0, 2.0, 1000.0]))
+    tensor([0.0000, 0.3010, 3.0000])
     """
     return np.log10(floating(input))
 
