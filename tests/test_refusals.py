@@ -419,7 +419,7 @@ WITHOUT = frozenset(
     "_at_maxima.input _attention.mask _attention.alive _blocked.array _cross_entropy.index _cross_entropy.factors "
     "_cross_entropy.kept _ctc.extended _ctc.input_lengths _ctc.target_lengths _ctc_backward.losses _ctc_backward.alpha "
     "_ctc_backward.extended _ctc_backward.input_lengths _ctc_backward.target_lengths _embedding.indices "
-    "_embedding_sparse.indices _gather.index _gelu_backward.cdf _index_add.index _index_copy.index _index_fill.index "
+    "_embedding_sparse.indices _gather.index _gelu_backward.slope _index_add.index _index_copy.index _index_fill.index "
     "_index_reduce.index _index_select.index _ldexp.exponent _leaky_slope.input _masked_fill.mask _masked_scatter.mask "
     "_masked_select.mask _moved.value _moved.slope _pick.index _prelu_slope.input _put.index _put_at.places _rows_at.index "
     "_rows_summed.index _scatter.index _scatter_add.index _scatter_reduce.index _slope_of_gamma.output _take.index "

@@ -14,6 +14,7 @@ from mini_dl._meta import MetaArray, as_meta, mapped, meta_array, single, solid
 from mini_dl.autograd.mode import mode
 from mini_dl.kernels.blocks import in_pieces
 from mini_dl.kernels.context import run
+from mini_dl.kernels.elementary import Elementwise
 
 Forward = Callable[..., Any]
 _primitives: list[Any] = []
@@ -29,7 +30,7 @@ def computes(primitive: Any) -> None:
     _put_around(primitive)
 
 
-def is_shared(primitive: Any, ufunc: np.ufunc, entirely: bool = False) -> None:
+def is_shared(primitive: Any, ufunc: Elementwise, entirely: bool = False) -> None:
     """Let threads share the forward of a primitive, which is `ufunc` on floating point arrays, if these are large. If it is
     nothing else on any arrays (`entirely`), the ufunc is called without the function around it."""
     primitive.ufunc = ufunc
@@ -51,7 +52,7 @@ def _surrounded(primitive: Any, forward: Forward) -> Forward:
     return forward
 
 
-def _in_pieces(ufunc: np.ufunc, forward: Forward) -> Forward:
+def _in_pieces(ufunc: Elementwise, forward: Forward) -> Forward:
     """`forward`, in pieces if that pays."""
 
     @functools.wraps(forward)

@@ -44,6 +44,7 @@ from mini_dl.autograd.overlaps import (
 from mini_dl.autograd.places import place_of
 from mini_dl.kernels.blocks import LARGE, spread
 from mini_dl.kernels.context import is_refusal, run_nested
+from mini_dl.kernels.elementary import Elementwise
 from mini_dl.tensor import Edge, Tensor, inference, wrap, written
 
 IN_PLACE = "`{}`, in place: the result is written into the tensor, which is returned."
@@ -152,7 +153,7 @@ def fresh(input: Array) -> Array:
     return input if input is mode.spare else np.array(input, order="C")
 
 
-def written_by(ufunc: np.ufunc, primitive: Any = None, entirely: bool = False) -> Callable[[Function], Function]:
+def written_by(ufunc: Elementwise, primitive: Any = None, entirely: bool = False) -> Callable[[Function], Function]:
     """Mark a function that is `ufunc` on floating point arrays, or on all (`entirely`): threads share it, and its version in
     place needs no temporary.
 
@@ -170,7 +171,7 @@ def written_by(ufunc: np.ufunc, primitive: Any = None, entirely: bool = False) -
     return decorate
 
 
-def overwritten_by(ufunc: np.ufunc, target: Tensor, args: tuple[object, ...]) -> bool:
+def overwritten_by(ufunc: Elementwise, target: Tensor, args: tuple[object, ...]) -> bool:
     """Whether ``ufunc(target, *args)`` could be, and was, written straight into `target`: nothing is recorded, types agree."""
     array, recording, other = target._array, mode.enabled, None
     flags = array.flags

@@ -163,10 +163,11 @@ LARGE = 1 << 18
 """Elements from which it pays to check whether threads may share a single ufunc."""
 
 
-def in_pieces(ufunc: np.ufunc, *operands: Any, out: Array | None = None) -> Array | None:
+def in_pieces(ufunc: Function, *operands: Any, out: Array | None = None) -> Array | None:
     """``ufunc(*operands)``, in pieces that threads share; None, with nothing done, if that does not pay.
 
-    The first operand is a large array of floating point numbers and has the shape and the type of the result.
+    The first operand is a large array of floating point numbers and has the shape and the type of the result. Any function of
+    elements that writes to ``out=`` counts as a ufunc.
     """
     first = operands[0]
     kind, shape = first.dtype, first.shape
@@ -197,10 +198,24 @@ def in_pieces(ufunc: np.ufunc, *operands: Any, out: Array | None = None) -> Arra
     return result
 
 
-def spread(ufunc: np.ufunc, *operands: Any, out: Array | None = None) -> Any:
+def spread(ufunc: Function, *operands: Any, out: Array | None = None) -> Any:
     """``ufunc(*operands, out=out)``, by `in_pieces` if that pays."""
     result = in_pieces(ufunc, *operands, out=out) if operands[0].size >= LARGE else None
     return ufunc(*operands, out=out) if result is None else result
+
+
+CLIPPED = 1 << 14
+"""Elements from which `np.clip`, whose loop is vectorized for numbers, makes up for its slower call."""
+
+
+def limited(x: Array, low: float | Array | np.generic, high: float | Array | np.generic, out: Array | None = None) -> Array:
+    """``minimum(maximum(x, low), high)`` of a real array and numbers, which may be infinite: a new array, or `out`."""
+    if x.size >= CLIPPED and x.dtype.char in "fd":
+        return np.clip(x, low, high, out=out)
+    if low == -math.inf:
+        return np.minimum(x, high, out=out)
+    y = np.maximum(x, low, out=out)
+    return y if high == math.inf else np.minimum(y, high, out=y if y.ndim else None)
 
 
 def real_floating(array: Array, kernel_name: str) -> Array:

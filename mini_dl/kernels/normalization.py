@@ -68,6 +68,11 @@ def _row_sums(x: Array, y: Array | None = None, out: Array | None = None) -> Arr
     return total
 
 
+def _is_near(shift: Array) -> bool:
+    """Whether no mean, in deviations, is far from 0."""
+    return shift.dot(shift) <= _FAR or _all(shift * shift <= _FAR)
+
+
 def _written_out(x: Array) -> bool:
     """Whether what is broadcast to (R, n) is better written out."""
     return x.shape[1] < _SHORT_ROW and x.size > _FEW
@@ -78,40 +83,39 @@ def row_norm(input: Array, weight: Array | None, bias: Array | None, eps: float,
     real_floating(input, "LayerNormKernelImpl" if center else "rms_norm")
     x, w, b = _working(input, input), _working(weight, input), _working(bias, input)
     assert x is not None
-    (m, n), number = x.shape, x.dtype.type
+    m, n = x.shape
     out, mean, rstd = np.empty_like(x), np.zeros(m, x.dtype), np.empty(m, x.dtype)
+    count, small = np.array(n, x.dtype), np.array(eps, x.dtype)
     written_out = _written_out(x)
-    right = np.zeros((2, 2, n if written_out else 0), x.dtype)
     if written_out:
+        right = np.zeros((2, 2, n), x.dtype)
         right[:, 0] = 1 if w is None else w
         if b is not None:
             np.negative(b, right[1, 1])
 
     def measure(part: Array, average: Array, scale: Array, shift: Array) -> bool:
         """The mean, ``1 / sqrt(var + eps)`` and their product. Whether the mean is near 0."""
-        near = True
-        np.divide(_row_sums(part, part, scale), number(n), scale)
+        np.divide(_row_sums(part, part, scale), count, scale)
         if center:
-            np.divide(_row_sums(part, None, average), number(n), average)
-            scale -= np.multiply(average, average, shift)
-            near = _all(shift <= number(_FAR) * scale)
-        scale += number(eps)
+            np.divide(_row_sums(part, None, average), count, average)
+            np.subtract(scale, np.multiply(average, average, shift), scale)
+        np.add(scale, small, scale)
         np.reciprocal(np.sqrt(scale, scale), scale)
         np.multiply(average, scale, shift)
-        return near
+        return _is_near(shift)
 
     def norm(rows: slice) -> None:
-        part, y, average, numbers = x[rows], out[rows], mean[rows], np.empty((3, rows.stop - rows.start), x.dtype)
-        scale, shift, numbers[2] = numbers[0], numbers[1], 1
+        part, y, average, numbers = x[rows], out[rows], mean[rows], np.ones((3, rows.stop - rows.start), x.dtype)
+        scale, shift = numbers[0], numbers[1]
         if not measure(part, average, scale, shift):
             part = part - average[:, None]
             measure(part, np.empty_like(average), scale, shift)
         rstd[rows] = scale
         if written_out:
             np.matmul(numbers[:2].T, right[0], y)
-            y *= part  # in place: an output apart from two inputs takes twice as long, if they are not aligned
+            np.multiply(y, part, y)  # in place: an output apart from two inputs takes twice as long, if they are not aligned
             if center or b is not None:
-                y -= np.matmul(numbers[1:].T, right[1], _PRODUCTS.of(y.shape, y.dtype))
+                np.subtract(y, np.matmul(numbers[1:].T, right[1], _PRODUCTS.of(y.shape, y.dtype)), y)
             return
         np.multiply(part, scale[:, None], y)
         if center:
@@ -135,48 +139,48 @@ def row_norm_backward(
     """
     g, x, w = _working(grad, input), _working(input, input), _working(weight, input)
     assert g is not None and x is not None
-    (m, n), number = x.shape, x.dtype.type
-    factor, out = ones(n, x.dtype) if w is None else w, np.empty_like(x)
+    m, n = x.shape
+    count, factor, out = np.array(n, x.dtype), ones(n, x.dtype) if w is None else w, np.empty_like(x)
     pieces = slices(m, n)
     to_weight: list[Any] = [None] * len(pieces)
     to_bias: list[Any] = [None] * len(pieces)
     written_out = _written_out(x)
-    right = np.zeros((3, n if written_out else 0), x.dtype)
     if written_out:
-        right[0], right[2] = factor, 1
+        right = np.zeros((2, n), x.dtype)
+        right[0] = factor
 
     def norm_backward(piece: int) -> None:
         rows = pieces[piece]
         part, gradient, h, average = x[rows], g[rows], out[rows], mean[rows]
         numbers, products = np.empty((4, len(part)), x.dtype), _PRODUCTS.of(part.shape, x.dtype)
-        scale, slope, rest, all_ones = numbers
-        scale[...], all_ones[...] = rstd[rows], 1
-        shift = average * scale
-        if center and not (shift.dot(shift) <= _FAR or _all(shift * shift <= number(_FAR))):
+        scale, shift, rest, slope = numbers
+        scale[...] = rstd[rows]
+        np.multiply(average, scale, shift)
+        if center and not _is_near(shift):
             part = part - average[:, None]
-            average = _row_sums(part) / number(n)
+            average = _row_sums(part) / count
             np.multiply(average, scale, shift)
         np.multiply(gradient, part, products)
-        to_bias[piece] = all_ones.dot(gradient)
-        to_weight[piece] = scale.dot(products)
-        to_weight[piece] -= shift.dot(gradient)
+        to_bias[piece] = ones(len(part), x.dtype).dot(gradient)
+        of_weight = to_weight[piece] = scale.dot(products)
+        np.subtract(of_weight, shift.dot(gradient), of_weight)
         np.dot(gradient, factor, rest)
         np.dot(products, factor, slope)
-        each = scale / number(n)
-        rest *= each
-        slope *= each
-        slope *= scale
-        slope -= shift * rest  # the mean of h * unit
-        slope *= scale
-        rest -= slope * average
+        sums, each = numbers[2:], scale / count
+        np.multiply(sums, each, sums)
+        np.multiply(slope, scale, slope)
+        np.subtract(slope, np.multiply(shift, rest, each), slope)  # the mean of h * unit
+        np.multiply(slope, scale, slope)
+        np.subtract(rest, np.multiply(slope, average, each), rest)
         if written_out:
-            np.matmul(numbers[:2].T, right[:2], h)
-            h *= gradient
-            np.matmul(numbers[:2].T, right[1:], products)
-            products *= part
-            h -= products
+            np.matmul(numbers[:2].T, right, h)
+            np.multiply(h, gradient, h)
+            np.copyto(products, slope[:, None])
+            np.multiply(products, part, products)
+            np.subtract(h, products, h)
             if center:
-                h -= np.matmul(numbers[1:3].T, right[1:], products)
+                np.copyto(products, rest[:, None])
+                np.subtract(h, products, h)
             return
         np.multiply(gradient, factor, h)
         h *= scale[:, None]

@@ -11,7 +11,7 @@ import numpy as np
 
 from mini_dl._dtypes import Array, Function
 from mini_dl.kernels import special_tables as table
-from mini_dl.kernels.blocks import elementwise
+from mini_dl.kernels.blocks import elementwise, limited
 
 # ------------------------------------------------------------------------------------------------ tools
 
@@ -72,13 +72,12 @@ _ERF_Q = (3.74201268e-05, 0.00118554192, 0.0152070232, 0.115348921, 0.50485511, 
 @elementwise
 def _erf_single(x: Array) -> Array:
     """erf in float32, ``x P(x^2) / Q(x^2)``: at most 6 ULP off."""
-    x = np.minimum(np.maximum(x, np.float32(-4)), np.float32(4))
+    x = limited(x, np.float32(-4), np.float32(4))
     square = x * x
     y = horner(square, _ERF_P)
     y *= x
     y /= horner(square, _ERF_Q)
-    y = np.minimum(y, np.float32(1), out=y if y.ndim else None)
-    return np.maximum(y, np.float32(-1), out=y if y.ndim else None)
+    return limited(y, np.float32(-1), np.float32(1), out=y if y.ndim else None)
 
 
 def _bell(x: Array) -> Array:

@@ -107,7 +107,7 @@ def softplus(g: Builder, x: object, beta: float, limit: float) -> Term:
     return g.Where(g.Greater(scaled, limit), x, g.Div(g.Softplus(scaled), beta))
 
 
-def gelu(g: Builder, x: object) -> Term:
+def gelu(g: Builder, x: object, recorded: bool) -> Term:
     x = g.term(x)
     if g.opset >= 20:
         return g.Gelu(x)

@@ -13,22 +13,26 @@ import numpy as np
 from mini_dl._checks import level_of_user, type_name, wrap_dim
 from mini_dl._dtypes import Array, dtype, dtype as DType
 from mini_dl._surface import method, namespace, public
-from mini_dl.autograd.inplace import inplace as in_place
+from mini_dl.autograd.inplace import inplace as in_place, is_recorded
 from mini_dl.autograd.primitive import linear_in, op, recorded_as, symmetric_in
 from mini_dl.kernels import gelu as gelu_kernel, softmax as softmax_kernel
 from mini_dl.kernels.blocks import (
     choose,
     elementwise,
+    limited,
     one_and_exp_of_negative,
     real_floating,
     sigmoid_of,
 )
-from mini_dl.kernels.gelu import gelu_and_cdf, gelu_backward, gelu_tanh, gelu_tanh_backward
+from mini_dl.kernels.elementary import fastest
+from mini_dl.kernels.gelu import gelu_and_slope, gelu_backward, gelu_tanh, gelu_tanh_backward
 from mini_dl.ops.operands import masked
 from mini_dl.ops.piecewise_linear import applied, in_range
 from mini_dl.tensor import Grads, Tensor
 
 # ------------------------------------------------------------------------------------------------ exponential
+
+_expm1, _log1p = fastest("expm1_of_negative"), fastest("log1p")
 
 
 @linear_in("upstream")
@@ -55,11 +59,11 @@ def _elu_backward(upstream: Array, input: Array, alpha: float, scale: float, inp
 @op(input=lambda grad, input, alpha, scale, input_scale: _elu_backward(grad, input, alpha, scale, input_scale))
 @elementwise
 def _elu(input: Array, alpha: float, scale: float, input_scale: float) -> Array:
-    y = np.minimum(real_floating(input, "elu_cpu"), 0)
+    y = limited(real_floating(input, "elu_cpu"), -math.inf, 0)
     y *= input.dtype.type(input_scale)
-    y = np.expm1(y)
+    y = _expm1(y)
     y *= input.dtype.type(alpha * scale)
-    y += np.maximum(input, 0) * input.dtype.type(scale)
+    y += limited(input, 0, math.inf) * input.dtype.type(scale)
     return y
 
 
@@ -130,8 +134,8 @@ def _softplus_backward(upstream: Array, input: Array, beta: float, threshold: fl
 @elementwise
 def _softplus(input: Array, beta: float, threshold: float) -> Array:
     z = real_floating(input, "softplus_cpu") * input.dtype.type(beta)
-    soft = np.log1p(np.exp(-np.abs(z)))
-    soft += np.maximum(z, 0)
+    soft = _log1p(np.exp(-np.abs(z)))
+    soft += limited(z, 0, math.inf)
     soft /= input.dtype.type(beta)
     return choose(np.asarray(z > threshold), input, soft)
 
@@ -179,7 +183,7 @@ def logsigmoid(input: Array) -> Array:
     >>> F.logsigmoid(torch.tensor([-200.0, 0.0, 2.0]))
     tensor([-2.0000e+02, -6.9315e-01, -1.2693e-01])
     """
-    return np.minimum(real_floating(input, "log_sigmoid_cpu"), 0) - np.log1p(np.exp(-np.abs(input)))
+    return limited(real_floating(input, "log_sigmoid_cpu"), -math.inf, 0) - _log1p(np.exp(-np.abs(input)))
 
 
 @public("nn.functional")
@@ -277,7 +281,7 @@ def _mish_second(x: Tensor) -> Tensor:
 
 def _tanh_softplus(x: Array) -> Array:
     """``tanh(log(1 + e))`` is ``n / (n + 2)`` with ``n = e (e + 2)``, ``e = exp(x)``; 1 from 40 on."""
-    e = np.exp(np.minimum(x, 40))
+    e = np.exp(limited(x, -math.inf, 40))
     n = e * (e + 2)
     return n / (n + 2)
 
@@ -336,21 +340,21 @@ def _gelu_gradient(grads: Grads, input: Tensor, result: list[Tensor]) -> Tensor 
 
 @linear_in("upstream")
 @op(
-    upstream=lambda grad, input, cdf: _gelu_backward(grad, input, cdf),
+    upstream=lambda grad, input, slope: _gelu_backward(grad, input, slope),
     input=lambda grad, upstream, input: (
         grad * upstream * (input * input * -0.5).exp() * (2 - input * input) * (1 / math.sqrt(2 * math.pi))
     ),
 )
-def _gelu_backward(upstream: Array, input: Array, cdf: Array) -> Array:
-    """``upstream * (cdf + input * density)``; `cdf`, known from the forward, is not differentiated."""
-    return gelu_backward(upstream, input, cdf)
+def _gelu_backward(upstream: Array, input: Array, slope: Array) -> Array:
+    """``upstream * slope``; the slope at `input`, known from the forward, is not differentiated."""
+    return gelu_backward(upstream, slope)
 
 
 @symmetric_in("input")
 @op(input=_gelu_gradient)
-def _gelu(input: Array) -> tuple[Array, Array]:
-    """``input * cdf`` and, for the gradient, ``cdf``, the normal distribution's"""
-    return gelu_and_cdf(input)
+def _gelu(input: Array, recorded: bool) -> Array | tuple[Array, Array]:
+    """``input * cdf`` with the normal distribution's `cdf`; if `recorded`, also the slope, for the gradient."""
+    return gelu_and_slope(input) if recorded else gelu_kernel.gelu(input)
 
 
 @public("nn.functional", out=True)
@@ -370,7 +374,9 @@ def gelu(input: Tensor, *, approximate: str = "none") -> Tensor:
     """
     if approximate not in ("none", "tanh"):
         raise RuntimeError("approximate argument must be either none or tanh.")
-    return _gelu(input)[0] if approximate == "none" else _gelu_tanh(input)
+    if approximate == "tanh":
+        return _gelu_tanh(input)
+    return _gelu(input, True)[0] if is_recorded(input) else _gelu(input, False)
 
 
 @public("nn.functional")

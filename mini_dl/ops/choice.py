@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import math
 import operator
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -32,7 +33,7 @@ from mini_dl.autograd.inplace import written_by
 from mini_dl.autograd.memory import filled_in
 from mini_dl.autograd.primitive import Formula, binary, linear_in, not_a_tensor, op, real_number_of, symmetric_in
 from mini_dl.autograd.single import as_it_is
-from mini_dl.kernels.blocks import choose, computed_in, elementwise
+from mini_dl.kernels.blocks import choose, computed_in, elementwise, limited
 from mini_dl.ops.arithmetic import in_one_type
 from mini_dl.ops.operands import PLAIN, accept, conjugate, kind_of, masked, own_copy
 from mini_dl.tensor import Tensor
@@ -151,10 +152,7 @@ def _clamp(input: Array, min: Any, max: Any) -> Array:
 @op(input=lambda grad, input, min, max: masked(grad, _inside(input, min, max)))
 def _clamp_to(input: Array, min: float | None, max: float | None) -> Array:
     """`_clamp` of floating point numbers by Python numbers."""
-    out: Array = input if min is None else np.maximum(input, min)
-    if max is None:
-        return out
-    return np.minimum(out, max, out=None if min is None else own_copy(out))
+    return limited(input, -math.inf if min is None else min, math.inf if max is None else max)
 
 
 def _type_of_clamped(result: Tensor, out: Tensor, args: Sequence[object]) -> None:

@@ -22,6 +22,7 @@ from mini_dl.autograd.inplace import check_cast
 from mini_dl.autograd.mode import mode, no_grad
 from mini_dl.autograd.primitive import op, symmetric_in
 from mini_dl.kernels.blocks import elementwise, real_floating
+from mini_dl.kernels.elementary import fastest
 from mini_dl.ops.activation import logsigmoid
 from mini_dl.ops.ctc import ctc_loss
 from mini_dl.ops.embedding_losses import cosine_embedding_loss, hinge_embedding_loss, margin_ranking_loss, triplet_margin_loss
@@ -247,6 +248,8 @@ def kl_div(
 
 # ------------------------------------------------------------------------------------------------ binary
 
+_log1p = fastest("log1p")
+
 
 @symmetric_in("input", "target")
 @op(
@@ -256,7 +259,7 @@ def kl_div(
 @elementwise
 def _bce(input: Array, target: Array) -> Array:
     """Logarithms are bounded by -100, so that the loss stays finite."""
-    one_less = np.maximum(np.log1p(-input), -100)
+    one_less = np.maximum(_log1p(-input), -100)
     return (target - 1) * one_less - target * np.maximum(np.log(input), -100)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -13,11 +14,12 @@ from mini_dl.autograd.formal import piecewise
 from mini_dl.autograd.inplace import inplace as in_place
 from mini_dl.autograd.primitive import linear_in, number_of, op, recorded_as, symmetric_in, unary
 from mini_dl.kernels.blocks import (
-    LARGE,
+    CLIPPED,
     choose,
     computed_in,
     elementwise,
     keep,
+    limited,
     real_floating,
     spread,
 )
@@ -62,11 +64,12 @@ def _relu(input: Array) -> Array:
         if input.dtype.kind == "c":
             raise NotImplementedError("clamp is not supported for complex types")
         return np.maximum(input, input.dtype.type(0))
-    return np.maximum(input, zero) if input.size < LARGE else spread(np.maximum, input, zero)
+    return np.maximum(input, zero) if input.size < CLIPPED else spread(np.clip, input, zero, _INFINITY[input.dtype])
 
 
 _ZERO = {kind: np.zeros((), kind) for kind in (np.dtype(np.float32), np.dtype(np.float64))}
 """As an array: NumPy would convert a number in each call."""
+_INFINITY = {kind: np.array(np.inf, kind) for kind in _ZERO}
 
 
 @public("nn.functional")
@@ -118,7 +121,7 @@ def _hardtanh(input: Array, min_val: int | float, max_val: int | float) -> Array
         raise NotImplementedError("clamp is not supported for complex types")
     if input.dtype.kind == "u" and (min_val < 0 or max_val < 0):
         raise RuntimeError("cannot do hardtanh on an unsigned type with negative limits")
-    return np.minimum(np.maximum(input, number_as(min_val, input.dtype)), number_as(max_val, input.dtype))
+    return limited(input, number_as(min_val, input.dtype), number_as(max_val, input.dtype))
 
 
 @public("nn.functional")
@@ -165,7 +168,7 @@ def _scaled_below(upstream: Array, input: Array, slope: float, out: Array | None
     out = np.empty_like(upstream) if out is None else out
     if 0 <= slope <= 1:
         factor = mask.astype(upstream.dtype)
-        return np.multiply(upstream, np.maximum(factor, scale, out=factor), out)
+        return np.multiply(upstream, limited(factor, scale, math.inf, factor), out)
     out[...] = choose(mask, upstream, upstream * scale)
     return out
 
@@ -272,7 +275,7 @@ def hardshrink(input: Array, lambd: float = 0.5) -> Array:
 @op(input=lambda grad, input, lambd: masked(grad, ~(input.abs() <= lambd)))
 def _softshrink(input: Array, lambd: float) -> Array:
     limit = real_floating(input, "softshrink_check").dtype.type(lambd)
-    return input - np.minimum(np.maximum(input, -limit), limit)
+    return input - limited(input, -limit, limit)
 
 
 @public("nn.functional", out=True)
@@ -300,7 +303,7 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
 @op(input=lambda grad, input: masked(grad / 6, (input > -3) & (input < 3)))
 @elementwise
 def _hardsigmoid(input: Array) -> Array:
-    return np.minimum(np.maximum(real_floating(input, "hardsigmoid_cpu") + 3, 0), 6) / 6
+    return limited(real_floating(input, "hardsigmoid_cpu") + 3, 0, 6) / 6
 
 
 @public("nn.functional")
@@ -332,7 +335,7 @@ def _hardswish_backward(upstream: Array, input: Array) -> Array:
 @op(input=lambda grad, input: _hardswish_backward(grad, input))
 @elementwise
 def _hardswish(input: Array) -> Array:
-    return input * np.minimum(np.maximum(real_floating(input, "hardswish_cpu") + 3, 0), 6) / 6
+    return input * limited(real_floating(input, "hardswish_cpu") + 3, 0, 6) / 6
 
 
 @public("nn.functional")

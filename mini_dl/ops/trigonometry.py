@@ -12,11 +12,14 @@ from mini_dl._surface import method
 from mini_dl.autograd.inplace import written_by
 from mini_dl.autograd.primitive import binary, unary
 from mini_dl.kernels.blocks import elementwise
+from mini_dl.kernels.elementary import fastest
 from mini_dl.ops.arithmetic import rsqrt
 from mini_dl.ops.choice import where
 from mini_dl.ops.operands import accept, both_floating, conjugate, promote_floating
 from mini_dl.ops.powers import _tanh_backward
 from mini_dl.tensor import Tensor
+
+_tan, _sinh, _asinh, _acosh, _atanh = map(fastest, ("tan", "sinh", "arcsinh", "arccosh", "arctanh"))
 
 # ------------------------------------------------------------------------------------------------ trigonometry
 
@@ -46,7 +49,7 @@ def cos(input: Array) -> Array:
 
 
 @method(inplace=True, out=True)
-@written_by(np.tan)
+@written_by(_tan)
 @unary(input=lambda grad, result: grad * conjugate(1 + result * result))
 def tan(input: Array) -> Array:
     """The tangent of an angle in radians: ``out = sin(input) / cos(input)``
@@ -54,7 +57,7 @@ def tan(input: Array) -> Array:
     >>> torch.tan(torch.tensor([0.0, torch.pi / 4, -torch.pi / 4]))
     tensor([ 0.,  1., -1.])
     """
-    return np.tan(floating(input))
+    return _tan(floating(input))
 
 
 @method(inplace=True, out=True)
@@ -94,7 +97,7 @@ def atan(input: Array) -> Array:
 
 
 @method(inplace=True, out=True)
-@written_by(np.sinh)
+@written_by(_sinh)
 @unary(input=lambda grad, input: grad * conjugate(input.cosh()))
 def sinh(input: Array) -> Array:
     """The hyperbolic sine: ``out = (exp(input) - exp(-input)) / 2``
@@ -102,7 +105,7 @@ def sinh(input: Array) -> Array:
     >>> torch.sinh(torch.tensor([-1.0, 0.0, 1.0]))
     tensor([-1.1752,  0.0000,  1.1752])
     """
-    return np.sinh(floating(input))
+    return _sinh(floating(input))
 
 
 @method(inplace=True, out=True)
@@ -130,7 +133,7 @@ def tanh(input: Array) -> Array:
 
 
 @method(inplace=True, out=True)
-@written_by(np.arcsinh)
+@written_by(_asinh)
 @unary(input=lambda grad, input: grad * conjugate(rsqrt(input * input + 1)))
 def asinh(input: Array) -> Array:
     """The inverse of `sinh`: ``out = log(input + sqrt(input ** 2 + 1))``
@@ -138,11 +141,11 @@ def asinh(input: Array) -> Array:
     >>> torch.asinh(torch.tensor([0.0, 1.1752, -1.1752]))
     tensor([ 0.0000,  1.0000, -1.0000])
     """
-    return np.arcsinh(floating(input))
+    return _asinh(floating(input))
 
 
 @method(inplace=True, out=True)
-@written_by(np.arccosh)
+@written_by(_acosh)
 @unary(input=lambda grad, input: _acosh_gradient(grad, input))
 def acosh(input: Array) -> Array:
     """The inverse of `cosh`: ``out = log(input + sqrt(input ** 2 - 1))``; NaN for real numbers below 1.
@@ -150,7 +153,7 @@ def acosh(input: Array) -> Array:
     >>> torch.acosh(torch.tensor([1.0, 1.5431, 0.5]))
     tensor([0.0000, 1.0000,    nan])
     """
-    return np.arccosh(floating(input))
+    return _acosh(floating(input))
 
 
 def _acosh_gradient(grad: Tensor, input: Tensor) -> Tensor:
@@ -160,7 +163,7 @@ def _acosh_gradient(grad: Tensor, input: Tensor) -> Tensor:
 
 
 @method(inplace=True, out=True)
-@written_by(np.arctanh)
+@written_by(_atanh)
 @unary(input=lambda grad, input: grad / conjugate(1 - input * input))
 def atanh(input: Array) -> Array:
     """The inverse of `tanh`: ``out = log((1 + input) / (1 - input)) / 2``; NaN for real numbers outside [-1, 1].
@@ -168,7 +171,7 @@ def atanh(input: Array) -> Array:
     >>> torch.atanh(torch.tensor([0.0, 0.4621, 1.0]))
     tensor([0.0000, 0.5000,    inf])
     """
-    return np.arctanh(floating(input))
+    return _atanh(floating(input))
 
 
 @method("special", inplace=True, out=True)
