@@ -235,15 +235,18 @@ def backward_of(primitive: Op) -> Callable[[Node, Tensor | Grads], Gradients]:
             if saved is None: raise RuntimeError(FREED)
             return (
                 None if edges[0] is None else formula0(grad, restore(saved['other'], node)),
-                None if edges[1] is None else formula1(grad, restore(saved['input'], node)),
+                None if edges[1] is None else formula1(grad, saved['other_shape'][0]),
             )
     """
     lines = ["def backward(node, grad):", "  saved, edges = node.saved_, node.edges_"]
     lines += ["  if saved is None: raise RuntimeError(FREED)", "  return ("]
     names: dict[str, Any] = {"FREED": FREED, "formal": formal, "restore": restore}
+    kept_as_tensors = {"result", *primitive.index}  # perhaps; the others are shapes
     for i, (_, formula, asks) in enumerate(primitive.formulas):
         names[f"formula{i}"] = formula
-        arguments = ", ".join([f"restore(saved[{name!r}], node)" for name in asks])
+        arguments = ", ".join(
+            [f"restore(saved[{name!r}], node)" if name in kept_as_tensors else f"saved[{name!r}][0]" for name in asks]
+        )
         if primitive.together:
             lines.append(f"    *formula{i}(grad, [edge is not None for edge in edges], {arguments}),")
             break

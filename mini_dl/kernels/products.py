@@ -59,8 +59,8 @@ def matmul(a: Array, b: Array, out: Array | None = None, added: Array | None = N
     if a.size * b.shape[-1] < LARGE:
         return _product(a, b, out, added)
     if out is None:
-        lead = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
-        out = np.empty((*lead, a.shape[-2], b.shape[-1]), np.result_type(a, b))
+        lead = a.shape[:-2] if a.ndim == b.ndim == 2 else np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+        out = np.empty((*lead, a.shape[-2], b.shape[-1]), a.dtype if a.dtype is b.dtype else np.result_type(a, b))
     axis = next((axis for axis, size in enumerate(out.shape[:-2]) if size > 1), out.ndim - 2)
     if axis == out.ndim - 2 and out.shape[-2] < min(MANY_ROWS, out.shape[-1]):
         axis += 1
