@@ -170,12 +170,17 @@ def written_by(ufunc: np.ufunc, primitive: Any = None, entirely: bool = False) -
     return decorate
 
 
+EXACT = {np.add, np.subtract, np.multiply}
+"""The functions of integers that give integers."""
+
+
 def overwritten_by(ufunc: np.ufunc, target: Tensor, args: tuple[object, ...]) -> bool:
     """Whether ``ufunc(target, *args)`` could be, and was, written straight into `target`: nothing is recorded, types agree."""
     array, recording, other = target._array, mode.enabled, None
-    flags = array.flags
+    flags, counts = array.flags, array.dtype.kind == "i"
     if (
-        array.dtype.char not in "fd"  # results computed in float32 are rounded once, after the ufunc and a number
+        array.dtype.char not in "fdlq"  # results computed in float32 are rounded once, after the ufunc and a number
+        or (counts and (array.itemsize < 8 or ufunc not in EXACT))  # other numbers may not fit
         or len(args) != ufunc.nin - 1
         or target._inference
         or not flags.writeable
@@ -199,7 +204,7 @@ def overwritten_by(ufunc: np.ufunc, target: Tensor, args: tuple[object, ...]) ->
                 return False
             if other.dtype is not array.dtype:
                 return False
-        elif (type(other) is not float and type(other) is not int) or not -6e4 < other < 6e4:
+        elif (type(other) is not int and (counts or type(other) is not float)) or not -6e4 < other < 6e4:
             return False  # also numbers that may be out of range, which the function checks
     try:
         if array.size >= LARGE:
