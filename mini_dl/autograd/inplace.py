@@ -5,7 +5,6 @@ A write through a view is recorded on the base: the viewed part is replaced, the
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from inspect import signature
 from typing import Any
@@ -15,6 +14,7 @@ import numpy as np
 from mini_dl._checks import check_fits, without_imaginary_parts
 from mini_dl._dtypes import INEXACT, Array, Function, NumpyType, castable, is_number, result_numpy, scalar_name
 from mini_dl._families import with_preface
+from mini_dl._importing import wraps
 from mini_dl._meta import is_meta_array
 from mini_dl.autograd.forwards import is_shared
 from mini_dl.autograd.graph import (
@@ -62,7 +62,7 @@ def inplace(function: Callable[..., Tensor], name: str | None = None, operator: 
     own_history = function.__name__ in COMPARISONS or function.__name__.lstrip("_") in IN_PLACE_NAMES
     compared_with = BEFORE_VALUE.get(function.__name__)
 
-    @functools.wraps(function)
+    @wraps(function)
     def call(self: Tensor, *args: object, **kwargs: object) -> Tensor:
         if ufunc is not None and not kwargs and overwritten_by(ufunc, self, args):
             return self

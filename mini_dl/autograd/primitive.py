@@ -28,6 +28,7 @@ import numpy as np
 
 from mini_dl._checks import type_name
 from mini_dl._dtypes import INEXACT, Array, Function, exactly, is_number, number_as, promote
+from mini_dl._importing import innermost
 from mini_dl.autograd.formal import formal, primitive_of
 from mini_dl.autograd.forwards import computes
 from mini_dl.autograd.graph import FREED, Node, SeveralNode, edge_of, needs_grad, restore, save, save_result, show_saved
@@ -94,7 +95,7 @@ class Op:
         refuse_order(forward)
         self.forward, self.name, self.together = forward, forward.__name__, together
         self.grad_name, self.order = name_of_primitive(self.name), ORDER.get(self.name)
-        code = inspect.unwrap(forward).__code__
+        code = innermost(forward).__code__
         if code.co_flags & VARIADIC:
             raise TypeError(f"{self.name}: a forward must name its arguments; several tensors come as one, a list")
         self.params = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]

@@ -314,7 +314,7 @@ def _avg_pool(
 
 
 @functools.lru_cache(1024)
-def _regions_and_sizes(windows: Windows, sizes: Shape, count_include_pad: bool) -> tuple[tuple[Regions, ...], Any]:
+def _regions_and_sizes(windows: Windows, sizes: Shape, count_include_pad: bool) -> tuple[tuple[Regions, ...], object]:
     placed = zip(sizes, windows.kernel, windows.stride, windows.padding, windows.out)
     regions = tuple([kernels.window_regions(*place) for place in placed])
     return regions, sizes_of_windows(regions, windows, sizes, count_include_pad)
