@@ -18,11 +18,11 @@ from mini_dl.autograd.primitive import linear_in, op, recorded_as, symmetric_in
 from mini_dl.autograd.single import saves
 from mini_dl.kernels import gelu as gelu_kernel, softmax as softmax_kernel
 from mini_dl.kernels.blocks import (
-    BLOCK,
     as_single,
     choose,
     elementwise,
     in_slices,
+    is_one_block,
     one_and_exp_of_negative,
     real_floating,
     sigmoid_of,
@@ -249,7 +249,7 @@ def _silu_gradient(grads: Grads, input: Tensor, result: list[Tensor]) -> Tensor 
 def _silu(input: Array, keep: bool) -> tuple[Array, Array]:
     """``input / divisor`` and, if it is to `keep` it for the gradient, the divisor ``1 + exp(-input)``"""
     x = as_single(real_floating(input, "silu_cpu"))
-    if x.size <= BLOCK:
+    if is_one_block(x.size):
         divisor = one_and_exp_of_negative(x)
         return np.divide(x, divisor).astype(input.dtype, copy=False), divisor
     x = np.ascontiguousarray(x)
