@@ -27,6 +27,7 @@ from mini_dl._device import memory_format
 from mini_dl._dtypes import PYTHON_TYPES, Function, dtype, number_as
 from mini_dl._families import with_preface
 from mini_dl._guidance import mistyped
+from mini_dl._importing import innermost, wraps
 from mini_dl._signatures import OF_NUMPY, show, signature_behind
 from mini_dl.kernels.mersenne import Generator
 from mini_dl.tensor import Tensor, is_of_torch
@@ -314,11 +315,11 @@ def parsed(function: Function, strict: bool = True) -> Function:
     """`function` with torch's checks of arguments and, if `strict`, their aliases."""
     if getattr(function, "spread", False):
         return loosely_parsed(function)
-    if inspect.unwrap(function).__code__.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS):
+    if innermost(function).__code__.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS):
         return function
     parser = Parser(function, strict)
 
-    call: Any = functools.wraps(function)(placeholder(function, parser))
+    call: Any = wraps(function)(placeholder(function, parser))
     call.parser, parser.call = parser, call
     return call
 
@@ -679,7 +680,7 @@ def _asking_function(whole: Any, module: str, name: str, prefix: str) -> Functio
     behind = parser_of(whole)
     if behind is not None:
         parser = PublicParser(whole, behind)
-        call = parser.call = functools.wraps(whole)(placeholder(parser.function, parser))
+        call = parser.call = wraps(whole)(placeholder(parser.function, parser))
     else:
         call = overrides.asking_function(whole)
     if whole.__name__ not in (name, prefix + name) and whole.__name__[0] != "_" and name[-1] != "_":

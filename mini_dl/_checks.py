@@ -65,7 +65,12 @@ def sizes(shape: Sequence[Any], argument: str = "a shape") -> tuple[int, ...]:
     for anything that is not a shape."""
     if len(shape) == 1 and isinstance(shape[0], (tuple, list)):
         shape = shape[0]
-    if shape and shape[0].__class__ is bool:
+    for n in shape:
+        if n.__class__ is not int:
+            break
+    else:
+        return tuple(shape)
+    if shape[0].__class__ is bool:
         raise TypeError(f"{argument} must be tuple of ints, but found element of type bool at pos 0")
     try:
         return tuple([operator.index(n) for n in shape])

@@ -5,12 +5,11 @@ A decorator above the function declares where it appears; nothing else lists it.
 
 from __future__ import annotations
 
-import functools
 import inspect
 import types
 import warnings
-from collections import namedtuple
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from mini_dl._arguments import parsed, parser_of
 from mini_dl._checks import level_of_user, type_name
 from mini_dl._dtypes import Function, c_name, castable, scalar_name
 from mini_dl._families import with_family
+from mini_dl._importing import wraps
 from mini_dl._meta import is_meta_array
 from mini_dl._signatures import LateSignature, named_results, show, signature_behind
 from mini_dl.autograd.former import given_array
@@ -226,7 +226,7 @@ def with_out(function: Function, check: bool | Function = True, where: str = "to
     typed, casts = function.__name__ in TYPED_BY_OUT, function.__name__ in CASTING
     looked_at = apart or (where not in ("fft", "linalg") and function.__name__ not in UNCHECKED)
 
-    @functools.wraps(function)
+    @wraps(function)
     def call(*args: object, out: Any = None, **kwargs: object) -> Any:
         if out is None:
             return function(*args, **kwargs)
@@ -403,7 +403,7 @@ class NamedTensors(tuple[Tensor, ...]):
 
 def return_type(name: str, fields: str) -> Callable[..., NamedTensors]:
     """A named tuple that prints as torch's: ``torch.return_types.max(values=..., indices=...)``."""
-    base = namedtuple(name, fields)  # type: ignore[misc]
+    names = tuple(fields.split())
 
     def __repr__(self: Any) -> str:
         lines = ",\n".join(f"{field}={value!r}" for field, value in zip(self._fields, self))
@@ -415,8 +415,8 @@ def return_type(name: str, fields: str) -> Callable[..., NamedTensors]:
     def __new__(cls: Any, *values: Any) -> Any:
         if len(values) == 1:
             (values,) = values  # a sequence, as torch's classes take it
-        if len(values) != len(base._fields):
-            raise TypeError(f"{name}() takes a {len(base._fields)}-sequence ({len(values)}-sequence given)")
+        if len(values) != len(names):
+            raise TypeError(f"{name}() takes a {len(names)}-sequence ({len(values)}-sequence given)")
         return tuple.__new__(cls, values)
 
     members = {
@@ -425,8 +425,11 @@ def return_type(name: str, fields: str) -> Callable[..., NamedTensors]:
         "__reduce__": __reduce__,
         "__slots__": (),
         "__module__": "torch.return_types",
+        "_fields": names,
+        "__match_args__": names,
+        **{field: property(itemgetter(number)) for number, field in enumerate(names)},
     }
-    made = type(name, (base,), members)
+    made = type(name, (tuple,), members)  # in a quarter of the time of a `namedtuple`, which compiles its code
     namespace("return_types")[name] = named_results[name] = made
     return made
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from mini_dl._dtypes import Function
+from mini_dl._importing import wraps
 from mini_dl.tensor import Tensor, disabled_torch_function, is_of_torch, when_subclassed
 
 __all__ = [
@@ -217,7 +218,7 @@ when_watching: list[Callable[[], None]] = []
 def asking_function(function: Function) -> Any:
     """`function`, which checks its arguments after a failure or, when `watching`, before the call."""
 
-    @functools.wraps(function)
+    @wraps(function)
     def call(*args: object, **kwargs: object) -> Any:
         if not watching:
             try:

@@ -92,3 +92,13 @@ def test_losses_choose_and_do_not_multiply_by_zero():
     assert loss.tolist() == [math.inf, 0.0]
     with pytest.raises(RuntimeError, match="not differentiable with respect to argument 'target'"):
         torch.nn.functional.soft_margin_loss(torch.ones(2), torch.ones(2, requires_grad=True))
+
+
+@pytest.mark.parametrize("shape", [(), (7,), (300, 400)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16])
+def test_a_silu_is_the_same_whether_its_divisor_is_kept_or_not(shape, dtype):
+    torch.manual_seed(0)
+    x = (4 * torch.randn(shape)).to(dtype)
+    kept = torch.nn.functional.silu(x.clone().requires_grad_())
+    assert torch.equal(torch.nn.functional.silu(x), kept)
+    assert torch.equal(torch.nn.functional.silu(x.clone(), inplace=True), kept)

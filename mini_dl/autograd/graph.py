@@ -126,6 +126,8 @@ def show_saved(key: str) -> None:
     """
     name = "_saved_" + shown_name(key)
     raw_name = "_raw" + name
+    if hasattr(Node, name):
+        return
 
     def saved(node: Node) -> Any:
         if key not in node.op_.asked:
@@ -145,9 +147,8 @@ def show_saved(key: str) -> None:
             return tuple([SavedTensor(node, key, i) for i in range(len(kept))])
         return SavedTensor(node, key)
 
-    if not hasattr(Node, name):
-        setattr(Node, name, property(saved))
-        setattr(Node, raw_name, property(raw))
+    setattr(Node, name, property(saved))
+    setattr(Node, raw_name, property(raw))
 
 
 def shown_name(key: str) -> str:

@@ -5,7 +5,6 @@ A write through a view is recorded on the base: the viewed part is replaced, the
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from inspect import signature
 from typing import Any
@@ -15,6 +14,7 @@ import numpy as np
 from mini_dl._checks import check_fits, without_imaginary_parts
 from mini_dl._dtypes import INEXACT, Array, Function, NumpyType, castable, is_number, result_numpy, scalar_name
 from mini_dl._families import with_preface
+from mini_dl._importing import wraps
 from mini_dl._meta import is_meta_array
 from mini_dl.autograd.forwards import is_shared
 from mini_dl.autograd.graph import (
@@ -63,7 +63,7 @@ def inplace(function: Callable[..., Tensor], name: str | None = None, operator: 
     own_history = function.__name__ in COMPARISONS or function.__name__.lstrip("_") in IN_PLACE_NAMES
     compared_with = BEFORE_VALUE.get(function.__name__)
 
-    @functools.wraps(function)
+    @wraps(function)
     def call(self: Tensor, *args: object, **kwargs: object) -> Tensor:
         if ufunc is not None and not kwargs and overwritten_by(ufunc, self, args):
             return self
@@ -171,12 +171,17 @@ def written_by(ufunc: Elementwise, primitive: Any = None, entirely: bool = False
     return decorate
 
 
+EXACT = {np.add, np.subtract, np.multiply}
+"""The functions of integers that give integers."""
+
+
 def overwritten_by(ufunc: Elementwise, target: Tensor, args: tuple[object, ...]) -> bool:
     """Whether ``ufunc(target, *args)`` could be, and was, written straight into `target`: nothing is recorded, types agree."""
     array, recording, other = target._array, mode.enabled, None
-    flags = array.flags
+    flags, counts = array.flags, array.dtype.kind == "i"
     if (
-        array.dtype.char not in "fd"  # results computed in float32 are rounded once, after the ufunc and a number
+        array.dtype.char not in "fdlq"  # results computed in float32 are rounded once, after the ufunc and a number
+        or (counts and (array.itemsize < 8 or ufunc not in EXACT))  # other numbers may not fit
         or len(args) != ufunc.nin - 1
         or target._inference
         or not flags.writeable
@@ -200,7 +205,7 @@ def overwritten_by(ufunc: Elementwise, target: Tensor, args: tuple[object, ...])
                 return False
             if other.dtype is not array.dtype:
                 return False
-        elif (type(other) is not float and type(other) is not int) or not -6e4 < other < 6e4:
+        elif (type(other) is not int and (counts or type(other) is not float)) or not -6e4 < other < 6e4:
             return False  # also numbers that may be out of range, which the function checks
     try:
         if array.size >= LARGE:

@@ -28,6 +28,7 @@ import numpy as np
 
 from mini_dl._checks import type_name
 from mini_dl._dtypes import INEXACT, Array, Function, exactly, is_number, number_as, promote
+from mini_dl._importing import innermost
 from mini_dl.autograd.formal import formal, primitive_of
 from mini_dl.autograd.forwards import computes
 from mini_dl.autograd.graph import FREED, Node, SeveralNode, edge_of, needs_grad, restore, save, save_result, show_saved
@@ -94,7 +95,7 @@ class Op:
         refuse_order(forward)
         self.forward, self.name, self.together = forward, forward.__name__, together
         self.grad_name, self.order = name_of_primitive(self.name), ORDER.get(self.name)
-        code = inspect.unwrap(forward).__code__
+        code = innermost(forward).__code__
         if code.co_flags & VARIADIC:
             raise TypeError(f"{self.name}: a forward must name its arguments; several tensors come as one, a list")
         self.params = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
@@ -235,15 +236,18 @@ def backward_of(primitive: Op) -> Callable[[Node, Tensor | Grads], Gradients]:
             if saved is None: raise RuntimeError(FREED)
             return (
                 None if edges[0] is None else formula0(grad, restore(saved['other'], node)),
-                None if edges[1] is None else formula1(grad, restore(saved['input'], node)),
+                None if edges[1] is None else formula1(grad, saved['other_shape'][0]),
             )
     """
     lines = ["def backward(node, grad):", "  saved, edges = node.saved_, node.edges_"]
     lines += ["  if saved is None: raise RuntimeError(FREED)", "  return ("]
     names: dict[str, Any] = {"FREED": FREED, "formal": formal, "restore": restore}
+    kept_as_tensors = {"result", *primitive.index}  # perhaps; the others are shapes
     for i, (_, formula, asks) in enumerate(primitive.formulas):
         names[f"formula{i}"] = formula
-        arguments = ", ".join([f"restore(saved[{name!r}], node)" for name in asks])
+        arguments = ", ".join(
+            [f"restore(saved[{name!r}], node)" if name in kept_as_tensors else f"saved[{name!r}][0]" for name in asks]
+        )
         if primitive.together:
             lines.append(f"    *formula{i}(grad, [edge is not None for edge in edges], {arguments}),")
             break

@@ -107,6 +107,11 @@ def softplus(g: Builder, x: object, beta: float, limit: float) -> Term:
     return g.Where(g.Greater(scaled, limit), x, g.Div(g.Softplus(scaled), beta))
 
 
+def silu(g: Builder, x: object, recorded: bool) -> Term:
+    x = g.term(x)
+    return g.Mul(x, g.Sigmoid(x))
+
+
 def gelu(g: Builder, x: object, recorded: bool) -> Term:
     x = g.term(x)
     if g.opset >= 20:
@@ -296,7 +301,7 @@ TABLE: dict[str, Translation] = {
     "_elu": elu,
     "_softplus": softplus,
     "logsigmoid": formula(lambda g, x: g.Neg(g.Softplus(g.Neg(x)))),
-    "_silu": formula(lambda g, x: g.Mul(x, g.Sigmoid(x))),
+    "_silu": silu,
     "_gelu": gelu,
     "_gelu_tanh": gelu_tanh,
     "_softmax": over_rows("Softmax"),

@@ -15,10 +15,14 @@ from mini_dl._dtypes import Array, dtype, dtype as DType
 from mini_dl._surface import method, namespace, public
 from mini_dl.autograd.inplace import inplace as in_place, is_recorded
 from mini_dl.autograd.primitive import linear_in, op, recorded_as, symmetric_in
+from mini_dl.autograd.single import saves
 from mini_dl.kernels import gelu as gelu_kernel, softmax as softmax_kernel
 from mini_dl.kernels.blocks import (
+    as_single,
     choose,
     elementwise,
+    in_slices,
+    is_one_block,
     limited,
     one_and_exp_of_negative,
     real_floating,
@@ -215,13 +219,18 @@ def softsign(input: Tensor) -> Tensor:
 
 @linear_in("upstream")
 @op(
-    upstream=lambda grad, input: _silu_backward(grad, input),
+    upstream=lambda grad, input, divisor: _silu_backward(grad, input, divisor),
     input=lambda grad, upstream, input: grad * upstream * _silu_second(input),
 )
+def _silu_backward(upstream: Array, input: Array, divisor: Array) -> Array:
+    """``upstream * s * (1 + input * (1 - s))`` with ``s = 1 / divisor``, known from the forward and not differentiated"""
+    return _times_silu_slope(upstream, input, divisor)
+
+
 @elementwise
-def _silu_backward(upstream: Array, input: Array) -> Array:
-    s = sigmoid_of(input)
-    y = 1 - s
+def _times_silu_slope(upstream: Array, input: Array, divisor: Array, out: Array | None = None) -> Array:
+    s = np.reciprocal(divisor)
+    y = np.subtract(1, s, out)
     y *= input
     y += 1
     y *= s
@@ -234,16 +243,33 @@ def _silu_second(x: Tensor) -> Tensor:
     return _sigmoid_slope(s) * (2 + x * (1 - 2 * s))
 
 
+def _silu_gradient(grads: Grads, input: Tensor, result: list[Tensor]) -> Tensor | None:
+    return None if grads[0] is None else _silu_backward(grads[0], input, result[1].detach())
+
+
 @symmetric_in("input")
-@op(input=lambda grad, input: _silu_backward(grad, input))
-def _silu(input: Array) -> Array:
-    return _silu_of(real_floating(input, "silu_cpu"))
+@op(input=_silu_gradient)
+@saves
+def _silu(input: Array, keep: bool) -> tuple[Array, Array]:
+    """``input / divisor`` and, if it is to `keep` it for the gradient, the divisor ``1 + exp(-input)``"""
+    x = as_single(real_floating(input, "silu_cpu"))
+    if is_one_block(x.size):
+        divisor = one_and_exp_of_negative(x)
+        return np.divide(x, divisor).astype(input.dtype, copy=False), divisor
+    x = np.ascontiguousarray(x)
+    out = np.empty(x.shape, x.dtype)
+    divisor = np.empty(x.shape, x.dtype) if keep else out
+    flat, flat_out, flat_divisor = x.reshape(-1), out.reshape(-1), divisor.reshape(-1)
+
+    def divide(block: slice) -> None:
+        np.divide(flat[block], one_and_exp_of_negative(flat[block], flat_divisor[block]), flat_out[block])
+
+    in_slices(divide, x.size)
+    return out.astype(input.dtype, copy=False), divisor
 
 
-@elementwise
-def _silu_of(x: Array, out: Array | None = None) -> Array:
-    y = one_and_exp_of_negative(x, out)
-    return np.divide(x, y, out=y if y.ndim else None)
+def _silu_of(input: Tensor) -> Tensor:
+    return _silu(input, is_recorded(input))[0]
 
 
 @public("nn.functional")
@@ -260,7 +286,7 @@ def silu(input: Tensor, inplace: bool = False) -> Tensor:
     """
     if isinstance(input, Tensor) and input._array.dtype.kind == "c":
         return input.mul_(input.sigmoid()) if inplace else input * input.sigmoid()
-    return applied(_silu, inplace, input)
+    return applied(_silu_of, inplace, input)
 
 
 @linear_in("upstream")

@@ -42,11 +42,11 @@ def _fill_mask(grad: Tensor, mask: Tensor) -> Tensor:
 @linear_in("input value")
 @op(input=_fill_mask, value=lambda grad, mask: (grad * mask).sum())
 def _masked_fill(input: Array, mask: Array, value: Array) -> Array:
-    shape = broadcast_shapes(input.shape, mask.shape)
+    shape = input.shape if input.shape == mask.shape else broadcast_shapes(input.shape, mask.shape)
     if input.shape == shape and mask.size <= input.size // 4 and input.itemsize in (4, 8):
         return np.asarray(_filled(input, mask, value), order="C")
     if input.dtype.kind != "c":
-        out = choose(np.broadcast_to(mask, shape), np.broadcast_to(value, shape), np.broadcast_to(input, shape))
+        out = choose(mask if mask.shape == shape else np.broadcast_to(mask, shape), value, input)
         return np.asarray(out, order="C")
     out = np.array(np.broadcast_to(input, shape), order="C")
     np.copyto(out, value, where=mask)

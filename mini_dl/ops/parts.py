@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -60,7 +61,9 @@ _slice, _pick, _new_axes = map(_indexed_view, ("slice", "select", "unsqueeze"))
 @as_it_is
 def _put_together(pieces: list[Array | None], indices: list[Any], shape: tuple[int, ...]) -> Array:
     """The `pieces` at `indices`, zeros where one is None: the adjoint of taking several parts."""
-    out = np.zeros(shape, next(piece.dtype for piece in pieces if piece is not None))
+    given = [piece for piece in pieces if piece is not None]
+    whole = sum([piece.size for piece in given]) == math.prod(shape)  # then no element is in none or in two of them
+    out = (np.empty if whole else np.zeros)(shape, given[0].dtype)
     for index, piece in zip(indices, pieces):
         if piece is not None:
             out[index] = piece

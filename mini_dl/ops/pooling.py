@@ -117,6 +117,13 @@ def _geometry(
     kernel = ints_of(name, "kernel_size", kernel_size, n)
     steps = kernel if stride is None or (isinstance(stride, (tuple, list)) and not stride) else ints_of(name, "stride", stride, n)
     pads, spread = ints_of(name, "padding", padding, n), ints_of(name, "dilation", dilation, n)
+    return _windows(name, n, input._array.shape, kernel, steps, pads, spread, bool(ceil_mode))
+
+
+@functools.lru_cache(1024)
+def _windows(
+    name: str, n: int, shape: Shape, kernel: Shape, steps: Shape, pads: Shape, spread: Shape, ceil_mode: bool
+) -> Windows:
     if min(steps) == 0:
         raise RuntimeError("stride should not be zero")
     if min(kernel) <= 0:
@@ -132,7 +139,6 @@ def _geometry(
             raise RuntimeError(
                 f"pad should be at most half of effective kernel size, but got pad={p}, kernel_size={k} and dilation={d}"
             )
-    shape = input._array.shape
     _check_rank(name, n, shape)
     space = shape[-n:]
     out = []
@@ -303,9 +309,15 @@ def _avg_pool(
         image = " ".join([f"{d}: {i}" for d, i in zip("THW", sizes)])
         kernel = " ".join([f"k{d}: {k}" for d, k in zip("THW", windows.kernel)])
         raise RuntimeError(f"input image ({image}) smaller than kernel size ({kernel})")
+    regions, count = _regions_and_sizes(windows, sizes, bool(count_include_pad))
+    return _means(input, regions, divisor or count)
+
+
+@functools.lru_cache(1024)
+def _regions_and_sizes(windows: Windows, sizes: Shape, count_include_pad: bool) -> tuple[tuple[Regions, ...], object]:
     placed = zip(sizes, windows.kernel, windows.stride, windows.padding, windows.out)
     regions = tuple([kernels.window_regions(*place) for place in placed])
-    return _means(input, regions, divisor or sizes_of_windows(regions, windows, sizes, count_include_pad))
+    return regions, sizes_of_windows(regions, windows, sizes, count_include_pad)
 
 
 def sizes_of_windows(regions: tuple[Regions, ...], windows: Windows, sizes: Shape, count_include_pad: bool) -> Any:

@@ -125,14 +125,14 @@ def broadcast_to(input: Tensor, size: tuple[int, ...]) -> Tensor:
     return expand_to(input, size)
 
 
-@view(input=lambda grad, input_shape: grad.reshape(input_shape))
+@view(input=lambda grad, input_shape: _reshaped(grad, input_shape))
 def _view(input: Array, shape: tuple[int, ...]) -> Array:
     return input.reshape(shape)
 
 
 @linear_in("input")
 @may_alias_argument
-@op(input=lambda grad, input_shape: grad.reshape(input_shape))
+@op(input=lambda grad, input_shape: _reshaped(grad, input_shape))
 def unsafe_view(input: Array, shape: tuple[int, ...]) -> Array:
     """Another shape of an intermediate result that nothing else sees; not recorded as a view."""
     return input.reshape(shape)

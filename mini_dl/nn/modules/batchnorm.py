@@ -83,7 +83,7 @@ class _BatchNorm(_NormBase):
         keep = not self.training or self.track_running_stats
         mean, var = (self.running_mean, self.running_var) if keep else (None, None)
         by_batch = self.training or (self.running_mean is None and self.running_var is None)
-        return F.batch_norm(input, mean, var, self.weight, self.bias, by_batch, factor, self.eps)
+        return F.batch_norm(input, mean, var, *self._own(), by_batch, factor, self.eps)
 
 
 class BatchNorm1d(_BatchNorm):

@@ -57,7 +57,7 @@ class Linear(Weighted):
         self._make((out_features, in_features), (out_features,) if bias else None, device, dtype)
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.linear(input, self.weight, self.bias)
+        return F.linear(input, *self._own())
 
     def extra_repr(self) -> str:
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"

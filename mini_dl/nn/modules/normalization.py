@@ -78,7 +78,7 @@ class LayerNorm(Scaled):
         self._make(weight, weight if bias else None, device, dtype)
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
+        return F.layer_norm(input, self.normalized_shape, *self._own(), self.eps)
 
     def extra_repr(self) -> str:
         return (

@@ -9,6 +9,7 @@ from mini_dl.nn import init
 from mini_dl.nn._types import Device, DType
 from mini_dl.nn.modules.module import Module
 from mini_dl.nn.parameter import Parameter, empty
+from mini_dl.tensor import Tensor
 
 
 class Weighted(Module):
@@ -20,6 +21,14 @@ class Weighted(Module):
             param = None if shape is None else Parameter(empty(*shape, device=device, dtype=dtype))
             self.register_parameter(name, param)
         self.reset_parameters()
+
+    def _own(self) -> tuple[Tensor, Tensor | None]:
+        """The weight and the bias, from where they are registered: as attributes, each is found only after a search that fails,
+        in the time of a small product."""
+        registered = self._parameters
+        if "weight" in registered and "bias" in registered:
+            return registered["weight"], registered["bias"]  # type: ignore[return-value]  # a weight may be None in some
+        return self.weight, self.bias  # computed from other parameters, for example
 
     def reset_parameters(self) -> None:
         """Redraw weight and bias."""
