@@ -96,7 +96,17 @@ x.nan_to_num() x.copysign(y) x.index_copy(0,torch.tensor([0]),y[:1])
 x.index_reduce(0,torch.tensor([0]),y[:1],'prod')
 x.scatter_reduce(0,torch.zeros(1,4,dtype=torch.long),y,'amax')
 x.put(torch.tensor([0]),v[:1]) x.index_put((torch.tensor([0]),),v) x.masked_scatter(x>0.5,y)
-x.clone().index_put_((torch.tensor([0]),),v)
+x.clone().index_put_((torch.tensor([0]),),v) torch.linalg.lu(x)[1] torch.linalg.lu(x)[2] torch.linalg.lu(x[:,:3])[2]
+torch.lu_unpack(x,torch.tensor([1,2,3,4],dtype=torch.int32))[1]
+torch.lu_unpack(x,torch.tensor([1,2,3,4],dtype=torch.int32))[2] torch.linalg.qr(x)[1] torch.linalg.qr(x[:,:0])[1]
+torch.qr(x)[1] torch.triangular_solve(x,y)[1] torch.linalg.lstsq(x[:2],y[:2])[1] torch.split_with_sizes_copy(x,[2,2])[1]
+torch.unbind_copy(x)[3] torch.native_group_norm(x,v,v,4,4,1,2,1e-5)[1] torch.fill(x,2.) torch.fill(x,v[0]) torch.trapezoid(x)
+torch.trapezoid(x,y) torch.cumulative_trapezoid(x) torch.cumulative_trapezoid(x,y) torch.logdet(x@x.T+torch.eye(4))
+torch.special.ndtr(x) F.linear(v,x,v) F.linear(x,y,v) F.cross_entropy(x,y) F.cross_entropy(x,y,reduction='sum')
+F.cross_entropy(x,torch.tensor([0,1,2,3]),label_smoothing=0.1) F.margin_ranking_loss(x,y,torch.ones(4,4),reduction='none')
+F.triplet_margin_loss(x,y,x*2,reduction='none') torch.stft(v,4,window=torch.ones(4),return_complex=True)
+torch.stft(x,4,window=torch.ones(4),return_complex=True) torch.stft(v,4,window=torch.ones(4),return_complex=False)
+torch.fft.ihfft2(x) torch.unique(x) torch.unique_consecutive(x) x.unique(dim=0)
 """
 MODULES = """
 nn.Linear(4,3)(x) nn.LayerNorm(4)(x) nn.BatchNorm1d(4)(x) nn.BatchNorm2d(1)(x[None,None]) nn.Conv2d(1,2,3)(x[None,None])
