@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
 
 from parity_tests.twin import raised, twin
@@ -131,6 +133,19 @@ def test_outputs_over_operands(torch, rng, one, other):
         target = z[: part.numel()].view(part.shape)
         pairs += [raised(lambda function=f: function(part, part.clone(), out=target)) for f in (torch.complex, torch.polar)]
     return pairs
+
+
+@pytest.mark.parametrize(
+    "function", ["index_reduce", "index_add", "index_copy", "scatter", "scatter_add", "scatter_reduce", "put"]
+)
+@twin
+def test_an_index_out_of_range_is_one_kind_of_error(torch, rng, function):
+    places, more = [torch.tensor([7]), torch.tensor([-3]), torch.tensor([2])], ["prod"] if function.endswith("reduce") else []
+    leading = [] if function == "put" else [0]
+    call = lambda x, index: getattr(x, function)(*leading, index, torch.ones(1), *more)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return [raised(lambda index=index: call(torch.ones(2), index)) for index in places]
 
 
 @twin
