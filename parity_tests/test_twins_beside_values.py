@@ -20,7 +20,6 @@ INDICES = """
 nonzero(x) nonzero(x.mT) nonzero(x[:1].expand(3,3,4)) nonzero(x[0,0]) argwhere(x) argwhere(x.mT) nonzero(x,as_tuple=True)[1]
 where(x>0)[1] nonzero_static(x,size=3) count_nonzero(x.mT,dim=0) count_nonzero(x[:1].expand(5,3,4),dim=1)
 count_nonzero(x.permute(2,0,1),dim=1) unique(x[0].sign(),dim=1) unique(x.sign(),dim=2) unique_consecutive(x.sign(),dim=1)
-ones(1,3).t() ones(4,4)[::4] ones(5,3).diagonal(-4) ones(1,2).mT ones(4,4)[:,:1] ones(2,1,3).permute(1,2,0)
 """
 
 

@@ -31,9 +31,9 @@ from mini_dl.tensor import Tensor, inference, version_of
 
 
 def strides_of(array: Array) -> tuple[int, ...]:
-    """The distance between neighbors in each dimension, in elements; where NumPy keeps none, as in a compact tensor."""
+    """The distance between neighbors in each dimension, in elements; for size 1, as in a compact tensor."""
     strides, step = [], 1
-    compact = is_meta_array(array)
+    compact = is_meta_array(array) or (array.flags.c_contiguous and array.size > 0)
     for n, stride in zip(reversed(array.shape), reversed(array.strides)):
         if not compact and (stride or (n > 1 and array.size)):
             step = stride // array.itemsize
