@@ -17,7 +17,7 @@ fft.ihfft(x,dim=1) fft.ihfft2(x,dim=(2,1)) fft.ihfftn(x.mT) fft.fft(x[:1].expand
 fft.rfft(x,n=2,dim=1) fft.fftshift(x.mT)
 """
 INDICES = """
-nonzero(x) nonzero(x.mT) nonzero(x[:1].expand(3,3,4)) nonzero(x[0,0]) argwhere(x) argwhere(x.mT) nonzero(x,as_tuple=True)[1]
+nonzero(x) nonzero(x.mT) nonzero(x[:1].expand(3,3,4)) argwhere(x) argwhere(x.mT) nonzero(x,as_tuple=True)[1]
 where(x>0)[1] nonzero_static(x,size=3) count_nonzero(x.mT,dim=0) count_nonzero(x[:1].expand(5,3,4),dim=1)
 count_nonzero(x.permute(2,0,1),dim=1) unique(x[0].sign(),dim=1) unique(x.sign(),dim=2) unique_consecutive(x.sign(),dim=1)
 """
