@@ -41,7 +41,7 @@ def complex_to_complex(input: Array, dims: Shape, norm: Any, inverse: bool) -> A
     return _by_lines(input, dims, False, transform, norm=norm)
 
 
-def _by_lines(input: Array, dims: Shape, last_stays: bool, transform: Callable[..., Array], **options: Any) -> Array:
+def _by_lines(input: Array, dims: Shape, last_stays: bool, transform: Callable[..., Array], **options: object) -> Array:
     """`transform` along `dims`, with the memory layout of torch's results: first the other dimensions, then `dims`, each in the
     order of the input's memory; the last of `dims` is last if it stays."""
     others = [d for d in range(input.ndim) if d not in dims]

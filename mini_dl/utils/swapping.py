@@ -5,7 +5,6 @@ from __future__ import annotations
 import copyreg
 import gc
 import weakref
-from typing import Any
 
 from mini_dl.autograd.former import poison
 from mini_dl.autograd.graph import Node
@@ -23,7 +22,7 @@ def swap_tensors(t1: Tensor, t2: Tensor) -> None:
     >>> x
     tensor([0., 0., 0.])
     """
-    both: tuple[tuple[str, Any], ...] = (("t1", t1), ("t2", t2))
+    both = (("t1", t1), ("t2", t2))
     for name, tensor in both:
         if weakref.getweakrefs(tensor):
             raise RuntimeError(f"Cannot swap {name} because it has weakref associated with it")
