@@ -403,3 +403,14 @@ def test_a_hook_of_several_tensors(torch, rng, mode):
 def test_misuse_of_a_hook_of_several_tensors(torch, rng):
     register, a = torch.autograd.graph.register_multi_grad_hook, rng(2, grad=True)
     return raised(lambda: register((a,), print, mode="both")), raised(lambda: register((a, rng(2)), print))
+
+
+@twin
+@pytest.mark.parametrize("shape", [(3, 2), (3,), ()])
+@pytest.mark.parametrize("name", ["index_add", "index_copy"])
+def test_a_source_is_kept_although_only_its_shape_is_read(torch, rng, name, shape):
+    x, source = rng(*shape, grad=True), rng(*shape, grad=True) * 1
+    out = getattr(x, name)(0, torch.tensor([2, 0, 1] if shape else [0]), source)
+    with torch.no_grad():
+        source.mul_(2)
+    return message(lambda: out.sum().backward())

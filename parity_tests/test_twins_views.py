@@ -313,3 +313,25 @@ def test_a_copy_that_changes_nothing_keeps_the_order_in_memory(torch, rng, dtype
     x = rng(2, 3, dtype=dtype).t()
     made = [lambda: x**1, lambda: x.pow(1), lambda: x.floor(), lambda: x.ceil(), lambda: x.sign(), lambda: torch.fill(x, 1)]
     return [outcome(lambda one=one: one().stride()) for one in made]
+
+
+@twin
+@pytest.mark.parametrize("start", [(4,), (0, 3), (2, 0)])
+@pytest.mark.parametrize(
+    "where", [((0,), (1,), 3), ((2, 0, 3), (1, 5, 1), 100), ((0, 2), (2, 1), 9), ((0,), (1,), None)], ids=str
+)
+def test_what_has_no_elements_may_start_anywhere(torch, rng, start, where):
+    x = rng(*start, grad=True)
+    out = x.as_strided(*where)
+    out.sum().backward()
+    moved = torch.zeros(0).set_(x.detach().untyped_storage(), 9, *where[:2])
+    return out, x.grad, x.detach().clone().as_strided_(*where), moved, torch.as_strided_copy(x, *where)
+
+
+@twin
+@pytest.mark.parametrize("shape", [(), (1,), (0,), (0, 2), (1, 1), (2, 3)], ids=str)
+def test_pairs_of_numbers_as_complex_numbers(torch, rng, shape):
+    x = torch.view_as_complex(rng(*shape, 2) if 0 not in shape else torch.zeros(*shape, 2)).requires_grad_()
+    (torch.view_as_real(x.exp()) * torch.ones(*shape, 2)).sum().backward()
+    one = torch.view_as_complex(rng(2, 1).movedim(0, -1))  # a dimension of size 1 may have any stride
+    return x, x.grad, one, raised(lambda: torch.view_as_complex(rng(2, 3).movedim(0, -1)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -98,4 +99,9 @@ def resized(array: Array, shape: tuple[int, ...]) -> Array:
         grown = np.empty(needed, np.uint8)
         grown[: memory.nbytes] = memory
         memory = grown
-    return np.ndarray(shape, array.dtype, memory, start)
+    return array_in(memory, shape, array.dtype, start)
+
+
+def array_in(memory: Array, shape: tuple[int, ...], dtype: NumpyType, start: int, strides: Sequence[int] | None = None) -> Array:
+    """The array at byte `start` of `memory`, with `strides` in bytes; without elements, it may start anywhere, as in torch."""
+    return np.ndarray(shape, dtype, memory, 0 if 0 in shape else start, strides)

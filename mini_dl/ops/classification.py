@@ -87,9 +87,7 @@ class _Classes:
                 )
             if weight._array.dtype != x.dtype:
                 raise RuntimeError(f"expected scalar type {scalar_name(x.dtype)} but found {scalar_name(weight._array.dtype)}")
-        index = t.reshape(-1)
-        if index.dtype != int64.numpy:
-            index = index.astype(np.int64)
+        index = t.reshape(-1).astype(np.int64)  # a copy: `target` may be written before the backward pass
         self.kept: Array | None = None
         if index.size and not (np.minimum.reduce(index) >= 0 and np.maximum.reduce(index) < classes):
             self.kept = index != ignore_index
@@ -355,7 +353,7 @@ def multi_margin_loss(
     if weight is not None and weight._array.dtype != input._array.dtype:
         want, given = scalar_name(input._array.dtype), scalar_name(weight._array.dtype)
         raise RuntimeError(f"expected scalar type {want} but found {given}")
-    index = labels.reshape(-1)
+    index = labels.reshape(-1).copy()  # `target` may be written before the backward pass
     if index.size and not (index.min() >= 0 and index.max() < classes):
         raise RuntimeError("target out of range")
     others = np.ones((count, classes), np.bool_)

@@ -42,7 +42,7 @@ from mini_dl.tensor import Size, Tensor, without_base, wrap
 @linear_in("input src")
 @op(
     input=lambda grad, src_shape, look, args: replaced(grad, wrap(np.zeros(src_shape, grad._array.dtype)), look, args),
-    src=lambda grad, look, args: look(grad, *args),
+    src=lambda grad, look, args: look(grad.contiguous(), *args),
 )
 @as_it_is
 def replaced(input: Array, src: Array, look: Callable[..., Any], args: tuple[Any, ...]) -> Array:

@@ -19,7 +19,7 @@ from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import linear_in, op
 from mini_dl.kernels.indexing import add_rows, corner, flat_index, positions, reduce_at, rows_of
 from mini_dl.ops.parts import _slice
-from mini_dl.ops.views import _alias, place
+from mini_dl.ops.views import place
 from mini_dl.tensor import Operand, Tensor, wrap
 
 # ------------------------------------------------------------------------------------------------ an index per element
@@ -407,7 +407,7 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
 
 
 @linear_in("input source")
-@op(input=lambda grad: grad, source=lambda grad, dim, index: _source_gradient(grad, dim, index))
+@op(input=lambda grad: grad, source=lambda grad, dim, index, source: _source_gradient(grad, dim, index, source))
 def _index_add(input: Array, dim: int, index: Array, source: Array) -> Array:
     out = fresh(input)
     if out.size:
@@ -430,10 +430,10 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
     return _index_add(input, dim, index, source if alpha == 1 else source * alpha)
 
 
-def _source_gradient(grad: Tensor, dim: int, index: Tensor) -> Tensor:
-    """The rows of a gradient that came from a source: a view, like torch's, which is expanded to the shape it has."""
+def _source_gradient(grad: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
+    """The rows of a gradient that came from `source`: a view, like torch's, which expands them to its shape."""
     rows: Tensor = _index_select(grad, dim, index)
-    return _alias(rows) if rows._array.ndim else rows
+    return rows.expand_as(source) if source._array.ndim else rows
 
 
 @by_element

@@ -22,7 +22,7 @@ from mini_dl.autograd.inplace import any_needs_grad, check_writable, count_write
 from mini_dl.autograd.memory import strided_gradient
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.node_names import rename, title
-from mini_dl.autograd.places import Layout, Place, layout_of, memory_of, offset_of, resized
+from mini_dl.autograd.places import Layout, Place, array_in, layout_of, memory_of, offset_of, resized
 from mini_dl.autograd.primitive import look_into, view
 from mini_dl.ops.views import squeeze, swapaxes, t, transpose, unsqueeze
 from mini_dl.tensor import Tensor, inference, version_of
@@ -45,7 +45,7 @@ def strides_of(array: Array) -> tuple[int, ...]:
 @view(input=lambda grad, place: strided_gradient(grad, place))
 def _as_strided(input: Array, size: tuple[int, ...], stride: tuple[int, ...], offset: int, place: Place) -> Array:
     step = input.itemsize
-    return np.ndarray(size, input.dtype, memory_of(input), offset * step, [s * step for s in stride])
+    return array_in(memory_of(input), size, input.dtype, offset * step, [s * step for s in stride])
 
 
 @method()
@@ -178,7 +178,7 @@ def _memory_as(dtype: NumpyType, source: Any, storage_offset: int, size: object,
     step = dtype.itemsize
     shape = (memory.nbytes // step - storage_offset,) if size is None else sizes((size,))
     strides = None if stride is None else [s * step for s in stride]
-    return np.ndarray(shape, dtype, memory, storage_offset * step, strides)
+    return array_in(memory, shape, dtype, storage_offset * step, strides)
 
 
 @tensor_method()
