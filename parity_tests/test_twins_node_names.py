@@ -104,9 +104,8 @@ torch.unbind_copy(x)[3] torch.native_group_norm(x,v,v,4,4,1,2,1e-5)[1] torch.fil
 torch.trapezoid(x,y) torch.cumulative_trapezoid(x) torch.cumulative_trapezoid(x,y) torch.logdet(x@x.T+torch.eye(4))
 torch.special.ndtr(x) F.linear(v,x,v) F.linear(x,y,v) F.cross_entropy(x,y) F.cross_entropy(x,y,reduction='sum')
 F.cross_entropy(x,torch.tensor([0,1,2,3]),label_smoothing=0.1) F.margin_ranking_loss(x,y,torch.ones(4,4),reduction='none')
-F.triplet_margin_loss(x,y,x*2,reduction='none') torch.stft(v,4,window=torch.ones(4),return_complex=True)
-torch.stft(x,4,window=torch.ones(4),return_complex=True) torch.stft(v,4,window=torch.ones(4),return_complex=False)
-torch.fft.ihfft2(x) torch.unique(x) torch.unique_consecutive(x) x.unique(dim=0)
+F.triplet_margin_loss(x,y,x*2,reduction='none') torch.fft.ihfft2(x) torch.unique(x) torch.unique_consecutive(x)
+x.unique(dim=0)
 """
 MODULES = """
 nn.Linear(4,3)(x) nn.LayerNorm(4)(x) nn.BatchNorm1d(4)(x) nn.BatchNorm2d(1)(x[None,None]) nn.Conv2d(1,2,3)(x[None,None])
@@ -262,3 +261,10 @@ def a_write_to_a_result(torch: Any, y: Any) -> Any:
 @twin
 def test_what_was_written_is_named_by_its_operation(torch: Any, rng: Any, write: Any) -> Any:
     return message(lambda: write(torch, rng(3, 4, grad=True)).sum().backward())
+
+
+@twin
+def test_the_nodes_of_short_transforms(torch, rng):
+    x, options = rng(2, 8, grad=True), {"window": torch.ones(4)}
+    made = [torch.stft(one, 4, return_complex=whole, **options) for one in (x, x[0]) for whole in (True, False)]
+    return [type(one.grad_fn).__name__ for one in made]
