@@ -15,14 +15,13 @@ import inspect
 import operator
 import sys
 import types
-import warnings
 from collections.abc import Callable
 from typing import Any, SupportsIndex
 
 import numpy as np
 
 from mini_dl import overrides
-from mini_dl._checks import level_of_user, type_name
+from mini_dl._checks import type_name, warn_once
 from mini_dl._device import memory_format
 from mini_dl._dtypes import PYTHON_TYPES, Function, dtype, number_as
 from mini_dl._families import with_preface
@@ -250,11 +249,10 @@ class Parser:
         if len(tensors) != len(names) or not 0 < len(others) <= len(numbers) or not all([isinstance(v, Tensor) for v in last]):
             raise TypeError(f"{name}() takes {len(names)} positional arguments but {len(values)} were given")
         listed = ", ".join([f"Number {number}" for number in numbers])
-        warnings.warn(
+        warn_once(
             f"This overload of {name} is deprecated:\n\t{name}({', '.join([type_name(v) for v in values])})\n"
             f"Consider using one of the following signatures instead:\n\t{name}({', '.join(names)}, *, {listed})",
-            UserWarning,
-            stacklevel=level_of_user(),
+            kind="overloads",
         )
         given.update(zip(names, tensors))
         given.update(zip(numbers, others))

@@ -9,7 +9,7 @@ import operator
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from mini_dl._dtypes import Array, NumpyType
 
@@ -138,7 +138,7 @@ def deprecated(name: str, instead: str) -> Callable[[Callable[..., Any]], Callab
     def decorate(function: Callable[..., object]) -> Callable[..., Any]:
         @functools.wraps(function)
         def call(*args: object, **kwargs: object) -> Any:
-            warnings.warn(f"{name} is deprecated and will be removed in a future release. Use {instead} instead.", stacklevel=3)
+            warn_once(f"{name} is deprecated and will be removed in a future release. Use {instead} instead.")
             return function(*args, **kwargs)
 
         return call
@@ -229,8 +229,22 @@ def without_imaginary_parts(array: Array, target: NumpyType) -> Array:
     """`array`, of which only the real parts are left, with torch's UserWarning, if `target` is neither complex nor bool."""
     if array.dtype.kind != "c" or target.kind in "cb":
         return array
-    warnings.warn("Casting complex values to real discards the imaginary part", UserWarning, stacklevel=level_of_user())
+    warn_once("Casting complex values to real discards the imaginary part")
     return array.real
+
+
+class Told:
+    """The kinds of warnings that `warn_once` has given, and whether it gives them again."""
+
+    kinds: ClassVar[set[str]] = set()
+    again = False
+
+
+def warn_once(message: str, kind: str | None = None) -> None:
+    """Warn at the user's line, once in a process for each `kind`, by default the message, unless ``set_warn_always(True)``."""
+    if Told.again or (kind or message) not in Told.kinds:
+        Told.kinds.add(kind or message)
+        warnings.warn(message, stacklevel=level_of_user())
 
 
 def level_of_user() -> int:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from mini_dl import _dtypes
+from mini_dl._checks import Told, warn_once
 from mini_dl._device import CPU, META, creation, device, is_meta, layout
 
 PRECISIONS = ("highest", "high", "medium")
@@ -21,7 +22,6 @@ class _Settings:
     deterministic = False
     warn_only = False
     precision = "highest"
-    warn_always = False
     interop_threads = os.cpu_count() or 1
     fill_uninitialized_memory = True
     fastpath = True
@@ -114,13 +114,13 @@ def set_flush_denormal(mode: bool) -> bool:
 
 
 def set_warn_always(b: bool) -> None:
-    """Whether warnings that torch issues once are issued at each call; Python's filters control ours."""
-    state.warn_always = _bool(b, "setWarnOnlyOnce")
+    """Whether warnings that come once in a process come at each call."""
+    Told.again = _bool(b, "setWarnOnlyOnce")
 
 
 def is_warn_always_enabled() -> bool:
     """What `set_warn_always` set."""
-    return state.warn_always
+    return Told.again
 
 
 def get_num_interop_threads() -> int:
@@ -170,10 +170,15 @@ def set_default_tensor_type(t: object) -> None:
 
     Raises: TypeError for anything but a floating point type; ValueError for an unknown name.
 
+    >>> import warnings; warnings.simplefilter("ignore")
     >>> torch.set_default_tensor_type(torch.FloatTensor)
     >>> torch.get_default_dtype()
     torch.float32
     """
+    warn_once(
+        "torch.set_default_tensor_type() is deprecated as of PyTorch 2.1, please use torch.set_default_dtype() and "
+        "torch.set_default_device() as alternatives."
+    )
     name = t if isinstance(t, str) else getattr(t, "__name__", "")
     if isinstance(t, str) and t.startswith("torch.cuda."):
         raise TypeError(f"type {t} not available. Torch not compiled with CUDA enabled.")

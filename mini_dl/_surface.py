@@ -288,7 +288,7 @@ def _compared(name: str, values: tuple[object, ...], out: Tensor) -> tuple[objec
     """The operands that may not overlap with `out`."""
     if name in ACCUMULATING and out is values[0]:
         return values[1:]
-    return () if name in ("max", "min") and len(values) == 1 else values  # over everything: nothing is read any more
+    return () if name in ("aminmax", "max", "min") and len(values) == 1 else values  # over everything: nothing is read any more
 
 
 WITHOUT_GRADIENT = frozenset(

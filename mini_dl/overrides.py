@@ -16,7 +16,7 @@ from typing import Any
 
 from mini_dl._dtypes import Function
 from mini_dl._importing import wraps
-from mini_dl.tensor import Tensor, disabled_torch_function, is_of_torch, when_subclassed
+from mini_dl.tensor import Tensor, disabled_torch_function, is_function_of_torch, is_of_torch, when_subclassed
 
 __all__ = [
     "BaseTorchFunctionMode",
@@ -406,7 +406,10 @@ def converted(result: object, kind: type[Tensor]) -> Any:
 def _torch_function(
     cls: Any, func: Function, types: Iterable[Any], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
 ) -> Any:
-    """The result of `func` for plain tensors, as tensors of this class; NotImplemented if one of `types` is not a base of it."""
+    """The result of `func` for plain tensors, as tensors of this class; NotImplemented if one of `types` is not a base of it, and
+    for functions of an installed torch."""
+    if is_function_of_torch(func):
+        return NotImplemented
     listed = [one for value in args for one in (value if isinstance(value, (list, tuple)) else (value,))]
     if not all([issubclass(cls, kind) for kind in types]) or any([is_of_torch(type(one)) for one in listed]):
         return NotImplemented

@@ -103,12 +103,18 @@ when_subclassed: list[Callable[[], None]] = []
 
 def disabled_torch_function(func: Any, types: object, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
     """The ``__torch_function__`` of subclasses that count as plain tensors."""
-    return func(*args, **(kwargs or {}))
+    return NotImplemented if is_function_of_torch(func) else func(*args, **(kwargs or {}))
 
 
 def is_of_torch(kind: type) -> bool:
     """Whether a class is the Tensor of an installed torch, whose ``__torch_function__`` would only hand our calls back."""
     return any([base.__module__ == "torch" and base.__name__ == "Tensor" for base in kind.__mro__])
+
+
+def is_function_of_torch(func: object) -> bool:
+    """Whether a function is one of an installed torch, which would only ask the ``__torch_function__`` of our tensors again."""
+    owner = getattr(func, "__objclass__", func)  # of methods: their class
+    return str(getattr(owner, "__module__", None)).partition(".")[0] == "torch"
 
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Tensors of torch among the arguments of mini_dl: refused with a TypeError that says so, never an endless recursion."""
+"""Tensors of one library among the arguments of the other: a TypeError that says so, never an endless recursion."""
 
 from __future__ import annotations
 
@@ -36,6 +36,11 @@ CALLS: dict[str, Callable[[Any, Any], Any]] = {
     "data": lambda x, t: setattr(x, "data", t),
     "grad": lambda x, t: setattr(x, "grad", t),
     "an optimizer": lambda x, t: mini_dl.optim.SGD([t], lr=0.1),
+    "a parameter": lambda x, t: mini_dl.nn.Parameter(t),
+    "a buffer": lambda x, t: mini_dl.nn.Buffer(t),
+    "a gradient": lambda x, t: (x.requires_grad_() * 2).backward(t),
+    "a gradient's output": lambda x, t: mini_dl.autograd.grad(t, x),
+    "a recurrent layer": lambda x, t: mini_dl.nn.LSTM(2, 2)(t[None, None]),
     "torch's function": lambda x, t: torch.add(t, x),
     "torch's list": lambda x, t: torch.stack([t, x]),
 }
@@ -73,3 +78,34 @@ def test_memory_is_shared_by_from_dlpack() -> None:
     ours.add_(1)
     assert theirs.tolist() == [2, 2]
     assert mini_dl.is_tensor(theirs) is False
+
+
+OURS: dict[str, Callable[[], Any]] = {
+    "a tensor": lambda: mini_dl.ones(2),
+    "a parameter": lambda: mini_dl.nn.Parameter(mini_dl.ones(2)),
+    "a subclass": lambda: mini_dl.ones(2).as_subclass(type("Derived", (mini_dl.Tensor,), {})),
+}
+OF_TORCH: dict[str, Callable[[Any], Any]] = {
+    "exp": torch.exp,
+    "relu": torch.nn.functional.relu,
+    "inv": torch.linalg.inv,
+    "numel": torch.numel,
+    "unique": torch.unique,
+    "stack": lambda x: torch.stack([x]),
+    "ones": lambda x: torch.ones(x),
+    "an operator": lambda x: torch.ops.aten.exp(x),
+    "a list": lambda x: torch._foreach_add([x], 1),
+    "a module": lambda x: torch.nn.ReLU()(x),
+    "a method": lambda x: torch.Tensor.exp(x),
+    "an index": lambda x: torch.ones(3, 3)[x],
+    "out": lambda x: torch.add(torch.ones(2), 1, out=x),
+    "a gradient": lambda x: torch.ones(2, requires_grad=True).backward(x),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Using a non-tuple sequence")
+@pytest.mark.parametrize("ours", OURS)
+@pytest.mark.parametrize("name", OF_TORCH)
+def test_a_function_of_torch_given_one_of_ours_is_a_type_error(name: str, ours: str) -> None:
+    with pytest.raises(TypeError):
+        OF_TORCH[name](OURS[ours]())

@@ -96,7 +96,16 @@ x.nan_to_num() x.copysign(y) x.index_copy(0,torch.tensor([0]),y[:1])
 x.index_reduce(0,torch.tensor([0]),y[:1],'prod')
 x.scatter_reduce(0,torch.zeros(1,4,dtype=torch.long),y,'amax')
 x.put(torch.tensor([0]),v[:1]) x.index_put((torch.tensor([0]),),v) x.masked_scatter(x>0.5,y)
-x.clone().index_put_((torch.tensor([0]),),v)
+x.clone().index_put_((torch.tensor([0]),),v) torch.linalg.lu(x)[1] torch.linalg.lu(x)[2] torch.linalg.lu(x[:,:3])[2]
+torch.lu_unpack(x,torch.tensor([1,2,3,4],dtype=torch.int32))[1]
+torch.lu_unpack(x,torch.tensor([1,2,3,4],dtype=torch.int32))[2] torch.linalg.qr(x)[1] torch.linalg.qr(x[:,:0])[1]
+torch.qr(x)[1] torch.triangular_solve(x,y)[1] torch.linalg.lstsq(x[:2],y[:2])[1] torch.split_with_sizes_copy(x,[2,2])[1]
+torch.unbind_copy(x)[3] torch.native_group_norm(x,v,v,4,4,1,2,1e-5)[1] torch.fill(x,2.) torch.fill(x,v[0]) torch.trapezoid(x)
+torch.trapezoid(x,y) torch.cumulative_trapezoid(x) torch.cumulative_trapezoid(x,y) torch.logdet(x@x.T+torch.eye(4))
+torch.special.ndtr(x) F.linear(v,x,v) F.linear(x,y,v) F.cross_entropy(x,y) F.cross_entropy(x,y,reduction='sum')
+F.cross_entropy(x,torch.tensor([0,1,2,3]),label_smoothing=0.1) F.margin_ranking_loss(x,y,torch.ones(4,4),reduction='none')
+F.triplet_margin_loss(x,y,x*2,reduction='none') torch.fft.ihfft2(x) torch.unique(x) torch.unique_consecutive(x)
+x.unique(dim=0)
 """
 MODULES = """
 nn.Linear(4,3)(x) nn.LayerNorm(4)(x) nn.BatchNorm1d(4)(x) nn.BatchNorm2d(1)(x[None,None]) nn.Conv2d(1,2,3)(x[None,None])
@@ -252,3 +261,10 @@ def a_write_to_a_result(torch: Any, y: Any) -> Any:
 @twin
 def test_what_was_written_is_named_by_its_operation(torch: Any, rng: Any, write: Any) -> Any:
     return message(lambda: write(torch, rng(3, 4, grad=True)).sum().backward())
+
+
+@twin
+def test_the_nodes_of_short_transforms(torch, rng):
+    x, options = rng(2, 8, grad=True), {"window": torch.ones(4)}
+    made = [torch.stft(one, 4, return_complex=whole, **options) for one in (x, x[0]) for whole in (True, False)]
+    return [type(one.grad_fn).__name__ for one in made]

@@ -30,7 +30,8 @@ import torch as real
 from parity_tests import bridge, compare
 from parity_tests.judging import same_exception
 
-real.set_warn_always(True)  # otherwise torch warns once per process, and the order of the tests would matter
+for library in (real, bridge.mini_dl):
+    library.set_warn_always(True)  # otherwise some warnings come once in a process, and the order of the tests would matter
 
 
 class Draws:

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._checks import type_name
+from mini_dl._checks import type_name, warn_once
 from mini_dl.autograd.engine import run_backward
 from mini_dl.autograd.formal import aim_of
 from mini_dl.autograd.graph import GradientEdge, aim, edge_of, grad_fn_and_number, is_end, keep_grad, needs_grad
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.rows import rows_of
-from mini_dl.tensor import LEAF, Tensor, wrap
+from mini_dl.tensor import LEAF, Tensor, is_of_torch, wrap
 
 
 def _starting_gradients(outputs: Sequence[Tensor], gradients: Sequence[Any]) -> list[Tensor]:
@@ -62,7 +62,7 @@ def check_gradient(i: int, out: Tensor, grad: object) -> None:
 
 def _as_tuple(value: Any) -> tuple[Any, ...]:
     """The tensors of any iterable, or the given tensor."""
-    single = isinstance(value, (Tensor, GradientEdge)) or not isinstance(value, Iterable)
+    single = isinstance(value, (Tensor, GradientEdge)) or not isinstance(value, Iterable) or is_of_torch(type(value))
     return (value,) if single else tuple(value)
 
 
@@ -101,10 +101,9 @@ def backward(
         raise RuntimeError("`inputs` argument to `backward` cannot be empty.")
     started = _starting_gradients(outputs, gradients)
     if create_graph:
-        warnings.warn(
+        warn_once(
             "Using backward() with create_graph=True will create a reference cycle between the parameter and its gradient "
             "which can cause a memory leak. We recommend using autograd.grad when creating the graph to avoid this.",
-            stacklevel=3,
         )
     for target in targets or ():
         if isinstance(target, GradientEdge):

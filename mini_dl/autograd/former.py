@@ -1,4 +1,4 @@
-"""Leaves whose shape or type changes: existing graphs keep the old one."""
+"""Leaves whose shape or type changes: existing graphs keep the old one. Those that become another tensor leave their graphs."""
 
 from __future__ import annotations
 
@@ -18,9 +18,18 @@ def given_array(tensor: Tensor, array: Array) -> None:
     tensor._array = array
 
 
+def poison(tensor: Tensor) -> None:
+    """Let graphs made from `tensor` until now fail: it has become another."""
+    tensor._former = [(next_seq(), None, None)]
+
+
 def known_as(leaf: Tensor, node: Node | None) -> tuple[tuple[int, ...], Any]:
-    """The shape and type that `leaf` had when `node` was made from it."""
+    """The shape and type that `leaf` had when `node` was made from it. RuntimeError if it was another tensor."""
     for seq, shape, dtype in leaf._former or ():
         if node is not None and node.seq_ > seq:
+            if shape is None:
+                raise RuntimeError(
+                    "Trying to execute AccumulateGrad node that was poisoned by swap_tensors: the graph was made before the swap"
+                )
             return shape, dtype
     return leaf._array.shape, leaf._array.dtype

@@ -105,7 +105,7 @@ def inplace(function: Callable[..., Tensor], name: str | None = None, operator: 
                 raise shared_memory()
             if own_history:
                 result = _with_own_history(function.__name__, self, result, (before, *args, *kwargs.values()))
-            write(self, result, primitive is not None)
+            write(self, result, primitive is not None or not any([result is value for value in args]))
             return self
         except NotImplementedError:  # of the type
             _check_before_type(function, self, args, kwargs, apart if asked else None)
@@ -278,7 +278,7 @@ def edge_before(view: Tensor) -> Edge | None:
 def write(target: Tensor, result: Tensor, own_result: bool = False) -> None:
     """Write `result` into the memory of `target`: all views see it, and the gradient flows to `result`.
 
-    RuntimeError if the shape or type does not match. `own_result`: nobody else references `result`, the output of one primitive.
+    RuntimeError if the shape or type does not match. `own_result`: `result` was computed for this write.
     """
     array, new_array = target._array, result._array
     if new_array.shape != array.shape:

@@ -82,6 +82,27 @@ def _by_class(input: Tensor, target: Tensor, *args: object, **kwargs: object) ->
     return "NllLoss2DBackward0" if input._array.ndim > 2 else "NllLossBackward0"
 
 
+def _entropy(
+    input: Tensor, target: Tensor, weight: object = None, size_average: object = None, ignore_index: int = -100,
+    reduce: object = None, reduction: str = "mean", label_smoothing: float = 0.0,
+) -> str:  # fmt: skip
+    smoothed = label_smoothing and target._array.dtype.kind in "iu"
+    return "AddBackward0" if smoothed else _by_class(input, target, reduction=reduction)
+
+
+def _transformed_in_frames(input: Tensor, *args: object, **kwargs: object) -> str:
+    if (args[8] if len(args) > 8 else kwargs.get("return_complex")) is False:
+        return "ViewAsRealBackward0"
+    return "SqueezeBackward4" if input._array.ndim == 1 else "TransposeBackward1"
+
+
+def _trapezoids(evenly: str, number: int) -> Callable[..., str]:
+    def name_of(y: Tensor, x: object = None, *args: object, **kwargs: object) -> str:
+        return f"{evenly}Backward{number}" if x is None else "DivBackward1"
+
+    return name_of
+
+
 def _sorted(input: Tensor, *args: object, stable: object = None, **kwargs: object) -> str:
     return "SortBackward0" if stable is None else "SortBackward1"
 
@@ -166,13 +187,14 @@ NAMES: dict[str, Naming] = {
     "clamp_max": numbered("ClampMax", "max"), "clamp_min": numbered("ClampMin", "min"),
     "cosine_similarity": "SumBackward1",
     "cross": "LinalgCrossBackward0",
-    "nll_loss": _by_class, "ctc_loss": _reduced("CtcLossBackward0", 5),
+    "nll_loss": _by_class, "cross_entropy": _entropy, "ctc_loss": _reduced("CtcLossBackward0", 5),
     "diag": _diagonal, "diagflat": "DiagEmbedBackward0",
     "grid_sample": _grid_sampler, "grid_sampler": _grid_sampler,
     "index_fill": numbered("IndexFill", "value", 3), "masked_fill": numbered("MaskedFill", "value", 2),
     "interpolate": _interpolate, "upsample": _interpolate,
     "upsample_nearest": _upsampled("nearest"), "upsample_bilinear": _upsampled("bilinear"),
     "lerp": numbered("Lerp", "weight", 2),
+    "linalg.lu": "LinalgLuBackward0", "lu_unpack": "LuUnpackBackward0",
     "lu": "LinalgLuFactorExBackward0", "lu_factor": "LinalgLuFactorExBackward0", "lu_factor_ex": "LinalgLuFactorExBackward0",
     "lu_solve": "LinalgLuSolveBackward0",
     "max": with_dims("Max", 1, 0), "min": with_dims("Min", 1, 0),
@@ -200,6 +222,9 @@ NAMES: dict[str, Naming] = {
     "max_pool3d": "MaxPool3DWithIndicesBackward0",
     **{f"conv_transpose{n}d": _convolved(n) for n in (1, 2, 3)},
     "fft.fft": _transformed("FftR2CBackward0"), "fft.ifft": _transformed("ConjBackward0"),
+    "trapezoid": _trapezoids("Mul", 1), "trapz": _trapezoids("Mul", 1), "cumulative_trapezoid": _trapezoids("Cumsum", 0),
+    "fill": numbered("Fill", "value"), "logdet": "WhereBackward0",
+    "stft": _transformed_in_frames,
     "quantile": "SqueezeBackward4", "nanquantile": "SqueezeBackward4", "combinations": "StackBackward0",
     "sum_to_size": "SumBackward1", "torch.cholesky": "CholeskyBackward0",
 }  # fmt: skip
@@ -235,7 +260,7 @@ def by_other(name: str) -> Callable[[Node], str]:
 
 
 PRIMITIVES: dict[str, str | Callable[[Node], str]] = {
-    "_affine": by_ndim("AddmmBackward0", "ViewBackward0"),
+    "_affine": by_ndim("AddmmBackward0", "ViewBackward0", "ViewBackward0"),
     "_batched": by_batch,
     "_cast": "ToCopyBackward0",
     "_channel_norm": "NativeBatchNormBackward0", "_scaled": "NativeBatchNormBackward0", "_row_norm": "NativeLayerNormBackward0",
@@ -250,7 +275,7 @@ PRIMITIVES: dict[str, str | Callable[[Node], str]] = {
     "_rows": by_ndim("MmBackward0", "UnsafeViewBackward0", "MvBackward0"),
     "_squeeze1": "SqueezeBackward1", "_squeeze2": "SqueezeBackward2",
     "_square": "PowBackward0", "square": "PowBackward0",
-    "_vector_norm": "LinalgVectorNormBackward0",
+    "_vector_norm": "LinalgVectorNormBackward0", "ndtr": "MulBackward1",
     "complex_to_complex": "FftC2CBackward0", "complex_to_real": "FftC2RBackward0", "real_to_complex": "FftR2CBackward0",
     "_clamp_to": "ClampBackward1", "fmod": by_other("Fmod"), "remainder": by_other("Remainder"),
     "_imag": "SelectBackward0", "_real": "SelectBackward0",
@@ -354,13 +379,16 @@ def as_one(result: Tensor, name: str, *arguments: Tensor | None) -> Tensor:
 
 
 def show(result: object, naming: Naming, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
-    """Give the node of a result, if the call created one, the name of the function and the edges of its arguments."""
+    """Give the node of a result, or of each, if the call created one, the name of the function and the edges of its arguments."""
     if result.__class__ is not Tensor:
-        result = result[0] if isinstance(result, tuple) and result else result
+        if isinstance(result, tuple):
+            for one in result:
+                show(one, naming, args, kwargs)
+            return
         if not isinstance(result, Tensor):
             return
     edge = result._edge
-    if edge is None or edge is LEAF or edge is LEAF_VIEW or (args and result is args[0]):
+    if edge is None or edge is LEAF or edge is LEAF_VIEW or (args and any([result is value for value in args])):
         return
     node = edge[0] if edge.__class__ is tuple else edge
     node.op_ = under(node.op_, naming if naming.__class__ is str else naming(*args, **kwargs))  # type: ignore[operator]

@@ -18,19 +18,18 @@ from mini_dl.autograd.places import address_of
 from mini_dl.tensor import Tensor
 
 NO_OVERLAP = frozenset(
-    "addr cat column_stack concat concatenate cross dstack gather ger hstack index_add index_copy index_put index_reduce "
-    "index_select kron masked_select median nanmedian nonzero outer put row_stack scatter scatter_add scatter_reduce "
-    "stack take take_along_dim vstack".split()
+    "_linalg_cross addr cat column_stack concat concatenate cross dstack gather ger hstack index_add index_copy index_put "
+    "index_reduce index_select kron masked_select median nanmedian nonzero outer put row_stack scatter scatter_add "
+    "scatter_reduce stack take take_along_dim vstack".split()
 )
 """Functions whose operands may not even be the written tensor itself."""
 UNCHECKED = frozenset(
-    "addbmm addmv alias_copy all amax amin aminmax any argmax argmin as_strided_copy avg_pool2d avg_pool3d bmm bucketize "
-    "chain_matmul cholesky cholesky_inverse cholesky_solve complex cummax cummin detach_copy diag diagonal_copy diff dot "
+    "addbmm addmv alias_copy all amax amin any argmax argmin as_strided_copy avg_pool2d avg_pool3d bmm bucketize "
+    "chain_matmul cholesky cholesky_inverse cholesky_solve cummax cummin detach_copy diag diagonal_copy diff dot "
     "float_power frobenius_norm hash_tensor histc histogram inner inverse isin kthvalue log_softmax logsumexp lu lu_solve "
     "masked_scatter matmul matrix_power mean mm multigammaln multinomial mv mvlgamma nanmean nanquantile nansum narrow_copy "
-    "ndtr norm nuclear_norm orgqr ormqr polar prod qr quantile resize_as searchsorted slice_copy slice_scatter softmax "
-    "split_copy squeeze_copy std sum t_copy tensordot tril triu unsqueeze_copy var vdot view_as_complex_copy "
-    "view_as_real_copy".split()
+    "ndtr norm nuclear_norm orgqr ormqr prod qr quantile resize_as searchsorted slice_copy slice_scatter softmax split_copy "
+    "squeeze_copy std sum t_copy tensordot tril triu unsqueeze_copy var vdot view_as_complex_copy view_as_real_copy".split()
 )
 """Functions for which torch has no check: it computes into separate memory, or overwrites memory that it still reads."""
 BEFORE_VALUE = {"index_fill": 2, "masked_fill": 1}

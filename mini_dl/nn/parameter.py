@@ -12,10 +12,11 @@ from mini_dl._checks import check_bool, nonnegative, sizes, too_large, type_name
 from mini_dl._device import is_meta, require_cpu
 from mini_dl._dtypes import FLOATING, INEXACT
 from mini_dl._meta import meta_array
+from mini_dl.autograd.recording import not_a_tensor
 from mini_dl.nn._types import Device, DType
 from mini_dl.ops.pickling import restore_state, state_of
 from mini_dl.overrides import overrides
-from mini_dl.tensor import LEAF, Tensor, disabled_torch_function, inference, new, version_of, wrap, written
+from mini_dl.tensor import LEAF, Tensor, disabled_torch_function, inference, is_of_torch, new, version_of, wrap, written
 
 
 def empty(*shape: int, device: Device = None, dtype: DType = None) -> Tensor:
@@ -36,6 +37,8 @@ def _owned(kind: type[Tensor], data: Tensor | None, requires_grad: bool) -> Any:
     """A leaf of class `kind` that shares the memory of `data`."""
     if data is None:
         data = empty(0)
+    if is_of_torch(type(data)):
+        raise not_a_tensor(kind.__name__, "data", 1, data)
     check_bool(requires_grad, "_make_subclass(): argument 'require_grad' (position 3)")
     if requires_grad and data._array.dtype.kind not in INEXACT:
         raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")

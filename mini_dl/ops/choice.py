@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._checks import broadcast_shapes, type_name
+from mini_dl._checks import broadcast_shapes, type_name, warn_once
 from mini_dl._dtypes import (
     FLOATING,
     HALVES,
@@ -272,6 +272,7 @@ def where(condition: Tensor, input: object = None, other: object = None) -> Any:
             f"where expected condition to be a boolean tensor, but got a tensor with dtype {scalar_name(condition._array.dtype)}"
         )
     if condition._array.dtype.kind != "b":
+        warn_once("where received a uint8 condition tensor. This behavior is deprecated. Use a boolean condition instead.")
         condition = condition != 0
     if type(other) in (int, float) and isinstance(input, Tensor) and input._array.dtype.char in HALVES:
         other = float(number_cast(other, input._array.dtype))

@@ -6,7 +6,7 @@ import numpy as np
 
 from mini_dl._checks import broadcast_shapes
 from mini_dl._dtypes import Array, scalar_name
-from mini_dl._surface import function, method, store
+from mini_dl._surface import function, method
 from mini_dl.autograd.primitive import linear_in, op, unary, view
 from mini_dl.ops.trigonometry import cos, sin
 from mini_dl.tensor import Operand, Tensor
@@ -163,26 +163,26 @@ def _complex(real: Array, imag: Array) -> Array:
     return out
 
 
-@function()
-def complex(real: Tensor, imag: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """A complex tensor from its parts: ``out = real + i * imag``
-
-    Shapes: `real` and `imag` are broadcast, and the result has their common shape.
-    Raises: RuntimeError unless both have the same floating point type, and `out` that of the result.
-
-    >>> torch.complex(torch.tensor([1.0, 2.0]), torch.tensor([0.0, -3.0]))
-    tensor([1.+0.j, 2.-3.j])
-    """
-    _two_floats(real, imag)
-    result: Tensor = _complex(real, imag)
-    if out is None:
-        return result
+def _same_type(result: Tensor, out: Tensor, operands: object) -> None:
     if out._array.dtype != result._array.dtype:
         raise RuntimeError(
             f"Expected object of scalar type {scalar_name(result._array.dtype)} but got scalar type "
             f"{scalar_name(out._array.dtype)} for argument 'out'"
         )
-    return store(result, out)
+
+
+@function(out=_same_type)
+def complex(real: Tensor, imag: Tensor) -> Tensor:
+    """A complex tensor from its parts: ``out = real + i * imag``
+
+    Shapes: `real` and `imag` are broadcast, and the result has their common shape.
+    Raises: RuntimeError unless both have the same floating point type.
+
+    >>> torch.complex(torch.tensor([1.0, 2.0]), torch.tensor([0.0, -3.0]))
+    tensor([1.+0.j, 2.-3.j])
+    """
+    _two_floats(real, imag)
+    return _complex(real, imag)
 
 
 @function(out=True)

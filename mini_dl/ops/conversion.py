@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._abstract import NO_STORAGE, is_abstract
-from mini_dl._checks import check_bool, level_of_user, type_name, without_imaginary_parts
+from mini_dl._checks import check_bool, type_name, warn_once, without_imaginary_parts
 from mini_dl._device import (
     DeviceLike,
     MemoryFormat,
@@ -458,10 +457,9 @@ def __int__(self: Tensor) -> int:
 
 def _warn_of_lost_history(self: Tensor) -> None:
     if mode.enabled and needs_grad(self):
-        warnings.warn(
+        warn_once(
             "Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior.\n"
             "Consider using tensor.detach() first.",
-            stacklevel=level_of_user(),
         )
 
 

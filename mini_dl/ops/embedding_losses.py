@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mini_dl._surface import public
+from mini_dl.autograd.memory import filled_in
 from mini_dl.ops.choice import where
 from mini_dl.ops.distance import pairwise_distance
 from mini_dl.ops.loss_reduction import checked_reduction, reduced_loss
@@ -26,7 +27,7 @@ def hinge_embedding_loss(
     tensor([0.3000, 0.6000])
     """
     reduction = checked_reduction(reduction, size_average, reduce)
-    apart, together = (margin - input).clamp(min=0), input  # selected, not multiplied: either may be infinite
+    apart, together = (margin - input).clamp_min(0), input  # selected, not multiplied: either may be infinite
     return reduced_loss(where(target != 1, apart, 0.0) + where(target != -1, together, 0.0), reduction)
 
 
@@ -51,7 +52,7 @@ def margin_ranking_loss(
             "margin_ranking_loss : All input tensors should have same dimension but got sizes: "
             f"input1: {input1.shape}, input2: {input2.shape}, target: {target.shape} "
         )
-    return reduced_loss((-target * (input1 - input2) + float(margin)).clamp(min=0), reduction)
+    return reduced_loss(filled_in((-target * (input1 - input2) + float(margin)).clamp_min(0)), reduction)
 
 
 @public("nn.functional")
@@ -79,7 +80,7 @@ def cosine_embedding_loss(
     dim = target.ndim
     norms = ((input1 * input1).sum(dim) + 1e-12) * ((input2 * input2).sum(dim) + 1e-12)
     cosine = (input1 * input2).sum(dim) / norms.sqrt()
-    loss = (1 - cosine) * (target == 1) + (cosine - margin).clamp(min=0) * (target == -1)
+    loss = (1 - cosine) * (target == 1) + (cosine - margin).clamp_min(0) * (target == -1)
     return reduced_loss(loss, reduction)
 
 
@@ -97,7 +98,7 @@ def _triplets(
     near, far = distance(anchor, positive), distance(anchor, negative)
     if swap:
         far = far.minimum(distance(positive, negative))
-    return reduced_loss((margin + near - far).clamp(min=0), reduction)
+    return reduced_loss((margin + near - far).clamp_min(0), reduction)
 
 
 @public("nn.functional")

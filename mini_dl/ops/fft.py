@@ -38,7 +38,18 @@ def complex_to_complex(input: Array, dims: Shape, norm: Any, inverse: bool) -> A
     transform = np.fft.ifftn if inverse else np.fft.fftn
     if not dims:
         return input.astype(np.result_type(input.dtype, np.complex64))
-    return transform(input, axes=dims, norm=norm)
+    return _by_lines(input, dims, False, transform, norm=norm)
+
+
+def _by_lines(input: Array, dims: Shape, last_stays: bool, transform: Callable[..., Array], **options: object) -> Array:
+    """`transform` along `dims`, with the memory layout of torch's results: first the other dimensions, then `dims`, each in the
+    order of the input's memory; the last of `dims` is last if it stays."""
+    others = [d for d in range(input.ndim) if d not in dims]
+    free, last = (list(dims[:-1]), [dims[-1]]) if last_stays else (list(dims), [])
+    order = [*(sorted(part, key=lambda d: -input.strides[d]) for part in (others, free)), last]
+    axes = [d for part in order for d in part]
+    out = transform(input.transpose(axes), axes=tuple(range(len(others), input.ndim)), **options)
+    return np.ascontiguousarray(out).transpose(np.argsort(axes))  # NumPy keeps the order of the input
 
 
 @linear_in("input")
@@ -49,14 +60,16 @@ def complex_to_complex(input: Array, dims: Shape, norm: Any, inverse: bool) -> A
 )
 def real_to_complex(input: Array, dims: Shape, norm: Any) -> Array:
     """The forward transform of a real input along `dims`; along the last of them only the first ``n // 2 + 1`` elements."""
-    return np.fft.rfftn(input, axes=dims, norm=norm)
+    return _by_lines(input, dims, True, np.fft.rfftn, norm=norm)
 
 
 @linear_in("input")
 @op(input=lambda grad, dims, norm: _weighed(real_to_complex(grad, dims, SWAPPED[norm]), dims, grad.shape, 2.0))
 def complex_to_real(input: Array, dims: Shape, n: int, norm: Any) -> Array:
     """The inverse of `real_to_complex`, `n` long along the last of `dims`."""
-    return np.fft.irfftn(input, s=[*[input.shape[d] for d in dims[:-1]], n], axes=dims, norm=norm)
+    if len(dims) > 1:
+        input = _by_lines(input, dims[:-1], False, np.fft.ifftn, norm=norm)
+    return _by_lines(input, dims[-1:], True, np.fft.irfftn, s=(n,), norm=norm)
 
 
 def _weighed(half: Tensor, dims: Shape, shape: Shape, weight: float) -> Tensor:
@@ -159,8 +172,11 @@ def _to_half(name: str, input: Tensor, s: Ints | None, dim: Ints | None, norm: s
         raise RuntimeError(f"{name} must transform at least one axis")
     norm = _norm(norm)
     _real(name, input)
-    out = real_to_complex(resized(input, lengths, dims), dims, SWAPPED[norm] if inverse else norm)
-    return out.conj() if inverse else out
+    input = resized(input, lengths, dims)
+    if not inverse:
+        return real_to_complex(input, dims, norm)
+    out = real_to_complex(input, dims[-1:], SWAPPED[norm]).conj()
+    return complex_to_complex(out, dims[:-1], norm, True) if len(dims) > 1 else out
 
 
 def _from_half(name: str, input: Tensor, s: Ints | None, dim: Ints | None, norm: str | None, inverse: bool) -> Tensor:

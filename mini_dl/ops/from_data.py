@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl import _dtypes
-from mini_dl._checks import level_of_user, without_imaginary_parts
+from mini_dl._checks import level_of_user, warn_once, without_imaginary_parts
 from mini_dl._device import DeviceLike, is_meta, require_cpu
 from mini_dl._dtypes import FLOATING, INEXACT, Array, NumpyType, TypeLike
 from mini_dl._meta import meta_array
@@ -223,11 +223,10 @@ def over_array(array: object) -> Tensor:
         raise TypeError(f"expected np.ndarray (got {_class_name(array)})")
     checked_array(array)
     if not array.flags.writeable:
-        warnings.warn(
+        warn_once(
             "The given NumPy array is not writable, and PyTorch does not support non-writable tensors. This means writing to "
             "this tensor will result in undefined behavior. You may want to copy the array to protect its data or make it "
             "writable before converting it to a tensor.",
-            stacklevel=level_of_user(),
         )
     return wrap(array.view(np.ndarray))
 
@@ -275,10 +274,9 @@ def asarray(
     if requires_grad is None:
         requires_grad = isinstance(obj, Tensor) and obj.requires_grad
         if requires_grad:
-            warnings.warn(
+            warn_once(
                 "torch.asarray: unspecified requires_grad now defaults to obj.requires_grad instead of False. Pass "
                 "requires_grad=False explicitly to get the old behavior and silence this warning.",
-                stacklevel=level_of_user(),
             )
     if isinstance(obj, (Tensor, np.ndarray)) or hasattr(obj, "__dlpack__"):
         shared = obj if isinstance(obj, Tensor) else over_array(obj if isinstance(obj, np.ndarray) else np.from_dlpack(obj))

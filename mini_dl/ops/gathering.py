@@ -378,7 +378,7 @@ def check_in_range(name: str, input: Tensor, dim: int, positions: Array) -> None
         raise IndexError(f"index_copy_(): {bad}" if name == "index_copy" else bad)
     if name == "index_add" and dim in (0, len(shape) - 1) and len(shape) > 1 and positions.dtype.itemsize == 8:
         raise RuntimeError(bad)
-    raise (RuntimeError if name == "index_reduce" else IndexError)("index out of range in self")
+    raise IndexError("index out of range in self")
 
 
 @linear_in("input")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import functools
 import itertools
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from mini_dl._abstract import is_abstract
-from mini_dl._checks import index_of, level_of_user, nonnegative, spread_out, type_name, wrap_dim
+from mini_dl._checks import index_of, nonnegative, spread_out, type_name, warn_once, wrap_dim
 from mini_dl._device import contiguous_format
 from mini_dl._dtypes import INDEX_TYPES, Array, Ints, default_numpy, promote_numpy, scalar_name
 from mini_dl._layout import copied
@@ -538,9 +537,8 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
         if t._array.dtype != tensors[0]._array.dtype:
             raise RuntimeError("torch.meshgrid expects all tensors to have the same dtype")
     if indexing is None:
-        warnings.warn(
+        warn_once(
             "torch.meshgrid: in an upcoming release, it will be required to pass the indexing argument.",
-            stacklevel=level_of_user(),
         )
     elif not isinstance(indexing, str):
         raise TypeError(f"meshgrid(): argument 'indexing' must be str, not {type_name(indexing)}")

@@ -10,14 +10,13 @@ differentiation" (2008); for complex matrices, derived from it by requiring that
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from mini_dl import _dtypes
-from mini_dl._checks import level_of_user, type_name, wrap_dim
+from mini_dl._checks import type_name, warn_once, wrap_dim
 from mini_dl._dtypes import INEXACT, NARROW, c_name, scalar_name
 from mini_dl._surface import function, method, public
 from mini_dl.autograd.elements import by_element
@@ -196,11 +195,10 @@ def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
     tensor([0., 0., 1.])
     """
     if dim is None:
-        warnings.warn(
+        warn_once(
             "Using torch.cross without specifying the dim arg is deprecated.\nPlease either pass the dim explicitly or simply "
             "use torch.linalg.cross.\nThe default value of dim will change to agree with that of linalg.cross in a future "
             "release.",
-            stacklevel=level_of_user(),
         )
         dim = next((i for i, n in enumerate(input._array.shape) if n == 3), None)
         if dim is None:

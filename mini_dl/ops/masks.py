@@ -146,7 +146,8 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
 
 
 def _nonzero(array: Array) -> Array:
-    return np.stack(array.nonzero(), 1) if array.ndim else np.zeros((int(bool(array)), 0), "int64")
+    """(count, n), each column in one piece of memory."""
+    return np.stack(array.nonzero()).T if array.ndim else np.zeros((int(bool(array)), 0), "int64")
 
 
 @method(out=True)
@@ -163,7 +164,7 @@ def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     refuse_meta("nonzero", input)
     refuse_batch("nonzero", input)
     if as_tuple:
-        return tuple([wrap(found) for found in mode.run(np.ndarray.nonzero, np.atleast_1d(input._array))])
+        return wrap(mode.run(_nonzero, np.atleast_1d(input._array))).unbind(1)
     return wrap(mode.run(_nonzero, input._array))
 
 

@@ -106,8 +106,8 @@ def _dot(input: Array, other: Array) -> Array:
 
 @linear_in("input product")
 @op(
-    input=lambda grad, beta: grad * beta.conjugate(),
-    product=lambda grad, alpha: grad * alpha.conjugate(),
+    input=lambda grad, beta: grad if beta == 1 else grad * beta.conjugate(),
+    product=lambda grad, alpha: grad if alpha == 1 else grad * alpha.conjugate(),
 )
 def _weighted_sum(input: Array, product: Array, beta: Number, alpha: Number) -> Array:
     """``beta * input + alpha * product``; if `beta` is 0, the values of `input` are ignored."""
@@ -427,7 +427,8 @@ def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Number = 1, alpha: N
         found = [scalar_name(x.dtype) for x in (a, m, v)]
         raise RuntimeError("addmv input tensors must have the same dtype, but got {}, {}, and {}".format(*found))
     _checked("addmv_impl_cpu", a.dtype)
-    _check_fit(a.dtype, beta, alpha)
+    if m.size:
+        _check_fit(a.dtype, beta, alpha)
     return _weighted_sum(input, _rows(vec, mat, True), beta, alpha)
 
 

@@ -604,7 +604,7 @@ def any(input: Tensor, dim: Ints | None = None, keepdim: bool = False) -> Tensor
 
 @op()
 def _count_nonzero(input: Array, dims: Dims) -> Array:
-    return np.asarray(np.count_nonzero(input, dims), np.int64)
+    return np.array(np.count_nonzero(input, dims), np.int64, order="C")
 
 
 @method()

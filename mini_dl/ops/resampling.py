@@ -373,7 +373,17 @@ def grid_sample(
             "nn.functional.grid_sample(): expected padding_mode to be 'zeros', 'border', or 'reflection', "
             f"but got: '{padding_mode}'"
         )
+    if align_corners is None:
+        _warn_of_default()
     return grid_sampler(input, grid, INTERPOLATION.index(mode), PADDING.index(padding_mode), bool(align_corners))
+
+
+def _warn_of_default() -> None:
+    warnings.warn(
+        "Default grid_sample and affine_grid behavior has changed to align_corners=False since 1.3.0. Please specify "
+        "align_corners=True if the old behavior is desired.",
+        stacklevel=level_of_user(),
+    )
 
 
 @public("torch", "torch:grid_sampler_2d", "torch:grid_sampler_3d")
@@ -446,6 +456,8 @@ def affine_grid(theta: Tensor, size: Any, align_corners: bool | None = None) -> 
               [ 0.,  0.],
               [ 1.,  0.]]]])
     """
+    if align_corners is None:
+        _warn_of_default()
     if theta._array.dtype.kind not in FLOATING:
         raise ValueError(f"Expected theta to have floating point type, but got {theta.dtype}")
     n = len(size) - 2
@@ -457,6 +469,12 @@ def affine_grid(theta: Tensor, size: Any, align_corners: bool | None = None) -> 
         raise ValueError(f"Expected a batch of {n}D affine matrices of shape Nx{n}x{n + 1} for size {size}. Got {theta.shape}.")
     if min(size) <= 0:
         raise ValueError(f"Expected non-zero, positive output size. Got {size}")
+    if align_corners and min(size[2:]) == 1:
+        warnings.warn(
+            "Since version 1.3.0, affine_grid behavior has changed for unit-size grids when align_corners=True: "
+            "they are sampled at the center.",
+            stacklevel=level_of_user(),
+        )
     lines = []
     for o in size[2:]:
         line = _between("affine_grid", -1, 1, o, theta._array.dtype) if o > 1 else np.zeros(1, theta._array.dtype)

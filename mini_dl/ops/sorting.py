@@ -18,6 +18,7 @@ from mini_dl.autograd.primitive import op
 from mini_dl.kernels import sorting as kernels
 from mini_dl.kernels.sorting import median_of_all, middle, most_frequent, top
 from mini_dl.ops.reduction import checked, no_overlap, pick, shares, spread
+from mini_dl.ops.special import no_derivative
 from mini_dl.tensor import Tensor, wrap
 
 
@@ -348,8 +349,23 @@ def _slices(name: str, x: Array, dim: int) -> tuple[int, Array]:
     return dim, np.ascontiguousarray(rows).reshape(len(rows), math.prod(rows.shape[1:]))
 
 
-def _answer(values: Array, inverse: Array, counts: Array, return_inverse: bool, return_counts: bool) -> Any:
-    out = (wrap(values), *([wrap(inverse)] if return_inverse else []), *([wrap(counts)] if return_counts else []))
+@op(input=lambda grad: no_derivative("_unique2"))
+def _unique2(input: Array, at: Array) -> Array:
+    return input.reshape(-1)[at]
+
+
+@op(input=lambda grad: no_derivative("unique_dim"))
+def _unique_dim(input: Array, at: Array, dim: int) -> Array:
+    return np.moveaxis(np.take(np.moveaxis(input, dim, 0), at, 0), 0, dim)
+
+
+@op(input=lambda grad: no_derivative("unique_consecutive"))
+def _unique_consecutive(input: Array, at: Array, dim: int | None) -> Array:
+    return input.reshape(-1)[at] if dim is None else np.moveaxis(np.take(np.moveaxis(input, dim, 0), at, 0), 0, dim)
+
+
+def _answer(values: Tensor, inverse: Array, counts: Array, return_inverse: bool, return_counts: bool) -> Any:
+    out = (values, *([wrap(inverse)] if return_inverse else []), *([wrap(counts)] if return_counts else []))
     return out if len(out) > 1 else out[0]
 
 
@@ -376,13 +392,13 @@ def unique(
         first, number, counts = kernels.runs(rows[by_value])
         inverse = np.empty(x.size, np.int64)
         inverse[by_value] = number
-        return _answer(rows[by_value[first]], inverse.reshape(x.shape), counts, return_inverse, return_counts)
+        return _answer(_unique2(input, wrap(by_value[first])), inverse.reshape(x.shape), counts, return_inverse, return_counts)
     dim, rows = _slices("unique", x, dim)
     by_value = np.lexsort(rows.T[::-1]) if rows.size else np.arange(len(rows))
     first, number, counts = kernels.runs(rows[by_value])
     inverse = np.empty(len(rows), np.int64)
     inverse[by_value] = number
-    return _answer(np.take(x, by_value[first], dim), inverse, counts, return_inverse, return_counts)
+    return _answer(_unique_dim(input, wrap(by_value[first]), dim), inverse, counts, return_inverse, return_counts)
 
 
 @method()
@@ -402,10 +418,12 @@ def unique_consecutive(input: Tensor, return_inverse: bool = False, return_count
     if dim is None:
         rows = x.reshape(-1)
         first, number, counts = kernels.runs(rows)
-        return _answer(rows[first], number.reshape(x.shape), counts, return_inverse, return_counts)
+        return _answer(
+            _unique_consecutive(input, wrap(first), None), number.reshape(x.shape), counts, return_inverse, return_counts
+        )
     dim, rows = _slices("unique_consecutive", x, dim)
     first, number, counts = kernels.runs(rows)
-    return _answer(np.take(x, first, dim), number, counts, return_inverse, return_counts)
+    return _answer(_unique_consecutive(input, wrap(first), dim), number, counts, return_inverse, return_counts)
 
 
 # ------------------------------------------------------------------------------------------------ searching

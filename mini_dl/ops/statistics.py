@@ -15,6 +15,7 @@ from mini_dl._dtypes import FLOATING, Array, scalar_name
 from mini_dl._meta import refuse_meta
 from mini_dl._surface import NamedTensors, function, method, return_type
 from mini_dl.autograd.elements import by_element
+from mini_dl.autograd.mode import mode
 from mini_dl.ops import complex_numbers
 from mini_dl.ops.ranges import linspace
 from mini_dl.ops.reduction import checked
@@ -241,7 +242,7 @@ def histogram(
     if not isinstance(bins, Tensor):
         bins = index_of(bins, "histogram(): argument 'bins' must be Tensor or int")
     edges = _edges(x, bins, range, 0)
-    hist = _count(x.reshape(-1, 1), [edges], None if weight is None else weight._array, density)
+    hist = mode.run(_count, x.reshape(-1, 1), [edges], None if weight is None else weight._array, density)
     return _histogram(wrap(hist), bins.clone() if isinstance(bins, Tensor) else wrap(edges))
 
 
@@ -277,7 +278,7 @@ def histogramdd(input: Tensor, bins: Any, range: Any = None, weight: Tensor | No
     edges = [
         _edges(points[:, i], counts[i], None if range is None else (range[2 * i], range[2 * i + 1]), i) for i in builtins.range(d)
     ]
-    hist = _count(points, edges, None if weight is None else weight._array, density)
+    hist = mode.run(_count, points, edges, None if weight is None else weight._array, density)
     return _histogramdd(wrap(hist), tuple([b if isinstance(b, Tensor) else wrap(e) for b, e in zip(counts, edges)]))
 
 

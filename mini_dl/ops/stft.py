@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-
-from mini_dl._checks import level_of_user
+from mini_dl._checks import warn_once
 from mini_dl._dtypes import HALVES, of_numpy, scalar_name
 from mini_dl._surface import method
 from mini_dl.ops.complex_numbers import view_as_real
@@ -69,7 +67,7 @@ def stft(
     if center:
         input = _with_margins(input, n_fft // 2, pad_mode)
     if window is None:
-        warnings.warn(NO_WINDOW_TO_ANALYZE_WITH, stacklevel=level_of_user())
+        warn_once(NO_WINDOW_TO_ANALYZE_WITH)
     call = _Call("stft", input, n_fft, hop_length, win_length, window)
     return_complex = _returns_complex(input, window, return_complex)
     input = _checked_signal(call, align_to_window)
@@ -96,11 +94,10 @@ def _returns_complex(input: Tensor, window: Tensor | None, return_complex: bool 
                 "return_complex=True in a future PyTorch release."
             )
     if not return_complex:
-        warnings.warn(
+        warn_once(
             "stft with return_complex=False is deprecated. In a future pytorch release, stft will return complex tensors for all "
             "inputs, and return_complex=False will raise an error.\nNote: you can still call torch.view_as_real on the complex "
             "output to recover the old return format.",
-            stacklevel=level_of_user(),
         )
     return return_complex
 
@@ -164,7 +161,7 @@ def istft(
     tensor([0., 1., 2., 3., 4., 5., 6., 7.])
     """
     if window is None:
-        warnings.warn(NO_WINDOW_TO_INVERT_WITH, stacklevel=level_of_user())
+        warn_once(NO_WINDOW_TO_INVERT_WITH)
     call = _Call("istft", input, n_fft, hop_length, win_length, window)
     onesided = _checked_spectra(call, onesided)
     taper = _centered(window, call.win_length, n_fft, input)
@@ -183,10 +180,9 @@ def istft(
     if input.ndim == 2:
         signal = signal.squeeze(0)
     if end > total:
-        warnings.warn(
+        warn_once(
             "The length of signal is shorter than the length parameter. Result is being padded with zeros in the tail. Please "
             "check your center and hop_length settings.",
-            stacklevel=level_of_user(),
         )
         signal = pad(signal, [0, end - total])
     return signal

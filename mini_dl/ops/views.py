@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,9 +11,9 @@ from mini_dl._checks import (
     index_of,
     infer_size,
     int_list,
-    level_of_user,
     spread_out,
     type_name,
+    warn_once,
     wrap_dim,
     wrap_dims,
 )
@@ -473,11 +472,10 @@ def _reversed_dims(self: Tensor) -> Tensor:
     if not ndim:
         _warn_of_scalar("Tensor.T", _IDENTITY)
     else:
-        warnings.warn(
+        warn_once(
             "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is deprecated and it will throw an "
             "error in a future release. Consider `x.mT` to transpose batches of matrices or "
             "`x.permute(*torch.arange(x.ndim - 1, -1, -1))` to reverse the dimensions of a tensor.",
-            stacklevel=level_of_user(),
         )
     return _permute(self, tuple(range(ndim))[::-1])
 
@@ -486,7 +484,7 @@ _IDENTITY = "This function is the identity in these cases."
 
 
 def _warn_of_scalar(name: str, advice: str) -> None:
-    warnings.warn(f"{name} is deprecated on 0-D tensors. {advice}", stacklevel=level_of_user())
+    warn_once(f"{name} is deprecated on 0-D tensors. {advice}")
 
 
 def _refuse_vector(input: Tensor, name: str) -> None:

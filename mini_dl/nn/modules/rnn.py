@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, overload
 
+from mini_dl._checks import type_name
 from mini_dl.autograd.mode import mode
 from mini_dl.nn import init
 from mini_dl.nn._types import Device, DType, Kwargs
@@ -187,6 +188,8 @@ class RNNBase(Module):
 
     def _check_input(self, input: Tensor, rank: int) -> None:
         weight = self._flat_weights[0]
+        if not isinstance(input, Tensor):
+            raise TypeError(f"{type(self).__name__}: 'input' must be Tensor, not {type_name(input)}")
         if input.dtype != weight.dtype and not mode.casting:
             raise ValueError(
                 f"RNN input dtype ({input.dtype}) does not match weight dtype ({weight.dtype}). Convert input: "
