@@ -36,7 +36,7 @@ from mini_dl.tensor import Grads, Tensor
     upstream=lambda grad, input, alpha, scale, input_scale: _elu_backward(grad, input, alpha, scale, input_scale),
     input=lambda grad, upstream, input, alpha, scale, input_scale: masked(
         grad * upstream * (input.clamp(max=0) * input_scale).exp() * (alpha * scale * input_scale * input_scale),
-        input <= 0,
+        input < 0,
     ),
 )
 @elementwise

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl import _dtypes
-from mini_dl._checks import index_of, level_of_user
+from mini_dl._checks import index_of, level_of_user, without_imaginary_parts
 from mini_dl._dtypes import FLOATING, Array, scalar_name
 from mini_dl._meta import refuse_meta
 from mini_dl._surface import NamedTensors, function, method, return_type
@@ -307,5 +307,5 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
         return wrap(np.zeros(minlength, np.int64))
     if w.shape != x.shape:
         raise RuntimeError("weights should be 1-d and have the same length as input")
-    w = w.real if w.dtype.kind == "c" else w
-    return wrap(np.bincount(x.astype(np.int64), w, minlength).astype(np.float32 if w.dtype == np.float32 else np.float64))
+    counted = np.bincount(x.astype(np.int64), without_imaginary_parts(w, np.dtype(np.float64)), minlength)
+    return wrap(counted.astype(np.float32 if w.dtype == np.float32 else np.float64))
