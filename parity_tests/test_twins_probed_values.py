@@ -162,3 +162,17 @@ def test_what_a_legacy_constructor_refuses(torch, rng, data):
 @twin
 def test_counts_with_complex_weights_are_float64(torch, rng):
     return [torch.bincount(torch.tensor([0, 2]), torch.ones(2, dtype=d)) for d in (torch.complex64, torch.float32, torch.half)]
+
+
+@pytest.mark.parametrize("equation", ["...->...", "ij->ij", "ij", "ij->ji"])
+@twin
+def test_an_einsum_that_changes_nothing_is_a_view(torch, rng, equation):
+    x = rng(2, 2, grad=True)
+    y = torch.einsum(equation, x)
+    return y is x, y._is_view(), y.is_leaf, type(y.grad_fn).__name__
+
+
+@pytest.mark.parametrize("kind", ["int64", "bool", "float64"])
+@twin
+def test_a_mean_without_nan_is_of_floating_point(torch, rng, kind):
+    return outcome(lambda: torch.nanmean(rng(3), dtype=getattr(torch, kind)))

@@ -118,7 +118,7 @@ def backward(
 
 
 def batched_grads(
-    outs: Sequence[object], targets: Sequence[object], gradients: Sequence[Any], create_graph: bool, allow_unused: bool
+    outs: Sequence[Tensor], targets: Sequence[object], gradients: Sequence[Any], create_graph: bool, allow_unused: bool
 ) -> tuple[Any, ...]:
     """`grad` for a batch of gradients, along their first dimension."""
     if all([one is None for one in gradients]):
