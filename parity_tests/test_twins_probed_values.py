@@ -176,3 +176,10 @@ def test_an_einsum_that_changes_nothing_is_a_view(torch, rng, equation):
 @twin
 def test_a_mean_without_nan_is_of_floating_point(torch, rng, kind):
     return outcome(lambda: torch.nanmean(rng(3), dtype=getattr(torch, kind)))
+
+
+@pytest.mark.parametrize("values", [[1e-45, 2e-45], [1.0, INF], [NAN, 1.0], [3.0, 3.0], []])
+@pytest.mark.parametrize("bounds", [(), (-2, 3), (-1e300, 1e300), (NAN, 2)])
+@twin
+def test_histograms_of_numbers_at_the_bounds(torch, rng, values, bounds):
+    return outcome(lambda: torch.histc(rng.tensor(values, "float32"), 4, *bounds))

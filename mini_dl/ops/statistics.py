@@ -11,10 +11,11 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._checks import index_of, level_of_user, without_imaginary_parts
-from mini_dl._dtypes import FLOATING, Array, scalar_name
+from mini_dl._dtypes import FLOATING, Array, number_as, scalar_name
 from mini_dl._meta import refuse_meta
 from mini_dl._surface import NamedTensors, function, method, return_type
 from mini_dl.autograd.elements import by_element
+from mini_dl.autograd.mode import mode
 from mini_dl.ops import complex_numbers
 from mini_dl.ops.ranges import linspace
 from mini_dl.ops.reduction import checked
@@ -153,10 +154,17 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
         raise RuntimeError(f"torch.histogram(): bins must be > 0, but got {bins} for dimension 0")
     if min > max:
         raise RuntimeError("torch.histc: max must be larger than min")
-    low, high = (x.dtype.type(v) for v in _limits("torch.histc", x, min, max, 1))
+    return wrap(mode.run(_in_parts, x, bins, min, max))
+
+
+def _in_parts(x: Array, bins: int, min: float, max: float) -> Array:
+    kind = x.dtype
+    low, high = (number_as(v, kind)[()] for v in _limits("torch.histc", x, min, max, 1))
     x = x[(x >= low) & (x <= high)]
+    if not np.isfinite((high - low) * kind.type(bins)):
+        x, low, high = x.astype(np.float64), np.float64(low), np.float64(high)
     at = ((x - low) * x.dtype.type(bins) / (high - low)).astype(np.int64)
-    return wrap(np.bincount(np.minimum(at, bins - 1), minlength=bins).astype(x.dtype))
+    return np.bincount(np.minimum(at, bins - 1), minlength=bins).astype(kind)
 
 
 def _count(x: Array, edges: list[Array], weight: Array | None, density: bool) -> Array:
