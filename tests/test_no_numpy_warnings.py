@@ -61,3 +61,12 @@ def test_gradients_are_cast_without_a_warning() -> None:
         warnings.simplefilter("error", RuntimeWarning)
         (x.double() * 1e300).sum().backward()
     assert x.grad is not None and x.grad.isinf().all()
+
+
+def test_values_outside_kernels_are_computed_without_a_warning() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        torch.nn.Embedding(5, 3, max_norm=2, norm_type=1e300)(torch.tensor([0, 1]))
+        torch.histc(torch.tensor([-3e38, 3e38]), 4)
+        with pytest.raises(RuntimeError, match="p_in"):
+            torch.bernoulli(torch.tensor([float("nan"), 2.0], dtype=torch.float16))
