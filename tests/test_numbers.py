@@ -94,7 +94,7 @@ def test_losses_choose_and_do_not_multiply_by_zero():
         torch.nn.functional.soft_margin_loss(torch.ones(2), torch.ones(2, requires_grad=True))
 
 
-@pytest.mark.parametrize("values", [[1e38, 2.5e38, 3e38], [-3e38, 0.5, 3e38], [-3e38, 3e38, 3e38]])
+@pytest.mark.parametrize("values", [[1e38, 2.4e38, 3e38], [-3e38, 0.5, 3e38], [-3e38, 3e38, 3e38]])
 def test_every_number_is_in_a_part_of_a_range_that_its_type_cannot_hold(values):
     counts = torch.histc(torch.tensor(values), 4).tolist()
     exact = np.histogram(np.array(values), 4)[0].tolist()

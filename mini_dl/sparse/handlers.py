@@ -475,8 +475,14 @@ def sparse_mask(input: Any, mask: SparseTensor) -> SparseTensor:
 
 
 @handles("backward")
-def backward(input: Tensor, gradient: object = None, *rest: Any, **options: Any) -> None:
+def backward(
+    input: Tensor,
+    gradient: object = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: object = None,
+) -> None:
     """A dense tensor's, whose gradient or inputs are sparse."""
     if isinstance(input, SparseTensor):
         raise refusal("backward", input.layout)
-    backwards.backward(input, gradient, *rest, **options)
+    backwards.backward(input, gradient, retain_graph, create_graph, inputs)
