@@ -34,6 +34,9 @@ from mini_dl.tensor import Tensor, is_of_torch
 OTHER_NAMES = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input", "x1": "input", "x2": "other"}
 """NumPy's names, which torch's parser accepts too."""
 
+ONLY_A = frozenset("det diagonal inv inv_ex lu lu_factor lu_factor_ex qr slogdet solve solve_ex svd svdvals".split())
+"""Functions of ``linalg`` whose matrix torch's parser, too, calls A; that of the others is `input` to it, despite its pages."""
+
 INT_LISTS = frozenset("kernel_size stride padding dilation output_padding output_size dim dims shifts normalized_shape s".split())
 """Parameters that are an int or several ints in every function unless specified otherwise."""
 
@@ -216,8 +219,8 @@ class Parser:
         kinds = dict(zip([p.name for p in self.parameters], self.kinds))
         if any([_overrides(type(value)) for value in given.values()]):
             return self.function(**given, **named)
-        for other in [name for name in named if self.strict and name in OTHER_NAMES]:
-            meant = OTHER_NAMES[other]
+        for other in list(named) if self.strict else ():
+            meant = self.meant_by(other)
             default = next((p.default for p in self.parameters if p.name == meant), None)
             if meant in self.names and given.get(meant, default) is default:
                 given[meant] = named.pop(other)
@@ -237,6 +240,13 @@ class Parser:
                 mistyped(error, self.call, named)
             self.explain(values, error)
             raise
+
+    def meant_by(self, other: str) -> str:
+        """The parameter that torch's parser also knows as `other`."""
+        meant, name = OTHER_NAMES.get(other, other), self.function.__name__.lstrip("_").removeprefix("linalg_")
+        if meant == "input" and (name == "vector_norm" or (self.parameters[0].name == "A" and name not in ONLY_A)):
+            return self.parameters[0].name
+        return "B" if (name, meant) in (("lstsq", "b"), ("tensorsolve", "other")) else meant
 
     def take_numbers_first(self, given: dict[str, object], more: tuple[object, ...]) -> None:
         """Map the arguments of a call in the deprecated order, with numbers between its tensors, to their current names."""

@@ -379,14 +379,9 @@ def _keeps(array: Array, other: object, last: builtins.bool) -> builtins.bool:
 
 def as_type(operand: object, target: np.dtype[Any]) -> Array:
     """An array or a number as an array of type `target`; integers wrap around."""
-    if target.char in HALVES:
-        with np.errstate(over="ignore"):
-            return converted(np.asarray(operand), target, False)
-    if isinstance(operand, np.ndarray):
-        return converted(operand, target, False)
     if isinstance(operand, builtins.int) and target.kind in "iu" and not _fits(operand, target):
         return np.asarray(operand & 0xFFFFFFFFFFFFFFFF, np.uint64).astype(target)
-    return np.asarray(operand).astype(target)
+    return converted(np.asarray(operand), target, False)
 
 
 def number_as(number: Any, target: np.dtype[Any]) -> Array:

@@ -39,9 +39,20 @@ def copied(array: Array) -> Array:
 
 
 def converted(array: Array, dtype: DTypeLike, copy: bool = True) -> Array:
-    """A copy of another type in the order of `array`; `array` itself if it has the type and need not be copied."""
-    if array.__class__ is not np.ndarray or 0 not in array.strides or (not copy and array.dtype == dtype):
-        return array.astype(dtype, copy=copy)
+    """A copy of another type in the order of `array`; `array` itself if it has the type and need not be copied. What the type
+    cannot hold is cast without a warning."""
+    if array.dtype == dtype:
+        if not copy:
+            return array
+    elif array.dtype.kind not in "iub" or np.dtype(dtype).itemsize <= 2:
+        with np.errstate(all="ignore"):
+            return _cast(array, dtype)
+    return _cast(array, dtype)
+
+
+def _cast(array: Array, dtype: DTypeLike) -> Array:
+    if array.__class__ is not np.ndarray or 0 not in array.strides:
+        return array.astype(dtype)
     made = empty_in_order(array, dtype)
     np.copyto(made, array, casting="unsafe")
     return made

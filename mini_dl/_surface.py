@@ -20,6 +20,7 @@ from mini_dl._checks import level_of_user, type_name
 from mini_dl._dtypes import Function, c_name, castable, scalar_name
 from mini_dl._families import with_family
 from mini_dl._importing import wraps
+from mini_dl._layout import converted
 from mini_dl._meta import is_meta_array
 from mini_dl._signatures import LateSignature, named_results, show, signature_behind
 from mini_dl.autograd.former import given_array
@@ -375,7 +376,7 @@ def store(result: Any, out: object, casts: bool = False, warns: bool = True) -> 
                 stacklevel=level_of_user(),
             )
         given_array(out, resized(target, source.shape))
-    np.copyto(out._array, source, casting="unsafe")
+    np.copyto(out._array, source if source.dtype == out._array.dtype else converted(source, out._array.dtype), casting="unsafe")
     count_write(out)
     return out
 

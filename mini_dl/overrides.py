@@ -39,7 +39,7 @@ FACTORIES = frozenset(
 """Public functions that no argument can override."""
 
 UNCHECKED_METHODS = frozenset(
-    "__array_wrap__ __deepcopy__ __delitem__ __dlpack__ __dlpack_device__ __hash__ __init__ __init_subclass__ __iter__ __new__ "
+    "__deepcopy__ __delitem__ __dlpack__ __dlpack_device__ __hash__ __init__ __init_subclass__ __iter__ __new__ "
     "__reduce_ex__ __reversed__ __setstate__ _is_view _make_subclass as_subclass is_inference".split()
 )
 """Methods that do not check their arguments."""

@@ -353,7 +353,7 @@ def typename(o: object) -> str:
     ('torch.FloatTensor', 'torch.nn.modules.linear.Linear')
     """
     if isinstance(o, Tensor):
-        return f"torch.{_dtypes.scalar_name(o.dtype.numpy)}Tensor"
+        return f"torch.{'sparse.' if o._sparse else ''}{_dtypes.scalar_name(o.dtype.numpy)}Tensor"
     kind = o if isinstance(o, type) else type(o)
     if kind.__module__ == "builtins":
         return kind.__qualname__

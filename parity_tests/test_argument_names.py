@@ -199,3 +199,28 @@ CALLS = {
 @either
 def test_other_names(torch, rng, name):
     return CALLS[name](torch, rng(2, 3))
+
+
+MATRIX = {"linalg.solve_triangular": {"B": 2, "upper": True}, "linalg.lstsq": {"b": 2}, "linalg.tensorsolve": {"other": 2}}
+MATRIX |= {"linalg.matrix_power": {"n": 2}}
+NAMES = ("input", "x", "a")
+OF_A_MATRIX = (
+    "cholesky cholesky_ex cond det diagonal eig eigh eigvals eigvalsh inv inv_ex ldl_factor ldl_factor_ex lu lu_factor "
+    "lu_factor_ex matrix_exp matrix_norm matrix_rank norm pinv qr slogdet svd svdvals tensorinv vector_norm"
+)
+OWN_NAME = "det diagonal inv inv_ex lu lu_factor lu_factor_ex qr slogdet solve solve_ex svd svdvals".split()
+
+
+@pytest.mark.parametrize("name", sorted([*MATRIX, *[f"linalg.{name}" for name in OF_A_MATRIX.split()]]))
+@twin
+def test_the_matrix_of_a_function_has_other_names(torch, rng, name):
+    """torch's pages call it A, its parser mostly `input`."""
+    function = getattr(torch.linalg, name.removeprefix("linalg."))
+    given = {key: torch.eye(2) if key in ("B", "b", "other") else value for key, value in MATRIX.get(name, {}).items()}
+    shape = (2, 2, 2, 2) if name == "linalg.tensorinv" else (2, 2)
+    matrix = torch.eye(4).reshape(shape) if len(shape) == 4 else torch.eye(2)
+    results = []
+    for other in NAMES:
+        found = raised(lambda o=other: function(**{o: matrix}, **given))
+        results.append(found if name.removeprefix("linalg.") not in OWN_NAME else found == "nothing")
+    return results

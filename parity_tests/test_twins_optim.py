@@ -547,3 +547,23 @@ def test_large_parameters(name, options, dtype, single, monkeypatch):
     for theirs, ours in zip(*runs):
         tolerance = 1e-12 if dtype == "float64" else 1e-5
         np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", "SGD Adam AdamW RMSprop NAdam RAdam Rprop Adadelta Adagrad Adamax ASGD".split())
+@twin
+def test_a_parameter_that_is_listed_twice_is_updated_twice(torch, rng, name):
+    p, q = torch.nn.Parameter(rng(3)), torch.nn.Parameter(rng(2))
+    optimizer = getattr(torch.optim, name)([q, p, p], lr=0.1)
+    for _ in range(3):
+        p.grad, q.grad = rng(3), rng(2)
+        optimizer.step()
+    state = optimizer.state_dict()
+    numbers = [group["params"] for group in state["param_groups"]]
+    return (
+        p.detach(),
+        q.detach(),
+        sorted(state["state"]),
+        numbers,
+        [float(s["step"]) for s in state["state"].values() if "step" in s],
+    )

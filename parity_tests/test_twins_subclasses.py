@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import warnings
 from typing import ClassVar
 
 import pytest
@@ -229,3 +230,17 @@ def test_the_tools_of_overrides(torch, rng):
         own(t, 1),
         own(t, s),
     )
+
+
+@pytest.mark.parametrize("call", ["sin", "negative", "cumsum", "sqrt"])
+@twin
+def test_functions_of_numpy_keep_the_class(torch, rng, call):
+    import numpy as np
+
+    class Kept(torch.Tensor):
+        pass
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # torch's method has the parameters of NumPy 1
+        found = getattr(np, call)(rng(3).abs().as_subclass(Kept))
+        return type(found).__name__, found.as_subclass(torch.Tensor), type(np.add(found, 1)).__name__

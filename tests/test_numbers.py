@@ -102,3 +102,10 @@ def test_a_silu_is_the_same_whether_its_divisor_is_kept_or_not(shape, dtype):
     kept = torch.nn.functional.silu(x.clone().requires_grad_())
     assert torch.equal(torch.nn.functional.silu(x), kept)
     assert torch.equal(torch.nn.functional.silu(x.clone(), inplace=True), kept)
+
+
+@pytest.mark.parametrize("values", [[1e38, 2.4e38, 3e38], [-3e38, 0.5, 3e38], [-3e38, 3e38, 3e38]])
+def test_every_number_is_in_a_part_of_a_range_that_its_type_cannot_hold(values):
+    counts = torch.histc(torch.tensor(values), 4).tolist()
+    exact = np.histogram(np.array(values), 4)[0].tolist()
+    assert counts == exact

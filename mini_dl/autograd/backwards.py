@@ -49,11 +49,11 @@ def check_gradient(i: int, out: Tensor, grad: object) -> None:
     """RuntimeError if `grad` does not match output number `i`; TypeError unless it is a tensor."""
     if not isinstance(grad, Tensor):
         raise TypeError(f"gradients can be either Tensors or None, but got {type(grad).__name__}")
-    if grad._array.shape != out._array.shape:
+    if grad.shape != out.shape:
         raise RuntimeError(
             f"Mismatch in shape: grad_output[{i}] has a shape of {grad.shape} and output[{i}] has a shape of {out.shape}."
         )
-    if (grad._array.dtype.kind == "c") != (out._array.dtype.kind == "c"):
+    if grad.dtype.is_complex != out.dtype.is_complex:
         raise RuntimeError(
             "For complex Tensors, both grad_output and output are required to have the same dtype. Mismatch in dtype: "
             f"grad_output[{i}] has a dtype of {grad.dtype} and output[{i}] has a dtype of {out.dtype}."
@@ -117,9 +117,12 @@ def backward(
 
 
 def batched_grads(
-    outs: Sequence[object], targets: Sequence[object], gradients: Sequence[Any], create_graph: bool, allow_unused: bool
+    outs: Sequence[Tensor], targets: Sequence[object], gradients: Sequence[Any], create_graph: bool, allow_unused: bool
 ) -> tuple[Any, ...]:
     """`grad` for a batch of gradients, along their first dimension."""
+    if all([one is None for one in gradients]):
+        _starting_gradients(outs, gradients)
+        raise ValueError("is_grads_batched=True needs `grad_outputs` with a batch dimension, but got None for all outputs")
     for i, (out, one) in enumerate(zip(outs, gradients)):
         if isinstance(out, Tensor) and isinstance(one, Tensor) and one._array.shape[1:] != out._array.shape:
             raise RuntimeError(
@@ -174,6 +177,8 @@ def grad(
         return dict(zip(inputs, by_name))  # type: ignore[return-value]
     outs, targets = _as_tuple(outputs), _as_tuple(inputs)
     gradients = (None,) * len(outs) if grad_outputs is None else _as_tuple(grad_outputs)
+    if not targets:
+        raise RuntimeError("`inputs` argument to `grad()` cannot be empty.")
     if is_grads_batched:
         return batched_grads(outs, targets, gradients, create_graph, allow_unused)
     keep = create_graph if retain_graph is None else retain_graph

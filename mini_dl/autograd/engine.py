@@ -572,9 +572,9 @@ def checked_replacement(changed: object, grad: Tensor | None, hook: object) -> T
         raise RuntimeError("can't replace a None gradient with a non-None value")
     if not isinstance(changed, Tensor):
         raise TypeError(f"expected Variable, but hook returned '{type(changed).__name__}'")
-    if changed._array.dtype != grad._array.dtype:
+    if changed._sparse != grad._sparse or changed.dtype != grad.dtype:
         raise RuntimeError(f"hook '{name_of(hook)}' has changed the type of value (was {typename(grad)} got {typename(changed)})")
-    if changed._array.shape != grad._array.shape:
+    if changed.shape != grad.shape:
         raise RuntimeError(f"hook '{name_of(hook)}' has changed the size of value: {list(grad.shape)} to {list(changed.shape)}")
     return changed
 

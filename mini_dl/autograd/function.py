@@ -172,14 +172,14 @@ class BackwardCFunction(Node, FunctionCtx):
 
 def check_gradient(node: Node, index: int, grad: Tensor, shape: tuple[int, ...], dtype: Any) -> None:
     """RuntimeError unless `grad` is what `shape` broadcasts to (it is then summed), and of a type that can be cast to `dtype`."""
-    given = grad._array.shape
+    given, kind = tuple(grad.shape), grad.dtype.numpy.kind  # it may be sparse
     fits = len(given) >= len(shape) and all([n in (1, m) for n, m in zip(shape[::-1], given[::-1])])
     if not fits:
         raise RuntimeError(
             f"Function {node.name()} returned an invalid gradient at index {index} - got {list(given)} but expected shape "
             f"compatible with {list(shape)}"
         )
-    if grad._array.dtype.kind not in FLOATING and (grad._array.dtype.kind == "c") != (dtype.kind == "c"):
+    if kind not in FLOATING and (kind == "c") != (dtype.kind == "c"):
         raise RuntimeError(
             f"Function {node.name()} returned an invalid gradient at index {index} - got {grad.dtype}, which cannot be cast to "
             f"{dtype.name}"

@@ -10,7 +10,6 @@ from mini_dl._abstract import is_abstract
 from mini_dl._checks import check_bool, type_name
 from mini_dl._dtypes import INEXACT
 from mini_dl._families import with_family
-from mini_dl._meta import is_meta_array
 from mini_dl.autograd import backwards
 from mini_dl.autograd.former import given_array
 from mini_dl.autograd.graph import (
@@ -105,14 +104,14 @@ def _set_grad(self: Tensor, grad: Tensor | None) -> None:
             raise TypeError(f"assigned grad expected to be a Tensor or None but got grad of type {type(grad)}")
         if grad is self:
             raise RuntimeError("can't assign Variable as its own grad")
-        if grad._array.dtype != self._array.dtype:
+        if grad.dtype != self.dtype:
             raise RuntimeError(
                 f"attempting to assign a gradient with dtype '{grad.dtype}' to a tensor with grad_dtype '{self.dtype}'. The "
                 "gradient must match the tensor's grad_dtype (defaults to the tensor's dtype)."
             )
-        if grad._array.shape != self._array.shape:
+        if grad.shape != self.shape:
             raise RuntimeError(f"assigned grad has data of a different size: expected {list(self.shape)}, got {list(grad.shape)}")
-        if is_meta_array(grad._array) != is_meta_array(self._array):
+        if grad.is_meta != self.is_meta:
             raise RuntimeError(
                 f"attempting to assign a gradient with device type '{grad.device}' to a tensor with device type '{self.device}'. "
                 "The gradient and the tensor must be on the same device."

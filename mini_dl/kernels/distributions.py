@@ -142,7 +142,9 @@ def coins(dtype: DType, p: Array) -> Draw:
         raise not_implemented("bernoulli_tensor_cpu_self_", dtype)
     if p.dtype.kind not in FLOATING:
         raise not_implemented("bernoulli_tensor_cpu_p_", p.dtype)
-    if not (np.all(p >= 0) and np.all(p <= 1)):
+    with np.errstate(invalid="ignore"):  # NaN
+        between = np.all(p >= 0) and np.all(p <= 1)
+    if not between:
         raise RuntimeError("Expected p_in >= 0 && p_in <= 1 to be true, but got false.")
     return lambda generator, n: (mersenne.unit(generator, n, p.dtype) < p.ravel()).astype(dtype)
 

@@ -25,8 +25,8 @@ def gelu_tanh_backward(upstream: Array, input: Array) -> Array:
     t = np.tanh(t)
     square *= 3 * CUBIC * TANH_SCALE
     square += TANH_SCALE
+    square *= 1 - t * t  # 0 before the cube of a large number would overflow
     square *= input
-    square *= 1 - t * t
     square += t
     square += 1
     square *= 0.5

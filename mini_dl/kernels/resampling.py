@@ -72,7 +72,7 @@ def _resample_bytes(input: Array, axes: tuple[Axis, ...]) -> Array:
         total = np.moveaxis(out, at, -1).astype(np.float64) @ weights.T
         rounded = np.clip(np.floor((total + 2.0 ** (bits - 1)) / 2.0**bits), 0, 255)
         out = np.moveaxis(rounded, -1, at).astype(np.uint8)
-    return out
+    return np.ascontiguousarray(out)
 
 
 def resample_back(output: Array, axes: tuple[Axis, ...]) -> Array:

@@ -191,18 +191,39 @@ def row_extremes(largest: bool, rows: Array) -> Array:
 @in_single
 def squares(x: Array, dims: Dims, keepdim: bool, divisor: float) -> Array:
     """The sum of squared distances from the mean, divided by `divisor`; half precision in single."""
+    return _squares(x, dims, keepdim, divisor).astype(x.real.dtype, copy=False)
+
+
+def _squares(x: Array, dims: Dims, keepdim: bool, divisor: float) -> Array:
+    """`squares`, in double where they were added so."""
     n = count(x.shape, dims)
     if x.dtype.char == "f" and x.size <= IN_DOUBLE:  # in double, so that the mean of equal elements is exactly their value
-        apart = x.astype(np.float64)
-        apart -= reduce(np.add, apart, dims, True) / n
-        return np.divide(add_up_squares(apart, dims, keepdim), divisor).astype(np.float32)
+        return _squares_in_double(x, dims, keepdim, divisor)
     mean = add_up(x, dims, True) / x.dtype.type(n)
     apart = x - mean
     total = add_up_sizes(apart, dims)
     if not (np.square(np.absolute(mean)) * x.dtype.type(n) <= 100 * total).all():  # the rounding of the mean matters
         apart -= add_up(apart, dims, True) / x.dtype.type(n)
         total = add_up_sizes(apart, dims)
+    if x.dtype.char == "f" and not ((total > _LEAST) & np.isfinite(total)).all() and not _equal(apart, total):
+        return _squares_in_double(x, dims, keepdim, divisor)
     return np.divide(total, total.dtype.type(divisor)).reshape(reduced(x.shape, dims, keepdim))
+
+
+_LEAST = 1e-30
+"""Where squares in single precision begin to lose digits."""
+
+
+def _equal(apart: Array, total: Array) -> bool:
+    """Whether the elements are equal wherever the `total` of their squares is out of range."""
+    within = (total > _LEAST) & np.isfinite(total)
+    return not np.where(within, 0, apart).any()
+
+
+def _squares_in_double(x: Array, dims: Dims, keepdim: bool, divisor: float) -> Array:
+    apart = x.astype(np.float64)
+    apart -= reduce(np.add, apart, dims, True) / count(x.shape, dims)
+    return np.divide(add_up_squares(apart, dims, keepdim), divisor)
 
 
 def add_up_sizes(x: Array, dims: Dims) -> Array:
@@ -227,7 +248,7 @@ def near_mean(input: Array, dims: Dims, keepdim: bool) -> Array:
 
 @in_single
 def std_array(input: Array, dims: Dims, keepdim: bool, divisor: float) -> Array:
-    return np.sqrt(squares(input, dims, keepdim, divisor))
+    return np.sqrt(_squares(input, dims, keepdim, divisor)).astype(input.real.dtype, copy=False)
 
 
 WIDER = {"e": np.float32, "E": np.float32, "f": np.float64, "F": np.complex128}

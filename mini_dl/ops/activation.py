@@ -44,7 +44,7 @@ _expm1, _log1p = fastest("expm1_of_negative"), fastest("log1p")
     upstream=lambda grad, input, alpha, scale, input_scale: _elu_backward(grad, input, alpha, scale, input_scale),
     input=lambda grad, upstream, input, alpha, scale, input_scale: masked(
         grad * upstream * (input.clamp(max=0) * input_scale).exp() * (alpha * scale * input_scale * input_scale),
-        input <= 0,
+        input < 0,
     ),
 )
 @elementwise

@@ -297,7 +297,7 @@ FAMILIES: list[tuple[Rule, dict[ModuleType, str]]] = [
             complex_numbers: "_real _imag _view_as_real _view_as_complex _complex",
             conversion: "_cast",
             copies: "detach_copy",
-            loss: "_huber _bce",
+            loss: "_limited _huber _bce_slope _bce",
             matmul: "_batched _weighted_sum",
             resampling: "_resample _spread_back _scaled_to_edges",
             padding: "_pad_constant _pad_by_position _pad_circular",

@@ -185,18 +185,33 @@ def clamp(input: Tensor, min: Tensor | float | None = None, max: Tensor | float 
         return _clamp_to(input, min, max)
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
-    _checked_bounds("clamp", input, *[bound for bound in (min, max) if bound is not None])
+    if min is None or max is None:
+        _checked_bounds("clamp", input, max if min is None else min)
+    else:
+        min, max = _checked_bounds("clamp", input, min, max)
     return _clamp(input, min, max)
 
 
-def _checked_bounds(name: str, input: object, *bounds: Any) -> None:
-    """TypeError unless `input` is a tensor, and the bounds are all tensors or all numbers (which 0-d tensors are, too)."""
+def _stands_for_a_number(bound: Tensor) -> bool:
+    """Whether a tensor may stand for a number: 0-d, and without a gradient."""
+    return not bound._array.ndim and not bound.requires_grad
+
+
+def _checked_bounds(name: str, input: object, *bounds: Any) -> tuple[Any, ...]:
+    """The bounds, all tensors or all numbers, which 0-d tensors next to numbers are, too. TypeError for others, and unless
+    `input` is a tensor."""
     tensors = [isinstance(bound, Tensor) for bound in bounds]
-    if not (all(tensors) or all([is_number(b) or (is_one and not b._array.ndim) for b, is_one in zip(bounds, tensors)])):
+    if not all(tensors):
+        bounds = tuple(
+            [bound.item() if is_one and _stands_for_a_number(bound) else bound for bound, is_one in zip(bounds, tensors)]
+        )
+        tensors = [isinstance(bound, Tensor) for bound in bounds]
+    if not (all(tensors) or all([is_number(bound) for bound in bounds])):
         given = ", ".join([type_name(one) for one in (input, *bounds)])
         raise TypeError(
             f"{name}() received an invalid combination of arguments - got ({given}), but the bounds must be tensors or numbers"
         )
+    return bounds
 
 
 @method(inplace=True, out=_type_of_clamped)

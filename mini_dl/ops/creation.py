@@ -12,7 +12,7 @@ import numpy as np
 from mini_dl import _device, _dtypes
 from mini_dl._abstract import is_abstract
 from mini_dl._arguments import loosely_parsed, single
-from mini_dl._checks import int_list, nonnegative, sizes, spread_out, type_name
+from mini_dl._checks import int_list, nonnegative, sizes, spread_out, too_large, type_name
 from mini_dl._device import (
     DeviceLike,
     Layout,
@@ -298,11 +298,14 @@ def _legacy(cls: object, args: tuple[object, ...], dtype: NumpyType) -> Array:
             return data._array
         if isinstance(data, UntypedStorage):
             return data._bytes[: data.nbytes() // dtype.itemsize * dtype.itemsize].view(np.ndarray).view(dtype)
-        if isinstance(data, (builtins.float, complex)) or data is None:
+        if isinstance(data, (builtins.float, complex, np.inexact, np.bool_)) or data is None:
             raise TypeError(f"new(): data must be a sequence (got {type_name(data)})")
         if not isinstance(data, (builtins.int, np.integer)):
             return from_data(data, dtype)
-    return np.empty(nonnegative(sizes(args)) if args else 0, dtype)
+    try:
+        return np.empty(nonnegative(sizes(args)) if args else 0, dtype)
+    except (ValueError, MemoryError) as error:
+        raise too_large("new", args, error) from None
 
 
 def _constructor(cls: Any, *args: object, device: DeviceLike = None) -> Any:

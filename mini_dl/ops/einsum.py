@@ -59,7 +59,7 @@ def einsum(*args: object) -> Tensor:
         needed = {*wanted, *[label for _, later in ready[i + 1 :] for label in later]}
         result, labels = _contracted(result, labels, other, others, needed)
     result, labels = _summed(result, labels, [c for c in labels if c not in wanted])
-    return result if labels == wanted else result.permute([labels.index(c) for c in wanted])
+    return result if labels == wanted and result is not operands[0] else result.permute([labels.index(c) for c in wanted])
 
 
 def _size_mismatch(label: object, number: int, size: int, seen: int, covered: int) -> str:

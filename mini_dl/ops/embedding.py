@@ -183,7 +183,7 @@ def embedding_renorm_(weight: Tensor, indices: Tensor, max_norm: float, norm_typ
     used = np.unique(indices._array)
     if used.size and not (used[0] >= 0 and used[-1] < len(array)):
         raise IndexError("index out of range in self")
-    norms = np.linalg.norm(as_single(array[used]), norm_type, 1)
+    norms = current.run(np.linalg.norm, as_single(array[used]), norm_type, 1)
     over = norms > max_norm
     if over.any():
         array[used[over]] *= (max_norm / (norms[over] + 1e-7))[:, None].astype(array.dtype)

@@ -140,6 +140,8 @@ def _setitem(self: Tensor, index: object, value: object) -> None:
     if leading and shape != target._array.shape:
         value = value.reshape(shape[leading:])
     if kind is not None:
+        if value._array.dtype.kind == "c" and self._array.dtype.kind != "c" and not isinstance(index, bool):
+            _dtypes.number_as(value._array.item(), self._array.dtype)  # no imaginary part is lost
         value = value.to(self.dtype)
     fills = kind is not None and value._array.size == 1 and self._array.ndim > 0
     if (fills or isinstance(index, bool)) and np.may_share_memory(value._array, self._array):

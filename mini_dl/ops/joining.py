@@ -354,6 +354,8 @@ def repeat_interleave(
             f"repeats must have the same size as input along dim, but got repeats.size(0) = {len(counts)} and "
             f"input.size({dim}) = {n}"
         )
+    if counts.size and counts.min() < 0:
+        raise RuntimeError("Repeats must be non-negative" if n != 1 else "repeats can not be negative")
     chosen = _repeated(n, np.broadcast_to(counts.reshape(-1), n) if counts.size == 1 else counts, output_size)
     return input.index_select(dim, wrap(chosen))
 
@@ -467,7 +469,7 @@ def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
     ``out[i, j] = input[j, n - 1 - i]``
 
     Shapes: (m, n) in the plane -> (n, m) for odd `k`, else (m, n).
-    Raises: RuntimeError unless `dims` are two different ones.
+    Raises: RuntimeError unless `dims` are two different ones; IndexError for one that `input` lacks.
 
     >>> torch.rot90(torch.tensor([[1, 2], [3, 4]]))
     tensor([[2, 4],
@@ -477,19 +479,15 @@ def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
         raise RuntimeError(f"expected total rotation dims == 2, but got dims = {len(dims)}")
     if input.ndim < 2:
         raise RuntimeError(f"expected total dims >= 2, but got total dims = {input.ndim}")
-    if dims[0] == dims[1] or abs(dims[0] - dims[1]) == input.ndim:
+    first, second = (wrap_dim(d, input.ndim) for d in dims)
+    if first == second:
         raise RuntimeError(f"expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}")
-    for d in dims:
-        if not -input.ndim <= d < input.ndim:
-            raise RuntimeError(f"Rotation dim{list(dims).index(d)} out of range, dim{list(dims).index(d)} = {d}")
     turns = k % 4
     if turns == 0:
         return input.clone(memory_format=contiguous_format)
     if turns == 2:
-        return flip(input, *dims)
-    if turns == 1:
-        return flip(input, dims[1]).transpose(dims[0], dims[1])
-    return flip(input, dims[0]).transpose(dims[0], dims[1])
+        return flip(input, first, second)
+    return flip(input, second if turns == 1 else first).transpose(first, second)
 
 
 @method(out=True)

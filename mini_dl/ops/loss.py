@@ -20,7 +20,7 @@ from mini_dl._dtypes import INEXACT, NARROW, Array, is_number, of_numpy, result_
 from mini_dl._surface import namespace, public
 from mini_dl.autograd.inplace import check_cast
 from mini_dl.autograd.mode import mode, no_grad
-from mini_dl.autograd.primitive import op, symmetric_in
+from mini_dl.autograd.primitive import linear_in, op, symmetric_in
 from mini_dl.kernels.blocks import elementwise, real_floating
 from mini_dl.kernels.elementary import fastest
 from mini_dl.ops.activation import logsigmoid
@@ -28,7 +28,6 @@ from mini_dl.ops.ctc import ctc_loss
 from mini_dl.ops.embedding_losses import cosine_embedding_loss, hinge_embedding_loss, margin_ranking_loss, triplet_margin_loss
 from mini_dl.ops.loss_reduction import _warn_of_broadcasting, _weighted, checked_reduction, reduced_loss, without_gradient
 from mini_dl.ops.operands import in_float32, masked
-from mini_dl.ops.piecewise_linear import _hardtanh
 from mini_dl.tensor import Tensor, wrap
 
 # ------------------------------------------------------------------------------------------------ regression
@@ -86,8 +85,15 @@ def l1_loss(
     return reduced_loss(loss, reduction) if weight is None else _weighted(loss, weight, input, reduction, True)
 
 
+@op(difference=lambda grad, difference, delta: masked(grad, difference.abs() < delta))
+@elementwise
+def _limited(difference: Array, delta: float) -> Array:
+    """The slope of `_huber`; its own at NaN is 0."""
+    return np.clip(difference, -delta, delta)
+
+
 @symmetric_in("difference")
-@op(difference=lambda grad, difference, delta: grad * _hardtanh(difference, -delta, delta))
+@op(difference=lambda grad, difference, delta: grad * _limited(difference, delta))
 @elementwise
 def _huber(difference: Array, delta: float) -> Array:
     """``difference ** 2 / 2`` up to `delta`, then linear: with ``m = min(|difference|, delta)``,
@@ -251,6 +257,26 @@ def kl_div(
 _log1p = fastest("log1p")
 
 
+_LEAST = 1e-12
+
+
+@linear_in("upstream")
+@op(
+    upstream=lambda grad, input, target: grad * (input - target) / _spread(input),
+    input=lambda grad, upstream, input, target: (
+        grad * upstream * (input * input - 2 * input * target + target) / _spread(input).square()
+    ),
+    target=lambda grad, upstream, input: -grad * upstream / ((1 - input) * input).clamp(min=_LEAST),
+)
+@elementwise
+def _bce_slope(upstream: Array, input: Array, target: Array) -> Array:
+    return upstream * (input - target) / np.maximum((1 - input) * input, _LEAST)
+
+
+def _spread(input: Tensor) -> Tensor:
+    return (input + _LEAST) * (1 - input + _LEAST)
+
+
 @symmetric_in("input", "target")
 @op(
     input=lambda grad, input, target: _bce_slope(grad, input, target),
@@ -261,10 +287,6 @@ def _bce(input: Array, target: Array) -> Array:
     """Logarithms are bounded by -100, so that the loss stays finite."""
     one_less = np.maximum(_log1p(-input), -100)
     return (target - 1) * one_less - target * np.maximum(np.log(input), -100)
-
-
-def _bce_slope(grad: Tensor, input: Tensor, target: Tensor) -> Tensor:
-    return grad * (input - target) / ((1 - input) * input).clamp(min=1e-12)
 
 
 @public("nn.functional")

@@ -12,7 +12,19 @@ from typing import Any
 import numpy as np
 
 from mini_dl._checks import broadcast_shapes
-from mini_dl._dtypes import FLOATING, HALVES, NARROW, Array, Number, NumpyType, c_name, number_as, promote_numpy, scalar_name
+from mini_dl._dtypes import (
+    FLOATING,
+    HALVES,
+    NARROW,
+    Array,
+    Number,
+    NumpyType,
+    c_name,
+    number_as,
+    of_numpy,
+    promote_numpy,
+    scalar_name,
+)
 from mini_dl._surface import method, public
 from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.memory import filled_in
@@ -455,8 +467,7 @@ def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Number = 1, alpha: 
         if dtype.kind != "b" and isinstance(number, bool):
             raise RuntimeError(f"Boolean {name} only supported for Boolean results.")
     _check_fit(dtype, beta, alpha)
-    if product._array.dtype != dtype:
-        product = product.to(input.dtype)
+    input, product = (one if one._array.dtype == dtype else one.to(of_numpy(dtype)) for one in (input, product))
     return _weighted_sum(input, product, beta, alpha)
 
 

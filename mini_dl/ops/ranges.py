@@ -319,7 +319,7 @@ def _triangle(name: str, kernel: Callable[..., Array], what: str, shown: str) ->
     """Publish the function; return its primitive. `shown` is what its example prints."""
 
     def cut(input: Array, diagonal: int) -> Array:
-        return kernel(input, diagonal)
+        return np.ascontiguousarray(kernel(input, diagonal))
 
     cut.__name__ = name
     primitive = op(input=lambda grad, diagonal: primitive(grad, diagonal))(cut)

@@ -14,7 +14,7 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._checks import check_bool, index_of, level_of_user, wrap_dim, wrap_dims
-from mini_dl._dtypes import FLOATING, INEXACT, Array, Ints, dtype, scalar_name, uint8
+from mini_dl._dtypes import FLOATING, INEXACT, Array, Ints, dtype, given_type, scalar_name, uint8
 from mini_dl._surface import NamedTensors, check_types, function, method, public, return_type
 from mini_dl.autograd.node_names import rename
 from mini_dl.autograd.overlaps import check_operands
@@ -184,6 +184,11 @@ def nanmean(input: Tensor, dim: Ints | None = None, keepdim: bool = False, *, dt
     if x._array.dtype.kind not in INEXACT:
         raise RuntimeError(
             f"nanmean(): expected input to have floating point or complex dtype but got {scalar_name(x._array.dtype)}"
+        )
+    if dtype is not None and given_type(dtype, "nanmean(): argument 'dtype'").numpy.kind not in INEXACT:
+        raise RuntimeError(
+            "nanmean(): could not infer output dtype. Optional dtype must be either a floating point or complex dtype. Got: "
+            f"{scalar_name(dtype.numpy)}"
         )
     return nansum(x, dim, keepdim, dtype=dtype) / x.detach().isnan().logical_not_().sum(dim, keepdim)
 

@@ -18,6 +18,7 @@ from mini_dl.autograd.formal import kinked
 from mini_dl.autograd.inplace import is_recorded
 from mini_dl.autograd.primitive import linear_in, op, symmetric_in
 from mini_dl.kernels import resampling as kernels
+from mini_dl.kernels.blocks import as_single
 from mini_dl.kernels.resampling import MODES, SMOOTH, Axis, resample, resample_back
 from mini_dl.ops.matmul import bmm
 from mini_dl.ops.pooling import _values_at
@@ -293,7 +294,7 @@ def _pixels_at(image: Tensor, places: list[Array], n: int) -> Tensor:
 
 def _whole(array: Array) -> Array:
     """Positions as integers; NaN is outside."""
-    return np.where(np.abs(array) < 2.0**31, array, -100).astype(np.int64)
+    return np.where(np.abs(as_single(array)) < 2.0**31, array, -100).astype(np.int64)
 
 
 def _sampled(image: Tensor, grid: Tensor, mode: str, padding_mode: str, align_corners: bool) -> Tensor:

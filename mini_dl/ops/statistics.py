@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from mini_dl import _dtypes
-from mini_dl._checks import index_of, level_of_user
-from mini_dl._dtypes import FLOATING, Array, scalar_name
+from mini_dl._checks import index_of, level_of_user, without_imaginary_parts
+from mini_dl._dtypes import FLOATING, Array, number_as, scalar_name
 from mini_dl._meta import refuse_meta
 from mini_dl._surface import NamedTensors, function, method, return_type
 from mini_dl.autograd.elements import by_element
@@ -154,10 +154,17 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
         raise RuntimeError(f"torch.histogram(): bins must be > 0, but got {bins} for dimension 0")
     if min > max:
         raise RuntimeError("torch.histc: max must be larger than min")
-    low, high = (x.dtype.type(v) for v in _limits("torch.histc", x, min, max, 1))
+    return wrap(mode.run(_in_parts, x, bins, min, max))
+
+
+def _in_parts(x: Array, bins: int, min: float, max: float) -> Array:
+    kind = x.dtype
+    low, high = (number_as(v, kind)[()] for v in _limits("torch.histc", x, min, max, 1))
     x = x[(x >= low) & (x <= high)]
+    if not np.isfinite((high - low) * kind.type(bins)):
+        x, low, high = x.astype(np.float64), np.float64(low), np.float64(high)
     at = ((x - low) * x.dtype.type(bins) / (high - low)).astype(np.int64)
-    return wrap(np.bincount(np.minimum(at, bins - 1), minlength=bins).astype(x.dtype))
+    return np.bincount(np.minimum(at, bins - 1), minlength=bins).astype(kind)
 
 
 def _count(x: Array, edges: list[Array], weight: Array | None, density: bool) -> Array:
@@ -308,5 +315,5 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
         return wrap(np.zeros(minlength, np.int64))
     if w.shape != x.shape:
         raise RuntimeError("weights should be 1-d and have the same length as input")
-    w = w.real if w.dtype.kind == "c" else w
-    return wrap(np.bincount(x.astype(np.int64), w, minlength).astype(np.float32 if w.dtype == np.float32 else np.float64))
+    counted = np.bincount(x.astype(np.int64), without_imaginary_parts(w, np.dtype(np.float64)), minlength)
+    return wrap(counted.astype(np.float32 if w.dtype == np.float32 else np.float64))

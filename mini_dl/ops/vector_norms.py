@@ -13,7 +13,7 @@ from mini_dl._dtypes import INEXACT, Array, Ints, dtype, given_type, promote_num
 from mini_dl._surface import public
 from mini_dl.autograd.primitive import op
 from mini_dl.kernels.blocks import as_single
-from mini_dl.kernels.sums import Dims, add_up, add_up_squares, reduce, reduced
+from mini_dl.kernels.sums import Dims, add_up, add_up_squares, count, reduce, reduced
 from mini_dl.ops.reduction import checked, shares
 from mini_dl.tensor import Tensor
 
@@ -47,7 +47,9 @@ def _norm_gradient(grad: Tensor, input: Tensor, result: Tensor, ord: float, dims
 
 @op(input=lambda grad, input, result, ord, dims, keepdim: _norm_gradient(grad, input, result, ord, dims, keepdim))
 def _vector_norm(input: Array, ord: float, dims: Dims, keepdim: bool) -> Array:
-    if ord == 2 and input.dtype.kind != "c":
+    if ord != 0 and count(input.shape, dims) == 1:  # powers may leave the range of the type
+        out = magnitude(input).reshape(reduced(input.shape, dims, keepdim))
+    elif ord == 2 and input.dtype.kind != "c":
         x = as_single(input)
         out = np.sqrt(add_up_squares(x, dims, keepdim))
     else:

@@ -194,9 +194,11 @@ class Optimizer:
         """Over NumPy arrays."""
         found: Found = []
         sparse: Found = []
+        begun: dict[int, StateDict] = {}  # one for a parameter that is listed twice
         for param in group["params"]:
             if param._grad is not None:
-                (sparse if param._grad._sparse else found).append((param, self.state.get(param) or {}))
+                tensors = self.state.get(param) or begun.setdefault(id(param), {})
+                (sparse if param._grad._sparse else found).append((param, tensors))
         options = Options()
         options.__dict__.update([(n, v if v.__class__ in _PLAIN else with_tensors(v, _scalar)) for n, v in group.items()])
         for param, tensors in sparse:
@@ -335,10 +337,10 @@ class Optimizer:
         for hook in self._optimizer_hooks("state_dict_pre").values():
             hook(self)
         numbers: dict[int, int] = {}
-        for param in chain.from_iterable([group["params"] for group in self.param_groups]):
-            numbers.setdefault(id(param), len(numbers))
-        groups = []
+        groups, count = [], 0
         for group in self.param_groups:
+            numbers.update({id(param): n for n, param in enumerate(group["params"], count) if id(param) not in numbers})
+            count += len(group["params"])
             packed = {name: value for name, value in group.items() if name != "params"}
             packed["params"] = [numbers[id(param)] for param in group["params"]]
             groups.append(packed)

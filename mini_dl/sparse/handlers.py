@@ -11,8 +11,9 @@ import numpy as np
 from mini_dl import _dtypes
 from mini_dl._checks import wrap_dim
 from mini_dl._dtypes import Array
+from mini_dl.autograd import backwards
 from mini_dl.ops.joining import cat as dense_cat
-from mini_dl.sparse.tensor import BSC, BSR, COO, CSC, CSR, SparseTensor, coo, handles, like, made
+from mini_dl.sparse.tensor import BSC, BSR, COO, CSC, CSR, SparseTensor, coo, handles, like, made, refusal
 from mini_dl.tensor import Tensor, wrap
 
 # ------------------------------------------------------------------------------------------------ elementwise
@@ -471,3 +472,17 @@ def sparse_mask(input: Any, mask: SparseTensor) -> SparseTensor:
     kept = source.kept.index_select(0, wrap(found[there]))
     zeros = kept.new_zeros((mask._nnz(), *source.kept.shape[1:]))
     return like(mask, zeros.index_add(0, wrap(np.flatnonzero(there)), kept))
+
+
+@handles("backward")
+def backward(
+    input: Tensor,
+    gradient: object = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: object = None,
+) -> None:
+    """A dense tensor's, whose gradient or inputs are sparse."""
+    if isinstance(input, SparseTensor):
+        raise refusal("backward", input.layout)
+    backwards.backward(input, gradient, retain_graph, create_graph, inputs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -239,7 +240,7 @@ def unpad_sequence(padded_sequences: Tensor, lengths: Tensor, batch_first: bool 
     counts = lengths.tolist()
     if len(counts) != len(rows):
         raise ValueError(f"unpad_sequence: {len(counts)} lengths for {len(rows)} sequences")
-    return [row[:length] for row, length in zip(rows.unbind(0), counts)]
+    return [row[: max(0, math.ceil(length))].contiguous().clone() for row, length in zip(rows.unbind(0), counts)]
 
 
 def pack_sequence(sequences: Sequence[Tensor], enforce_sorted: bool = True) -> PackedSequence:
