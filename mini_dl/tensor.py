@@ -108,13 +108,15 @@ def disabled_torch_function(func: Any, types: object, args: tuple[Any, ...] = ()
 
 def is_of_torch(kind: type) -> bool:
     """Whether a class is the Tensor of an installed torch, whose ``__torch_function__`` would only hand our calls back."""
-    return any([base.__module__ == "torch" and base.__name__ == "Tensor" for base in kind.__mro__])
+    named = any([base.__module__ == "torch" and base.__name__ == "Tensor" for base in kind.__mro__])
+    return named and not issubclass(kind, Tensor)  # which has that name where mini_dl takes torch's place
 
 
 def is_function_of_torch(func: object) -> bool:
     """Whether a function is one of an installed torch, which would only ask the ``__torch_function__`` of our tensors again."""
     owner = getattr(func, "__objclass__", func)  # of methods: their class
-    return str(getattr(owner, "__module__", None)).partition(".")[0] == "torch"
+    named = str(getattr(owner, "__module__", None)).partition(".")[0] == "torch"
+    return named and not getattr(func, "__globals__", {}).get("__name__", "").startswith("mini_dl")  # in torch's place
 
 
 if TYPE_CHECKING:

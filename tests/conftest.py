@@ -7,7 +7,11 @@ from pathlib import Path
 
 import pytest
 
+import mini_dl
+
 SCRIPTS = Path(__file__).resolve().parent.parent / "scripts"
+
+mini_dl.set_warn_always(True)  # otherwise some warnings come once in a process, and the order of the tests would matter
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._checks import check_fits, without_imaginary_parts
-from mini_dl._dtypes import INEXACT, Array, Function, NumpyType, castable, is_number, result_numpy, scalar_name
+from mini_dl._dtypes import INEXACT, Array, Function, NumpyType, castable, int64, is_number, result_numpy, scalar_name
 from mini_dl._families import with_preface
 from mini_dl._importing import wraps
 from mini_dl._meta import is_meta_array
@@ -178,10 +178,10 @@ EXACT = {np.add, np.subtract, np.multiply}
 def overwritten_by(ufunc: Elementwise, target: Tensor, args: tuple[object, ...]) -> bool:
     """Whether ``ufunc(target, *args)`` could be, and was, written straight into `target`: nothing is recorded, types agree."""
     array, recording, other = target._array, mode.enabled, None
-    flags, counts = array.flags, array.dtype.kind == "i"
+    flags, counts = array.flags, array.dtype.char not in "fd"
     if (
-        array.dtype.char not in "fdlq"  # results computed in float32 are rounded once, after the ufunc and a number
-        or (counts and (array.itemsize < 8 or ufunc not in EXACT))  # other numbers may not fit
+        # half precision is rounded once, after the ufunc and a number; in other types of integers, numbers may not fit
+        (counts and (array.dtype != int64.numpy or ufunc not in EXACT))
         or len(args) != ufunc.nin - 1
         or target._inference
         or not flags.writeable
