@@ -41,13 +41,14 @@ def copied(array: Array) -> Array:
 def converted(array: Array, dtype: DTypeLike, copy: bool = True) -> Array:
     """A copy of another type in the order of `array`; `array` itself if it has the type and need not be copied. What the type
     cannot hold is cast without a warning."""
-    if array.dtype == dtype:
+    given, wanted = array.dtype, np.dtype(dtype)
+    if given == wanted:
         if not copy:
             return array
-    elif array.dtype.kind not in "iub" or np.dtype(dtype).itemsize <= 2:
+    elif wanted.itemsize <= 2 or not (given.kind in "iub" or (given.kind == wanted.kind and given.itemsize < wanted.itemsize)):
         with np.errstate(all="ignore"):
-            return _cast(array, dtype)
-    return _cast(array, dtype)
+            return _cast(array, wanted)
+    return _cast(array, wanted)
 
 
 def _cast(array: Array, dtype: DTypeLike) -> Array:
