@@ -383,7 +383,7 @@ def as_type(operand: object, target: np.dtype[Any]) -> Array:
         return np.asarray(operand & 0xFFFFFFFFFFFFFFFF, np.uint64).astype(target)
     if isinstance(operand, builtins.float) and target.kind in "fc" and -6e4 < operand < 6e4:  # no type is too small
         return np.asarray(operand).astype(target)
-    return converted(np.asarray(operand), target, False)
+    return converted(operand if isinstance(operand, np.ndarray) else np.asarray(operand), target, False)
 
 
 def number_as(number: Any, target: np.dtype[Any]) -> Array:

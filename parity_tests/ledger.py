@@ -6,7 +6,9 @@ key. The count can only decrease.
 Gaps of one reason may stand together, ``[[gaps]]`` with a line ``"op | dtype | check | number"`` for each.
 
 A row may name the versions of torch or NumPy to which it applies, ``torch = ">=2.14"`` or ``numpy = "<2.2"``; under others it is
-ignored. Two rows of one op, dtype and check must not apply to the same version.
+ignored. So may it name the instructions that torch uses on a processor, ``processor = "AVX2"`` or ``"not AVX2"``: they round in
+other orders, and torch lacks some functions where it lacks some instructions. Two rows of one op, dtype and check must not apply
+to the same run.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ FILE = Path(__file__).with_name("ledger.toml")
 TABLES = {"gap", "gaps", "test"}
 KEYS = {"op", "dtype", "check", "number", "reason"}
 VERSIONS = {"torch": torch.__version__, "numpy": np.__version__}
+PROCESSOR = torch.backends.cpu.get_cpu_capability()
 COMPARISONS = {">=": operator.ge, "<=": operator.le, "==": operator.eq, "<": operator.lt, ">": operator.gt}
 
 
@@ -60,8 +63,12 @@ def holds(condition: str, version: str) -> bool:
 
 
 def applies(row: dict[str, Any]) -> bool:
-    """Whether a row applies to the installed versions; its conditions are removed from it."""
-    return all([holds(row.pop(name), version) for name, version in VERSIONS.items() if name in row])
+    """Whether a row applies to the installed versions, on this processor; its conditions are removed from it."""
+    *negated, processor = row.pop("processor", PROCESSOR).rsplit(" ", 1)
+    if negated not in ([], ["not"]):
+        raise LedgerError(f"not a condition on a processor: {' '.join(negated)} {processor}")
+    held = [holds(row.pop(name), version) for name, version in VERSIONS.items() if name in row]
+    return (processor == PROCESSOR) != bool(negated) and all(held)
 
 
 def rows_of(group: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -17,6 +17,7 @@ def cut_into_pieces(monkeypatch: pytest.MonkeyPatch, elements: int) -> None:
         for name in ("BLOCK", "LONGEST", "LONGEST_RUN"):
             monkeypatch.setattr(module, name, elements)
     monkeypatch.setattr(sums, "BLOCK", elements)
+    monkeypatch.setattr(sums, "FEW", 1)
     monkeypatch.setattr(products, "LARGE", 1)
     monkeypatch.setattr(recurrent, "ENOUGH", 1)
     monkeypatch.setattr(normalization, "_FEW", 16)

@@ -104,6 +104,8 @@ _ONES = {char: np.ones(8192, char) for char in "fd"}
 _AHEAD = 1 << 17
 """Elements by which the caller's part of such a pass is larger: the helper begins later, and ends before the caller needs the
 interpreter."""
+FEW = 256
+"""Up to how many elements the plainest way to find an extreme is the fastest."""
 _CHEAP = 4
 """One pass of BLAS or `extremes` pays for a thread from this multiple of `ENOUGH` numbers on: more than a core's cache holds."""
 
@@ -169,7 +171,7 @@ def extremes(largest: bool, x: Array, dims: Dims, keepdim: bool) -> Array:
     there. In a row of up to 4096 floating point numbers, it finds the place of an extreme sooner than `reduce` finds the extreme.
     """
     ufunc = np.maximum if largest else np.minimum
-    if x.size <= 256 or x.dtype.char in HALVES or not trailing(x, dims):
+    if x.size <= FEW or x.dtype.char in HALVES or not trailing(x, dims):
         return reduce(ufunc, x, dims, keepdim)
     n = count(x.shape, dims)
     if x.size < _CHEAP * ENOUGH:

@@ -139,7 +139,7 @@ def rsub(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
 
 
 @method(alias="multiply", inplace=True, out=True)
-@written_by(np.multiply, entirely=True)
+@written_by(np.multiply)
 @linear_in("input", "other")
 @binary(  # a real factor is its own conjugate: this saves two calls in the most common formula
     input=lambda grad, other: _mul(
