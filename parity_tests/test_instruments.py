@@ -216,10 +216,8 @@ def test_the_ledger_knows_versions(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_ledger_knows_processors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ledger, "PROCESSOR", "AVX2")
     row = ROW.format(number=2, reason="torch rounds it otherwise")
-    here, elsewhere = (
-        ('processor = "AVX2"\n', 'processor = "not AVX512"\n'),
-        ('processor = "AVX512"\n', 'processor = "not AVX2"\n'),
-    )
+    here = ('processor = "AVX2"\n', 'processor = "not AVX512"\n')
+    elsewhere = ('processor = "AVX512"\n', 'processor = "not AVX2"\n')
     assert all(len(ledger.parse(row + condition)) == 1 for condition in here)
     assert not any(ledger.parse(row + condition) for condition in elsewhere)
     assert len(ledger.parse(row + here[0] + row.replace("number = 2", "number = 3") + elsewhere[1])) == 1
