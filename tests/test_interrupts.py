@@ -164,3 +164,31 @@ def test_signals_at_random_times_leave_no_mode_behind() -> None:
         [sys.executable, "-c", program, "1"], capture_output=True, text=True, timeout=120, cwd=Path(__file__).parent.parent
     )
     assert ran.stdout.strip() == "0", ran.stderr
+
+
+FIRST_TRANSFORM = """
+import sys
+import mini_dl as torch
+
+x, lines = torch.randn(3, 2), 0
+(x.cos().sin() * 2 - 1).reshape(6).exp().sum()  # these calls are written before there is a transform
+
+def traced(frame, event, argument):
+    global lines
+    lines += event == "line" and frame.f_code.co_name == "look_for_transforms"
+    if lines == 6:
+        raise KeyboardInterrupt
+    return traced
+
+sys.settrace(traced)
+try:
+    torch.vmap(torch.sin)(x)
+except KeyboardInterrupt:
+    sys.settrace(None)
+    print(torch.equal(torch.vmap(lambda row: (row.cos().sin() * 2 - 1).reshape(2).exp())(x), (x.cos().sin() * 2 - 1).exp()))
+"""
+
+
+def test_an_interrupt_of_the_first_transform_leaves_the_next_one_whole() -> None:
+    run = subprocess.run([sys.executable, "-c", FIRST_TRANSFORM], capture_output=True, text=True, timeout=60)
+    assert run.stdout == "True\n", run.stderr

@@ -171,11 +171,11 @@ _written: list[Callable[[], None]] = []
 
 
 def look_for_transforms() -> None:
-    """Make all calls, present and future, check the transforms first."""
-    if not Text.asks:
-        Text.asks = True
-        for write in _written:
-            write()
+    """Make all calls, present and future, check the transforms first. After an interrupt, it goes on when it is called again."""
+    Text.asks = True
+    while _written:
+        _written[-1]()
+        _written.pop()
 
 
 class Text:
