@@ -74,40 +74,30 @@ def _change(tensor: Any) -> None:
 
 
 @pytest.mark.parametrize("entry", differentiable(), ids=repr)
-def test_a_write_before_backward_is_noticed_or_changes_nothing(entry):
-    for where, make in calls(entry):
-        first = make()
-        expected = first.gradients()
-        for number in range(len(first.given) + len(first.made)):
-            call = make()
-            try:
-                _change((call.given + call.made)[number])
-            except RuntimeError:  # memory that overlaps
-                continue
-            try:
-                found = call.gradients()
-            except RuntimeError as error:
-                assert "modified by an inplace operation" in str(error), f"{where}, tensor {number}: {error}"
-            else:
-                assert_same(found, expected, f"{where}, tensor {number}")
-
-
-@pytest.mark.parametrize("entry", differentiable(), ids=repr)
-def test_backward_can_run_again_and_changes_no_result(entry):
+def test_numbers_around_a_backward_pass(entry):
     for where, make in calls(entry):
         call = make()
-        results = call.results()
-        first = call.gradients(retain_graph=True)
-        assert_same(call.gradients(retain_graph=True), first, f"{where}, again")
+        results, gradients = call.results(), call.gradients(retain_graph=True)
+        assert_same(call.gradients(retain_graph=True), gradients, f"{where}, again")
         assert_same(call.results(), results, f"{where}, results afterward")
-        assert_same(call.gradients(create_graph=True), first, f"{where}, with a graph", closely=True)
-
-
-@pytest.mark.parametrize("entry", differentiable(), ids=repr)
-def test_results_are_the_same_where_nothing_is_recorded(entry):
-    for where, make in calls(entry):
-        expected = make().results()
+        assert_same(call.gradients(create_graph=True), gradients, f"{where}, with a graph", closely=True)
+        for number in range(len(call.given) + len(call.made)):
+            assert_noticed_or_harmless(make(), number, gradients, f"{where}, tensor {number}")
         with mini_dl.no_grad():
-            assert_same(make().results(), expected, f"{where}, without recording", closely=True)
+            assert_same(make().results(), results, f"{where}, without recording", closely=True)
         with mini_dl.inference_mode():
-            assert_same(make().results(), expected, f"{where}, in inference mode", closely=True)
+            assert_same(make().results(), results, f"{where}, in inference mode", closely=True)
+
+
+def assert_noticed_or_harmless(call: Call, number: int, gradients: list[Any], where: str) -> None:
+    """Write to one of all arguments and results; the gradients are then as before, or refused."""
+    try:
+        _change((call.given + call.made)[number])
+    except RuntimeError:  # memory that overlaps
+        return
+    try:
+        found = call.gradients()
+    except RuntimeError as error:
+        assert "modified by an inplace operation" in str(error), f"{where}: {error}"
+    else:
+        assert_same(found, gradients, where)
