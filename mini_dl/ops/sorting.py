@@ -351,16 +351,21 @@ def _slices(name: str, x: Array, dim: int) -> tuple[int, Array]:
 
 @op(input=lambda grad: no_derivative("_unique2"))
 def _unique2(input: Array, at: Array) -> Array:
-    return input.reshape(-1)[at]
+    return _chosen(input, at, None)
 
 
 @op(input=lambda grad: no_derivative("unique_dim"))
 def _unique_dim(input: Array, at: Array, dim: int) -> Array:
-    return np.moveaxis(np.take(np.moveaxis(input, dim, 0), at, 0), 0, dim)
+    return _chosen(input, at, dim)
 
 
 @op(input=lambda grad: no_derivative("unique_consecutive"))
 def _unique_consecutive(input: Array, at: Array, dim: int | None) -> Array:
+    return _chosen(input, at, dim)
+
+
+def _chosen(input: Array, at: Array, dim: int | None) -> Array:
+    """The elements at these positions, or the slices along `dim`, which lie in memory one after the other."""
     return input.reshape(-1)[at] if dim is None else np.moveaxis(np.take(np.moveaxis(input, dim, 0), at, 0), 0, dim)
 
 
