@@ -169,8 +169,8 @@ def test_what_has_no_form_is_named_with_the_module_that_called_it() -> None:
 
 
 def test_a_result_that_its_translation_does_not_give_is_named() -> None:
-    function = lambda x: torch.native_layer_norm(x, (4,), None, None, 1e-5)[1]
-    with pytest.raises(errors.UnsupportedOperatorError, match=r"result 2 of aten::row_norm"):
+    function = lambda x: torch.native_batch_norm(x, None, None, None, None, True, 0.1, 1e-5)[1]
+    with pytest.raises(errors.UnsupportedOperatorError, match=r"result 2 of aten::channel_norm"):
         export(Of(function), torch.randn(3, 4))
 
 

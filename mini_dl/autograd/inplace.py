@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from inspect import signature
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -237,6 +237,16 @@ def is_recorded(*values: object) -> bool:
     if mode.enabled and any_needs_grad(values):
         return True
     return bool(at_work.anywhere) and at_work.involves(values)
+
+
+Memo: TypeAlias = list[Any] | None
+"""Where a forward keeps what its gradient needs besides arguments and result, as tensors."""
+
+
+def memo_of(*values: object) -> Memo:
+    """An empty list for a call with these arguments; None if it shall keep nothing: it is not recorded, or a transform is active,
+    whose tensors are not those that the forward sees."""
+    return [] if mode.enabled and not at_work.anywhere and any_needs_grad(values) else None
 
 
 def any_needs_grad(values: Any) -> bool:

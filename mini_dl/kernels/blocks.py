@@ -41,6 +41,8 @@ def is_one_block(size: int) -> bool:
 def slices(count: int, each: int = 1) -> list[slice]:
     """``range(count)``, items of `each` elements, in slices to `share`: fewer and longer ones if threads share them."""
     size = count * each
+    if count and is_one_block(size):
+        return [slice(0, count)]
     return split(count, number_of_pieces(size, size, BLOCK, LONGEST if each > 1 else LONGEST_RUN))
 
 
@@ -260,8 +262,8 @@ keep_freed_memory()
 
 LINE = 64
 """Bytes of a line of the cache, and of a vector register: writing three unaligned arrays takes twice as long."""
-LARGEST_SCRATCH = 2**23
-"""Bytes of scratch memory that are kept for the next call."""
+SMALLEST_SCRATCH, LARGEST_SCRATCH = 2**16, 2**23
+"""Bytes between which scratch memory is kept for the next call: less is at hand in the allocator sooner."""
 
 
 class Scratch:
@@ -271,7 +273,7 @@ class Scratch:
     def of(self, shape: tuple[int, ...], dtype: NumpyType) -> Array:
         """An uninitialized array, valid until the next request: never to be returned."""
         size = math.prod(shape) * dtype.itemsize
-        if size > LARGEST_SCRATCH:
+        if not SMALLEST_SCRATCH < size <= LARGEST_SCRATCH:
             return np.empty(shape, dtype)
         buffer = here.buffers.get(self)
         if buffer is None or buffer.size < size:

@@ -37,7 +37,7 @@ _SHARED = 4
 """How many times larger than usual an array is that threads share: the calls of a part are many and short."""
 _SHORT_ROW = 256
 """Row length below which NumPy takes three times as long for an operand that it broadcasts to rows. Such operands are written
-out by a matrix product with an inner dimension of 2, as fast as a copy."""
+out by a matrix product with an inner dimension of 1 or 2, as fast as a copy."""
 _FEW = 4096
 """Numbers up to which that does not repay the calls."""
 _PRODUCTS = Scratch()
@@ -78,44 +78,52 @@ def _written_out(x: Array) -> bool:
     return x.shape[1] < _SHORT_ROW and x.size > _FEW
 
 
-def row_norm(input: Array, weight: Array | None, bias: Array | None, eps: float, center: bool) -> tuple[Array, Array, Array]:
-    """(M, n), (n), (n) -> (M, n), the mean and ``1 / sqrt(var + eps)`` of rows (without `center` 0, and of the mean square)"""
+def row_norm(input: Array, weight: Array | None, bias: Array | None, eps: float, center: bool) -> tuple[Array, Array]:
+    """(M, n), (n), (n) -> (M, n), and ``1 / sqrt(var + eps)`` and the mean of rows (2, M); without `center`, of the mean square
+    and 0"""
     real_floating(input, "LayerNormKernelImpl" if center else "rms_norm")
     x, w, b = _working(input, input), _working(weight, input), _working(bias, input)
     assert x is not None
     m, n = x.shape
-    out, mean, rstd = np.empty_like(x), np.zeros(m, x.dtype), np.empty(m, x.dtype)
+    out, all_numbers = np.empty_like(x), np.empty((4, m), x.dtype)
     count, small = np.array(n, x.dtype), np.array(eps, x.dtype)
+    if not center:
+        all_numbers[1] = 0
     written_out = _written_out(x)
     if written_out:
-        right = np.zeros((2, 2, n), x.dtype)
-        right[:, 0] = 1 if w is None else w
-        if b is not None:
-            np.negative(b, right[1, 1])
+        all_numbers[3] = 1
+        right = np.empty((2, n), x.dtype)
+        right[0] = 1 if w is None else w
+        right[1] = 0 if b is None else np.negative(b)
 
-    def measure(part: Array, average: Array, scale: Array, shift: Array) -> bool:
-        """The mean, ``1 / sqrt(var + eps)`` and their product. Whether the mean is near 0."""
-        np.divide(_row_sums(part, part, scale), count, scale)
+    def measure(part: Array, moments: Array, shift: Array) -> bool:
+        """`moments` are ``1 / sqrt(var + eps)`` and the mean, `shift` their product. Whether the mean is near 0."""
+        scale, average = moments[0], moments[1]
+        _row_sums(part, part, scale)
         if center:
-            np.divide(_row_sums(part, None, average), count, average)
+            _row_sums(part, None, average)
+            np.divide(moments, count, moments)
             np.subtract(scale, np.multiply(average, average, shift), scale)
+        else:
+            np.divide(scale, count, scale)
         np.add(scale, small, scale)
         np.reciprocal(np.sqrt(scale, scale), scale)
         np.multiply(average, scale, shift)
         return _is_near(shift)
 
     def norm(rows: slice) -> None:
-        part, y, average, numbers = x[rows], out[rows], mean[rows], np.ones((3, rows.stop - rows.start), x.dtype)
-        scale, shift = numbers[0], numbers[1]
-        if not measure(part, average, scale, shift):
-            part = part - average[:, None]
-            measure(part, np.empty_like(average), scale, shift)
-        rstd[rows] = scale
+        part, y, numbers = x[rows], out[rows], all_numbers[:, rows]
+        scale, shift = numbers[0], numbers[2]
+        if not measure(part, numbers[:2], shift):
+            part = part - numbers[1][:, None]
+            moments = np.zeros((2, len(part)), x.dtype)
+            measure(part, moments, shift)
+            scale[...] = moments[0]
         if written_out:
-            np.matmul(numbers[:2].T, right[0], y)
+            np.dot(scale[:, None], right[:1], y)
             np.multiply(y, part, y)  # in place: an output apart from two inputs takes twice as long, if they are not aligned
             if center or b is not None:
-                np.subtract(y, np.matmul(numbers[1:].T, right[1], _PRODUCTS.of(y.shape, y.dtype)), y)
+                np.subtract(y, np.dot(numbers[2:].T, right, _PRODUCTS.of(y.shape, y.dtype)), y)
             return
         np.multiply(part, scale[:, None], y)
         if center:
@@ -126,11 +134,11 @@ def row_norm(input: Array, weight: Array | None, bias: Array | None, eps: float,
             y += b
 
     in_slices(norm, m, n)
-    return out.astype(input.dtype, copy=False), mean, rstd
+    return out.astype(input.dtype, copy=False), all_numbers[:2]
 
 
 def row_norm_backward(
-    grad: Array, input: Array, weight: Array | None, mean: Array, rstd: Array, center: bool
+    grad: Array, input: Array, weight: Array | None, statistics: Array, center: bool
 ) -> tuple[Array, Array, Array]:
     """The gradients of input (M, n), weight (n) and bias (n).
 
@@ -145,16 +153,12 @@ def row_norm_backward(
     to_weight: list[Any] = [None] * len(pieces)
     to_bias: list[Any] = [None] * len(pieces)
     written_out = _written_out(x)
-    if written_out:
-        right = np.zeros((2, n), x.dtype)
-        right[0] = factor
 
     def norm_backward(piece: int) -> None:
         rows = pieces[piece]
-        part, gradient, h, average = x[rows], g[rows], out[rows], mean[rows]
+        part, gradient, h, scale, average = x[rows], g[rows], out[rows], statistics[0, rows], statistics[1, rows]
         numbers, products = np.empty((4, len(part)), x.dtype), _PRODUCTS.of(part.shape, x.dtype)
-        scale, shift, rest, slope = numbers
-        scale[...] = rstd[rows]
+        shift, each, rest, slope = numbers
         np.multiply(average, scale, shift)
         if center and not _is_near(shift):
             part = part - average[:, None]
@@ -166,14 +170,14 @@ def row_norm_backward(
         np.subtract(of_weight, shift.dot(gradient), of_weight)
         np.dot(gradient, factor, rest)
         np.dot(products, factor, slope)
-        sums, each = numbers[2:], scale / count
-        np.multiply(sums, each, sums)
-        np.multiply(slope, scale, slope)
+        np.divide(scale, count, each)
+        np.multiply(rest, each, rest)
+        np.multiply(slope, np.multiply(each, scale, each), slope)
         np.subtract(slope, np.multiply(shift, rest, each), slope)  # the mean of h * unit
         np.multiply(slope, scale, slope)
         np.subtract(rest, np.multiply(slope, average, each), rest)
         if written_out:
-            np.matmul(numbers[:2].T, right, h)
+            np.dot(scale[:, None], factor[None], h)
             np.multiply(h, gradient, h)
             np.copyto(products, slope[:, None])
             np.multiply(products, part, products)

@@ -202,7 +202,7 @@ def batch_norm(g: Builder, x: Value, eps: float, weight: Value | None, bias: Val
     return g.BatchNormalization(x, scale, shift, mean, variance, epsilon=float(eps))
 
 
-def row_norm(g: Builder, x: Value, weight: Value | None, bias: Value | None, eps: float, center: bool) -> Term:
+def row_norm(g: Builder, x: Value, weight: Value | None, bias: Value | None, eps: float, center: bool, memo: object) -> Term:
     if center:
         scale = g.term(np.ones(x.array.shape[-1:], x.dtype)) if weight is None else g.term(weight)
         return g.LayerNormalization(x, scale, bias, axis=-1, epsilon=float(eps))

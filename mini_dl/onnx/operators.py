@@ -174,7 +174,7 @@ def binary_cross_entropy(g: Builder, x: Term, target: Term) -> Term:
 def over_rows(operator: str) -> Translation:
     """An operator along a dimension, which a scalar does not have."""
 
-    def run(g: Builder, x: Any, dim: int) -> Term:
+    def run(g: Builder, x: Any, dim: int, *memo: object) -> Term:
         return g.node(operator, x, axis=dim) if x.shape else g.Squeeze(g.node(operator, g.Unsqueeze(x, [0]), axis=0), [0])
 
     return run

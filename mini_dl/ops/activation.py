@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 
 from mini_dl._checks import level_of_user, type_name, wrap_dim
 from mini_dl._dtypes import Array, dtype, dtype as DType
 from mini_dl._surface import method, namespace, public
-from mini_dl.autograd.inplace import inplace as in_place, is_recorded
+from mini_dl.autograd.inplace import Memo, inplace as in_place, is_recorded, memo_of
+from mini_dl.autograd.mode import differentiates
 from mini_dl.autograd.primitive import linear_in, op, recorded_as, symmetric_in
 from mini_dl.autograd.single import saves
 from mini_dl.kernels import gelu as gelu_kernel, softmax as softmax_kernel
@@ -32,7 +34,7 @@ from mini_dl.kernels.elementary import fastest
 from mini_dl.kernels.gelu import gelu_and_slope, gelu_backward, gelu_tanh, gelu_tanh_backward
 from mini_dl.ops.operands import masked
 from mini_dl.ops.piecewise_linear import applied, in_range
-from mini_dl.tensor import Grads, Tensor
+from mini_dl.tensor import Grads, Tensor, wrap
 
 # ------------------------------------------------------------------------------------------------ exponential
 
@@ -455,16 +457,23 @@ def _softmax(input: Array, dim: int) -> Array:
     upstream=lambda grad, result_, dim: grad - (grad * result_.exp()).sum(dim, keepdim=True),
     result_=lambda grad, upstream, result_, dim: -grad * result_.exp() * upstream.sum(dim, keepdim=True),
 )
-def log_softmax_backward(upstream: Array, result_: Array, dim: int) -> Array:
-    """``upstream - softmax * sum(upstream)``"""
-    return softmax_kernel.along(softmax_kernel.log_softmax_backward_rows, dim, upstream, result_)
+def log_softmax_backward(upstream: Array, result_: Array, dim: int, kept: Sequence[Array] = ()) -> Array:
+    """``upstream - softmax * sum(upstream)``; `kept` are the exponentials and the sums of their rows, if they are known."""
+    return softmax_kernel.along(softmax_kernel.log_softmax_backward_rows, dim, upstream, result_, beside=kept)
 
 
-@op(input=lambda grad, result, dim: log_softmax_backward(grad, result, dim))
-def _log_softmax(input: Array, dim: int) -> Array:
+def _log_softmax_gradient(grad: Tensor, result: Tensor, dim: int, memo: Memo) -> Tensor:
+    return log_softmax_backward(grad, result, dim, () if memo is None or differentiates() else memo)
+
+
+@op(input=_log_softmax_gradient)
+def _log_softmax(input: Array, dim: int, memo: Memo) -> Array:
     last = dim == max(input.ndim - 1, 0)
-    name = "log_softmax_lastdim_kernel_impl" if last else "softmax_kernel_impl"
-    return softmax_kernel.along(softmax_kernel.log_softmax_rows, dim, real_floating(input, name))
+    real_floating(input, "log_softmax_lastdim_kernel_impl" if last else "softmax_kernel_impl")
+    room = () if memo is None else softmax_kernel.exponentials_of(input, dim)
+    if memo is not None:
+        memo += map(wrap, room)
+    return softmax_kernel.along(softmax_kernel.log_softmax_rows, dim, input, beside=room)
 
 
 @method("special", out=True)
@@ -496,7 +505,7 @@ def log_softmax(input: Tensor, dim: int, dtype: dtype | None = None) -> Tensor:
     """
     if dtype is not None:
         input = input.to(dtype)
-    return _log_softmax(input, wrap_dim(dim, input.ndim))
+    return _log_softmax(input, wrap_dim(dim, input.ndim), memo_of(input))
 
 
 def _implicit_dim(name: str, ndim: int) -> int:

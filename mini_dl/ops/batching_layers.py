@@ -23,14 +23,14 @@ from mini_dl.tensor import Tensor
 @rule_for(_row_norm)
 def _row_norm_on_batch(call: Call) -> Any:
     """(B, M, n): more rows; per-element weights or biases are applied after."""
-    _, weight, bias, eps, center = call.args
+    _, weight, bias, eps, center, _ = call.args
     rows = merged(call.front(0), 0)
     if not call.batched[1] and not call.batched[2]:
-        return unfolded(call, _row_norm(rows, weight, bias, eps, center))
-    out, mean, rstd = unfolded(call, _row_norm(rows, None, None, eps, center))
+        return unfolded(call, _row_norm(rows, weight, bias, eps, center, None))
+    out = unfolded(call, _row_norm(rows, None, None, eps, center, None))
     if weight is not None:
         out = out * ranked(weight, call.batched[1], 2)
-    return (out if bias is None else out + ranked(bias, call.batched[2], 2)), mean, rstd
+    return out if bias is None else out + ranked(bias, call.batched[2], 2)
 
 
 # ------------------------------------------------------------------------------------------------ channels
@@ -67,9 +67,9 @@ def _channel_norm_on_batch(call: Call) -> Any:
 @rule_for(_cross_entropy)
 def _cross_entropy_on_batch(call: Call) -> Any:
     reduce = call.args[4]
-    input, index, factors, kept, _ = folded(call, 0, 1, 2, 3)
-    losses, exponentials, sums = unfolded(call, _cross_entropy(input, index, factors, kept, False))
-    return (losses.sum(1) if reduce else losses), exponentials, sums
+    input, index, factors, kept, *_ = folded(call, 0, 1, 2, 3)
+    losses = unfolded(call, _cross_entropy(input, index, factors, kept, False, None))
+    return losses.sum(1) if reduce else losses
 
 
 @rule_for(_cross_entropy_slope)

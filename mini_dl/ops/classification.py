@@ -13,10 +13,10 @@ from mini_dl._dtypes import FLOATING, NARROW, Array, int64, scalar_name, uint8
 from mini_dl._surface import public
 from mini_dl.autograd.elements import by_element
 from mini_dl.autograd.formal import kinked
+from mini_dl.autograd.inplace import Memo, memo_of
 from mini_dl.autograd.mode import differentiates, mode
 from mini_dl.autograd.node_names import as_one
 from mini_dl.autograd.primitive import linear_in, op, unary
-from mini_dl.autograd.single import saves
 from mini_dl.kernels.blocks import computed_in, in_slices, keep, real_floating
 from mini_dl.kernels.losses import cross_entropy_rows
 from mini_dl.ops.activation import log_softmax, softmax
@@ -186,15 +186,10 @@ def _nll(input: Tensor, classes: _Classes, reduction: str) -> Tensor:
     return _undefined(losses.sum()) if classes.is_empty_mean(reduction) else losses.sum()
 
 
-def _cross_entropy_slope_of(
-    grads: list[Tensor | None], input: Tensor, result: list[Tensor], index: Array, factors: Array
-) -> Tensor | None:
+def _cross_entropy_slope_of(grad: Tensor, input: Tensor, index: Array, factors: Array, memo: Memo) -> Tensor:
     """``(softmax - one_hot) * grad * factor`` row by row: from saved exponentials, or composed if it will be differentiated."""
-    grad = grads[0]
-    if grad is None:
-        return None
-    if not differentiates():
-        return _cross_entropy_slope(grad, result[1], result[2], index, factors)
+    if memo and not differentiates():
+        return _cross_entropy_slope(grad, *memo, index, factors)
     scale = (grad * wrap(factors)).reshape(-1, 1)
     one_hot = np.zeros(input._array.shape, input._array.dtype)
     one_hot[np.arange(len(index)), index] = 1
@@ -212,10 +207,12 @@ def _cross_entropy_slope(grad: Array, exponentials: Array, sums: Array, index: A
 
 
 @op(input=_cross_entropy_slope_of)
-@saves
-def _cross_entropy(input: Array, index: Array, factors: Array, kept: Array | None, reduce: bool) -> tuple[Array, Array, Array]:
-    """(M, C) -> the loss () or (M), and for the gradient the exponentials (M, C) with their row sums (M)."""
-    return cross_entropy_rows(input, index, factors, kept, reduce)
+def _cross_entropy(input: Array, index: Array, factors: Array, kept: Array | None, reduce: bool, memo: Memo) -> Array:
+    """(M, C) -> the loss () or (M); for the gradient, the exponentials (M, C) with their row sums (M)"""
+    loss, *exponentials = cross_entropy_rows(input, index, factors, kept, reduce)
+    if memo is not None:
+        memo += map(wrap, exponentials)
+    return loss
 
 
 @public("nn.functional")
@@ -254,7 +251,8 @@ def cross_entropy(
     classes = _Classes(input, target, weight, ignore_index)
     if label_smoothing == 0:
         factors = mode.run(classes.factors, reduction)
-        loss = _cross_entropy(_rows(input), classes.index, factors, classes.kept, reduction != "none")[0]
+        rows = _rows(input)
+        loss = _cross_entropy(rows, classes.index, factors, classes.kept, reduction != "none", memo_of(rows))
         loss = loss.reshape(classes.shape) if reduction == "none" else loss
         if len(shape) > 2 or reduction == "none":
             as_one(loss, "NllLossBackward0" if len(shape) <= 2 else "NllLoss2DBackward0", input)

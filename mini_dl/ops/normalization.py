@@ -19,7 +19,7 @@ from mini_dl._abstract import is_abstract
 from mini_dl._checks import int_list
 from mini_dl._dtypes import FLOATING, HALVES, INEXACT, NARROW, Array, Ints, dtype as DType, limits_of, scalar_name
 from mini_dl._surface import function, public, store
-from mini_dl.autograd.inplace import is_recorded
+from mini_dl.autograd.inplace import Memo, is_recorded, memo_of
 from mini_dl.autograd.mode import differentiates, mode, no_grad
 from mini_dl.autograd.node_names import rename
 from mini_dl.autograd.primitive import op, op_together
@@ -28,7 +28,7 @@ from mini_dl.kernels.blocks import computed_in, real_floating
 from mini_dl.kernels.normalization import channel_norm, channel_norm_backward, evaluated, row_norm, row_norm_backward, scaled
 from mini_dl.ops.joining import cat
 from mini_dl.ops.operands import accept, in_float32
-from mini_dl.tensor import Grads, Tensor, without_base, written
+from mini_dl.tensor import Grads, Tensor, without_base, wrap, written
 
 Gradients = tuple[Tensor | None, Tensor | None, Tensor | None]
 """The gradients of input, weight and bias."""
@@ -73,13 +73,10 @@ def _of_one_type(input: Tensor, *parameters: Tensor | None) -> None:
 
 
 def _row_gradients(
-    grads: Grads, wanted: list[bool], input: Tensor, weight: Tensor | None, result: Sequence[Tensor], eps: float, center: bool
+    grad: Tensor, wanted: list[bool], input: Tensor, weight: Tensor | None, eps: float, center: bool, memo: Memo
 ) -> Gradients:
-    grad = grads[0]
-    if grad is None:
-        return None, None, None
-    if not differentiates():
-        return _row_norm_backward(grad, input, weight, result[1], result[2], center)
+    if memo and not differentiates():
+        return _row_norm_backward(grad, input, weight, memo[0], center)
     unit, rstd = _standardized(input, (1,), eps, center)
     slope = grad if weight is None else grad * weight
     return (
@@ -90,9 +87,12 @@ def _row_gradients(
 
 
 @op_together(_row_gradients, "input", "weight", "bias")
-def _row_norm(input: Array, weight: Array | None, bias: Array | None, eps: float, center: bool) -> tuple[Array, Array, Array]:
-    """(M, n), (n), (n) -> (M, n), the mean and ``1 / sqrt(var + eps)`` of rows (without `center` 0, and of the mean square)"""
-    return row_norm(input, weight, bias, eps, center)
+def _row_norm(input: Array, weight: Array | None, bias: Array | None, eps: float, center: bool, memo: Memo) -> Array:
+    """(M, n), (n), (n) -> (M, n); for the gradient, ``1 / sqrt(var + eps)`` and the mean of rows (2, M)"""
+    out, statistics = row_norm(input, weight, bias, eps, center)
+    if memo is not None:
+        memo.append(wrap(statistics))
+    return out
 
 
 _row_norm_backward = op()(row_norm_backward)  # the gradients of input (M, n), weight (n) and bias (n)
@@ -126,7 +126,7 @@ def _row_checks(
 
 def _over_trailing(
     input: Tensor, shape: tuple[int, ...], weight: Tensor | None, bias: Tensor | None, eps: float, center: bool
-) -> tuple[Tensor, Tensor, Tensor]:
+) -> Tensor:
     if center:
         _of_one_type(input, weight, bias)
     n = math.prod(shape)
@@ -134,11 +134,11 @@ def _over_trailing(
     rows = input if len(whole) == 2 and len(shape) == 1 else input.reshape(math.prod(whole[: len(whole) - len(shape)]), n)
     if len(shape) != 1:
         weight, bias = (None if p is None else p.reshape(n) for p in (weight, bias))
-    out, mean, rstd = _row_norm(rows, weight, bias, eps, center)
+    out = _row_norm(rows, weight, bias, eps, center, memo_of(rows, weight, bias))
     if rows is not input:
         out = without_base(out.reshape(whole))
         rename(out, "NativeLayerNormBackward0")
-    return out, mean, rstd
+    return out
 
 
 @public("nn.functional")
@@ -155,7 +155,7 @@ def layer_norm(
     tensor([[-1.0000,  1.0000],
             [-1.0000,  1.0000]])
     """
-    return _over_trailing(input, _row_checks("layer_norm", input, normalized_shape, weight, bias), weight, bias, eps, True)[0]
+    return _over_trailing(input, _row_checks("layer_norm", input, normalized_shape, weight, bias), weight, bias, eps, True)
 
 
 @public("torch:layer_norm")
@@ -188,10 +188,13 @@ def native_layer_norm(
     (tensor([[-1.,  1.]]), tensor([[20.]]), tensor([[0.1000]]))
     """
     shape = _row_checks("native_layer_norm", input, normalized_shape, weight, bias)
-    out, mean, rstd = _over_trailing(input, shape, weight, bias, eps, True)
-    small = (*input._array.shape[: input.ndim - len(shape)], *(1,) * len(shape))
-    dtype = _type_of_statistics(input, weight, bias)
-    return out, mean.detach().to(dtype).reshape(small), rstd.detach().to(dtype).reshape(small)
+    out = _over_trailing(input, shape, weight, bias, eps, True)
+    dtype, dims = _type_of_statistics(input, weight, bias), tuple(range(-len(shape), 0))
+    with no_grad():
+        x = input.detach()
+        x = x.float() if x._array.dtype.char in NARROW + HALVES else x
+        mean, rstd = x.mean(dims, keepdim=True), _standardized(x, dims, eps)[1]
+        return out, mean.to(dtype), rstd.to(dtype)
 
 
 def _type_of_statistics(input: Tensor, weight: Tensor | None, bias: Tensor | None) -> DType:
@@ -222,7 +225,7 @@ def rms_norm(input: Tensor, normalized_shape: Sequence[int], weight: Tensor | No
     if dtype.kind == "c":  # the square of a complex number, not of its absolute value
         out = input * ((input * input).mean(tuple(range(-len(shape), 0)), keepdim=True) + eps).rsqrt()
         return out if weight is None else out * weight
-    return _over_trailing(input, shape, weight, None, eps, False)[0]
+    return _over_trailing(input, shape, weight, None, eps, False)
 
 
 # ------------------------------------------------------------------------------------------------ channels
