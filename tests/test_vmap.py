@@ -421,7 +421,8 @@ def test_what_goes_one_by_one_is_differentiated(rng):
 
 WITHOUT = frozenset(
     "compared replaced_by _slope_of_gamma _gamma_numbers _dirichlet_points _dirichlet_grad _moved _embedding_sparse "
-    "row_norm_backward channel_norm_backward evaluated _attention_backward _unique2 _unique_consecutive _unique_dim".split()
+    "row_norm_backward channel_norm_backward evaluated _attention_backward _unique2 _unique_consecutive _unique_dim "
+    "cross_entropy_slope".split()
 )
 """Primitives that run element by element, or are never called on a batch: those of gradients are for where no transform runs."""
 

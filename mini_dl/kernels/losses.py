@@ -6,22 +6,25 @@ import numpy as np
 
 from mini_dl._dtypes import Array
 from mini_dl.kernels.blocks import computed_in, in_slices, keep, real_floating
-from mini_dl.kernels.softmax import exponentials
+from mini_dl.kernels.softmax import by_row, exponentials
 
 # ------------------------------------------------------------------------------------------------ classes by index
 
 
 def cross_entropy_rows(
     input: Array, index: Array, factors: Array, kept: Array | None, reduce: bool
-) -> tuple[Array, Array, Array]:
-    """(M, C) -> the loss () or (M), and for the gradient the exponentials (M, C) with the sums of their rows (M)."""
+) -> tuple[Array, Array, Array, Array]:
+    """(M, C) -> the loss () or (M), and for the gradient the exponentials (M, C) with the sums of their rows (M), and where the
+    classes are among them (M)."""
     real_floating(input, "log_softmax_lastdim_kernel_impl")
     x = np.ascontiguousarray(input, computed_in(input.dtype))
     out, sums = np.empty(x.shape, x.dtype), np.empty(len(x), x.dtype)
-    chosen = x.reshape(-1)[np.arange(len(index)) * x.shape[1] + index]
+    places = np.arange(len(x)) * x.shape[1]
+    places += index
+    chosen = x.take(places)
 
     def sum_up(block: slice) -> None:
-        sums[block], maximum = exponentials(out[block], x[block])
+        _, maximum = exponentials(out[block], x[block], sums[block])
         if maximum is not None:
             chosen[block] -= maximum
 
@@ -31,7 +34,16 @@ def cross_entropy_rows(
     losses *= factors
     if kept is not None:
         losses = keep(losses, kept)
-    return (np.add.reduce(losses) if reduce else losses).astype(input.dtype, copy=False), out, sums
+    return (np.add.reduce(losses) if reduce else losses).astype(input.dtype, copy=False), out, sums, places
+
+
+def cross_entropy_slope(grad: Array, exponentials: Array, sums: Array, places: Array, factors: Array) -> Array:
+    """``(softmax - one_hot) * grad * factor`` row by row"""
+    scale, out = factors * grad, np.empty(exponentials.shape, exponentials.dtype)
+    factor = scale / sums
+    in_slices(lambda block: by_row(np.multiply, exponentials[block], factor[block], out[block]), *out.shape)
+    out.reshape(-1)[places] -= scale  # in half the time that two indices take
+    return out
 
 
 # ------------------------------------------------------------------------------------------------ sequences

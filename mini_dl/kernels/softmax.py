@@ -33,7 +33,7 @@ _SHORT = 128
 """Row length up to which a number for each row is better written out: NumPy broadcasts it through its buffer."""
 
 
-def _by_row(ufunc: np.ufunc, x: Array, numbers: Array, out: Array) -> None:
+def by_row(ufunc: np.ufunc, x: Array, numbers: Array, out: Array) -> None:
     """``out = ufunc(x, numbers)``, with a number for each row; `out` is another array than `x`."""
     if x.shape[1] > _SHORT:
         ufunc(x, numbers[:, None], out)
@@ -53,7 +53,7 @@ def exponentials(out: Array, x: Array, sums: Array | None = None) -> tuple[Array
     if _are_exact(sums):
         return sums, None
     maximum = row_extremes(True, x)
-    _by_row(np.subtract, x, maximum, out)
+    by_row(np.subtract, x, maximum, out)
     np.exp(out, out)
     return np.dot(out, ones(x.shape[1], x.dtype), sums), maximum
 
@@ -106,12 +106,12 @@ def log_softmax_rows(out: Array, x: Array, powers: Array | None = None, sums: Ar
         logarithms -= maximum
     else:
         logarithms = np.log(sums)
-    _by_row(np.subtract, x, maximum, out)
+    by_row(np.subtract, x, maximum, out)
     out -= logarithms.astype(x.dtype, copy=False)[:, None]
 
 
 def softmax_backward_rows(out: Array, grad: Array, result: Array) -> None:
-    _by_row(np.subtract, grad, np.vecdot(grad, result), out)
+    by_row(np.subtract, grad, np.vecdot(grad, result), out)
     out *= result
 
 
@@ -123,7 +123,7 @@ def log_softmax_backward_rows(
         np.exp(result, out)
         out *= factor[:, None]
     else:
-        _by_row(np.multiply, powers, factor / sums, out)
+        by_row(np.multiply, powers, factor / sums, out)
     np.subtract(grad, out, out)
 
 

@@ -8,7 +8,7 @@ from mini_dl.autograd.batching import Call, Same, rule_for
 from mini_dl.ops.attention import _attention
 from mini_dl.ops.batching import loop, loop_with_warning, ranked
 from mini_dl.ops.batching_products import beside_images, folded, merged, parted, unfolded
-from mini_dl.ops.classification import _cross_entropy, _cross_entropy_slope
+from mini_dl.ops.classification import _cross_entropy
 from mini_dl.ops.convolution import _gradient_of_empty
 from mini_dl.ops.ctc import _ctc, _ctc_backward
 from mini_dl.ops.folding import _fold, _unfold
@@ -70,13 +70,6 @@ def _cross_entropy_on_batch(call: Call) -> Any:
     input, index, factors, kept, *_ = folded(call, 0, 1, 2, 3)
     losses = unfolded(call, _cross_entropy(input, index, factors, kept, False, None))
     return losses.sum(1) if reduce else losses
-
-
-@rule_for(_cross_entropy_slope)
-def _cross_entropy_slope_on_batch(call: Call) -> Any:
-    grad, rows = call.front(0), call.front(2)._array.shape
-    grad = ranked(grad, True, 1).expand(rows) if grad._array.ndim == 1 else grad
-    return unfolded(call, _cross_entropy_slope(merged(grad, 0), *folded(call, 1, 2, 3, 4)[1:]))
 
 
 @rule_for(_attention)
