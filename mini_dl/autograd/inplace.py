@@ -42,6 +42,7 @@ from mini_dl.autograd.overlaps import (
     shared_memory,
 )
 from mini_dl.autograd.places import place_of
+from mini_dl.autograd.saving import packing
 from mini_dl.kernels.blocks import LARGE, spread
 from mini_dl.kernels.context import is_refusal, run_nested
 from mini_dl.kernels.elementary import Elementwise
@@ -240,13 +241,24 @@ def is_recorded(*values: object) -> bool:
 
 
 Memo: TypeAlias = list[Any] | None
-"""Where a forward keeps what its gradient needs besides arguments and result, as tensors."""
+"""Where a forward keeps what its gradient needs besides arguments and result."""
 
 
 def memo_of(*values: object) -> Memo:
     """An empty list for a call with these arguments; None if it shall keep nothing: it is not recorded, or a transform is active,
     whose tensors are not those that the forward sees."""
     return [] if mode.enabled and not at_work.anywhere and any_needs_grad(values) else None
+
+
+def keep_in(memo: Memo, *arrays: Array) -> None:
+    """Keep arrays for the gradient, where there is a memo: as tensors if the hooks of saved tensors shall see them."""
+    if memo is not None:
+        memo += map(wrap, arrays) if packing else arrays
+
+
+def recalled(memo: Memo) -> list[Any]:
+    """What a forward kept, for its gradient: nothing if a transform is active by now, whose tensors have other shapes."""
+    return [] if memo is None or at_work.anywhere else memo
 
 
 def any_needs_grad(values: Any) -> bool:

@@ -27,12 +27,6 @@ def as_it_is(forward: Any) -> Any:
     return forward
 
 
-def saves(forward: Any) -> Any:
-    """Mark a forward whose first output is the result; the others are saved for the gradient, in float32."""
-    forward.saves = True
-    return forward
-
-
 def _widened(primitive: Any, forward: Callable[..., Any]) -> Callable[..., Any]:
     return forward if primitive.looks or getattr(forward, "as_it_is", False) else widening(forward)
 
@@ -42,8 +36,6 @@ _dtypes.when_bfloat16.append(lambda: wrap_all(ROUNDING, _widened))
 
 def widening(forward: Callable[..., Any]) -> Callable[..., Any]:
     """`forward`, which sees float32 instead of bfloat16; its results are rounded if they should be bfloat16."""
-
-    saves = getattr(forward, "saves", False)
 
     @functools.wraps(forward)
     def run(*args: Any, **kwargs: object) -> Any:
@@ -56,11 +48,7 @@ def widening(forward: Callable[..., Any]) -> Callable[..., Any]:
             result = forward(*[widened(value) for value in args], **kwargs)
         except NotImplementedError as error:  # which names the type that the kernel saw
             raise NotImplementedError(str(error).replace("'Float'", "'BFloat16'")) from None
-        if not _rounds(args):
-            return result
-        if saves:  # only the gradient sees the other outputs
-            return rounded(result[0]), *result[1:]
-        return rounded(result)
+        return rounded(result) if _rounds(args) else result
 
     return run
 

@@ -107,12 +107,12 @@ def softplus(g: Builder, x: object, beta: float, limit: float) -> Term:
     return g.Where(g.Greater(scaled, limit), x, g.Div(g.Softplus(scaled), beta))
 
 
-def silu(g: Builder, x: object, recorded: bool) -> Term:
+def silu(g: Builder, x: object, memo: object) -> Term:
     x = g.term(x)
     return g.Mul(x, g.Sigmoid(x))
 
 
-def gelu(g: Builder, x: object, recorded: bool) -> Term:
+def gelu(g: Builder, x: object, memo: object) -> Term:
     x = g.term(x)
     if g.opset >= 20:
         return g.Gelu(x)

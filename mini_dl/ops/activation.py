@@ -14,10 +14,8 @@ import numpy as np
 from mini_dl._checks import level_of_user, type_name, wrap_dim
 from mini_dl._dtypes import Array, dtype, dtype as DType
 from mini_dl._surface import method, namespace, public
-from mini_dl.autograd.inplace import Memo, inplace as in_place, is_recorded, memo_of
-from mini_dl.autograd.mode import differentiates
+from mini_dl.autograd.inplace import Memo, inplace as in_place, keep_in, memo_of, recalled
 from mini_dl.autograd.primitive import linear_in, op, recorded_as, symmetric_in
-from mini_dl.autograd.single import saves
 from mini_dl.kernels import gelu as gelu_kernel, softmax as softmax_kernel
 from mini_dl.kernels.blocks import (
     as_single,
@@ -34,7 +32,7 @@ from mini_dl.kernels.elementary import fastest
 from mini_dl.kernels.gelu import gelu_and_slope, gelu_backward, gelu_tanh, gelu_tanh_backward
 from mini_dl.ops.operands import masked
 from mini_dl.ops.piecewise_linear import applied, in_range
-from mini_dl.tensor import Grads, Tensor, wrap
+from mini_dl.tensor import Tensor
 
 # ------------------------------------------------------------------------------------------------ exponential
 
@@ -224,9 +222,9 @@ def softsign(input: Tensor) -> Tensor:
     upstream=lambda grad, input, divisor: _silu_backward(grad, input, divisor),
     input=lambda grad, upstream, input: grad * upstream * _silu_second(input),
 )
-def _silu_backward(upstream: Array, input: Array, divisor: Array) -> Array:
-    """``upstream * s * (1 + input * (1 - s))`` with ``s = 1 / divisor``, known from the forward and not differentiated"""
-    return _times_silu_slope(upstream, input, divisor)
+def _silu_backward(upstream: Array, input: Array, divisor: Array | None) -> Array:
+    """``upstream * s * (1 + input * (1 - s))`` with ``s = 1 / divisor``, perhaps known from the forward and not differentiated"""
+    return _times_silu_slope(upstream, input, one_and_exp_of_negative(as_single(input)) if divisor is None else divisor)
 
 
 @elementwise
@@ -245,33 +243,30 @@ def _silu_second(x: Tensor) -> Tensor:
     return _sigmoid_slope(s) * (2 + x * (1 - 2 * s))
 
 
-def _silu_gradient(grads: Grads, input: Tensor, result: list[Tensor]) -> Tensor | None:
-    return None if grads[0] is None else _silu_backward(grads[0], input, result[1].detach())
-
-
 @symmetric_in("input")
-@op(input=_silu_gradient)
-@saves
-def _silu(input: Array, keep: bool) -> tuple[Array, Array]:
-    """``input / divisor`` and, if it is to `keep` it for the gradient, the divisor ``1 + exp(-input)``"""
+@op(input=lambda grad, input, memo: _silu_backward(grad, input, *(recalled(memo) or [None])))
+def _silu(input: Array, memo: Memo) -> Array:
+    """``input / divisor``, which it keeps for the gradient: ``1 + exp(-input)``"""
     x = as_single(real_floating(input, "silu_cpu"))
     if is_one_block(x.size):
         divisor = one_and_exp_of_negative(x)
-        return np.divide(x, divisor).astype(input.dtype, copy=False), divisor
+        keep_in(memo, divisor)
+        return np.divide(x, divisor).astype(input.dtype, copy=False)
     x = np.ascontiguousarray(x)
     out = np.empty(x.shape, x.dtype)
-    divisor = np.empty(x.shape, x.dtype) if keep else out
+    divisor = out if memo is None else np.empty(x.shape, x.dtype)
+    keep_in(memo, divisor)
     flat, flat_out, flat_divisor = x.reshape(-1), out.reshape(-1), divisor.reshape(-1)
 
     def divide(block: slice) -> None:
         np.divide(flat[block], one_and_exp_of_negative(flat[block], flat_divisor[block]), flat_out[block])
 
     in_slices(divide, x.size)
-    return out.astype(input.dtype, copy=False), divisor
+    return out.astype(input.dtype, copy=False)
 
 
 def _silu_of(input: Tensor) -> Tensor:
-    return _silu(input, is_recorded(input))[0]
+    return _silu(input, memo_of(input))
 
 
 @public("nn.functional")
@@ -360,12 +355,6 @@ def _gelu_tanh(input: Array) -> Array:
     return gelu_tanh(input)
 
 
-def _gelu_gradient(grads: Grads, input: Tensor, result: list[Tensor]) -> Tensor | None:
-    if grads[0] is None:
-        return None
-    return _gelu_backward(grads[0], input, result[1].detach())
-
-
 @linear_in("upstream")
 @op(
     upstream=lambda grad, input, slope: _gelu_backward(grad, input, slope),
@@ -373,16 +362,20 @@ def _gelu_gradient(grads: Grads, input: Tensor, result: list[Tensor]) -> Tensor 
         grad * upstream * (input * input * -0.5).exp() * (2 - input * input) * (1 / math.sqrt(2 * math.pi))
     ),
 )
-def _gelu_backward(upstream: Array, input: Array, slope: Array) -> Array:
-    """``upstream * slope``; the slope at `input`, known from the forward, is not differentiated."""
-    return gelu_backward(upstream, slope)
+def _gelu_backward(upstream: Array, input: Array, slope: Array | None) -> Array:
+    """``upstream * slope``; the slope at `input`, perhaps known from the forward, is not differentiated."""
+    return gelu_backward(upstream, gelu_and_slope(input)[1] if slope is None else slope)
 
 
 @symmetric_in("input")
-@op(input=_gelu_gradient)
-def _gelu(input: Array, recorded: bool) -> Array | tuple[Array, Array]:
-    """``input * cdf`` with the normal distribution's `cdf`; if `recorded`, also the slope, for the gradient."""
-    return gelu_and_slope(input) if recorded else gelu_kernel.gelu(input)
+@op(input=lambda grad, input, memo: _gelu_backward(grad, input, *(recalled(memo) or [None])))
+def _gelu(input: Array, memo: Memo) -> Array:
+    """``input * cdf`` with the normal distribution's `cdf`; it keeps the slope for the gradient."""
+    if memo is None:
+        return gelu_kernel.gelu(input)
+    out, slope = gelu_and_slope(input)
+    keep_in(memo, slope)
+    return out
 
 
 @public("nn.functional", out=True)
@@ -404,7 +397,7 @@ def gelu(input: Tensor, *, approximate: str = "none") -> Tensor:
         raise RuntimeError("approximate argument must be either none or tanh.")
     if approximate == "tanh":
         return _gelu_tanh(input)
-    return _gelu(input, True)[0] if is_recorded(input) else _gelu(input, False)
+    return _gelu(input, memo_of(input))
 
 
 @public("nn.functional")
@@ -462,17 +455,12 @@ def log_softmax_backward(upstream: Array, result_: Array, dim: int, kept: Sequen
     return softmax_kernel.along(softmax_kernel.log_softmax_backward_rows, dim, upstream, result_, beside=kept)
 
 
-def _log_softmax_gradient(grad: Tensor, result: Tensor, dim: int, memo: Memo) -> Tensor:
-    return log_softmax_backward(grad, result, dim, () if memo is None or differentiates() else memo)
-
-
-@op(input=_log_softmax_gradient)
+@op(input=lambda grad, result, dim, memo: log_softmax_backward(grad, result, dim, recalled(memo)))
 def _log_softmax(input: Array, dim: int, memo: Memo) -> Array:
     last = dim == max(input.ndim - 1, 0)
     real_floating(input, "log_softmax_lastdim_kernel_impl" if last else "softmax_kernel_impl")
     room = () if memo is None else softmax_kernel.exponentials_of(input, dim)
-    if memo is not None:
-        memo += map(wrap, room)
+    keep_in(memo, *room)
     return softmax_kernel.along(softmax_kernel.log_softmax_rows, dim, input, beside=room)
 
 

@@ -13,7 +13,7 @@ from mini_dl._dtypes import FLOATING, NARROW, Array, int64, scalar_name, uint8
 from mini_dl._surface import public
 from mini_dl.autograd.elements import by_element
 from mini_dl.autograd.formal import kinked
-from mini_dl.autograd.inplace import Memo, memo_of
+from mini_dl.autograd.inplace import Memo, keep_in, memo_of
 from mini_dl.autograd.mode import differentiates, mode
 from mini_dl.autograd.node_names import as_one
 from mini_dl.autograd.primitive import linear_in, op, unary
@@ -204,8 +204,7 @@ _cross_entropy_slope = op()(cross_entropy_slope)
 def _cross_entropy(input: Array, index: Array, factors: Array, kept: Array | None, reduce: bool, memo: Memo) -> Array:
     """(M, C) -> the loss () or (M); for the gradient, the exponentials (M, C) with their row sums (M), and the classes' places"""
     loss, *found = cross_entropy_rows(input, index, factors, kept, reduce)
-    if memo is not None:
-        memo += map(wrap, found)
+    keep_in(memo, *found)
     return loss
 
 

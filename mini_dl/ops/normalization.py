@@ -19,7 +19,7 @@ from mini_dl._abstract import is_abstract
 from mini_dl._checks import int_list
 from mini_dl._dtypes import FLOATING, HALVES, INEXACT, NARROW, Array, Ints, dtype as DType, limits_of, scalar_name
 from mini_dl._surface import function, public, store
-from mini_dl.autograd.inplace import Memo, is_recorded, memo_of
+from mini_dl.autograd.inplace import Memo, is_recorded, keep_in, memo_of
 from mini_dl.autograd.mode import differentiates, mode, no_grad
 from mini_dl.autograd.node_names import rename
 from mini_dl.autograd.primitive import op, op_together
@@ -28,7 +28,7 @@ from mini_dl.kernels.blocks import computed_in, real_floating
 from mini_dl.kernels.normalization import channel_norm, channel_norm_backward, evaluated, row_norm, row_norm_backward, scaled
 from mini_dl.ops.joining import cat
 from mini_dl.ops.operands import accept, in_float32
-from mini_dl.tensor import Grads, Tensor, without_base, wrap, written
+from mini_dl.tensor import Grads, Tensor, without_base, written
 
 Gradients = tuple[Tensor | None, Tensor | None, Tensor | None]
 """The gradients of input, weight and bias."""
@@ -76,7 +76,7 @@ def _row_gradients(
     grad: Tensor, wanted: list[bool], input: Tensor, weight: Tensor | None, eps: float, center: bool, memo: Memo
 ) -> Gradients:
     if memo and not differentiates():
-        return _row_norm_backward(grad, input, weight, memo[0], center)
+        return _row_norm_backward(grad, input, weight, *memo, center)
     unit, rstd = _standardized(input, (1,), eps, center)
     slope = grad if weight is None else grad * weight
     return (
@@ -90,8 +90,7 @@ def _row_gradients(
 def _row_norm(input: Array, weight: Array | None, bias: Array | None, eps: float, center: bool, memo: Memo) -> Array:
     """(M, n), (n), (n) -> (M, n); for the gradient, ``1 / sqrt(var + eps)`` and the mean of rows (2, M)"""
     out, statistics = row_norm(input, weight, bias, eps, center)
-    if memo is not None:
-        memo.append(wrap(statistics))
+    keep_in(memo, statistics)
     return out
 
 
