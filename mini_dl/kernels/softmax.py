@@ -30,16 +30,19 @@ def _over_rows(kernel: Callable[..., None], arrays: Sequence[Array], beside: Seq
 
 
 _SHORT = 128
-"""Row length up to which a number for each row is better written out: NumPy broadcasts it through its buffer."""
+"""Row length up to which a number for each row is better written out: NumPy broadcasts it through its buffer. In place it needs
+room, and pays up to half of that."""
+_WRITTEN_OUT = Scratch()
 
 
 def by_row(ufunc: np.ufunc, x: Array, numbers: Array, out: Array) -> None:
-    """``out = ufunc(x, numbers)``, with a number for each row; `out` is another array than `x`."""
-    if x.shape[1] > _SHORT:
+    """``out = ufunc(x, numbers)``, with a number for each row; `out` may be `x`."""
+    if x.shape[1] > (_SHORT // 2 if out is x else _SHORT):
         ufunc(x, numbers[:, None], out)
     else:
-        np.copyto(out, numbers[:, None])
-        ufunc(x, out, out)
+        room = _WRITTEN_OUT.of(x.shape, x.dtype) if out is x else out
+        np.copyto(room, numbers[:, None])
+        ufunc(x, room, out)
 
 
 _LIMITS = {"f": (1e37, 1e-30), "d": (1e300, 1e-250)}
@@ -91,7 +94,7 @@ def log_sum_exp_rows(x: Array) -> Array:
 
 def softmax_rows(out: Array, x: Array) -> None:
     sums, _ = exponentials(out, x)
-    out /= sums[:, None]  # not by the reciprocal: a probability of 1 is then exactly 1
+    by_row(np.divide, out, sums, out)  # not by the reciprocal: a probability of 1 is then exactly 1
 
 
 def log_softmax_rows(out: Array, x: Array, powers: Array | None = None, sums: Array | None = None) -> None:
@@ -107,7 +110,7 @@ def log_softmax_rows(out: Array, x: Array, powers: Array | None = None, sums: Ar
     else:
         logarithms = np.log(sums)
     by_row(np.subtract, x, maximum, out)
-    out -= logarithms.astype(x.dtype, copy=False)[:, None]
+    by_row(np.subtract, out, logarithms.astype(x.dtype, copy=False), out)
 
 
 def softmax_backward_rows(out: Array, grad: Array, result: Array) -> None:
@@ -120,8 +123,7 @@ def log_softmax_backward_rows(
 ) -> None:
     factor = grad.dot(ones(grad.shape[1], grad.dtype))
     if powers is None or sums is None:
-        np.exp(result, out)
-        out *= factor[:, None]
+        by_row(np.multiply, np.exp(result, out), factor, out)
     else:
         by_row(np.multiply, powers, factor / sums, out)
     np.subtract(grad, out, out)
