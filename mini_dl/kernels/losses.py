@@ -41,7 +41,7 @@ def cross_entropy_slope(grad: Array, exponentials: Array, sums: Array, places: A
     """``(softmax - one_hot) * grad * factor`` row by row"""
     scale, out = factors * grad, np.empty(exponentials.shape, exponentials.dtype)
     factor = scale / sums
-    in_slices(lambda block: by_row(np.multiply, exponentials[block], factor[block], out[block]), len(out), out.shape[1])
+    in_slices(lambda block: by_row(np.multiply, exponentials[block], factor[block], out[block]), len(sums), exponentials.shape[1])
     out.reshape(-1)[places] -= scale  # in half the time that two indices take
     return out
 

@@ -404,8 +404,9 @@ def weighted_sum(g: Builder, input: Value, product: Value, beta: object, alpha: 
 
 
 def attention(
-    g: Builder, query: Value, key: Value, value: Value, mask: Value | None, alive: Value | None, scale: float, causal: bool
-) -> Term:
+    g: Builder, query: Value, key: Value, value: Value, mask: Value | None, alive: Value | None, scale: float, causal: bool,
+    memo: object,
+) -> Term:  # fmt: skip
     scores = g.MatMul(g.Mul(query, scale), g.swapped(g.term(key)))
     weights = g.Softmax(scores if mask is None else g.Add(scores, g.cast(mask, query.dtype)), axis=-1)
     if alive is not None:

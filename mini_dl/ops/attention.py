@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -27,6 +26,7 @@ from mini_dl._dtypes import (
 )
 from mini_dl._surface import public
 from mini_dl.autograd.elements import one_by_one
+from mini_dl.autograd.inplace import Memo, keep_in, memo_of
 from mini_dl.autograd.mode import differentiates, mode
 from mini_dl.autograd.primitive import op, op_together
 from mini_dl.kernels.attention import IN_DOUBLE, attention, attention_backward, bands_of
@@ -35,7 +35,7 @@ from mini_dl.ops.dropout import dropout
 from mini_dl.ops.joining import cat
 from mini_dl.ops.matmul import linear
 from mini_dl.ops.operands import in_float32, masked
-from mini_dl.tensor import Grads, Tensor, wrap
+from mini_dl.tensor import Tensor, wrap
 
 # ------------------------------------------------------------------------------------------------ one product, fused
 
@@ -56,22 +56,21 @@ def _wide(query: Tensor, scores: int) -> dtype:
 
 
 def _gradients(
-    grads: Grads,
+    grad: Tensor,
     wanted: list[bool],
     query: Tensor,
     key: Tensor,
     value: Tensor,
-    result: Sequence[Tensor],
+    result: Tensor,
     mask: Array | None,
     alive: Array | None,
     scale: float,
     causal: bool,
-) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-    if grads[0] is None:
-        return None, None, None
-    if not differentiates():
-        return _attention_backward(grads[0], query, key, value, *result, scale, causal)
-    return _composed(grads[0], query, key, value, mask, alive, scale)
+    memo: Memo,
+) -> tuple[Tensor, Tensor, Tensor]:
+    if memo and not differentiates():
+        return _attention_backward(grad, query, key, value, result, *memo, scale, causal)
+    return _composed(grad, query, key, value, mask, alive, scale)
 
 
 def _composed(
@@ -87,10 +86,12 @@ def _composed(
 
 @op_together(_gradients, "query", "key", "value")
 def _attention(
-    query: Array, key: Array, value: Array, mask: Array | None, alive: Array | None, scale: float, causal: bool
-) -> tuple[Array, Array, Array]:
-    """(B, L, E), (B, S, E), (B, S, V) -> (B, L, V), and for the gradient exponentials (B, -1) with their row sums (B, L)."""
-    return attention(query, key, value, mask, alive, scale, bands_of(query.shape[1], key.shape[1], causal))
+    query: Array, key: Array, value: Array, mask: Array | None, alive: Array | None, scale: float, causal: bool, memo: Memo
+) -> Array:
+    """(B, L, E), (B, S, E), (B, S, V) -> (B, L, V); for the gradient, exponentials (B, -1) with their row sums (B, L)"""
+    out, *exponentials = attention(query, key, value, mask, alive, scale, bands_of(query.shape[1], key.shape[1], causal))
+    keep_in(memo, *exponentials)
+    return out
 
 
 @op()
@@ -182,14 +183,15 @@ def scaled_dot_product_attention(
         if dropout_p > 0:
             weights = dropout(weights, dropout_p)
         return (weights @ value.to(wide)).to(target)
-    heads = (_as_heads(x) for x in (query, key, value))
+    heads = [_as_heads(x) for x in (query, key, value)]
     scores = (*leading, length, key._array.shape[-2])
     hidden = None
     if mask is not None:
         hidden = mode.run(_for_heads, mask._array if alive is None else np.where(alive, mask._array, 0), scores)
     visible = None if alive is None else _for_heads(alive, (*leading, length, 1))
     causal = is_causal and attn_mask is None
-    return _attention(*heads, hidden, visible, scale, causal)[0].reshape((*leading, length, value._array.shape[-1]))
+    out = _attention(*heads, hidden, visible, scale, causal, memo_of(*heads))
+    return out.reshape((*leading, length, value._array.shape[-1]))
 
 
 def _as_heads(x: Tensor) -> Tensor:

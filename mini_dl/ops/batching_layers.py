@@ -78,7 +78,8 @@ def _attention_on_batch(call: Call) -> Any:
     for i in (3, 4):  # masks, which may be one for all heads, and are the same for each element
         if (mask := call.args[i]) is not None:
             call.args[i] = mask.expand(heads, *mask._array.shape[1:])
-    return unfolded(call, _attention(*folded(call, 0, 1, 2, 3, 4)))
+    *given, _ = folded(call, 0, 1, 2, 3, 4)
+    return unfolded(call, _attention(*given, None))
 
 
 @rule_for(_unfold)
