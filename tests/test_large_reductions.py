@@ -33,7 +33,7 @@ def normal(*shape: int, dtype: str = "float32") -> Array:
 def test_the_sum_of_equal_numbers_is_their_number_times_one(n: int, rows: int, threads: int) -> None:
     x = np.full((rows, n), 0.1, np.float32)
     found = torch.from_numpy(x).sum(1).numpy()
-    assert np.abs(found / (n * np.float64(x[0, 0])) - 1).max() < (3e-7 if rows == 1 else 1e-6)
+    assert np.abs(found / (n * np.float64(x[0, 0])) - 1).max() < (3e-7 if rows == 1 else 2e-6)
 
 
 @pytest.mark.parametrize("shape", [(5, 64), (3, 1001), (4, 37, 130), (20000,)])
