@@ -302,14 +302,18 @@ def accumulate(ufunc: np.ufunc, x: Array, dim: int, reverse: bool) -> Array:
     return out
 
 
-_RUN = 8
+_RUN = 16
 """Numbers in a run of `running_sums`."""
 _UPPER = np.triu(np.ones((_RUN, _RUN)))
 _WIDE, _SUMS = Scratch(), Scratch()
 
 
 def running_sums(x: Array) -> Array | None:
-    """Running sums along the last dimension in float64, or None if that does not pay, or a sum is not finite."""
+    """Running sums along the last dimension in float64, or None if that does not pay, or a sum is not finite.
+
+    NumPy adds one number at a time. Here, the sums of runs are summed first, each is added to the number after its run, and a
+    product with a triangular matrix of ones sums within the runs.
+    """
     n = x.shape[-1]
     if n < 64 or x.size < 1024:
         return None
@@ -317,24 +321,14 @@ def running_sums(x: Array) -> Array | None:
     wide = _WIDE.of((x.size // n, padded), _UPPER.dtype)
     wide[:, n:] = 0
     wide.reshape(*x.shape[:-1], padded)[..., :n] = x
-    sums = _by_runs(wide, _SUMS.of(wide.shape, wide.dtype))
-    return sums.reshape(*x.shape[:-1], padded)[..., :n] if np.isfinite(sums[:, -1]).all() else None
-
-
-def _by_runs(x: Array, out: Array) -> Array:
-    """The running sums of rows, in `out`; `x` is overwritten.
-
-    NumPy adds one number at a time. Here, the sums of runs are summed first, each is added to the number after its run, and a
-    product with a triangular matrix of ones sums within the runs.
-    """
-    rows, n = x.shape
-    if n % _RUN or n < 64:
-        return np.add.accumulate(x, 1, None, out)
-    runs = x.reshape(-1, _RUN)
-    totals = (runs @ ones(_RUN, x.dtype)).reshape(rows, -1)
-    x.reshape(rows, -1, _RUN)[:, 1:, 0] += _by_runs(totals, np.empty_like(totals))[:, :-1]
-    np.matmul(runs, _UPPER, out.reshape(runs.shape))
-    return out
+    runs = wide.reshape(-1, _RUN)  # of all rows: one product takes 0.65 of the time of one for each
+    totals = (runs @ ones(_RUN, _UPPER.dtype)).reshape(len(wide), -1)
+    np.add.accumulate(totals, 1, None, totals)
+    if not np.isfinite(totals[:, -1]).all():
+        return None
+    runs.reshape(*totals.shape, _RUN)[:, 1:, 0] += totals[:, :-1]
+    sums = np.matmul(runs, _UPPER, _SUMS.of(runs.shape, _UPPER.dtype))
+    return sums.reshape(*x.shape[:-1], padded)[..., :n]
 
 
 MANY_TOTALS = 512
