@@ -381,7 +381,7 @@ def as_type(operand: object, target: np.dtype[Any]) -> Array:
     """An array or a number as an array of type `target`; integers wrap around."""
     if isinstance(operand, builtins.int) and target.kind in "iu" and not _fits(operand, target):
         return np.asarray(operand & 0xFFFFFFFFFFFFFFFF, np.uint64).astype(target)
-    if isinstance(operand, builtins.float) and target.kind in "fc" and -6e4 < operand < 6e4:  # no type is too small
+    if isinstance(operand, builtins.float) and target.char in "fdFD" and -6e4 < operand < 6e4:  # no type is too small
         return np.asarray(operand).astype(target)
     return converted(operand if isinstance(operand, np.ndarray) else np.asarray(operand), target, False)
 

@@ -41,7 +41,9 @@ def copied(array: Array) -> Array:
 def converted(array: Array, dtype: DTypeLike, copy: bool = True) -> Array:
     """A copy of another type in the order of `array`; `array` itself if it has the type and need not be copied. What the type
     cannot hold is cast without a warning."""
-    given, wanted = array.dtype, np.dtype(dtype)
+    wanted = np.dtype(dtype)
+    array = on_the_way(array, wanted)
+    given = array.dtype
     if given == wanted:
         if not copy:
             return array
@@ -49,6 +51,14 @@ def converted(array: Array, dtype: DTypeLike, copy: bool = True) -> Array:
         with np.errstate(all="ignore"):
             return _cast(array, wanted)
     return _cast(array, wanted)
+
+
+def on_the_way(array: Array, target: np.dtype[Any]) -> Array:
+    """`array`, in float32 if it is to be rounded from float64 to float16: torch rounds twice."""
+    if array.dtype.char == "d" and target.char == "e":
+        with np.errstate(all="ignore"):
+            return array.astype(np.float32)
+    return array
 
 
 def _cast(array: Array, dtype: DTypeLike) -> Array:

@@ -12,6 +12,7 @@ import torch as real
 
 from parity_tests import bridge
 from parity_tests.judging import same_exception
+from parity_tests.twin import twin
 
 LIBRARIES = (bridge.mini_dl, real)
 VALUES = [1.2568, -0.132, 94.0, -5.3557, 0.001049, 137.0, -70.4, 0.0, 3.0, 65504.0, 0.1, -15.92]
@@ -197,3 +198,32 @@ def test_a_running_statistic_is_not_written_before_another_is_refused():
     with pytest.raises(RuntimeError):
         torch.nn.functional.instance_norm(torch.rand(1, 2, 3), mean, torch.ones(2, dtype=torch.int64))
     assert mean.tolist() == [1.0, 1.0]
+
+
+NEAR_THE_MIDDLE = [1 + 2**-11 + 2**-40, -3 - 2**-10 - 2**-35, 5 + 2**-9 - 2**-36, 0.1, 1e-8 * (1 + 2**-30), 65519.9999999]
+"""Numbers of float64 that are rounded otherwise to float16 if they are rounded to float32 first."""
+INTO_HALVES = {
+    "to": lambda t, x: x.to(t.float16),
+    "half": lambda t, x: x.half(),
+    "type": lambda t, x: x.t().type(t.float16),
+    "tensor of a list": lambda t, x: t.tensor(x.tolist(), dtype=t.float16),
+    "tensor of an array": lambda t, x: t.tensor(x.numpy(), dtype=t.float16),
+    "as_tensor": lambda t, x: t.as_tensor(x.numpy(), dtype=t.float16),
+    "new_tensor": lambda t, x: x.half().new_tensor(x.tolist()),
+    "copy_": lambda t, x: t.zeros(x.shape, dtype=t.float16).copy_(x),
+    "recorded copy_": lambda t, x: t.zeros(x.shape, dtype=t.float16).copy_(x.requires_grad_()),
+    "set": lambda t, x: t.zeros(x.shape, dtype=t.float16).index_copy(0, t.arange(len(x)), x.half()),
+    "fill_": lambda t, x: [t.zeros(2, dtype=t.float16).fill_(number) for number in x[:, 0].tolist()[:-1]],
+    "full": lambda t, x: [t.full((2,), number, dtype=t.float16) for number in x[:, 0].tolist()[:-1]],
+    "set by a number": lambda t, x: [t.zeros(2, dtype=t.float16).index_fill(0, t.tensor([1]), v) for v in x[:, 0].tolist()[:-1]],
+    "out": lambda t, x: t.add(x, 0, out=t.empty(x.shape, dtype=t.float16)),
+    "in place": lambda t, x: t.zeros(x.shape, dtype=t.float16).add_(x),
+    "a sum of half precision": lambda t, x: x.sum(1, dtype=t.float16),
+}
+
+
+@twin
+@pytest.mark.parametrize("name", INTO_HALVES)
+def test_float64_becomes_float16_by_way_of_float32(torch, rng, name):
+    made = INTO_HALVES[name](torch, rng.tensor([[number] for number in NEAR_THE_MIDDLE], "float64"))
+    return [half.detach().view(torch.int16) for half in made]

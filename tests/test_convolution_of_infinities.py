@@ -15,18 +15,21 @@ CASES: dict[str, tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = {
     "depthwise strided": ((2, 6, 9, 40), (12, 1, 3, 3), {"padding": 1, "stride": 2, "groups": 6}),
     "depthwise line": ((2, 6, 40), (6, 1, 9), {"padding": 1, "groups": 6}),
     "groups": ((2, 6, 12, 13), (6, 2, 3, 3), {"padding": 1, "groups": 3}),
+    "wide groups": ((2, 8, 12, 13), (8, 4, 3, 3), {"padding": 1, "groups": 2}),
+    "dilated groups": ((2, 8, 12, 13), (8, 4, 3, 3), {"padding": 2, "dilation": 2, "groups": 2}),
     "winograd": ((2, 32, 12, 13), (40, 32, 3, 3), {"padding": 1}),
     "winograd strided": ((2, 32, 24, 26), (32, 32, 5, 5), {"padding": 1, "stride": 2}),
 }
 
 
+@pytest.mark.parametrize("place", [(-1, 7), (5, -1)])
 @pytest.mark.parametrize("bad", [np.inf, np.nan])
 @pytest.mark.parametrize("name", CASES)
-def test_infinities_do_not_spread(name: str, bad: float, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_infinities_do_not_spread(name: str, bad: float, place: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     input, weight, options = CASES[name]
     numbers = np.random.default_rng(0)
     x, w = (numbers.standard_normal(shape).astype(np.float32) for shape in (input, weight))
-    x[(1, 3, -1, 7) if x.ndim == 4 else (1, 3, 7)] = bad
+    x[(1, 3, *place[4 - x.ndim :])] = bad
 
     def gradients() -> list[Any]:
         tensors = [torch.from_numpy(a).requires_grad_() for a in (x, w)]

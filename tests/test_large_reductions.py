@@ -28,6 +28,14 @@ def normal(*shape: int, dtype: str = "float32") -> Array:
     return np.random.default_rng(sum(shape)).standard_normal(shape).astype(dtype)
 
 
+@pytest.mark.parametrize("rows", [1, 6])
+@pytest.mark.parametrize("n", [300, 2000, 8192, 20000, 65537, 10**6])
+def test_the_sum_of_equal_numbers_is_their_number_times_one(n: int, rows: int, threads: int) -> None:
+    x = np.full((rows, n), 0.1, np.float32)
+    found = torch.from_numpy(x).sum(1).numpy()
+    assert np.abs(found / (n * np.float64(x[0, 0])) - 1).max() < (3e-7 if rows == 1 else 2e-6)
+
+
 @pytest.mark.parametrize("shape", [(5, 64), (3, 1001), (4, 37, 130), (20000,)])
 @pytest.mark.parametrize("dim", [0, -1])
 def test_running_sums_of_float32_are_those_of_float64(shape: tuple[int, ...], dim: int, threads: int) -> None:

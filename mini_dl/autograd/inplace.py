@@ -15,6 +15,7 @@ from mini_dl._checks import check_fits, without_imaginary_parts
 from mini_dl._dtypes import INEXACT, Array, Function, NumpyType, castable, int64, is_number, result_numpy, scalar_name
 from mini_dl._families import with_preface
 from mini_dl._importing import wraps
+from mini_dl._layout import on_the_way
 from mini_dl._meta import is_meta_array
 from mini_dl.autograd.forwards import is_shared
 from mini_dl.autograd.graph import (
@@ -372,7 +373,7 @@ def overwrite(target: Tensor, result: Tensor, own_result: bool = False) -> None:
 
 def copy_into(target: Array, source: Array) -> None:
     """Cast `source` into memory. UserWarning where imaginary parts are lost."""
-    mode.run(np.copyto, target, without_imaginary_parts(source, target.dtype), "unsafe")
+    mode.run(np.copyto, target, on_the_way(without_imaginary_parts(source, target.dtype), target.dtype), "unsafe")
 
 
 def rebase(target: Tensor, edge: Edge | None) -> None:

@@ -59,25 +59,23 @@ Elementwise = np.ufunc | Composed
 # ------------------------------------------------------------------------------------------------ in float32
 
 
-_ONE, _HALF, _TINY = (np.array(number, np.float32) for number in (1, 0.5, 1e-30))
+_ONE, _HALF = (np.array(number, np.float32) for number in (1, 0.5))
 """Arrays: numbers would be converted at each call."""
 _SCRATCH = Scratch()
 
 
 def _log1p(x: Array, out: Array) -> None:
-    """``x * log(u) / (u - 1)`` with ``u = 1 + x`` rounded: what rounding does to both factors cancels (Kahan). Where u is 1, the
-    quotient is 1."""
+    """``x * log(u) / (u - 1)`` with ``u = 1 + x`` rounded: what rounding does to both factors cancels (Kahan). Where u is 1 or
+    infinite, the quotient is 1."""
     u, y = _SCRATCH.of((2, *x.shape), x.dtype)
     np.add(x, _ONE, u)
     np.log(u, y)
-    np.add(y, _TINY, y)
     np.subtract(u, _ONE, u)
-    np.add(u, _TINY, u)
     np.divide(y, u, y)
-    np.multiply(x, y, out)
-    flat = out.ravel("K")
+    flat = y.reshape(-1)
     if not math.isfinite(flat.dot(flat)):
-        np.copyto(out, u, where=u == np.inf)
+        np.copyto(y, _ONE, where=(u == 0) | (u == np.inf))
+    np.multiply(x, y, out)
 
 
 def _tan(x: Array, out: Array) -> None:

@@ -77,7 +77,7 @@ def conv(input: Array, weight: Array, bias: Array | None, g: Geometry, out: Arra
 
     def convolve(piece: Piece) -> None:
         found = _summed([matrix[piece.groups] for matrix in matrices], lines.of(input, piece, lines.windows), lines.further)
-        if lines.height > 1:
+        if lines.sees_more:
             check_finite(found)
         part = target[piece.images, piece.groups, :, piece.lines]
         shown = lines.shown(found, len(part))[:, : part.shape[3]].transpose(3, 0, 2, 1, *lines.rest)
@@ -162,8 +162,7 @@ def conv_weight(input: Array, output: Array, shape: Shape, g: Geometry) -> Array
 
     share(add_up, range(threads), lines.size)
     found = totals.sum(0)
-    if lines.height > 1:
-        check_finite(found)
+    check_finite(found)  # at the end of a row, what is infinite meets zeros
     return lines.weight_of(found.swapaxes(2, 3))
 
 
@@ -188,6 +187,7 @@ class Lines:
         self.height = max(1, min(g.out[0], rows // self.outputs))
         self.step, self.span = g.stride[0], g.dilation[0] * (weight[2] - 1) + 1
         self.seen = (self.height - 1) * self.step + self.span
+        self.sees_more = self.height > 1 or g.dilation[0] > 1  # than an output depends on
         self.rest = range(4, 3 + len(g.out))  # the other dimensions of the output, where it has groups and channels
         strides, dilations = g.stride[1:], g.dilation[1:]
         self.space = tuple([n + d * (k - 1) // s for n, d, k, s in zip(g.out[1:], dilations, self.kernel[1:], strides)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -123,15 +124,26 @@ def _each(reduce: Callable[..., object], x: Array, *given: object) -> Array:
 
 
 def _rows(x: Array) -> Array:
-    """(R, n) -> (R,)"""
-    n = x.shape[1]
+    """(R, n) -> (R,), run by run: in a long row, BLAS would add up the rounding errors of many numbers. NumPy adds halves."""
+    rows, n = x.shape
+    if rows == 1 and n <= 8192:
+        return np.add.reduce(x, 1)
+    longest = 1024 if rows > 1 else 256  # shorter ones of many rows take up to 1.7 times as long
+    run = _run(n, longest)
+    if 32 <= run < n:
+        return _rows(_rows(x.reshape(-1, run)).reshape(rows, -1))
     if n <= 8192:
         return _each(np.matmul, x, _ONES[x.dtype.char][:n])
-    if n % 1024 and len(x) > 1:
+    if rows > 1:
         return _each(np.add.reduce, x, 1, None)
-    whole = n - n % 1024
-    out = _rows(_rows(x[:, :whole].reshape(-1, 1024)).reshape(len(x), -1))
-    return out if n == whole else out + np.add.reduce(x[:, whole:], 1)
+    whole = n - n % longest
+    return _rows(x[:, :whole]) + np.add.reduce(x[:, whole:], 1)
+
+
+@functools.lru_cache(1024)
+def _run(n: int, longest: int) -> int:
+    """The largest divisor of `n` up to `longest`."""
+    return next(run for run in range(min(n, longest), 0, -1) if n % run == 0)
 
 
 def _columns(x: Array) -> Array:
@@ -309,12 +321,12 @@ def running_sums(x: Array) -> Array | None:
     wide = _WIDE.of((x.size // n, padded), _UPPER.dtype)
     wide[:, n:] = 0
     wide.reshape(*x.shape[:-1], padded)[..., :n] = x
-    runs = wide.reshape(len(wide), -1, _RUN)
-    totals = runs @ ones(_RUN, _UPPER.dtype)
+    runs = wide.reshape(-1, _RUN)  # of all rows: one product takes 0.65 of the time of one for each
+    totals = (runs @ ones(_RUN, _UPPER.dtype)).reshape(len(wide), -1)
     np.add.accumulate(totals, 1, None, totals)
     if not np.isfinite(totals[:, -1]).all():
         return None
-    runs[:, 1:, 0] += totals[:, :-1]
+    runs.reshape(*totals.shape, _RUN)[:, 1:, 0] += totals[:, :-1]
     sums = np.matmul(runs, _UPPER, _SUMS.of(runs.shape, _UPPER.dtype))
     return sums.reshape(*x.shape[:-1], padded)[..., :n]
 

@@ -7,7 +7,7 @@ import numpy as np
 from mini_dl import _dtypes
 from mini_dl._checks import broadcast_shapes, without_imaginary_parts
 from mini_dl._dtypes import INEXACT, Array
-from mini_dl._layout import empty_in_order
+from mini_dl._layout import empty_in_order, on_the_way
 from mini_dl._surface import function, method, tensor_method
 from mini_dl.autograd.inplace import check_memory, copy_into, count_write, inplace, is_recorded
 from mini_dl.autograd.mode import at_work
@@ -23,7 +23,7 @@ from mini_dl.tensor import Operand, Tensor, wrap
 @op(input=lambda grad: zeros_as(grad, grad._array.shape), src=lambda grad: grad)
 def _copied(input: Array, src: Array) -> Array:
     out = np.empty(input.shape, input.dtype)
-    np.copyto(out, without_imaginary_parts(src, out.dtype), casting="unsafe")
+    np.copyto(out, on_the_way(without_imaginary_parts(src, out.dtype), out.dtype), casting="unsafe")
     return out
 
 

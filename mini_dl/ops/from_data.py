@@ -14,6 +14,7 @@ from mini_dl import _dtypes
 from mini_dl._checks import level_of_user, warn_once, without_imaginary_parts
 from mini_dl._device import DeviceLike, is_meta, require_cpu
 from mini_dl._dtypes import FLOATING, INEXACT, Array, NumpyType, TypeLike
+from mini_dl._layout import converted, on_the_way
 from mini_dl._meta import meta_array
 from mini_dl._surface import function
 from mini_dl.autograd.history import requires_grad_
@@ -61,9 +62,10 @@ def from_data(data: object, target: NumpyType | None) -> Array:
     """A new array with the values of `data`, of type `target`, or else of the type that holds them all."""
     if isinstance(data, Tensor):
         wanted = target or data._array.dtype
-        return without_imaginary_parts(data._array, wanted).astype(wanted)
+        return converted(without_imaginary_parts(data._array, wanted), wanted)
     if isinstance(data, np.ndarray):
-        return mode.run(np.array, checked_array(data), target)
+        array = checked_array(data)
+        return mode.run(np.array, array if target is None else on_the_way(array, target), target)
     if is_of_torch(type(data)):
         raise TypeError("a tensor of torch is not converted; use from_dlpack(), which shares its memory")
     try:
@@ -107,7 +109,7 @@ def from_data(data: object, target: NumpyType | None) -> Array:
             raise RuntimeError(f"value cannot be converted to type {target.name} without overflow")
         if array.dtype.kind in FLOATING:
             array = mode.run(array.astype, np.int64)
-    return mode.run(array.astype, target)
+    return mode.run(converted, array, target)
 
 
 def _is_sequence(value: object) -> builtins.bool:

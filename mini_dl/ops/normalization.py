@@ -26,8 +26,8 @@ from mini_dl.autograd.primitive import op, op_together
 from mini_dl.kernels import normalization as kernels
 from mini_dl.kernels.blocks import computed_in, real_floating
 from mini_dl.kernels.normalization import channel_norm, channel_norm_backward, evaluated, row_norm, row_norm_backward, scaled
-from mini_dl.ops.joining import cat
 from mini_dl.ops.operands import accept, in_float32
+from mini_dl.ops.padding import constant_pad_nd
 from mini_dl.tensor import Grads, Tensor, without_base, written
 
 Gradients = tuple[Tensor | None, Tensor | None, Tensor | None]
@@ -636,9 +636,9 @@ def local_response_norm(input: Tensor, size: int, alpha: Any = 1e-4, beta: Any =
     for offset in range(-(size // 2), (size - 1) // 2 + 1):  # the channel at this offset, with zeros beyond the ends
         if offset == 0:
             continue
-        near = square.narrow(1, max(offset, 0), max(0, channels - abs(offset)))
-        gap = square.narrow(1, 0, min(abs(offset), channels)) * 0
-        total = total + (cat([gap, near], 1) if offset < 0 else cat([near, gap], 1))
+        gap = min(abs(offset), channels)
+        near = square.narrow(1, max(offset, 0) % channels, channels - gap)
+        total = total + constant_pad_nd(near, [0, 0] * (input.ndim - 2) + ([gap, 0] if offset < 0 else [0, gap]))
     mean = total.div(size, rounding_mode="trunc" if input._array.dtype.kind in "iu" else None)
     return input / (mean * alpha + k) ** beta
 
