@@ -61,8 +61,8 @@ class Machine:
             def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
                 result = func(*args, **(kwargs or {}))
                 read, written = tensors((args, kwargs)), tensors(result)
-                places = {t.untyped_storage().data_ptr() for t in read}
-                new = [t for t in written if t.untyped_storage().data_ptr() not in places]
+                places = {place(t) for t in read}
+                new = [t for t in written if place(t) not in places]
                 if new or func._schema.is_mutable:  # not a view
                     moved = sum([t.numel() * t.element_size() for t in [*read, *(new or written)]])
                     total[0] += machine.seconds(operations(func, args, kwargs or {}, result), moved)
@@ -73,6 +73,14 @@ class Machine:
         with Count():
             work()
         return total[0]
+
+
+def place(t: Any) -> int:
+    """Where the memory of a tensor begins; that of a transform may have none."""
+    try:
+        return int(t.untyped_storage().data_ptr())
+    except RuntimeError:
+        return id(t)
 
 
 def tensors(found: Any) -> list[Any]:
