@@ -22,6 +22,8 @@ NUMPY_DTYPES = {
     torch.float16: np.float16, torch.float32: np.float32, torch.float64: np.float64,
     torch.complex64: np.complex64, torch.complex128: np.complex128, torch.bfloat16: ml_dtypes.bfloat16,
 }  # fmt: skip
+PLAIN = frozenset((bool, int, float, str, type(None)))
+"""Types that both libraries have, without a look at all the others."""
 FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType)
 DOUBLE = {
     torch.bfloat16: torch.float64, torch.float16: torch.float64, torch.float32: torch.float64, torch.complex64: torch.complex128
@@ -46,6 +48,8 @@ def name_of(dtype: Any) -> str:
 
 def walk(value: Any, convert: Any) -> Any:
     """`value` with `convert` applied to everything that is not a container."""
+    if type(value) is torch.Tensor:
+        return convert(value)
     if type(value) in (list, tuple):
         return type(value)(walk(item, convert) for item in value)
     if isinstance(value, dict):
@@ -70,7 +74,7 @@ def tensors(value: Any) -> list[Any]:
 def _plain(tensor: torch.Tensor) -> torch.Tensor:
     if tensor.layout is not torch.strided or tensor.is_quantized or tensor.dtype not in NUMPY_DTYPES:
         raise NotApplicable(f"{tensor.layout} {tensor.dtype}")
-    if tensor.device.type != "cpu":
+    if not tensor.is_cpu:
         raise NotApplicable(f"device {tensor.device}")
     if tensor._is_zerotensor():
         return torch.zeros(tensor.shape, dtype=tensor.dtype)
@@ -112,7 +116,7 @@ def _copy_tensor(tensor: torch.Tensor, memo: dict[Any, Any], double: bool, absol
     storage = plain.untyped_storage()
     key = storage.data_ptr(), plain.dtype
     if key not in memo or not key[0]:
-        memo[key] = torch.empty(0, dtype=plain.dtype).set_(storage.clone())
+        memo[key] = torch.empty(0, dtype=plain.dtype).set_(storage).clone()
         if double and plain.dtype in DOUBLE:
             memo[key] = memo[key].to(DOUBLE[plain.dtype])
         if absolute and plain.dtype.is_floating_point:
@@ -120,7 +124,7 @@ def _copy_tensor(tensor: torch.Tensor, memo: dict[Any, Any], double: bool, absol
         elif absolute and plain.dtype.is_complex:
             memo[key] = memo[key].abs().to(memo[key].dtype)
     made = memo[key].as_strided(plain.shape, plain.stride(), plain.storage_offset())
-    if isinstance(tensor, torch.nn.Parameter):
+    if type(tensor) is not torch.Tensor and isinstance(tensor, torch.nn.Parameter):
         made = torch.nn.Parameter(made, tensor.requires_grad)
     return made.detach().requires_grad_(tensor.requires_grad)
 
@@ -134,6 +138,8 @@ def to_mini(value: Any, memo: dict[Any, Any] | None = None) -> Any:
             if id(item) not in memo:
                 memo[id(item)] = _mini_tensor(item, memo), item
             return memo[id(item)][0]
+        if type(item) in PLAIN:
+            return item
         if isinstance(item, torch.dtype):
             if item not in NUMPY_DTYPES:
                 raise NotApplicable(str(item))
@@ -167,8 +173,7 @@ def _mini_tensor(tensor: torch.Tensor, memo: dict[Any, Any]) -> Tensor:
     dtype, storage = np.dtype(NUMPY_DTYPES[plain.dtype]), plain.untyped_storage()
     key = storage.data_ptr()
     if key not in memo or not key:
-        memory = torch.empty(0, dtype=torch.uint8).set_(storage).numpy().copy()
-        memo[key] = np.frombuffer(bytearray(memory.tobytes()), np.uint8)
+        memo[key] = np.frombuffer(bytearray(torch.empty(0, dtype=torch.uint8).set_(storage).numpy()), np.uint8)
     strides = [stride * dtype.itemsize for stride in plain.stride()]
     if plain.numel() and len(memo[key]):
         array = np.ndarray(tuple(plain.shape), dtype, memo[key], plain.storage_offset() * dtype.itemsize, strides)
@@ -179,7 +184,7 @@ def _mini_tensor(tensor: torch.Tensor, memo: dict[Any, Any]) -> Tensor:
     made = wrap(array)
     if plain.dtype is torch.bfloat16:
         mini_dl.bfloat16.numpy  # noqa: B018  # from now on the type is used
-    if isinstance(tensor, torch.nn.Parameter):
+    if type(tensor) is not torch.Tensor and isinstance(tensor, torch.nn.Parameter):
         made = mini_dl.nn.Parameter(made, tensor.requires_grad)
     if tensor.requires_grad:
         made.requires_grad_()
@@ -310,12 +315,18 @@ def code_names(code: types.CodeType) -> set[str]:
     return names
 
 
-def seed(number: int) -> None:
-    """Seed both libraries with the same seed.
-
-    ``torch.manual_seed`` also notes a seed, with a text of the whole stack, for each kind of device that is not here: two thirds
-    of the time of a comparison.
+def seed_the_generator(number: Any) -> torch.Generator:
+    """``torch.manual_seed``, but only of the CPU's generator: for each kind of device that is not here torch would also note the
+    seed, with a text of the whole stack, which takes most of the time of a comparison.
     """
-    torch.default_generator.manual_seed(number)
+    return torch.default_generator.manual_seed(int(number))
+
+
+torch.random._manual_seed_impl = seed_the_generator
+
+
+def seed(number: int) -> None:
+    """Seed both libraries with the same seed."""
+    seed_the_generator(number)
     if hasattr(mini_dl, "manual_seed"):
         mini_dl.manual_seed(number)

@@ -144,7 +144,7 @@ def check_tox(words: list[str]) -> None:
     chosen = words[words.index("-e") + 1].split(",") if "-e" in words else []
     for name in chosen:
         assert f"testenv:{name}" in known or name.startswith("py3"), f"no environment {name}"
-    if kind == "run":
+    if kind in ("run", "run-parallel"):
         for name in chosen:
             check_lines(known[f"testenv:{name}"], installed_in(name, known[f"testenv:{name}"].get("skip_install") != "true"))
         return

@@ -1,4 +1,5 @@
-"""``python -m tests_distributed.world LIBRARY FOLDER``: one rank of a world, which runs all cases and writes its results.
+"""``python -m tests_distributed.world mini_dl FOLDER``: one rank of a world, which runs all cases and writes its results.
+``python -m tests_distributed.world torch FOLDER SIZE``: all ranks of a world of torch.
 
 And, for the tests, `results`: the results of all ranks of a world of this size, under one of the libraries.
 """
@@ -51,6 +52,17 @@ def run(library: str, folder: str) -> None:
     dist.destroy_process_group()
 
 
+def launch(folder: str, size: int) -> None:
+    """Run all ranks under torch, by what torchrun calls; forked, because each import of torch takes seconds."""
+    for name in ("torch._dynamo", "torch.distributed.optim", "tests_distributed.cases"):  # what a rank would import
+        importlib.import_module(name)
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    ends = {"rdzv_backend": "c10d", "rdzv_endpoint": "localhost:0", "run_id": str(os.getpid())}
+    config = LaunchConfig(1, 1, size, start_method="fork", max_restarts=0, **ends)
+    elastic_launch(config, run)("torch", folder)
+
+
 def start(command: list[str], processes: int, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run one of our commands in that many processes, as users start it."""
     from mini_dl.distributed.run import mpiexec
@@ -78,8 +90,8 @@ def _results(library: str, size: int) -> list[dict[str, Any]] | str:
     with tempfile.TemporaryDirectory() as folder:
         command = ["-m", "tests_distributed.world", library, folder]
         if library == "torch":
-            torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(size), *command]
-            done = subprocess.run(torchrun, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=LIMIT)
+            whole = [sys.executable, *command, str(size)]
+            done = subprocess.run(whole, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=LIMIT)
         else:
             done = start(command, size)
         if done.returncode:
@@ -88,4 +100,7 @@ def _results(library: str, size: int) -> list[dict[str, Any]] | str:
 
 
 if __name__ == "__main__":
-    run(*sys.argv[1:])
+    if sys.argv[1] == "torch":
+        launch(sys.argv[2], int(sys.argv[3]))
+    else:
+        run(*sys.argv[1:])
