@@ -11,14 +11,9 @@ with _uncollected():
         _C,
         _printing,
         autograd,
-        fft,
-        linalg,
-        masked,
-        nn,
         ops,
         overrides,
         random,
-        special,
     )
     from mini_dl._arguments import asking as _asking
     from mini_dl._device import device
@@ -71,7 +66,7 @@ with _uncollected():
     _attach()
 
 if _TYPE_CHECKING:  # loaded on first use, per the tables of names (`standins`)
-    from mini_dl import amp, distributions, func, optim, serialization, signal, utils
+    from mini_dl import amp, distributions, fft, func, linalg, masked, nn, optim, serialization, signal, special, utils
     from mini_dl.amp.autocast_mode import (
         autocast,
         autocast_decrement_nesting,

@@ -674,14 +674,15 @@ def asking(names: dict[str, Any], module: str, prefix: str = "") -> dict[str, An
                 setattr(sys.modules[module], name, overrides.asking_modes(names[name], module, name))
 
     overrides.when_in_a_mode.append(let_factories_ask)
-    for name in overrides.FACTORIES & names.keys():
-        show(names[name])
-    return {
-        name: _asking_function(value, module, name, prefix)
-        if type(value) is types.FunctionType and name not in overrides.FACTORIES
-        else value
-        for name, value in names.items()
-    }
+    asked = {}
+    for name, value in names.items():
+        if name in overrides.FACTORIES:
+            show(value)
+            value = overrides.asking_modes(value, module, name) if overrides.had_modes else value
+        elif type(value) is types.FunctionType:
+            value = _asking_function(value, module, name, prefix)
+        asked[name] = value
+    return asked
 
 
 def _asking_function(whole: Any, module: str, name: str, prefix: str) -> Function:
