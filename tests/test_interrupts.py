@@ -234,3 +234,35 @@ print("done")
 def test_an_interrupt_of_the_first_use_of_a_part_leaves_it_whole_for_the_next() -> None:
     run = subprocess.run([sys.executable, "-c", FIRST_USE], capture_output=True, text=True, timeout=120)
     assert run.stdout == "done\n", run.stderr
+
+
+FIRST_NUMBER = """
+import os, signal, sys
+import mini_dl as torch
+
+assert "numpy.random" not in sys.modules
+for number in range(50):
+    child = os.fork()
+    if not child:
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 4e-4 * (number + 1))
+            torch.rand(2)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        except KeyboardInterrupt:
+            pass
+        grandchild = os.fork()
+        signal.alarm(20)
+        right = torch.manual_seed(0).initial_seed() == 0 and round(torch.rand(1).item(), 4) == 0.4963
+        if grandchild:
+            right = right and os.waitpid(grandchild, 0)[1] == 0
+        os._exit(not right)
+    assert os.waitpid(child, 0)[1] == 0, number
+print("done")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no interval timers here")
+def test_an_interrupt_of_the_first_random_number_leaves_the_next_one_right() -> None:
+    program = "import signal\nsignal.signal(signal.SIGALRM, signal.default_int_handler)\n" + FIRST_NUMBER
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    assert run.stdout == "done\n", run.stderr
