@@ -4,9 +4,9 @@ from importlib import import_module as _import_module
 from math import e, inf, nan, pi
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 
-from mini_dl._importing import uncollected as _uncollected
+from mini_dl._importing import quickly as _quickly
 
-with _uncollected():
+with _quickly():
     from mini_dl import (
         _C,
         _printing,

@@ -5,7 +5,6 @@ Each is generated at the first call, and becomes the code of the declared functi
 
 from __future__ import annotations
 
-import functools
 import inspect
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -15,6 +14,7 @@ import numpy as np
 
 from mini_dl._checks import broadcast_shapes, type_name
 from mini_dl._dtypes import INEXACT, Array, Function, NumpyType, dtype_of_number, exact, is_number, wide
+from mini_dl._importing import wraps
 from mini_dl._meta import is_meta_array
 from mini_dl.autograd.graph import INFERENCE, NO_GRAD, Node, edge_of, save, save_result
 from mini_dl.autograd.mode import at_work, mode
@@ -87,7 +87,7 @@ def call_of(primitive: Primitive, text: Callable[[Primitive], str]) -> Any:
         primitive  # noqa: B018  # the text speaks of it: both codes need the same free variables
         return _first(args, kwargs)
 
-    call: Any = functools.update_wrapper(placeholder, primitive.forward)
+    call: Any = wraps(primitive.forward)(placeholder)
     call.op, primitive.call = primitive, call
     unwritten = call.__code__
     return call
@@ -215,7 +215,12 @@ class Text:
     def __init__(self, primitive: Primitive) -> None:
         self.primitive = primitive
         self.lines: list[str] = []
-        self.edges = [(f"edge{i}", primitive.params[at], asks) for i, (at, _, asks) in enumerate(primitive.formulas)]
+        self.edges: list[tuple[str, str, tuple[str, ...]]] = []
+        for i, (at, formula, asks) in enumerate(primitive.formulas):
+            argument = primitive.params[at]
+            self.edges.append((f"edge{i}", argument, asks))
+            if formula.__code__.co_name == "<lambda>":
+                formula.__code__ = formula.__code__.replace(co_name=f"<gradient of {primitive.name}: {argument}>")
 
     def write(self, text: str, depth: int = 0) -> None:
         """Add lines, indented by `depth` levels."""
