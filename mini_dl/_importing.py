@@ -47,12 +47,12 @@ class Files:
 def quickly() -> Iterator[None]:
     """A block that imports the package."""
     files = Files()
-    sys.meta_path.insert(0, files)  # type: ignore[arg-type]
+    sys.meta_path.insert(0, files)
     try:
         with uncollected():
             yield
     finally:
-        sys.meta_path.remove(files)  # type: ignore[arg-type]
+        sys.meta_path.remove(files)
 
 
 @contextmanager
