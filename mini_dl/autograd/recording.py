@@ -26,11 +26,15 @@ from mini_dl.tensor import LEAF, Edge, Tensor, inference, new, version_of, wrap
 ndarray, may_share_memory, shape = np.ndarray, np.may_share_memory, np.shape
 current = mode  # an argument may be named mode, but not a name that the generated code uses
 SIMPLE = {int, bool, float, str, type(None)}
+NO_TENSORS = frozenset(
+    ["bool", "int", "int | None", "str", "tuple[int, ...]", "Dims", "Dims | None", "Shape", "Geometry", "Windows", "Place"]
+)
+"""Annotations of parameters that are neither tensors nor have any: a forward gets them as they are."""
 USED = frozenset(
     "Node NotImplemented RuntimeError SIMPLE Tensor answer array_from array_of at_work behind computed current edge_of edges_of "
     "error inference is_refusal "
     "isinstance look_into looked_at may_share_memory ndarray new not_a_tensor primitive run_nested save save_result saved "
-    "shape_of wrapped LARGE".split()
+    "shape_of version version_of wrapped LARGE".split()
 )
 """The names in the generated code, which no argument may have."""
 SPOKEN_OF = (LEAF, Node, at_work, broadcast_shapes, is_refusal, new, run_nested, save, save_result)  # only in the generated code
@@ -300,7 +304,13 @@ def parameters_of(primitive: Primitive) -> str:
 def text_of_any(primitive: Primitive) -> str:
     """The code of a call of any signature: arguments may be tensors, lists of them, or anything else."""
     text, params = Text(primitive), primitive.params
-    arrays = [f"{a}._array if isinstance({a}, Tensor) else {a} if {a}.__class__ in SIMPLE else array_of({a})" for a in params]
+    given = primitive.signature.parameters
+    arrays = [
+        a
+        if given[a].annotation in NO_TENSORS
+        else f"{a}._array if isinstance({a}, Tensor) else {a} if {a}.__class__ in SIMPLE else array_of({a})"
+        for a in params
+    ]
     text.run_kernel(", ".join(arrays))
     text.wrap(several=f"({''.join([name + ', ' for name in params])})")
     if text.edges:
@@ -340,7 +350,12 @@ def text_of_view(primitive: Primitive) -> str:
         text.record(1, tensor=first)
     text.write("behind = computed.base")
     text.write("if behind is looked_at or (behind is not None and behind is looked_at.base):")
-    text.write(f"    look_into({first}, wrapped)")
+    text.write(f"    if {first}._inference or inference.anywhere or {first}._restricted is not None or not current.enabled:")
+    text.write(f"        look_into({first}, wrapped)")
+    text.write(f"    else:\n        wrapped._base = {first} if {first}._base is None else {first}._base")
+    text.write(
+        f"        wrapped._counter = version = {first}._counter or version_of({first})\n        wrapped._stamp = version[0]"
+    )
     text.write(f"elif not computed.size or may_share_memory(looked_at, computed): look_into({first}, wrapped)")
     return text.done(parameters_of(primitive))
 
