@@ -31,8 +31,8 @@ NO_TENSORS = frozenset(
 )
 """Annotations of parameters that are neither tensors nor have any: a forward gets them as they are."""
 USED = frozenset(
-    "Node NotImplemented RuntimeError SIMPLE Tensor answer array_from array_of at_work behind computed current edge_of edges_of "
-    "error inference is_refusal "
+    "NO_GRAD Node NotImplemented RuntimeError SIMPLE Tensor answer array_from array_of at_work behind computed current edge_of "
+    "edges_of error inference is_refusal "
     "isinstance look_into looked_at may_share_memory ndarray new not_a_tensor primitive run_nested save save_result saved "
     "shape_of version version_of wrapped LARGE".split()
 )
@@ -350,9 +350,10 @@ def text_of_view(primitive: Primitive) -> str:
         text.record(1, tensor=first)
     text.write("behind = computed.base")
     text.write("if behind is looked_at or (behind is not None and behind is looked_at.base):")
-    text.write(f"    if {first}._inference or inference.anywhere or {first}._restricted is not None or not current.enabled:")
-    text.write(f"        look_into({first}, wrapped)")
+    text.write(f"    if {first}._inference or inference.anywhere: look_into({first}, wrapped)")
     text.write(f"    else:\n        wrapped._base = {first} if {first}._base is None else {first}._base")
+    text.write("        if not current.enabled: wrapped._restricted = NO_GRAD")
+    text.write(f"        elif {first}._restricted is not None: wrapped._restricted = {first}._restricted")
     text.write(
         f"        wrapped._counter = version = {first}._counter or version_of({first})\n        wrapped._stamp = version[0]"
     )

@@ -14,6 +14,7 @@ import math
 import operator
 import os
 import threading
+import types
 import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -40,7 +41,7 @@ _importing: list[threading.Event] = []
 """Set when an import ends."""
 
 
-def numpy_random() -> Any:
+def numpy_random() -> types.ModuleType:
     """``numpy.random``, imported when it is first used, by a thread: signals interrupt only the main one, and what is left
     of an import of NumPy's after an interrupt could not be imported again."""
     if "random" not in vars(np):
@@ -98,6 +99,9 @@ class Generator:
     tensor([0.4963, 0.7682])
     """
 
+    _bits: np.random.MT19937
+    _numpy: np.random.RandomState
+
     def __init__(self, device: DeviceLike = "cpu") -> None:
         wanted = _device(device)
         if wanted.type != "cpu":
@@ -107,7 +111,7 @@ class Generator:
         self._normal: float | None = None  # Box-Muller makes two: the pending one
         _all[id(self)] = self
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         """The engine `_bits`, and `_numpy`, used for its seeding and its bulk draws: made when first asked for."""
         if name not in ("_bits", "_numpy"):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
