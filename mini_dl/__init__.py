@@ -4,21 +4,16 @@ from importlib import import_module as _import_module
 from math import e, inf, nan, pi
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 
-from mini_dl._importing import uncollected as _uncollected
+from mini_dl._importing import quickly as _quickly
 
-with _uncollected():
+with _quickly():
     from mini_dl import (
         _C,
         _printing,
         autograd,
-        fft,
-        linalg,
-        masked,
-        nn,
         ops,
         overrides,
         random,
-        special,
     )
     from mini_dl._arguments import asking as _asking
     from mini_dl._device import device
@@ -71,7 +66,7 @@ with _uncollected():
     _attach()
 
 if _TYPE_CHECKING:  # loaded on first use, per the tables of names (`standins`)
-    from mini_dl import amp, distributions, func, optim, serialization, signal, utils
+    from mini_dl import amp, distributions, fft, func, linalg, masked, nn, optim, serialization, signal, special, utils
     from mini_dl.amp.autocast_mode import (
         autocast,
         autocast_decrement_nesting,

@@ -10,7 +10,6 @@ The functions of a public module also check whether an argument overrides them (
 
 from __future__ import annotations
 
-import functools
 import inspect
 import operator
 import sys
@@ -351,11 +350,12 @@ def placeholder(function: Function, parser: Parser) -> Any:
 def loosely_parsed(function: Function) -> Function:
     """The same for a function whose arguments are checked elsewhere. The sizes that a method also accepts one by one
     (`spread_out`) must be one sequence."""
-    input, *_, last = names = list(inspect.signature(function).parameters)
+    code = innermost(function).__code__
+    input, *_, last = names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
     in_one = getattr(function, "spread", False)
     others = [other for other, meant in OTHER_NAMES.items() if meant == input]
 
-    @functools.wraps(function)
+    @wraps(function)
     def call(*args: object, **kwargs: object) -> Any:
         for other in others if kwargs else ():
             if other in kwargs and input not in kwargs and not args:
@@ -674,14 +674,15 @@ def asking(names: dict[str, Any], module: str, prefix: str = "") -> dict[str, An
                 setattr(sys.modules[module], name, overrides.asking_modes(names[name], module, name))
 
     overrides.when_in_a_mode.append(let_factories_ask)
-    for name in overrides.FACTORIES & names.keys():
-        show(names[name])
-    return {
-        name: _asking_function(value, module, name, prefix)
-        if type(value) is types.FunctionType and name not in overrides.FACTORIES
-        else value
-        for name, value in names.items()
-    }
+    asked = {}
+    for name, value in names.items():
+        if name in overrides.FACTORIES:
+            show(value)
+            value = overrides.asking_modes(value, module, name) if overrides.had_modes else value
+        elif type(value) is types.FunctionType:
+            value = _asking_function(value, module, name, prefix)
+        asked[name] = value
+    return asked
 
 
 def _asking_function(whole: Any, module: str, name: str, prefix: str) -> Function:

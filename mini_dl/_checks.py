@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 import math
 import operator
@@ -12,6 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar
 
 from mini_dl._dtypes import Array, NumpyType
+from mini_dl._importing import innermost, wraps
+from mini_dl._signatures import LateSignature
 
 
 def wrap_dim(dim: object, ndim: int) -> int:
@@ -90,12 +91,12 @@ def int_list(numbers: object, argument: str) -> tuple[int, ...]:
 
 def spread_out(function: Callable[..., object]) -> Callable[..., Any]:
     """Accept the last positional parameter, a sequence of ints, as separate arguments: ``f(x, 2, 3)`` is ``f(x, (2, 3))``."""
-    signature = inspect.signature(function)
-    positional = [p.name for p in signature.parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+    code = innermost(function).__code__
+    positional = code.co_varnames[: code.co_argcount]
     before, name = len(positional) - 1, positional[-1]
     argument = f"{function.__name__}(): argument '{name}' (position {len(positional)})"
 
-    @functools.wraps(function)
+    @wraps(function)
     def call(*args: object, **kwargs: object) -> Any:
         if kwargs and name in kwargs:
             given = kwargs.pop(name)
@@ -112,7 +113,8 @@ def spread_out(function: Callable[..., object]) -> Callable[..., Any]:
             return function(*args, sizes(given, argument), **kwargs)
         return function(*args, **{name: sizes(given, argument)}, **kwargs)
 
-    call.__signature__, call.spread = signature, True  # type: ignore[attr-defined]
+    call.__signature__ = LateSignature(lambda: inspect.signature(function))  # type: ignore[attr-defined]
+    call.spread = True  # type: ignore[attr-defined]
     return call
 
 
@@ -120,7 +122,7 @@ def also_named(name: str, *others: str) -> Callable[[Callable[..., Any]], Callab
     """Accept the parameter `name` under its other names in torch's overloads."""
 
     def decorate(function: Callable[..., object]) -> Callable[..., Any]:
-        @functools.wraps(function)
+        @wraps(function)
         def call(*args: object, **kwargs: object) -> Any:
             for other in others:
                 if other in kwargs:
@@ -136,7 +138,7 @@ def deprecated(name: str, instead: str) -> Callable[[Callable[..., Any]], Callab
     """Make calls of a function that torch calls `name` warn of its deprecation and name the replacement."""
 
     def decorate(function: Callable[..., object]) -> Callable[..., Any]:
-        @functools.wraps(function)
+        @wraps(function)
         def call(*args: object, **kwargs: object) -> Any:
             warn_once(f"{name} is deprecated and will be removed in a future release. Use {instead} instead.")
             return function(*args, **kwargs)

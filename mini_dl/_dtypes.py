@@ -13,12 +13,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from mini_dl._abstract import is_abstract
-from mini_dl._layout import converted
+from mini_dl._layout import Array as Array, converted
 
-Array = npt.NDArray[Any]
 NumpyType = np.dtype[Any]
 Function = Callable[..., Any]
 Number = builtins.bool | builtins.int | builtins.float | builtins.complex

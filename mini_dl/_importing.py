@@ -4,10 +4,55 @@ from __future__ import annotations
 
 import functools
 import gc
-from collections.abc import Callable, Iterator
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib.machinery import ModuleSpec, SourceFileLoader
 from types import FunctionType
 from typing import TypeVar
+
+PACKAGE = __name__.partition(".")[0] + "."
+
+
+class Files:
+    """Finds the files of this package while it is imported, in a third of the time of Python's finders: these look through
+    everything that can be imported, and for each file at its folder again."""
+
+    def __init__(self) -> None:
+        self.folders: dict[str, set[str]] = {}
+
+    def find_spec(self, fullname: str, path: Sequence[str] | None = None, target: object = None) -> ModuleSpec | None:
+        """The spec that Python's finders would make; None for what is not a file of source in a folder of this package."""
+        if path is None or not fullname.startswith(PACKAGE):
+            return None
+        folder = path[0]
+        if folder not in self.folders:
+            self.folders[folder] = set(os.listdir(folder)) if os.path.isdir(folder) else set()
+        name = fullname.rpartition(".")[2]
+        found = self.folders[folder]
+        if name + ".py" in found:
+            file, inside = os.path.join(folder, name + ".py"), None
+        elif name in found and os.path.isfile(file := os.path.join(folder, name, "__init__.py")):
+            inside = [os.path.join(folder, name)]
+        else:
+            return None
+        spec = ModuleSpec(fullname, SourceFileLoader(fullname, file), origin=file, is_package=inside is not None)
+        spec.has_location = True
+        spec.submodule_search_locations = inside
+        return spec
+
+
+@contextmanager
+def quickly() -> Iterator[None]:
+    """A block that imports the package."""
+    files = Files()
+    sys.meta_path.insert(0, files)
+    try:
+        with uncollected():
+            yield
+    finally:
+        sys.meta_path.remove(files)
 
 
 @contextmanager

@@ -180,10 +180,14 @@ class PublicSignature(LateSignature):
     """The signature that the function already had."""
 
     def __init__(self, function: Any, method: bool = False) -> None:
-        super().__init__(lambda: public(self.private(), function, method))
-        self.function, self.method = function, method
-        given = vars(function).get("__signature__")
-        self.behind = given.behind if isinstance(given, PublicSignature) else given
+        self._found, self.function, self.method = None, function, method
+        given = function.__dict__.get("__signature__")
+        self.behind = given.behind if given.__class__ is PublicSignature else given
+
+    def found(self) -> inspect.Signature:
+        if self._found is None:
+            self._found = public(self.private(), self.function, self.method)
+        return self._found
 
     def private(self) -> inspect.Signature:
         """The signature with the annotations of the source."""

@@ -309,6 +309,9 @@ when_subclassed.append(watch)
 when_in_a_mode: list[Callable[[], None]] = []
 """Called when the first mode starts: functions that no argument can override check modes from then on."""
 
+had_modes = False
+"""Whether one has started: the functions of a module that is imported later check modes at once."""
+
 
 class TorchFunctionMode:
     """Overrides every public function within a block, regardless of the arguments: implement ``__torch_function__``.
@@ -334,7 +337,9 @@ class TorchFunctionMode:
         raise NotImplementedError
 
     def __enter__(self) -> TorchFunctionMode:
+        global had_modes
         watch()
+        had_modes = True
         while when_in_a_mode:
             when_in_a_mode.pop()()
         _push_mode(self)

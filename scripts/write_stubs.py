@@ -257,7 +257,8 @@ def functions(place: str, taken: set[str]) -> Iterator[str]:
         if not is_name(name) or name in taken:
             continue
         if inspect.isroutine(value):
-            lines = definitions(place, name, getattr(sys.modules[f"mini_dl.{place}"] if place != "torch" else mini_dl, name))
+            home = mini_dl if place == "torch" else importlib.import_module(f"mini_dl.{place}")
+            lines = definitions(place, name, getattr(home, name))
             shared = place != "torch" and name in NAMESPACES["torch"]  # under another name an import would not be exported
             if shared and lines == definitions("torch", name, getattr(mini_dl, name)):
                 yield f"from mini_dl import {name} as {name}"

@@ -192,3 +192,76 @@ except KeyboardInterrupt:
 def test_an_interrupt_of_the_first_transform_leaves_the_next_one_whole() -> None:
     run = subprocess.run([sys.executable, "-c", FIRST_TRANSFORM], capture_output=True, text=True, timeout=60)
     assert run.stdout == "True\n", run.stderr
+
+
+FIRST_USE = """
+import os, sys
+import mini_dl as torch
+
+later = ["nn", "fft", "linalg", "special", "masked"]
+assert not {f"mini_dl.{name}" for name in later} & sys.modules.keys()
+
+def interrupted_after(lines):
+    def traced(frame, event, argument):
+        nonlocal lines
+        lines -= event == "line" and "mini_dl" in frame.f_code.co_filename
+        if lines == 0:
+            raise KeyboardInterrupt
+        return traced
+
+    sys.settrace(traced)
+    try:
+        for name in later:
+            getattr(torch, name)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        sys.settrace(None)
+
+for lines in [1, 2, 5, *range(10, 100, 20), *range(100, 38_000, 1_500)]:
+    child = os.fork()
+    if not child:
+        interrupted_after(lines)
+        torch.nn.LSTM(2, 3), torch.nn.utils.parametrizations.orthogonal(torch.nn.Linear(2, 2))
+        lost = [name for part in later for name in dir(getattr(torch, part)) if not hasattr(getattr(torch, part), name)]
+        os._exit(bool(lost))
+    assert os.waitpid(child, 0)[1] == 0, lines
+print("done")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no fork here")
+def test_an_interrupt_of_the_first_use_of_a_part_leaves_it_whole_for_the_next() -> None:
+    run = subprocess.run([sys.executable, "-c", FIRST_USE], capture_output=True, text=True, timeout=120)
+    assert run.stdout == "done\n", run.stderr
+
+
+FIRST_NUMBER = """
+import os, signal
+import mini_dl as torch
+
+for number in range(50):
+    child = os.fork()
+    if not child:
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 4e-4 * (number + 1))
+            torch.rand(2)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        except KeyboardInterrupt:
+            pass
+        grandchild = os.fork()
+        signal.alarm(20)
+        right = torch.manual_seed(0).initial_seed() == 0 and round(torch.rand(1).item(), 4) == 0.4963
+        if grandchild:
+            right = right and os.waitpid(grandchild, 0)[1] == 0
+        os._exit(not right)
+    assert os.waitpid(child, 0)[1] == 0, number
+print("done")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no interval timers here")
+def test_an_interrupt_of_the_first_random_number_leaves_the_next_one_right() -> None:
+    program = "import signal\nsignal.signal(signal.SIGALRM, signal.default_int_handler)\n" + FIRST_NUMBER
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    assert run.stdout == "done\n", run.stderr

@@ -76,3 +76,21 @@ class Image(Tensor): pass
 print(type(stack([Image([1.0])])).__name__, type(relu(Image([1.0]))).__name__)
 """
     assert run(program) == "Image Image"
+
+
+MODE_BEFORE_FIRST_USE = """
+import mini_dl as torch
+
+class Told(torch.overrides.TorchFunctionMode):
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        print(func.__name__)
+        return func(*args, **(kwargs or {}))
+
+with Told():
+    torch.fft.fftfreq(4)
+    torch.nn.functional.relu(torch.ones(1))
+"""
+
+
+def test_a_mode_overrides_the_functions_of_a_part_that_is_first_used_within_it() -> None:
+    assert run(MODE_BEFORE_FIRST_USE).split() == ["fftfreq", "ones", "relu"]

@@ -6,7 +6,6 @@ Both pass through the levels of other transforms above, which record them, so ca
 
 from __future__ import annotations
 
-import functools
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,6 +15,7 @@ import numpy as np
 from mini_dl._abstract import is_abstract
 from mini_dl._checks import level_of_user
 from mini_dl._dtypes import Function
+from mini_dl._importing import wraps
 from mini_dl.autograd.batching import Batched
 from mini_dl.autograd.mode import at_work, mode
 from mini_dl.autograd.primitive import Op
@@ -93,7 +93,7 @@ TAKEN.linear, GATHERED.linear = (("input",),), (("tensors",),)
 def by_element(function: Function) -> Function:
     """Mark a function that reads values: for a batch, it is called element by element."""
 
-    @functools.wraps(function)
+    @wraps(function)
     def call(*args: object, **kwargs: object) -> Any:
         if at_work.anywhere and any([is_abstract(value) for value in _leaves((args, kwargs))]):
             return one_by_one(function, args, kwargs)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from mini_dl import _meta
 from mini_dl._checks import broadcast_shapes
+from mini_dl._importing import wraps
 from mini_dl._meta import MetaArray, as_meta, mapped, meta_array, single, solid
 from mini_dl.autograd.mode import mode
 from mini_dl.kernels.blocks import in_pieces
@@ -55,7 +55,7 @@ def _surrounded(primitive: Any, forward: Forward) -> Forward:
 def _in_pieces(ufunc: Elementwise, forward: Forward) -> Forward:
     """`forward`, in pieces if that pays."""
 
-    @functools.wraps(forward)
+    @wraps(forward)
     def call(*arrays: object) -> Any:
         computed = in_pieces(ufunc, *arrays)
         return forward(*arrays) if computed is None else computed
@@ -86,7 +86,7 @@ def without_values(primitive: Any, forward: Forward) -> Forward:
     """`forward`, which finds the shapes and types of its results from zeros if an argument is a meta array."""
     binary = hasattr(primitive, "promote")
 
-    @functools.wraps(forward)
+    @wraps(forward)
     def call(*args: Any, **kwargs: object) -> Any:
         for value in args:
             kind = value.__class__

@@ -118,6 +118,7 @@ class GradientMetadata(NamedTuple):
     is_cpp_nested_tensor: bool = False
 
 
+@functools.cache
 def show_saved(key: str) -> None:
     """Make nodes show the value saved under `key` as ``_saved_<torch's name>``.
 

@@ -51,6 +51,7 @@ from mini_dl.tensor import Edge, Tensor, inference, wrap, written
 
 IN_PLACE = "`{}`, in place: the result is written into the tensor, which is returned."
 may_share = np.may_share_memory
+APART, NOT_ASKED = NO_OVERLAP - {"addr"}, UNCHECKED | {"addmm", "ldexp"}
 
 
 def inplace(function: Callable[..., Tensor], name: str | None = None, operator: bool = False) -> Callable[..., Tensor]:
@@ -61,7 +62,7 @@ def inplace(function: Callable[..., Tensor], name: str | None = None, operator: 
     """
     primitive = getattr(function, "op", None)
     ufunc, spares = getattr(function, "ufunc", None), getattr(function, "spares", False)
-    apart, asked = function.__name__ in NO_OVERLAP - {"addr"}, function.__name__ not in UNCHECKED | {"addmm", "ldexp"}
+    apart, asked = function.__name__ in APART, function.__name__ not in NOT_ASKED
     own_history = function.__name__ in COMPARISONS or function.__name__.lstrip("_") in IN_PLACE_NAMES
     compared_with = BEFORE_VALUE.get(function.__name__)
 

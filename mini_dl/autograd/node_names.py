@@ -7,11 +7,11 @@ A function that is one operation in torch, and several primitives here, gives th
 from __future__ import annotations
 
 import copy
-import functools
 from collections.abc import Callable
 from typing import Any
 
 from mini_dl._dtypes import INEXACT, Function
+from mini_dl._importing import wraps
 from mini_dl.autograd.graph import Node, edge_of
 from mini_dl.autograd.mode import mode
 from mini_dl.tensor import LEAF, LEAF_VIEW, Edge, Tensor, without_base
@@ -346,7 +346,7 @@ def recorded(function: Function, place: str, name: str) -> Function:
             function.op.grad_name = naming
         return function
 
-    @functools.wraps(function)
+    @wraps(function)
     def call(*args: object, **kwargs: object) -> Any:
         result = function(*args, **kwargs)
         if mode.enabled:

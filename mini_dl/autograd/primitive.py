@@ -101,9 +101,8 @@ class Op:
         self.params = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
         self.arity = len(self.params)
         self.index = {name: i for i, name in enumerate(self.params)}
-        if taken := USED & set(self.params):
-            raise TypeError(f"{self.name}: an argument may not be called {sorted(taken)}")
-        known = {"result", *self.params, *(name + "_shape" for name in self.params)}
+        if not USED.isdisjoint(self.params):
+            raise TypeError(f"{self.name}: an argument may not be called {sorted(USED & set(self.params))}")
         self.formulas: list[tuple[int, Formula, tuple[str, ...]]] = []
         for argument, formula in formulas.items():
             if not isinstance(formula, FunctionType):
@@ -118,15 +117,18 @@ class Op:
                 first = "`grad` (or `grads`) and `wanted`" if together else "`grad` (or `grads`)"
                 raise TypeError(f"{self.name}: the formula of {argument!r} must take {first} first")
             asks = asks[2 if together else 1 :]
-            if unknown := set(asks) - known:
-                raise TypeError(f"{self.name}: the formula of {argument!r} asks for unknown {sorted(unknown)}")
-            if formula.__name__ == "<lambda>":
-                formula.__code__ = code.replace(co_name=f"<gradient of {self.name}: {argument}>")
+            unknown = [name for name in asks if not self.knows(name)]
+            if unknown:
+                raise TypeError(f"{self.name}: the formula of {argument!r} asks for unknown {unknown}")
             self.formulas.append((self.index[argument], formula, asks))
         self.asked = frozenset([name for _, _, asks in self.formulas for name in asks])
         for name in self.asked:
             show_saved(name)
-        self.wants_input = bool(self.params) and any(self.params[0] in asks for _, _, asks in self.formulas)
+        self.wants_input = bool(self.params) and self.params[0] in self.asked
+
+    def knows(self, name: str) -> bool:
+        """Whether a formula may ask for it."""
+        return name in self.index or name == "result" or name.removesuffix("_shape") in self.index
 
     @functools.cached_property
     def signature(self) -> inspect.Signature:

@@ -5,7 +5,6 @@ Each is generated at the first call, and becomes the code of the declared functi
 
 from __future__ import annotations
 
-import functools
 import inspect
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -15,6 +14,7 @@ import numpy as np
 
 from mini_dl._checks import broadcast_shapes, type_name
 from mini_dl._dtypes import INEXACT, Array, Function, NumpyType, dtype_of_number, exact, is_number, wide
+from mini_dl._importing import wraps
 from mini_dl._meta import is_meta_array
 from mini_dl.autograd.graph import INFERENCE, NO_GRAD, Node, edge_of, save, save_result
 from mini_dl.autograd.mode import at_work, mode
@@ -26,11 +26,15 @@ from mini_dl.tensor import LEAF, Edge, Tensor, inference, new, version_of, wrap
 ndarray, may_share_memory, shape = np.ndarray, np.may_share_memory, np.shape
 current = mode  # an argument may be named mode, but not a name that the generated code uses
 SIMPLE = {int, bool, float, str, type(None)}
+NO_TENSORS = frozenset(
+    ["bool", "int", "int | None", "str", "tuple[int, ...]", "Dims", "Dims | None", "Shape", "Geometry", "Windows", "Place"]
+)
+"""Annotations of parameters that are neither tensors nor have any: a forward gets them as they are."""
 USED = frozenset(
-    "Node NotImplemented RuntimeError SIMPLE Tensor answer array_from array_of at_work behind computed current edge_of edges_of "
-    "error inference is_refusal "
+    "NO_GRAD Node NotImplemented RuntimeError SIMPLE Tensor answer array_from array_of at_work behind computed current edge_of "
+    "edges_of error inference is_refusal "
     "isinstance look_into looked_at may_share_memory ndarray new not_a_tensor primitive run_nested save save_result saved "
-    "shape_of wrapped LARGE".split()
+    "shape_of version version_of wrapped LARGE".split()
 )
 """The names in the generated code, which no argument may have."""
 SPOKEN_OF = (LEAF, Node, at_work, broadcast_shapes, is_refusal, new, run_nested, save, save_result)  # only in the generated code
@@ -87,7 +91,7 @@ def call_of(primitive: Primitive, text: Callable[[Primitive], str]) -> Any:
         primitive  # noqa: B018  # the text speaks of it: both codes need the same free variables
         return _first(args, kwargs)
 
-    call: Any = functools.update_wrapper(placeholder, primitive.forward)
+    call: Any = wraps(primitive.forward)(placeholder)
     call.op, primitive.call = primitive, call
     unwritten = call.__code__
     return call
@@ -215,7 +219,12 @@ class Text:
     def __init__(self, primitive: Primitive) -> None:
         self.primitive = primitive
         self.lines: list[str] = []
-        self.edges = [(f"edge{i}", primitive.params[at], asks) for i, (at, _, asks) in enumerate(primitive.formulas)]
+        self.edges: list[tuple[str, str, tuple[str, ...]]] = []
+        for i, (at, formula, asks) in enumerate(primitive.formulas):
+            argument = primitive.params[at]
+            self.edges.append((f"edge{i}", argument, asks))
+            if formula.__code__.co_name == "<lambda>":
+                formula.__code__ = formula.__code__.replace(co_name=f"<gradient of {primitive.name}: {argument}>")
 
     def write(self, text: str, depth: int = 0) -> None:
         """Add lines, indented by `depth` levels."""
@@ -295,7 +304,13 @@ def parameters_of(primitive: Primitive) -> str:
 def text_of_any(primitive: Primitive) -> str:
     """The code of a call of any signature: arguments may be tensors, lists of them, or anything else."""
     text, params = Text(primitive), primitive.params
-    arrays = [f"{a}._array if isinstance({a}, Tensor) else {a} if {a}.__class__ in SIMPLE else array_of({a})" for a in params]
+    given = primitive.signature.parameters
+    arrays = [
+        a
+        if given[a].annotation in NO_TENSORS
+        else f"{a}._array if isinstance({a}, Tensor) else {a} if {a}.__class__ in SIMPLE else array_of({a})"
+        for a in params
+    ]
     text.run_kernel(", ".join(arrays))
     text.wrap(several=f"({''.join([name + ', ' for name in params])})")
     if text.edges:
@@ -335,7 +350,13 @@ def text_of_view(primitive: Primitive) -> str:
         text.record(1, tensor=first)
     text.write("behind = computed.base")
     text.write("if behind is looked_at or (behind is not None and behind is looked_at.base):")
-    text.write(f"    look_into({first}, wrapped)")
+    text.write(f"    if {first}._inference or inference.anywhere: look_into({first}, wrapped)")
+    text.write(f"    else:\n        wrapped._base = {first} if {first}._base is None else {first}._base")
+    text.write("        if not current.enabled: wrapped._restricted = NO_GRAD")
+    text.write(f"        elif {first}._restricted is not None: wrapped._restricted = {first}._restricted")
+    text.write(
+        f"        wrapped._counter = version = {first}._counter or version_of({first})\n        wrapped._stamp = version[0]"
+    )
     text.write(f"elif not computed.size or may_share_memory(looked_at, computed): look_into({first}, wrapped)")
     return text.done(parameters_of(primitive))
 

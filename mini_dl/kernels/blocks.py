@@ -14,6 +14,7 @@ import numpy as np
 
 from mini_dl._checks import fits
 from mini_dl._dtypes import FLOATING, HALVES, Array, Function, NumpyType, scalar_name
+from mini_dl._importing import wraps
 from mini_dl.kernels.context import here
 from mini_dl.kernels.parallel import Piece, get_num_threads, share, worth_sharing
 
@@ -103,7 +104,7 @@ def choose(mask: Array, yes: Array, no: Array) -> Array:
 def in_single(kernel: Function) -> Function:
     """`kernel`, which computes float16 in float32: if its first argument is float16, the others are too, except indices."""
 
-    @functools.wraps(kernel)
+    @wraps(kernel)
     def run(*args: Any) -> Any:
         if args[0].dtype.char not in HALVES:
             return kernel(*args)
@@ -137,7 +138,7 @@ def elementwise(kernel: Callable[..., Array]) -> Callable[..., Array]:
 
     writes = "out" in kernel.__code__.co_varnames[: kernel.__code__.co_argcount]
 
-    @functools.wraps(kernel)
+    @wraps(kernel)
     def run(*args: Any) -> Any:
         first = args[0]
         if first.dtype.char in HALVES:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._dtypes import Array, Function
+from mini_dl._importing import wraps
 from mini_dl.kernels import special_tables as table
 from mini_dl.kernels.blocks import elementwise, limited
 
@@ -22,7 +22,7 @@ TEMPORARIES_IN_CACHE = 8192
 def in_double(kernel: Function) -> Callable[..., Array]:
     """`kernel` for arrays of any shape and floating type (broadcast against each other), computed in float64 block by block."""
 
-    @functools.wraps(kernel)
+    @wraps(kernel)
     def run(*operands: Any) -> Array:
         given = next(operand for operand in operands if isinstance(operand, np.ndarray))
         flat = [a.reshape(-1) for a in np.broadcast_arrays(*operands)]

@@ -56,8 +56,10 @@ def add_up(x: Array, dims: Dims, keepdim: bool = False) -> Array:
     """
     code = x.dtype.char
     if x.size <= 256 and code in "fd" and x.flags.c_contiguous:
-        whole = len(dims) == x.ndim and not keepdim
-        out: Array = _sum(x, dims, None, np.empty((), x.dtype)) if whole else _sum(x, dims, keepdims=keepdim)
+        if len(dims) < x.ndim or keepdim:
+            return _sum(x, dims, keepdims=keepdim)
+        out: Array = np.empty((), x.dtype)
+        np.dot(x if x.ndim == 1 else x.reshape(-1), _FEW_ONES[code][x.size], out)
         return out
     if code in HALVES:
         return add_up(x.astype(np.float32), dims, keepdim).astype(x.dtype)
@@ -102,6 +104,7 @@ def add_up(x: Array, dims: Dims, keepdim: bool = False) -> Array:
 
 
 _ONES = {char: np.ones(8192, char) for char in "fd"}
+_FEW_ONES = {char: [_ONES[char][:n] for n in range(257)] for char in "fd"}
 _AHEAD = 1 << 17
 """Elements by which the caller's part of such a pass is larger: the helper begins later, and ends before the caller needs the
 interpreter."""

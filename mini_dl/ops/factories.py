@@ -16,7 +16,9 @@ from mini_dl._device import DeviceLike, Layout, is_meta, strided
 from mini_dl._dtypes import INEXACT, Array, NumpyType, TypeLike, dtype as DType
 from mini_dl._families import with_family
 from mini_dl._guidance import mistyped
+from mini_dl._importing import wraps
 from mini_dl._meta import is_meta_array, meta_array
+from mini_dl._signatures import LateSignature
 from mini_dl._surface import namespace, store
 from mini_dl.autograd.draws import for_batches
 from mini_dl.autograd.elements import one_by_one
@@ -89,7 +91,7 @@ def factory(
     """
 
     def decorate(make: Callable[..., Array]) -> Callable[..., Tensor]:
-        @functools.wraps(make)
+        @wraps(make)
         def call(
             *args: object, out: object = None, dtype: TypeLike = None, layout: Layout = None, device: DeviceLike = None,
             pin_memory: object = False, requires_grad: bool = False, **kwargs: object,
@@ -119,19 +121,23 @@ def factory(
             made = finished(array, requires_grad, out, warns=make.__name__ in ("arange", "range"))
             return for_batches(made) if draws and at_work.anywhere else made
 
-        keyword = inspect.Parameter.KEYWORD_ONLY
-        own = [p for p in inspect.signature(make).parameters.values() if p.name != "dtype"]
-        added = [
-            inspect.Parameter(name, keyword, default=False if kind == "bool" else None, annotation=kind)
-            for name, kind in _SHARED.items()
-            if out or name != "out"
-        ]
         call.__doc__ = with_family(make.__doc__)
-        call.__signature__ = inspect.Signature([*own, *added], return_annotation="Tensor")  # type: ignore[attr-defined]
+        call.__signature__ = LateSignature(lambda: _with_shared(make, out))  # type: ignore[attr-defined]
         namespace(place)[make.__name__] = call
         return call
 
     return decorate
+
+
+def _with_shared(make: Callable[..., Array], out: bool) -> inspect.Signature:
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    own = [p for p in inspect.signature(make).parameters.values() if p.name != "dtype"]
+    added = [
+        inspect.Parameter(name, keyword, default=False if kind == "bool" else None, annotation=kind)
+        for name, kind in _SHARED.items()
+        if out or name != "out"
+    ]
+    return inspect.Signature([*own, *added], return_annotation="Tensor")
 
 
 # ------------------------------------------------------------------------------------------------ one value

@@ -73,7 +73,7 @@ def _getitem(self: Tensor, index: object) -> Tensor:
     if type(index) is int and shape:
         return _select(self, 0, in_range(index, shape, 0))
     if type(index) is slice and shape:  # a single slice is always recorded as such; full slices among several are not
-        return _slice(self, (forward_slice(index), Ellipsis))
+        return _slice(self, (index if index.step is None else forward_slice(index), Ellipsis))
     items = index if type(index) is tuple else (index,)
     if plain(items, shape):
         return look_at(self, items)

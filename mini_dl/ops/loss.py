@@ -6,7 +6,6 @@ the loss and its gradient share exponentials.
 
 from __future__ import annotations
 
-import functools
 import inspect
 import math
 import warnings
@@ -17,6 +16,8 @@ import numpy as np
 from mini_dl._abstract import is_abstract
 from mini_dl._checks import broadcast_shapes, level_of_user, type_name
 from mini_dl._dtypes import INEXACT, NARROW, Array, is_number, of_numpy, result_numpy, scalar_name
+from mini_dl._importing import wraps
+from mini_dl._signatures import LateSignature
 from mini_dl._surface import namespace, public
 from mini_dl.autograd.inplace import check_cast
 from mini_dl.autograd.mode import mode, no_grad
@@ -416,13 +417,17 @@ def multilabel_soft_margin_loss(
 
 def _numbered(function: Callable[..., Tensor], parameters: str) -> Callable[..., Tensor]:
     """`function` as ``torch.f``: these `parameters` by position or name, and `reduction` 0 none, 1 mean, 2 sum; by default 0."""
-    known = inspect.signature(function).parameters
-    given = [known[name] for name in parameters.split() if name != "reduction"]
-    position = parameters.split().index("reduction")
-    number = inspect.Parameter("reduction", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=0)
-    signature = inspect.Signature([*given[:position], number, *given[position:]])
 
-    @functools.wraps(function)
+    def work_out() -> inspect.Signature:
+        known = inspect.signature(function).parameters
+        given = [known[name] for name in parameters.split() if name != "reduction"]
+        position = parameters.split().index("reduction")
+        number = inspect.Parameter("reduction", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=0)
+        return inspect.Signature([*given[:position], number, *given[position:]])
+
+    signature = LateSignature(work_out)
+
+    @wraps(function)
     def call(*args: object, **kwargs: object) -> Tensor:
         bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
