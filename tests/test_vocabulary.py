@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 import mini_dl
-from mini_dl.kernels.blocks import LINE, Scratch
+from mini_dl.kernels.blocks import LINE, SMALLEST_SCRATCH, Scratch
 from mini_dl.kernels.context import run_nested
 
 ROOT = Path(mini_dl.__file__).parent
@@ -61,13 +61,13 @@ def test_writes_are_counted_by_one_function():
 
 def test_memory_to_work_in_belongs_to_an_object_and_not_to_a_name():
     """Two kernels that chose the same name would overwrite each other's numbers."""
-    first, second = Scratch(), Scratch()
-    a, b = first.of((4, 2), np.dtype(np.float32)), second.of((4, 2), np.dtype(np.float32))
+    first, second, many = Scratch(), Scratch(), (SMALLEST_SCRATCH, 2)
+    a, b = first.of(many, np.dtype(np.float32)), second.of(many, np.dtype(np.float32))
     assert not np.shares_memory(a, b) and a.ctypes.data % LINE == 0
-    assert np.shares_memory(a, first.of((2,), np.dtype(np.float64)))
+    assert np.shares_memory(a, first.of((SMALLEST_SCRATCH // 4,), np.dtype(np.float64)))
     seen: list[np.ndarray] = []
-    run_nested(lambda: seen.append(first.of((4, 2), np.dtype(np.float32))))
-    thread = threading.Thread(target=lambda: seen.append(first.of((4, 2), np.dtype(np.float32))))
+    run_nested(lambda: seen.append(first.of(many, np.dtype(np.float32))))
+    thread = threading.Thread(target=lambda: seen.append(first.of(many, np.dtype(np.float32))))
     thread.start()
     thread.join()
     assert not any([np.shares_memory(a, other) for other in seen]) and len(seen) == 2

@@ -109,7 +109,7 @@ def from_data(data: object, target: NumpyType | None) -> Array:
             raise RuntimeError(f"value cannot be converted to type {target.name} without overflow")
         if array.dtype.kind in FLOATING:
             array = mode.run(array.astype, np.int64)
-    return mode.run(converted, array, target)
+    return mode.run(on_the_way(array, target).astype, target)
 
 
 def _is_sequence(value: object) -> builtins.bool:
