@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,6 +28,13 @@ def threads(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 def normal(*shape: int, dtype: str = "float32") -> Array:
     return np.random.default_rng(sum(shape)).standard_normal(shape).astype(dtype)
+
+
+def test_up_to_four_numbers_are_summed_from_left_to_right() -> None:
+    x = normal(50, 4)
+    for n in range(1, 5):
+        wanted = [functools.reduce(operator.add, row[:n]) for row in x]
+        assert [torch.from_numpy(row[:n]).sum().item() for row in x] == wanted
 
 
 @pytest.mark.parametrize("rows", [1, 6])
