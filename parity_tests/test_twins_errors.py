@@ -129,6 +129,7 @@ MISTAKES = {
     "device": lambda t, r: t.zeros(2, device="nonsense"),
     "randint": lambda t, r: t.randint(5, 5, (2,)),
     "multinomial": lambda t, r: t.multinomial(t.tensor([-1.0, 2.0]), 1),
+    "multinomial into another type": lambda t, r: t.multinomial(t.zeros(2), 1, out=t.zeros(1)),
     "bernoulli": lambda t, r: t.bernoulli(t.tensor([2.0])),
     "normal": lambda t, r: t.normal(0.0, -1.0, (2,)),
     "randperm": lambda t, r: t.randperm(-1),

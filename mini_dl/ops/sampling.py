@@ -221,9 +221,7 @@ def multinomial(
     """
     if any_batches():
         return drawn_from(lambda one: _multinomial_rows(one, num_samples, replacement, generator), (input,))
-    _check_weights(input, num_samples, replacement)
-    if out is not None and out._array.dtype != np.int64:
-        raise RuntimeError(f"multinomial expects Long tensor out, got: {_dtypes.scalar_name(out._array.dtype)}")
+    _check_weights(input, num_samples, replacement, out)
     weights = input._array
     if not weights.size:
         return finished(np.empty((*weights.shape[:-1], num_samples), np.int64), out=out)
@@ -239,7 +237,7 @@ def _multinomial_rows(input: Tensor, num_samples: int, replacement: bool, genera
     return found.reshape(*shape[:-1], num_samples)
 
 
-def _check_weights(input: Tensor, num_samples: int, replacement: bool) -> None:
+def _check_weights(input: Tensor, num_samples: int, replacement: bool, out: Tensor | None) -> None:
     weights = input._array
     if weights.ndim not in (1, 2):
         raise RuntimeError("prob_dist must be 1 or 2 dim")
@@ -247,6 +245,8 @@ def _check_weights(input: Tensor, num_samples: int, replacement: bool) -> None:
         raise RuntimeError(
             f"multinomial only supports floating-point dtypes for input, got: {_dtypes.scalar_name(weights.dtype)}"
         )
+    if out is not None and out._array.dtype != np.int64:
+        raise RuntimeError(f"multinomial expects Long tensor out, got: {_dtypes.scalar_name(out._array.dtype)}")
     if not whole_number("multinomial", "num_samples", num_samples) > 0:
         raise RuntimeError("cannot sample n_sample <= 0 samples")
     if not replacement and num_samples > weights.shape[-1]:
