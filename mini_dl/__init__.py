@@ -11,6 +11,7 @@ with _quickly():
         _C,
         _printing,
         autograd,
+        nn,
         ops,
         overrides,
         random,
@@ -66,7 +67,7 @@ with _quickly():
     _attach()
 
 if _TYPE_CHECKING:  # loaded on first use, per the tables of names (`standins`)
-    from mini_dl import amp, distributions, fft, func, linalg, masked, nn, optim, serialization, signal, special, utils
+    from mini_dl import amp, distributions, fft, func, linalg, masked, optim, serialization, signal, special, utils
     from mini_dl.amp.autocast_mode import (
         autocast,
         autocast_decrement_nesting,

@@ -17,7 +17,6 @@ from mini_dl.autograd import backwards, forward_ad
 from mini_dl.autograd.graph import Node, edge_of
 from mini_dl.autograd.rows import rows_of
 from mini_dl.autograd.tangents import tangent_or_zeros, zeros_like
-from mini_dl.kernels.mersenne import numpy_random
 from mini_dl.tensor import Tensor, alias, wrap
 
 
@@ -162,7 +161,7 @@ def _check(
                 if np.any(jacobian != 0):
                     raise GradcheckError(f"Numerical gradient for function expected to be zero (input {i}, output {j})")
         return True
-    rng = numpy_random().default_rng(0)
+    rng = np.random.default_rng(0)
     for i, t in wanted:
         numerical = _numerical(func, inputs, t, eps, _random_like(rng, t._array) if fast else None)
         for j, out in enumerate(outs):
@@ -198,7 +197,7 @@ def _check_forwards(
     func: Function, inputs: tuple[object, ...], eps: float, atol: float, rtol: float, undefined: bool, dtypes: bool, fast: bool
 ) -> None:
     """The Jacobians of forward mode, one row for each element of an input; in fast mode, along one random direction."""
-    rng = numpy_random().default_rng(0)
+    rng = np.random.default_rng(0)
     wanted = _wanted(inputs)
     for i, t in wanted:
         direction = _random_like(rng, t._array) if fast else None
@@ -238,7 +237,7 @@ def _units(array: Array) -> Iterator[Array]:
 
 def _check_batched(func: Function, inputs: tuple[object, ...]) -> None:
     """Batched gradients for two random vectors must equal separate ones."""
-    rng, targets = numpy_random().default_rng(1), [t for _, t in _wanted(inputs)]
+    rng, targets = np.random.default_rng(1), [t for _, t in _wanted(inputs)]
     for out in _differentiable_outputs(func(*inputs)):
 
         def products(cotangent: Tensor, out: Tensor = out) -> list[Tensor]:
@@ -249,7 +248,7 @@ def _check_batched(func: Function, inputs: tuple[object, ...]) -> None:
 
 
 def _check_batched_forwards(func: Function, inputs: tuple[object, ...]) -> None:
-    rng = numpy_random().default_rng(1)
+    rng = np.random.default_rng(1)
     for i, t in _wanted(inputs):
 
         def products(tangent: Tensor, i: int = i) -> list[Tensor]:

@@ -19,7 +19,6 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 import mini_dl
-import mini_dl.nn  # before its classes are renamed: a package lists its classes by where they say that they are from
 from mini_dl import standins
 from mini_dl.compat import children
 from mini_dl.compat.homes import HOMES, MOVED, OURS, PUBLIC

@@ -9,12 +9,10 @@ Source of the engine: Matsumoto and Nishimura, "Mersenne Twister", ACM TOMACS 8 
 from __future__ import annotations
 
 import functools
-import importlib
 import math
 import operator
 import os
 import threading
-import types
 import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -25,7 +23,6 @@ from mini_dl._device import CPU, DeviceLike, device
 from mini_dl._dtypes import HALVES, Array, Function, NumpyType, float64
 
 WORDS = 624  # of the engine's state
-DEFAULT_SEED = 67280421310721
 
 STATE = np.dtype(
     {  # how torch lays a state out in bytes
@@ -37,41 +34,13 @@ STATE = np.dtype(
 )
 
 
-_importing: list[threading.Event] = []
-"""Set when an import ends."""
-
-
-def numpy_random() -> types.ModuleType:
-    """``numpy.random``, imported when it is first used, by a thread: signals interrupt only the main one, and what is left
-    of an import of NumPy's after an interrupt could not be imported again."""
-    if "random" not in vars(np):
-        ended = threading.Event()
-        _importing.append(ended)
-        try:
-            threading.Thread(target=_import_numpy_random, args=(ended,)).start()
-            ended.wait()
-        except RuntimeError:  # the process may start no thread now
-            ended.set()
-    return np.random
-
-
-def _import_numpy_random(ended: threading.Event) -> None:
-    try:
-        importlib.import_module("numpy.random")
-    finally:
-        ended.set()
-
-
 _all: weakref.WeakValueDictionary[int, Generator] = weakref.WeakValueDictionary()
 _held: list[threading.Lock] = []
 
 
 def _hold_all() -> None:
-    """Before a fork: the child would wait forever for an engine that another thread was drawing from, or for an import."""
-    for ended in _importing:
-        ended.wait(1)
-    engines = [vars(generator).get("_bits") for reference in _all.valuerefs() if (generator := reference()) is not None]
-    locks = [engine.lock for engine in engines if engine is not None]
+    """Before a fork: the child would wait forever for an engine that another thread was drawing from."""
+    locks = [generator._bits.lock for reference in _all.valuerefs() if (generator := reference()) is not None]
     _held.extend(filter(operator.methodcaller("acquire", timeout=1), locks))
 
 
@@ -99,26 +68,15 @@ class Generator:
     tensor([0.4963, 0.7682])
     """
 
-    _bits: np.random.MT19937
-    _numpy: np.random.RandomState
-
     def __init__(self, device: DeviceLike = "cpu") -> None:
         wanted = _device(device)
         if wanted.type != "cpu":
             raise RuntimeError(f"Device type {wanted.type} is not supported for torch.Generator() api.")
-        self._seed = DEFAULT_SEED
-        self._fresh = True  # nothing drawn yet: torch writes this state differently from an exhausted one
+        self._bits = np.random.MT19937(0)
+        self._numpy = np.random.RandomState(self._bits)  # used for its seeding and its bulk draws
         self._normal: float | None = None  # Box-Muller makes two: the pending one
+        self.manual_seed(67280421310721)
         _all[id(self)] = self
-
-    def __getattr__(self, name: str) -> object:
-        """The engine `_bits`, and `_numpy`, used for its seeding and its bulk draws: made when first asked for."""
-        if name not in ("_bits", "_numpy"):
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        own, made = vars(self), numpy_random().MT19937(0)
-        numpy_random().RandomState(made).seed(DEFAULT_SEED & 0xFFFFFFFF)
-        bits = own.setdefault("_bits", made)  # another thread may have been faster
-        return bits if name == "_bits" else own.setdefault("_numpy", numpy_random().RandomState(bits))
 
     @property
     def device(self) -> device:
@@ -131,7 +89,7 @@ class Generator:
             raise ValueError("Overflow when unpacking long long")
         self._seed = seed % 2**64
         self._numpy.seed(seed & 0xFFFFFFFF)
-        self._fresh = True
+        self._fresh = True  # nothing drawn yet: torch writes this state differently from an exhausted one
         self._normal = None
         return self
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl.kernels.mersenne import Generator, here, numpy_random
+from mini_dl.kernels.mersenne import Generator, here
 from mini_dl.tensor import Tensor
 from mini_dl.utils.data.collate import collate_tensor_fn, default_collate, default_collate_fn_map
 from mini_dl.utils.data.dataset import IterableDataset, collated_rows
@@ -53,7 +53,7 @@ class WorkerInfo:
 
 def streams_of(base_seed: int, worker: int) -> WorkerRandom:
     seed = base_seed + worker
-    words = numpy_random().SeedSequence([worker, base_seed & 0xFFFFFFFF, base_seed >> 32, 0]).generate_state(4)
+    words = np.random.SeedSequence([worker, base_seed & 0xFFFFFFFF, base_seed >> 32, 0]).generate_state(4)
     return WorkerRandom(random.Random(seed), Generator().manual_seed(seed), np.random.RandomState(words))
 
 
