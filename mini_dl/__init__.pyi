@@ -14,6 +14,7 @@ from math import inf as inf
 from math import nan as nan
 from math import pi as pi
 from mini_dl import autograd as autograd
+from mini_dl import nn as nn
 from mini_dl import overrides as overrides
 from mini_dl import random as random
 from mini_dl._device import device as device
@@ -64,7 +65,6 @@ from mini_dl import fft as fft
 from mini_dl import func as func
 from mini_dl import linalg as linalg
 from mini_dl import masked as masked
-from mini_dl import nn as nn
 from mini_dl import optim as optim
 from mini_dl import serialization as serialization
 from mini_dl import signal as signal
