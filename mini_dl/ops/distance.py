@@ -51,7 +51,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
             x = x.to((x1 if x1._array.dtype.kind in FLOATING else x2).dtype)
         norm = x.norm(2, at, True)
         with no_grad():
-            missing = (eps - norm).clamp(min=0)  # the bound does not contribute to the gradient
+            missing = (-norm + eps).clamp(min=0)  # the bound does not contribute to the gradient
         return x / (norm + missing)
 
     return (unit(x1) * unit(x2)).sum(at)
