@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -287,3 +289,10 @@ def test_verification_compares_the_results() -> None:
 
     with pytest.raises(errors.OnnxExporterError, match="differs from that of the exported model"):
         export(Forgetful(), torch.ones(3), verify=True)
+
+
+def test_a_number_less_a_tensor_is_exported_by_the_first_call_of_a_process() -> None:
+    program = "import io, mini_dl as t; M = type('M', (t.nn.Module,), {'forward': lambda self, x: 1.5 - x})\n"
+    program += "t.onnx.export(M(), t.ones(2, 4), io.BytesIO())"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert run.returncode == 0, run.stderr

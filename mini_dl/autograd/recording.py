@@ -378,7 +378,8 @@ def text_of_binary(primitive: Primitive, refuse: str, number_first: bool, number
         text.write("    elif a.__class__ not in NEUTRAL or b.dtype.kind != 'f': a, b = primitive.promote(a, b)")
         if primitive.exact_first:
             text.write("    elif b.dtype.char == 'e': a = exact_constant(a, b.dtype)")
-        text.write("    elif a not in CONSTANTS['f']: a = constant(a, b.dtype)")
+        text.write("    elif a not in CONSTANTS['f']:\n        computed = constant(a, b.dtype)")
+        text.write("        if a not in CONSTANTS['f']: a = computed")  # else a number, as from the second call on
     if number_last:
         text.write("elif other.__class__ in NEUTRAL and a.__class__ is ndarray and a.dtype.kind == 'f':")
         known, made = ("EXACT", "exact_constant") if primitive.exact_last else ("CONSTANTS", "constant")
