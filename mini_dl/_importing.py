@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import FunctionType
 from typing import TypeVar
 
@@ -45,9 +45,10 @@ class Files:
 
 @contextmanager
 def quickly() -> Iterator[None]:
-    """A block that imports the package."""
+    """A block that imports the package. What other programs have put before Python's own finder still comes first."""
     files = Files()
-    sys.meta_path.insert(0, files)
+    at = next((i for i, finder in enumerate(sys.meta_path) if finder is PathFinder), len(sys.meta_path))
+    sys.meta_path.insert(at, files)
     try:
         with uncollected():
             yield

@@ -218,7 +218,7 @@ def interrupted_after(lines):
     finally:
         sys.settrace(None)
 
-for lines in [1, 2, 5, *range(10, 100, 20), *range(100, 38_000, 1_500)]:
+for lines in [1, 2, 5, *range(10, 100, 20), *range(100, 9_000, 350)]:
     child = os.fork()
     if not child:
         interrupted_after(lines)
@@ -234,32 +234,3 @@ print("done")
 def test_an_interrupt_of_the_first_use_of_a_part_leaves_it_whole_for_the_next() -> None:
     run = subprocess.run([sys.executable, "-c", FIRST_USE], capture_output=True, text=True, timeout=120)
     assert run.stdout == "done\n", run.stderr
-
-
-IN_THREADS = """
-import threading
-import mini_dl
-
-statements = [
-    "import mini_dl.nn as nn; nn.Linear", "from mini_dl import nn; nn.Linear", "import mini_dl.nn.functional as F; F.relu",
-    "from mini_dl.optim import SGD", "from mini_dl.nn import Linear", "from mini_dl.utils.data import DataLoader",
-    "import mini_dl.nn.utils.rnn", "from mini_dl.linalg import inv", "import mini_dl.fft; mini_dl.fft.fft",
-]
-barrier, done = threading.Barrier(len(statements)), []
-
-def run(statement):
-    barrier.wait()
-    exec(statement, {})
-    done.append(statement)
-
-threads = [threading.Thread(target=run, args=(statement,)) for statement in statements]
-[thread.start() for thread in threads]
-[thread.join() for thread in threads]
-print(len(done) == len(statements))
-"""
-
-
-def test_threads_import_parts_at_the_same_time() -> None:
-    for _ in range(3):
-        run = subprocess.run([sys.executable, "-c", IN_THREADS], capture_output=True, text=True, timeout=60)
-        assert run.stdout == "True\n", run.stderr
