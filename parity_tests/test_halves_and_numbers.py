@@ -95,6 +95,32 @@ def test_a_gradient_through_a_product_of_halves_keeps_the_number():
         assert found[0] == found[1]
 
 
+LIMITED: dict[str, Callable[..., Any]] = {
+    "threshold": lambda t, x, n: t.nn.functional.threshold(x, n, 5.0),
+    "hardshrink": lambda t, x, n: t.nn.functional.hardshrink(x, n),
+    "softshrink": lambda t, x, n: t.nn.functional.softshrink(x, n),
+    "hardtanh": lambda t, x, n: t.nn.functional.hardtanh(x, -n, n),
+    "clamp": lambda t, x, n: x.clamp(-n, n),
+    "one limit": lambda t, x, n: x.clamp_min(n),
+    "elu": lambda t, x, n: t.nn.functional.elu(x - n, 1.0),
+    "hinge": lambda t, x, n: t.nn.functional.hinge_embedding_loss(x, -t.ones_like(x), margin=n, reduction="none"),
+    "huber": lambda t, x, n: t.nn.functional.huber_loss(x, t.zeros_like(x), delta=n, reduction="none"),
+}
+
+
+@twin
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", LIMITED)
+def test_a_half_beside_a_limit_that_its_type_would_round(torch, rng, name, kind):
+    found = []
+    for limit in (0.1, 0.3, 1 / 3, 0.7, 1.1, 2.3, 3.3):
+        nearest = torch.tensor([limit, -limit], dtype=getattr(torch, kind))
+        x = torch.cat([nearest * (1 + step * 2.0**-7) for step in (-1, 0, 1)]).requires_grad_()
+        y = LIMITED[name](torch, x, limit)
+        found.append((y, torch.autograd.grad(y.sum(), x)))
+    return found
+
+
 # ------------------------------------------------------------------------------------------------ out=
 
 OUT: dict[str, Callable[..., Any]] = {

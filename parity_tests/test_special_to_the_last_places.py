@@ -50,3 +50,18 @@ def test_an_incomplete_gamma_function_is_exact_where_its_two_expansions_meet() -
         x = a + distance
         ours = torch.special.gammainc(torch.tensor(a), torch.tensor(x)).numpy()
         assert np.abs(ours / exact.gammainc(a, x) - 1).max() <= 8e-15, distance
+
+
+@pytest.mark.parametrize("name", ["gammainc", "gammaincc"])
+def test_an_incomplete_gamma_function_is_exact_for_large_and_for_tiny_parameters(name: str) -> None:
+    deviations = np.linspace(-4.4, 4.4, 49)  # SciPy sums too few terms of its series beyond 4.5
+    grids = [(np.full(49, a), a + deviations * np.sqrt(a)) for a in (9e3, 1.1e4, 1e6, 1e9, 1e12, 1e15, 1e18)]
+    grids += [(np.geomspace(1e-300, 0.3, 61), np.full(61, x)) for x in (1e-280, 1e-20, 1e-3, 0.2, 0.9, 1.0)]
+    for a, x in grids:
+        ours, theirs = getattr(torch.special, name)(torch.tensor(a), torch.tensor(x)).numpy(), getattr(exact, name)(a, x)
+        assert np.abs(ours / theirs - 1).max() <= 5e-13, (a[0], x[0])
+
+
+def test_a_trigamma_function_of_huge_numbers_is_their_reciprocal() -> None:
+    x = np.geomspace(1e20, 1e300, 57)
+    assert np.abs(torch.polygamma(1, torch.tensor(x)).numpy() * x - 1).max() <= 1e-13

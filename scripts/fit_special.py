@@ -93,6 +93,25 @@ def airy_parts(z: Any) -> tuple[Any, Any]:
     return size * (a * mp.sin(angle) + b * mp.cos(angle)), size * (a * mp.cos(angle) - b * mp.sin(angle)) * z
 
 
+GAMMA_RANGE = -0.28, 0.24
+
+
+def gamma_term(order: int) -> Callable[[Any], Any]:
+    """The coefficient of ``a ** -order`` in Temme's expansion of the incomplete gamma functions, of eta."""
+
+    def term(eta: Any) -> Any:
+        mu = eta  # eta ** 2 / 2 = mu - log(1 + mu), by Newton
+        for _ in range(20):
+            mu -= (mu - mp.log1p(mu) - eta * eta / 2) * (1 + mu) / mu
+        return (
+            1 / mu - 1 / eta,
+            1 / eta**3 - 1 / mu**3 - 1 / mu**2 - 1 / (12 * mu),
+            3 / mu**5 + 5 / mu**4 + mp.mpf(25) / 12 / mu**3 + 1 / (12 * mu**2) + 1 / (288 * mu) - 3 / eta**5,
+        )[order]
+
+    return on(*GAMMA_RANGE, term)
+
+
 FITS: dict[str, Callable[[], Any]] = {
     "ERFCX": lambda: lambda t: (1 + 2 * (x := mp.mpf("3.75") * (1 + t) / (1 - t))) * erfcx(x),
     "ERF": lambda: on(0, 1, lambda v: mp.erf(mp.sqrt(v)) / mp.sqrt(v)),
@@ -130,13 +149,17 @@ FITS: dict[str, Callable[[], Any]] = {
         lambda u: 2 * mp.sqrt(mp.pi) * mp.exp(1 / u) * (x := (1.5 / u) ** (mp.mpf(2) / 3)) ** mp.mpf("0.25") * mp.airyai(x),
     ),
     "AIRY_P": lambda: on(0, 0.0834, lambda v: airy_parts(1 / mp.sqrt(v))[0]),
+    "GAMMA_0": lambda: gamma_term(0),
+    "GAMMA_1": lambda: gamma_term(1),
+    "GAMMA_2": lambda: gamma_term(2),
     "AIRY_Q": lambda: on(0, 0.0834, lambda v: airy_parts(1 / mp.sqrt(v))[1]),
 }
 
 
 if __name__ == "__main__":
-    print('"""Polynomials of the special functions, as computed by scripts/fit_special.py: see there what each one fits."""\n')
+    print('"""Polynomials of the special functions, computed by scripts/fit_special.py, which documents each fit."""\n')
     print("# fmt: off")
+    print(f"GAMMA_RANGE = {GAMMA_RANGE}")
     for name, fit in FITS.items():
         numbers = ", ".join(map(repr, coefficients(fit()))) + ","
         print(f"{name} = (\n{textwrap.fill(numbers, 126, initial_indent='    ', subsequent_indent='    ')}\n)")

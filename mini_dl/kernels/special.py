@@ -263,7 +263,7 @@ def zeta(x: Array, q: Array) -> Array:
     out[x == 1] = np.inf
     whole = q == np.floor(q)
     out[(x > 1) & (q <= 0) & whole] = np.inf
-    take = (x > 1) & ((q > 0) | (~whole & (x == np.floor(x))))
+    take = (x > 1) & ((q > 0) | (~whole & (x == np.floor(x)))) & (q < np.inf)  # NaN at infinity, as in torch
     s, a = x[take], q[take].copy()
     total = np.zeros_like(s)
     low = np.ones_like(s, dtype=bool)
@@ -274,7 +274,7 @@ def zeta(x: Array, q: Array) -> Array:
         if not low.any():
             break
     power = np.power(a, -s)
-    tail = power * a / (s - 1) + 0.5 * power
+    tail = np.power(a, 1 - s) / (s - 1) + 0.5 * power  # the power alone may be too small
     factor = s * power / a
     for k, c in enumerate(_EULER_MACLAURIN):
         tail += c * factor
@@ -296,15 +296,44 @@ def trigamma(x: Array) -> Array:
 # ------------------------------------------------------------------------------------------------ incomplete gamma
 
 
+_LARGE, _NEAR = 1e4, 0.25
+"""From this `a` on, the expansion around the mean takes the place of thousands of terms, for x up to a quarter of `a` apart."""
+
+
+def _above_log1p(x: Array) -> Array:
+    """``x - log1p(x)``, without cancellation near 0: with ``t = x / (2 + x)``, ``log1p(x) = 2 (t + t^3 / 3 + t^5 / 5 + ...)``."""
+
+    def series(x: Array) -> Array:
+        t = x / (2 + x)
+        square = t * t
+        return x * t - 2 * t * square * horner(square, _ODD)
+
+    near = np.absolute(x) <= 0.5
+    return piecewise(x, (near, series), (~near, lambda x: x - np.log1p(x)))
+
+
+_ODD = tuple([1 / (2 * k + 3) for k in range(17)][::-1])
+
+
 def _gamma_front(a: Array, x: Array) -> Array:
     """``x^a e^-x / gamma(a + 1)``"""
     out = np.exp(a * np.log(x) - x - _log_gamma_positive(a + 1))
     large = a >= 10
     if large.any():
         a, x = a[large], x[large]
-        mu = (x - a) / a
-        out[large] = np.exp(a * (np.log1p(mu) - mu) - _stirling(a)) / np.sqrt(2 * np.pi * a)
+        out[large] = np.exp(-a * _above_log1p((x - a) / a) - _stirling(a)) / np.sqrt(2 * np.pi * a)
     return out
+
+
+def _near_mean(a: Array, x: Array, upper: bool) -> Array:
+    """Q or P by a normal distribution and three terms of its correction (Temme 1979, DLMF 8.12)."""
+    mu = (x - a) / a
+    half_square = _above_log1p(mu)
+    eta = np.copysign(np.sqrt(2 * half_square), mu)
+    terms = [fitted(terms, *table.GAMMA_RANGE, eta) for terms in (table.GAMMA_0, table.GAMMA_1, table.GAMMA_2)]
+    rest = np.exp(-a * half_square) / np.sqrt(2 * np.pi * a) * (terms[0] + (terms[1] + terms[2] / a) / a)
+    y = eta * np.sqrt(a / 2)
+    return 0.5 * erfc(y) + rest if upper else 0.5 * erfc(-y) - rest
 
 
 def _lower_series(a: Array, x: Array) -> Array:
@@ -336,17 +365,31 @@ def _upper_fraction(a: Array, x: Array) -> Array:
     return h * a * _gamma_front(a, x)
 
 
+def _upper_near_zero(a: Array, x: Array) -> Array:
+    """Q(a, x) for small x and `a`, where 1 - P would cancel: ``1 - x^a / gamma(a + 1)`` less the rest of the series of P."""
+    log_gamma = a * (a - 1) * fitted(table.LGAMMA_ROOTS, 0.5, 3, a + 1)  # of a + 1
+    term, total = np.ones_like(a), np.zeros_like(a)
+    for k in range(1, 40):
+        term *= -x / k
+        total += term / (a + k)
+    power = a * np.log(x) - log_gamma
+    return -np.expm1(power) - a * np.exp(power) * total
+
+
 def _incomplete(a: Array, x: Array, upper: bool) -> Array:
-    out = np.full_like(a, np.nan)
     inside = (a > 0) & (x > 0) & (a < np.inf) & (x < np.inf)
-    series = inside & (x < a + 1)
-    fraction = inside & ~series
-    if series.any():
-        p = _lower_series(a[series], x[series])
-        out[series] = 1 - p if upper else p
-    if fraction.any():
-        q = _upper_fraction(a[fraction], x[fraction])
-        out[fraction] = q if upper else 1 - q
+    middle = inside & (a >= _LARGE) & (np.absolute(x - a) <= _NEAR * a)
+    small = inside & (x <= 1) & (a * np.log(np.minimum(x, 0.5)) > -0.4) if upper else np.zeros_like(inside)  # P is above a half
+    series = inside & ~middle & ~small & (x < a + 1)
+    out = np.full_like(a, np.nan)
+    for cases, function in (
+        (middle, lambda a, x: _near_mean(a, x, upper)),
+        (small, _upper_near_zero),
+        (series, lambda a, x: 1 - _lower_series(a, x) if upper else _lower_series(a, x)),
+        (inside & ~middle & ~small & ~series, lambda a, x: _upper_fraction(a, x) if upper else 1 - _upper_fraction(a, x)),
+    ):
+        if cases.any():
+            out[cases] = function(a[cases], x[cases])
     out[~(a <= 0) & (x == 0) | (a == np.inf) & ~(x < 0) & (x != np.inf)] = 1 if upper else 0
     out[(a == 0) & (x > 0) | (a >= 0) & (a < np.inf) & (x == np.inf)] = 0 if upper else 1
     return out

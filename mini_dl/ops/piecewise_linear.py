@@ -13,6 +13,7 @@ from mini_dl._surface import namespace, public
 from mini_dl.autograd.formal import piecewise
 from mini_dl.autograd.inplace import inplace as in_place
 from mini_dl.autograd.primitive import linear_in, number_of, op, recorded_as, symmetric_in, unary
+from mini_dl.autograd.single import as_it_is
 from mini_dl.kernels.blocks import (
     CLIPPED,
     choose,
@@ -27,6 +28,11 @@ from mini_dl.ops.operands import masked
 from mini_dl.tensor import Tensor
 
 made_in_place = functools.cache(in_place)
+
+
+def _compared(input: Tensor) -> Tensor:
+    """`input` as it is compared with a number: half precision in single, so that the number is not rounded to it."""
+    return input.float() if input._array.dtype.char in HALVES else input
 
 
 def in_range(input: Array | Tensor, *numbers: object, opmath: bool = True) -> None:
@@ -88,7 +94,7 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
 
 @piecewise("input")
 @symmetric_in("input")
-@op(input=lambda grad, input, threshold: masked(grad, ~(input <= threshold)))
+@op(input=lambda grad, input, threshold: masked(grad, ~(_compared(input) <= threshold)))
 def _threshold(input: Array, threshold: float, value: float) -> Array:
     if input.dtype.kind in "bc":
         raise NotImplementedError(f"\"threshold_cpu\" not implemented for '{scalar_name(input.dtype)}'")
@@ -113,7 +119,7 @@ def threshold(input: Tensor, threshold: Number, value: Number, inplace: bool = F
 
 @piecewise("input")
 @symmetric_in("input")
-@op(input=lambda grad, input, min_val, max_val: masked(grad, ~((input <= min_val) | (input >= max_val))))
+@op(input=lambda grad, input, min_val, max_val: masked(grad, ~((_compared(input) <= min_val) | (_compared(input) >= max_val))))
 def _hardtanh(input: Array, min_val: int | float, max_val: int | float) -> Array:
     if input.dtype.kind == "b":
         raise RuntimeError("Bool inputs not supported for hardtanh")
@@ -257,6 +263,7 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
 @piecewise("input")
 @symmetric_in("input")
 @op(input=lambda grad, input, lambd: masked(grad, ~(input.abs() <= lambd)))
+@as_it_is
 def hardshrink(input: Array, lambd: float = 0.5) -> Array:
     """``out = input if abs(input) > lambd else 0``
 
@@ -273,6 +280,7 @@ def hardshrink(input: Array, lambd: float = 0.5) -> Array:
 @piecewise("input")
 @symmetric_in("input")
 @op(input=lambda grad, input, lambd: masked(grad, ~(input.abs() <= lambd)))
+@elementwise
 def _softshrink(input: Array, lambd: float) -> Array:
     limit = real_floating(input, "softshrink_check").dtype.type(lambd)
     return input - limited(input, -limit, limit)
