@@ -245,3 +245,19 @@ MIXED = {
 @pytest.mark.parametrize("name", MIXED)
 def test_types_of_what_is_made_of_mixed_numbers(torch, rng, name):
     return outcome(lambda: torch.tensor(MIXED[name](torch))), outcome(lambda: torch.as_tensor(MIXED[name](torch)))
+
+
+OF_COMPLEX = """
+    abs acos acosh angle asin asinh atan atanh conj_physical cos cosh exp expm1 log log10 log1p log2 neg reciprocal rsqrt sgn sigmoid
+    sin sinh sqrt tan tanh
+""".split()
+COMPLEX_PARTS = (0.0, -0.0, 1.0, -1.0, 0.5, -2.0, 1e-8, -1e8, 1e-20, np.pi / 2, 50.0, -100.0, np.inf, -np.inf, np.nan)
+
+
+@twin
+@pytest.mark.parametrize("dtype", ["complex64", "complex128"])
+@pytest.mark.parametrize("name", OF_COMPLEX)
+def test_functions_of_complex_numbers_at_zero_at_infinity_and_near_one(torch, rng, name, dtype):
+    parts = [(x, y) for x, y in itertools.product(COMPLEX_PARTS, COMPLEX_PARTS) if name != "log1p" or np.isfinite(x + y)]
+    z = torch.tensor([complex(x, y) for x, y in parts], dtype=getattr(torch, dtype))
+    return getattr(torch, name)(z)

@@ -343,7 +343,12 @@ def reciprocal(input: Array) -> Array:
     >>> torch.reciprocal(torch.tensor([4.0, -0.5, 0.0]))
     tensor([ 0.2500, -2.0000,     inf])
     """
-    return np.reciprocal(floating(input))
+    return _inverse(floating(input))
+
+
+def _inverse(x: Array, out: Array | None = None) -> Array:
+    """``1 / x``; NumPy's reciprocal of a complex 0 is NaN."""
+    return np.divide(x.dtype.type(1), x, out) if x.dtype.kind == "c" else np.reciprocal(x, out)
 
 
 @method(inplace=True, out=True)
@@ -383,7 +388,7 @@ def rsqrt(input: Array) -> Array:
     tensor([0.5000, 2.0000])
     """
     y = np.sqrt(floating(input))
-    return np.reciprocal(y, own_copy(y))
+    return _inverse(y, own_copy(y))
 
 
 def _factor(name: str, value: object, like: Tensor) -> Any:

@@ -312,7 +312,15 @@ def log1p(input: Array) -> Array:
     >>> torch.log1p(torch.tensor(1e-10)), torch.log(1 + torch.tensor(1e-10))
     (tensor(1.0000e-10), tensor(0.))
     """
-    return _log1p(floating(input))
+    x = floating(input)
+    return _log1p(x) if x.dtype.kind != "c" else _complex_log1p(x)
+
+
+def _complex_log1p(z: Array) -> Array:
+    """``log(|1 + z|) + i angle(1 + z)``, near 0 by ``|1 + z|^2 - 1 = x (2 + x) + y^2``: NumPy's adds 1 first."""
+    out, x, y = np.asarray(np.log1p(z)), z.real, z.imag
+    out.real = np.where(np.abs(z) < 0.5, 0.5 * np.log1p(x * (2 + x) + y * y), out.real)
+    return out
 
 
 def _parts_of_sum(power: Callable[[Tensor], Tensor]) -> dict[str, Formula]:

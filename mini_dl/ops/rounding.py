@@ -82,7 +82,11 @@ def _sign_of(input: Array) -> Array:
 
 @op(input=lambda grad, input, result: _sgn_gradient(grad, input, result))
 def _sgn(input: Array) -> Array:
-    return _sign_of(input)
+    if input.dtype.kind != "c":
+        return _sign_of(input)
+    size, out = np.where(input == 0, input.real.dtype.type(1), np.abs(input)), np.empty_like(input)
+    out.real, out.imag = input.real / size, input.imag / size
+    return out
 
 
 def _sgn_gradient(grad: Tensor, input: Tensor, result: Tensor) -> Tensor:
