@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mini_dl._dtypes import Array, Index, NumpyType, Shape
-from mini_dl.kernels import lines as by_lines, winograd
+from mini_dl.kernels import bands as by_bands, lines as by_lines, winograd
 from mini_dl.kernels.blocks import LINE, Scratch, copy, in_single, in_slices, number_of_pieces, slices, split, spread, total_of
 from mini_dl.kernels.geometry import Geometry as Geometry, fitted_window as fitted_window, inner, overlap, turn
 from mini_dl.kernels.parallel import get_num_threads, share
@@ -71,6 +71,8 @@ def _conv_in_other_ways(input: Array, weight: Array, bias: Array | None, g: Geom
     try:
         if winograd.suits(len(input), weight.shape, input.dtype, g):
             winograd.conv(input, weight, bias, g, out)
+        elif by_bands.suits(input.shape, weight.shape, g):
+            by_bands.conv(input, weight, bias, g, out)
         elif by_lines.suits(len(input), weight.shape, g):
             by_lines.conv(input, weight, bias, g, out)
         else:
@@ -122,6 +124,8 @@ def conv_input(output: Array, weight: Array, shape: Shape, g: Geometry) -> Array
     with contextlib.suppress(FloatingPointError):
         if winograd.suits(len(output), weight.shape, output.dtype, g, back=True):
             return winograd.conv_input(output, weight, shape, g)
+        if by_bands.suits(shape, weight.shape, g):
+            return by_bands.conv_input(output, weight, shape, g)
         if by_lines.suits(len(output), weight.shape, g):
             return by_lines.conv_input(output, weight, shape, g)
     many = are_many(len(output), g, len(weight))
@@ -188,6 +192,8 @@ def conv_weight(input: Array, output: Array, shape: Shape, g: Geometry) -> Array
     with contextlib.suppress(FloatingPointError):
         if winograd.suits(len(input), shape, input.dtype, g):
             return winograd.conv_weight(input, output, shape, g)
+        if by_bands.suits(input.shape, shape, g):
+            return by_bands.conv_weight(input, output, shape, g)
         if by_lines.suits(len(input), shape, g, summed=True):
             return by_lines.conv_weight(input, output, shape, g)
     columns = columns_of(input.shape, kernel, g, shape[0])
