@@ -25,6 +25,8 @@ FEW_ROWS = 64
 """Rows up to which BLAS is faster with them as the columns of the second factor."""
 SMALL_WEIGHT = 16384
 """Elements of a weight up to which its gradient is computed image by image."""
+ADDITION = 32
+"""Multiplications in a product that take as long as adding the result elsewhere."""
 LONG_WEIGHT = 8192
 """Elements of a weight for each position of an image from which one product for all images repays their copies."""
 
@@ -126,18 +128,19 @@ def conv_input(output: Array, weight: Array, shape: Shape, g: Geometry) -> Array
             return winograd.conv_input(output, weight, shape, g)
         if by_bands.suits(shape, weight.shape, g):
             return by_bands.conv_input(output, weight, shape, g)
-        if by_lines.suits(len(output), weight.shape, g):
+        if fills(shape, g, o) and by_lines.suits(len(output), weight.shape, g):
             return by_lines.conv_input(output, weight, shape, g)
     many = are_many(len(output), g, len(weight))
-    if max(g.stride) == 1 and 2 * c >= o and many:  # the flipped kernel, over the padded output
+    full = many and max(g.stride) == 1 and fills(shape, g, o)
+    if full and 2 * c >= o:  # the flipped kernel, over the padded output
         ends = [d * (k - 1) for d, k in zip(g.dilation, kernel)]
         mirrored = weight.reshape(g.groups, o, c, *kernel)[inner([slice(None, None, -1)] * len(kernel))].swapaxes(1, 2)
         back = Geometry(g.stride, tuple([e - p for e, p in zip(ends, g.padding)]), g.dilation, g.groups, shape[2:])
         return conv(output, np.ascontiguousarray(mirrored).reshape(g.groups * c, o, *kernel), None, back)
     needed = tuple([n + d * (k - 1) for n, d, k in zip(g.out, g.dilation, kernel)])
-    if many and max(g.stride) == 1 and all([p >= 0 and p + i <= n for p, i, n in zip(g.padding, shape[2:], needed)]):
+    if full and all([p >= 0 and p + i <= n for p, i, n in zip(g.padding, shape[2:], needed)]):
         return _spread_back(output, weight, shape, needed, g)
-    columns = columns_of(shape, kernel, g, len(weight) // 4)  # here the weight is transposed, but not flipped
+    columns = columns_of(shape, kernel, g, len(weight) // 4, back=True)  # here the weight is transposed, but not flipped
     rows = columns.rows_of(weight).swapaxes(1, 2)  # (G, C/G * K, O/G)
     source, found = grouped(output, g), np.empty(shape, output.dtype)
 
@@ -251,13 +254,19 @@ def are_many(images: int, g: Geometry, outputs: int) -> bool:
     return images * math.prod(g.out) >= 4 * outputs
 
 
-def columns_of(shape: Shape, kernel: Shape, g: Geometry, outputs: int) -> Columns:
-    return _columns_of(shape, kernel, g, outputs, get_num_threads())
+def fills(shape: Shape, g: Geometry, outputs: int) -> bool:
+    """Whether so large a part of the positions of the input meets all taps that each may be computed from all of them, rather than
+    added up from the taps of each output position: an addition takes as long as some products."""
+    return math.prod(shape[2:]) * outputs <= math.prod(g.out) * math.prod(g.stride) * (outputs + ADDITION)
+
+
+def columns_of(shape: Shape, kernel: Shape, g: Geometry, outputs: int, back: bool = False) -> Columns:
+    return _columns_of(shape, kernel, g, outputs, back, get_num_threads())
 
 
 @functools.lru_cache(1024)
-def _columns_of(shape: Shape, kernel: Shape, g: Geometry, outputs: int, threads: int) -> Columns:
-    return Columns(shape, kernel, g, outputs)
+def _columns_of(shape: Shape, kernel: Shape, g: Geometry, outputs: int, back: bool, threads: int) -> Columns:
+    return Columns(shape, kernel, g, outputs, back)
 
 
 class Columns:
@@ -266,23 +275,26 @@ class Columns:
     It is built in pieces, unless the weight is larger than they would be: then threads share its rows. Rows are ordered
     (C, *kernel), as the weight lies, and columns (N, *out); or, where that makes longer runs of memory, columns are ordered
     (*out, N) (`inner`); or, where the weight may be moved, rows (*kernel, C), from images with the channels last (`last`).
+    On the way `back`, without a stride, the runs that a tap is added to decide.
     """
 
-    def __init__(self, shape: Shape, kernel: Shape, g: Geometry, outputs: int) -> None:
+    def __init__(self, shape: Shape, kernel: Shape, g: Geometry, outputs: int, back: bool) -> None:
         self.shape, self.kernel, self.g = shape, kernel, g
         self.needed = tuple([(o - 1) * s + d * (k - 1) + 1 for o, s, d, k in zip(g.out, g.stride, g.dilation, kernel)])
         self.height = shape[1] * math.prod(kernel)
         self.size = shape[0] * self.height * math.prod(g.out)
         many, width = are_many(shape[0], g, outputs), g.out[-1]
-        whole = not many and self.size <= 8 * COLUMNS_IN_CACHE
+        aside = shape[0] * (width if g.stride[-1] == 1 else 1)  # the run of memory with the images last
+        short = back and max(g.stride) == 1 and aside >= max(width + 1, shape[1])  # `_add_runs` would add to runs of C
+        whole = (short or not many) and self.size <= 8 * COLUMNS_IN_CACHE
         run = shape[1] * (kernel[-1] if g.dilation[-1] == 1 else 1)
-        self.last = many and g.groups == 1 < shape[1] and run >= 3 * width
+        self.last = many and not whole and g.groups == 1 < shape[1] and run >= 3 * width
         longest = (2 if self.last else 4) * COLUMNS_IN_CACHE  # otherwise calls are shorter
         number = 1 if whole else number_of_pieces(self.size, self.size, COLUMNS_IN_CACHE, longest)
         self.pieces = list(itertools.product(split(shape[0], number), split(g.out[0], number // max(1, shape[0]))))
         self.multiply = matmul if len(self.pieces) == 1 else np.matmul  # if the threads have no pieces, they share the products
         self.by_images = [list(pieces) for _, pieces in itertools.groupby(self.pieces, lambda piece: piece[0].start)]
-        self.inner = whole and shape[0] * (width if g.stride[-1] == 1 else 1) > width
+        self.inner = whole and aside > width
         space = range(2, len(shape))
         self.axes = (0, *space, 1) if self.last else (1, *space, 0) if self.inner else (0, 1, *space)
         self.back = [self.axes.index(axis) for axis in range(len(shape))]
