@@ -255,8 +255,8 @@ def are_many(images: int, g: Geometry, outputs: int) -> bool:
 
 
 def fills(shape: Shape, g: Geometry, outputs: int) -> bool:
-    """Whether so large a part of the positions of the input meets all taps that each may be computed from all of them, rather than
-    added up from the taps of each output position: an addition takes as long as some products."""
+    """Whether so many positions of the input meet all taps that each may be computed from all of them, rather than added up from
+    what each output position sends: an addition takes as long as some products."""
     return math.prod(shape[2:]) * outputs <= math.prod(g.out) * math.prod(g.stride) * (outputs + ADDITION)
 
 
