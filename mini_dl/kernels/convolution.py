@@ -376,15 +376,17 @@ class Columns:
             columns = self.multiply(flat.swapaxes(1, 2), rows.swapaxes(1, 2)).reshape(n, *out, *self.kernel, self.shape[1])
             self._add_runs(found, lines.start, columns)
             return
-        columns = self.multiply(rows, flat).reshape(self.shape[1], math.prod(self.kernel), -1)
-        for number, tap in enumerate(np.ndindex(*self.kernel)):
+        order = (*out, n) if self.inner else (n, *out)
+        columns = self.multiply(rows, flat).reshape(self.shape[1], *self.kernel, *order)
+        at_once = [axis for axis, count in enumerate(self.g.out) if count == 1]  # all taps, as they see different positions
+        for axis in at_once:
+            columns = columns.swapaxes(1 + axis, axis - len(out) - self.inner)
+        for tap in np.ndindex(*columns.shape[1 : 1 + len(out)]):
             at = self._seen_by(tap, lines.start, out)
-            if self.inner:
-                seen = found[inner([*at, slice(None)])]
-                seen += columns[:, number].reshape(seen.shape)
-            else:
-                seen = found[inner(at)].swapaxes(0, 1)
-                seen += columns[:, number].reshape(seen.shape)
+            for axis in at_once:
+                at[axis] = slice(0, self.needed[axis], self.g.dilation[axis])
+            seen = found[inner([*at, slice(None)])] if self.inner else found[inner(at)].swapaxes(0, 1)
+            seen += columns[(slice(None), *tap)]
 
     def _add_runs(self, found: Array, start: int, columns: Array) -> None:
         """With the channels last, neighboring taps of a stride add to one run of memory: (n, *out, *kernel, C)"""
