@@ -122,6 +122,8 @@ def conv_input(output: Array, weight: Array, shape: Shape, g: Geometry) -> Array
         found = np.empty(shape, output.dtype)
         _multiply_images(by_group(weight, g).swapaxes(1, 2), grouped(output, g), grouped(found, g))
         return found
+    if math.prod(g.out) == 1:
+        return _sent_by_one(output, weight, shape, g)
     o = len(weight) // g.groups
     with contextlib.suppress(FloatingPointError):
         if winograd.suits(len(output), weight.shape, output.dtype, g, back=True):
@@ -152,6 +154,23 @@ def conv_input(output: Array, weight: Array, shape: Shape, g: Geometry) -> Array
         found[images] = columns.unpadded(space)
 
     share(add_back, columns.by_images, columns.size)
+    return found
+
+
+def _sent_by_one(output: Array, weight: Array, shape: Shape, g: Geometry) -> Array:
+    """`conv_input` of one output position: each tap sees another position, or padding."""
+    kernels = by_group(weight, g)  # (G, O/G, C/G * K)
+    sent = matmul(output.reshape(len(output), g.groups, -1).swapaxes(0, 1), kernels)
+    taps = sent.swapaxes(0, 1).reshape(*shape[:2], *weight.shape[2:])
+    first = [max(0, -(-p // d)) for p, d in zip(g.padding, g.dilation)]
+    count = [min(k, (i - 1 + p) // d + 1) - f for k, i, p, d, f in zip(weight.shape[2:], shape[2:], g.padding, g.dilation, first)]
+    if taps.shape == shape and not any(g.padding):
+        return taps
+    found = np.zeros(shape, output.dtype)
+    if min(count) > 0:
+        starts = [f * d - p for f, d, p in zip(first, g.dilation, g.padding)]
+        at = [slice(start, start + d * (n - 1) + 1, d) for start, d, n in zip(starts, g.dilation, count)]
+        found[inner(at)] = taps[inner([slice(f, f + n) for f, n in zip(first, count)])]
     return found
 
 
