@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Iterator
 from typing import Any
@@ -74,6 +75,32 @@ def test_bands_agree_with_columns(size: int, small: int, width: int, only_column
     numbers = np.random.default_rng(0)
     for (n, c, *space), (_, _, *kernel), g in cases(40):
         check(bands, (n, c, *space), (c, 1, *kernel), g._replace(groups=c), numbers)
+
+
+def test_dimensions_with_one_output_position() -> None:
+    numbers = np.random.default_rng(0)
+    found = [case for case in cases(400) if 1 in case[2].out]
+    assert any([max(g.out) == 1 for _, _, g in found]) and any([max(g.out) > 1 for _, _, g in found])
+    for input, weight, g in found:
+        x, w, bias = (numbers.standard_normal(shape) for shape in (input, weight, weight[:1]))
+        cotangent = numbers.standard_normal((len(x), len(w), *g.out))
+        out, to_x, to_w = np.zeros(cotangent.shape) + bias.reshape(-1, *[1] * len(g.out)), np.zeros_like(x), np.zeros_like(w)
+        inputs, outputs = weight[1], len(w) // g.groups
+        for group, tap, at in itertools.product(range(g.groups), np.ndindex(*weight[2:]), np.ndindex(*g.out)):
+            place = tuple([o * s + t * d - p for o, s, t, d, p in zip(at, g.stride, tap, g.dilation, g.padding)])
+            if all([0 <= i < n for i, n in zip(place, input[2:])]):
+                to, of = slice(group * outputs, (group + 1) * outputs), slice(group * inputs, (group + 1) * inputs)
+                seen, given, kernel = x[(slice(None), of, *place)], cotangent[(slice(None), to, *at)], w[(to, slice(None), *tap)]
+                out[(slice(None), to, *at)] += seen @ kernel.T
+                to_x[(slice(None), of, *place)] += given @ kernel
+                to_w[(to, slice(None), *tap)] += given.T @ seen
+        pairs = [
+            (convolution.conv(x, w, bias, g), out),
+            (convolution.conv_input(cotangent, w, input, g), to_x),
+            (convolution.conv_weight(x, cotangent, weight, g), to_w),
+        ]
+        for one, other in pairs:
+            np.testing.assert_allclose(one, other, rtol=0, atol=1e-11, err_msg=f"{input} {weight} {g}")
 
 
 @pytest.mark.parametrize("space", [(32, 32), (16, 32), (512,), (7, 5), (8, 4, 16)])

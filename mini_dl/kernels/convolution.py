@@ -49,6 +49,11 @@ def conv(input: Array, weight: Array, bias: Array | None, g: Geometry) -> Array:
         _multiply_images(by_group(weight, g), grouped(input, g), grouped(out, g))
         if bias is not None:
             spread(np.add, out, bias.reshape(o, *[1] * len(kernel)), out=out)
+    elif math.prod(g.out) == 1:
+        rows = matmul(_seen_at_once(input, kernel, g), by_group(weight, g).swapaxes(1, 2))  # (G, N, O/G)
+        grouped(out, g)[..., 0] = rows.swapaxes(0, 1)
+        if bias is not None:
+            out += bias.reshape(o, *[1] * len(kernel))
     elif not _conv_in_other_ways(input, weight, bias, g, out):
         _conv_by_columns(input, weight, bias, g, out)
     return out
@@ -157,6 +162,13 @@ def conv_input(output: Array, weight: Array, shape: Shape, g: Geometry) -> Array
     return found
 
 
+def _seen_at_once(input: Array, kernel: Shape, g: Geometry) -> Array:
+    """(N, C, *in) -> (G, N, C/G * K): what the taps see from one output position"""
+    needed = tuple([d * (k - 1) + 1 for k, d in zip(kernel, g.dilation)])
+    seen = fitted_window(input, g.padding, needed)[inner([slice(None, None, d) for d in g.dilation])]
+    return seen.reshape(len(input), g.groups, -1).swapaxes(0, 1)
+
+
 def _sent_by_one(output: Array, weight: Array, shape: Shape, g: Geometry) -> Array:
     """`conv_input` of one output position: each tap sees another position, or padding."""
     kernels = by_group(weight, g)  # (G, O/G, C/G * K)
@@ -204,6 +216,9 @@ def conv_weight(input: Array, output: Array, shape: Shape, g: Geometry) -> Array
     kernel = shape[2:]
     if 0 in input.shape or 0 in output.shape or 0 in shape:
         return np.zeros(shape, input.dtype)
+    if math.prod(g.out) == 1:
+        given = output.reshape(len(output), g.groups, -1).transpose(1, 2, 0)
+        return matmul(given, _seen_at_once(input, kernel, g)).reshape(shape)
     if leaves_out(kernel, g):
         input, g = np.ascontiguousarray(input[seen_by_one(g)]), without_stride(g)
     if is_pointwise(input, kernel, g) and shape[0] * shape[1] <= 64 * math.prod(g.out):  # otherwise summing products takes longer
