@@ -12,20 +12,20 @@ import math
 
 import numpy as np
 
-from mini_dl._dtypes import Array, NumpyType, Shape
+from mini_dl._dtypes import Array, Shape
 from mini_dl.kernels.blocks import Scratch, check_finite, number_of_pieces, split
 from mini_dl.kernels.geometry import Geometry
 from mini_dl.kernels.parallel import get_num_threads, share
 
 SEEN, MATRIX, FOUND = Scratch(), Scratch(), Scratch()
 FEW = 1 << 12
-"""Images, times the lengths of an input and an output line, up to which the products are so small."""
+"""Images, at least two, times the lengths of an input and an output line, over the stride, up to which it pays."""
 SMALL = 1 << 10
 """Elements of the matrix of all lines, up to which there is only one product for each channel."""
 WIDTH = 16
 """Outputs that a product computes at least."""
-LARGEST = 1 << 17
-"""Elements of a `_selection`."""
+LARGEST = 1 << 15
+"""Elements of a matrix."""
 IN_CACHE = 3 << 17
 """Elements that the channels of a piece have in all arrays."""
 
@@ -34,11 +34,10 @@ def suits(shape: Shape, weight: Shape, g: Geometry) -> bool:
     """Whether an input of `shape`, (N, C, *in), at least two-dimensional, has little to do for each of many channels."""
     if len(g.out) < 2 or not weight[0] == weight[1] * g.groups == g.groups > 1:
         return False
-    (first, *rest), (lines, *others), taps = shape[2:], g.out, math.prod(weight[2:])
+    (first, *rest), (lines, *others) = shape[2:], g.out
     width, length = math.prod(rest), math.prod(others)
-    few = shape[0] * width * length <= FEW or first * width * lines * length <= SMALL
-    matrix = weight[2] * width * length * max(1, WIDTH // length)
-    return few and matrix * taps <= LARGEST
+    few = max(2, shape[0]) * width * length <= FEW * g.stride[-1] or first * width * lines * length <= SMALL
+    return few and weight[2] * width * length * max(1, WIDTH // length) <= LARGEST
 
 
 def conv(input: Array, weight: Array, bias: Array | None, g: Geometry, out: Array) -> None:
@@ -60,14 +59,15 @@ def conv_input(output: Array, weight: Array, shape: Shape, g: Geometry) -> Array
 def conv_weight(input: Array, output: Array, shape: Shape, g: Geometry) -> Array:
     """(N, C, *in), (N, C, *out) -> `shape`, (C, 1, *kernel); raises as `conv` does."""
     bands = bands_of(input.shape, shape[2:], g, get_num_threads())
-    found = np.empty((shape[0], math.prod(shape[2:])), input.dtype)
-    selected = bands.selection(input.dtype).T
+    found = np.zeros((shape[0], math.prod(shape[2:])), input.dtype)
+    order, starts, taps = _runs(bands.parts)
 
     def add_up(part: slice) -> None:
         seen, given = bands.seen(input[:, part]), bands.given(output[:, part])
         matrix = np.matmul(seen.swapaxes(1, 2), given, MATRIX.of((len(seen), *bands.matrix), input.dtype))
         check_finite(matrix)
-        np.matmul(matrix.reshape(len(matrix), -1), selected, found[part])
+        if len(taps):
+            found[part, taps] = np.add.reduceat(matrix.reshape(len(matrix), -1).take(order, 1), starts, 1)
 
     share(add_up, bands.pieces, bands.size)
     return found.reshape(shape)
@@ -113,16 +113,16 @@ class Bands:
         each = inputs * outputs + n * (math.prod(space) + math.prod(g.out))
         self.pieces = split(c, number_of_pieces(c * each, self.size, IN_CACHE, IN_CACHE))
 
-    def selection(self, dtype: NumpyType) -> Array:
-        return _selection(self.parts, self.back, dtype)
-
     def multiply(self, source: Array, weight: Array, target: Array, bias: Array | None) -> None:
         """Lines of `source`, (N, C, *source), times the matrices of the weight -> `target`, (N, C, *target)"""
-        selected, kernels = self.selection(source.dtype), weight.reshape(len(weight), -1)
+        kernels = np.zeros((len(weight), weight[0].size + 1), source.dtype)
+        kernels[:, :-1] = weight.reshape(len(weight), -1)
+        taps = _taps_at(self.parts, self.back)
 
         def work(part: slice) -> None:
             seen = self.seen(source[:, part])
-            matrices = np.matmul(kernels[part], selected, MATRIX.of((len(seen), math.prod(self.matrix)), source.dtype))
+            matrices = MATRIX.of((len(seen), len(taps)), source.dtype)
+            kernels[part].take(taps, 1, matrices, "clip")
             found = FOUND.of((*seen.shape[:2], self.matrix[1]), source.dtype)
             np.matmul(seen, matrices.reshape(len(seen), *self.matrix), found)
             check_finite(found)
@@ -171,14 +171,24 @@ class Bands:
 
 
 @functools.lru_cache(256)
-def _selection(parts: tuple[tuple[int, tuple[int, int], int, int, int], ...], back: bool, dtype: NumpyType) -> Array:
-    """One where a tap, an input and an output position meet: (taps, inputs * outputs), or (taps, outputs * inputs) on the way
-    `back`. Each part says the taps, sizes, stride, padding and dilation of a dimension. Read only."""
-    found = np.ones((1, 1, 1), dtype)
+def _taps_at(parts: tuple[tuple[int, tuple[int, int], int, int, int], ...], back: bool) -> Array:
+    """The number of the tap at which an input and an output position meet, (inputs * outputs), or (outputs * inputs) on the way
+    `back`; where none does, the number of taps. Each part says the taps, sizes, stride, padding and dilation of a dimension."""
+    found, meeting = np.zeros((1, 1), np.intp), np.ones((1, 1), bool)
     for taps, (inputs, outputs), stride, padding, dilation in parts:
-        tap, at, to = np.ogrid[:taps, :inputs, :outputs]
-        meeting = (at == to * stride + tap * dilation - padding).astype(dtype)
-        found = (found[:, None, :, None, :, None] * meeting[None, :, None, :, None, :]).reshape(
-            len(found) * taps, found.shape[1] * inputs, found.shape[2] * outputs
-        )
-    return np.ascontiguousarray(found.swapaxes(1, 2) if back else found).reshape(len(found), -1)
+        at, to = np.ogrid[:inputs, :outputs]
+        tap, rest = np.divmod(at - to * stride + padding, dilation)
+        shape = (len(found) * inputs, found.shape[1] * outputs)
+        found = (found[:, None, :, None] * taps + tap[None, :, None, :]).reshape(shape)
+        meeting = (meeting[:, None, :, None] & ((rest == 0) & (tap >= 0) & (tap < taps))[None, :, None, :]).reshape(shape)
+    found = np.where(meeting, found, math.prod([taps for taps, *_ in parts]))
+    return np.ascontiguousarray(found.T if back else found).reshape(-1)
+
+
+@functools.lru_cache(256)
+def _runs(parts: tuple[tuple[int, tuple[int, int], int, int, int], ...]) -> tuple[Array, Array, Array]:
+    """The elements of a matrix that taps meet, in the order of these; where those of each begin; and the taps."""
+    numbers = _taps_at(parts, False)
+    order = np.argsort(numbers, kind="stable")[: np.count_nonzero(numbers < math.prod([taps for taps, *_ in parts]))]
+    taps, starts = np.unique(numbers[order], return_index=True)
+    return order, starts, taps
