@@ -90,10 +90,10 @@ def test_dimensions_with_one_output_position() -> None:
             place = tuple([o * s + t * d - p for o, s, t, d, p in zip(at, g.stride, tap, g.dilation, g.padding)])
             if all([0 <= i < n for i, n in zip(place, input[2:])]):
                 to, of = slice(group * outputs, (group + 1) * outputs), slice(group * inputs, (group + 1) * inputs)
-                seen, given, kernel = x[(slice(None), of, *place)], cotangent[(slice(None), to, *at)], w[(to, slice(None), *tap)]
-                out[(slice(None), to, *at)] += seen @ kernel.T
-                to_x[(slice(None), of, *place)] += given @ kernel
-                to_w[(to, slice(None), *tap)] += given.T @ seen
+                from_x, to_out, by_w = (slice(None), of, *place), (slice(None), to, *at), (to, slice(None), *tap)
+                out[to_out] += x[from_x] @ w[by_w].T
+                to_x[from_x] += cotangent[to_out] @ w[by_w]
+                to_w[by_w] += cotangent[to_out].T @ x[from_x]
         pairs = [
             (convolution.conv(x, w, bias, g), out),
             (convolution.conv_input(cotangent, w, input, g), to_x),

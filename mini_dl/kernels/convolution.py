@@ -415,12 +415,13 @@ class Columns:
         at_once = [axis for axis, count in enumerate(self.g.out) if count == 1]  # all taps, as they see different positions
         for axis in at_once:
             columns = columns.swapaxes(1 + axis, axis - len(out) - self.inner)
-        for tap in np.ndindex(*columns.shape[1 : 1 + len(out)]):
+        taps = np.moveaxis(columns, 0, len(out))
+        for tap in np.ndindex(*taps.shape[: len(out)]):
             at = self._seen_by(tap, lines.start, out)
             for axis in at_once:
                 at[axis] = slice(0, self.needed[axis], self.g.dilation[axis])
             seen = found[inner([*at, slice(None)])] if self.inner else found[inner(at)].swapaxes(0, 1)
-            seen += columns[(slice(None), *tap)]
+            seen += taps[tap]
 
     def _add_runs(self, found: Array, start: int, columns: Array) -> None:
         """With the channels last, neighboring taps of a stride add to one run of memory: (n, *out, *kernel, C)"""
