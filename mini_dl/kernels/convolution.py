@@ -322,7 +322,8 @@ class Columns:
         short = back and max(g.stride) == 1 and aside >= max(width + 1, shape[1])  # `_add_runs` would add to runs of C
         whole = (short or not many) and self.size <= 8 * COLUMNS_IN_CACHE
         run = shape[1] * (kernel[-1] if g.dilation[-1] == 1 else 1)
-        self.last = many and not whole and g.groups == 1 < shape[1] and run >= 3 * width
+        channels = shape[1] * g.stride[-1] if back else shape[1]  # with one, both orders are the same, but for runs of taps
+        self.last = many and not whole and g.groups == 1 < channels and run >= 3 * width
         longest = (2 if self.last else 4) * COLUMNS_IN_CACHE  # otherwise calls are shorter
         number = 1 if whole else number_of_pieces(self.size, self.size, COLUMNS_IN_CACHE, longest)
         self.pieces = list(itertools.product(split(shape[0], number), split(g.out[0], number // max(1, shape[0]))))
