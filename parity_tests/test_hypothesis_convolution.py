@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings, strategies as st
 
 import mini_dl
-from mini_dl.kernels import convolution, lines, winograd
+from mini_dl.kernels import bands, convolution, lines, winograd
 from parity_tests.searching import PHASES
 
 WANTED = [(True, True), (True, True), (True, False), (False, True)]
@@ -74,6 +74,7 @@ def count_methods() -> Any:
     patch = pytest.MonkeyPatch()
     places = [
         *[(winograd, name) for name in ("conv", "conv_input", "conv_weight")],
+        *[(bands, name) for name in ("conv", "conv_input", "conv_weight")],
         *[(lines, name) for name in ("conv", "conv_input", "conv_weight", "Fold")],
         (convolution, "_spread_back"),
         *[(convolution.Columns, name) for name in ("of", "_add_runs", "add")],

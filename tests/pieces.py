@@ -6,7 +6,7 @@ import functools
 
 import pytest
 
-from mini_dl.kernels import blocks, convolution, lines, normalization, parallel, products, recurrent, sums, winograd
+from mini_dl.kernels import bands, blocks, convolution, lines, normalization, parallel, products, recurrent, sums, winograd
 
 
 def cut_into_pieces(monkeypatch: pytest.MonkeyPatch, elements: int) -> None:
@@ -27,5 +27,6 @@ def cut_into_pieces(monkeypatch: pytest.MonkeyPatch, elements: int) -> None:
     monkeypatch.setattr(lines, "SEEN_IN_CACHE", 1)
     monkeypatch.setattr(lines, "COLUMNS", 1)
     monkeypatch.setattr(lines, "ENOUGH", 1)
-    for cached, name in ((convolution, "_columns_of"), (lines, "lines_of")):
+    monkeypatch.setattr(bands, "IN_CACHE", 1)
+    for cached, name in ((convolution, "_columns_of"), (lines, "lines_of"), (bands, "bands_of")):
         monkeypatch.setattr(cached, name, functools.lru_cache(getattr(cached, name).__wrapped__))

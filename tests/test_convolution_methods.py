@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
 
-from mini_dl.kernels import convolution, lines, parallel
+from mini_dl.kernels import bands, convolution, lines, parallel
 from mini_dl.kernels.geometry import CONFLICT, Geometry, turn
 
 
 @pytest.fixture
 def only_columns(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
-    for method in (convolution.by_lines, convolution.winograd):
+    for method in (convolution.by_bands, convolution.by_lines, convolution.winograd):
         monkeypatch.setattr(method, "suits", lambda *args, **options: False)
     yield monkeypatch
     lines.lines_of.cache_clear()
+    bands.bands_of.cache_clear()
+
+
+def check(method: Any, input: tuple[int, ...], weight: tuple[int, ...], g: Geometry, numbers: np.random.Generator) -> None:
+    """The result and the gradients of a method are those of columns."""
+    x, w, bias = (numbers.standard_normal(shape) for shape in (input, weight, weight[:1]))
+    out = convolution.conv(x, w, bias, g)
+    found, cotangent = np.empty_like(out), numbers.standard_normal(out.shape)
+    method.conv(x, w, bias, g, found)
+    pairs = [
+        (found, out),
+        (method.conv_input(cotangent, w, input, g), convolution.conv_input(cotangent, w, input, g)),
+        (method.conv_weight(x, cotangent, weight, g), convolution.conv_weight(x, cotangent, weight, g)),
+    ]
+    for one, other in pairs:
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-11, err_msg=f"{input} {weight} {g}")
 
 
 def cases(count: int) -> Iterator[tuple[tuple[int, ...], tuple[int, ...], Geometry]]:
@@ -43,14 +61,43 @@ def test_lines_agree_with_columns(size: int, only_columns: pytest.MonkeyPatch) -
     numbers = np.random.default_rng(0)
     for input, weight, g in cases(60):
         lines.lines_of.cache_clear()
+        check(lines, input, weight, g, numbers)
+
+
+@pytest.mark.parametrize("size", [1, bands.IN_CACHE])
+@pytest.mark.parametrize("small", [0, bands.SMALL])
+@pytest.mark.parametrize("width", [1, bands.WIDTH])
+def test_bands_agree_with_columns(size: int, small: int, width: int, only_columns: pytest.MonkeyPatch) -> None:
+    only_columns.setattr(parallel, "ENOUGH", 1)
+    for name, value in (("IN_CACHE", size), ("SMALL", small), ("WIDTH", width)):
+        only_columns.setattr(bands, name, value)
+    bands.bands_of.cache_clear()
+    numbers = np.random.default_rng(0)
+    for (n, c, *space), (_, _, *kernel), g in cases(40):
+        check(bands, (n, c, *space), (c, 1, *kernel), g._replace(groups=c), numbers)
+
+
+def test_dimensions_with_one_output_position() -> None:
+    numbers = np.random.default_rng(0)
+    found = [case for case in cases(400) if 1 in case[2].out]
+    assert any([max(g.out) == 1 for _, _, g in found]) and any([max(g.out) > 1 for _, _, g in found])
+    for input, weight, g in found:
         x, w, bias = (numbers.standard_normal(shape) for shape in (input, weight, weight[:1]))
-        out = convolution.conv(x, w, bias, g)
-        found, cotangent = np.empty_like(out), numbers.standard_normal(out.shape)
-        lines.conv(x, w, bias, g, found)
+        cotangent = numbers.standard_normal((len(x), len(w), *g.out))
+        out, to_x, to_w = np.zeros(cotangent.shape) + bias.reshape(-1, *[1] * len(g.out)), np.zeros_like(x), np.zeros_like(w)
+        inputs, outputs = weight[1], len(w) // g.groups
+        for group, tap, at in itertools.product(range(g.groups), np.ndindex(*weight[2:]), np.ndindex(*g.out)):
+            place = tuple([o * s + t * d - p for o, s, t, d, p in zip(at, g.stride, tap, g.dilation, g.padding)])
+            if all([0 <= i < n for i, n in zip(place, input[2:])]):
+                to, of = slice(group * outputs, (group + 1) * outputs), slice(group * inputs, (group + 1) * inputs)
+                from_x, to_out, by_w = (slice(None), of, *place), (slice(None), to, *at), (to, slice(None), *tap)
+                out[to_out] += x[from_x] @ w[by_w].T
+                to_x[from_x] += cotangent[to_out] @ w[by_w]
+                to_w[by_w] += cotangent[to_out].T @ x[from_x]
         pairs = [
-            (found, out),
-            (lines.conv_input(cotangent, w, input, g), convolution.conv_input(cotangent, w, input, g)),
-            (lines.conv_weight(x, cotangent, weight, g), convolution.conv_weight(x, cotangent, weight, g)),
+            (convolution.conv(x, w, bias, g), out),
+            (convolution.conv_input(cotangent, w, input, g), to_x),
+            (convolution.conv_weight(x, cotangent, weight, g), to_w),
         ]
         for one, other in pairs:
             np.testing.assert_allclose(one, other, rtol=0, atol=1e-11, err_msg=f"{input} {weight} {g}")

@@ -11,7 +11,9 @@ import mini_dl as torch
 from mini_dl.kernels import convolution
 
 CASES: dict[str, tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = {
-    "depthwise": ((2, 6, 9, 40), (6, 1, 3, 3), {"padding": 1, "groups": 6}),
+    "depthwise": ((2, 6, 9, 60), (6, 1, 3, 3), {"padding": 1, "groups": 6}),
+    "depthwise small": ((2, 6, 9, 10), (6, 1, 3, 3), {"padding": 1, "groups": 6}),
+    "depthwise tiny": ((2, 6, 5, 6), (6, 1, 3, 3), {"padding": 1, "groups": 6}),
     "depthwise strided": ((2, 6, 9, 40), (12, 1, 3, 3), {"padding": 1, "stride": 2, "groups": 6}),
     "depthwise line": ((2, 6, 40), (6, 1, 9), {"padding": 1, "groups": 6}),
     "groups": ((2, 6, 12, 13), (6, 2, 3, 3), {"padding": 1, "groups": 3}),
@@ -29,7 +31,7 @@ def test_infinities_do_not_spread(name: str, bad: float, place: tuple[int, ...],
     input, weight, options = CASES[name]
     numbers = np.random.default_rng(0)
     x, w = (numbers.standard_normal(shape).astype(np.float32) for shape in (input, weight))
-    x[(1, 3, *place[4 - x.ndim :])] = bad
+    x[(1, 3, *[i % n for i, n in zip(place[4 - x.ndim :], x.shape[2:])])] = bad
 
     def gradients() -> list[Any]:
         tensors = [torch.from_numpy(a).requires_grad_() for a in (x, w)]
@@ -41,7 +43,7 @@ def test_infinities_do_not_spread(name: str, bad: float, place: tuple[int, ...],
 
     monkeypatch.setattr(convolution.by_lines, "ENOUGH", 1)
     found = gradients()
-    for method in (convolution.by_lines, convolution.winograd):
+    for method in (convolution.by_bands, convolution.by_lines, convolution.winograd):
         monkeypatch.setattr(method, "suits", lambda *args, **options: False)
     for one, other in zip(found, gradients()):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)

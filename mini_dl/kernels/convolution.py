@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mini_dl._dtypes import Array, Index, NumpyType, Shape
-from mini_dl.kernels import lines as by_lines, winograd
+from mini_dl.kernels import bands as by_bands, lines as by_lines, winograd
 from mini_dl.kernels.blocks import LINE, Scratch, copy, in_single, in_slices, number_of_pieces, slices, split, spread, total_of
 from mini_dl.kernels.geometry import Geometry as Geometry, fitted_window as fitted_window, inner, overlap, turn
 from mini_dl.kernels.parallel import get_num_threads, share
@@ -25,6 +25,8 @@ FEW_ROWS = 64
 """Rows up to which BLAS is faster with them as the columns of the second factor."""
 SMALL_WEIGHT = 16384
 """Elements of a weight up to which its gradient is computed image by image."""
+ADDITION = 32
+"""Multiplications in a product that take as long as adding the result elsewhere."""
 LONG_WEIGHT = 8192
 """Elements of a weight for each position of an image from which one product for all images repays their copies."""
 
@@ -47,6 +49,11 @@ def conv(input: Array, weight: Array, bias: Array | None, g: Geometry) -> Array:
         _multiply_images(by_group(weight, g), grouped(input, g), grouped(out, g))
         if bias is not None:
             spread(np.add, out, bias.reshape(o, *[1] * len(kernel)), out=out)
+    elif math.prod(g.out) == 1:
+        rows = matmul(_seen_at_once(input, kernel, g), by_group(weight, g).swapaxes(1, 2))  # (G, N, O/G)
+        grouped(out, g)[..., 0] = rows.swapaxes(0, 1)
+        if bias is not None:
+            out += bias.reshape(o, *[1] * len(kernel))
     elif not _conv_in_other_ways(input, weight, bias, g, out):
         _conv_by_columns(input, weight, bias, g, out)
     return out
@@ -71,6 +78,8 @@ def _conv_in_other_ways(input: Array, weight: Array, bias: Array | None, g: Geom
     try:
         if winograd.suits(len(input), weight.shape, input.dtype, g):
             winograd.conv(input, weight, bias, g, out)
+        elif by_bands.suits(input.shape, weight.shape, g):
+            by_bands.conv(input, weight, bias, g, out)
         elif by_lines.suits(len(input), weight.shape, g):
             by_lines.conv(input, weight, bias, g, out)
         else:
@@ -118,22 +127,27 @@ def conv_input(output: Array, weight: Array, shape: Shape, g: Geometry) -> Array
         found = np.empty(shape, output.dtype)
         _multiply_images(by_group(weight, g).swapaxes(1, 2), grouped(output, g), grouped(found, g))
         return found
+    if math.prod(g.out) == 1:
+        return _sent_by_one(output, weight, shape, g)
     o = len(weight) // g.groups
     with contextlib.suppress(FloatingPointError):
         if winograd.suits(len(output), weight.shape, output.dtype, g, back=True):
             return winograd.conv_input(output, weight, shape, g)
-        if by_lines.suits(len(output), weight.shape, g):
+        if by_bands.suits(shape, weight.shape, g):
+            return by_bands.conv_input(output, weight, shape, g)
+        if fills(shape, g, o) and by_lines.suits(len(output), weight.shape, g):
             return by_lines.conv_input(output, weight, shape, g)
     many = are_many(len(output), g, len(weight))
-    if max(g.stride) == 1 and 2 * c >= o and many:  # the flipped kernel, over the padded output
+    full = many and max(g.stride) == 1 and fills(shape, g, o)
+    if full and 2 * c >= o:  # the flipped kernel, over the padded output
         ends = [d * (k - 1) for d, k in zip(g.dilation, kernel)]
         mirrored = weight.reshape(g.groups, o, c, *kernel)[inner([slice(None, None, -1)] * len(kernel))].swapaxes(1, 2)
         back = Geometry(g.stride, tuple([e - p for e, p in zip(ends, g.padding)]), g.dilation, g.groups, shape[2:])
         return conv(output, np.ascontiguousarray(mirrored).reshape(g.groups * c, o, *kernel), None, back)
     needed = tuple([n + d * (k - 1) for n, d, k in zip(g.out, g.dilation, kernel)])
-    if many and max(g.stride) == 1 and all([p >= 0 and p + i <= n for p, i, n in zip(g.padding, shape[2:], needed)]):
+    if full and all([p >= 0 and p + i <= n for p, i, n in zip(g.padding, shape[2:], needed)]):
         return _spread_back(output, weight, shape, needed, g)
-    columns = columns_of(shape, kernel, g, len(weight) // 4)  # here the weight is transposed, but not flipped
+    columns = columns_of(shape, kernel, g, len(weight) // 4, back=True)  # here the weight is transposed, but not flipped
     rows = columns.rows_of(weight).swapaxes(1, 2)  # (G, C/G * K, O/G)
     source, found = grouped(output, g), np.empty(shape, output.dtype)
 
@@ -145,6 +159,30 @@ def conv_input(output: Array, weight: Array, shape: Shape, g: Geometry) -> Array
         found[images] = columns.unpadded(space)
 
     share(add_back, columns.by_images, columns.size)
+    return found
+
+
+def _seen_at_once(input: Array, kernel: Shape, g: Geometry) -> Array:
+    """(N, C, *in) -> (G, N, C/G * K): what the taps see from one output position"""
+    needed = tuple([d * (k - 1) + 1 for k, d in zip(kernel, g.dilation)])
+    seen = fitted_window(input, g.padding, needed)[inner([slice(None, None, d) for d in g.dilation])]
+    return seen.reshape(len(input), g.groups, -1).swapaxes(0, 1)
+
+
+def _sent_by_one(output: Array, weight: Array, shape: Shape, g: Geometry) -> Array:
+    """`conv_input` of one output position: each tap sees another position, or padding."""
+    kernels = by_group(weight, g)  # (G, O/G, C/G * K)
+    sent = matmul(output.reshape(len(output), g.groups, -1).swapaxes(0, 1), kernels)
+    taps = sent.swapaxes(0, 1).reshape(*shape[:2], *weight.shape[2:])
+    first = [max(0, -(-p // d)) for p, d in zip(g.padding, g.dilation)]
+    count = [min(k, (i - 1 + p) // d + 1) - f for k, i, p, d, f in zip(weight.shape[2:], shape[2:], g.padding, g.dilation, first)]
+    if taps.shape == shape and not any(g.padding):
+        return taps
+    found = np.zeros(shape, output.dtype)
+    if min(count) > 0:
+        starts = [f * d - p for f, d, p in zip(first, g.dilation, g.padding)]
+        at = [slice(start, start + d * (n - 1) + 1, d) for start, d, n in zip(starts, g.dilation, count)]
+        found[inner(at)] = taps[inner([slice(f, f + n) for f, n in zip(first, count)])]
     return found
 
 
@@ -178,6 +216,9 @@ def conv_weight(input: Array, output: Array, shape: Shape, g: Geometry) -> Array
     kernel = shape[2:]
     if 0 in input.shape or 0 in output.shape or 0 in shape:
         return np.zeros(shape, input.dtype)
+    if math.prod(g.out) == 1:
+        given = output.reshape(len(output), g.groups, -1).transpose(1, 2, 0)
+        return matmul(given, _seen_at_once(input, kernel, g)).reshape(shape)
     if leaves_out(kernel, g):
         input, g = np.ascontiguousarray(input[seen_by_one(g)]), without_stride(g)
     if is_pointwise(input, kernel, g) and shape[0] * shape[1] <= 64 * math.prod(g.out):  # otherwise summing products takes longer
@@ -188,6 +229,8 @@ def conv_weight(input: Array, output: Array, shape: Shape, g: Geometry) -> Array
     with contextlib.suppress(FloatingPointError):
         if winograd.suits(len(input), shape, input.dtype, g):
             return winograd.conv_weight(input, output, shape, g)
+        if by_bands.suits(input.shape, shape, g):
+            return by_bands.conv_weight(input, output, shape, g)
         if by_lines.suits(len(input), shape, g, summed=True):
             return by_lines.conv_weight(input, output, shape, g)
     columns = columns_of(input.shape, kernel, g, shape[0])
@@ -245,13 +288,19 @@ def are_many(images: int, g: Geometry, outputs: int) -> bool:
     return images * math.prod(g.out) >= 4 * outputs
 
 
-def columns_of(shape: Shape, kernel: Shape, g: Geometry, outputs: int) -> Columns:
-    return _columns_of(shape, kernel, g, outputs, get_num_threads())
+def fills(shape: Shape, g: Geometry, outputs: int) -> bool:
+    """Whether so many positions of the input meet all taps that each may be computed from all of them, rather than added up from
+    what each output position sends: an addition takes as long as some products."""
+    return math.prod(shape[2:]) * outputs <= math.prod(g.out) * math.prod(g.stride) * (outputs + ADDITION)
+
+
+def columns_of(shape: Shape, kernel: Shape, g: Geometry, outputs: int, back: bool = False) -> Columns:
+    return _columns_of(shape, kernel, g, outputs, back, get_num_threads())
 
 
 @functools.lru_cache(1024)
-def _columns_of(shape: Shape, kernel: Shape, g: Geometry, outputs: int, threads: int) -> Columns:
-    return Columns(shape, kernel, g, outputs)
+def _columns_of(shape: Shape, kernel: Shape, g: Geometry, outputs: int, back: bool, threads: int) -> Columns:
+    return Columns(shape, kernel, g, outputs, back)
 
 
 class Columns:
@@ -260,23 +309,27 @@ class Columns:
     It is built in pieces, unless the weight is larger than they would be: then threads share its rows. Rows are ordered
     (C, *kernel), as the weight lies, and columns (N, *out); or, where that makes longer runs of memory, columns are ordered
     (*out, N) (`inner`); or, where the weight may be moved, rows (*kernel, C), from images with the channels last (`last`).
+    On the way `back`, without a stride, the runs that a tap is added to decide.
     """
 
-    def __init__(self, shape: Shape, kernel: Shape, g: Geometry, outputs: int) -> None:
+    def __init__(self, shape: Shape, kernel: Shape, g: Geometry, outputs: int, back: bool) -> None:
         self.shape, self.kernel, self.g = shape, kernel, g
         self.needed = tuple([(o - 1) * s + d * (k - 1) + 1 for o, s, d, k in zip(g.out, g.stride, g.dilation, kernel)])
         self.height = shape[1] * math.prod(kernel)
         self.size = shape[0] * self.height * math.prod(g.out)
         many, width = are_many(shape[0], g, outputs), g.out[-1]
-        whole = not many and self.size <= 8 * COLUMNS_IN_CACHE
+        aside = shape[0] * (width if g.stride[-1] == 1 else 1)  # the run of memory with the images last
+        short = back and max(g.stride) == 1 and aside >= max(width + 1, shape[1])  # `_add_runs` would add to runs of C
+        whole = (short or not many) and self.size <= 8 * COLUMNS_IN_CACHE
         run = shape[1] * (kernel[-1] if g.dilation[-1] == 1 else 1)
-        self.last = many and g.groups == 1 < shape[1] and run >= 3 * width
+        channels = shape[1] * g.stride[-1] if back else shape[1]  # with one, both orders are the same, but for runs of taps
+        self.last = many and not whole and g.groups == 1 < channels and run >= 3 * width
         longest = (2 if self.last else 4) * COLUMNS_IN_CACHE  # otherwise calls are shorter
         number = 1 if whole else number_of_pieces(self.size, self.size, COLUMNS_IN_CACHE, longest)
         self.pieces = list(itertools.product(split(shape[0], number), split(g.out[0], number // max(1, shape[0]))))
         self.multiply = matmul if len(self.pieces) == 1 else np.matmul  # if the threads have no pieces, they share the products
         self.by_images = [list(pieces) for _, pieces in itertools.groupby(self.pieces, lambda piece: piece[0].start)]
-        self.inner = whole and shape[0] * (width if g.stride[-1] == 1 else 1) > width
+        self.inner = whole and aside > width
         space = range(2, len(shape))
         self.axes = (0, *space, 1) if self.last else (1, *space, 0) if self.inner else (0, 1, *space)
         self.back = [self.axes.index(axis) for axis in range(len(shape))]
@@ -358,15 +411,18 @@ class Columns:
             columns = self.multiply(flat.swapaxes(1, 2), rows.swapaxes(1, 2)).reshape(n, *out, *self.kernel, self.shape[1])
             self._add_runs(found, lines.start, columns)
             return
-        columns = self.multiply(rows, flat).reshape(self.shape[1], math.prod(self.kernel), -1)
-        for number, tap in enumerate(np.ndindex(*self.kernel)):
+        order = (*out, n) if self.inner else (n, *out)
+        columns = self.multiply(rows, flat).reshape(self.shape[1], *self.kernel, *order)
+        at_once = [axis for axis, count in enumerate(self.g.out) if count == 1]  # all taps, as they see different positions
+        for axis in at_once:
+            columns = columns.swapaxes(1 + axis, axis - len(out) - self.inner)
+        taps = np.moveaxis(columns, 0, len(out))
+        for tap in np.ndindex(*taps.shape[: len(out)]):
             at = self._seen_by(tap, lines.start, out)
-            if self.inner:
-                seen = found[inner([*at, slice(None)])]
-                seen += columns[:, number].reshape(seen.shape)
-            else:
-                seen = found[inner(at)].swapaxes(0, 1)
-                seen += columns[:, number].reshape(seen.shape)
+            for axis in at_once:
+                at[axis] = slice(0, self.needed[axis], self.g.dilation[axis])
+            seen = found[inner([*at, slice(None)])] if self.inner else found[inner(at)].swapaxes(0, 1)
+            seen += taps[tap]
 
     def _add_runs(self, found: Array, start: int, columns: Array) -> None:
         """With the channels last, neighboring taps of a stride add to one run of memory: (n, *out, *kernel, C)"""

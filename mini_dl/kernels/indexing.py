@@ -8,6 +8,7 @@ import numpy as np
 
 from mini_dl._checks import fits
 from mini_dl._dtypes import FLOATING, INDEX_TYPES, INEXACT, Array, NumpyType, scalar_name
+from mini_dl.kernels.blocks import slices
 
 Indices = list[Any]
 """One entry per dimension: None for all of it, or the integers (a Tensor; in forward bodies an array) that select from it."""
@@ -68,17 +69,25 @@ def add_at(out: Array, indices: Indices, values: Array) -> None:
         np.add.at(out, key_of(indices), values)
 
 
+ROUNDS = 8
+"""Repeats of a row up to which each is added in turn to all rows."""
+MANY = 64
+"""Repeats of a row, on average, from which they are summed first."""
+
+
 def add_rows(out: Array, rows: Array, values: Array, zeros: bool = False) -> None:
-    """``out[rows[i]] += values[i]``. `np.add.at` is slow: few repeats are added in rounds, many are summed first. If `out` is
-    `zeros`, all rows are written together."""
+    """``out[rows[i]] += values[i]``. Few repeats are added in rounds, so many that sums of runs repay sorting are summed first,
+    others are added number by number: `np.add.at` is fast along one index. If `out` is `zeros`, all rows are written together."""
     if not len(rows):
+        return
+    if len(out) <= 4 * len(rows) and _add_each(out, rows, values):
         return
     order = np.argsort(rows.astype(np.uint16) if len(out) <= 1 << 16 else rows, kind="stable")  # 16 bits: in linear time
     ordered = rows[order]
     starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
     counts = np.concatenate((starts[1:], [len(rows)])) - starts
     most = counts.max()
-    if most > 8:
+    if most > ROUNDS:
         out[ordered[starts]] += np.add.reduceat(values[order], starts, axis=0)
         return
     if zeros:
@@ -90,6 +99,19 @@ def add_rows(out: Array, rows: Array, values: Array, zeros: bool = False) -> Non
     for i in range(int(zeros or most == 1), int(most)):
         now = order[starts[counts > i] + i]
         out[rows[now]] += values[now]
+
+
+def _add_each(out: Array, rows: Array, values: Array) -> bool:
+    """Add number by number, if that is fast."""
+    counts = np.bincount(rows, minlength=len(out))
+    few = counts.max() <= ROUNDS or len(rows) > MANY * np.count_nonzero(counts)
+    if few or out.dtype.char not in "fd" or not out.flags.c_contiguous:
+        return False
+    width = out[0].size
+    flat, within, each = out.reshape(-1), np.arange(width), values.reshape(len(rows), width)
+    for part in slices(len(rows), width):
+        np.add.at(flat, (rows[part, None] * width + within).reshape(-1), each[part].reshape(-1))
+    return True
 
 
 def put_into(out: Array, indices: Indices, values: Array, accumulate: bool) -> None:

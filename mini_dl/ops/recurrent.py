@@ -6,6 +6,7 @@ whole sequences is one primitive, whose second derivative is that of the composi
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -173,7 +174,7 @@ def _composed(
 ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
     """The outputs, from single steps, that got gradients; and these gradients."""
     weights = (*inputs[1 + states :], None, None)[:3]
-    outputs, final = _direction(step, inputs[0].unbind(0), tuple(inputs[1 : 1 + states]), weights, None, reverse)
+    outputs, final = _direction(_by_step(step, weights), inputs[0].unbind(0), tuple(inputs[1 : 1 + states]), reverse)
     reached = [(out, g) for out, g in zip((stack(outputs), *final[1:]), grads) if g is not None]
     return tuple([out for out, _ in reached]), tuple([g for _, g in reached])
 
@@ -226,39 +227,71 @@ def _gru_steps_backward(
     return gru_steps_backward(grad, hidden, weight, bias, hiddens, kept, reverse)
 
 
-def _fits(gates: int, input: Tensor, start: State, weight: Tensor, biases: Sequence[Tensor | None]) -> bool:
+def _fits(gates: int, input: Tensor, samples: int, start: State, weight: Tensor, biases: Sequence[Tensor | None]) -> bool:
     """Whether a fused primitive can compute it: a single type, and matching sizes."""
     first, (width, size) = input._array, weight._array.shape
     same = all([x is None or x._array.dtype is first.dtype for x in (*start, weight, *biases)])
-    fitting = all([x._array.shape == (first.shape[1], size) for x in start])
+    fitting = all([x._array.shape == (samples, size) for x in start])
     return same and fitting and first.dtype.char in "fd" and len(first) > 0 and width == gates * size
 
 
 # ------------------------------------------------------------------------------------------------ all steps
 
 
-def _direction(
-    step: Cell, gates: Sequence[Tensor], start: State, weights: Sequence[Tensor | None], sizes: list[int] | None, reverse: bool
-) -> tuple[list[Tensor], State]:
-    """The hidden state after each step, in the order of the steps, and the state at the end.
+Advance = Callable[[Tensor, State], tuple[Tensor, State]]
+"""(gates of the input in one step or several, state before) -> (hidden states, state after)"""
 
-    `sizes` is the number of samples (the first ones) in each step; the state of the others is unchanged.
+
+def _by_step(step: Cell, weights: Sequence[Tensor | None]) -> Advance:
+    def advance(gates: Tensor, state: State) -> tuple[Tensor, State]:
+        state = step(gates, state, weights)
+        return state[0], state
+
+    return advance
+
+
+def _by_primitive(step: Cell, weight: Tensor, bias: Tensor | None, reverse: bool) -> Advance:
+    """Several steps with the same samples."""
+
+    def advance(gates: Tensor, state: State) -> tuple[Tensor, State]:
+        last: State = ()
+        if step is _lstm:
+            output, *last, _, _ = _lstm_steps(gates, *state, weight, reverse)
+        else:
+            output, _ = _gru_steps(gates, *state, weight, bias, reverse)
+        return output, (output[0 if reverse else -1], *last)
+
+    return advance
+
+
+def _direction(advance: Advance, gates: Sequence[Tensor], start: State, reverse: bool) -> tuple[list[Tensor], State]:
+    """The hidden states after each of `gates`, in their order, and the state at the end.
+
+    They may have fewer samples than the gates before, the first ones; the state of the others is unchanged.
     """
     state, ended, outputs = start, [], []
-    if sizes is not None and reverse:
-        state = tuple([s[: sizes[-1]] for s in start])
-    for t in reversed(range(len(gates))) if reverse else range(len(gates)):
-        n, now = len(gates[t]), len(state[0])
+    if reverse and gates[-1].shape[-2] < len(start[0]):
+        state = tuple([s[: gates[-1].shape[-2]] for s in start])
+    for part in reversed(gates) if reverse else gates:
+        n, now = part.shape[-2], len(state[0])
         if n < now:
             ended.append([s[n:] for s in state])
             state = tuple([s[:n] for s in state])
         elif n > now:
             state = tuple([cat([s, first[now:n]]) for s, first in zip(state, start)])
-        state = step(gates[t], state, weights)
-        outputs.append(state[0])
+        output, state = advance(part, state)
+        outputs.append(output)
     if ended:
         state = tuple([cat([last, *[part[i] for part in reversed(ended)]]) for i, last in enumerate(state)])
     return outputs[::-1] if reverse else outputs, state
+
+
+def _parts(gates: Tensor, sizes: list[int] | None) -> list[Tensor]:
+    """The steps with the same samples, (L, N, G) each, of packed gates (*, G)"""
+    if sizes is None:
+        return [gates]
+    runs = [(n, len(list(run))) for n, run in itertools.groupby(sizes)]
+    return [part.unflatten(0, (steps, n)) for part, (n, steps) in zip(gates.split([n * steps for n, steps in runs]), runs)]
 
 
 _FUSED: dict[Cell, int] = {_lstm: 4, _gru: 3}
@@ -289,21 +322,19 @@ def _layers(
             b_ih, b_hh = rest[:2] if has_biases else (None, None)
             projection = rest[2 * has_biases] if len(rest) > 2 * has_biases else None
             first = tuple([s[at] for s in start])
-            count = _FUSED.get(step)
-            if count and sizes is None and projection is None and _fits(count, input, first, w_hh, (b_ih, b_hh)):
+            count, reverse = _FUSED.get(step), direction == 1
+            samples = input.shape[1] if sizes is None else sizes[0]
+            if count and projection is None and _fits(count, input, samples, first, w_hh, (b_ih, b_hh)):
                 gates = linear(input, w_ih, b_ih if step is _gru or b_ih is None or b_hh is None else b_ih + b_hh)
                 if gates._array.dtype is first[0]._array.dtype:  # else autocast narrowed it, and each step decides
-                    last: State = ()
-                    if step is _lstm:
-                        output, *last, _, _ = _lstm_steps(gates, *first, w_hh, direction == 1)
-                    else:
-                        output, _ = _gru_steps(gates, *first, w_hh, b_hh, direction == 1)
-                    results.append(output.clone())  # free to be written
-                    finals.append((output[direction - 1], *last))
+                    outputs, final = _direction(_by_primitive(step, w_hh, b_hh, reverse), _parts(gates, sizes), first, reverse)
+                    whole = outputs[0].clone() if sizes is None else cat([out.flatten(0, 1) for out in outputs])
+                    results.append(whole)  # free to be written
+                    finals.append(final)
                     continue
             gates = linear(input, w_ih, b_ih)
             steps = gates.unbind(0) if sizes is None else gates.split(sizes)
-            outputs, final = _direction(step, steps, first, (w_hh, b_hh, projection), sizes, direction == 1)
+            outputs, final = _direction(_by_step(step, (w_hh, b_hh, projection)), steps, first, reverse)
             results.append(stack(outputs) if sizes is None else cat(outputs))
             finals.append(final)
         input = results[0] if directions == 1 else cat(results, -1)
