@@ -44,8 +44,9 @@ from mini_dl.autograd.overlaps import (
 )
 from mini_dl.autograd.places import place_of
 from mini_dl.autograd.saving import packing
-from mini_dl.kernels.blocks import LARGE, spread
+from mini_dl.kernels.blocks import BLOCK, LARGE, spread
 from mini_dl.kernels.context import is_refusal, run_nested
+from mini_dl.kernels.copying import copy
 from mini_dl.kernels.elementary import Elementwise
 from mini_dl.tensor import Edge, Tensor, inference, wrap, written
 
@@ -374,6 +375,9 @@ def overwrite(target: Tensor, result: Tensor, own_result: bool = False) -> None:
 
 def copy_into(target: Array, source: Array) -> None:
     """Cast `source` into memory. UserWarning where imaginary parts are lost."""
+    if target.size >= BLOCK and target.dtype == source.dtype and target.shape == source.shape and not may_share(target, source):
+        mode.run(copy, target, source)
+        return
     mode.run(np.copyto, target, on_the_way(without_imaginary_parts(source, target.dtype), target.dtype), "unsafe")
 
 

@@ -296,11 +296,6 @@ def total_of(term: Callable[[Piece], Array], pieces: Sequence[Piece], size: int)
     return functools.reduce(np.add, totals)
 
 
-def copy(target: Array, source: Array) -> None:
-    """``target[...] = source``, of one shape. Large copies are shared: transposing takes as long as several passes."""
-    in_slices(lambda piece: np.copyto(target[piece], source[piece]), len(target), target.size // max(1, len(target)))
-
-
 def check_finite(array: Array) -> None:
     """FloatingPointError if a number of a contiguous array is infinite or NaN, or the sum of their squares is: one pass, in the
     cache, and one call, because threads meet between calls."""
