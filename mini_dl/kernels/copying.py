@@ -10,7 +10,7 @@ from mini_dl._dtypes import Array
 from mini_dl.kernels.blocks import BLOCK, LARGE, LINE, Scratch, in_slices, split
 from mini_dl.kernels.parallel import get_num_threads, share_calls
 
-_CONFLICT = 2048
+CONFLICT = 2048
 """Rows that are a multiple of so many bytes apart compete for a few lines of the first-level cache."""
 _ROWS = 64
 """As many are read side by side."""
@@ -55,7 +55,7 @@ def turn(target: Array, source: Array) -> None:
     """``target[...] = source``, which have the same shape. Neighbors along the last dimension that are in conflict in `source`
     are moved apart first, an odd number of lines: a sixth to a half of the time."""
     last = source.strides[-1] if source.ndim > 1 else 0
-    if not last or last % _CONFLICT or source.shape[-1] < 16 or min(map(abs, source.strides)) == last:
+    if not last or last % CONFLICT or source.shape[-1] < 16 or min(map(abs, source.strides)) == last:
         np.copyto(target, source)
         return
     order = np.argsort([-abs(stride) for stride in source.strides], kind="stable").tolist()
