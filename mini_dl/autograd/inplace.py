@@ -157,6 +157,11 @@ def fresh(input: Array) -> Array:
     return input if input is mode.spare else np.array(input, order="C")
 
 
+def room_of(input: Array) -> Array | None:
+    """`input` as room for a result of its shape and type, if it may be modified."""
+    return input if input is mode.spare else None
+
+
 def written_by(ufunc: Elementwise, primitive: Any = None, entirely: bool = False) -> Callable[[Function], Function]:
     """Mark a function that is `ufunc` on floating point arrays, or on all (`entirely`): threads share it, and its version in
     place needs no temporary.

@@ -8,6 +8,7 @@ import numpy as np
 
 from mini_dl._checks import fits
 from mini_dl._dtypes import FLOATING, INDEX_TYPES, INEXACT, Array, NumpyType, scalar_name
+from mini_dl.kernels.blocks import BITS, in_slices
 
 Indices = list[Any]
 """One entry per dimension: None for all of it, or the integers (a Tensor; in forward bodies an array) that select from it."""
@@ -128,6 +129,25 @@ def check_values(out: Array, indices: Indices, shape: tuple[int, ...]) -> None:
 # ------------------------------------------------------------------------------------------------ an index per element
 
 
+def fill_where(out: Array, mask: Array, value: Array) -> None:
+    """``out[mask] = value``, one number, for arrays of one shape: by bits, since NumPy takes up to 15 ns for each number."""
+    bits = BITS.get(out.itemsize)
+    if bits is None or out.size < 512 or not (out.flags.c_contiguous and mask.flags.c_contiguous):
+        np.copyto(out, value, where=mask)
+        return
+    flat, covered, number = out.reshape(-1).view(bits), mask.reshape(-1), value.astype(out.dtype).reshape(1).view(bits)
+
+    def fill(block: slice) -> None:
+        part, cover = flat[block], np.negative(covered[block].astype(bits))
+        if number[0]:
+            cover &= part ^ number
+            part ^= cover
+        else:
+            part &= np.invert(cover, cover)
+
+    in_slices(fill, flat.size)
+
+
 def linear(shape: tuple[int, ...], dim: int, index: Array) -> Array:
     """Positions, in a flat contiguous array of `shape`, of the elements that `index` chooses along `dim`."""
     step, offsets = 1, np.zeros((1,) * index.ndim, "int64")
@@ -166,8 +186,9 @@ def positions(name: str, input: Array, dim: int, index: Array, src: Array | None
         raise RuntimeError(
             f"Expected index {list(sizes)} to be no larger than self {list(shape)} apart from dimension {dim}{tail}"
         )
-    low, high = index.min(), index.max()
-    if low < 0 or high >= shape[dim]:
+    unsigned = index.astype(np.int64, copy=False).reshape(-1).view(np.uint64)  # negative ones are large; `argmax` is quick
+    if unsigned[unsigned.argmax()] >= shape[dim]:
+        low, high = index.min(), index.max()
         raise RuntimeError(f"index {low if low < 0 else high} is out of bounds for dimension {dim} with size {shape[dim]}")
     return linear(shape, dim, index.reshape(sizes)).reshape(index.shape)
 

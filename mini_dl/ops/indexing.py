@@ -29,6 +29,7 @@ from mini_dl.kernels.indexing import (
     Indices,
     add_at,
     empty_selection,
+    fill_where,
     index_error,
     key_of,
     put_into,
@@ -110,6 +111,13 @@ def look_at(self: Tensor, basic: Sequence[Any]) -> Tensor:
     return _alias(self)
 
 
+def _is_mask_of(input: Tensor, index: object) -> bool:
+    """Whether `index` is a mask of the elements of `input`, and both show memory."""
+    if not isinstance(index, Tensor) or index._array.dtype.char != "?":
+        return False
+    return index._array.shape == input._array.shape and index._array.__class__ is input._array.__class__ is np.ndarray
+
+
 @tensor_method(operators="__setitem__")
 def _setitem(self: Tensor, index: object, value: object) -> None:
     """``self[index] = value``: `value` expands to the selection."""
@@ -118,6 +126,11 @@ def _setitem(self: Tensor, index: object, value: object) -> None:
     kind = type_of_mask(index) if not isinstance(value, Tensor) or value._array.size == 1 else None
     if kind is not None and kind.char == "B":
         raise RuntimeError("masked_fill_ only supports boolean masks, but got mask with dtype unsigned char")
+    if kind is not None and _is_mask_of(self, index) and _dtypes.is_number(value) and not is_recorded(self, index):
+        check_memory(self._array)
+        mode.run(fill_where, self._array, index._array, assigned(value, self._array.dtype))
+        count_write(self)
+        return
     basic, chosen = parse(self._array.shape, index)
     if chosen is None and not isinstance(value, Tensor) and _dtypes.is_number(value) and not is_recorded(self):
         key = (*basic, ...)

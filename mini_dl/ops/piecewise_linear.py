@@ -64,7 +64,7 @@ def _relu(input: Array) -> Array:
         if input.dtype.kind == "c":
             raise NotImplementedError("clamp is not supported for complex types")
         return np.maximum(input, input.dtype.type(0))
-    return np.maximum(input, zero) if input.size < CLIPPED else spread(np.clip, input, zero, _INFINITY[input.dtype])
+    return np.maximum(input, zero) if input.size < CLIPPED else spread(np.ndarray.clip, input, zero, _INFINITY[input.dtype])
 
 
 _ZERO = {kind: np.zeros((), kind) for kind in (np.dtype(np.float32), np.dtype(np.float64))}
