@@ -95,10 +95,28 @@ def choose(mask: Array, yes: Array, no: Array) -> Array:
     bits = BITS.get(yes.itemsize)
     if bits is None or mask.size < 4096:
         return np.where(mask, yes, no)
+    if mask.size > LONGEST_RUN and all([a.shape == mask.shape and a.flags.c_contiguous for a in (mask, yes, no) if a.ndim]):
+        return _chosen(mask, yes, no)
     a, b = yes.view(bits), no.view(bits)
     mixed = np.bitwise_xor(a, b)
     mixed = np.multiply(mixed, mask, out=mixed if mixed.shape == mask.shape else None)
     return np.bitwise_xor(mixed, b).view(yes.dtype)
+
+
+def _chosen(mask: Array, yes: Array, no: Array) -> Array:
+    """`choose`, in blocks: contiguous arrays of one shape, or numbers."""
+    out = np.empty(mask.shape, yes.dtype)
+    flat, bits = out.reshape(-1).view(BITS[yes.itemsize]), BITS[yes.itemsize]
+    flags, a, b = mask.reshape(-1), *[x.view(bits).reshape(-1) if x.ndim else x.view(bits) for x in (yes, no)]
+
+    def choose_block(block: slice) -> None:
+        part, other = flat[block], b[block] if b.ndim else b
+        np.bitwise_xor(a[block] if a.ndim else a, other, out=part)
+        np.multiply(part, flags[block], out=part)
+        np.bitwise_xor(part, other, out=part)
+
+    in_slices(choose_block, flat.size)
+    return out
 
 
 def in_single(kernel: Function) -> Function:
