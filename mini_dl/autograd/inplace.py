@@ -63,6 +63,7 @@ def inplace(function: Callable[..., Tensor], name: str | None = None, operator: 
     """
     primitive = getattr(function, "op", None)
     ufunc, spares = getattr(function, "ufunc", None), getattr(function, "spares", False)
+    step = getattr(function, "step", None)
     apart, asked = function.__name__ in APART, function.__name__ not in NOT_ASKED
     own_history = function.__name__ in COMPARISONS or function.__name__.lstrip("_") in IN_PLACE_NAMES
     compared_with = BEFORE_VALUE.get(function.__name__)
@@ -70,6 +71,8 @@ def inplace(function: Callable[..., Tensor], name: str | None = None, operator: 
     @wraps(function)
     def call(self: Tensor, *args: object, **kwargs: object) -> Tensor:
         if ufunc is not None and not kwargs and overwritten_by(ufunc, self, args):
+            return self
+        if step is not None and (kwargs or len(args) > 1) and step(self, args, kwargs):
             return self
         if operator and not isinstance(args[0], Tensor) and not is_number(args[0]):
             return NotImplemented
@@ -175,6 +178,38 @@ def written_by(ufunc: Elementwise, primitive: Any = None, entirely: bool = False
             function.op = primitive.op
         if hasattr(function, "op"):
             is_shared(function.op, ufunc, entirely)
+        return function
+
+    return decorate
+
+
+def moved_by(ufunc: np.ufunc, change: Callable[..., Array], others: int, number: str) -> Callable[[Function], Function]:
+    """Mark a function that is ``ufunc(input, change(*arrays, number))``, of so many `others`: where nothing is recorded, and
+    types and shapes agree, its version in place computes the change alone."""
+
+    def step(target: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        array, factor = target._array, kwargs.get(number, 1)
+        if len(args) != others or len(kwargs) > (number in kwargs) or type(factor) not in (int, float) or not -6e4 < factor < 6e4:
+            return False
+        if (
+            array.dtype.char not in "fd"
+            or target._sparse
+            or at_work.anywhere
+            or (mode.enabled and any_needs_grad((target, *args)))
+        ):
+            return False
+        for other in args:
+            if not isinstance(other, Tensor) or other._sparse or other._array.__class__ is not np.ndarray:
+                return False
+            if other._array.dtype is not array.dtype or other._array.shape != array.shape:
+                return False
+        if any_overlaps_illegally(target, args, False):
+            return False
+        found = mode.run(change, *[other._array for other in args], factor)
+        return overwritten_by(ufunc, target, (wrap(found),))
+
+    def decorate(function: Any) -> Function:
+        function.step = step
         return function
 
     return decorate
