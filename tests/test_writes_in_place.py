@@ -87,3 +87,28 @@ def test_running_sums_of_rows_side_by_side_are_numpys(kind: str, wide: int) -> N
             leaf.cumsum(dim).backward(x)
             wanted = np.flip(np.cumsum(np.flip(x.numpy(), dim), dim), dim)
             np.testing.assert_allclose(leaf.grad.numpy(), wanted, 1e-4, 1e-4)
+
+
+@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize("shape", [(3, 700), (700, 3), (2, 30, 4), (5, 4, 700)])
+def test_slices_are_chosen_and_added_along_any_dimension(
+    shape: tuple[int, ...], kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mini_dl.kernels.indexing._MANY", 1)
+    rng = np.random.default_rng(3)
+    x = torch.from_numpy(np.round(rng.standard_normal(shape) * 3).astype(np.float32)).to(getattr(torch, kind))
+    for dim, n in enumerate(shape):
+        index = rng.integers(-n, n, (4, 25))
+        key = (slice(None),) * dim + (torch.from_numpy(index),)
+        chosen = x.numpy()[(slice(None),) * dim + (index,)]
+        np.testing.assert_array_equal(x[key].numpy(), chosen)
+        wanted = np.zeros(shape, x.numpy().dtype)
+        np.add.at(wanted, (slice(None),) * dim + (index,), chosen)
+        if x.is_floating_point() and kind != "float16":
+            leaf = x.clone().requires_grad_()
+            leaf[key].backward(torch.from_numpy(chosen))
+            np.testing.assert_array_equal(leaf.grad.numpy(), wanted)
+        rows = torch.from_numpy(chosen.reshape(*shape[:dim], -1, *shape[dim + 1 :]))
+        if kind != "float16":
+            found = torch.zeros(shape, dtype=x.dtype).index_add(dim, torch.from_numpy(index.reshape(-1) % n), rows)
+            np.testing.assert_array_equal(found.numpy(), wanted)

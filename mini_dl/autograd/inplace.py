@@ -62,17 +62,14 @@ def inplace(function: Callable[..., Tensor], name: str | None = None, operator: 
     without "=".
     """
     primitive = getattr(function, "op", None)
-    ufunc, spares = getattr(function, "ufunc", None), getattr(function, "spares", False)
-    step = getattr(function, "step", None)
+    ufunc, step, spares = [getattr(function, name, None) for name in ("ufunc", "step", "spares")]
     apart, asked = function.__name__ in APART, function.__name__ not in NOT_ASKED
     own_history = function.__name__ in COMPARISONS or function.__name__.lstrip("_") in IN_PLACE_NAMES
     compared_with = BEFORE_VALUE.get(function.__name__)
 
     @wraps(function)
     def call(self: Tensor, *args: object, **kwargs: object) -> Tensor:
-        if ufunc is not None and not kwargs and overwritten_by(ufunc, self, args):
-            return self
-        if step is not None and (kwargs or len(args) > 1) and step(self, args, kwargs):
+        if (ufunc and not kwargs and overwritten_by(ufunc, self, args)) or (step and step(self, args, kwargs)):
             return self
         if operator and not isinstance(args[0], Tensor) and not is_number(args[0]):
             return NotImplemented
@@ -187,9 +184,11 @@ def moved_by(ufunc: np.ufunc, change: Callable[..., Array], others: int, number:
     """Mark a function that is ``ufunc(input, change(*arrays, number))``, of so many `others`: where nothing is recorded, and
     types and shapes agree, its version in place computes the change alone."""
 
-    def step(target: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    def step(target: Tensor, args: tuple[Tensor, ...], kwargs: dict[str, float]) -> bool:
         array, factor = target._array, kwargs.get(number, 1)
-        if len(args) != others or len(kwargs) > (number in kwargs) or type(factor) not in (int, float) or not -6e4 < factor < 6e4:
+        if len(args) != others or (others == 1 and not kwargs) or len(kwargs) > (number in kwargs):
+            return False
+        if type(factor) not in (int, float) or not -6e4 < factor < 6e4:
             return False
         if (
             array.dtype.char not in "fd"
@@ -208,8 +207,8 @@ def moved_by(ufunc: np.ufunc, change: Callable[..., Array], others: int, number:
         found = mode.run(change, *[other._array for other in args], factor)
         return overwritten_by(ufunc, target, (wrap(found),))
 
-    def decorate(function: Any) -> Function:
-        function.step = step
+    def decorate(function: Function) -> Function:
+        function.step = step  # type: ignore[attr-defined]
         return function
 
     return decorate

@@ -48,6 +48,8 @@ def reshaped(array: Array, shape: tuple[int, ...]) -> Array:
             return array.reshape(shape, copy=False)
         except ValueError:
             return compact(array).reshape(shape)
+        except TypeError:  # NumPy 2.0
+            pass
     return array.reshape(shape)
 
 

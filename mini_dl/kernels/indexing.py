@@ -9,6 +9,7 @@ import numpy as np
 from mini_dl._checks import fits
 from mini_dl._dtypes import FLOATING, INDEX_TYPES, INEXACT, Array, NumpyType, scalar_name
 from mini_dl.kernels.blocks import BITS, in_slices
+from mini_dl.kernels.copying import compact, copy
 
 Indices = list[Any]
 """One entry per dimension: None for all of it, or the integers (a Tensor; in forward bodies an array) that select from it."""
@@ -51,6 +52,35 @@ def empty_selection(shape: tuple[int, ...], indices: Indices) -> tuple[int, ...]
     return found if 0 in found else None
 
 
+_MANY = 1 << 17
+"""Numbers from which it pays to sort indices of another dimension than the first, and to turn slices."""
+
+
+def chosen_along(input: Array, indices: Indices) -> Array | None:
+    """The selection by a single index, not of the first dimension, in a tenth to a half of the time of NumPy's indexing; None for
+    others, and for indices out of range."""
+    dim, others = 0, [i for i in indices if i is not None]
+    while indices[dim] is None:
+        dim += 1
+    if len(others) > 1 or not dim or not others[0].ndim or not input.flags.c_contiguous:
+        return None
+    try:
+        return input.take(others[0], dim)
+    except IndexError:  # which names another dimension
+        return None
+
+
+def add_along(out: Array, dim: int, index: Array, values: Array) -> None:
+    """``out[index[i]] += values[i]`` along `dim`"""
+    rows, added = np.moveaxis(out, dim, 0), np.moveaxis(values, dim, 0)
+    if dim and dim == out.ndim - 1 and values.size >= _MANY:  # slices whose numbers are apart in memory
+        turned = compact(rows)
+        add_rows(turned, index, compact(added))
+        copy(rows, turned)
+    else:
+        add_rows(rows, index, added)
+
+
 def add_at(out: Array, indices: Indices, values: Array) -> None:
     """``out[indices] += values``, adding up values for the same element."""
     if not values.size:
@@ -65,6 +95,12 @@ def add_at(out: Array, indices: Indices, values: Array) -> None:
         )
         values = np.broadcast_to(values, rows.shape + rest)
         add_rows(out.reshape(-1, *rest), rows.reshape(-1), values.reshape(-1, *rest))
+    elif values.size >= _MANY and len(chosen := [at for at, index in enumerate(indices) if index is not None]) == 1:
+        dim, n = chosen[0], out.shape[chosen[0]]
+        index = np.ravel_multi_index((np.where(indices[dim] < 0, indices[dim] + n, indices[dim]),), (n,))
+        before, after = out.shape[:dim], out.shape[dim + 1 :]
+        values = np.broadcast_to(values, (*before, *index.shape, *after)).reshape(*before, index.size, *after)
+        add_along(out, dim, index.reshape(-1), values)
     else:
         np.add.at(out, key_of(indices), values)
 
@@ -80,7 +116,7 @@ def add_rows(out: Array, rows: Array, values: Array, zeros: bool = False) -> Non
     counts = np.concatenate((starts[1:], [len(rows)])) - starts
     most = counts.max()
     if most > 8:
-        out[ordered[starts]] += np.add.reduceat(values[order], starts, axis=0)
+        out[ordered[starts]] += np.add.reduceat(values[order], starts, 0, out.dtype)
         return
     if zeros:
         out[rows[::-1]] = values[::-1]  # backward: of several for a row, the first remains

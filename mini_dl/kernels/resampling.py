@@ -88,15 +88,15 @@ def resample_back(output: Array, axes: tuple[Axis, ...]) -> Array:
             grad = product.reshape(*grad.shape[:at], axis.size, *grad.shape[at + 1 :])
             continue
         found = np.zeros((*grad.shape[:at], axis.size, *grad.shape[at + 1 :]), grad.dtype)
-        before, after = (slice(None),) * at, len(axes) - dim - 1
+        after = len(axes) - dim - 1
         for place, weight in axis.terms(after, grad.dtype):  # positions never decrease: sums of runs
             starts = np.flatnonzero(np.diff(place, prepend=-1))
             terms = grad if weight is None else grad * weight
             step, length = evenly_spaced(place[starts]), evenly_spaced(np.append(starts, len(place)))
             if step and length:
-                seen = found[(*before, slice(place[0], None, step))][(*before, slice(len(starts)))]
+                seen = np.moveaxis(found, at, 0)[place[0] :: step][: len(starts)]
                 for k in range(length):
-                    seen += terms[(*before, slice(k, None, length))]
+                    seen += np.moveaxis(terms, at, 0)[k::length]
             else:
                 index: Any = (Ellipsis, place[starts], *[slice(None)] * after)
                 found[index] += np.add.reduceat(terms, starts, at)

@@ -378,7 +378,7 @@ def lerp(input: Tensor, end: Tensor, weight: Tensor | Number) -> Tensor:
 def _lerp(input: Array, end: Array, weight: object) -> Array:
     accept("lerp_kernel", "fc", input)
     apart = room_of(input) is None or input.dtype.char not in "fd" or end.shape != input.shape
-    if apart or isinstance(weight, np.ndarray) or not np.absolute(weight) < 0.5:
+    if apart or not isinstance(weight, (int, float)) or not builtins.abs(weight) < 0.5:
         return _between(input, end, weight)
     step = np.subtract(end, input)
     step *= weight
