@@ -20,6 +20,7 @@ from mini_dl._dtypes import (
     Number,
     as_type,
     c_name,
+    int64,
     is_number,
     limits_of,
     number_as,
@@ -151,7 +152,9 @@ def _clamp(input: Array, min: Any, max: Any) -> Array:
 @symmetric_in("input")
 @op(input=lambda grad, input, min, max: masked(grad, _inside(input, min, max)))
 def _clamp_to(input: Array, min: float | None, max: float | None) -> Array:
-    """`_clamp` of floating point numbers by Python numbers."""
+    """`_clamp` by Python numbers of the kind of `input`."""
+    if input.dtype.kind == "i":
+        return input.clip(min, max, room_of(input))
     return limited(input, -math.inf if min is None else min, math.inf if max is None else max, room_of(input))
 
 
@@ -179,7 +182,7 @@ def clamp(input: Tensor, min: Tensor | float | None = None, max: Tensor | float 
         and type(max) in PLAIN
         and min is not max
         and isinstance(input, Tensor)
-        and input._array.dtype.kind in FLOATING
+        and (input._array.dtype.kind in FLOATING or (input._array.dtype == int64.numpy and float not in (type(min), type(max))))
         and (min is None or -6e4 < min < 6e4)
         and (max is None or -6e4 < max < 6e4)
     ):
@@ -395,7 +398,7 @@ def _between(input: Array, end: Array, weight: Any) -> Array:
     near_end = np.absolute(weight) >= 0.5  # from the nearer end, which is then reached exactly
     if not near_end.any():
         return input + difference * weight
-    return np.where(near_end, end - difference * (1 - weight), input + difference * weight)
+    return choose(near_end, end, input) + difference * (weight - near_end)
 
 
 @method(inplace=True, out=True)
