@@ -10,7 +10,7 @@ import numpy as np
 
 from mini_dl._checks import fits
 from mini_dl._dtypes import FLOATING, INDEX_TYPES, INEXACT, Array, NumpyType, scalar_name
-from mini_dl.kernels.blocks import BITS, in_slices
+from mini_dl.kernels.blocks import BITS, BLOCK, in_slices
 from mini_dl.kernels.copying import compact, copy
 
 Indices = list[Any]
@@ -213,6 +213,29 @@ def positions(name: str, input: Array, dim: int, index: Array, src: Array | None
     """The flat positions in `input` of the elements that `index` chooses along `dim`. RuntimeError if it does not match."""
     if not index.size:
         return np.empty(index.shape, "int64")
+    check_positions(name, input, dim, index, src)
+    return linear(input.shape or (1,), dim, index.reshape(index.shape or (1,))).reshape(index.shape)
+
+
+def gathered(input: Array, dim: int, index: Array) -> Array:
+    """The elements that `index` chooses along `dim`. RuntimeError if it does not match."""
+    if index.size <= 2 * BLOCK:
+        return input.reshape(-1).take(positions("gather", input, dim, index))
+    check_positions("gather", input, dim, index)
+    flat, step, out = input.reshape(-1), math.prod(input.shape[dim + 1 :]), np.empty(index.shape, input.dtype)
+    offsets = np.broadcast_to(_offsets(input.shape, dim, index.shape), index.shape)
+
+    def take(piece: slice) -> None:
+        places = index[piece] * step
+        places += offsets[piece]
+        np.take(flat, places, out=out[piece], mode="clip")  # all are in range; "raise" would take a buffer
+
+    in_slices(take, len(index), index.size // len(index))
+    return out
+
+
+def check_positions(name: str, input: Array, dim: int, index: Array, src: Array | None = None) -> None:
+    """RuntimeError unless `index`, not empty, chooses elements of `input` along `dim`."""
     if index.dtype not in INDEX_TYPES:
         raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index")
     shape, sizes = input.shape or (1,), index.shape or (1,)
@@ -239,7 +262,6 @@ def positions(name: str, input: Array, dim: int, index: Array, src: Array | None
     if unsigned[unsigned.argmax()] >= shape[dim]:
         low, high = index.min(), index.max()
         raise RuntimeError(f"index {low if low < 0 else high} is out of bounds for dimension {dim} with size {shape[dim]}")
-    return linear(shape, dim, index.reshape(sizes)).reshape(index.shape)
 
 
 def corner(src: Array, index: Array) -> Array:
