@@ -232,7 +232,7 @@ and takes twice as long to do so."""
 
 def limited(x: Array, low: float | Array | np.generic, high: float | Array | np.generic, out: Array | None = None) -> Array:
     """``minimum(maximum(x, low), high)`` of a real array and numbers, which may be infinite: a new array, or `out`."""
-    if x.size >= CLIPPED and x.dtype.char in "fd":
+    if (x.size >= CLIPPED and x.dtype.char in "fd") or x.dtype == np.int64:
         return x.clip(low, high, out)
     if low == -math.inf:
         return np.minimum(x, high, out=out)

@@ -6,8 +6,7 @@ import numpy as np
 
 from mini_dl._dtypes import Array
 from mini_dl.kernels.blocks import computed_in, keep, real_floating
-from mini_dl.kernels.parallel import share
-from mini_dl.kernels.softmax import Piece, by_row, exponentials, first_places, from_rows, in_memory, pieces_of, rows_along
+from mini_dl.kernels.softmax import Piece, by_row, exponentials, first_places, from_rows, in_memory, over_rows, rows_along
 
 # ------------------------------------------------------------------------------------------------ classes by index
 
@@ -18,18 +17,19 @@ def cross_entropy_rows(
     """(N, C, *) and the classes (M) -> the loss () or (M), and for the gradient the exponentials of the rows along the classes
     with the sums of the rows, and where the classes are among them in memory (M)."""
     real_floating(input, "log_softmax_lastdim_kernel_impl")
-    x = rows_along(input.astype(computed_in(input.dtype), copy=False), 1)
-    out, sums = np.empty_like(x), np.empty(x.shape[:-1], x.dtype)
-    places = first_places(x)
-    places += index if x.ndim == 2 else index * x.shape[1]
-    chosen = in_memory(x).take(places)
+    x = rows_along(np.asarray(input, computed_in(input.dtype)), 1)
+    flat = x.ndim == 2
+    out, sums = np.empty(x.shape, x.dtype) if flat else np.empty_like(x), np.empty(x.shape[:-1], x.dtype)
+    places = np.arange(len(x)) * x.shape[1] if flat else first_places(x)
+    places += index if flat else index * x.shape[1]
+    chosen = (x if flat else in_memory(x)).take(places)
 
     def sum_up(piece: Piece) -> None:
         _, maximum = exponentials(out[piece], x[piece], sums[piece])
         if maximum is not None:
             chosen.reshape(sums.shape)[piece] -= maximum
 
-    share(sum_up, pieces_of(x), x.size)
+    over_rows(sum_up, x)
     losses = np.log(sums.reshape(-1).astype(np.float64))
     losses -= chosen
     losses *= factors
@@ -43,10 +43,10 @@ def cross_entropy_slope(
 ) -> Array:
     """``(softmax - one_hot) * grad * factor`` row by row, for scores of this `shape`"""
     scale, out = factors * grad, np.empty_like(exponentials)
-    factor = scale.reshape(sums.shape) / sums
-    share(lambda piece: by_row(np.multiply, exponentials[piece], factor[piece], out[piece]), pieces_of(out), out.size)
+    factor = (scale if sums.ndim == 1 else scale.reshape(sums.shape)) / sums
+    over_rows(lambda piece: by_row(np.multiply, exponentials[piece], factor[piece], out[piece]), out)
     in_memory(out)[places] -= scale  # in half the time that two indices take
-    return from_rows(out, shape, 1)
+    return out if out.shape == shape else from_rows(out, shape, 1)
 
 
 # ------------------------------------------------------------------------------------------------ sequences

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from mini_dl._dtypes import HALVES, Array
-from mini_dl.kernels.blocks import BLOCK, LONGEST, Scratch, computed_in, is_one_block, number_of_pieces, ones, slices, split
+from mini_dl.kernels.blocks import BLOCK, LONGEST, Scratch, computed_in, in_slices, is_one_block, number_of_pieces, ones, split
 from mini_dl.kernels.parallel import share
 from mini_dl.kernels.sums import row_extremes
 
@@ -95,7 +95,7 @@ def log_sum_exp(input: Array, dim: int) -> Array:
         if largest is not None:
             out[piece] += largest
 
-    share(reduce, pieces_of(x), x.size)
+    over_rows(reduce, x)
     return out.reshape(input.shape[:dim] + input.shape[dim + 1 :])
 
 
@@ -143,6 +143,8 @@ _INNER = 32
 
 def rows_along(array: Array, dim: int) -> Array:
     """The rows along `dim`: (R, n), or (outer, inner, n) if the array need not be turned for them. A view if that is possible."""
+    if dim == 1 and array.ndim == 2 and array.flags.c_contiguous:
+        return array
     n, inner = array.shape[dim] if array.ndim else 1, math.prod(array.shape[dim + 1 :])
     if inner < _INNER:
         return np.ascontiguousarray(np.moveaxis(array, dim, -1) if inner > 1 else array).reshape(-1, n)
@@ -164,9 +166,7 @@ def in_memory(rows: Array) -> Array:
 
 
 def first_places(rows: Array) -> Array:
-    """(M) where the first number of each of the `rows` is in memory."""
-    if rows.ndim == 2:
-        return np.arange(len(rows)) * rows.shape[1]
+    """(M) where the first number of each of the rows (outer, inner, n) is in memory."""
     outer, inner, n = rows.shape
     return np.add.outer(np.arange(outer) * (n * inner), np.arange(inner)).reshape(-1)
 
@@ -174,15 +174,18 @@ def first_places(rows: Array) -> Array:
 Piece = slice | tuple[slice, slice]
 
 
-def pieces_of(rows: Array) -> Sequence[Piece]:
-    """Parts of rows (R, n) or (outer, inner, n), to `share`."""
+def over_rows(work: Callable[[Piece], object], rows: Array) -> None:
+    """``work(piece)`` for parts of rows (R, n) or (outer, inner, n), shared if there are many."""
     if rows.ndim == 2:
-        return slices(*rows.shape)
+        in_slices(work, *rows.shape)
+        return
     outer, inner, _ = rows.shape
     number = 1 if is_one_block(rows.size) else number_of_pieces(rows.size, rows.size, BLOCK, LONGEST)
     if outer >= number:
-        return [(part, slice(None)) for part in split(outer, number)]
-    return [(slice(i, i + 1), part) for i in range(outer) for part in split(inner, -(-number // outer))]
+        pieces = [(part, slice(None)) for part in split(outer, number)]
+    else:
+        pieces = [(slice(i, i + 1), part) for i in range(outer) for part in split(inner, -(-number // outer))]
+    share(work, pieces, rows.size)
 
 
 def along(kernel: Callable[..., None], dim: int, *arrays: Array, beside: Sequence[Array] = ()) -> Array:
@@ -199,7 +202,7 @@ def along(kernel: Callable[..., None], dim: int, *arrays: Array, beside: Sequenc
         return out
     rows = [rows_along(a, dim) for a in arrays] + [*beside]
     out = np.empty(rows[0].shape, first.dtype) if rows[0].ndim == 2 else rows_along(np.empty(first.shape, first.dtype), dim)
-    share(lambda piece: kernel(out[piece], *[a[piece] for a in rows]), pieces_of(out), out.size)
+    over_rows(lambda piece: kernel(out[piece], *[a[piece] for a in rows]), out)
     return from_rows(out, first.shape, dim)
 
 

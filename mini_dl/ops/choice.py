@@ -154,7 +154,7 @@ def _clamp(input: Array, min: Any, max: Any) -> Array:
 def _clamp_to(input: Array, min: float | None, max: float | None) -> Array:
     """`_clamp` by Python numbers of the kind of `input`."""
     if input.dtype.kind == "i":
-        return input.clip(min, max, room_of(input))
+        return limited(input, -(2**63) if min is None else min, 2**63 - 1 if max is None else max, room_of(input))
     return limited(input, -math.inf if min is None else min, math.inf if max is None else max, room_of(input))
 
 
