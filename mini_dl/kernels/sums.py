@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import functools
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -299,11 +300,14 @@ def accumulate(ufunc: np.ufunc, x: Array, dim: int, reverse: bool) -> Array:
         share(along_rows, split(len(source), number_of_pieces(x.size, x.size, BLOCK, 2 * BLOCK)), x.size)
     elif n:
         source, target = np.moveaxis(source, dim, 0), np.moveaxis(target, dim, 0)
-        totals = source[0].astype(kind)
-        target[0] = totals
-        for k in range(1, n):
-            ufunc(totals, source[k], totals)
-            target[k] = totals
+        width = x.size // n
+        for part in split(source.shape[1], min(-(-x.size // BLOCK), width // SIDE_BY_SIDE)):
+            totals = target[:, part] if kind == x.dtype else np.empty(source[:, part].shape, kind)
+            np.copyto(totals, source[:, part])
+            for before, now in itertools.pairwise(totals):
+                ufunc(before, now, now)
+            if kind != x.dtype:
+                target[:, part] = totals
     return out
 
 
@@ -336,8 +340,9 @@ def running_sums(x: Array) -> Array | None:
     return sums.reshape(*x.shape[:-1], padded)[..., :n]
 
 
-MANY_TOTALS = 512
-"""Totals side by side from which one call for all of them, step by step, is faster than a call for each."""
+MANY_TOTALS, SIDE_BY_SIDE = 128, 1024
+"""Totals side by side from which one call for all of them, step by step, is faster than a call for each; and of how many a step
+consists at least, where there are more."""
 
 
 # ------------------------------------------------------------------------------------------------ logcumsumexp
