@@ -24,6 +24,7 @@ from mini_dl.kernels.blocks import (
     split,
 )
 from mini_dl.kernels.parallel import share
+from mini_dl.kernels.sums import run_of
 
 _FAR = 2.0
 """From ``mean ** 2 > 2 var`` on, ``E[x ** 2] - mean ** 2`` loses too much: the rounded mean is subtracted from the data first.
@@ -61,6 +62,10 @@ def _row_sums(x: Array, y: Array | None = None, out: Array | None = None) -> Arr
     n = x.shape[1]
     if n <= _RUN:
         return np.dot(x, ones(n, x.dtype), out) if y is None else np.vecdot(x, y, out)
+    run = run_of(n, _RUN)
+    if run >= _SHORT_ROW:
+        runs = _row_sums(x.reshape(-1, run), None if y is None else y.reshape(-1, run))
+        return np.add.reduce(runs.reshape(len(x), -1), 1, None, out)
     total = np.empty(len(x), x.dtype) if out is None else out
     total[...] = 0
     for i in range(0, n, _RUN):

@@ -135,7 +135,7 @@ def _rows(x: Array) -> Array:
     if rows == 1 and n <= 8192:
         return np.add.reduce(x, 1)
     longest = 1024 if rows > 1 else 256  # shorter ones of many rows take up to 1.7 times as long
-    run = _run(n, longest)
+    run = run_of(n, longest)
     if 32 <= run < n:
         return _rows(_rows(x.reshape(-1, run)).reshape(rows, -1))
     if n <= 8192:
@@ -147,7 +147,7 @@ def _rows(x: Array) -> Array:
 
 
 @functools.lru_cache(1024)
-def _run(n: int, longest: int) -> int:
+def run_of(n: int, longest: int) -> int:
     """The largest divisor of `n` up to `longest`."""
     return next(run for run in range(min(n, longest), 0, -1) if n % run == 0)
 

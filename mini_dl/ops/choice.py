@@ -344,7 +344,8 @@ def nan_to_num(input: Tensor, nan: float | None = None, posinf: float | None = N
 def _nan_to_num(input: Array, nan: float | None, posinf: float | None, neginf: float | None) -> Array:
     if input.dtype.kind not in INEXACT:
         return copied(input)
-    return np.nan_to_num(copied(input), False, 0.0 if nan is None else nan, posinf, neginf)
+    out = copied(input)
+    return out if np.isfinite(out).all() else np.nan_to_num(out, False, 0.0 if nan is None else nan, posinf, neginf)
 
 
 @method(inplace=True, out=True)
