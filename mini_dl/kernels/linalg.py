@@ -1,7 +1,7 @@
 """Factorizations of stacks of matrices that LAPACK does not offer through NumPy.
 
-Few matrices are given to LAPACK one by one where it can be reached. Many small ones, and those where numbers are not finite, are
-computed row by row, all matrices at once.
+Few matrices are given to LAPACK one by one where it can be reached. Many small ones, and those where numbers are not finite or
+rounding decides whether a matrix is singular, are computed row by row, all matrices at once.
 """
 
 from __future__ import annotations
@@ -43,11 +43,17 @@ def factor(A: Array) -> tuple[Array, Array, Array]:
     else:
         for i, matrix in enumerate(flat):
             found = blas.factor(matrix)
-            if found is None or not np.isfinite(found[0]).all():
+            if found is None or _doubtful(matrix, found[0]):
                 _by_columns(flat[i : i + 1], pivots[i : i + 1], info[i : i + 1])
             else:
                 matrix[...], pivots[i], info[i] = found
     return flat.reshape(LU.shape), pivots.reshape(*batch, steps), info.reshape(batch)
+
+
+def _doubtful(A: Array, LU: Array) -> bool:
+    """Whether numbers are not finite, or a pivot is so small that rounding decides whether it is 0."""
+    small = 16 * np.finfo(A.dtype).eps * np.abs(A).max()
+    return not (np.isfinite(LU).all() and np.abs(LU.diagonal()).min() > small)
 
 
 def _by_columns(flat: Array, pivots: Array, info: Array) -> None:
@@ -85,10 +91,14 @@ def permutation(pivots: Array, m: int) -> Array:
 # ------------------------------------------------------------------------------------------------ inverse and solutions
 
 
+SMALL = 8
+"""Rows for each matrix of a stack up to which LAPACK gains little time; it multiplies by rounded reciprocals of the diagonal."""
+
+
 def substitute(A: Array, X: Array, upper: bool, unit: bool) -> None:
     """Solve ``A @ out = X`` in place for triangular A, with as many dimensions as X or fewer."""
     n = X.shape[-2]
-    if math.prod(X.shape[:-2]) > n or not X.size:
+    if math.prod(X.shape[:-2]) * SMALL > n or not X.size:
         _by_halves(A, X, upper, unit, n)
         return
     A = np.broadcast_to(A, (*X.shape[:-2], n, n))
