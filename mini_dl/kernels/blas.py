@@ -108,7 +108,8 @@ def functions() -> _Functions | None:
     package = os.path.dirname(np.__file__)
     folders = [folder for folder in (f"{package}.libs", os.path.join(package, ".dylibs")) if os.path.isdir(folder)]
     libraries = [os.path.join(folder, name) for folder in folders for name in os.listdir(folder) if "openblas" in name]
-    sums, matrices = {}, {}
+    sums = {}
+    matrices: dict[str, tuple[Function, Function]] = {}
     try:
         library = ctypes.CDLL(libraries[0])
         for char, letter, number in (("f", "s", ctypes.c_float), ("d", "d", ctypes.c_double)):
