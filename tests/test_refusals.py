@@ -423,7 +423,7 @@ WITHOUT = frozenset(
     "_index_reduce.index _index_select.index _ldexp.exponent _leaky_slope.input _masked_fill.mask _masked_scatter.mask "
     "_masked_select.mask _moved.value _moved.slope _pick.index _prelu_slope.input _put.index _put_at.places _rows_at.index "
     "_rows_summed.index _scatter.index _scatter_add.index _scatter_reduce.index _silu_backward.divisor _slope_of_gamma.output "
-    "_take.index log_softmax_backward.kept "
+    "_lu_square.LU _take.index log_softmax_backward.kept "
     "_unique2.at _unique_consecutive.at _unique_dim.at "
     "_to_maxima.input _unpick.index _unpool.places _values_at.places _where.condition compared.result masked.mask tied.result "
     "tied_to_empty.result".split()

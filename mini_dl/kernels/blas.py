@@ -16,6 +16,7 @@ class _Functions(NamedTuple):
     get_threads: Function
     set_threads: Function
     sums: dict[str, tuple[Any, Any]]  # by type: y += a x, and y = a x + b y
+    matrices: dict[str, tuple[Function, Function]]  # by type: triangular systems, and the LU factorization
     core: str  # for which processor its kernels are
 
 
@@ -64,6 +65,43 @@ def add_scaled(a: float, x: Array, b: float, y: Array) -> bool:
     return True
 
 
+def substitute(A: Array, X: Array, upper: bool, unit: bool) -> bool:
+    """Replace X by the solution of ``A @ out = X``, A triangular. Returns False, having done nothing, if it cannot.
+
+    It works on matrices of one type whose rows or columns are contiguous.
+    """
+    found = functions()
+    if found is None or A.dtype is not X.dtype or X.dtype.char not in found.matrices:
+        return False
+    one = np.ones((), X.dtype)
+    by_rows, transposed = X.flags.c_contiguous, A.flags.c_contiguous  # Fortran reads these as their transposes
+    sizes = [ctypes.byref(ctypes.c_int64(size)) for size in (*(X.shape[::-1] if by_rows else X.shape), len(A))]
+    found.matrices[X.dtype.char][0](
+        b"R" if by_rows else b"L",
+        b"U" if upper != transposed else b"L",
+        b"N" if by_rows == transposed else b"T",
+        b"U" if unit else b"N",
+        *sizes[:2],
+        one.ctypes.data,
+        A.ctypes.data,
+        sizes[2],
+        X.ctypes.data,
+        sizes[0],
+    )
+    return True
+
+
+def factor(A: Array) -> tuple[Array, Array, int] | None:
+    """(LU in one matrix, row exchanges counted from 1, order of the first zero pivot or 0), or None if it cannot."""
+    found = functions()
+    if found is None or A.dtype.char not in found.matrices:
+        return None
+    LU, pivots, info = np.array(A, order="F"), np.empty(min(A.shape), np.int64), ctypes.c_int64()
+    rows, columns = (ctypes.byref(ctypes.c_int64(size)) for size in A.shape)
+    found.matrices[A.dtype.char][1](rows, columns, LU.ctypes.data, rows, pivots.ctypes.data, ctypes.byref(info))
+    return LU, pivots, info.value
+
+
 @functools.cache
 def functions() -> _Functions | None:
     """The functions of OpenBLAS, or None if this NumPy uses another BLAS."""
@@ -71,6 +109,7 @@ def functions() -> _Functions | None:
     folders = [folder for folder in (f"{package}.libs", os.path.join(package, ".dylibs")) if os.path.isdir(folder)]
     libraries = [os.path.join(folder, name) for folder in folders for name in os.listdir(folder) if "openblas" in name]
     sums = {}
+    matrices: dict[str, tuple[Function, Function]] = {}
     try:
         library = ctypes.CDLL(libraries[0])
         for char, letter, number in (("f", "s", ctypes.c_float), ("d", "d", ctypes.c_double)):
@@ -80,10 +119,15 @@ def functions() -> _Functions | None:
             mix.argtypes = (ctypes.c_int64, number, *vector, number, *vector)
             add.restype = mix.restype = None
             sums[char] = add, mix
+        for char, letter in zip("fdFD", "sdcz", strict=True):
+            solve, factors = (library[f"scipy_{letter}{name}_64_"] for name in ("trsm", "getrf"))
+            solve.argtypes, factors.argtypes = (*[ctypes.c_char_p] * 4, *[ctypes.c_void_p] * 7), (ctypes.c_void_p,) * 6
+            solve.restype = factors.restype = None
+            matrices[char] = solve, factors
         core = library.scipy_openblas_get_corename64_
         core.restype = ctypes.c_char_p
         threads = library.scipy_openblas_get_num_threads64_, library.scipy_openblas_set_num_threads64_
-        found = _Functions(*threads, sums, core().decode())
+        found = _Functions(*threads, sums, matrices, core().decode())
     except (IndexError, OSError, AttributeError):
         return None
     _State.single = int(found.get_threads()) == 1

@@ -1,4 +1,8 @@
-"""Factorizations of stacks of matrices that LAPACK does not offer through NumPy."""
+"""Factorizations of stacks of matrices that LAPACK does not offer through NumPy.
+
+Few matrices are given to LAPACK one by one where it can be reached. Many small ones, and those where numbers are not finite or
+rounding decides whether a matrix is singular, are computed row by row, all matrices at once.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import math
 import numpy as np
 
 from mini_dl._dtypes import Array
+from mini_dl.kernels import blas
 
 # ------------------------------------------------------------------------------------------------ arguments
 
@@ -25,16 +30,35 @@ def first_failure(info: Array) -> tuple[str, int]:
 
 
 def factor(A: Array) -> tuple[Array, Array, Array]:
-    """(LU in one matrix, row exchanges counted from 1, order of the first zero pivot or 0), by columns with partial pivoting."""
+    """(LU in one matrix, row exchanges counted from 1, order of the first zero pivot or 0), with partial pivoting."""
     LU = np.array(A)
     m, n = LU.shape[-2:]
     batch = LU.shape[:-2]
     flat = LU.reshape(math.prod(batch), m, n)
-    each = np.arange(len(flat))
     steps = min(m, n)
     pivots = np.empty((len(flat), steps), np.int32)
     info = np.zeros(len(flat), np.int32)
-    for k in range(steps):
+    if len(flat) > steps:
+        _by_columns(flat, pivots, info)
+    else:
+        for i, matrix in enumerate(flat):
+            found = blas.factor(matrix)
+            if found is None or _doubtful(matrix, found[0]):
+                _by_columns(flat[i : i + 1], pivots[i : i + 1], info[i : i + 1])
+            else:
+                matrix[...], pivots[i], info[i] = found
+    return flat.reshape(LU.shape), pivots.reshape(*batch, steps), info.reshape(batch)
+
+
+def _doubtful(A: Array, LU: Array) -> bool:
+    """Whether numbers are not finite, or a pivot is so small that rounding decides whether it is 0."""
+    small = 16 * np.finfo(A.dtype).eps * np.abs(A).max()
+    return not (np.isfinite(LU).all() and np.abs(LU.diagonal()).min() > small)
+
+
+def _by_columns(flat: Array, pivots: Array, info: Array) -> None:
+    each = np.arange(len(flat))
+    for k in range(pivots.shape[1]):
         size = np.abs(flat[:, k:, k].real) + np.abs(flat[:, k:, k].imag)
         p = k + size.argmax(1)
         pivots[:, k] = p + 1
@@ -44,13 +68,19 @@ def factor(A: Array) -> tuple[Array, Array, Array]:
         info[zero & (info == 0)] = k + 1
         flat[:, k + 1 :, k] /= np.where(zero, 1, pivot)[:, None]
         flat[:, k + 1 :, k + 1 :] -= flat[:, k + 1 :, k, None] * flat[:, None, k, k + 1 :]
-    return flat.reshape(LU.shape), pivots.reshape(*batch, steps), info.reshape(batch)
 
 
 def permutation(pivots: Array, m: int) -> Array:
     """The order of the rows after the exchanges: ``A[order] = L @ U``."""
     flat = pivots.reshape(math.prod(pivots.shape[:-1]), pivots.shape[-1])
     order = np.tile(np.arange(m), (len(flat), 1))
+    if len(flat) <= flat.shape[1]:
+        for i, exchanges in enumerate(flat.tolist()):
+            row = list(range(m))
+            for k, p in enumerate(exchanges):
+                row[k], row[p - 1] = row[p - 1], row[k]
+            order[i] = row
+        return order.reshape(*pivots.shape[:-1], m)
     each = np.arange(len(flat))
     for k in range(flat.shape[1]):
         p = flat[:, k] - 1
@@ -61,7 +91,28 @@ def permutation(pivots: Array, m: int) -> Array:
 # ------------------------------------------------------------------------------------------------ inverse and solutions
 
 
-def substitute(A: Array, X: Array, upper: bool, unit: bool, n: int) -> None:
+SMALL = 8
+"""Rows for each matrix of a stack up to which LAPACK gains little time; it multiplies by rounded reciprocals of the diagonal."""
+
+
+def substitute(A: Array, X: Array, upper: bool, unit: bool) -> None:
+    """Solve ``A @ out = X`` in place for triangular A, with as many dimensions as X or fewer."""
+    n = X.shape[-2]
+    if math.prod(X.shape[:-2]) * SMALL > n or not X.size:
+        _by_halves(A, X, upper, unit, n)
+        return
+    A = np.broadcast_to(A, (*X.shape[:-2], n, n))
+    for at in np.ndindex(X.shape[:-2]):
+        matrix, solution = A[at], np.array(X[at], order="A")
+        if not matrix.flags.forc:
+            matrix = matrix.copy()
+        if blas.substitute(matrix, solution, upper, unit) and np.isfinite(solution).all():
+            X[at] = solution
+        else:
+            _by_halves(matrix, X[at], upper, unit, n)
+
+
+def _by_halves(A: Array, X: Array, upper: bool, unit: bool, n: int) -> None:
     """Solve in place: blocks of 16 rows one by one, larger ones by splitting them in half and a product."""
     if n <= 16:
         for k in range(n - 1, -1, -1) if upper else range(n):
@@ -74,9 +125,9 @@ def substitute(A: Array, X: Array, upper: bool, unit: bool, n: int) -> None:
     first, second = slice(0, half), slice(half, n)
     if upper:
         first, second = second, first
-    substitute(A[..., first, first], X[..., first, :], upper, unit, first.stop - first.start)
+    _by_halves(A[..., first, first], X[..., first, :], upper, unit, first.stop - first.start)
     X[..., second, :] -= A[..., second, first] @ X[..., first, :]
-    substitute(A[..., second, second], X[..., second, :], upper, unit, second.stop - second.start)
+    _by_halves(A[..., second, second], X[..., second, :], upper, unit, second.stop - second.start)
 
 
 # ------------------------------------------------------------------------------------------------ Cholesky

@@ -154,8 +154,8 @@ def _cholesky_solve(B: Array, L: Array, upper: bool) -> Array:
     if upper:
         L = h(L)
     X = np.array(np.broadcast_to(B, (*np.broadcast_shapes(L.shape[:-2], B.shape[:-2]), *B.shape[-2:])))
-    kernels.substitute(L, X, False, False, L.shape[-1])
-    kernels.substitute(h(L), X, True, False, L.shape[-1])
+    kernels.substitute(L, X, False, False)
+    kernels.substitute(h(L), X, True, False)
     return X
 
 

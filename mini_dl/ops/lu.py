@@ -37,15 +37,9 @@ def _lu_gradient(grads: Grads, result: Sequence[Tensor]) -> Tensor:
 
 
 @op(input=lambda grads, result: _lu_gradient(grads, result))
-def _lu_square(input: Array) -> tuple[Array, Array]:
-    """L and U of square matrices whose rows are already in order."""
-    LU = np.array(input)
-    n = LU.shape[-1]
-    for k in range(n):
-        pivot = LU[..., k, k]
-        LU[..., k + 1 :, k] /= np.where(pivot == 0, 1, pivot)[..., None]
-        LU[..., k + 1 :, k + 1 :] -= LU[..., k + 1 :, k, None] * LU[..., k, None, k + 1 :]
-    return np.tril(LU, -1) + np.eye(n, dtype=LU.dtype), np.triu(LU)
+def _lu_square(input: Array, LU: Array) -> tuple[Array, Array]:
+    """L and U of square matrices whose rows are already in order, from `LU`, which `factor` found."""
+    return np.tril(LU, -1) + np.eye(LU.shape[-1], dtype=LU.dtype), np.triu(LU)
 
 
 def exchange(A: Tensor, order: Array) -> Tensor:
@@ -64,7 +58,7 @@ def _lower_upper(A: Tensor) -> tuple[Tensor, Tensor, Array, Array]:
         L[..., range(k), range(k)] = 1
         return wrap(L), wrap(np.triu(LU[..., :k, :])), pivots, info
     A = exchange(A, permutation(pivots, m))
-    L, U = _lu_square(A.narrow(-2, 0, k).narrow(-1, 0, k))
+    L, U = _lu_square(A.narrow(-2, 0, k).narrow(-1, 0, k), wrap(LU[..., :k, :k]))
     if m > k:
         rest = solve_triangular(U, A.narrow(-2, k, m - k), upper=True, left=False)
         L = cat([L, rest], -2)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from mini_dl._checks import deprecated, listed, wrap_dim
 from mini_dl._dtypes import HALVES, INEXACT, Ints, dtype, float32, is_number, scalar_name
-from mini_dl._surface import function, method, public
+from mini_dl._surface import function, method, public, requires_grad
+from mini_dl.autograd.mode import differentiates
 from mini_dl.ops.choice import where
 from mini_dl.ops.matrix_norms import matrix_norm
 from mini_dl.ops.reduction import checked
@@ -147,7 +148,9 @@ def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
     dim = wrap_dim(dim, ndim)
     others = tuple([d for d in range(ndim) if d != dim])
     kind = float32 if x._array.dtype.char in HALVES else None
-    small = ~(vector_norm(x.detach(), p, others, True, dtype=kind) > maxnorm)  # or NaN: unchanged, also by the gradient
-    large = x.masked_fill(small, 1)
-    scaled = large * (maxnorm / (vector_norm(large, p, others, True, dtype=kind) + 1e-7)).to(x.dtype)
-    return where(small, x, scaled).contiguous()
+    large, length = x, vector_norm(x.detach(), p, others, True, dtype=kind)
+    small = ~(length > maxnorm)  # or NaN: unchanged, also by the gradient
+    if requires_grad(x) and differentiates():
+        large = x.masked_fill(small, 1)
+        length = vector_norm(large, p, others, True, dtype=kind)
+    return where(small, x, large * (maxnorm / (length + 1e-7)).to(x.dtype)).contiguous()

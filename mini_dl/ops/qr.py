@@ -75,8 +75,15 @@ def _factor_qr(A: Tensor, how: str) -> tuple[Tensor, Tensor]:
     if how not in ("reduced", "complete", "r"):
         raise RuntimeError(f"qr received unrecognized mode '{how}' but expected one of 'reduced' (default), 'r', or 'complete'")
     m, n = A._array.shape[-2:]
+    tracked = differentiates() and requires_grad(A)
+    if tracked and 0 not in (m, n) and how != "r" and (m <= n or how == "reduced"):
+        if m >= n:
+            Q, R = _qr(A)
+            return Q, R
+        Q, R = _qr(A.narrow(-1, 0, m))
+        return Q, cat([R, H(Q) @ A.narrow(-1, m, n - m)], -1)
     Q, R = _qr_whole(A, how)
-    if not (differentiates() and requires_grad(A)):
+    if not tracked:
         return Q, R
     if 0 in (m, n):
         return tied_to_empty(Q, kinked(A)), tied_to_empty(R, kinked(A))
@@ -87,14 +94,8 @@ def _factor_qr(A: Tensor, how: str) -> tuple[Tensor, Tensor]:
             "if you are going to require gradients through linalg.qr."
         )
         return _blocked(Q, A, why), _blocked(R, A, why)
-    if how == "complete" and m > n:
-        why = "The QR decomposition is not differentiable when mode='complete' and nrows > ncols."
-        return _blocked(Q, A, why), _blocked(R, A, why)
-    if m >= n:
-        Q, R = _qr(A)
-        return Q, R
-    Q, R = _qr(A.narrow(-1, 0, m))
-    return Q, cat([R, H(Q) @ A.narrow(-1, m, n - m)], -1)
+    why = "The QR decomposition is not differentiable when mode='complete' and nrows > ncols."
+    return _blocked(Q, A, why), _blocked(R, A, why)
 
 
 @public("linalg:qr", out=True)

@@ -208,10 +208,9 @@ def _triangular_gradient(grad: Tensor, A: Tensor, result: Tensor, upper: bool, u
     B=lambda grad, A, upper, unit: _triangular(H(A), grad, not upper, unit),
 )
 def _triangular(A: Array, B: Array, upper: bool, unit: bool) -> Array:
-    n = A.shape[-1]
     batch = np.broadcast_shapes(A.shape[:-2], B.shape[:-2])
     X = np.array(np.broadcast_to(B, (*batch, *B.shape[-2:])))
-    kernels.substitute(A, X, upper, unit, n)
+    kernels.substitute(A, X, upper, unit)
     return X
 
 
