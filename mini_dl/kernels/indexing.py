@@ -159,7 +159,10 @@ def linear(shape: tuple[int, ...], dim: int, index: Array) -> Array:
         else:
             offsets = offsets + (np.arange(index.shape[i]) * step).reshape((-1,) + (1,) * (index.ndim - 1 - i))
         step *= shape[i]
-    return (index if along == 1 else index * along) + offsets
+    if along == 1:
+        return index + offsets
+    where = np.multiply(index, along, dtype=np.int64)
+    return np.add(where, offsets, where if where.ndim else None)
 
 
 def positions(name: str, input: Array, dim: int, index: Array, src: Array | None = None) -> Array:
@@ -188,8 +191,8 @@ def positions(name: str, input: Array, dim: int, index: Array, src: Array | None
         raise RuntimeError(
             f"Expected index {list(sizes)} to be no larger than self {list(shape)} apart from dimension {dim}{tail}"
         )
-    low, high = index.min(), index.max()
-    if low < 0 or high >= shape[dim]:
+    if index.view(f"u{index.itemsize}").max() >= shape[dim]:  # what is negative is large there
+        low, high = index.min(), index.max()
         raise RuntimeError(f"index {low if low < 0 else high} is out of bounds for dimension {dim} with size {shape[dim]}")
     return linear(shape, dim, index.reshape(sizes)).reshape(index.shape)
 

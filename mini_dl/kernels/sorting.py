@@ -74,6 +74,47 @@ def most_frequent(input: Array, dim: int) -> Array:
     return np.moveaxis(np.take_along_axis(by_value, last, -1), -1, dim)
 
 
+# ------------------------------------------------------------------------------------------------ running extremes
+
+
+SIDE_BY_SIDE = 128
+"""Extremes side by side from which one call for all of them, step by step, is faster than a call for all steps."""
+
+
+def places_of_extremes(input: Array, dim: int, largest: bool) -> Array:
+    """The index of the extreme so far along `dim`: the last of equals; NaN is both largest and smallest."""
+    if not input.ndim or not input.size:
+        return np.zeros(input.shape, np.int64)
+    n, last = input.shape[dim], dim == input.ndim - 1
+    if not last and input.size >= SIDE_BY_SIDE * n:
+        return _step_by_step(input, dim, np.greater_equal if largest else np.less_equal)
+    x = input if last else np.ascontiguousarray(np.moveaxis(input, dim, -1))
+    reached = x == (np.maximum if largest else np.minimum).accumulate(x, -1)
+    if x.dtype.kind in FLOATING:
+        reached |= x != x
+    starts = np.flatnonzero(reached)  # the first of each row is among them
+    counts = np.empty_like(starts)
+    np.subtract(starts[1:], starts[:-1], counts[:-1])
+    counts[-1] = x.size - starts[-1]
+    places = np.repeat(starts % n, counts).reshape(x.shape)
+    return places if last else np.ascontiguousarray(np.moveaxis(places, -1, dim))
+
+
+def _step_by_step(input: Array, dim: int, reaches: np.ufunc) -> Array:
+    out = np.empty(input.shape, np.int64)
+    rows, found = np.moveaxis(input, dim, 0), np.moveaxis(out, dim, 0)
+    most, place = rows[0].copy(), np.zeros(rows[0].shape, np.int64)
+    found[0] = 0
+    for k in range(1, len(rows)):
+        reached = reaches(rows[k], most)
+        if input.dtype.kind in FLOATING:
+            reached |= rows[k] != rows[k]
+        np.copyto(most, rows[k], where=reached)
+        np.copyto(place, k, where=reached)
+        found[k] = place
+    return out
+
+
 # ------------------------------------------------------------------------------------------------ distinct values
 
 
@@ -85,6 +126,14 @@ def runs(rows: Array) -> tuple[Array, Array, Array]:
     first = np.concatenate([np.zeros(min(len(rows), 1), np.int64), np.flatnonzero(differ) + 1])
     number = np.cumsum(np.concatenate([np.zeros(min(len(rows), 1), np.int64), differ]), dtype=np.int64)
     return first, number, np.diff(np.append(first, len(rows)))
+
+
+def distinct(values: Array) -> Array:
+    """The distinct elements of a vector of integers, in order."""
+    ordered = np.sort(values)
+    first = np.ones(len(ordered), bool)
+    np.not_equal(ordered[1:], ordered[:-1], first[1:])
+    return ordered[first]
 
 
 # ------------------------------------------------------------------------------------------------ searching

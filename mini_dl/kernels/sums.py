@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._dtypes import HALVES, INEXACT, Array, Function
-from mini_dl.kernels.blocks import BLOCK, Scratch, as_single, in_single, number_of_pieces, ones, split
+from mini_dl.kernels.blocks import BLOCK, Scratch, as_single, in_single, number_of_pieces, ones, slices, split
 from mini_dl.kernels.parallel import ENOUGH, get_num_threads, share, share_calls, worth_sharing
 
 Dims = tuple[int, ...]
@@ -299,11 +299,14 @@ def accumulate(ufunc: np.ufunc, x: Array, dim: int, reverse: bool) -> Array:
         share(along_rows, split(len(source), number_of_pieces(x.size, x.size, BLOCK, 2 * BLOCK)), x.size)
     elif n:
         source, target = np.moveaxis(source, dim, 0), np.moveaxis(target, dim, 0)
-        totals = source[0].astype(kind)
-        target[0] = totals
-        for k in range(1, n):
-            ufunc(totals, source[k], totals)
-            target[k] = totals
+        before = None
+        for part in slices(n, x.size // n):
+            totals = source[part].astype(kind)
+            for row in totals:
+                if before is not None:
+                    ufunc(before, row, row)
+                before = row
+            target[part] = totals
     return out
 
 
@@ -336,7 +339,7 @@ def running_sums(x: Array) -> Array | None:
     return sums.reshape(*x.shape[:-1], padded)[..., :n]
 
 
-MANY_TOTALS = 512
+MANY_TOTALS = 128
 """Totals side by side from which one call for all of them, step by step, is faster than a call for each."""
 
 
