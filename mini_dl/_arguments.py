@@ -435,18 +435,19 @@ QUICK = {
     "Tensor | Number": (
         "{0}.__class__ is not Tensor and {0}.__class__ is not float and {0}.__class__ is not int and not isinstance({0}, Tensor)"
     ),
-    "Tensor | float": "{0}.__class__ is not float and not isinstance({0}, Tensor)",
+    "Tensor | float": "{0}.__class__ is not float and {0}.__class__ is not int and not isinstance({0}, Tensor)",
     "bool": "{0} is not True and {0} is not False",
     "int": "{0}.__class__ is not int",
     "float": "{0}.__class__ is not float and {0}.__class__ is not int",
     "Number": "{0}.__class__ is not int and {0}.__class__ is not float",
     "ints": "{0}.__class__ is not int and {0}.__class__ is not tuple and {0}.__class__ is not list",
     "str": "{0}.__class__ is not str",
-    "dtype": "{0}.__class__ is not dtype",
+    "dtype": "{0}.__class__ is not DTYPE",
     "Generator": "{0}.__class__ is not Generator",
-    "MemoryFormat": "{0} is not None and {0}.__class__ is not memory_format",
+    "MemoryFormat": "{0} is not None and {0}.__class__ is not MEMORY_FORMAT",
 }
 """By annotation: the condition under which the value of a parameter needs the slow path."""
+DTYPE, MEMORY_FORMAT = dtype, memory_format  # under names that no parameter has
 
 
 def doubt_about(parameter: inspect.Parameter, kind: str) -> str | None:

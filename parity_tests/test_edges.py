@@ -183,7 +183,7 @@ ACCIDENTS = {
     **of("digamma, polygamma 1, lgamma", at_a_pole, "finite at the poles, by the rounding of pi"),
     **of("kthvalue (rows)", tied, "which of equal elements is chosen"),
     **of("mode (rows)", lambda seen: bool(np.isnan(seen.row).any()), "where NaN sorts"),
-    **of("complex abs (two), complex angle (two)", extreme, "numbers at infinity, and where squares underflow"),
+    **of("complex angle (two)", extreme, "numbers at infinity, and where squares underflow"),
     **of("addcmul (two), addcdiv (two)", extreme, "in the range only because it is fused, or out of it by squares"),
     **of("bce logits pos", lambda seen: extreme(seen) or abs(seen.numbers[0]) >= 100, "an infinite target, and as above"),
     **of("cumprod (rows)", not_finite, "0 * inf, which the recurrence here never multiplies"),

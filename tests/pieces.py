@@ -6,7 +6,20 @@ import functools
 
 import pytest
 
-from mini_dl.kernels import bands, blocks, convolution, lines, normalization, parallel, products, recurrent, sums, winograd
+from mini_dl.kernels import (
+    bands,
+    blocks,
+    convolution,
+    copying,
+    lines,
+    normalization,
+    parallel,
+    products,
+    recurrent,
+    softmax,
+    sums,
+    winograd,
+)  # fmt: skip
 
 
 def cut_into_pieces(monkeypatch: pytest.MonkeyPatch, elements: int) -> None:
@@ -16,7 +29,11 @@ def cut_into_pieces(monkeypatch: pytest.MonkeyPatch, elements: int) -> None:
     for module in (blocks, normalization):
         for name in ("BLOCK", "LONGEST", "LONGEST_RUN"):
             monkeypatch.setattr(module, name, elements)
-    monkeypatch.setattr(sums, "BLOCK", elements)
+    for module in (sums, softmax, copying):
+        monkeypatch.setattr(module, "BLOCK", elements)
+    monkeypatch.setattr(softmax, "LONGEST", elements)
+    for name in ("LARGE", "_LARGE"):
+        monkeypatch.setattr(copying, name, 1)
     monkeypatch.setattr(sums, "FEW", 1)
     monkeypatch.setattr(products, "LARGE", 1)
     monkeypatch.setattr(recurrent, "ENOUGH", 1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -110,3 +112,24 @@ def test_recurrent_networks_tell_the_names_of_their_weights() -> None:
 
 def test_types_of_tensors_can_be_united() -> None:
     assert bool(torch.LongTensor | None)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: x.contiguous(),
+        lambda x: x.contiguous(memory_format=torch.contiguous_format),
+        lambda x: x.clone(memory_format=torch.preserve_format),
+        lambda x: torch.zeros_like(x, memory_format=torch.preserve_format),
+        lambda x: x.sum(dtype=torch.float64),
+        lambda x: x.cumsum(0, dtype=torch.float64),
+        lambda x: x.clamp(-1, 1),
+        lambda x: x.clamp(0.0, max=1),
+        lambda x: x.clamp_(-1, 1),
+    ],
+)
+def test_arguments_of_the_right_type_need_no_second_look(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    x = torch.ones(2, 2)
+    call(x)  # which generates the code that checks
+    monkeypatch.setattr("mini_dl._arguments.Parser.resolve", lambda *_: pytest.fail("taken for wrong"))
+    call(x)

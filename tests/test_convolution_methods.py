@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from mini_dl.kernels import bands, convolution, lines, parallel
-from mini_dl.kernels.geometry import CONFLICT, Geometry, turn
+from mini_dl.kernels.copying import CONFLICT, turn
+from mini_dl.kernels.geometry import Geometry
 
 
 @pytest.fixture
@@ -110,5 +111,5 @@ def test_images_are_turned_whether_or_not_channels_are_in_conflict(space: tuple[
     assert (images.strides[1] % CONFLICT == 0) == (space != (7, 5))
     for part in (images, images[1:, :, 1:], images[..., :-1], images[:, 2:18]):
         found = np.full((len(part), *part.shape[2:], part.shape[1]), np.nan, dtype)
-        turn(part, np.moveaxis(found, -1, 1))
+        turn(found, np.moveaxis(part, 1, -1))
         np.testing.assert_array_equal(np.moveaxis(found, -1, 1), part)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import operator
 from collections.abc import Iterator
 from typing import Any
@@ -171,3 +172,23 @@ def test_norms_of_long_rows(center: bool) -> None:
     wanted = [unit * weight, scale * inner, (upstream * unit).sum(0)]
     for found, numbers in zip([out.detach(), *[leaf.grad for leaf in leaves]], wanted):
         assert found is not None and np.allclose(found.numpy(), numbers, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["float32", "float64", "int64", "uint8"])
+@pytest.mark.parametrize("extremes", [False, True])
+def test_few_elements_of_long_rows_come_in_the_order_of_a_stable_sort(kind: str, extremes: bool) -> None:
+    x = np.random.default_rng(0).integers(0, 60, (3, 70, 80)).astype(kind)
+    if extremes and kind[0] == "f":
+        for step, value in ((7, np.nan), (11, -np.inf), (13, np.inf)):
+            x.reshape(-1)[::step] = value
+    elif extremes:
+        x[:, 5:] = 0
+    for dim, k, largest in itertools.product((0, 1, 2), (1, 3), (True, False)):
+        values, indices = torch.from_numpy(x).topk(k, dim, largest)
+        order = np.flip(np.argsort(np.flip(x, dim), dim, kind="stable"), dim) if largest else np.argsort(x, dim, kind="stable")
+        order = x.shape[dim] - 1 - order if largest else order
+        order = np.take(order, range(k), dim)
+        np.testing.assert_array_equal(values.numpy(), np.take_along_axis(x, order, dim))
+        np.testing.assert_array_equal(np.take_along_axis(x, indices.numpy(), dim), values.numpy())
+        if not extremes:
+            np.testing.assert_array_equal(indices.numpy(), order)

@@ -31,6 +31,7 @@ from mini_dl.autograd.graph import (
 )
 from mini_dl.autograd.mode import at_work, mode
 from mini_dl.autograd.overlaps import has_same_order, is_dense
+from mini_dl.kernels.copying import compact
 from mini_dl.tensor import LEAF, Tensor, inference, typename, version_of, wrap
 
 
@@ -410,7 +411,7 @@ def add_to_grad(leaf: Tensor, box: list[Tensor], create_graph: bool) -> None:
     else:
         alone, grad, dense = sys.getrefcount(box[0]) == _ALONE[0], box.pop(), is_dense(leaf._array)
         alike = has_same_order(grad._array, leaf._array) if dense else grad._array.flags.c_contiguous
-        leaf._grad = _counted(wrap(grad._array.copy()), version_of(grad)[0] if alone and alike else dense)
+        leaf._grad = _counted(wrap(compact(grad._array)), version_of(grad)[0] if alone and alike else dense)
 
 
 def fit_to_former(leaf: Tensor, box: list[Tensor]) -> None:

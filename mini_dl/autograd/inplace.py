@@ -44,8 +44,9 @@ from mini_dl.autograd.overlaps import (
 )
 from mini_dl.autograd.places import place_of
 from mini_dl.autograd.saving import packing
-from mini_dl.kernels.blocks import LARGE, spread
+from mini_dl.kernels.blocks import BLOCK, LARGE, spread
 from mini_dl.kernels.context import is_refusal, run_nested
+from mini_dl.kernels.copying import copy
 from mini_dl.kernels.elementary import Elementwise
 from mini_dl.tensor import Edge, Tensor, inference, wrap, written
 
@@ -61,14 +62,14 @@ def inplace(function: Callable[..., Tensor], name: str | None = None, operator: 
     without "=".
     """
     primitive = getattr(function, "op", None)
-    ufunc, spares = getattr(function, "ufunc", None), getattr(function, "spares", False)
+    ufunc, step, spares = [getattr(function, name, None) for name in ("ufunc", "step", "spares")]
     apart, asked = function.__name__ in APART, function.__name__ not in NOT_ASKED
     own_history = function.__name__ in COMPARISONS or function.__name__.lstrip("_") in IN_PLACE_NAMES
     compared_with = BEFORE_VALUE.get(function.__name__)
 
     @wraps(function)
     def call(self: Tensor, *args: object, **kwargs: object) -> Tensor:
-        if ufunc is not None and not kwargs and overwritten_by(ufunc, self, args):
+        if (ufunc and not kwargs and overwritten_by(ufunc, self, args)) or (step and step(self, args, kwargs)):
             return self
         if operator and not isinstance(args[0], Tensor) and not is_number(args[0]):
             return NotImplemented
@@ -156,6 +157,11 @@ def fresh(input: Array) -> Array:
     return input if input is mode.spare else np.array(input, order="C")
 
 
+def room_of(input: Array) -> Array | None:
+    """`input` as room for a result of its shape and type, if it may be modified."""
+    return input if input is mode.spare else None
+
+
 def written_by(ufunc: Elementwise, primitive: Any = None, entirely: bool = False) -> Callable[[Function], Function]:
     """Mark a function that is `ufunc` on floating point arrays, or on all (`entirely`): threads share it, and its version in
     place needs no temporary.
@@ -169,6 +175,40 @@ def written_by(ufunc: Elementwise, primitive: Any = None, entirely: bool = False
             function.op = primitive.op
         if hasattr(function, "op"):
             is_shared(function.op, ufunc, entirely)
+        return function
+
+    return decorate
+
+
+def moved_by(ufunc: np.ufunc, change: Callable[..., Array], others: int, number: str) -> Callable[[Function], Function]:
+    """Mark a function that is ``ufunc(input, change(*arrays, number))``, of so many `others`: where nothing is recorded, and
+    types and shapes agree, its version in place computes the change alone."""
+
+    def step(target: Tensor, args: tuple[Tensor, ...], kwargs: dict[str, float]) -> bool:
+        array, factor = target._array, kwargs.get(number, 1)
+        if len(args) != others or (others == 1 and not kwargs) or len(kwargs) > (number in kwargs):
+            return False
+        if type(factor) not in (int, float) or not -6e4 < factor < 6e4:
+            return False
+        if (
+            array.dtype.char not in "fd"
+            or target._sparse
+            or at_work.anywhere
+            or (mode.enabled and any_needs_grad((target, *args)))
+        ):
+            return False
+        for other in args:
+            if not isinstance(other, Tensor) or other._sparse or other._array.__class__ is not np.ndarray:
+                return False
+            if other._array.dtype is not array.dtype or other._array.shape != array.shape:
+                return False
+        if any_overlaps_illegally(target, args, False):
+            return False
+        found = mode.run(change, *[other._array for other in args], factor)
+        return overwritten_by(ufunc, target, (wrap(found),))
+
+    def decorate(function: Function) -> Function:
+        function.step = step  # type: ignore[attr-defined]
         return function
 
     return decorate
@@ -374,6 +414,9 @@ def overwrite(target: Tensor, result: Tensor, own_result: bool = False) -> None:
 
 def copy_into(target: Array, source: Array) -> None:
     """Cast `source` into memory. UserWarning where imaginary parts are lost."""
+    if target.size >= BLOCK and target.dtype == source.dtype and target.shape == source.shape and not may_share(target, source):
+        mode.run(copy, target, source)
+        return
     mode.run(np.copyto, target, on_the_way(without_imaginary_parts(source, target.dtype), target.dtype), "unsafe")
 
 

@@ -64,14 +64,14 @@ def split(count: int, number: int, ahead: int = 0) -> list[slice]:
     return [slice(start, end) for start, end in zip([0, *ends], ends)]
 
 
-_BITS: dict[int, NumpyType] = {1: np.dtype(np.int8), 2: np.dtype(np.int16), 4: np.dtype(np.int32), 8: np.dtype(np.int64)}
+BITS: dict[int, NumpyType] = {1: np.dtype(np.int8), 2: np.dtype(np.int16), 4: np.dtype(np.int32), 8: np.dtype(np.int64)}
 
 
 def keep(values: Array, mask: Array) -> Array:
     """`values` where `mask` is not 0, else +0, even if the value is infinite or NaN. Same shapes."""
     if values.dtype.kind == "c":
         return np.where(mask != 0, values, values.dtype.type(0))
-    bits = _BITS[values.itemsize]
+    bits = BITS[values.itemsize]
     if values.size <= 2 * BLOCK or not (values.flags.c_contiguous and mask.flags.c_contiguous):
         out = np.empty_like(mask, values.dtype)
         kept = out.view(bits)
@@ -92,13 +92,31 @@ def keep(values: Array, mask: Array) -> Array:
 
 def choose(mask: Array, yes: Array, no: Array) -> Array:
     """`yes` where `mask`, else `no`: arrays of one type. All three broadcast."""
-    bits = _BITS.get(yes.itemsize)
+    bits = BITS.get(yes.itemsize)
     if bits is None or mask.size < 4096:
         return np.where(mask, yes, no)
+    if mask.size > LONGEST_RUN and all([a.shape == mask.shape and a.flags.c_contiguous for a in (mask, yes, no) if a.ndim]):
+        return _chosen(mask, yes, no)
     a, b = yes.view(bits), no.view(bits)
     mixed = np.bitwise_xor(a, b)
     mixed = np.multiply(mixed, mask, out=mixed if mixed.shape == mask.shape else None)
     return np.bitwise_xor(mixed, b).view(yes.dtype)
+
+
+def _chosen(mask: Array, yes: Array, no: Array) -> Array:
+    """`choose`, in blocks: contiguous arrays of one shape, or numbers."""
+    out = np.empty(mask.shape, yes.dtype)
+    flat, bits = out.reshape(-1).view(BITS[yes.itemsize]), BITS[yes.itemsize]
+    flags, a, b = mask.reshape(-1), *[x.view(bits).reshape(-1) if x.ndim else x.view(bits) for x in (yes, no)]
+
+    def choose_block(block: slice) -> None:
+        part, other = flat[block], b[block] if b.ndim else b
+        np.bitwise_xor(a[block] if a.ndim else a, other, out=part)
+        np.multiply(part, flags[block], out=part)
+        np.bitwise_xor(part, other, out=part)
+
+    in_slices(choose_block, flat.size)
+    return out
 
 
 def in_single(kernel: Function) -> Function:
@@ -207,14 +225,15 @@ def spread(ufunc: Function, *operands: Any, out: Array | None = None) -> Any:
     return ufunc(*operands, out=out) if result is None else result
 
 
-CLIPPED = 1 << 14
-"""Elements from which `np.clip`, whose loop is vectorized for numbers, makes up for its slower call."""
+CLIPPED = 1 << 11
+"""Elements from which the method `clip`, whose loop is vectorized for numbers, makes up for its slower call. `np.clip` calls it,
+and takes twice as long to do so."""
 
 
 def limited(x: Array, low: float | Array | np.generic, high: float | Array | np.generic, out: Array | None = None) -> Array:
     """``minimum(maximum(x, low), high)`` of a real array and numbers, which may be infinite: a new array, or `out`."""
-    if x.size >= CLIPPED and x.dtype.char in "fd":
-        return np.clip(x, low, high, out=out)
+    if (x.size >= CLIPPED and x.dtype.char in "fd") or x.dtype == np.int64:
+        return x.clip(low, high, out)
     if low == -math.inf:
         return np.minimum(x, high, out=out)
     y = np.maximum(x, low, out=out)
@@ -294,11 +313,6 @@ def total_of(term: Callable[[Piece], Array], pieces: Sequence[Piece], size: int)
 
     share(add_up, range(len(totals)), size)
     return functools.reduce(np.add, totals)
-
-
-def copy(target: Array, source: Array) -> None:
-    """``target[...] = source``, of one shape. Large copies are shared: transposing takes as long as several passes."""
-    in_slices(lambda piece: np.copyto(target[piece], source[piece]), len(target), target.size // max(1, len(target)))
 
 
 def check_finite(array: Array) -> None:

@@ -12,8 +12,9 @@ import numpy as np
 
 from mini_dl._dtypes import Array, Index, NumpyType, Shape
 from mini_dl.kernels import bands as by_bands, lines as by_lines, winograd
-from mini_dl.kernels.blocks import LINE, Scratch, copy, in_single, in_slices, number_of_pieces, slices, split, spread, total_of
-from mini_dl.kernels.geometry import Geometry as Geometry, fitted_window as fitted_window, inner, overlap, turn
+from mini_dl.kernels.blocks import LINE, Scratch, in_single, in_slices, number_of_pieces, slices, split, spread, total_of
+from mini_dl.kernels.copying import copy, turn
+from mini_dl.kernels.geometry import Geometry as Geometry, fitted_window as fitted_window, inner, overlap
 from mini_dl.kernels.parallel import get_num_threads, share
 from mini_dl.kernels.products import matmul, product
 
@@ -379,7 +380,7 @@ class Columns:
         if not whole:
             out[...] = 0
         to = out.transpose(self.back)[inner(target)]
-        turn(seen, to) if self.last else np.copyto(to, seen)
+        turn(np.moveaxis(to, 1, -1), np.moveaxis(seen, 1, -1)) if self.last else np.copyto(to, seen)
         return out
 
     def rows_of(self, weight: Array) -> Array:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from mini_dl._dtypes import Array, Index, Shape
-from mini_dl.kernels.blocks import LINE, Scratch
 
 
 class Geometry(NamedTuple):
@@ -42,21 +40,3 @@ def overlap(padding: Shape, needed: Shape, space: Shape) -> tuple[list[slice], l
 def inner(index: Any) -> Index:
     """The index that applies `index` to the last dimensions."""
     return (Ellipsis, *index)
-
-
-APART = Scratch()
-CONFLICT = 2048
-"""Channels that are a multiple of so many bytes apart compete for a few lines of the first-level cache."""
-
-
-def turn(source: Array, target: Array) -> None:
-    """``target[...] = source`` of images, (n, C, *space), where `target` has the channels last. Channels that are in conflict
-    are moved apart first, an odd number of lines: a quarter of the time."""
-    if source.strides[1] % CONFLICT == 0 and source.shape[1] >= 16:
-        n, c, *space = source.shape
-        size, line = math.prod(space), LINE // source.itemsize
-        lines = -(-size // line) | 1
-        apart = APART.of((n, c, lines * line), source.dtype)[:, :, :size].reshape(n, c, *space)
-        np.copyto(apart, source)
-        source = apart
-    np.copyto(target, source)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from mini_dl._dtypes import Array
-from mini_dl.kernels.blocks import computed_in, in_slices, keep, real_floating
-from mini_dl.kernels.softmax import by_row, exponentials
+from mini_dl.kernels.blocks import computed_in, keep, real_floating
+from mini_dl.kernels.softmax import Piece, by_row, exponentials, first_places, from_rows, in_memory, over_rows, rows_along
 
 # ------------------------------------------------------------------------------------------------ classes by index
 
@@ -14,22 +14,23 @@ from mini_dl.kernels.softmax import by_row, exponentials
 def cross_entropy_rows(
     input: Array, index: Array, factors: Array, kept: Array | None, reduce: bool
 ) -> tuple[Array, Array, Array, Array]:
-    """(M, C) -> the loss () or (M), and for the gradient the exponentials (M, C) with the sums of their rows (M), and where the
-    classes are among them (M)."""
+    """(N, C, *) and the classes (M) -> the loss () or (M), and for the gradient the exponentials of the rows along the classes
+    with the sums of the rows, and where the classes are among them in memory (M)."""
     real_floating(input, "log_softmax_lastdim_kernel_impl")
-    x = np.ascontiguousarray(input, computed_in(input.dtype))
-    out, sums = np.empty(x.shape, x.dtype), np.empty(len(x), x.dtype)
-    places = np.arange(len(x)) * x.shape[1]
-    places += index
-    chosen = x.take(places)
+    x = rows_along(np.asarray(input, computed_in(input.dtype)), 1)
+    flat = x.ndim == 2
+    out, sums = np.empty(x.shape, x.dtype) if flat else np.empty_like(x), np.empty(x.shape[:-1], x.dtype)
+    places = np.arange(len(x)) * x.shape[1] if flat else first_places(x)
+    places += index if flat else index * x.shape[1]
+    chosen = (x if flat else in_memory(x)).take(places)
 
-    def sum_up(block: slice) -> None:
-        _, maximum = exponentials(out[block], x[block], sums[block])
+    def sum_up(piece: Piece) -> None:
+        _, maximum = exponentials(out[piece], x[piece], sums[piece])
         if maximum is not None:
-            chosen[block] -= maximum
+            chosen.reshape(sums.shape)[piece] -= maximum
 
-    in_slices(sum_up, *x.shape)
-    losses = np.log(sums.astype(np.float64))
+    over_rows(sum_up, x)
+    losses = np.log(sums.reshape(-1).astype(np.float64))
     losses -= chosen
     losses *= factors
     if kept is not None:
@@ -37,13 +38,15 @@ def cross_entropy_rows(
     return (np.add.reduce(losses) if reduce else losses).astype(input.dtype, copy=False), out, sums, places
 
 
-def cross_entropy_slope(grad: Array, exponentials: Array, sums: Array, places: Array, factors: Array) -> Array:
-    """``(softmax - one_hot) * grad * factor`` row by row"""
-    scale, out = factors * grad, np.empty(exponentials.shape, exponentials.dtype)
-    factor = scale / sums
-    in_slices(lambda block: by_row(np.multiply, exponentials[block], factor[block], out[block]), len(sums), exponentials.shape[1])
-    out.reshape(-1)[places] -= scale  # in half the time that two indices take
-    return out
+def cross_entropy_slope(
+    grad: Array, exponentials: Array, sums: Array, places: Array, factors: Array, shape: tuple[int, ...]
+) -> Array:
+    """``(softmax - one_hot) * grad * factor`` row by row, for scores of this `shape`"""
+    scale, out = factors * grad, np.empty_like(exponentials)
+    factor = (scale if sums.ndim == 1 else scale.reshape(sums.shape)) / sums
+    over_rows(lambda piece: by_row(np.multiply, exponentials[piece], factor[piece], out[piece]), out)
+    in_memory(out)[places] -= scale  # in half the time that two indices take
+    return out if out.shape == shape else from_rows(out, shape, 1)
 
 
 # ------------------------------------------------------------------------------------------------ sequences

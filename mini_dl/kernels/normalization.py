@@ -24,6 +24,7 @@ from mini_dl.kernels.blocks import (
     split,
 )
 from mini_dl.kernels.parallel import share
+from mini_dl.kernels.sums import run_of
 
 _FAR = 2.0
 """From ``mean ** 2 > 2 var`` on, ``E[x ** 2] - mean ** 2`` loses too much: the rounded mean is subtracted from the data first.
@@ -54,6 +55,7 @@ def _working(array: Array | None, like: Array) -> Array | None:
 
 
 _all: Function = np.logical_and.reduce  # of short arrays, faster than their method
+_added: Function = np.add.reduce
 
 
 def _row_sums(x: Array, y: Array | None = None, out: Array | None = None) -> Array:
@@ -61,6 +63,10 @@ def _row_sums(x: Array, y: Array | None = None, out: Array | None = None) -> Arr
     n = x.shape[1]
     if n <= _RUN:
         return np.dot(x, ones(n, x.dtype), out) if y is None else np.vecdot(x, y, out)
+    run = run_of(n, _RUN)
+    if run >= _SHORT_ROW:
+        runs = _row_sums(x.reshape(-1, run), None if y is None else y.reshape(-1, run))
+        return _added(runs.reshape(len(x), -1), 1, None, out)
     total = np.empty(len(x), x.dtype) if out is None else out
     total[...] = 0
     for i in range(0, n, _RUN):
@@ -337,8 +343,9 @@ def _sums(x: Array, y: Array | None, each: bool) -> Array:
     if not each and length < 32:
         return _sums_of_short_channels(x, y)
     total = np.zeros((n if each else 1, c))
-    whole = length - length % _RUN
-    for start, stop, run in ((0, whole, _RUN), (whole, length, length - whole)):
+    equal = run_of(length, _RUN)  # runs that are views
+    whole, longest = (length, equal) if equal >= 32 else (length - length % _RUN, _RUN)
+    for start, stop, run in ((0, whole, longest), (whole, length, length - whole)):
         if stop > start:
             a, b = (None if v is None else v[:, :, start:stop].reshape(n, -1, run) for v in (x, y))
             assert a is not None
@@ -382,7 +389,7 @@ def _in_rows(arrays: Sequence[Array], numbers: Sequence[Array]) -> tuple[list[Ar
     numbers = [a.astype(arrays[0].dtype, copy=False) for a in numbers]
     if length >= 256 or len(numbers[0]) > 1 or arrays[0].size <= BLOCK // 4:
         return [*arrays], [a[:, :, None] for a in numbers]
-    return [a.reshape(n, c * length) for a in arrays], [np.repeat(np.broadcast_to(a[0], c), length) for a in numbers]
+    return [a.reshape(n, c * length) for a in arrays], [a[0].repeat(c * length // a.shape[1]) for a in numbers]
 
 
 def scaled(x: Array, scale: Array, shift: Array) -> Array:

@@ -88,12 +88,26 @@ def resample_back(output: Array, axes: tuple[Axis, ...]) -> Array:
             grad = product.reshape(*grad.shape[:at], axis.size, *grad.shape[at + 1 :])
             continue
         found = np.zeros((*grad.shape[:at], axis.size, *grad.shape[at + 1 :]), grad.dtype)
-        for place, weight in axis.terms(len(axes) - dim - 1, grad.dtype):  # positions never decrease: sums of runs
+        after = len(axes) - dim - 1
+        for place, weight in axis.terms(after, grad.dtype):  # positions never decrease: sums of runs
             starts = np.flatnonzero(np.diff(place, prepend=-1))
-            index: Any = (Ellipsis, place[starts], *[slice(None)] * (len(axes) - dim - 1))
-            found[index] += np.add.reduceat(grad if weight is None else grad * weight, starts, at)
+            terms = grad if weight is None else grad * weight
+            step, length = evenly_spaced(place[starts]), evenly_spaced(np.append(starts, len(place)))
+            if step and length:
+                seen = np.moveaxis(found, at, 0)[place[0] :: step][: len(starts)]
+                for k in range(length):
+                    seen += np.moveaxis(terms, at, 0)[k::length]
+            else:
+                index: Any = (Ellipsis, place[starts], *[slice(None)] * after)
+                found[index] += np.add.reduceat(terms, starts, at)
         grad = found
     return grad.astype(output.dtype, copy=False)
+
+
+def evenly_spaced(positions: Array) -> int:
+    """The distance between neighbors, which is the same for all; 0 if it is not."""
+    steps = np.diff(positions)
+    return int(steps[0]) if len(steps) and (steps == steps[0]).all() else 0
 
 
 def _step(size: int, out: int, align_corners: bool, factor: float | None, real: Real) -> Any:

@@ -1,32 +1,21 @@
-"""Softmax and its logarithm over rows, forward and backward."""
+"""Softmax and its logarithm over rows, forward and backward.
+
+Rows are the last dimension of their arrays: (R, n) in memory order, or (outer, inner, n), a view of an array (outer, n, inner).
+Loops then run over `inner`: turning the array would take longer than the exponentials."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from mini_dl._dtypes import HALVES, Array
-from mini_dl.kernels.blocks import Scratch, computed_in, in_slices, is_one_block, ones
+from mini_dl.kernels.blocks import BLOCK, LONGEST, Scratch, computed_in, in_slices, is_one_block, number_of_pieces, ones, split
+from mini_dl.kernels.parallel import share
 from mini_dl.kernels.sums import row_extremes
 
 # ------------------------------------------------------------------------------------------------ softmax
-
-
-def _over_rows(kernel: Callable[..., None], arrays: Sequence[Array], beside: Sequence[Array]) -> Array:
-    """Run ``kernel(out, *arrays, *beside)`` on blocks of rows, 2-d; float16 is computed in float32."""
-    first = arrays[0]
-    if first.dtype.char in HALVES:
-        return _over_rows(kernel, [a.astype(np.float32) for a in arrays], beside).astype(first.dtype)
-    n = first.shape[-1]
-    out = np.empty(first.shape, first.dtype)
-    if first.ndim == 2 and is_one_block(first.size):
-        kernel(out, *arrays, *beside)
-        return out
-    rows = [np.ascontiguousarray(a).reshape(-1, n) for a in arrays] + [*beside]
-    out_rows = out.reshape(-1, n)
-    in_slices(lambda block: kernel(out_rows[block], *[r[block] for r in rows]), len(out_rows), n)
-    return out
 
 
 _SHORT = 128
@@ -37,12 +26,29 @@ _WRITTEN_OUT = Scratch()
 
 def by_row(ufunc: np.ufunc, x: Array, numbers: Array, out: Array) -> None:
     """``out = ufunc(x, numbers)``, with a number for each row; `out` may be `x`."""
-    if x.shape[1] > (_SHORT // 2 if out is x else _SHORT):
-        ufunc(x, numbers[:, None], out)
+    if x.ndim > 2 or x.shape[1] > (_SHORT // 2 if out is x else _SHORT):
+        ufunc(x, numbers[..., None], out)
     else:
         room = _WRITTEN_OUT.of(x.shape, x.dtype) if out is x else out
         np.copyto(room, numbers[:, None])
         ufunc(x, room, out)
+
+
+_RUN = 256
+"""Numbers of one row that are added up one after the other, where loops do not run along rows."""
+
+
+def row_sums(x: Array, sums: Array | None = None) -> Array:
+    if x.ndim == 2:
+        return np.dot(x, ones(x.shape[1], x.dtype), sums)
+    n = x.shape[-1]
+    if n <= _RUN:
+        return np.add.reduce(x, -1, out=sums)
+    return np.add.reduce([np.add.reduce(x[..., i : i + _RUN], -1) for i in range(0, n, _RUN)], 0, out=sums)
+
+
+def _row_maxima(x: Array) -> Array:
+    return row_extremes(True, x) if x.ndim == 2 else np.maximum.reduce(x, -1)
 
 
 _LIMITS = {"f": (1e37, 1e-30), "d": (1e300, 1e-250)}
@@ -52,44 +58,45 @@ _LIMITS = {"f": (1e37, 1e-30), "d": (1e300, 1e-250)}
 def exponentials(out: Array, x: Array, sums: Array | None = None) -> tuple[Array, Array | None]:
     """``out = exp(x - m)`` row by row, with the row `sums` and `m`: the maximum, or None for 0 if all sums allow it."""
     np.exp(x, out)
-    sums = np.dot(out, ones(x.shape[1], x.dtype), sums)
+    sums = row_sums(out, sums)
     if _are_exact(sums):
         return sums, None
-    maximum = row_extremes(True, x)
+    maximum = _row_maxima(x)
     by_row(np.subtract, x, maximum, out)
     np.exp(out, out)
-    return np.dot(out, ones(x.shape[1], x.dtype), sums), maximum
+    return row_sums(out, sums), maximum
 
 
 def _are_exact(sums: Array) -> bool:
     """Whether sums of exponentials are all within the limits. For few, `argmax` takes a third of the time of a reduction."""
     largest, smallest = _LIMITS[sums.dtype.char]
-    return bool(sums[sums.argmax()] < largest and sums[sums.argmin()] > smallest)
+    return bool(sums.item(sums.argmax()) < largest and sums.item(sums.argmin()) > smallest)
 
 
 _EXPONENTIALS = Scratch()
 
 
-def log_sum_exp_rows(x: Array) -> Array:
-    """(R, n) -> (R,)"""
-    out = np.empty(len(x), x.dtype)
+def log_sum_exp(input: Array, dim: int) -> Array:
+    """The logarithm of the sum of the exponentials along `dim`, which the result lacks."""
+    x = rows_along(input, dim)
+    out = np.empty(x.shape[:-1], x.dtype)
 
-    def reduce(rows: slice) -> None:
-        part = x[rows]
-        powers = _EXPONENTIALS.of(part.shape, x.dtype)
+    def reduce(piece: Piece) -> None:
+        part = x[piece]
+        powers = _EXPONENTIALS.of(part.shape, x.dtype) if x.ndim == 2 else np.empty_like(part)
         np.exp(part, powers)
-        sums, largest = np.dot(powers, ones(x.shape[1], x.dtype)), None
+        sums, largest = row_sums(powers), None
         if not _are_exact(sums):
-            largest = row_extremes(True, part)
+            largest = _row_maxima(part)
             largest[~np.isfinite(largest)] = 0
-            np.exp(np.subtract(part, largest[:, None], powers), powers)
-            sums = powers @ ones(x.shape[1], x.dtype)
-        np.log(sums, out[rows])
+            np.exp(np.subtract(part, largest[..., None], powers), powers)
+            sums = row_sums(powers)
+        np.log(sums, out[piece])
         if largest is not None:
-            out[rows] += largest
+            out[piece] += largest
 
-    in_slices(reduce, len(x), x.shape[1])
-    return out
+    over_rows(reduce, x)
+    return out.reshape(input.shape[:dim] + input.shape[dim + 1 :])
 
 
 def softmax_rows(out: Array, x: Array) -> None:
@@ -114,14 +121,15 @@ def log_softmax_rows(out: Array, x: Array, powers: Array | None = None, sums: Ar
 
 
 def softmax_backward_rows(out: Array, grad: Array, result: Array) -> None:
-    by_row(np.subtract, grad, np.vecdot(grad, result), out)
+    dots = np.vecdot(grad, result) if grad.ndim == 2 else np.add.reduce(np.multiply(grad, result, out), -1)
+    by_row(np.subtract, grad, dots, out)
     out *= result
 
 
 def log_softmax_backward_rows(
     out: Array, grad: Array, result: Array, powers: Array | None = None, sums: Array | None = None
 ) -> None:
-    factor = grad.dot(ones(grad.shape[1], grad.dtype))
+    factor = row_sums(grad)
     if powers is None or sums is None:
         by_row(np.multiply, np.exp(result, out), factor, out)
     else:
@@ -129,21 +137,79 @@ def log_softmax_backward_rows(
     np.subtract(grad, out, out)
 
 
+_INNER = 32
+"""The length of loops from which rows in another dimension than the last are left where they are."""
+
+
+def rows_along(array: Array, dim: int) -> Array:
+    """The rows along `dim`: (R, n), or (outer, inner, n) if the array need not be turned for them. A view if that is possible."""
+    if dim == 1 and array.ndim == 2 and array.flags.c_contiguous:
+        return array
+    n, inner = array.shape[dim] if array.ndim else 1, math.prod(array.shape[dim + 1 :])
+    if inner < _INNER:
+        return np.ascontiguousarray(np.moveaxis(array, dim, -1) if inner > 1 else array).reshape(-1, n)
+    return np.ascontiguousarray(array).reshape(-1, n, inner).swapaxes(1, 2)
+
+
+def from_rows(rows: Array, shape: tuple[int, ...], dim: int) -> Array:
+    """The contiguous array of this `shape` whose rows along `dim` these are."""
+    if rows.ndim > 2:
+        return rows.swapaxes(1, 2).reshape(shape)
+    if dim >= len(shape) - 1:
+        return rows.reshape(shape)
+    return np.ascontiguousarray(np.moveaxis(rows.reshape(*shape[:dim], *shape[dim + 1 :], shape[dim]), -1, dim))
+
+
+def in_memory(rows: Array) -> Array:
+    """All numbers of contiguous `rows` as they lie in memory: a view."""
+    return (rows if rows.ndim == 2 else rows.swapaxes(1, 2)).reshape(-1)
+
+
+def first_places(rows: Array) -> Array:
+    """(M) where the first number of each of the rows (outer, inner, n) is in memory."""
+    outer, inner, n = rows.shape
+    return np.add.outer(np.arange(outer) * (n * inner), np.arange(inner)).reshape(-1)
+
+
+Piece = slice | tuple[slice, slice]
+
+
+def over_rows(work: Callable[[Piece], object], rows: Array) -> None:
+    """``work(piece)`` for parts of rows (R, n) or (outer, inner, n), shared if there are many."""
+    if rows.ndim == 2:
+        in_slices(work, *rows.shape)
+        return
+    outer, inner, _ = rows.shape
+    number = 1 if is_one_block(rows.size) else number_of_pieces(rows.size, rows.size, BLOCK, LONGEST)
+    if outer >= number:
+        pieces = [(part, slice(None)) for part in split(outer, number)]
+    else:
+        pieces = [(slice(i, i + 1), part) for i in range(outer) for part in split(inner, -(-number // outer))]
+    share(work, pieces, rows.size)
+
+
 def along(kernel: Callable[..., None], dim: int, *arrays: Array, beside: Sequence[Array] = ()) -> Array:
-    """Run a kernel over rows along `dim`, whose result is contiguous; `beside` are arrays of these rows, or a number for each."""
+    """Run ``kernel(out, *arrays, *beside)`` over rows along `dim`; the result is contiguous. `beside` are rows, or a number for
+    each, as `exponentials_of` lays them out. float16 is computed in float32."""
     first = arrays[0]
     if not first.size:
         return np.empty(first.shape, first.dtype)
-    if first.ndim == 2 and dim == 1:
-        return _over_rows(kernel, arrays, beside)
-    if first.ndim < 2:
-        return _over_rows(kernel, [a.reshape(1, -1) for a in arrays], beside).reshape(first.shape)
-    moved = _over_rows(kernel, [np.moveaxis(a, dim, -1) for a in arrays], beside)
-    return np.ascontiguousarray(np.moveaxis(moved, -1, dim))
+    if first.dtype.char in HALVES:
+        return along(kernel, dim, *[a.astype(np.float32) for a in arrays], beside=beside).astype(first.dtype)
+    if first.ndim == 2 and dim == 1 and is_one_block(first.size):
+        out = np.empty(first.shape, first.dtype)
+        kernel(out, *arrays, *beside)
+        return out
+    rows = [rows_along(a, dim) for a in arrays] + [*beside]
+    out = np.empty(rows[0].shape, first.dtype) if rows[0].ndim == 2 else rows_along(np.empty(first.shape, first.dtype), dim)
+    over_rows(lambda piece: kernel(out[piece], *[a[piece] for a in rows]), out)
+    return from_rows(out, first.shape, dim)
 
 
 def exponentials_of(input: Array, dim: int) -> tuple[Array, Array]:
-    """Room for the exponentials of rows along `dim` (R, n) and their sums (R)"""
-    n, dtype = input.shape[dim] if input.ndim else 1, computed_in(input.dtype)
-    rows = input.size // max(1, n)
-    return np.empty((rows, n), dtype), np.empty(rows, dtype)
+    """Room for the exponentials of the rows along `dim`, and for the sum of each row."""
+    dtype, inner = computed_in(input.dtype), math.prod(input.shape[dim + 1 :])
+    n = input.shape[dim] if input.ndim else 1
+    shape = (input.size // max(1, n),) if inner < _INNER else (math.prod(input.shape[:dim]), inner)
+    powers = np.empty((*shape, n), dtype) if inner < _INNER else rows_along(np.empty(input.shape, dtype), dim)
+    return powers, np.empty(shape, dtype)

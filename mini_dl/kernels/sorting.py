@@ -8,6 +8,10 @@ import numpy as np
 
 from mini_dl._dtypes import FLOATING, Array
 
+_FEW, _LONG, _MANY = 8, 64, 4096
+"""How many elements are found one by one, in rows of how many, of how many in all: a search takes a thirtieth of the time of a
+partition."""
+
 
 def top(input: Array, k: int, dim: int, largest: bool) -> Array:
     """The indices of the `k` largest or smallest along `dim`, in order."""
@@ -15,6 +19,8 @@ def top(input: Array, k: int, dim: int, largest: bool) -> Array:
         return np.zeros((), np.int64)
     x = np.moveaxis(input, dim, -1)
     n = x.shape[-1]
+    if 0 < k <= _FEW and n >= _LONG and x.size >= _MANY and (found := _one_by_one(x, k, largest)) is not None:
+        return np.ascontiguousarray(np.moveaxis(found, -1, dim))
     if largest:
         x = x[..., ::-1]
     if 0 < k * 8 < n:
@@ -29,6 +35,24 @@ def top(input: Array, k: int, dim: int, largest: bool) -> Array:
     if largest:
         chosen = n - 1 - chosen[..., ::-1]
     return np.ascontiguousarray(np.moveaxis(chosen, -1, dim))
+
+
+def _one_by_one(x: Array, k: int, largest: bool) -> Array | None:
+    """`top` along the last dimension: the extreme of each row, `k` times. None if what takes the place of one that was found
+    could be found again."""
+    if x.dtype.kind not in "iu" and x.dtype.char not in "fd":
+        return None
+    rows = np.array(x, order="C").reshape(-1, x.shape[-1])
+    found, each = np.empty((len(rows), k), np.int64), np.arange(len(rows))
+    limits = np.iinfo(x.dtype) if x.dtype.kind in "iu" else None
+    least = (-np.inf if largest else np.inf) if limits is None else limits.min if largest else limits.max
+    for j in range(k):
+        (rows.argmax if largest else rows.argmin)(1, found[:, j])
+        values = rows[each, found[:, j]]
+        if (values == least).any() or (not largest and (values != values).any()):
+            return None
+        rows[each, found[:, j]] = least
+    return found.reshape(*x.shape[:-1], k)
 
 
 # ------------------------------------------------------------------------------------------------ order statistics

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import functools
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._dtypes import HALVES, INEXACT, Array, Function
-from mini_dl.kernels.blocks import BLOCK, Scratch, as_single, in_single, number_of_pieces, ones, slices, split
+from mini_dl.kernels.blocks import BLOCK, Scratch, as_single, in_single, number_of_pieces, ones, split
 from mini_dl.kernels.parallel import ENOUGH, get_num_threads, share, share_calls, worth_sharing
 
 Dims = tuple[int, ...]
@@ -134,7 +135,7 @@ def _rows(x: Array) -> Array:
     if rows == 1 and n <= 8192:
         return np.add.reduce(x, 1)
     longest = 1024 if rows > 1 else 256  # shorter ones of many rows take up to 1.7 times as long
-    run = _run(n, longest)
+    run = run_of(n, longest)
     if 32 <= run < n:
         return _rows(_rows(x.reshape(-1, run)).reshape(rows, -1))
     if n <= 8192:
@@ -146,7 +147,7 @@ def _rows(x: Array) -> Array:
 
 
 @functools.lru_cache(1024)
-def _run(n: int, longest: int) -> int:
+def run_of(n: int, longest: int) -> int:
     """The largest divisor of `n` up to `longest`."""
     return next(run for run in range(min(n, longest), 0, -1) if n % run == 0)
 
@@ -299,14 +300,14 @@ def accumulate(ufunc: np.ufunc, x: Array, dim: int, reverse: bool) -> Array:
         share(along_rows, split(len(source), number_of_pieces(x.size, x.size, BLOCK, 2 * BLOCK)), x.size)
     elif n:
         source, target = np.moveaxis(source, dim, 0), np.moveaxis(target, dim, 0)
-        before = None
-        for part in slices(n, x.size // n):
-            totals = source[part].astype(kind)
-            for row in totals:
-                if before is not None:
-                    ufunc(before, row, row)
-                before = row
-            target[part] = totals
+        width = x.size // n
+        for part in split(source.shape[1], min(-(-x.size // BLOCK), width // SIDE_BY_SIDE)):
+            totals = target[:, part] if kind == x.dtype else np.empty(source[:, part].shape, kind)
+            np.copyto(totals, source[:, part])
+            for before, now in itertools.pairwise(totals):
+                ufunc(before, now, now)
+            if kind != x.dtype:
+                target[:, part] = totals
     return out
 
 
@@ -339,8 +340,9 @@ def running_sums(x: Array) -> Array | None:
     return sums.reshape(*x.shape[:-1], padded)[..., :n]
 
 
-MANY_TOTALS = 128
-"""Totals side by side from which one call for all of them, step by step, is faster than a call for each."""
+MANY_TOTALS, SIDE_BY_SIDE = 128, 1024
+"""Totals side by side from which one call for all of them, step by step, is faster than a call for each; and of how many a step
+consists at least, where there are more."""
 
 
 # ------------------------------------------------------------------------------------------------ logcumsumexp

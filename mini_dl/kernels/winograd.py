@@ -17,7 +17,8 @@ import numpy as np
 
 from mini_dl._dtypes import FLOATING, Array, NumpyType, Shape
 from mini_dl.kernels.blocks import LINE, Scratch, check_finite, in_slices, number_of_pieces, split, total_of
-from mini_dl.kernels.geometry import Geometry, turn
+from mini_dl.kernels.copying import turn
+from mini_dl.kernels.geometry import Geometry
 from mini_dl.kernels.parallel import share
 from mini_dl.kernels.products import matmul, product
 
@@ -147,7 +148,7 @@ class Form:
         def transform(inputs: slice) -> None:
             taps = weight[:, inputs].reshape(o, -1, self.of_kernel.shape[1])
             turned = FIRST.of((*taps.shape[1:], o), weight.dtype)
-            turn(taps[None], turned.transpose(2, 0, 1)[None])
+            turn(turned, taps.transpose(1, 2, 0))
             np.matmul(self.of_kernel, turned, found[:, inputs].swapaxes(0, 1))
 
         in_slices(transform, c, found[:, 0].size)
@@ -217,7 +218,7 @@ def _window(array: Array, images: slice, start: Pair, size: Pair) -> Array:
     if part.shape[2:] != size:
         out[...] = 0
     rows, columns = [slice(max(0, -s), max(0, -s) + n) for s, n in zip(start, part.shape[2:])]
-    turn(part, out[:, rows, columns].transpose(0, 3, 1, 2))
+    turn(out[:, rows, columns], part.transpose(0, 2, 3, 1))
     return out
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -22,8 +23,9 @@ from mini_dl._dtypes import (
     result_numpy,
 )
 from mini_dl._surface import method
-from mini_dl.autograd.inplace import written_by
+from mini_dl.autograd.inplace import moved_by, written_by
 from mini_dl.autograd.primitive import binary, linear_in, number_of, unary
+from mini_dl.kernels.blocks import spread
 from mini_dl.ops.operands import accept, conjugate, kind_of, own_copy, promote_floating, tensor_first, zero_of
 from mini_dl.tensor import Tensor
 
@@ -35,7 +37,12 @@ def _add(input: Array, other: Array) -> Array:
     return np.add(input, other)
 
 
+def _times(other: Array, factor: float) -> Array:
+    return spread(np.multiply, other, factor)
+
+
 @method(inplace=True, out=True)
+@moved_by(np.add, _times, 1, "alpha")
 @written_by(np.add, _add, entirely=True)
 def add(input: Tensor | Number, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     """``out = input + alpha * other``
@@ -108,6 +115,7 @@ def _sub(input: Array, other: Array) -> Array:
 
 
 @method(alias="subtract", inplace=True, out=True)
+@moved_by(np.subtract, _times, 1, "alpha")
 @written_by(np.subtract, _sub)
 def sub(input: Tensor | Number, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     """``out = input - alpha * other``
@@ -411,7 +419,15 @@ def _half(*tensors: Tensor) -> bool:
     return len({t._array.dtype for t in tensors}) == 1 and tensors[0]._array.dtype.char in HALVES
 
 
+def _scaled_pair(ufunc: np.ufunc, first: Array, second: Array, factor: float) -> Array:
+    if factor == 1:
+        return spread(ufunc, first, second)
+    scaled = _times(first, factor)
+    return spread(ufunc, scaled, second, out=own_copy(scaled))
+
+
 @method(inplace=True, out=True)
+@moved_by(np.add, functools.partial(_scaled_pair, np.multiply), 2, "value")
 def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 1) -> Tensor:
     """A scaled product added: ``out = input + value * tensor1 * tensor2``
 
@@ -432,6 +448,7 @@ def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 
 
 
 @method(inplace=True, out=True)
+@moved_by(np.add, functools.partial(_scaled_pair, np.divide), 2, "value")
 def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 1) -> Tensor:
     """A scaled quotient added: ``out = input + value * tensor1 / tensor2``
 

@@ -20,6 +20,7 @@ from mini_dl._dtypes import (
     Number,
     as_type,
     c_name,
+    int64,
     is_number,
     limits_of,
     number_as,
@@ -29,7 +30,7 @@ from mini_dl._dtypes import (
 )
 from mini_dl._layout import copied
 from mini_dl._surface import function, method, public
-from mini_dl.autograd.inplace import written_by
+from mini_dl.autograd.inplace import room_of, spares_copy, written_by
 from mini_dl.autograd.memory import filled_in
 from mini_dl.autograd.primitive import Formula, binary, linear_in, not_a_tensor, op, real_number_of, symmetric_in
 from mini_dl.autograd.single import as_it_is
@@ -151,8 +152,10 @@ def _clamp(input: Array, min: Any, max: Any) -> Array:
 @symmetric_in("input")
 @op(input=lambda grad, input, min, max: masked(grad, _inside(input, min, max)))
 def _clamp_to(input: Array, min: float | None, max: float | None) -> Array:
-    """`_clamp` of floating point numbers by Python numbers."""
-    return limited(input, -math.inf if min is None else min, math.inf if max is None else max)
+    """`_clamp` by Python numbers of the kind of `input`."""
+    if input.dtype.kind == "i":
+        return limited(input, -(2**63) if min is None else min, 2**63 - 1 if max is None else max, room_of(input))
+    return limited(input, -math.inf if min is None else min, math.inf if max is None else max, room_of(input))
 
 
 def _type_of_clamped(result: Tensor, out: Tensor, args: Sequence[object]) -> None:
@@ -164,6 +167,7 @@ def _type_of_clamped(result: Tensor, out: Tensor, args: Sequence[object]) -> Non
 
 
 @method(alias="clip", inplace=True, out=_type_of_clamped)
+@spares_copy
 def clamp(input: Tensor, min: Tensor | float | None = None, max: Tensor | float | None = None) -> Tensor:
     """Limited to an interval: ``out = minimum(maximum(input, min), max)``; a bound that is None has no effect.
 
@@ -178,7 +182,7 @@ def clamp(input: Tensor, min: Tensor | float | None = None, max: Tensor | float 
         and type(max) in PLAIN
         and min is not max
         and isinstance(input, Tensor)
-        and input._array.dtype.kind in FLOATING
+        and (input._array.dtype.kind in FLOATING or (input._array.dtype == int64.numpy and float not in (type(min), type(max))))
         and (min is None or -6e4 < min < 6e4)
         and (max is None or -6e4 < max < 6e4)
     ):
@@ -340,10 +344,12 @@ def nan_to_num(input: Tensor, nan: float | None = None, posinf: float | None = N
 def _nan_to_num(input: Array, nan: float | None, posinf: float | None, neginf: float | None) -> Array:
     if input.dtype.kind not in INEXACT:
         return copied(input)
-    return np.nan_to_num(copied(input), False, 0.0 if nan is None else nan, posinf, neginf)
+    out = copied(input)
+    return out if np.isfinite(out).all() else np.nan_to_num(out, False, 0.0 if nan is None else nan, posinf, neginf)
 
 
 @method(inplace=True, out=True)
+@spares_copy
 def lerp(input: Tensor, end: Tensor, weight: Tensor | Number) -> Tensor:
     """Linear interpolation: ``out = input + weight * (end - input)``
 
@@ -375,7 +381,12 @@ def lerp(input: Tensor, end: Tensor, weight: Tensor | Number) -> Tensor:
 )
 def _lerp(input: Array, end: Array, weight: object) -> Array:
     accept("lerp_kernel", "fc", input)
-    return _between(input, end, weight)
+    apart = room_of(input) is None or input.dtype.char not in "fd" or end.shape != input.shape
+    if apart or not isinstance(weight, (int, float)) or not builtins.abs(weight) < 0.5:
+        return _between(input, end, weight)
+    step = np.subtract(end, input)
+    step *= weight
+    return np.add(input, step, out=input)
 
 
 @elementwise
@@ -388,7 +399,7 @@ def _between(input: Array, end: Array, weight: Any) -> Array:
     near_end = np.absolute(weight) >= 0.5  # from the nearer end, which is then reached exactly
     if not near_end.any():
         return input + difference * weight
-    return np.where(near_end, end - difference * (1 - weight), input + difference * weight)
+    return choose(near_end, end, input) + difference * (weight - near_end)
 
 
 @method(inplace=True, out=True)

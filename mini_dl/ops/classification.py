@@ -190,11 +190,12 @@ def _nll(input: Tensor, classes: _Classes, reduction: str) -> Tensor:
 def _cross_entropy_slope_of(grad: Tensor, input: Tensor, index: Array, factors: Array, memo: Memo) -> Tensor:
     """``(softmax - one_hot) * grad * factor`` row by row: from saved exponentials, or composed if it will be differentiated."""
     if memo and not differentiates():
-        return _cross_entropy_slope(grad, *memo, factors)
-    scale = (grad * wrap(factors)).reshape(-1, 1)
-    one_hot = np.zeros(input._array.shape, input._array.dtype)
-    one_hot[np.arange(len(index)), index] = 1
-    return (softmax(input, 1) - wrap(one_hot)) * scale
+        return _cross_entropy_slope(grad, *memo, factors, input._array.shape)
+    samples, classes, *rest = input._array.shape
+    one_hot = np.zeros((samples, *rest, classes), input._array.dtype)
+    one_hot.reshape(-1, classes)[np.arange(len(index)), index] = 1
+    scale = (grad * wrap(factors)).reshape(samples, 1, *rest)
+    return (softmax(input, 1) - wrap(np.moveaxis(one_hot, -1, 1))) * scale
 
 
 _cross_entropy_slope = op()(cross_entropy_slope)
@@ -202,7 +203,7 @@ _cross_entropy_slope = op()(cross_entropy_slope)
 
 @op(input=_cross_entropy_slope_of)
 def _cross_entropy(input: Array, index: Array, factors: Array, kept: Array | None, reduce: bool, memo: Memo) -> Array:
-    """(M, C) -> the loss () or (M); for the gradient, the exponentials (M, C) with their row sums (M), and the classes' places"""
+    """(N, C, *) -> the loss () or (M); for the gradient, the exponentials with the sums of their rows, and the classes' places"""
     loss, *found = cross_entropy_rows(input, index, factors, kept, reduce)
     keep_in(memo, *found)
     return loss
@@ -244,8 +245,8 @@ def cross_entropy(
     classes = _Classes(input, target, weight, ignore_index)
     if label_smoothing == 0:
         factors = mode.run(classes.factors, reduction)
-        rows = _rows(input)
-        loss = _cross_entropy(rows, classes.index, factors, classes.kept, reduction != "none", memo_of(rows))
+        scores = input if dim else input.reshape(1, -1)
+        loss = _cross_entropy(scores, classes.index, factors, classes.kept, reduction != "none", memo_of(scores))
         loss = loss.reshape(classes.shape) if reduction == "none" else loss
         if len(shape) > 2 or reduction == "none":
             as_one(loss, "NllLossBackward0" if len(shape) <= 2 else "NllLoss2DBackward0", input)

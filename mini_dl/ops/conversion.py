@@ -34,7 +34,7 @@ from mini_dl._dtypes import (
     of_numpy,
     result_numpy,
 )  # fmt: skip
-from mini_dl._layout import converted, copied
+from mini_dl._layout import converted, copied, empty_in_order
 from mini_dl._meta import NO_DATA, NO_ITEM, is_meta_array, meta_array
 from mini_dl._surface import function, method, named, public, tensor_method
 from mini_dl.autograd.graph import needs_grad
@@ -42,6 +42,8 @@ from mini_dl.autograd.mode import mode
 from mini_dl.autograd.node_names import rename
 from mini_dl.autograd.primitive import linear_in, op, recorded_as
 from mini_dl.autograd.single import as_it_is
+from mini_dl.kernels.blocks import LARGE
+from mini_dl.kernels.copying import compact, copy
 from mini_dl.tensor import Tensor, wrap
 
 # ------------------------------------------------------------------------------------------------ copies and casts
@@ -53,12 +55,16 @@ from mini_dl.tensor import Tensor, wrap
 @as_it_is
 def _copy(input: Array, order: Any) -> Array:
     if order in (None, preserve_format):
-        return copied(input)
+        if input.size < LARGE or input.__class__ is not np.ndarray:
+            return copied(input)
+        out = empty_in_order(input, input.dtype)
+        copy(out, input)
+        return out
     if order is contiguous_format:
-        return input.copy("C")
+        return compact(input)
     if input.ndim != _CHANNELS_LAST_NDIM[order]:
         raise RuntimeError(f"required rank {_CHANNELS_LAST_NDIM[order]} tensor to use {order.name} format")
-    return np.moveaxis(np.moveaxis(input, 1, -1).copy("C"), -1, 1)
+    return np.moveaxis(compact(np.moveaxis(input, 1, -1)), -1, 1)
 
 
 _CHANNELS_LAST_NDIM = {channels_last: 4, channels_last_3d: 5}

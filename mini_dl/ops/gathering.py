@@ -17,7 +17,7 @@ from mini_dl.autograd.elements import by_element
 from mini_dl.autograd.inplace import any_needs_grad, fresh, spares_copy
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import linear_in, op
-from mini_dl.kernels.indexing import add_rows, corner, flat_index, positions, reduce_at, rows_of
+from mini_dl.kernels.indexing import add_along, corner, flat_index, gathered, positions, reduce_at, rows_of
 from mini_dl.ops.parts import _slice
 from mini_dl.ops.views import place
 from mini_dl.tensor import Operand, Tensor, wrap
@@ -38,7 +38,7 @@ def zeros_as(grad: Tensor, shape: tuple[int, ...]) -> Tensor:
 @linear_in("input")
 @op(input=lambda grad, input_shape, dim, index: _scatter_add(zeros_as(grad, input_shape), dim, index, grad))
 def _gather(input: Array, dim: int, index: Array) -> Array:
-    return input.reshape(-1).take(positions("gather", input, dim, index))
+    return gathered(input, dim, index)
 
 
 @tensor_method()
@@ -411,7 +411,8 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
 def _index_add(input: Array, dim: int, index: Array, source: Array) -> Array:
     out = fresh(input)
     if out.size:
-        add_rows(rows_of(out, dim), index.reshape(-1), rows_of(source, dim))
+        target = out if out.ndim else out.reshape(1)
+        add_along(target, dim, index.reshape(-1), source.reshape(*target.shape[:dim], -1, *target.shape[dim + 1 :]))
     return out
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -28,7 +28,9 @@ from mini_dl.kernels.indexing import (
     WHOLE,
     Indices,
     add_at,
+    chosen_along,
     empty_selection,
+    fill_where,
     index_error,
     key_of,
     put_into,
@@ -47,7 +49,9 @@ from mini_dl.tensor import Tensor, wrap
 @op(input=lambda grad, indices, input_shape: filled_in(_index_place(grad, indices, input_shape)))
 def _index(input: Array, indices: Indices) -> Array:
     try:
-        out = input[key_of(indices)]
+        out = chosen_along(input, indices)
+        if out is None:
+            out = input[key_of(indices)]
     except IndexError as error:
         shape = None if "broadcast" in str(error) else empty_selection(input.shape, indices)
         if shape is not None:
@@ -110,6 +114,13 @@ def look_at(self: Tensor, basic: Sequence[Any]) -> Tensor:
     return _alias(self)
 
 
+def _is_mask_of(index: object, input: Tensor) -> TypeGuard[Tensor]:
+    """Whether `index` is a mask of the elements of `input`, and both show memory."""
+    if not isinstance(index, Tensor) or index._array.dtype.char != "?":
+        return False
+    return index._array.shape == input._array.shape and index._array.__class__ is input._array.__class__ is np.ndarray
+
+
 @tensor_method(operators="__setitem__")
 def _setitem(self: Tensor, index: object, value: object) -> None:
     """``self[index] = value``: `value` expands to the selection."""
@@ -118,6 +129,11 @@ def _setitem(self: Tensor, index: object, value: object) -> None:
     kind = type_of_mask(index) if not isinstance(value, Tensor) or value._array.size == 1 else None
     if kind is not None and kind.char == "B":
         raise RuntimeError("masked_fill_ only supports boolean masks, but got mask with dtype unsigned char")
+    if kind is not None and _is_mask_of(index, self) and _dtypes.is_number(value) and not is_recorded(self, index):
+        check_memory(self._array)
+        mode.run(fill_where, self._array, index._array, assigned(value, self._array.dtype))
+        count_write(self)
+        return
     basic, chosen = parse(self._array.shape, index)
     if chosen is None and not isinstance(value, Tensor) and _dtypes.is_number(value) and not is_recorded(self):
         key = (*basic, ...)

@@ -14,9 +14,11 @@ from mini_dl._dtypes import Array, int64, is_number, scalar_name
 from mini_dl._meta import refuse_meta
 from mini_dl._surface import function, method, public
 from mini_dl.autograd.elements import by_element
+from mini_dl.autograd.inplace import room_of, spares_copy
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import linear_in, not_a_tensor, op
 from mini_dl.kernels.blocks import choose
+from mini_dl.kernels.indexing import fill_where
 from mini_dl.ops.gathering import one_value, zeros_as
 from mini_dl.ops.parts import _slice
 from mini_dl.ops.views import place
@@ -43,6 +45,9 @@ def _fill_mask(grad: Tensor, mask: Tensor) -> Tensor:
 @op(input=_fill_mask, value=lambda grad, mask: (grad * mask).sum())
 def _masked_fill(input: Array, mask: Array, value: Array) -> Array:
     shape = input.shape if input.shape == mask.shape else broadcast_shapes(input.shape, mask.shape)
+    if room_of(input) is not None and input.shape == mask.shape:
+        fill_where(input, mask, value)
+        return input
     if input.shape == shape and mask.size <= input.size // 4 and input.itemsize in (4, 8):
         return np.asarray(_filled(input, mask, value), order="C")
     if input.dtype.kind != "c":
@@ -64,6 +69,7 @@ def _filled(input: Array, mask: Array, value: Array) -> Array:
 
 
 @method(inplace=True)
+@spares_copy
 def masked_fill(input: Tensor, mask: Tensor, value: Operand) -> Tensor:
     """One value where `mask` holds: ``out = value if mask else input``
 

@@ -24,7 +24,7 @@ from mini_dl.kernels.blocks import (
     real_floating,
     spread,
 )
-from mini_dl.ops.operands import masked
+from mini_dl.ops.operands import masked, own_copy
 from mini_dl.tensor import Tensor
 
 made_in_place = functools.cache(in_place)
@@ -70,7 +70,7 @@ def _relu(input: Array) -> Array:
         if input.dtype.kind == "c":
             raise NotImplementedError("clamp is not supported for complex types")
         return np.maximum(input, input.dtype.type(0))
-    return np.maximum(input, zero) if input.size < CLIPPED else spread(np.clip, input, zero, _INFINITY[input.dtype])
+    return np.maximum(input, zero) if input.size < CLIPPED else spread(np.ndarray.clip, input, zero, _INFINITY[input.dtype])
 
 
 _ZERO = {kind: np.zeros((), kind) for kind in (np.dtype(np.float32), np.dtype(np.float64))}
@@ -223,6 +223,9 @@ def _prelu_slope(upstream: Array, input: Array, weight: Array) -> Array:
     weight=lambda grad, input: masked(grad * input, ~(input > 0)),
 )
 def _prelu(input: Array, weight: Array) -> Array:
+    if weight.size and np.min(weight) > 0 and np.max(weight) <= 1:  # also for infinite numbers
+        scaled = np.multiply(real_floating(input, "prelu_cpu"), weight)
+        return np.maximum(input, scaled, out=scaled if scaled.ndim else None)
     return choose(np.asarray(real_floating(input, "prelu_cpu") > 0), input, input * weight)
 
 
@@ -311,7 +314,9 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
 @op(input=lambda grad, input: masked(grad / 6, (input > -3) & (input < 3)))
 @elementwise
 def _hardsigmoid(input: Array) -> Array:
-    return limited(real_floating(input, "hardsigmoid_cpu") + 3, 0, 6) / 6
+    moved = np.add(real_floating(input, "hardsigmoid_cpu"), 3)
+    room = own_copy(moved)
+    return np.divide(limited(moved, 0, 6, room), 6, out=room)
 
 
 @public("nn.functional")
@@ -343,7 +348,9 @@ def _hardswish_backward(upstream: Array, input: Array) -> Array:
 @op(input=lambda grad, input: _hardswish_backward(grad, input))
 @elementwise
 def _hardswish(input: Array) -> Array:
-    return input * limited(real_floating(input, "hardswish_cpu") + 3, 0, 6) / 6
+    moved = np.add(real_floating(input, "hardswish_cpu"), 3)
+    room = own_copy(moved)
+    return np.divide(np.multiply(input, limited(moved, 0, 6, room), out=room), 6, out=room)
 
 
 @public("nn.functional")

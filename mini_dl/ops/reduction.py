@@ -20,7 +20,7 @@ from mini_dl.autograd.node_names import rename
 from mini_dl.autograd.overlaps import check_operands
 from mini_dl.autograd.primitive import linear_in, op, recorded_as
 from mini_dl.kernels.blocks import in_single
-from mini_dl.kernels.softmax import log_sum_exp_rows
+from mini_dl.kernels.softmax import log_sum_exp
 from mini_dl.kernels.sums import Dims, add_up, count, extremes, near_mean, reduce, reduced, squares, std_array, trailing
 from mini_dl.tensor import Tensor
 
@@ -639,9 +639,10 @@ def _softmax_of(grad: Tensor, input: Tensor, result: Tensor, dims: Dims, keepdim
 def _logsumexp(input: Array, dims: Dims, keepdim: bool) -> Array:
     if not input.size:
         return np.log(add_up(input, dims, keepdim))
-    if input.dtype.char in "fd" and trailing(input, dims):
-        rows = input.reshape(-1, count(input.shape, dims))
-        return log_sum_exp_rows(rows).reshape(reduced(input.shape, dims, keepdim))
+    if input.dtype.char in "fd" and (len(dims) == 1 or trailing(input, dims)):
+        dim = builtins.min(dims)
+        x = input if len(dims) == 1 else input.reshape(*input.shape[:dim], -1)
+        return log_sum_exp(x, dim).reshape(reduced(input.shape, dims, keepdim))
     largest = np.maximum.reduce(input.real, dims, keepdims=True)
     largest = np.where(np.isfinite(largest), largest, 0)
     out = np.log(add_up(np.exp(input - largest), dims, True)) + largest

@@ -22,6 +22,7 @@ from mini_dl._surface import method, tensor_method
 from mini_dl.autograd.node_names import rename
 from mini_dl.autograd.primitive import linear_in, may_alias_argument, op, view
 from mini_dl.autograd.single import as_it_is
+from mini_dl.kernels.copying import reshaped
 from mini_dl.tensor import Tensor, version_of, wrap
 
 # ------------------------------------------------------------------------------------------------ omitted elements
@@ -126,7 +127,7 @@ def broadcast_to(input: Tensor, size: tuple[int, ...]) -> Tensor:
 
 @view(input=lambda grad, input_shape: _reshaped(grad, input_shape))
 def _view(input: Array, shape: tuple[int, ...]) -> Array:
-    return input.reshape(shape)
+    return reshaped(input, shape)
 
 
 @linear_in("input")
@@ -134,7 +135,7 @@ def _view(input: Array, shape: tuple[int, ...]) -> Array:
 @op(input=lambda grad, input_shape: _reshaped(grad, input_shape))
 def unsafe_view(input: Array, shape: tuple[int, ...]) -> Array:
     """Another shape of an intermediate result that nothing else sees; not recorded as a view."""
-    return input.reshape(shape)
+    return reshaped(input, shape)
 
 
 @method()
