@@ -10,7 +10,7 @@ import pytest
 import mini_dl as torch
 from mini_dl.kernels.sorting import SIDE_BY_SIDE
 
-SHAPES = [(1,), (17,), (3, SIDE_BY_SIDE + 1), (SIDE_BY_SIDE, 5), (2, 9, 3), (40, 2, SIDE_BY_SIDE)]
+SHAPES = [(1,), (17,), (3, SIDE_BY_SIDE + 1), (SIDE_BY_SIDE, 5), (2, 9, 3), (40, 2, SIDE_BY_SIDE), (3, 3001)]
 
 
 def place_so_far(row: Any, largest: bool) -> list[int]:

@@ -103,6 +103,8 @@ def most_frequent(input: Array, dim: int) -> Array:
 
 SIDE_BY_SIDE = 128
 """Extremes side by side from which one call for all of them, step by step, is faster than a call for all steps."""
+FEW_PLACES = 1 << 13
+"""Elements up to which the places themselves are accumulated."""
 
 
 def places_of_extremes(input: Array, dim: int, largest: bool) -> Array:
@@ -112,16 +114,17 @@ def places_of_extremes(input: Array, dim: int, largest: bool) -> Array:
     n, last = input.shape[dim], dim == input.ndim - 1
     if not last and input.size >= SIDE_BY_SIDE * n:
         return _step_by_step(input, dim, np.greater_equal if largest else np.less_equal)
-    x = input if last else np.ascontiguousarray(np.moveaxis(input, dim, -1))
-    reached = x == (np.maximum if largest else np.minimum).accumulate(x, -1)
-    if x.dtype.kind in FLOATING:
-        reached |= x != x
+    reached = input == (np.maximum if largest else np.minimum).accumulate(input, dim)
+    if input.dtype.kind in FLOATING:
+        reached |= input != input
+    if not last or input.size < FEW_PLACES:
+        places = np.arange(n).reshape([-1 if i == dim else 1 for i in range(input.ndim)])
+        return np.ascontiguousarray(np.maximum.accumulate(reached * places, dim))
     starts = np.flatnonzero(reached)  # the first of each row is among them
     counts = np.empty_like(starts)
     np.subtract(starts[1:], starts[:-1], counts[:-1])
-    counts[-1] = x.size - starts[-1]
-    places = np.repeat(starts % n, counts).reshape(x.shape)
-    return places if last else np.ascontiguousarray(np.moveaxis(places, -1, dim))
+    counts[-1] = input.size - starts[-1]
+    return np.repeat(starts % n, counts).reshape(input.shape)
 
 
 def _step_by_step(input: Array, dim: int, reaches: np.ufunc) -> Array:
