@@ -101,10 +101,10 @@ def most_frequent(input: Array, dim: int) -> Array:
 # ------------------------------------------------------------------------------------------------ running extremes
 
 
-SIDE_BY_SIDE = 128
+SIDE_BY_SIDE = 256
 """Extremes side by side from which one call for all of them, step by step, is faster than a call for all steps."""
-FEW_PLACES = 1 << 13
-"""Elements up to which the places themselves are accumulated."""
+RARE = 32
+"""Elements for one new extreme in a row, on average, from which repeating its place is faster than accumulating places."""
 
 
 def places_of_extremes(input: Array, dim: int, largest: bool) -> Array:
@@ -117,7 +117,7 @@ def places_of_extremes(input: Array, dim: int, largest: bool) -> Array:
     reached = input == (np.maximum if largest else np.minimum).accumulate(input, dim)
     if input.dtype.kind in FLOATING:
         reached |= input != input
-    if not last or input.size < FEW_PLACES:
+    if not last or RARE * np.count_nonzero(reached) > input.size:
         places = np.arange(n).reshape([-1 if i == dim else 1 for i in range(input.ndim)])
         return np.ascontiguousarray(np.maximum.accumulate(reached * places, dim))
     starts = np.flatnonzero(reached)  # the first of each row is among them
