@@ -19,6 +19,7 @@ GEOMETRIES: list[Geometry] = [  # kernel, stride, padding, dilation, ceil_mode
     ((1, 4), (3, 1), (0, 2), (1, 1), False),
     ((2, 3), (3, 4), (1, 0), (2, 2), True),
     ((5, 2), (2, 5), (2, 1), (1, 3), False),
+    ((9, 11), (9, 1), (0, 0), (1, 1), False),
 ]
 
 

@@ -365,14 +365,14 @@ def permutation(generator: Generator, n: int) -> Array:
     draws = generator.doubles(n - 1) if wide else generator.words(n - 1)
     target[:-1] += (draws % np.arange(n, 1, -1, dtype=draws.dtype)).astype(np.int64)
     bits = int(n).bit_length()
-    by_target = np.sort((target << bits) | steps)
+    by_target = (target << bits) | steps
+    by_target.sort()
     place, step = by_target >> bits, by_target & ((1 << bits) - 1)
-    again = place[1:] == place[:-1]
-    last = np.full(n, -1)  # the last earlier step with the same target
-    last[step[1:][again]] = step[:-1][again]
     brought = steps.copy()  # the last step that put something at a position before its turn; the position itself if none did
     earlier = step < place
     brought[place[earlier]] = step[earlier]  # the last of several counts
     while not np.array_equal(origin := brought[brought], brought):
         brought = origin
-    return np.where(last < 0, target, brought[last])
+    again = place[1:] == place[:-1]
+    target[step[1:][again]] = brought[step[:-1][again]]
+    return target

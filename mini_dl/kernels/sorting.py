@@ -98,6 +98,50 @@ def most_frequent(input: Array, dim: int) -> Array:
     return np.moveaxis(np.take_along_axis(by_value, last, -1), -1, dim)
 
 
+# ------------------------------------------------------------------------------------------------ running extremes
+
+
+SIDE_BY_SIDE = 256
+"""Extremes side by side from which one call for all of them, step by step, is faster than a call for all steps."""
+RARE = 32
+"""Elements for one new extreme in a row, on average, from which repeating its place is faster than accumulating places."""
+
+
+def places_of_extremes(input: Array, dim: int, largest: bool) -> Array:
+    """The index of the extreme so far along `dim`: the last of equals; NaN is both largest and smallest."""
+    if not input.ndim or not input.size:
+        return np.zeros(input.shape, np.int64)
+    n, last = input.shape[dim], dim == input.ndim - 1
+    if not last and input.size >= SIDE_BY_SIDE * n:
+        return _step_by_step(input, dim, np.greater_equal if largest else np.less_equal)
+    reached = input == (np.maximum if largest else np.minimum).accumulate(input, dim)
+    if input.dtype.kind in FLOATING:
+        reached |= input != input
+    if not last or RARE * np.count_nonzero(reached) > input.size:
+        places = np.arange(n).reshape([-1 if i == dim else 1 for i in range(input.ndim)])
+        return np.ascontiguousarray(np.maximum.accumulate(reached * places, dim))
+    starts = np.flatnonzero(reached)  # the first of each row is among them
+    counts = np.empty_like(starts)
+    np.subtract(starts[1:], starts[:-1], counts[:-1])
+    counts[-1] = input.size - starts[-1]
+    return np.repeat(starts % n, counts).reshape(input.shape)
+
+
+def _step_by_step(input: Array, dim: int, reaches: np.ufunc) -> Array:
+    out = np.empty(input.shape, np.int64)
+    rows, found = np.moveaxis(input, dim, 0), np.moveaxis(out, dim, 0)
+    most, place = rows[0].copy(), np.zeros(rows[0].shape, np.int64)
+    found[0] = 0
+    for k in range(1, len(rows)):
+        reached = reaches(rows[k], most)
+        if input.dtype.kind in FLOATING:
+            reached |= rows[k] != rows[k]
+        np.copyto(most, rows[k], where=reached)
+        np.copyto(place, k, where=reached)
+        found[k] = place
+    return out
+
+
 # ------------------------------------------------------------------------------------------------ distinct values
 
 
@@ -109,6 +153,14 @@ def runs(rows: Array) -> tuple[Array, Array, Array]:
     first = np.concatenate([np.zeros(min(len(rows), 1), np.int64), np.flatnonzero(differ) + 1])
     number = np.cumsum(np.concatenate([np.zeros(min(len(rows), 1), np.int64), differ]), dtype=np.int64)
     return first, number, np.diff(np.append(first, len(rows)))
+
+
+def distinct(values: Array) -> Array:
+    """The distinct elements of a vector of integers, in order."""
+    ordered = np.sort(values)
+    first = np.ones(len(ordered), bool)
+    np.not_equal(ordered[1:], ordered[:-1], first[1:])
+    return ordered[first]
 
 
 # ------------------------------------------------------------------------------------------------ searching

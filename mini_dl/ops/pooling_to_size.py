@@ -120,7 +120,7 @@ adaptive_avg_pool3d = _adaptive_means(
 )
 
 
-def _adaptive_max_pool(n: int, input: Tensor, output_size: Ints) -> tuple[Tensor, Tensor]:
+def _adaptive_max_pool(n: int, input: Tensor, output_size: Ints, indices: bool) -> tuple[Tensor, Tensor | None]:
     out = _adaptive_out(f"adaptive_max_pool{n}d", n, input, output_size, False)
     require_type(input._array.dtype, "f", f"adaptive_max_pool{max(n, 2)}d")
     space = input._array.shape[-n:]
@@ -128,7 +128,7 @@ def _adaptive_max_pool(n: int, input: Tensor, output_size: Ints) -> tuple[Tensor
         kernel = tuple([size // o for size, o in zip(space, out)])
         windows = Windows(kernel, kernel, (0,) * n, (1,) * n, out)
         values = _maxima(input, windows)
-        return values, _places(input, windows)
+        return values, _places(input, windows) if indices else None
     axes = []
     for size, o in zip(space, out):
         i = np.arange(o)
@@ -143,10 +143,10 @@ def _adaptive_max_family(n: int, example: str, places: str) -> None:
     """Publish ``adaptive_max_pool{n}d`` and ``adaptive_max_pool{n}d_with_indices``: `places` is for the second."""
 
     def with_indices(input: Tensor, output_size: Ints, return_indices: bool = False) -> Any:
-        return _adaptive_max_pool(n, input, output_size)
+        return _adaptive_max_pool(n, input, output_size, True)
 
     def adaptive_max_pool(input: Tensor, output_size: Ints, return_indices: bool = False) -> Any:
-        found = _adaptive_max_pool(n, input, output_size)
+        found = _adaptive_max_pool(n, input, output_size, return_indices)
         return found if return_indices else found[0]
 
     name, (call, maxima) = f"adaptive_max_pool{n}d", example.split("\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import functools
 import math
 import operator
 import warnings
@@ -16,6 +17,7 @@ from mini_dl._checks import index_of, level_of_user, type_name, wrap_dim
 from mini_dl._dtypes import FLOATING, HALVES, INEXACT, Array, NumpyType, is_number, number_as
 from mini_dl._surface import method, named
 from mini_dl.autograd.graph import needs_grad
+from mini_dl.autograd.inplace import fresh, spares_copy
 from mini_dl.autograd.primitive import op
 from mini_dl.kernels.blocks import computed_in
 from mini_dl.ops.factories import default_type, factory
@@ -315,11 +317,36 @@ def diagflat(input: Tensor, offset: int = 0) -> Tensor:
     return diag_embed(input.reshape(-1), offset)
 
 
-def _triangle(name: str, kernel: Callable[..., Array], what: str, shown: str) -> Callable[..., Tensor]:
+ROWS = 128
+"""Rows of a matrix that are cleared together."""
+
+
+@functools.lru_cache(64)
+def _beside(rows: int, columns: int, diagonal: int, lower: bool) -> Array:
+    """Whether elements are not in the triangle."""
+    return ~np.tri(rows, columns, diagonal, dtype=bool) if lower else np.tri(rows, columns, diagonal - 1, dtype=bool)
+
+
+def _clear(matrices: Array, diagonal: int, lower: bool) -> None:
+    """Write zeros above the diagonal, or below it unless `lower`."""
+    m, n = matrices.shape[-2:]
+    for top in builtins.range(0, m, ROWS):
+        end = min(top + ROWS, m)
+        first, last = [min(max(row + diagonal + lower, 0), n) for row in (top, end - 1)]  # between them, a part is cleared
+        if first < last:
+            beside = _beside(end - top, last - first, top + diagonal - first, lower)
+            np.copyto(matrices[..., top:end, first:last], False, where=beside)
+        matrices[..., top:end, last if lower else 0 : n if lower else first] = 0
+
+
+def _triangle(name: str, what: str, shown: str) -> Callable[..., Tensor]:
     """Publish the function; return its primitive. `shown` is what its example prints."""
+    lower = name == "tril"
 
     def cut(input: Array, diagonal: int) -> Array:
-        return np.ascontiguousarray(kernel(input, diagonal))
+        out = fresh(input)
+        _clear(out, diagonal, lower)
+        return out
 
     cut.__name__ = name
     primitive = op(input=lambda grad, diagonal: primitive(grad, diagonal))(cut)
@@ -329,7 +356,7 @@ def _triangle(name: str, kernel: Callable[..., Array], what: str, shown: str) ->
             raise RuntimeError(f"{name}: input tensor must have at least 2 dimensions")
         return primitive(input, operator.index(diagonal))
 
-    below = "<=" if name == "tril" else ">="
+    below = "<=" if lower else ">="
     doc = f"""Each matrix with zeros {what} a diagonal: ``out[i, j] = input[i, j] if j - i {below} diagonal else 0``
 
 Shapes: (*, m, n) -> (*, m, n).
@@ -338,9 +365,9 @@ Raises: RuntimeError for fewer than two dimensions.
 >>> torch.{name}(torch.tensor([[1, 2], [3, 4]]))
 tensor({shown})"""
     named(call, name, doc)
-    method(inplace=True, out=True)(call)
+    method(inplace=True, out=True)(spares_copy(call))
     return primitive
 
 
-_tril = _triangle("tril", np.tril, "above", "[[1, 0],\n        [3, 4]]")
-_triu = _triangle("triu", np.triu, "below", "[[1, 2],\n        [0, 4]]")
+_tril = _triangle("tril", "above", "[[1, 0],\n        [3, 4]]")
+_triu = _triangle("triu", "below", "[[1, 2],\n        [0, 4]]")

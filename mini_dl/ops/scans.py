@@ -16,6 +16,7 @@ from mini_dl._dtypes import INEXACT, Array, Ints, dtype, dtype as DType, given_t
 from mini_dl._surface import NamedTensors, function, method, named, public, return_type
 from mini_dl.autograd.mode import differentiates
 from mini_dl.autograd.primitive import linear_in, op
+from mini_dl.kernels.sorting import places_of_extremes
 from mini_dl.kernels.sums import Dims, accumulate, log_cumulative_sum, reduce
 from mini_dl.ops.joining import cat
 from mini_dl.ops.reduction import checked, of_type, ordered, spread
@@ -186,11 +187,7 @@ def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype:
 @op()
 def _running(input: Array, dim: int, largest: bool) -> Array:
     """The index of the extreme so far along `dim`: the last of equals; NaN is both largest and smallest."""
-    if not input.ndim or not input.size:
-        return np.zeros(input.shape, np.int64)
-    extreme = (np.maximum if largest else np.minimum).accumulate(input, dim)
-    places = np.arange(input.shape[dim]).reshape([-1 if i == dim else 1 for i in range(input.ndim)])
-    return np.ascontiguousarray(np.maximum.accumulate(((input == extreme) | (input != input)) * places, dim))
+    return places_of_extremes(input, dim, largest)
 
 
 def _running_extreme(name: str, largest: bool, *example: str) -> Callable[..., NamedTensors]:

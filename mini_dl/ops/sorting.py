@@ -10,7 +10,7 @@ import numpy as np
 from mini_dl import _dtypes
 from mini_dl._abstract import refuse_batch
 from mini_dl._checks import type_name, wrap_dim
-from mini_dl._dtypes import Array, Ints, dtype_of_number, int64, is_number, scalar_name
+from mini_dl._dtypes import INEXACT, Array, Ints, dtype_of_number, int64, is_number, scalar_name
 from mini_dl._meta import refuse_meta
 from mini_dl._surface import NamedTensors, function, method, return_type
 from mini_dl.autograd.elements import by_element
@@ -392,8 +392,11 @@ def unique(
     refuse_batch("_unique2" if dim is None else "unique_dim", input)
     x = _distinct("unique", input)
     if dim is None:
-        by_value = np.argsort(x, None, kind="stable")
         rows = x.reshape(-1)
+        alike = x.dtype.kind not in INEXACT  # equal elements are interchangeable, unlike zeros and NaNs
+        if alike and not (return_inverse or return_counts):
+            return wrap(kernels.distinct(rows))
+        by_value = np.argsort(rows, kind=None if alike else "stable")
         first, number, counts = kernels.runs(rows[by_value])
         inverse = np.empty(x.size, np.int64)
         inverse[by_value] = number

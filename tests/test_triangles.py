@@ -1,0 +1,26 @@
+"""Triangles of matrices beside their definition, element by element, up to and beyond the rows that are cleared together."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import mini_dl as torch
+from mini_dl.ops.ranges import ROWS
+
+
+@pytest.mark.parametrize(
+    "shape", [(1, 1), (3, 5), (0, 3), (3, 0), (ROWS, ROWS + 1), (2, 2 * ROWS + 3, ROWS + 2), (ROWS + 1, 2 * ROWS)]
+)
+def test_triangles_are_what_the_formula_says(shape: tuple[int, ...]) -> None:
+    x = np.full(shape, np.nan, np.float32)
+    above = np.arange(shape[-1]) - np.arange(shape[-2])[:, None]
+    for diagonal in (0, 1, -1, 4, -4, ROWS - 1, ROWS, -ROWS, -ROWS - 1, 5 * ROWS, -5 * ROWS):
+        for name, kept in (("tril", above <= diagonal), ("triu", above >= diagonal)):
+            expected = np.where(kept, x, np.float32(0))
+            for given in (x, np.swapaxes(np.swapaxes(x, -1, -2).copy(), -1, -2)):
+                tensor = torch.from_numpy(given.copy(order="K"))
+                np.testing.assert_array_equal(getattr(tensor, name)(diagonal).numpy(), expected)
+                np.testing.assert_array_equal(tensor.numpy(), x)
+                assert getattr(tensor, name + "_")(diagonal) is tensor
+                np.testing.assert_array_equal(tensor.numpy(), expected)
