@@ -41,3 +41,11 @@ def test_a_gradient_penalty_over_an_empty_batch_leaves_weights_as_torch_does(tor
     (g,) = torch.autograd.grad(layers(x).sum(), x, create_graph=True)
     g.pow(2).sum().backward()
     return g.shape, [p.grad for p in layers.parameters()], x.grad
+
+
+@twin
+@pytest.mark.parametrize("groups", [1, 4])
+def test_the_gradient_from_one_output_position_is_contiguous(torch, rng, groups):
+    x = torch.ones(3, 4, 9, requires_grad=True)
+    y = torch.nn.functional.conv1d(x, torch.ones(4, 4 // groups, 9), groups=groups)
+    return torch.autograd.grad(y.sum(), x)[0].stride()

@@ -74,6 +74,7 @@ SHAPED_BY_VALUES = {
     "masked_select": lambda torch, x: x.masked_select(x > 0),
     "equal": lambda torch, x: torch.equal(x, x),
     "copy to the CPU": lambda torch, x: torch.ones(2, 3).copy_(x),
+    "large copy to the CPU": lambda torch, x: torch.ones(512, 600, 3).copy_(torch.empty(512, 600, 3, device="meta")),
     "mixed devices": lambda torch, x: x + torch.ones(2, 3),
     "mixed devices, reflected": lambda torch, x: torch.ones(2, 3) + x,
     "joined devices": lambda torch, x: torch.cat([x, torch.ones(2, 3)]),

@@ -414,7 +414,8 @@ def overwrite(target: Tensor, result: Tensor, own_result: bool = False) -> None:
 
 def copy_into(target: Array, source: Array) -> None:
     """Cast `source` into memory. UserWarning where imaginary parts are lost."""
-    if target.size >= BLOCK and target.dtype == source.dtype and target.shape == source.shape and not may_share(target, source):
+    alike = target.dtype == source.dtype and target.shape == source.shape and target.__class__ is source.__class__ is np.ndarray
+    if target.size >= BLOCK and alike and not may_share(target, source):
         mode.run(copy, target, source)
         return
     mode.run(np.copyto, target, on_the_way(without_imaginary_parts(source, target.dtype), target.dtype), "unsafe")

@@ -178,7 +178,7 @@ def _sent_by_one(output: Array, weight: Array, shape: Shape, g: Geometry) -> Arr
     first = [max(0, -(-p // d)) for p, d in zip(g.padding, g.dilation)]
     count = [min(k, (i - 1 + p) // d + 1) - f for k, i, p, d, f in zip(weight.shape[2:], shape[2:], g.padding, g.dilation, first)]
     if taps.shape == shape and not any(g.padding):
-        return taps
+        return np.ascontiguousarray(taps)
     found = np.zeros(shape, output.dtype)
     if min(count) > 0:
         starts = [f * d - p for f, d, p in zip(first, g.dilation, g.padding)]

@@ -55,7 +55,6 @@ def _working(array: Array | None, like: Array) -> Array | None:
 
 
 _all: Function = np.logical_and.reduce  # of short arrays, faster than their method
-_added: Function = np.add.reduce
 
 
 def _row_sums(x: Array, y: Array | None = None, out: Array | None = None) -> Array:
@@ -66,7 +65,7 @@ def _row_sums(x: Array, y: Array | None = None, out: Array | None = None) -> Arr
     run = run_of(n, _RUN)
     if run >= _SHORT_ROW:
         runs = _row_sums(x.reshape(-1, run), None if y is None else y.reshape(-1, run))
-        return _added(runs.reshape(len(x), -1), 1, None, out)
+        return np.add.reduce(runs.reshape(len(x), -1), 1, out=out)
     total = np.empty(len(x), x.dtype) if out is None else out
     total[...] = 0
     for i in range(0, n, _RUN):

@@ -399,7 +399,7 @@ def _between(input: Array, end: Array, weight: Any) -> Array:
     near_end = np.absolute(weight) >= 0.5  # from the nearer end, which is then reached exactly
     if not near_end.any():
         return input + difference * weight
-    return choose(near_end, end, input) + difference * (weight - near_end)
+    return choose(near_end, end, input) + difference * choose(near_end, np.negative(1 - weight), weight)  # -0 at 1
 
 
 @method(inplace=True, out=True)
