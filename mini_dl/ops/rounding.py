@@ -76,7 +76,7 @@ def sign(input: Array) -> Array:
 def _sign_of(input: Array) -> Array:
     if input.dtype.kind == "b":
         return copied(input)
-    if input.dtype.kind == "f" and input.size > 4096:  # NumPy's function takes longer
+    if input.dtype.kind in FLOATING and input.size > 4096:  # NumPy's function takes longer
         signs = np.greater(input, 0).view(np.int8)
         return np.subtract(signs, np.less(input, 0).view(np.int8), signs).astype(input.dtype)
     sign = np.sign(input)
