@@ -13,6 +13,7 @@ import pickle
 import subprocess
 import sys
 import tempfile
+import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,11 @@ def plain(value: Any) -> Any:
 
 
 def run(library: str, folder: str) -> None:
-    """Run all cases on this rank, with a barrier after each."""
+    """Run all cases on this rank, with a barrier after each.
+
+    At the end a rank also waits for the files that the others leave behind their last barrier: under gloo, a rank that is
+    still inside a barrier fails when one that has left it closes its connections (pytorch/gloo, issue 155).
+    """
     from tests_distributed.cases import CASES, TRAINING
 
     torch = importlib.import_module(library)
@@ -49,6 +54,9 @@ def run(library: str, folder: str) -> None:
             found[name] = "failed", f"{type(error).__name__}: {error}"
         Path(folder, f"{rank}.pickle").write_bytes(pickle.dumps(found))
         dist.barrier()
+    Path(folder, f"{rank}.left").touch()
+    while len(list(Path(folder).glob("*.left"))) < size:
+        time.sleep(0.01)
     dist.destroy_process_group()
 
 
