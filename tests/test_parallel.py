@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -149,6 +149,27 @@ def test_numpy_is_quiet_in_the_helpers_too() -> None:
     with np.errstate(all="raise"):  # of the caller's context; kernels run in their own
         x = torch.full((3 * parallel.ENOUGH,), 200.0)
         assert torch.isinf(F.silu(x) * x.exp()).all()
+
+
+SLOW_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    **{name: getattr(torch, name) for name in "exp log sin tanh acos sigmoid erf erfc lgamma".split()},
+    **{name: getattr(torch, name) for name in "pow atan2 hypot fmod remainder floor_divide logaddexp nextafter".split()},
+    **{name: getattr(F, name) for name in "gelu silu elu softplus logsigmoid mish".split()},
+}
+
+
+@pytest.mark.parametrize("name", SLOW_FUNCTIONS)
+def test_slow_functions_of_fewer_numbers_are_shared_with_the_same_bits(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    function, x, y = SLOW_FUNCTIONS[name], torch.rand(300, 301).mul_(0.8), torch.rand(300, 301).add_(0.1)
+    operands = (x, y) if name in "pow atan2 hypot fmod remainder floor_divide logaddexp nextafter".split() else (x,)
+    assert x.numel() < parallel.ENOUGH
+    torch.set_num_threads(1)
+    alone = function(*operands).numpy()
+    torch.set_num_threads(3)
+    shared, share = [], parallel._ThreadPool.share
+    monkeypatch.setattr(parallel._ThreadPool, "share", lambda *args: shared.append(args) or share(*args))
+    np.testing.assert_array_equal(function(*operands).numpy(), alone)
+    assert len(shared) == 1
 
 
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="no fork here")

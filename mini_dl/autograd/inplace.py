@@ -44,7 +44,7 @@ from mini_dl.autograd.overlaps import (
 )
 from mini_dl.autograd.places import place_of
 from mini_dl.autograd.saving import packing
-from mini_dl.kernels.blocks import BLOCK, LARGE, spread
+from mini_dl.kernels.blocks import BLOCK, LEAST_LARGE, large_for, spread
 from mini_dl.kernels.context import is_refusal, run_nested
 from mini_dl.kernels.copying import copy
 from mini_dl.kernels.elementary import Elementwise
@@ -251,7 +251,7 @@ def overwritten_by(ufunc: Elementwise, target: Tensor, args: tuple[object, ...])
         elif (type(other) is not int and (counts or type(other) is not float)) or not -6e4 < other < 6e4:
             return False  # also numbers that may be out of range, which the function checks
     try:
-        if array.size >= LARGE:
+        if array.size >= LEAST_LARGE and array.size >= large_for(ufunc):
             mode.run(spread, ufunc, *_operands(array, other), out=array)
         elif args:
             mode.enter(ufunc, array, other, out=array)

@@ -18,7 +18,7 @@ from mini_dl._importing import wraps
 from mini_dl._meta import is_meta_array
 from mini_dl.autograd.graph import INFERENCE, NO_GRAD, Node, edge_of, save, save_result
 from mini_dl.autograd.mode import at_work, mode
-from mini_dl.kernels.blocks import LARGE as LARGE
+from mini_dl.kernels.blocks import large_for
 from mini_dl.kernels.context import is_refusal, run_nested
 from mini_dl.overrides import ask_operator, overrides
 from mini_dl.tensor import LEAF, Edge, Tensor, inference, new, version_of, wrap
@@ -34,7 +34,7 @@ USED = frozenset(
     "NO_GRAD Node NotImplemented RuntimeError SIMPLE Tensor answer array_from array_of at_work behind computed current edge_of "
     "edges_of error inference is_refusal "
     "isinstance look_into looked_at may_share_memory ndarray new not_a_tensor primitive run_nested save save_result saved "
-    "shape_of version version_of wrapped LARGE".split()
+    "shape_of version version_of wrapped".split()
 )
 """The names in the generated code, which no argument may have."""
 SPOKEN_OF = (LEAF, Node, at_work, broadcast_shapes, is_refusal, new, run_nested, save, save_result)  # only in the generated code
@@ -231,10 +231,11 @@ class Text:
         self.lines += [" " * (4 * (depth + 2)) + line for line in text.split("\n")]
 
     def run_kernel(self, arguments: str, refused: str = "", large: str = "") -> None:
-        """``computed``, under the NumPy settings of kernels; `refused` is further ``except`` clauses. If the condition
-        `large` holds, threads share a ufunc."""
-        if large and self.primitive.ufunc is not None:
-            self.write(f"try:\n    if {large}: computed = current.enter(primitive.shared, {arguments})")
+        """``computed``, under the NumPy settings of kernels; `refused` is further ``except`` clauses. Threads share a ufunc
+        over enough elements, whose number is the value of `large`."""
+        ufunc = self.primitive.ufunc
+        if large and ufunc is not None:
+            self.write(f"try:\n    if {large} >= {large_for(ufunc)}: computed = current.enter(primitive.shared, {arguments})")
             self.write(f"    else: computed = current.enter(primitive.forward, {arguments})\nexcept RuntimeError as error:")
         else:
             self.write(f"try:\n    computed = current.enter(primitive.forward, {arguments})\nexcept RuntimeError as error:")
@@ -327,7 +328,7 @@ def text_of_unary(primitive: Primitive) -> str:
     """The code of a call of one tensor."""
     text = Text(primitive)
     text.write("if not isinstance(input, Tensor): raise not_a_tensor(primitive, 'input', 1, input)")
-    text.run_kernel("input._array", large="input._array.size >= LARGE")
+    text.run_kernel("input._array", large="input._array.size")
     text.wrap()
     if text.edges:
         text.write("if (input._edge is not None or input._base is not None) and current.enabled:")
@@ -387,7 +388,7 @@ def text_of_binary(primitive: Primitive, refuse: str, number_first: bool, number
         text.write("elif is_number(other): a, b = primitive.promote(a, other)")
     text.write(f"else: return {refuse}(primitive, 'other', 2, other, input, other)")
     refused = "\nexcept ValueError:\n    broadcast_shapes(shape(a), shape(b))\n    raise"
-    text.run_kernel("a, b", refused, "a.__class__ is ndarray and a.size >= LARGE" if number_first else "a.size >= LARGE")
+    text.run_kernel("a, b", refused, "a.__class__ is ndarray and a.size" if number_first else "a.size")
     text.wrap()
     if text.edges:
         text.record(0, also="current.enabled")

@@ -16,7 +16,7 @@ from mini_dl._checks import fits
 from mini_dl._dtypes import FLOATING, HALVES, Array, Function, NumpyType, scalar_name
 from mini_dl._importing import wraps
 from mini_dl.kernels.context import here
-from mini_dl.kernels.parallel import Piece, get_num_threads, share, worth_sharing
+from mini_dl.kernels.parallel import ENOUGH, Piece, get_num_threads, share, share_calls, worth_sharing
 
 BLOCK = 65536
 """Elements per array in one pass of a blocked kernel: a few such arrays fit the second-level cache."""
@@ -26,12 +26,17 @@ LONGEST_RUN = 4 * BLOCK
 """The same for elementwise kernels: they have no short calls, for each row, between the long ones."""
 
 
-def in_slices(work: Callable[[slice], object], count: int, each: int = 1) -> None:
-    """``work(slice)`` for `slices` of ``range(count)``, items of `each` elements, shared if there are many."""
+SLOW = 3
+"""How many passes over memory a kernel counts for that has one of the functions that NumPy takes long for, like `exp`."""
+
+
+def in_slices(work: Callable[[slice], object], count: int, each: int = 1, cost: int = 1) -> None:
+    """``work(slice)`` for `slices` of ``range(count)``, items of `each` elements, shared if there are many; fewer suffice if
+    the work costs more."""
     if count * each and is_one_block(count * each):
         work(slice(0, count))
     else:
-        share(work, slices(count, each), count * each)
+        share(work, slices(count, each, cost), count * each * cost)
 
 
 def is_one_block(size: int) -> bool:
@@ -39,12 +44,12 @@ def is_one_block(size: int) -> bool:
     return size <= BLOCK
 
 
-def slices(count: int, each: int = 1) -> list[slice]:
+def slices(count: int, each: int = 1, cost: int = 1) -> list[slice]:
     """``range(count)``, items of `each` elements, in slices to `share`: fewer and longer ones if threads share them."""
     size = count * each
     if count and is_one_block(size):
         return [slice(0, count)]
-    return split(count, number_of_pieces(size, size, BLOCK, LONGEST if each > 1 else LONGEST_RUN))
+    return split(count, number_of_pieces(size, size * cost, BLOCK, LONGEST if each > 1 else LONGEST_RUN))
 
 
 def number_of_pieces(size: int, work: int, block: int, longest: int) -> int:
@@ -149,6 +154,15 @@ def elementwise(kernel: Callable[..., Array]) -> Callable[..., Array]:
 
     If it has a parameter `out`, it may write its result there.
     """
+    return _in_blocks(kernel, 1)
+
+
+def slow_elementwise(kernel: Callable[..., Array]) -> Callable[..., Array]:
+    """The same for a kernel that is `SLOW`."""
+    return _in_blocks(kernel, SLOW)
+
+
+def _in_blocks(kernel: Callable[..., Array], cost: int) -> Callable[..., Array]:
     if hasattr(kernel, "op"):
         raise TypeError(
             f"{kernel.__name__}: `elementwise` must stand below the decorator that makes the primitive: it takes arrays"
@@ -161,7 +175,8 @@ def elementwise(kernel: Callable[..., Array]) -> Callable[..., Array]:
         first = args[0]
         if first.dtype.char in HALVES:
             return run(*[a.astype(np.float32) if isinstance(a, np.ndarray) else a for a in args]).astype(first.dtype)
-        if first.size <= 2 * BLOCK or any([isinstance(a, np.ndarray) and a.shape != first.shape for a in args]):
+        whole = first.size <= 2 * BLOCK and not worth_sharing(first.size * cost)
+        if whole or any([isinstance(a, np.ndarray) and a.shape != first.shape for a in args]):
             return kernel(*args)
         flat = [np.ascontiguousarray(a).reshape(-1) if isinstance(a, np.ndarray) else a for a in args]
         out = np.empty(first.shape, first.dtype)
@@ -174,14 +189,37 @@ def elementwise(kernel: Callable[..., Array]) -> Callable[..., Array]:
             else:
                 flat_out[block] = kernel(*given)
 
-        in_slices(run_block, first.size)
+        in_slices(run_block, first.size, 1, cost)
         return out
 
     return run
 
 
-LARGE = 1 << 18
-"""Elements from which it pays to check whether threads may share a single ufunc."""
+COSTS = {
+    **dict.fromkeys("exp exp2 log log2 log10 sin cos expm1 cbrt".split(), 6),
+    **dict.fromkeys("log1p tan sinh arcsinh arccosh arctanh".split(), 4),  # several short calls
+    **dict.fromkeys("tanh cosh arcsin arccos arctan arctan2 power hypot remainder fmod floor_divide".split(), 12),
+    **dict.fromkeys("logaddexp logaddexp2 nextafter".split(), 12),
+    "sqrt": 2,
+}
+"""Into how many passes over memory the work of a ufunc translates: for each number, NumPy needs 0.15 ns to add, 1.3 for `exp`."""
+
+
+def cost_of(ufunc: Function) -> int:
+    return COSTS.get(getattr(ufunc, "__name__", ""), 1)
+
+
+def large_for(ufunc: Function) -> int:
+    """The number of elements from which threads share a single ufunc, if they can."""
+    return ENOUGH // cost_of(ufunc)
+
+
+LARGE, LEAST_LARGE = ENOUGH, ENOUGH // max(COSTS.values())
+"""The same for those that cost one pass, and for those that cost most."""
+
+
+_pieces = functools.lru_cache(256)(split)
+"""`split`, for lists that are only read."""
 
 
 def in_pieces(ufunc: Function, *operands: Any, out: Array | None = None) -> Array | None:
@@ -192,36 +230,34 @@ def in_pieces(ufunc: Function, *operands: Any, out: Array | None = None) -> Arra
     """
     first = operands[0]
     kind, shape = first.dtype, first.shape
-    if not worth_sharing(first.size) or kind.char not in "fd" or not first.flags.c_contiguous:
+    work = first.size * cost_of(ufunc)
+    if not worth_sharing(work) or kind.char not in "fd" or not first.flags.c_contiguous:
         return None
     if out is not None and (out.dtype is not kind or out.shape != shape or not out.flags.c_contiguous):
         return None
     alike = True
     for other in operands[1:]:
         if type(other) is np.ndarray:
-            if other.dtype is not kind or not fits(other.shape, shape):
+            if other.dtype is not kind or not (other.shape == shape or fits(other.shape, shape)):
                 return None
             alike = alike and (not other.ndim or (other.shape == shape and other.flags.c_contiguous))
         elif type(other) not in (float, int, kind.type):
             return None
     result = np.empty(shape, kind) if out is None else out
     views = [*operands, result]
-    if alike:  # one vector of all numbers
+    if alike and len(shape) > 1:  # one vector of all numbers
         views = [view.reshape(-1) if type(view) is np.ndarray and view.ndim else view for view in views]
     rows, ndim = len(views[-1]), views[-1].ndim
     divided = [type(view) is np.ndarray and view.ndim == ndim and len(view) == rows for view in views]
-
-    def compute(piece: slice) -> None:
-        *given, written = [view[piece] if part else view for view, part in zip(views, divided)]
-        ufunc(*given, out=written)
-
-    share(compute, split(rows, number_of_pieces(first.size, first.size, BLOCK, LONGEST)), first.size)
+    pieces = _pieces(rows, number_of_pieces(first.size, work, BLOCK, LONGEST))
+    share_calls(ufunc, [tuple([view[piece] if part else view for view, part in zip(views, divided)]) for piece in pieces])
     return result
 
 
 def spread(ufunc: Function, *operands: Any, out: Array | None = None) -> Any:
     """``ufunc(*operands, out=out)``, by `in_pieces` if that pays."""
-    result = in_pieces(ufunc, *operands, out=out) if operands[0].size >= LARGE else None
+    first = operands[0]
+    result = in_pieces(ufunc, *operands, out=out) if type(first) is np.ndarray and first.size >= LEAST_LARGE else None
     return ufunc(*operands, out=out) if result is None else result
 
 

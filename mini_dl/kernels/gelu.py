@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from mini_dl._dtypes import Array, float32
-from mini_dl.kernels.blocks import Scratch, computed_in, elementwise, in_slices, real_floating
+from mini_dl.kernels.blocks import SLOW, Scratch, computed_in, elementwise, in_slices, real_floating, slow_elementwise
 from mini_dl.kernels.special import erf_array
 
 # ------------------------------------------------------------------------------------------------ gelu
@@ -16,7 +16,7 @@ from mini_dl.kernels.special import erf_array
 TANH_SCALE, CUBIC = math.sqrt(2 / math.pi), 0.044715
 
 
-@elementwise
+@slow_elementwise
 def gelu_tanh_backward(upstream: Array, input: Array) -> Array:
     square = input * input
     t = square * (CUBIC * TANH_SCALE)
@@ -34,7 +34,7 @@ def gelu_tanh_backward(upstream: Array, input: Array) -> Array:
     return square
 
 
-@elementwise
+@slow_elementwise
 def gelu_tanh(input: Array) -> Array:
     t = input * real_floating(input, "GeluKernelImpl")
     t *= CUBIC * TANH_SCALE
@@ -64,7 +64,9 @@ def _gelu(input: Array, slope: Array | None) -> Array:
     out = np.empty(input.shape, x.dtype)
     flat, flat_out, flat_slope = x.reshape(-1), out.reshape(-1), None if slope is None else slope.reshape(-1)
     compute = _in_single if x.dtype == float32.numpy else _in_double
-    in_slices(lambda block: compute(flat[block], flat_out[block], None if flat_slope is None else flat_slope[block]), flat.size)
+    in_slices(
+        lambda block: compute(flat[block], flat_out[block], None if flat_slope is None else flat_slope[block]), flat.size, 1, SLOW
+    )
     return out.astype(input.dtype, copy=False)
 
 

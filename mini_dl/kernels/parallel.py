@@ -100,7 +100,9 @@ class _Task:
 
     def __init__(self, function: Callable[..., object], calls: Sequence[tuple[object, ...]]) -> None:
         self.function, self.rest = function, deque(calls)  # popleft is atomic, even without the interpreter's lock
-        self.came, self.went, self.errors = list[None](), list[None](), list[BaseException]()
+        self.came: list[None] = []
+        self.went: list[None] = []
+        self.errors: list[BaseException] = []
         self.awaited: SimpleQueue[None] | None = None  # where the caller sleeps
 
     def take(self) -> None:
@@ -261,7 +263,8 @@ class _ThreadPool:
         return True
 
     def _share(self, task: _Task) -> None:
-        helpers, errors = list[_Helper](), task.errors
+        helpers: list[_Helper] = []
+        errors = task.errors
         try:
             helpers += self.first_helpers(min(self.threads, len(task.rest)) - 1)
             function, first = task.function, task.rest.popleft()

@@ -11,16 +11,18 @@ import numpy as np
 from mini_dl._dtypes import Array, Function
 from mini_dl._importing import wraps
 from mini_dl.kernels import special_tables as table
-from mini_dl.kernels.blocks import elementwise, limited
+from mini_dl.kernels.blocks import LONGEST_RUN, SLOW, limited, number_of_pieces, slow_elementwise, split
+from mini_dl.kernels.parallel import share
 
 # ------------------------------------------------------------------------------------------------ tools
 
 
-TEMPORARIES_IN_CACHE = 8192
+TEMPORARIES_IN_CACHE = 32768
 
 
 def in_double(kernel: Function) -> Callable[..., Array]:
-    """`kernel` for arrays of any shape and floating type (broadcast against each other), computed in float64 block by block."""
+    """`kernel` for arrays of any shape and floating type (broadcast against each other), computed in float64 in blocks, or in
+    longer pieces that threads share."""
 
     @wraps(kernel)
     def run(*operands: Any) -> Array:
@@ -28,8 +30,12 @@ def in_double(kernel: Function) -> Callable[..., Array]:
         flat = [a.reshape(-1) for a in np.broadcast_arrays(*operands)]
         out = np.empty(np.broadcast_shapes(*map(np.shape, operands)), given.dtype)
         flat_out = out.reshape(-1)
-        for i in range(0, flat_out.size, TEMPORARIES_IN_CACHE):
-            flat_out[i : i + TEMPORARIES_IN_CACHE] = kernel(*[a[i : i + TEMPORARIES_IN_CACHE].astype(np.float64) for a in flat])
+
+        def run_block(block: slice) -> None:
+            flat_out[block] = kernel(*[a[block].astype(np.float64) for a in flat])
+
+        work = SLOW * out.size
+        share(run_block, split(out.size, number_of_pieces(out.size, work, TEMPORARIES_IN_CACHE, LONGEST_RUN)), work)
         return out
 
     return run
@@ -69,7 +75,7 @@ _ERF_P = (1.98679431e-06, 0.000284562649, 0.00388322905, 0.0531013933, 0.1935424
 _ERF_Q = (3.74201268e-05, 0.00118554192, 0.0152070232, 0.115348921, 0.50485511, 1.0)
 
 
-@elementwise
+@slow_elementwise
 def _erf_single(x: Array) -> Array:
     """erf in float32, ``x P(x^2) / Q(x^2)``: at most 6 ULP off."""
     x = limited(x, np.float32(-4), np.float32(4))

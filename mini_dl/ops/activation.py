@@ -18,6 +18,7 @@ from mini_dl.autograd.inplace import Memo, inplace as in_place, keep_in, memo_of
 from mini_dl.autograd.primitive import linear_in, op, recorded_as, symmetric_in
 from mini_dl.kernels import gelu as gelu_kernel, softmax as softmax_kernel
 from mini_dl.kernels.blocks import (
+    SLOW,
     as_single,
     choose,
     elementwise,
@@ -27,6 +28,7 @@ from mini_dl.kernels.blocks import (
     one_and_exp_of_negative,
     real_floating,
     sigmoid_of,
+    slow_elementwise,
 )
 from mini_dl.kernels.elementary import fastest
 from mini_dl.kernels.gelu import gelu_and_slope, gelu_backward, gelu_tanh, gelu_tanh_backward
@@ -47,7 +49,7 @@ _expm1, _log1p = fastest("expm1_of_negative"), fastest("log1p")
         input < 0,
     ),
 )
-@elementwise
+@slow_elementwise
 def _elu_backward(upstream: Array, input: Array, alpha: float, scale: float, input_scale: float) -> Array:
     y = np.fmin(input, 0)  # NaN counts as positive
     y *= input.dtype.type(input_scale)
@@ -61,7 +63,7 @@ def _elu_backward(upstream: Array, input: Array, alpha: float, scale: float, inp
 
 @symmetric_in("input")
 @op(input=lambda grad, input, alpha, scale, input_scale: _elu_backward(grad, input, alpha, scale, input_scale))
-@elementwise
+@slow_elementwise
 def _elu(input: Array, alpha: float, scale: float, input_scale: float) -> Array:
     y = limited(real_floating(input, "elu_cpu"), -math.inf, 0)
     y *= input.dtype.type(input_scale)
@@ -127,7 +129,7 @@ def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
         grad * upstream * _sigmoid_slope((input * beta).sigmoid()) * beta, ~(input * beta > threshold)
     ),
 )
-@elementwise
+@slow_elementwise
 def _softplus_backward(upstream: Array, input: Array, beta: float, threshold: float) -> Array:
     z = input * input.dtype.type(beta)
     return choose(np.asarray(z > threshold), upstream, upstream * sigmoid_of(z))
@@ -135,7 +137,7 @@ def _softplus_backward(upstream: Array, input: Array, beta: float, threshold: fl
 
 @symmetric_in("input")
 @op(input=lambda grad, input, beta, threshold: _softplus_backward(grad, input, beta, threshold))
-@elementwise
+@slow_elementwise
 def _softplus(input: Array, beta: float, threshold: float) -> Array:
     z = real_floating(input, "softplus_cpu") * input.dtype.type(beta)
     soft = _log1p(np.exp(-np.abs(z)))
@@ -168,7 +170,7 @@ def _sigmoid_slope(s: Tensor) -> Tensor:
     upstream=lambda grad, input: _logsigmoid_backward(grad, input),
     input=lambda grad, upstream, input: -grad * upstream * _sigmoid_slope(input.sigmoid()),
 )
-@elementwise
+@slow_elementwise
 def _logsigmoid_backward(upstream: Array, input: Array) -> Array:
     return upstream * sigmoid_of(np.negative(input))
 
@@ -177,7 +179,7 @@ def _logsigmoid_backward(upstream: Array, input: Array) -> Array:
 @recorded_as("LogSigmoidBackward0")
 @symmetric_in("input")
 @op(input=lambda grad, input: _logsigmoid_backward(grad, input))
-@elementwise
+@slow_elementwise
 def logsigmoid(input: Array) -> Array:
     """``out = log(1 / (1 + exp(-input)))``, without overflow.
 
@@ -261,7 +263,7 @@ def _silu(input: Array, memo: Memo) -> Array:
     def divide(block: slice) -> None:
         np.divide(flat[block], one_and_exp_of_negative(flat[block], flat_divisor[block]), flat_out[block])
 
-    in_slices(divide, x.size)
+    in_slices(divide, x.size, 1, SLOW)
     return out.astype(input.dtype, copy=False)
 
 
@@ -291,7 +293,7 @@ def silu(input: Tensor, inplace: bool = False) -> Tensor:
     upstream=lambda grad, input: _mish_backward(grad, input),
     input=lambda grad, upstream, input: grad * upstream * _mish_second(input),
 )
-@elementwise
+@slow_elementwise
 def _mish_backward(upstream: Array, input: Array) -> Array:
     t = _tanh_softplus(input)
     return upstream * (t + input * sigmoid_of(input) * (1 - t * t))
@@ -311,7 +313,7 @@ def _tanh_softplus(x: Array) -> Array:
 
 @symmetric_in("input")
 @op(input=lambda grad, input: _mish_backward(grad, input))
-@elementwise
+@slow_elementwise
 def _mish(input: Array) -> Array:
     return input * _tanh_softplus(real_floating(input, "mish_cpu"))
 

@@ -231,7 +231,7 @@ def _divisible(input: object, other: object) -> None:
 def _floored(input: Any, other: Any) -> Array:
     accept("div_floor_cpu", "iuf", input, other)
     _divisible(input, other)
-    return np.floor_divide(input, other)
+    return spread(np.floor_divide, input, other)
 
 
 @binary(input=lambda grad: zero_of(grad), other=lambda grad: zero_of(grad), exact="other", numbers="input other both")
@@ -286,7 +286,7 @@ def remainder(input: Array, other: Array) -> Array:
     """
     accept("remainder_cpu", "iuf", input, other)
     _divisible(input, other)
-    result = np.remainder(input, other)
+    result = spread(np.remainder, input, other)
     if result.dtype.kind in FLOATING and not result.all():  # a remainder of 0 has the sign of `input`
         return np.where(result == 0, np.copysign(result, input), result)
     return result
@@ -305,7 +305,7 @@ def fmod(input: Array, other: Array) -> Array:
     """
     accept("fmod_cpu", "iuf", input, other)
     _divisible(input, other)
-    return np.fmod(input, other)
+    return spread(np.fmod, input, other)
 
 
 @method(alias="negative", inplace=True, out=True)

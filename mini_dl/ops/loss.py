@@ -22,7 +22,7 @@ from mini_dl._surface import namespace, public
 from mini_dl.autograd.inplace import check_cast
 from mini_dl.autograd.mode import mode, no_grad
 from mini_dl.autograd.primitive import linear_in, op, symmetric_in
-from mini_dl.kernels.blocks import elementwise, real_floating
+from mini_dl.kernels.blocks import elementwise, real_floating, slow_elementwise
 from mini_dl.kernels.elementary import fastest
 from mini_dl.ops.activation import logsigmoid
 from mini_dl.ops.ctc import ctc_loss
@@ -283,7 +283,7 @@ def _spread(input: Tensor) -> Tensor:
     input=lambda grad, input, target: _bce_slope(grad, input, target),
     target=lambda grad, input: grad * ((1 - input).log() - input.log()),
 )
-@elementwise
+@slow_elementwise
 def _bce(input: Array, target: Array) -> Array:
     """Logarithms are bounded by -100, so that the loss stays finite."""
     one_less = np.maximum(_log1p(-input), -100)

@@ -14,7 +14,7 @@ from mini_dl._surface import NamedTensors, method, public, return_type
 from mini_dl.autograd.inplace import inplace as in_place, written_by
 from mini_dl.autograd.primitive import binary, op, symmetric_in, unary
 from mini_dl.autograd.single import as_it_is
-from mini_dl.kernels.blocks import in_single
+from mini_dl.kernels.blocks import in_single, spread
 from mini_dl.ops.arithmetic import underivable
 from mini_dl.ops.choice import where
 from mini_dl.ops.operands import accept, both_floating, masked, promote_floating, zero_of
@@ -163,7 +163,7 @@ def copysign(input: Array, other: Array) -> Array:
     """
     accept("copysign_cpu", "biuf", input, other)
     input, other = both_floating(input, other)
-    return np.copysign(input, other)
+    return spread(np.copysign, input, other)
 
 
 def _sign_ratio(input: Tensor, result: Tensor) -> Tensor:
@@ -180,7 +180,7 @@ def nextafter(input: Array, other: Array) -> Array:
     tensor(1.1921e-07)
     """
     accept("nextafter_cpu", "f", input, other)
-    return np.nextafter(input, other)
+    return spread(np.nextafter, input, other)
 
 
 def _type_of_step(result: Tensor, out: Tensor, args: Sequence[object]) -> None:

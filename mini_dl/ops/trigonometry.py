@@ -11,7 +11,7 @@ from mini_dl._dtypes import Array, floating
 from mini_dl._surface import method
 from mini_dl.autograd.inplace import written_by
 from mini_dl.autograd.primitive import binary, unary
-from mini_dl.kernels.blocks import elementwise
+from mini_dl.kernels.blocks import slow_elementwise, spread
 from mini_dl.kernels.elementary import fastest
 from mini_dl.ops.arithmetic import rsqrt
 from mini_dl.ops.choice import where
@@ -185,7 +185,7 @@ def sinc(input: Array) -> Array:
     return _sinc(floating(input))
 
 
-@elementwise
+@slow_elementwise
 def _sinc(input: Array) -> Array:
     angle = input * math.pi
     return np.where(input == 0, input.dtype.type(1), np.sin(angle) / angle)
@@ -213,7 +213,7 @@ def atan2(input: Array, other: Array) -> Array:
     """
     accept("atan2", "biuf", input, other)
     input, other = both_floating(input, other)
-    return np.arctan2(input, other)
+    return spread(np.arctan2, input, other)
 
 
 def _atan2_slope(grad: Tensor, input: Any, other: Any) -> Tensor:
@@ -234,7 +234,7 @@ def hypot(input: Array, other: Array) -> Array:
     tensor([5.0000e+00, 5.0000e+30])
     """
     accept("hypot_cpu", "f", input, other)
-    return np.hypot(input, other)
+    return spread(np.hypot, input, other)
 
 
 @method(inplace=True, out=True)
