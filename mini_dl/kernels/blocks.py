@@ -69,6 +69,10 @@ def split(count: int, number: int, ahead: int = 0) -> list[slice]:
     return [slice(start, end) for start, end in zip([0, *ends], ends)]
 
 
+parts = functools.lru_cache(1024)(split)
+"""`split`, for lists that are only read."""
+
+
 BITS: dict[int, NumpyType] = {1: np.dtype(np.int8), 2: np.dtype(np.int16), 4: np.dtype(np.int32), 8: np.dtype(np.int64)}
 
 
@@ -218,8 +222,6 @@ LARGE, LEAST_LARGE = ENOUGH, ENOUGH // max(COSTS.values())
 """The same for those that cost one pass, and for those that cost most."""
 
 
-_pieces = functools.lru_cache(256)(split)
-"""`split`, for lists that are only read."""
 
 
 def in_pieces(ufunc: Function, *operands: Any, out: Array | None = None) -> Array | None:
@@ -249,7 +251,7 @@ def in_pieces(ufunc: Function, *operands: Any, out: Array | None = None) -> Arra
         views = [view.reshape(-1) if type(view) is np.ndarray and view.ndim else view for view in views]
     rows, ndim = len(views[-1]), views[-1].ndim
     divided = [type(view) is np.ndarray and view.ndim == ndim and len(view) == rows for view in views]
-    pieces = _pieces(rows, number_of_pieces(first.size, work, BLOCK, LONGEST))
+    pieces = parts(rows, number_of_pieces(first.size, work, BLOCK, LONGEST))
     share_calls(ufunc, [tuple([view[piece] if part else view for view, part in zip(views, divided)]) for piece in pieces])
     return result
 
