@@ -222,8 +222,6 @@ LARGE, LEAST_LARGE = ENOUGH, ENOUGH // max(COSTS.values())
 """The same for those that cost one pass, and for those that cost most."""
 
 
-
-
 def in_pieces(ufunc: Function, *operands: Any, out: Array | None = None) -> Array | None:
     """``ufunc(*operands)``, in pieces that threads share; None, with nothing done, if that does not pay.
 
