@@ -231,11 +231,10 @@ class Text:
         self.lines += [" " * (4 * (depth + 2)) + line for line in text.split("\n")]
 
     def run_kernel(self, arguments: str, refused: str = "", large: str = "") -> None:
-        """``computed``, under the NumPy settings of kernels; `refused` is further ``except`` clauses. Threads share a ufunc
-        over enough elements, whose number is the value of `large`."""
-        ufunc = self.primitive.ufunc
-        if large and ufunc is not None:
-            self.write(f"try:\n    if {large} >= {large_for(ufunc)}: computed = current.enter(primitive.shared, {arguments})")
+        """``computed``, under the NumPy settings of kernels; `refused` is further ``except`` clauses. If the condition
+        `large` holds, threads may share a ufunc."""
+        if large:
+            self.write(f"try:\n    if {large}: computed = current.enter(primitive.shared, {arguments})")
             self.write(f"    else: computed = current.enter(primitive.forward, {arguments})\nexcept RuntimeError as error:")
         else:
             self.write(f"try:\n    computed = current.enter(primitive.forward, {arguments})\nexcept RuntimeError as error:")
@@ -328,7 +327,8 @@ def text_of_unary(primitive: Primitive) -> str:
     """The code of a call of one tensor."""
     text = Text(primitive)
     text.write("if not isinstance(input, Tensor): raise not_a_tensor(primitive, 'input', 1, input)")
-    text.run_kernel("input._array", large="input._array.size")
+    ufunc = primitive.ufunc
+    text.run_kernel("input._array", large="" if ufunc is None else f"input._array.size >= {large_for(ufunc)}")
     text.wrap()
     if text.edges:
         text.write("if (input._edge is not None or input._base is not None) and current.enabled:")
@@ -388,7 +388,11 @@ def text_of_binary(primitive: Primitive, refuse: str, number_first: bool, number
         text.write("elif is_number(other): a, b = primitive.promote(a, other)")
     text.write(f"else: return {refuse}(primitive, 'other', 2, other, input, other)")
     refused = "\nexcept ValueError:\n    broadcast_shapes(shape(a), shape(b))\n    raise"
-    text.run_kernel("a, b", refused, "a.__class__ is ndarray and a.size" if number_first else "a.size")
+    large = ""
+    if primitive.ufunc is not None:
+        least, array = large_for(primitive.ufunc), "a.__class__ is ndarray and " if number_first else ""
+        large = f"{array}a.size >= {least} or b.__class__ is ndarray and b.size >= {least}"
+    text.run_kernel("a, b", refused, large)
     text.wrap()
     if text.edges:
         text.record(0, also="current.enabled")

@@ -75,7 +75,7 @@ def matmul(a: Array, b: Array, out: Array | None = None, added: Array | None = N
     divided = [(x, axis != ndim + but and x.ndim >= ndim - axis and x.shape[axis - ndim] > 1) for x, but in operands]
     calls = []
     for piece in parts(items, get_num_threads(), ahead if axis < ndim - 2 else ahead - ahead % 16):
-        index: Index = piece if axis == 0 else (..., piece, *[slice(None)] * (ndim - axis - 1))
+        index: Index = (piece,) if axis == 0 else (..., piece, *[slice(None)] * (ndim - axis - 1))
         calls.append(tuple([x[index] if by else x for x, by in divided]))
     if _step_of(*calls[0][:2]) or not is_whole(*calls[0][:2]):
         multiply: Function = _product

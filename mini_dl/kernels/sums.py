@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import functools
 import itertools
 import math
 from collections.abc import Callable
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._dtypes import HALVES, INEXACT, Array, Function
-from mini_dl.kernels.blocks import BLOCK, Scratch, as_single, in_single, number_of_pieces, ones, split, spread
+from mini_dl.kernels.blocks import BLOCK, Scratch, as_single, in_single, number_of_pieces, ones, run_of, split, spread
 from mini_dl.kernels.parallel import ENOUGH, get_num_threads, share, share_calls, worth_sharing
 
 Dims = tuple[int, ...]
@@ -66,9 +65,8 @@ def add_up(x: Array, dims: Dims, keepdim: bool = False) -> Array:
         return out
     along = trailing(x, dims)
     if along and code in "fd" and x.size > 256:
-        kept = x.shape[: -len(dims)]
-        found = _rows(x.reshape(math.prod(kept), -1))
-        return found.reshape((*kept, *(1,) * len(dims)) if keepdim else kept)
+        rows = x.shape[: -len(dims)]
+        return _rows(x.reshape(math.prod(rows), -1)).reshape((*rows, *(1,) * len(dims)) if keepdim else rows)
     if code in HALVES:
         return add_up(x.astype(np.float32), dims, keepdim).astype(x.dtype)
     if x.dtype.kind not in INEXACT:
@@ -146,12 +144,6 @@ def _rows(x: Array) -> Array:
         return _each(np.add.reduce, x, 1, None)
     whole = n - n % longest
     return _rows(x[:, :whole]) + np.add.reduce(x[:, whole:], 1)
-
-
-@functools.lru_cache(1024)
-def run_of(n: int, longest: int) -> int:
-    """The largest divisor of `n` up to `longest`."""
-    return next(run for run in range(min(n, longest), 0, -1) if n % run == 0)
 
 
 def _columns(x: Array) -> Array:
