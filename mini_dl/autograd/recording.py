@@ -388,10 +388,9 @@ def text_of_binary(primitive: Primitive, refuse: str, number_first: bool, number
         text.write("elif is_number(other): a, b = primitive.promote(a, other)")
     text.write(f"else: return {refuse}(primitive, 'other', 2, other, input, other)")
     refused = "\nexcept ValueError:\n    broadcast_shapes(shape(a), shape(b))\n    raise"
-    large = ""
-    if primitive.ufunc is not None:
-        least, array = large_for(primitive.ufunc), "a.__class__ is ndarray and " if number_first else ""
-        large = f"{array}a.size >= {least} or b.__class__ is ndarray and b.size >= {least}"
+    large = "" if primitive.ufunc is None else f"a.size >= {large_for(primitive.ufunc)}"
+    if large and number_first:
+        large = f"a.__class__ is ndarray and {large}"
     text.run_kernel("a, b", refused, large)
     text.wrap()
     if text.edges:

@@ -225,12 +225,10 @@ LARGE, LEAST_LARGE = ENOUGH, ENOUGH // max(COSTS.values())
 def in_pieces(ufunc: Function, *operands: Any, out: Array | None = None) -> Array | None:
     """``ufunc(*operands)``, in pieces that threads share; None, with nothing done, if that does not pay.
 
-    The larger of the first two operands is an array of floating point numbers and has the shape and the type of the result.
-    Any function of elements that writes to its last argument counts as a ufunc.
+    The first operand is a large array of floating point numbers and has the shape and the type of the result. Any function of
+    elements that writes to its last argument counts as a ufunc.
     """
     first = operands[0]
-    if len(operands) > 1 and getattr(first, "size", 1) < getattr(operands[1], "size", 1):
-        first = operands[1]
     kind, shape, work = first.dtype, first.shape, first.size * cost_of(ufunc)
     if not worth_sharing(work) or kind.char not in "fd" or not first.flags.c_contiguous:
         return None
