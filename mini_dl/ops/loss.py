@@ -101,15 +101,16 @@ def _within(difference: Array, delta: float, out: Array | None = None) -> Array:
 @symmetric_in("difference")
 @op(difference=lambda grad, difference, delta: grad * _limited(difference, delta))
 def _huber(difference: Array, delta: float) -> Array:
-    """``difference ** 2 / 2`` up to `delta`, then linear: with `m` the difference within that, ``m * (difference - m / 2)``"""
+    """``difference ** 2 / 2`` up to `delta`, then linear: with ``m = min(|difference|, delta)``, ``m * (|difference| - m / 2)``"""
     return _square_then_linear(difference, delta)
 
 
 @elementwise
 def _square_then_linear(difference: Array, delta: float, out: Array | None = None) -> Array:
-    near = _within(difference, delta)
-    y = np.multiply(near, difference.dtype.type(0.5), out)
-    y = np.subtract(difference, y, y if y.ndim else None)
+    size = np.absolute(difference)
+    near = limited(size, -math.inf, size.dtype.type(delta))
+    y = np.multiply(near, size.dtype.type(0.5), out)
+    y = np.subtract(size, y, y if y.ndim else None)
     return np.multiply(y, near, y if y.ndim else None)
 
 
