@@ -61,8 +61,7 @@ def mse_loss(
     """
     _warn_of_broadcasting(input, target)
     reduction = checked_reduction(reduction, size_average, reduce)
-    difference = _difference("mse_cpu", input, target)
-    loss = difference * difference
+    loss = _difference("mse_cpu", input, target).square()
     return reduced_loss(loss, reduction) if weight is None else _weighted(loss, weight, input, reduction, True)
 
 
@@ -101,7 +100,8 @@ def _within(difference: Array, delta: float, out: Array | None = None) -> Array:
 @symmetric_in("difference")
 @op(difference=lambda grad, difference, delta: grad * _limited(difference, delta))
 def _huber(difference: Array, delta: float) -> Array:
-    """``difference ** 2 / 2`` up to `delta`, then linear: with ``m = min(|difference|, delta)``, ``m * (|difference| - m / 2)``"""
+    """``difference ** 2 / 2`` up to `delta`, then linear: with ``m = min(|difference|, delta)`` it is
+    ``m * (|difference| - m / 2)``"""
     return _square_then_linear(difference, delta)
 
 
