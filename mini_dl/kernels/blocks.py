@@ -257,9 +257,9 @@ def in_pieces(ufunc: Function, *operands: Any, out: Array | None = None) -> Arra
     return result
 
 
-def _in_rows(operand: Any, length: int) -> Any:
+def _in_rows(operand: object, length: int) -> object:
     """A contiguous array in rows of this length, or (0) as one; numbers stay numbers."""
-    if type(operand) is not np.ndarray or not operand.ndim:
+    if not isinstance(operand, np.ndarray) or not operand.ndim:
         return operand
     return operand.reshape(-1, length) if length else operand.reshape(-1)
 
