@@ -197,7 +197,6 @@ def _in_blocks(kernel: Callable[..., Array], cost: int) -> Callable[..., Array]:
 
 COSTS = {
     **dict.fromkeys("exp exp2 log log2 log10 sin cos expm1 cbrt".split(), 6),
-    **dict.fromkeys("log1p tan sinh arcsinh arccosh arctanh".split(), 4),  # several short calls
     **dict.fromkeys("tanh cosh arcsin arccos arctan arctan2 power hypot remainder fmod floor_divide".split(), 12),
     **dict.fromkeys("logaddexp logaddexp2 nextafter".split(), 12),
     "sqrt": 2,
@@ -206,7 +205,7 @@ COSTS = {
 
 
 def cost_of(ufunc: Function) -> int:
-    return COSTS.get(getattr(ufunc, "__name__", ""), 1)
+    return getattr(ufunc, "cost", None) or COSTS.get(getattr(ufunc, "__name__", ""), 1)
 
 
 def large_for(ufunc: Function) -> int:

@@ -38,7 +38,7 @@ from mini_dl.tensor import Tensor
 
 # ------------------------------------------------------------------------------------------------ exponential
 
-_expm1, _log1p = fastest("expm1_of_negative"), fastest("log1p")
+_expm1, _log1p = fastest("expm1"), fastest("log1p_of_fraction")
 
 
 @linear_in("upstream")

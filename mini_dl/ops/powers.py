@@ -227,7 +227,7 @@ def _ldexp(input: Array, exponent: Array) -> Array:
 
 # ------------------------------------------------------------------------------------------------ exponentials and logarithms
 
-_log1p = fastest("log1p")
+_expm1, _log1p, _logaddexp, _logaddexp2 = map(fastest, ("expm1", "log1p", "logaddexp", "logaddexp2"))
 
 
 @method(inplace=True, out=True)
@@ -255,7 +255,7 @@ def exp2(input: Array) -> Array:
 
 
 @method("special", inplace=True, out=True)
-@written_by(np.expm1)
+@written_by(_expm1)
 @unary(input=lambda grad, result: grad * (conjugate(result) + 1))
 def expm1(input: Array) -> Array:
     """``out = e ** input - 1``, accurate near 0, where ``exp(input) - 1`` loses every digit.
@@ -263,7 +263,7 @@ def expm1(input: Array) -> Array:
     >>> torch.expm1(torch.tensor(1e-10)), torch.exp(torch.tensor(1e-10)) - 1
     (tensor(1.0000e-10), tensor(0.))
     """
-    return np.expm1(floating(input))
+    return _expm1(floating(input))
 
 
 @method(inplace=True, out=True)
@@ -341,7 +341,7 @@ def logaddexp(input: Array, other: Array) -> Array:
     accept("logaddexp_cpu", "fc", input, other)
     if input.dtype.kind == "c":
         return _log_of_sum(input, other)
-    return spread(np.logaddexp, input, other)
+    return spread(_logaddexp, input, other)
 
 
 def _log_of_sum(a: Array, b: Array) -> Array:
@@ -361,7 +361,7 @@ def logaddexp2(input: Array, other: Array) -> Array:
     tensor([4.])
     """
     accept("logaddexp2_cpu", "f", input, other)
-    return spread(np.logaddexp2, input, other)
+    return spread(_logaddexp2, input, other)
 
 
 @method("special", inplace=True, out=True)
