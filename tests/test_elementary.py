@@ -12,8 +12,11 @@ from mini_dl.kernels.context import run
 from mini_dl.kernels.elementary import COMPOSED, FEW
 
 SPECIAL = np.array([0.0, -0.0, 1, -1, 2, -2, np.inf, -np.inf, np.nan, 3e38, -3e38, 1e-45, -1e-45, 1e-20, -1e-7], np.float32)
-UNITS = {"tan": 4, "log1p": 4, **dict.fromkeys("sinh arcsinh arccosh arctanh fmod remainder".split(), 0.6)}
-"""Units in the last place by which results may be off: those of NumPy's `log`, or of float64, rounded; for others 2."""
+UNITS = {
+    **dict.fromkeys("tan log1p expm1_of_negative".split(), 4),
+    **dict.fromkeys("sinh arcsinh arccosh arctanh fmod remainder".split(), 0.6),
+}
+"""Units in the last place by which results may be off: those of `log` and `tanh`, or of float64, rounded; others, by 2."""
 
 
 def numbers(name: str) -> Array:
@@ -26,7 +29,7 @@ def numbers(name: str) -> Array:
         rng.uniform(-90, 90, FEW),
     ]
     x = np.concatenate([*sizes, -np.exp(rng.uniform(-60, 88, FEW)), np.repeat(SPECIAL, 9)]).astype(np.float32)
-    return np.exp(-np.abs(x)) if name == "log1p_of_fraction" else x
+    return np.exp(-np.abs(x)) if name == "log1p_of_fraction" else np.minimum(x, 0) if name == "expm1_of_negative" else x
 
 
 def operands(name: str) -> list[Array]:

@@ -103,9 +103,9 @@ def choose(mask: Array, yes: Array, no: Array) -> Array:
     if mask.size > LONGEST_RUN and all([a.shape == mask.shape and a.flags.c_contiguous for a in (mask, yes, no) if a.ndim]):
         return _chosen(mask, yes, no)
     a, b = yes.view(bits), no.view(bits)
-    mixed = np.bitwise_xor(a, b)
-    mixed = np.multiply(mixed, mask, out=mixed if mixed.shape == mask.shape else None)
-    return np.bitwise_xor(mixed, b).view(yes.dtype)
+    mixed, wide = np.bitwise_xor(a, b), mask.astype(bits)  # NumPy would convert it through its buffer, which takes longer
+    mixed = np.multiply(mixed, wide, out=mixed if mixed.shape == wide.shape else None if mixed.ndim else wide)
+    return np.bitwise_xor(mixed, b, out=mixed).view(yes.dtype)
 
 
 def _chosen(mask: Array, yes: Array, no: Array) -> Array:
@@ -117,7 +117,7 @@ def _chosen(mask: Array, yes: Array, no: Array) -> Array:
     def choose_block(block: slice) -> None:
         part, other = flat[block], b[block] if b.ndim else b
         np.bitwise_xor(a[block] if a.ndim else a, other, out=part)
-        np.multiply(part, flags[block], out=part)
+        np.multiply(part, flags[block].astype(bits), out=part)
         np.bitwise_xor(part, other, out=part)
 
     in_slices(choose_block, flat.size)
@@ -267,6 +267,8 @@ and takes twice as long to do so."""
 
 def limited(x: Array, low: float | Array | np.generic, high: float | Array | np.generic, out: Array | None = None) -> Array:
     """``minimum(maximum(x, low), high)`` of a real array and numbers, which may be infinite: a new array, or `out`."""
+    if x.size >= LARGE and x.dtype.char in "fd":
+        return spread(np.ndarray.clip, x, low, high, out=out)
     if (x.size >= CLIPPED and x.dtype.char in "fd") or x.dtype == np.int64:
         return x.clip(low, high, out)
     if low == -math.inf:

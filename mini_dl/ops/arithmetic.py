@@ -25,7 +25,7 @@ from mini_dl._dtypes import (
 from mini_dl._surface import method
 from mini_dl.autograd.inplace import moved_by, written_by
 from mini_dl.autograd.primitive import binary, linear_in, number_of, unary
-from mini_dl.kernels.blocks import choose, spread
+from mini_dl.kernels.blocks import choose, slow_elementwise, spread
 from mini_dl.kernels.elementary import fastest
 from mini_dl.ops.operands import accept, conjugate, kind_of, own_copy, promote_floating, tensor_first, zero_of
 from mini_dl.tensor import Tensor
@@ -398,7 +398,12 @@ def rsqrt(input: Array) -> Array:
     >>> torch.rsqrt(torch.tensor([4.0, 0.25]))
     tensor([0.5000, 2.0000])
     """
-    y = np.sqrt(floating(input))
+    return _inverse_root(floating(input))
+
+
+@slow_elementwise
+def _inverse_root(x: Array, out: Array | None = None) -> Array:
+    y = np.sqrt(x, out)
     return _inverse(y, own_copy(y))
 
 

@@ -30,11 +30,21 @@ from mini_dl._layout import converted
 from mini_dl._surface import method, tensor_method
 from mini_dl.autograd.inplace import written_by
 from mini_dl.autograd.primitive import Formula, binary, op, symmetric_in, unary
-from mini_dl.kernels.blocks import as_single, elementwise, sigmoid_of, slow_elementwise, spread
+from mini_dl.kernels.blocks import as_single, elementwise, limited, sigmoid_of, slow_elementwise, spread
 from mini_dl.kernels.elementary import fastest
 from mini_dl.ops.arithmetic import _mul
 from mini_dl.ops.choice import where
-from mini_dl.ops.operands import PLAIN, accept, both_floating, conjugate, kind_of, masked, promote_floating, zero_of
+from mini_dl.ops.operands import (
+    PLAIN,
+    accept,
+    both_floating,
+    conjugate,
+    kind_of,
+    masked,
+    own_copy,
+    promote_floating,
+    zero_of,
+)
 from mini_dl.ops.rounding import abs
 from mini_dl.tensor import Tensor, wrap
 
@@ -440,10 +450,16 @@ def logit(input: Tensor, eps: float | None = None) -> Tensor:
 @op(input=lambda grad, input, eps: _logit_gradient(grad, input, eps))
 def _logit(input: Array, eps: float | None) -> Array:
     accept("logit_cpu", "biuf", input)
-    input = floating(input)
+    return _log_odds(floating(input), eps)
+
+
+@slow_elementwise
+def _log_odds(x: Array, eps: float | None, out: Array | None = None) -> Array:
     if eps is not None:
-        input = np.minimum(np.maximum(input, input.dtype.type(eps)), input.dtype.type(1 - eps))
-    return np.log(input / (1 - input))
+        x = limited(x, x.dtype.type(eps), x.dtype.type(1 - eps))
+    rest = np.subtract(1, x, out)
+    odds = np.divide(x, rest, own_copy(rest))
+    return np.log(odds, own_copy(odds))
 
 
 def _logit_gradient(grad: Tensor, input: Tensor, eps: float | None) -> Tensor:
