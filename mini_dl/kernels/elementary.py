@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.lib.introspect import opt_func_info
@@ -37,7 +36,7 @@ class Composed:
         self.ufunc, self.formula, self.__name__, self.nin = ufunc, formula, ufunc.__name__, ufunc.nin
         self.few, self.cost = few, cost  # as for `COSTS`: calls of two threads meet, so a function of many calls has a low one
 
-    def __call__(self, *arrays: Any, out: Array | None = None) -> Array:
+    def __call__(self, *arrays: Array, out: Array | None = None) -> Array:
         operands, x = arrays[: self.nin], arrays[0]
         if len(arrays) > self.nin:
             out = arrays[self.nin]
@@ -53,7 +52,7 @@ class Composed:
         np.copyto(out, result)
         return out
 
-    def _laid_out(self, operands: tuple[Any, ...]) -> tuple[list[Array], Array]:
+    def _laid_out(self, operands: tuple[Array, ...]) -> tuple[list[Array], Array]:
         """The operands without gaps, in the order in which the ufunc gives its result, and one of them; numbers as they are."""
         x, other = operands[0], np.asarray(operands[-1], np.float32)
         if x.flags.forc and (not other.ndim or (other.shape == x.shape and other.strides == x.strides)):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -203,7 +202,7 @@ def _leaky_relu(input: Array, negative_slope: float) -> Array:
 
 
 @elementwise
-def _larger_or_scaled(input: Array, slope: Any, out: Array | None = None) -> Array:
+def _larger_or_scaled(input: Array, slope: float, out: Array | None = None) -> Array:
     scaled = np.multiply(input, slope, out)
     return np.maximum(input, scaled, out=own_copy(scaled))
 
