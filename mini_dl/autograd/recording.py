@@ -20,6 +20,7 @@ from mini_dl.autograd.graph import INFERENCE, NO_GRAD, Node, edge_of, save, save
 from mini_dl.autograd.mode import at_work, mode
 from mini_dl.kernels.blocks import large_for
 from mini_dl.kernels.context import is_refusal, run_nested
+from mini_dl.kernels.halves import MANY
 from mini_dl.overrides import ask_operator, overrides
 from mini_dl.tensor import LEAF, Edge, Tensor, inference, new, version_of, wrap
 
@@ -230,12 +231,15 @@ class Text:
         """Add lines, indented by `depth` levels."""
         self.lines += [" " * (4 * (depth + 2)) + line for line in text.split("\n")]
 
-    def run_kernel(self, arguments: str, refused: str = "", large: str = "") -> None:
+    def run_kernel(self, arguments: str, refused: str = "", large: str = "", guard: str = "") -> None:
         """``computed``, under the NumPy settings of kernels; `refused` is further ``except`` clauses. Threads share a ufunc
-        over enough elements, whose number is the value of `large`."""
+        over enough elements of `large`, an array if `guard` holds, and compute that of float16 in float32."""
         ufunc = self.primitive.ufunc
         if large and ufunc is not None:
-            self.write(f"try:\n    if {large} >= {large_for(ufunc)}: computed = current.enter(primitive.shared, {arguments})")
+            enough = large_for(ufunc)
+            which = f" and ({large}.size >= {enough} or {large}.dtype.char == 'e')" if enough > MANY else ""
+            self.write(f"try:\n    if {guard}{large}.size >= {min(MANY, enough)}{which}:")
+            self.write(f"        computed = current.enter(primitive.shared, {arguments})")
             self.write(f"    else: computed = current.enter(primitive.forward, {arguments})\nexcept RuntimeError as error:")
         else:
             self.write(f"try:\n    computed = current.enter(primitive.forward, {arguments})\nexcept RuntimeError as error:")
@@ -328,7 +332,7 @@ def text_of_unary(primitive: Primitive) -> str:
     """The code of a call of one tensor."""
     text = Text(primitive)
     text.write("if not isinstance(input, Tensor): raise not_a_tensor(primitive, 'input', 1, input)")
-    text.run_kernel("input._array", large="input._array.size")
+    text.run_kernel("input._array", large="input._array")
     text.wrap()
     if text.edges:
         text.write("if (input._edge is not None or input._base is not None) and current.enabled:")
@@ -388,7 +392,7 @@ def text_of_binary(primitive: Primitive, refuse: str, number_first: bool, number
         text.write("elif is_number(other): a, b = primitive.promote(a, other)")
     text.write(f"else: return {refuse}(primitive, 'other', 2, other, input, other)")
     refused = "\nexcept ValueError:\n    broadcast_shapes(shape(a), shape(b))\n    raise"
-    text.run_kernel("a, b", refused, "a.__class__ is ndarray and a.size" if number_first else "a.size")
+    text.run_kernel("a, b", refused, "a", "a.__class__ is ndarray and " if number_first else "")
     text.wrap()
     if text.edges:
         text.record(0, also="current.enabled")

@@ -16,6 +16,7 @@ from mini_dl._checks import fits
 from mini_dl._dtypes import FLOATING, HALVES, Array, Function, NumpyType, scalar_name
 from mini_dl._importing import wraps
 from mini_dl.kernels.context import here
+from mini_dl.kernels.halves import cast, narrow, pays, widen
 from mini_dl.kernels.parallel import ENOUGH, Piece, get_num_threads, share, share_calls, worth_sharing
 
 BLOCK = 65536
@@ -131,14 +132,14 @@ def in_single(kernel: Function) -> Function:
     def run(*args: Any) -> Any:
         if args[0].dtype.char not in HALVES:
             return kernel(*args)
-        return kernel(*[as_single(a) if isinstance(a, np.ndarray) else a for a in args]).astype(args[0].dtype)
+        return cast(kernel(*[as_single(a) if isinstance(a, np.ndarray) else a for a in args]), args[0].dtype)
 
     return run
 
 
 def as_single(array: Array) -> Array:
     """`array`, but float32 for float16 and bfloat16."""
-    return array.astype(np.float32) if array.dtype.char in HALVES else array
+    return cast(array, _SINGLE) if array.dtype.char in HALVES else array
 
 
 def computed_in(dtype: NumpyType) -> NumpyType:
@@ -174,7 +175,7 @@ def _in_blocks(kernel: Callable[..., Array], cost: int) -> Callable[..., Array]:
     def run(*args: Any) -> Any:
         first = args[0]
         if first.dtype.char in HALVES:
-            return run(*[a.astype(np.float32) if isinstance(a, np.ndarray) else a for a in args]).astype(first.dtype)
+            return cast(run(*[cast(a, _SINGLE) if isinstance(a, np.ndarray) else a for a in args]), first.dtype)
         whole = first.size <= 2 * BLOCK and not worth_sharing(first.size * cost)
         if whole or any([isinstance(a, np.ndarray) and a.shape != first.shape for a in args]):
             return kernel(*args)
@@ -229,6 +230,8 @@ def in_pieces(ufunc: Function, *operands: Any, out: Array | None = None) -> Arra
     """
     first = operands[0]
     kind, shape = first.dtype, first.shape
+    if kind.char == "e":
+        return _in_single(ufunc, operands) if out is None and pays(ufunc, first) and first.flags.c_contiguous else None
     work = first.size * cost_of(ufunc)
     if not worth_sharing(work) or kind.char not in "fd" or not first.flags.c_contiguous:
         return None
@@ -251,6 +254,30 @@ def in_pieces(ufunc: Function, *operands: Any, out: Array | None = None) -> Arra
     pieces = _pieces(rows, number_of_pieces(first.size, work, BLOCK, LONGEST))
     share_calls(ufunc, [tuple([view[piece] if part else view for view, part in zip(views, divided)]) for piece in pieces])
     return result
+
+
+def _in_single(ufunc: Function, operands: Sequence[Array]) -> Array | None:
+    """`in_pieces` for float16, whose results are rounded once: of vectors of float32, which NumPy computes faster."""
+    first, vectors = operands[0], []
+    for operand in operands:
+        if not isinstance(operand, np.ndarray) or (operand.ndim and operand.dtype is not first.dtype):
+            return None
+        if operand.ndim and not (operand.shape == first.shape and operand.flags.c_contiguous):
+            return None
+        vectors.append(operand.reshape(-1) if operand.ndim else operand.view(np.ndarray).astype(_SINGLE))
+    out = np.empty(first.shape, first.dtype)
+    flat = out.reshape(-1)
+
+    def compute(block: slice) -> None:
+        room = np.empty((len(vectors), flat[block].size), _SINGLE)
+        for vector, wide in zip(vectors, room):
+            if vector.ndim:
+                widen(vector[block], wide)
+        ufunc(*[wide if vector.ndim else vector for vector, wide in zip(vectors, room)], room[0])
+        narrow(room[0], flat[block])
+
+    in_slices(compute, first.size)
+    return out
 
 
 def spread(ufunc: Function, *operands: Any, out: Array | None = None) -> Any:

@@ -7,11 +7,11 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from numpy.lib.introspect import opt_func_info
 
 from mini_dl._dtypes import Array
 from mini_dl.kernels import blocks
 from mini_dl.kernels.blocks import Scratch, choose
+from mini_dl.kernels.halves import is_vectorized
 
 FEW = 4096
 """Numbers up to which the calls of a composition take longer than NumPy's loop; twice as many if that is fast, too."""
@@ -21,12 +21,6 @@ BLOCK = 2 * blocks.BLOCK
 
 Formula = Callable[..., object]
 """Of vectors, or of a vector and a number: writes the function of the others to the last, which may be one of them."""
-
-
-def is_vectorized(ufunc: np.ufunc) -> bool:
-    """Whether NumPy has a loop in float32 for the instructions of this processor."""
-    loops = opt_func_info(func_name=f"^{ufunc.__name__}$", signature="^float32").get(ufunc.__name__, {})
-    return not loops.get("f" * (ufunc.nin + 1), {"current": "baseline"})["current"].startswith("baseline")
 
 
 class Composed:

@@ -65,7 +65,7 @@ def add_up(x: Array, dims: Dims, keepdim: bool = False) -> Array:
         np.dot(x if x.ndim == 1 else x.reshape(-1), _FEW_ONES[code][x.size], out)
         return out
     if code in HALVES:
-        return add_up(x.astype(np.float32), dims, keepdim).astype(x.dtype)
+        return add_up(as_single(x), dims, keepdim).astype(x.dtype)
     if x.dtype.kind not in INEXACT:
         return reduce(np.add, x, dims, keepdim, np.int64)
     if not dims or x.size <= 256:

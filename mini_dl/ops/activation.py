@@ -32,6 +32,7 @@ from mini_dl.kernels.blocks import (
 )
 from mini_dl.kernels.elementary import fastest
 from mini_dl.kernels.gelu import gelu_and_slope, gelu_backward, gelu_tanh, gelu_tanh_backward
+from mini_dl.kernels.halves import cast
 from mini_dl.ops.operands import masked, own_copy
 from mini_dl.ops.piecewise_linear import applied, in_range
 from mini_dl.tensor import Tensor
@@ -283,7 +284,7 @@ def _silu(input: Array, memo: Memo) -> Array:
     if is_one_block(x.size):
         divisor = one_and_exp_of_negative(x)
         keep_in(memo, divisor)
-        return np.divide(x, divisor).astype(input.dtype, copy=False)
+        return cast(np.divide(x, divisor), input.dtype)
     x = np.ascontiguousarray(x)
     out = np.empty(x.shape, x.dtype)
     divisor = out if memo is None else np.empty(x.shape, x.dtype)
@@ -294,7 +295,7 @@ def _silu(input: Array, memo: Memo) -> Array:
         np.divide(flat[block], one_and_exp_of_negative(flat[block], flat_divisor[block]), flat_out[block])
 
     in_slices(divide, x.size, 1, SLOW)
-    return out.astype(input.dtype, copy=False)
+    return cast(out, input.dtype)
 
 
 def _silu_of(input: Tensor) -> Tensor:
