@@ -14,6 +14,7 @@ from mini_dl.kernels.elementary import COMPOSED, FEW
 SPECIAL = np.array([0.0, -0.0, 1, -1, 2, -2, np.inf, -np.inf, np.nan, 3e38, -3e38, 1e-45, -1e-45, 1e-20, -1e-7], np.float32)
 UNITS = {
     **dict.fromkeys("tan log1p expm1_of_negative".split(), 4),
+    "log10": 2.1,
     **dict.fromkeys("sinh arcsinh arccosh arctanh fmod remainder".split(), 0.6),
 }
 """Units in the last place by which results may be off: those of `log` and `tanh`, or of float64, rounded; others, by 2."""
@@ -106,7 +107,7 @@ def test_few_numbers_and_other_types_go_to_numpy(name: str) -> None:
         np.testing.assert_array_equal(run(composed, *given), run(composed.ufunc, *given))
 
 
-NAMES = "tan atan sinh cosh asinh acosh atanh expm1 log1p atan2 hypot fmod remainder floor_divide".split()
+NAMES = "log10 tan atan sinh cosh asinh acosh atanh expm1 log1p atan2 hypot fmod remainder floor_divide".split()
 
 
 @pytest.mark.parametrize("name", NAMES)

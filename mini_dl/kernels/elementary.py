@@ -14,7 +14,7 @@ from mini_dl.kernels.blocks import Scratch, choose
 from mini_dl.kernels.halves import is_vectorized
 
 FEW = 4096
-"""Numbers up to which the calls of a composition take longer than NumPy's loop; twice as many if that is fast, too."""
+"""Numbers up to which the calls of a composition take longer than NumPy's loop; more if that is fast, too."""
 
 BLOCK = 2 * blocks.BLOCK
 """Numbers in a block: calls of two threads meet in the interpreter, so they are longer than for one."""
@@ -72,7 +72,7 @@ def _singles(*numbers: float) -> list[Array]:
     return [np.array(number, np.float32) for number in numbers]
 
 
-_ZERO, _ONE, _TWO, _HALF = _singles(0, 1, 2, 0.5)
+_ZERO, _ONE, _TWO, _HALF, _INFINITY = _singles(0, 1, 2, 0.5, math.inf)
 _BITS = np.dtype(np.int32)
 _SIGN, _LAST_BIT = np.array(-(2**31), _BITS), np.array(31, _BITS)
 _SCRATCH, _OUTER = Scratch(), Scratch()
@@ -153,6 +153,40 @@ def _log1p_of_fraction(x: Array, out: Array) -> None:
     np.subtract(x, y, out)
 
 
+_LOG, _HALF_ROOT = _singles(0.2987228, 0.39977527, 0.66666776), np.array(0.5**0.5, np.float32).view(_BITS)
+"""As `_LOG1P`, for s up to 0.172: within 1e-9."""
+_PER_E, _PER_DOUBLING, _REST_PER_DOUBLING = _singles(math.log10(math.e), 0x9A2 / 2**13, math.log10(2) - 0x9A2 / 2**13)
+_NORMAL, _EXPONENT = np.array(2.0**-126, np.float32), np.array(23, _BITS)
+
+
+def _log10(x: Array, out: Array) -> None:
+    """``n log10(2) + log10(1 + f)`` with ``x = 2^n (1 + f)``, f around 0, and the logarithm as in `_log1p_of_fraction`"""
+    n, f, s, y = _SCRATCH.of((4, *x.shape), x.dtype)
+    normal = x.min() >= _NORMAL and x.max() < _INFINITY
+    odd = None if normal else _exceptions(np.log10, ~((x >= _NORMAL) & (x < _INFINITY)), x)
+    exponents, bits = n.view(_BITS), f.view(_BITS)
+    np.subtract(x.view(_BITS), _HALF_ROOT, exponents)
+    np.right_shift(exponents, _EXPONENT, exponents)
+    np.left_shift(exponents, _EXPONENT, bits)
+    np.subtract(x.view(_BITS), bits, bits)
+    np.copyto(n, exponents, casting="unsafe")
+    np.subtract(f, _ONE, f)
+    np.add(f, _TWO, s)
+    np.divide(f, s, s)
+    np.multiply(s, s, out)
+    _horner(out, _LOG, y)
+    np.multiply(y, out, y)
+    np.subtract(f, y, y)
+    np.multiply(y, s, y)
+    np.subtract(f, y, y)
+    np.multiply(y, _PER_E, y)
+    np.multiply(n, _REST_PER_DOUBLING, s)
+    np.add(y, s, y)
+    np.multiply(n, _PER_DOUBLING, n)
+    np.add(y, n, out)
+    _put(odd, out)
+
+
 def _tan(x: Array, out: Array) -> None:
     cosine = _SCRATCH.of(x.shape, x.dtype)
     np.cos(x, cosine)
@@ -175,7 +209,7 @@ _LOWEST, _HIGHEST, _PER_OCTAVE, _HIGH_OCTAVE, _LOW_OCTAVE = _singles(-18, 88, 1 
 """Below, the function is -1 in float32, above it may be out of range; log(2) in two parts, so that multiples are exact."""
 _SHIFT = np.array(1.5 * 2**23, np.float32)
 """Adding it rounds to an integer, which is then in the last bits."""
-_BIAS, _FRACTION_BITS = np.array(127, _BITS), np.array(23, _BITS)
+_BIAS = np.array(127, _BITS)
 
 
 def _expm1(x: Array, out: Array) -> None:
@@ -191,7 +225,7 @@ def _expm1(x: Array, out: Array) -> None:
         np.subtract(r, y, r)
     bits = power.view(_BITS)
     np.add(bits, _BIAS, bits)
-    np.left_shift(bits, _FRACTION_BITS, bits)
+    np.left_shift(bits, _EXPONENT, bits)
     _horner(r, _EXPM1, y)
     np.multiply(y, r, y)
     np.multiply(y, r, y)
@@ -266,7 +300,7 @@ def _arctan2(y: Array, x: Array, out: Array) -> None:
     _put(odd, out)
 
 
-_INFINITY, _SMALLEST = _singles(math.inf, 1e-30)
+_SMALLEST = np.array(1e-30, np.float32)
 """From here to infinity, a sum of squares has lost no digits."""
 
 
@@ -390,6 +424,7 @@ COMPOSED = {
     "arctanh": Composed(np.arctanh, _in_double(_arctanh, True), cost=4),
     "log1p": Composed(np.log1p, _log1p, cost=4),
     "log1p_of_fraction": Composed(np.log1p, _log1p_of_fraction),
+    "log10": Composed(np.log10, _log10, 4 * FEW),
     "expm1_of_negative": Composed(np.expm1, _expm1_of_negative),
     "expm1": Composed(np.expm1, _expm1, 2 * FEW),
     "cosh": Composed(np.cosh, _cosh, 2 * FEW),

@@ -237,7 +237,7 @@ def _ldexp(input: Array, exponent: Array) -> Array:
 
 # ------------------------------------------------------------------------------------------------ exponentials and logarithms
 
-_expm1, _log1p, _logaddexp, _logaddexp2 = map(fastest, ("expm1", "log1p", "logaddexp", "logaddexp2"))
+_expm1, _log1p, _log10, _logaddexp, _logaddexp2 = map(fastest, ("expm1", "log1p", "log10", "logaddexp", "logaddexp2"))
 
 
 @method(inplace=True, out=True)
@@ -301,7 +301,7 @@ def log2(input: Array) -> Array:
 
 
 @method(inplace=True, out=True)
-@written_by(np.log10)
+@written_by(_log10)
 @unary(input=lambda grad, input: grad / (conjugate(input) * math.log(10)))
 def log10(input: Array) -> Array:
     """The logarithm to base 10: ``10 ** out = input``; -inf at 0 and NaN below.
@@ -309,7 +309,7 @@ def log10(input: Array) -> Array:
     >>> torch.log10(torch.tensor([1.0, 2.0, 1000.0]))
     tensor([0.0000, 0.3010, 3.0000])
     """
-    return np.log10(floating(input))
+    return _log10(floating(input))
 
 
 @method("special", inplace=True, out=True)
