@@ -34,7 +34,7 @@ from mini_dl.autograd.inplace import room_of, spares_copy, written_by
 from mini_dl.autograd.memory import filled_in
 from mini_dl.autograd.primitive import Formula, binary, linear_in, not_a_tensor, op, real_number_of, symmetric_in
 from mini_dl.autograd.single import as_it_is
-from mini_dl.kernels.blocks import choose, computed_in, elementwise, limited, spread
+from mini_dl.kernels.blocks import LARGE, choose, computed_in, elementwise, limited, spread
 from mini_dl.ops.arithmetic import in_one_type
 from mini_dl.ops.operands import PLAIN, accept, conjugate, kind_of, masked, own_copy
 from mini_dl.tensor import Tensor
@@ -63,6 +63,7 @@ def _gradients_to_extreme(
 
 
 @method(out=True)
+@written_by(np.maximum)
 @binary(**_gradients_to_extreme(operator.lt, operator.gt), numbers="")
 def maximum(input: Array, other: Array) -> Array:
     """The larger of the two: ``out = max(input, other)``; NaN if either is; at a tie each gets half of the gradient.
@@ -71,10 +72,11 @@ def maximum(input: Array, other: Array) -> Array:
     tensor([3., 5., nan])
     """
     _ordered("maximum", input, other)
-    return spread(np.maximum, input, other)
+    return np.maximum(input, other)
 
 
 @method(out=True)
+@written_by(np.minimum)
 @binary(**_gradients_to_extreme(operator.gt, operator.lt), numbers="")
 def minimum(input: Array, other: Array) -> Array:
     """The smaller of the two: ``out = min(input, other)``; NaN if either is; at a tie each gets half of the gradient.
@@ -83,7 +85,7 @@ def minimum(input: Array, other: Array) -> Array:
     tensor([1., 4., nan])
     """
     _ordered("minimum", input, other)
-    return spread(np.minimum, input, other)
+    return np.minimum(input, other)
 
 
 def _gradients_to_number(chosen: Callable[[Tensor, Tensor], Tensor]) -> dict[str, Formula]:
@@ -149,7 +151,7 @@ def _clamp(input: Array, min: Any, max: Any) -> Array:
     if max is None:
         return out
     top = as_type(max, common)
-    own = min is not None and out.ndim and fits(np.shape(top), out.shape)
+    own = min is not None and out.size >= LARGE and fits(np.shape(top), out.shape)
     return spread(np.minimum, out, top, out=out if own else None)
 
 

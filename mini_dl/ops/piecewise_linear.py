@@ -196,12 +196,11 @@ def _leaky_relu(input: Array, negative_slope: float) -> Array:
     if kind.char in HALVES:
         slope = exact(slope)
     elif 0 < slope <= 1:
-        return _larger_or_scaled(input, slope)
+        return spread(_larger_or_scaled, input, slope)
     scaled = input * slope
     return choose(np.asarray(input > 0), input, scaled)
 
 
-@elementwise
 def _larger_or_scaled(input: Array, slope: float, out: Array | None = None) -> Array:
     scaled = np.multiply(input, slope, out)
     return np.maximum(input, scaled, out=own_copy(scaled))

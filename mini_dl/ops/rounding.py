@@ -77,12 +77,11 @@ def _sign_of(input: Array) -> Array:
     if input.dtype.kind == "b":
         return copied(input)
     if input.dtype.kind in FLOATING and input.size > 4096:  # NumPy's function takes longer
-        return _signs(input)
+        return spread(_signs, input)
     sign = np.sign(input)
     return np.where(sign == sign, sign, sign.dtype.type(0)) if np.isnan(sign).any() else sign  # torch: 0 for NaN
 
 
-@elementwise
 def _signs(x: Array, out: Array | None = None) -> Array:
     signs = np.greater(x, 0).view(np.int8)
     signs = np.subtract(signs, np.less(x, 0).view(np.int8), signs)
@@ -227,7 +226,7 @@ def heaviside(input: Tensor, values: Tensor) -> Tensor:
 
 @binary(input=lambda grad: underivable("heaviside"), other=lambda grad: underivable("heaviside"), numbers="")
 def _heaviside(input: Array, other: Array) -> Array:
-    return choose(np.asarray(input == 0), other, np.asarray(input > 0).astype(input.dtype))
+    return np.where(input == 0, other, (input > 0).astype(input.dtype))
 
 
 frexp_result = return_type("frexp", "mantissa exponent")
@@ -306,10 +305,9 @@ def frac(input: Array) -> Array:
     tensor([ 0.7500, -0.2500])
     """
     accept("frac_cpu", "f", input)
-    return _fraction(input)
+    return spread(_fraction, input)
 
 
-@elementwise
 def _fraction(x: Array, out: Array | None = None) -> Array:
     whole = np.trunc(x, out)
     return np.subtract(x, whole, own_copy(whole))
