@@ -517,6 +517,20 @@ def test_recurrent_networks_of_packed_sequences(torch, rng, name, options):
     return repr(m), padded, lengths, state, again.data, tuple(packed), grads, [s.shape for s in utils.unpack_sequence(output)]
 
 
+@pytest.mark.parametrize("batch_first", [False, True])
+@twin
+def test_padded_sequences_are_new_and_need_nothing_for_their_gradient(torch, rng, batch_first):
+    utils = torch.nn.utils.rnn
+    x = rng(4, 3, 2, grad=True)
+    packed = utils.pack_padded_sequence(x * 1, [4, 2, 1])
+    padded, lengths = utils.pad_packed_sequence(packed, batch_first, total_length=5)
+    padded.sin().sum().backward(retain_graph=True)
+    with torch.no_grad():
+        packed.data.mul_(2)
+    padded.sum().backward()
+    return padded, padded._is_view(), lengths, x.grad
+
+
 @twin
 def test_what_recurrent_networks_refuse(torch, rng):
     nn, utils = torch.nn, torch.nn.utils.rnn

@@ -231,15 +231,11 @@ class Text:
         """Add lines, indented by `depth` levels."""
         self.lines += [" " * (4 * (depth + 2)) + line for line in text.split("\n")]
 
-    def run_kernel(self, arguments: str, refused: str = "", large: str = "", guard: str = "") -> None:
-        """``computed``, under the NumPy settings of kernels; `refused` is further ``except`` clauses. Threads share a ufunc
-        over enough elements of `large`, an array if `guard` holds, and compute that of float16 in float32."""
-        ufunc = self.primitive.ufunc
-        if large and ufunc is not None:
-            enough = large_for(ufunc)
-            which = f" and ({large}.size >= {enough} or {large}.dtype.char == 'e')" if enough > MANY else ""
-            self.write(f"try:\n    if {guard}{large}.size >= {min(MANY, enough)}{which}:")
-            self.write(f"        computed = current.enter(primitive.shared, {arguments})")
+    def run_kernel(self, arguments: str, refused: str = "", large: str = "") -> None:
+        """``computed``, under the NumPy settings of kernels; `refused` is further ``except`` clauses. If the condition
+        `large` holds, threads may share a ufunc."""
+        if large:
+            self.write(f"try:\n    if {large}: computed = current.enter(primitive.shared, {arguments})")
             self.write(f"    else: computed = current.enter(primitive.forward, {arguments})\nexcept RuntimeError as error:")
         else:
             self.write(f"try:\n    computed = current.enter(primitive.forward, {arguments})\nexcept RuntimeError as error:")
@@ -328,11 +324,21 @@ def text_of_any(primitive: Primitive) -> str:
     return text.done(parameters_of(primitive))
 
 
+def _many(array: str, ufunc: Function | None) -> str:
+    """The condition that an array has enough elements for threads to share a ufunc, or for float16 to be computed in float32."""
+    if ufunc is None:
+        return ""
+    enough = large_for(ufunc)
+    if enough <= MANY:
+        return f"{array}.size >= {enough}"
+    return f"{array}.size >= {MANY} and ({array}.size >= {enough} or {array}.dtype.char == 'e')"
+
+
 def text_of_unary(primitive: Primitive) -> str:
     """The code of a call of one tensor."""
     text = Text(primitive)
     text.write("if not isinstance(input, Tensor): raise not_a_tensor(primitive, 'input', 1, input)")
-    text.run_kernel("input._array", large="input._array")
+    text.run_kernel("input._array", large=_many("input._array", primitive.ufunc))
     text.wrap()
     if text.edges:
         text.write("if (input._edge is not None or input._base is not None) and current.enabled:")
@@ -392,7 +398,10 @@ def text_of_binary(primitive: Primitive, refuse: str, number_first: bool, number
         text.write("elif is_number(other): a, b = primitive.promote(a, other)")
     text.write(f"else: return {refuse}(primitive, 'other', 2, other, input, other)")
     refused = "\nexcept ValueError:\n    broadcast_shapes(shape(a), shape(b))\n    raise"
-    text.run_kernel("a, b", refused, "a", "a.__class__ is ndarray and " if number_first else "")
+    large = _many("a", primitive.ufunc)
+    if large and number_first:
+        large = f"a.__class__ is ndarray and {large}"
+    text.run_kernel("a, b", refused, large)
     text.wrap()
     if text.edges:
         text.record(0, also="current.enabled")

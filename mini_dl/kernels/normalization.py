@@ -20,12 +20,12 @@ from mini_dl.kernels.blocks import (
     number_of_pieces,
     ones,
     real_floating,
+    run_of,
     slices,
     split,
 )
 from mini_dl.kernels.halves import cast
 from mini_dl.kernels.parallel import share
-from mini_dl.kernels.sums import run_of
 
 _FAR = 2.0
 """From ``mean ** 2 > 2 var`` on, ``E[x ** 2] - mean ** 2`` loses too much: the rounded mean is subtracted from the data first.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from mini_dl._dtypes import HALVES, Array, Index
+from mini_dl._dtypes import HALVES, Array, Function, Index
 from mini_dl.kernels import blas
-from mini_dl.kernels.blocks import split
+from mini_dl.kernels.blocks import parts
 from mini_dl.kernels.halves import SINGLE, cast
 from mini_dl.kernels.parallel import get_num_threads, share_product
 
@@ -61,7 +61,7 @@ def _readable(array: Array) -> Array:
 
 def matmul(a: Array, b: Array, out: Array | None = None, added: Array | None = None) -> Array:
     """``np.matmul`` of stacks of matrices. A large product is divided, by its shape and the number of threads, and shared."""
-    if a.size * b.shape[-1] < LARGE:
+    if a.size * b.shape[-1] < (LARGE if a.ndim == 2 else LARGE // 2):  # stacks are divided between matrices
         return _product(a, b, out, added)
     if out is None:
         lead = a.shape[:-2] if b.ndim == 2 else np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
@@ -75,12 +75,21 @@ def matmul(a: Array, b: Array, out: Array | None = None, added: Array | None = N
     operands = ((a, -1), (b, -2), (out, 0)) if added is None else ((a, -1), (b, -2), (out, 0), (added, 0))
     divided = [(x, axis != ndim + but and x.ndim >= ndim - axis and x.shape[axis - ndim] > 1) for x, but in operands]
     calls = []
-    for piece in split(items, get_num_threads(), ahead if axis < ndim - 2 else ahead - ahead % 16):
-        index: Index = (..., piece, *[slice(None)] * (ndim - axis - 1))
+    for piece in parts(items, get_num_threads(), ahead if axis < ndim - 2 else ahead - ahead % 16):
+        index: Index = (piece,) if axis == 0 else (..., piece, *[slice(None)] * (ndim - axis - 1))
         calls.append(tuple([x[index] if by else x for x, by in divided]))
-    if not share_product(_product, calls):
+    if _step_of(*calls[0][:2]) or not is_whole(*calls[0][:2]):
+        multiply: Function = _product
+    else:
+        multiply = np.matmul if added is None else _sum
+    if not share_product(multiply, calls):
         _product(a, b, out, added)
     return out
+
+
+def _sum(a: Array, b: Array, out: Array, added: Array) -> None:
+    np.matmul(a, b, out)
+    np.add(out, added, out)
 
 
 def _product(a: Array, b: Array, out: Array | None, added: Array | None = None) -> Array:
@@ -89,17 +98,24 @@ def _product(a: Array, b: Array, out: Array | None, added: Array | None = None) 
     return out if added is None else np.add(out, added, out)
 
 
+def is_whole(a: Array, b: Array) -> bool:
+    """Whether `product` is ``np.matmul``."""
+    (rows, inner), columns = a.shape[-2:], b.shape[-1]
+    if rows * inner * columns <= UNCOPIED or b.strides[-1] != b.itemsize or b.dtype.char != "f":
+        return True
+    few = inner * columns <= SMALL and columns % 16 == 0
+    return not (few or 4 * rows * inner <= SMALL if blas.reads_in_place() else few and rows * inner >= HUGE)
+
+
 def product(a: Array, b: Array, out: Array | None = None) -> Array:
     """``np.matmul``, in runs of rows or columns where OpenBLAS then reads the operands as they lie, and where the one of which
     each run needs all stays in the first-level cache. If it copies them, only long operands go in runs."""
-    (rows, inner), columns = a.shape[-2:], b.shape[-1]
-    few = inner * columns <= SMALL and columns % 16 == 0
-    pays = few or 4 * rows * inner <= SMALL if blas.reads_in_place() else few and rows * inner >= HUGE
-    if rows * inner * columns <= UNCOPIED or not pays or b.strides[-1] != b.itemsize or b.dtype.char != "f":
+    if is_whole(a, b):
         return np.matmul(a, b, out)
+    (rows, inner), columns = a.shape[-2:], b.shape[-1]
     if out is None:
         out = np.empty((*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), rows, columns), np.result_type(a, b))
-    if few:
+    if inner * columns <= SMALL and columns % 16 == 0:
         run = -(-rows // -(-rows * inner * columns // UNCOPIED))
         whole = rows - rows % run
         left, found = (array[..., :whole, :].reshape(*array.shape[:-2], -1, run, array.shape[-1]) for array in (a, out))
@@ -117,21 +133,29 @@ def product(a: Array, b: Array, out: Array | None = None) -> Array:
     return out
 
 
-def _in_steps(a: Array, b: Array, out: Array | None = None) -> Array | None:
-    """``a @ b`` of float32, where rows meet contiguous columns, in products of such sizes; None if that does not pay."""
+def _step_of(a: Array, b: Array) -> int:
+    """The number of rows or columns in a step of ``a @ b`` of float32, where rows meet contiguous columns, such that OpenBLAS
+    reads both as they lie; 0 if that does not pay."""
     if not blas.reads_in_place():
-        return None
+        return 0
     (m, k), n = a.shape[-2:], b.shape[-1]
     few, many = (m, n) if m < n else (n, m)
     most = min(_FEW if k < _LONGER else _SOME, k // 8)
     if k < _LONG or not 1 < few <= most or a.ndim > 2 or b.ndim > 2 or a.strides[1] != 4 or b.strides[0] != 4:
-        return None
+        return 0
     step = min(_RESULT, UNCOPIED // k) // few // 8 * 8
-    if not (0 if few <= _FEW else _FEW - 1) < step < many or not a.dtype == b.dtype == np.float32:
+    pays = (0 if few <= _FEW else _FEW - 1) < step < many and a.dtype == b.dtype == np.float32
+    return step if pays else 0
+
+
+def _in_steps(a: Array, b: Array, out: Array | None = None) -> Array | None:
+    """``a @ b`` in products of such sizes; None if that does not pay."""
+    step, m, n = _step_of(a, b), a.shape[-2], b.shape[-1]
+    if not step:
         return None
     out = np.empty((m, n), a.dtype) if out is None else out
-    for i in range(0, many, step):
-        if few == m:
+    for i in range(0, max(m, n), step):
+        if m < n:
             np.matmul(a, b[:, i : i + step], out[:, i : i + step])
         else:
             np.matmul(a[i : i + step], b, out[i : i + step])

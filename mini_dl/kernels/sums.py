@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import functools
 import itertools
 import math
 from collections.abc import Callable
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._dtypes import HALVES, INEXACT, Array, Function
-from mini_dl.kernels.blocks import BLOCK, Scratch, as_single, in_single, number_of_pieces, ones, split
+from mini_dl.kernels.blocks import BLOCK, Scratch, as_single, in_single, number_of_pieces, ones, run_of, split, spread
 from mini_dl.kernels.parallel import ENOUGH, get_num_threads, share, share_calls, worth_sharing
 
 Dims = tuple[int, ...]
@@ -64,6 +63,10 @@ def add_up(x: Array, dims: Dims, keepdim: bool = False) -> Array:
             return _sum(x, dims, None, out)
         np.dot(x if x.ndim == 1 else x.reshape(-1), _FEW_ONES[code][x.size], out)
         return out
+    along = trailing(x, dims)
+    if along and code in "fd" and x.size > 256:
+        rows = x.shape[: -len(dims)]
+        return _rows(x.reshape(math.prod(rows), -1)).reshape((*rows, *(1,) * len(dims)) if keepdim else rows)
     if code in HALVES:
         return add_up(as_single(x), dims, keepdim).astype(x.dtype)
     if x.dtype.kind not in INEXACT:
@@ -71,9 +74,6 @@ def add_up(x: Array, dims: Dims, keepdim: bool = False) -> Array:
     if not dims or x.size <= 256:
         return reduce(np.add, x, dims, keepdim)
     sizes, shape = x.shape, reduced(x.shape, dims, keepdim)
-    along = trailing(x, dims)
-    if along and code in "fd":
-        return _rows(x.reshape(-1, count(sizes, dims))).reshape(shape)
     if x.size <= 16384 and (along or count(sizes, dims) <= 256):
         return reduce(np.add, x, dims, keepdim)
     if code in "fd" and x.flags.c_contiguous and builtins.max(dims) < len(dims):
@@ -139,17 +139,11 @@ def _rows(x: Array) -> Array:
     if 32 <= run < n:
         return _rows(_rows(x.reshape(-1, run)).reshape(rows, -1))
     if n <= 8192:
-        return _each(np.matmul, x, _ONES[x.dtype.char][:n])
+        return _each(np.dot, x, _ONES[x.dtype.char][:n])
     if rows > 1:
         return _each(np.add.reduce, x, 1, None)
     whole = n - n % longest
     return _rows(x[:, :whole]) + np.add.reduce(x[:, whole:], 1)
-
-
-@functools.lru_cache(1024)
-def run_of(n: int, longest: int) -> int:
-    """The largest divisor of `n` up to `longest`."""
-    return next(run for run in range(min(n, longest), 0, -1) if n % run == 0)
 
 
 def _columns(x: Array) -> Array:
@@ -203,6 +197,24 @@ def extremes(largest: bool, x: Array, dims: Dims, keepdim: bool) -> Array:
 def row_extremes(largest: bool, rows: Array) -> Array:
     """(R, n) -> (R,)"""
     return rows[np.arange(len(rows)), rows.argmax(1) if largest else rows.argmin(1)]
+
+
+HALVED = 1 << 13
+"""Elements from which a product combines halves of rows: NumPy multiplies the numbers of a row one by one."""
+
+
+def product(x: Array, dims: Dims, keepdim: bool) -> Array:
+    """The product over `dims`: integers and bools in int64."""
+    if x.size <= HALVED or x.dtype.char not in "fd" or not trailing(x, dims):
+        return reduce(np.multiply, x, dims, keepdim, x.dtype if x.dtype.kind in INEXACT else np.int64)
+    shape, rows = reduced(x.shape, dims, keepdim), x.reshape(-1, count(x.shape, dims))
+    while (n := rows.shape[1]) >= HALVED // len(rows) and n > 64:
+        half = n // 2
+        halves = spread(np.multiply, rows[:, :half], rows[:, half : 2 * half])
+        if n % 2:
+            halves[:, 0] *= rows[:, -1]
+        rows = halves
+    return np.multiply.reduce(rows, 1).reshape(shape)
 
 
 # ------------------------------------------------------------------------------------------------ variance

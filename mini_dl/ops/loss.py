@@ -22,7 +22,7 @@ from mini_dl._surface import namespace, public
 from mini_dl.autograd.inplace import check_cast
 from mini_dl.autograd.mode import mode, no_grad
 from mini_dl.autograd.primitive import linear_in, op, symmetric_in
-from mini_dl.kernels.blocks import elementwise, real_floating, slow_elementwise
+from mini_dl.kernels.blocks import elementwise, limited, real_floating, slow_elementwise
 from mini_dl.kernels.elementary import fastest
 from mini_dl.ops.activation import logsigmoid
 from mini_dl.ops.ctc import ctc_loss
@@ -61,8 +61,7 @@ def mse_loss(
     """
     _warn_of_broadcasting(input, target)
     reduction = checked_reduction(reduction, size_average, reduce)
-    difference = _difference("mse_cpu", input, target)
-    loss = difference * difference
+    loss = _difference("mse_cpu", input, target).square()
     return reduced_loss(loss, reduction) if weight is None else _weighted(loss, weight, input, reduction, True)
 
 
@@ -87,26 +86,32 @@ def l1_loss(
 
 
 @op(difference=lambda grad, difference, delta: masked(grad, difference.abs() < delta))
-@elementwise
 def _limited(difference: Array, delta: float) -> Array:
     """The slope of `_huber`; its own at NaN is 0."""
-    return np.clip(difference, -delta, delta)
+    return _within(difference, delta)
+
+
+@elementwise
+def _within(difference: Array, delta: float, out: Array | None = None) -> Array:
+    limit = difference.dtype.type(delta)
+    return limited(difference, -limit, limit, out)
 
 
 @symmetric_in("difference")
 @op(difference=lambda grad, difference, delta: grad * _limited(difference, delta))
-@elementwise
 def _huber(difference: Array, delta: float) -> Array:
-    """``difference ** 2 / 2`` up to `delta`, then linear: with ``m = min(|difference|, delta)``,
-    ``m ** 2 / 2 + delta * (|difference| - m)``"""
-    rest = np.abs(difference)
-    near = np.minimum(rest, difference.dtype.type(delta))
-    rest -= near
-    rest *= difference.dtype.type(delta)
-    near *= near
-    near *= difference.dtype.type(0.5)
-    near += rest
-    return near
+    """``difference ** 2 / 2`` up to `delta`, then linear: with ``m = min(|difference|, delta)`` it is
+    ``m * (|difference| - m / 2)``"""
+    return _square_then_linear(difference, delta)
+
+
+@elementwise
+def _square_then_linear(difference: Array, delta: float, out: Array | None = None) -> Array:
+    size = np.absolute(difference)
+    near = limited(size, -math.inf, size.dtype.type(delta))
+    y = np.multiply(near, size.dtype.type(0.5), out)
+    y = np.subtract(size, y, y if y.ndim else None)
+    return np.multiply(y, near, y if y.ndim else None)
 
 
 @public("nn.functional")
@@ -130,7 +135,8 @@ def smooth_l1_loss(
     if beta < 0:
         raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
     difference = _difference("smooth_l1_cpu", input, target)
-    return reduced_loss(_huber(difference, beta) / beta, reduction)
+    loss = _huber(difference, beta)
+    return reduced_loss(loss if beta == 1 else loss / beta, reduction)
 
 
 @public("nn.functional")

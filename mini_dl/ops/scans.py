@@ -17,7 +17,7 @@ from mini_dl._surface import NamedTensors, function, method, named, public, retu
 from mini_dl.autograd.mode import differentiates
 from mini_dl.autograd.primitive import linear_in, op
 from mini_dl.kernels.sorting import places_of_extremes
-from mini_dl.kernels.sums import Dims, accumulate, log_cumulative_sum, reduce
+from mini_dl.kernels.sums import Dims, accumulate, log_cumulative_sum, product
 from mini_dl.ops.joining import cat
 from mini_dl.ops.reduction import checked, of_type, ordered, spread
 from mini_dl.tensor import Operand, Tensor, wrap
@@ -163,7 +163,7 @@ def _prod_gradient(grad: Tensor, input: Tensor, result: Tensor, dims: Dims, keep
 
 @op(input=lambda grad, input, result, dims, keepdim, whole: _prod_gradient(grad, input, result, dims, keepdim, whole))
 def _prod(input: Array, dims: Dims, keepdim: bool, whole: bool) -> Array:
-    return reduce(np.multiply, input, dims, keepdim, input.dtype if input.dtype.kind in INEXACT else np.int64)
+    return product(input, dims, keepdim)
 
 
 @method(out=True)

@@ -188,9 +188,10 @@ def pad_packed_sequence(
             )
         steps = total_length
     n, data = int(sizes[0]), sequence.data
-    padding = data.new_full((steps * n, *data.shape[1:]), padding_value)
-    padded = padding.index_copy(0, _rows(sizes), data).reshape(steps, n, *data.shape[1:])
-    lengths = wrap((sizes[None, :] > np.arange(n)[:, None]).sum(1))
+    given = sizes[:, None] > np.arange(n)
+    padded = data.new_full((steps, n, *data.shape[1:]), padding_value)
+    padded[tuple([wrap(places) for places in np.nonzero(given)])] = data
+    lengths = wrap(given.sum(0))
     if batch_first:
         padded = padded.transpose(0, 1)
     back = sequence.unsorted_indices
