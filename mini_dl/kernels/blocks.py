@@ -284,7 +284,7 @@ def _in_single(ufunc: Function, operands: Sequence[Array]) -> Array | None:
     return out
 
 
-def _in_rows(operand: Any, length: int) -> Any:
+def _in_rows(operand: Array, length: int) -> Array:
     """A contiguous array in rows of this length, or (0) as one; numbers stay numbers."""
     if type(operand) is not np.ndarray or not operand.ndim:
         return operand
