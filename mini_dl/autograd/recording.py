@@ -20,6 +20,7 @@ from mini_dl.autograd.graph import INFERENCE, NO_GRAD, Node, edge_of, save, save
 from mini_dl.autograd.mode import at_work, mode
 from mini_dl.kernels.blocks import large_for
 from mini_dl.kernels.context import is_refusal, run_nested
+from mini_dl.kernels.halves import MANY
 from mini_dl.overrides import ask_operator, overrides
 from mini_dl.tensor import LEAF, Edge, Tensor, inference, new, version_of, wrap
 
@@ -323,12 +324,21 @@ def text_of_any(primitive: Primitive) -> str:
     return text.done(parameters_of(primitive))
 
 
+def _many(array: str, ufunc: Function | None) -> str:
+    """The condition that an array has enough elements for threads to share a ufunc, or for float16 to be computed in float32."""
+    if ufunc is None:
+        return ""
+    enough = large_for(ufunc)
+    if enough <= MANY:
+        return f"{array}.size >= {enough}"
+    return f"{array}.size >= {MANY} and ({array}.size >= {enough} or {array}.dtype.char == 'e')"
+
+
 def text_of_unary(primitive: Primitive) -> str:
     """The code of a call of one tensor."""
     text = Text(primitive)
     text.write("if not isinstance(input, Tensor): raise not_a_tensor(primitive, 'input', 1, input)")
-    ufunc = primitive.ufunc
-    text.run_kernel("input._array", large="" if ufunc is None else f"input._array.size >= {large_for(ufunc)}")
+    text.run_kernel("input._array", large=_many("input._array", primitive.ufunc))
     text.wrap()
     if text.edges:
         text.write("if (input._edge is not None or input._base is not None) and current.enabled:")
@@ -388,7 +398,7 @@ def text_of_binary(primitive: Primitive, refuse: str, number_first: bool, number
         text.write("elif is_number(other): a, b = primitive.promote(a, other)")
     text.write(f"else: return {refuse}(primitive, 'other', 2, other, input, other)")
     refused = "\nexcept ValueError:\n    broadcast_shapes(shape(a), shape(b))\n    raise"
-    large = "" if primitive.ufunc is None else f"a.size >= {large_for(primitive.ufunc)}"
+    large = _many("a", primitive.ufunc)
     if large and number_first:
         large = f"a.__class__ is ndarray and {large}"
     text.run_kernel("a, b", refused, large)

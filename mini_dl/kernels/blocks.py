@@ -16,6 +16,7 @@ from mini_dl._checks import fits
 from mini_dl._dtypes import FLOATING, HALVES, Array, Function, NumpyType, scalar_name
 from mini_dl._importing import wraps
 from mini_dl.kernels.context import here
+from mini_dl.kernels.halves import cast, narrow, pays, widen
 from mini_dl.kernels.parallel import ENOUGH, Piece, get_num_threads, share, share_calls, worth_sharing
 
 BLOCK = 65536
@@ -107,9 +108,9 @@ def choose(mask: Array, yes: Array, no: Array) -> Array:
     if mask.size > LONGEST_RUN and all([a.shape == mask.shape and a.flags.c_contiguous for a in (mask, yes, no) if a.ndim]):
         return _chosen(mask, yes, no)
     a, b = yes.view(bits), no.view(bits)
-    mixed = np.bitwise_xor(a, b)
-    mixed = np.multiply(mixed, mask, out=mixed if mixed.shape == mask.shape else None)
-    return np.bitwise_xor(mixed, b).view(yes.dtype)
+    mixed, wide = np.bitwise_xor(a, b), mask.astype(bits)  # NumPy would convert it through its buffer, which takes longer
+    mixed = np.multiply(mixed, wide, out=mixed if mixed.shape == wide.shape else None if mixed.ndim else wide)
+    return np.bitwise_xor(mixed, b, out=mixed).view(yes.dtype)
 
 
 def _chosen(mask: Array, yes: Array, no: Array) -> Array:
@@ -121,7 +122,7 @@ def _chosen(mask: Array, yes: Array, no: Array) -> Array:
     def choose_block(block: slice) -> None:
         part, other = flat[block], b[block] if b.ndim else b
         np.bitwise_xor(a[block] if a.ndim else a, other, out=part)
-        np.multiply(part, flags[block], out=part)
+        np.multiply(part, flags[block].astype(bits), out=part)
         np.bitwise_xor(part, other, out=part)
 
     in_slices(choose_block, flat.size)
@@ -135,14 +136,14 @@ def in_single(kernel: Function) -> Function:
     def run(*args: Any) -> Any:
         if args[0].dtype.char not in HALVES:
             return kernel(*args)
-        return kernel(*[as_single(a) if isinstance(a, np.ndarray) else a for a in args]).astype(args[0].dtype)
+        return cast(kernel(*[as_single(a) if isinstance(a, np.ndarray) else a for a in args]), args[0].dtype)
 
     return run
 
 
 def as_single(array: Array) -> Array:
     """`array`, but float32 for float16 and bfloat16."""
-    return array.astype(np.float32) if array.dtype.char in HALVES else array
+    return cast(array, _SINGLE) if array.dtype.char in HALVES else array
 
 
 def computed_in(dtype: NumpyType) -> NumpyType:
@@ -178,7 +179,7 @@ def _in_blocks(kernel: Callable[..., Array], cost: int) -> Callable[..., Array]:
     def run(*args: Any) -> Any:
         first = args[0]
         if first.dtype.char in HALVES:
-            return run(*[a.astype(np.float32) if isinstance(a, np.ndarray) else a for a in args]).astype(first.dtype)
+            return cast(run(*[cast(a, _SINGLE) if isinstance(a, np.ndarray) else a for a in args]), first.dtype)
         whole = first.size <= 2 * BLOCK and not worth_sharing(first.size * cost)
         if whole or any([isinstance(a, np.ndarray) and a.shape != first.shape for a in args]):
             return kernel(*args)
@@ -201,7 +202,6 @@ def _in_blocks(kernel: Callable[..., Array], cost: int) -> Callable[..., Array]:
 
 COSTS = {
     **dict.fromkeys("exp exp2 log log2 log10 sin cos expm1 cbrt".split(), 6),
-    **dict.fromkeys("log1p tan sinh arcsinh arccosh arctanh".split(), 4),  # several short calls
     **dict.fromkeys("tanh cosh arcsin arccos arctan arctan2 power hypot remainder fmod floor_divide".split(), 12),
     **dict.fromkeys("logaddexp logaddexp2 nextafter".split(), 12),
     "sqrt": 2,
@@ -210,7 +210,7 @@ COSTS = {
 
 
 def cost_of(ufunc: Function) -> int:
-    return COSTS.get(getattr(ufunc, "__name__", ""), 1)
+    return getattr(ufunc, "cost", None) or COSTS.get(getattr(ufunc, "__name__", ""), 1)
 
 
 def large_for(ufunc: Function) -> int:
@@ -229,7 +229,10 @@ def in_pieces(ufunc: Function, *operands: Any, out: Array | None = None) -> Arra
     elements that writes to its last argument counts as a ufunc.
     """
     first = operands[0]
-    kind, shape, work = first.dtype, first.shape, first.size * cost_of(ufunc)
+    kind, shape = first.dtype, first.shape
+    if kind.char == "e":
+        return _in_single(ufunc, operands) if out is None and pays(ufunc, first) and first.flags.c_contiguous else None
+    work = first.size * cost_of(ufunc)
     if not worth_sharing(work) or kind.char not in "fd" or not first.flags.c_contiguous:
         return None
     if out is not None and (out.dtype is not kind or out.shape != shape or not out.flags.c_contiguous):
@@ -255,6 +258,30 @@ def in_pieces(ufunc: Function, *operands: Any, out: Array | None = None) -> Arra
     pieces = parts(rows, number_of_pieces(first.size, work, BLOCK, LONGEST))
     share_calls(ufunc, [tuple([view[piece] if part else view for view, part in zip(views, divided)]) for piece in pieces])
     return result
+
+
+def _in_single(ufunc: Function, operands: Sequence[Array]) -> Array | None:
+    """`in_pieces` for float16, whose results are rounded once: of vectors of float32, which NumPy computes faster."""
+    first, vectors = operands[0], []
+    for operand in operands:
+        if not isinstance(operand, np.ndarray) or (operand.ndim and operand.dtype is not first.dtype):
+            return None
+        if operand.ndim and not (operand.shape == first.shape and operand.flags.c_contiguous):
+            return None
+        vectors.append(operand.reshape(-1) if operand.ndim else operand.view(np.ndarray).astype(_SINGLE))
+    out = np.empty(first.shape, first.dtype)
+    flat = out.reshape(-1)
+
+    def compute(block: slice) -> None:
+        room = np.empty((len(vectors), flat[block].size), _SINGLE)
+        for vector, wide in zip(vectors, room):
+            if vector.ndim:
+                widen(vector[block], wide)
+        ufunc(*[wide if vector.ndim else vector for vector, wide in zip(vectors, room)], room[0])
+        narrow(room[0], flat[block])
+
+    in_slices(compute, first.size)
+    return out
 
 
 def _in_rows(operand: object, length: int) -> object:
@@ -302,6 +329,8 @@ and takes twice as long to do so."""
 
 def limited(x: Array, low: float | Array | np.generic, high: float | Array | np.generic, out: Array | None = None) -> Array:
     """``minimum(maximum(x, low), high)`` of a real array and numbers, which may be infinite: a new array, or `out`."""
+    if x.size >= LARGE and x.dtype.char in "fd":
+        return spread(np.ndarray.clip, x, low, high, out=out)
     if (x.size >= CLIPPED and x.dtype.char in "fd") or x.dtype == np.int64:
         return x.clip(low, high, out)
     if low == -math.inf:

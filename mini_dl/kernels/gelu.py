@@ -8,6 +8,7 @@ import numpy as np
 
 from mini_dl._dtypes import Array, float32
 from mini_dl.kernels.blocks import SLOW, Scratch, computed_in, elementwise, in_slices, real_floating, slow_elementwise
+from mini_dl.kernels.halves import cast
 from mini_dl.kernels.special import erf_array
 
 # ------------------------------------------------------------------------------------------------ gelu
@@ -60,14 +61,14 @@ def gelu_and_slope(input: Array) -> tuple[Array, Array]:
 
 def _gelu(input: Array, slope: Array | None) -> Array:
     x = real_floating(input, "GeluKernelImpl")
-    x = np.ascontiguousarray(x, computed_in(x.dtype))
+    x = np.ascontiguousarray(cast(x, computed_in(x.dtype)))
     out = np.empty(input.shape, x.dtype)
     flat, flat_out, flat_slope = x.reshape(-1), out.reshape(-1), None if slope is None else slope.reshape(-1)
     compute = _in_single if x.dtype == float32.numpy else _in_double
     in_slices(
         lambda block: compute(flat[block], flat_out[block], None if flat_slope is None else flat_slope[block]), flat.size, 1, SLOW
     )
-    return out.astype(input.dtype, copy=False)
+    return cast(out, input.dtype)
 
 
 # (1 - Phi(x)) exp(x^2 / 2) for x >= 0 as a polynomial in 1 / (x + 3.2) - 0.22569444, which is small where it matters: our own

@@ -24,6 +24,7 @@ from mini_dl.kernels.blocks import (
     slices,
     split,
 )
+from mini_dl.kernels.halves import cast
 from mini_dl.kernels.parallel import share
 
 _FAR = 2.0
@@ -139,7 +140,7 @@ def row_norm(input: Array, weight: Array | None, bias: Array | None, eps: float,
             y += b
 
     in_slices(norm, m, n)
-    return out.astype(input.dtype, copy=False), all_numbers[:2]
+    return cast(out, input.dtype), all_numbers[:2]
 
 
 def row_norm_backward(
@@ -198,7 +199,7 @@ def row_norm_backward(
             h -= rest[:, None]
 
     share(norm_backward, range(len(pieces)), x.size)
-    return out.astype(input.dtype, copy=False), _total(to_weight, factor), _total(to_bias, factor)
+    return cast(out, input.dtype), _total(to_weight, factor), _total(to_bias, factor)
 
 
 def _total(parts: list[Array], like: Array) -> Array:
@@ -259,7 +260,7 @@ def channel_norm(
 
     _in_parts(norm, x, each)
     statistics = [a.reshape(-1, groups or x.shape[1]).astype(x.dtype) for a in (mean, rstd, variance)]
-    return out.reshape(input.shape).astype(input.dtype, copy=False), statistics[0], statistics[1], statistics[2]
+    return cast(out.reshape(input.shape), input.dtype), statistics[0], statistics[1], statistics[2]
 
 
 def channel_norm_backward(
@@ -297,7 +298,7 @@ def channel_norm_backward(
 
     _in_parts(back, x, each)
     found = [a.reshape(-1, input.shape[1]).sum(0).astype(x.dtype) for a in (to_weight, to_bias)]
-    return out.reshape(input.shape).astype(input.dtype, copy=False), found[0], found[1]
+    return cast(out.reshape(input.shape), input.dtype), found[0], found[1]
 
 
 Part = tuple[slice, ...]
@@ -424,7 +425,7 @@ def evaluated(
     shift = running_mean * scale
     shift = -shift if bias is None else np.subtract(bias, shift, shift)
     shape = (-1, *(1,) * (input.ndim - 2))
-    return scaled(input, scale.reshape(shape), shift.reshape(shape)).astype(input.dtype, copy=False)
+    return cast(scaled(input, scale.reshape(shape), shift.reshape(shape)), input.dtype)
 
 
 def unbiased(variance: Array, count: float) -> Array:

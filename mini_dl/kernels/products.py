@@ -7,6 +7,7 @@ import numpy as np
 from mini_dl._dtypes import HALVES, Array, Function, Index
 from mini_dl.kernels import blas
 from mini_dl.kernels.blocks import parts
+from mini_dl.kernels.halves import SINGLE, cast
 from mini_dl.kernels.parallel import get_num_threads, share_product
 
 LARGE = 1 << 22
@@ -37,7 +38,7 @@ def gemm(input: Array, other: Array, added: Array | None = None) -> Array:
     """
     dtype = input.dtype
     if dtype.char in HALVES:
-        out = matmul(input.astype(np.float32), other.astype(np.float32)).astype(dtype)
+        out = cast(matmul(cast(input, SINGLE), cast(other, SINGLE)), dtype)
         return out if added is None else np.add(out, added, out)
     if input.ndim == other.ndim == 2 and (size := input.size * other.shape[1]) < LARGE:
         stepped = None if size < _RESULT * _LONG else _in_steps(input, other)

@@ -11,7 +11,19 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from mini_dl._dtypes import HALVES, Array
-from mini_dl.kernels.blocks import BLOCK, LONGEST, Scratch, computed_in, in_slices, is_one_block, number_of_pieces, ones, split
+from mini_dl.kernels.blocks import (
+    BLOCK,
+    LONGEST,
+    Scratch,
+    as_single,
+    computed_in,
+    in_slices,
+    is_one_block,
+    number_of_pieces,
+    ones,
+    split,
+)
+from mini_dl.kernels.halves import cast
 from mini_dl.kernels.parallel import share
 from mini_dl.kernels.sums import row_extremes
 
@@ -195,7 +207,7 @@ def along(kernel: Callable[..., None], dim: int, *arrays: Array, beside: Sequenc
     if not first.size:
         return np.empty(first.shape, first.dtype)
     if first.dtype.char in HALVES:
-        return along(kernel, dim, *[a.astype(np.float32) for a in arrays], beside=beside).astype(first.dtype)
+        return cast(along(kernel, dim, *[as_single(a) for a in arrays], beside=beside), first.dtype)
     if first.ndim == 2 and dim == 1 and is_one_block(first.size):
         out = np.empty(first.shape, first.dtype)
         kernel(out, *arrays, *beside)

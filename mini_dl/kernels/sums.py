@@ -68,7 +68,7 @@ def add_up(x: Array, dims: Dims, keepdim: bool = False) -> Array:
         rows = x.shape[: -len(dims)]
         return _rows(x.reshape(math.prod(rows), -1)).reshape((*rows, *(1,) * len(dims)) if keepdim else rows)
     if code in HALVES:
-        return add_up(x.astype(np.float32), dims, keepdim).astype(x.dtype)
+        return add_up(as_single(x), dims, keepdim).astype(x.dtype)
     if x.dtype.kind not in INEXACT:
         return reduce(np.add, x, dims, keepdim, np.int64)
     if not dims or x.size <= 256:

@@ -32,13 +32,14 @@ from mini_dl.kernels.blocks import (
 )
 from mini_dl.kernels.elementary import fastest
 from mini_dl.kernels.gelu import gelu_and_slope, gelu_backward, gelu_tanh, gelu_tanh_backward
-from mini_dl.ops.operands import masked
+from mini_dl.kernels.halves import cast
+from mini_dl.ops.operands import masked, own_copy
 from mini_dl.ops.piecewise_linear import applied, in_range
 from mini_dl.tensor import Tensor
 
 # ------------------------------------------------------------------------------------------------ exponential
 
-_expm1, _log1p = fastest("expm1_of_negative"), fastest("log1p")
+_expm1, _log1p = fastest("expm1_of_negative"), fastest("log1p_of_fraction")
 
 
 @linear_in("upstream")
@@ -63,14 +64,21 @@ def _elu_backward(upstream: Array, input: Array, alpha: float, scale: float, inp
 
 @symmetric_in("input")
 @op(input=lambda grad, input, alpha, scale, input_scale: _elu_backward(grad, input, alpha, scale, input_scale))
-@slow_elementwise
 def _elu(input: Array, alpha: float, scale: float, input_scale: float) -> Array:
-    y = limited(real_floating(input, "elu_cpu"), -math.inf, 0)
-    y *= input.dtype.type(input_scale)
-    y = _expm1(y)
-    y *= input.dtype.type(alpha * scale)
-    y += limited(input, 0, math.inf) * input.dtype.type(scale)
+    return _exponential_below(real_floating(input, "elu_cpu"), input_scale, alpha * scale, scale)
+
+
+@slow_elementwise
+def _exponential_below(x: Array, inner: float, below: float, above: float, out: Array | None = None) -> Array:
+    """``above * x if x > 0 else below * expm1(inner * x)``"""
+    y = _times(limited(x, -math.inf, 0, out), inner)
+    y = _times(_expm1(y, out=own_copy(y)), below)
+    y += _times(limited(x, 0, math.inf), above)
     return y
+
+
+def _times(y: Array, factor: float) -> Array:
+    return y if factor == 1 else np.multiply(y, y.dtype.type(factor), own_copy(y))
 
 
 @public("nn.functional")
@@ -137,13 +145,31 @@ def _softplus_backward(upstream: Array, input: Array, beta: float, threshold: fl
 
 @symmetric_in("input")
 @op(input=lambda grad, input, beta, threshold: _softplus_backward(grad, input, beta, threshold))
-@slow_elementwise
 def _softplus(input: Array, beta: float, threshold: float) -> Array:
-    z = real_floating(input, "softplus_cpu") * input.dtype.type(beta)
-    soft = _log1p(np.exp(-np.abs(z)))
+    return _smooth_ramp(real_floating(input, "softplus_cpu"), beta, threshold)
+
+
+@slow_elementwise
+def _smooth_ramp(x: Array, beta: float, threshold: float, out: Array | None = None) -> Array:
+    z = x if beta == 1 else x * x.dtype.type(beta)
+    soft = _log_one_and_exp_of_negative_size(z, out)
     soft += limited(z, 0, math.inf)
-    soft /= input.dtype.type(beta)
-    return choose(np.asarray(z > threshold), input, soft)
+    if beta == 1 and threshold >= _SURE and z.dtype.char == "f":
+        return soft
+    soft = np.divide(soft, x.dtype.type(beta), own_copy(soft))
+    return choose(np.asarray(z > threshold), x, soft)
+
+
+_SURE = 20
+"""From here on, ``log(1 + exp(z))`` is z in float32."""
+
+
+def _log_one_and_exp_of_negative_size(x: Array, out: Array | None = None) -> Array:
+    """``log(1 + exp(-abs(x)))``"""
+    y = np.absolute(x, out)
+    if not y.ndim:
+        return _log1p(np.exp(-y))
+    return _log1p(np.exp(np.negative(y, y), y), out=y)
 
 
 @public("nn.functional", out=True)
@@ -179,7 +205,6 @@ def _logsigmoid_backward(upstream: Array, input: Array) -> Array:
 @recorded_as("LogSigmoidBackward0")
 @symmetric_in("input")
 @op(input=lambda grad, input: _logsigmoid_backward(grad, input))
-@slow_elementwise
 def logsigmoid(input: Array) -> Array:
     """``out = log(1 / (1 + exp(-input)))``, without overflow.
 
@@ -189,7 +214,13 @@ def logsigmoid(input: Array) -> Array:
     >>> F.logsigmoid(torch.tensor([-200.0, 0.0, 2.0]))
     tensor([-2.0000e+02, -6.9315e-01, -1.2693e-01])
     """
-    return limited(real_floating(input, "log_sigmoid_cpu"), -math.inf, 0) - _log1p(np.exp(-np.abs(input)))
+    return _log_of_sigmoid(real_floating(input, "log_sigmoid_cpu"))
+
+
+@slow_elementwise
+def _log_of_sigmoid(x: Array, out: Array | None = None) -> Array:
+    y = _log_one_and_exp_of_negative_size(x, out)
+    return np.subtract(limited(x, -math.inf, 0), y, own_copy(y))
 
 
 @public("nn.functional")
@@ -253,7 +284,7 @@ def _silu(input: Array, memo: Memo) -> Array:
     if is_one_block(x.size):
         divisor = one_and_exp_of_negative(x)
         keep_in(memo, divisor)
-        return np.divide(x, divisor).astype(input.dtype, copy=False)
+        return cast(np.divide(x, divisor), input.dtype)
     x = np.ascontiguousarray(x)
     out = np.empty(x.shape, x.dtype)
     divisor = out if memo is None else np.empty(x.shape, x.dtype)
@@ -264,7 +295,7 @@ def _silu(input: Array, memo: Memo) -> Array:
         np.divide(flat[block], one_and_exp_of_negative(flat[block], flat_divisor[block]), flat_out[block])
 
     in_slices(divide, x.size, 1, SLOW)
-    return out.astype(input.dtype, copy=False)
+    return cast(out, input.dtype)
 
 
 def _silu_of(input: Tensor) -> Tensor:

@@ -25,9 +25,12 @@ from mini_dl._dtypes import (
 from mini_dl._surface import method
 from mini_dl.autograd.inplace import moved_by, written_by
 from mini_dl.autograd.primitive import binary, linear_in, number_of, unary
-from mini_dl.kernels.blocks import spread
+from mini_dl.kernels.blocks import choose, slow_elementwise, spread
+from mini_dl.kernels.elementary import fastest
 from mini_dl.ops.operands import accept, conjugate, kind_of, own_copy, promote_floating, tensor_first, zero_of
 from mini_dl.tensor import Tensor
+
+_fmod, _remainder, _whole_quotient = map(fastest, ("fmod", "remainder", "floor_divide"))
 
 # ------------------------------------------------------------------------------------------------ arithmetic
 
@@ -231,7 +234,7 @@ def _divisible(input: object, other: object) -> None:
 def _floored(input: Any, other: Any) -> Array:
     accept("div_floor_cpu", "iuf", input, other)
     _divisible(input, other)
-    return spread(np.floor_divide, input, other)
+    return spread(_whole_quotient, input, other)
 
 
 @binary(input=lambda grad: zero_of(grad), other=lambda grad: zero_of(grad), exact="other", numbers="input other both")
@@ -286,9 +289,9 @@ def remainder(input: Array, other: Array) -> Array:
     """
     accept("remainder_cpu", "iuf", input, other)
     _divisible(input, other)
-    result = spread(np.remainder, input, other)
+    result = spread(_remainder, input, other)
     if result.dtype.kind in FLOATING and not result.all():  # a remainder of 0 has the sign of `input`
-        return np.where(result == 0, np.copysign(result, input), result)
+        return choose(np.asarray(result == 0), np.copysign(result, input), result)
     return result
 
 
@@ -305,7 +308,7 @@ def fmod(input: Array, other: Array) -> Array:
     """
     accept("fmod_cpu", "iuf", input, other)
     _divisible(input, other)
-    return spread(np.fmod, input, other)
+    return spread(_fmod, input, other)
 
 
 @method(alias="negative", inplace=True, out=True)
@@ -395,7 +398,12 @@ def rsqrt(input: Array) -> Array:
     >>> torch.rsqrt(torch.tensor([4.0, 0.25]))
     tensor([0.5000, 2.0000])
     """
-    y = np.sqrt(floating(input))
+    return _inverse_root(floating(input))
+
+
+@slow_elementwise
+def _inverse_root(x: Array, out: Array | None = None) -> Array:
+    y = np.sqrt(x, out)
     return _inverse(y, own_copy(y))
 
 

@@ -20,7 +20,12 @@ def logical_not(input: Array) -> Array:
     >>> torch.logical_not(torch.tensor([0.0, 1.5, -2.0]))
     tensor([ True, False, False])
     """
-    return np.logical_not(input)
+    return np.equal(input, 0) if input.dtype.char in "fd" else np.logical_not(input)
+
+
+def _truth(x: Array) -> Array:
+    """`x` as bools if it is floating point: NumPy's logical functions of numbers take five times as long as its comparisons."""
+    return np.not_equal(x, 0) if x.dtype.char in "fd" else x
 
 
 def _logical(ufunc: np.ufunc, summary: str, shown: str) -> Binary:
@@ -30,7 +35,7 @@ def _logical(ufunc: np.ufunc, summary: str, shown: str) -> Binary:
     doc = f"{summary}\n\n>>> torch.{name}(torch.tensor([[True], [False]]), torch.tensor([True, False]))\n{shown}"
 
     def forward(input: Array, other: Array) -> Array:
-        return ufunc(input, other)
+        return ufunc(_truth(input), _truth(other))
 
     return method(inplace=True, out=True)(binary(numbers="")(named(forward, name, doc)))
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._checks import broadcast_shapes, type_name, warn_once
+from mini_dl._checks import broadcast_shapes, fits, type_name, warn_once
 from mini_dl._dtypes import (
     FLOATING,
     HALVES,
@@ -34,7 +34,7 @@ from mini_dl.autograd.inplace import room_of, spares_copy, written_by
 from mini_dl.autograd.memory import filled_in
 from mini_dl.autograd.primitive import Formula, binary, linear_in, not_a_tensor, op, real_number_of, symmetric_in
 from mini_dl.autograd.single import as_it_is
-from mini_dl.kernels.blocks import choose, computed_in, elementwise, limited
+from mini_dl.kernels.blocks import LARGE, choose, computed_in, elementwise, limited, spread
 from mini_dl.ops.arithmetic import in_one_type
 from mini_dl.ops.operands import PLAIN, accept, conjugate, kind_of, masked, own_copy
 from mini_dl.tensor import Tensor
@@ -63,6 +63,7 @@ def _gradients_to_extreme(
 
 
 @method(out=True)
+@written_by(np.maximum)
 @binary(**_gradients_to_extreme(operator.lt, operator.gt), numbers="")
 def maximum(input: Array, other: Array) -> Array:
     """The larger of the two: ``out = max(input, other)``; NaN if either is; at a tie each gets half of the gradient.
@@ -75,6 +76,7 @@ def maximum(input: Array, other: Array) -> Array:
 
 
 @method(out=True)
+@written_by(np.minimum)
 @binary(**_gradients_to_extreme(operator.gt, operator.lt), numbers="")
 def minimum(input: Array, other: Array) -> Array:
     """The smaller of the two: ``out = min(input, other)``; NaN if either is; at a tie each gets half of the gradient.
@@ -145,8 +147,12 @@ def _clamp(input: Array, min: Any, max: Any) -> Array:
         return np.full_like(input, np.nan, dtype=common)
     out: Array = input.astype(common, copy=False)
     if min is not None:
-        out = np.maximum(out, as_type(min, common))
-    return out if max is None else np.minimum(out, as_type(max, common))
+        out = spread(np.maximum, out, as_type(min, common))
+    if max is None:
+        return out
+    top = as_type(max, common)
+    own = min is not None and out.size >= LARGE and fits(np.shape(top), out.shape)
+    return spread(np.minimum, out, top, out=out if own else None)
 
 
 @symmetric_in("input")
@@ -399,7 +405,8 @@ def _between(input: Array, end: Array, weight: Any) -> Array:
     near_end = np.absolute(weight) >= 0.5  # from the nearer end, which is then reached exactly
     if not near_end.any():
         return input + difference * weight
-    return choose(near_end, end, input) + difference * choose(near_end, np.negative(1 - weight), weight)  # -0 at 1
+    one, zero = np.array([1, -0.0], weight.dtype)  # -0, as 0 - 0 and 0 - -0 would both be 0
+    return choose(near_end, end, input) - difference * (choose(near_end, one, zero) - weight)
 
 
 @method(inplace=True, out=True)

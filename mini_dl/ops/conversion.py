@@ -42,6 +42,7 @@ from mini_dl.autograd.mode import mode
 from mini_dl.autograd.node_names import rename
 from mini_dl.autograd.primitive import linear_in, op, recorded_as
 from mini_dl.autograd.single import as_it_is
+from mini_dl.kernels import halves
 from mini_dl.kernels.blocks import LARGE
 from mini_dl.kernels.copying import compact, copy
 from mini_dl.tensor import Tensor, wrap
@@ -122,6 +123,8 @@ def _cast(input: Array, target: NumpyType) -> Array:
         input = input.real
     if input.dtype.kind in FLOATING and target.kind in "iu" and target.itemsize < 8:
         return converted(input, np.int64).astype(target)  # wraps around, like the conversion of a large number in C
+    if input.dtype.char + target.char in ("ef", "fe") and input.flags.forc:
+        return halves.cast(input, target)
     return converted(input, target)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from mini_dl._dtypes import FLOATING, HALVES, Array, Number, exact, limits_of, number_as, scalar_name
 from mini_dl._surface import namespace, public
 from mini_dl.autograd.formal import piecewise
-from mini_dl.autograd.inplace import inplace as in_place
+from mini_dl.autograd.inplace import inplace as in_place, room_of, spares_copy
 from mini_dl.autograd.primitive import linear_in, number_of, op, recorded_as, symmetric_in, unary
 from mini_dl.autograd.single import as_it_is
 from mini_dl.kernels.blocks import (
@@ -52,6 +52,7 @@ def applied(primitive: Callable[..., Tensor], inplace: bool, input: Tensor, *arg
 
 
 @public("torch:relu", "Tensor:relu", inplace=True)
+@spares_copy
 @piecewise("input")
 @unary(input=lambda grad, result: masked(grad, result))
 def _relu(input: Array) -> Array:
@@ -70,7 +71,10 @@ def _relu(input: Array) -> Array:
         if input.dtype.kind == "c":
             raise NotImplementedError("clamp is not supported for complex types")
         return np.maximum(input, input.dtype.type(0))
-    return np.maximum(input, zero) if input.size < CLIPPED else spread(np.ndarray.clip, input, zero, _INFINITY[input.dtype])
+    room = room_of(input)
+    if input.size < CLIPPED:
+        return np.maximum(input, zero, out=room)
+    return spread(np.ndarray.clip, input, zero, _INFINITY[input.dtype], out=room)
 
 
 _ZERO = {kind: np.zeros((), kind) for kind in (np.dtype(np.float32), np.dtype(np.float64))}
@@ -79,6 +83,7 @@ _INFINITY = {kind: np.array(np.inf, kind) for kind in _ZERO}
 
 
 @public("nn.functional")
+@spares_copy
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
     """``out = max(input, 0)``
 
@@ -117,6 +122,7 @@ def threshold(input: Tensor, threshold: Number, value: Number, inplace: bool = F
     return applied(_threshold, inplace, input, threshold, value)
 
 
+@spares_copy
 @piecewise("input")
 @symmetric_in("input")
 @op(input=lambda grad, input, min_val, max_val: masked(grad, ~((_compared(input) <= min_val) | (_compared(input) >= max_val))))
@@ -127,10 +133,12 @@ def _hardtanh(input: Array, min_val: int | float, max_val: int | float) -> Array
         raise NotImplementedError("clamp is not supported for complex types")
     if input.dtype.kind == "u" and (min_val < 0 or max_val < 0):
         raise RuntimeError("cannot do hardtanh on an unsigned type with negative limits")
-    return limited(input, number_as(min_val, input.dtype), number_as(max_val, input.dtype))
+    room = room_of(input) if input.dtype.kind in FLOATING else None
+    return limited(input, number_as(min_val, input.dtype), number_as(max_val, input.dtype), room)
 
 
 @public("nn.functional")
+@spares_copy
 def hardtanh(input: Tensor, min_val: int | float = -1.0, max_val: int | float = 1.0, inplace: bool = False) -> Tensor:
     """``out = min(max(input, min_val), max_val)``
 
@@ -187,10 +195,15 @@ def _leaky_relu(input: Array, negative_slope: float) -> Array:
     slope = number_as(negative_slope, computed_in(kind))
     if kind.char in HALVES:
         slope = exact(slope)
+    elif 0 < slope <= 1:
+        return spread(_larger_or_scaled, input, slope)
     scaled = input * slope
-    if 0 < slope <= 1:
-        return np.maximum(input, scaled, out=scaled if scaled.ndim else None)
     return choose(np.asarray(input > 0), input, scaled)
+
+
+def _larger_or_scaled(input: Array, slope: float, out: Array | None = None) -> Array:
+    scaled = np.multiply(input, slope, out)
+    return np.maximum(input, scaled, out=own_copy(scaled))
 
 
 @public("nn.functional")
@@ -283,10 +296,15 @@ def hardshrink(input: Array, lambd: float = 0.5) -> Array:
 @piecewise("input")
 @symmetric_in("input")
 @op(input=lambda grad, input, lambd: masked(grad, ~(input.abs() <= lambd)))
-@elementwise
 def _softshrink(input: Array, lambd: float) -> Array:
-    limit = real_floating(input, "softshrink_check").dtype.type(lambd)
-    return input - limited(input, -limit, limit)
+    return _moved_to_zero(real_floating(input, "softshrink_check"), lambd)
+
+
+@elementwise
+def _moved_to_zero(x: Array, by: float, out: Array | None = None) -> Array:
+    limit = x.dtype.type(by)
+    near = limited(x, -limit, limit, out)
+    return np.subtract(x, near, own_copy(near))
 
 
 @public("nn.functional", out=True)
@@ -312,11 +330,17 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
 @piecewise("input")
 @symmetric_in("input")
 @op(input=lambda grad, input: masked(grad / 6, (input > -3) & (input < 3)))
-@elementwise
 def _hardsigmoid(input: Array) -> Array:
-    moved = np.add(real_floating(input, "hardsigmoid_cpu"), 3)
-    room = own_copy(moved)
-    return np.divide(limited(moved, 0, 6, room), 6, out=room)
+    return _ramp(real_floating(input, "hardsigmoid_cpu"), False)
+
+
+@elementwise
+def _ramp(x: Array, times_input: bool, out: Array | None = None) -> Array:
+    """``min(max(x + 3, 0), 6) / 6``, or x times that"""
+    y = np.add(x, 3, out)
+    room = own_copy(y)
+    y = limited(y, 0, 6, room)
+    return np.divide(np.multiply(x, y, out=room) if times_input else y, 6, out=room)
 
 
 @public("nn.functional")
@@ -346,11 +370,8 @@ def _hardswish_backward(upstream: Array, input: Array) -> Array:
 
 @symmetric_in("input")
 @op(input=lambda grad, input: _hardswish_backward(grad, input))
-@elementwise
 def _hardswish(input: Array) -> Array:
-    moved = np.add(real_floating(input, "hardswish_cpu"), 3)
-    room = own_copy(moved)
-    return np.divide(np.multiply(input, limited(moved, 0, 6, room), out=room), 6, out=room)
+    return _ramp(real_floating(input, "hardswish_cpu"), True)
 
 
 @public("nn.functional")

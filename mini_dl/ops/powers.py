@@ -30,11 +30,21 @@ from mini_dl._layout import converted
 from mini_dl._surface import method, tensor_method
 from mini_dl.autograd.inplace import written_by
 from mini_dl.autograd.primitive import Formula, binary, op, symmetric_in, unary
-from mini_dl.kernels.blocks import as_single, elementwise, sigmoid_of, slow_elementwise, spread
+from mini_dl.kernels.blocks import as_single, elementwise, limited, sigmoid_of, slow_elementwise, spread
 from mini_dl.kernels.elementary import fastest
 from mini_dl.ops.arithmetic import _mul
 from mini_dl.ops.choice import where
-from mini_dl.ops.operands import PLAIN, accept, both_floating, conjugate, kind_of, masked, promote_floating, zero_of
+from mini_dl.ops.operands import (
+    PLAIN,
+    accept,
+    both_floating,
+    conjugate,
+    kind_of,
+    masked,
+    own_copy,
+    promote_floating,
+    zero_of,
+)
 from mini_dl.ops.rounding import abs
 from mini_dl.tensor import Tensor, wrap
 
@@ -227,7 +237,7 @@ def _ldexp(input: Array, exponent: Array) -> Array:
 
 # ------------------------------------------------------------------------------------------------ exponentials and logarithms
 
-_log1p = fastest("log1p")
+_expm1, _log1p, _log10, _logaddexp, _logaddexp2 = map(fastest, ("expm1", "log1p", "log10", "logaddexp", "logaddexp2"))
 
 
 @method(inplace=True, out=True)
@@ -255,7 +265,7 @@ def exp2(input: Array) -> Array:
 
 
 @method("special", inplace=True, out=True)
-@written_by(np.expm1)
+@written_by(_expm1)
 @unary(input=lambda grad, result: grad * (conjugate(result) + 1))
 def expm1(input: Array) -> Array:
     """``out = e ** input - 1``, accurate near 0, where ``exp(input) - 1`` loses every digit.
@@ -263,7 +273,7 @@ def expm1(input: Array) -> Array:
     >>> torch.expm1(torch.tensor(1e-10)), torch.exp(torch.tensor(1e-10)) - 1
     (tensor(1.0000e-10), tensor(0.))
     """
-    return np.expm1(floating(input))
+    return _expm1(floating(input))
 
 
 @method(inplace=True, out=True)
@@ -291,7 +301,7 @@ def log2(input: Array) -> Array:
 
 
 @method(inplace=True, out=True)
-@written_by(np.log10)
+@written_by(_log10)
 @unary(input=lambda grad, input: grad / (conjugate(input) * math.log(10)))
 def log10(input: Array) -> Array:
     """The logarithm to base 10: ``10 ** out = input``; -inf at 0 and NaN below.
@@ -299,7 +309,7 @@ def log10(input: Array) -> Array:
     >>> torch.log10(torch.tensor([1.0, 2.0, 1000.0]))
     tensor([0.0000, 0.3010, 3.0000])
     """
-    return np.log10(floating(input))
+    return _log10(floating(input))
 
 
 @method("special", inplace=True, out=True)
@@ -341,7 +351,7 @@ def logaddexp(input: Array, other: Array) -> Array:
     accept("logaddexp_cpu", "fc", input, other)
     if input.dtype.kind == "c":
         return _log_of_sum(input, other)
-    return spread(np.logaddexp, input, other)
+    return spread(_logaddexp, input, other)
 
 
 def _log_of_sum(a: Array, b: Array) -> Array:
@@ -361,7 +371,7 @@ def logaddexp2(input: Array, other: Array) -> Array:
     tensor([4.])
     """
     accept("logaddexp2_cpu", "f", input, other)
-    return spread(np.logaddexp2, input, other)
+    return spread(_logaddexp2, input, other)
 
 
 @method("special", inplace=True, out=True)
@@ -440,10 +450,16 @@ def logit(input: Tensor, eps: float | None = None) -> Tensor:
 @op(input=lambda grad, input, eps: _logit_gradient(grad, input, eps))
 def _logit(input: Array, eps: float | None) -> Array:
     accept("logit_cpu", "biuf", input)
-    input = floating(input)
+    return _log_odds(floating(input), eps)
+
+
+@slow_elementwise
+def _log_odds(x: Array, eps: float | None, out: Array | None = None) -> Array:
     if eps is not None:
-        input = np.minimum(np.maximum(input, input.dtype.type(eps)), input.dtype.type(1 - eps))
-    return np.log(input / (1 - input))
+        x = limited(x, x.dtype.type(eps), x.dtype.type(1 - eps))
+    rest = np.subtract(1, x, out)
+    odds = np.divide(x, rest, own_copy(rest))
+    return np.log(odds, own_copy(odds))
 
 
 def _logit_gradient(grad: Tensor, input: Tensor, eps: float | None) -> Tensor:

@@ -14,10 +14,10 @@ from mini_dl._surface import NamedTensors, method, public, return_type
 from mini_dl.autograd.inplace import inplace as in_place, written_by
 from mini_dl.autograd.primitive import binary, op, symmetric_in, unary
 from mini_dl.autograd.single import as_it_is
-from mini_dl.kernels.blocks import in_single, spread
+from mini_dl.kernels.blocks import choose, elementwise, in_single, spread
 from mini_dl.ops.arithmetic import underivable
 from mini_dl.ops.choice import where
-from mini_dl.ops.operands import accept, both_floating, masked, promote_floating, zero_of
+from mini_dl.ops.operands import accept, both_floating, masked, own_copy, promote_floating, zero_of
 from mini_dl.tensor import Tensor
 
 # ------------------------------------------------------------------------------------------------ sign and rounding
@@ -77,10 +77,18 @@ def _sign_of(input: Array) -> Array:
     if input.dtype.kind == "b":
         return copied(input)
     if input.dtype.kind in FLOATING and input.size > 4096:  # NumPy's function takes longer
-        signs = np.greater(input, 0).view(np.int8)
-        return np.subtract(signs, np.less(input, 0).view(np.int8), signs).astype(input.dtype)
+        return spread(_signs, input)
     sign = np.sign(input)
     return np.where(sign == sign, sign, sign.dtype.type(0)) if np.isnan(sign).any() else sign  # torch: 0 for NaN
+
+
+def _signs(x: Array, out: Array | None = None) -> Array:
+    signs = np.greater(x, 0).view(np.int8)
+    signs = np.subtract(signs, np.less(x, 0).view(np.int8), signs)
+    if out is None:
+        return signs.astype(x.dtype)
+    np.copyto(out, signs)
+    return out
 
 
 @op(input=lambda grad, input, result: _sgn_gradient(grad, input, result))
@@ -124,8 +132,15 @@ def angle(input: Array) -> Array:
     """
     if input.dtype.kind == "c":
         return np.arctan2(input.imag, input.real)
-    input = floating(input)
-    return np.where(input < 0, input.dtype.type(math.pi), np.where(input != input, input, input.dtype.type(0)))
+    return _angle_of_real(floating(input))
+
+
+@elementwise
+def _angle_of_real(x: Array) -> Array:
+    angle = np.less(x, 0).astype(x.dtype)
+    angle = np.multiply(angle, x.dtype.type(math.pi), own_copy(angle))
+    unknown = np.isnan(x)
+    return choose(unknown, x, angle) if unknown.any() else angle
 
 
 def _angle_gradient(grad: Tensor, input: Tensor) -> Tensor:
@@ -290,7 +305,12 @@ def frac(input: Array) -> Array:
     tensor([ 0.7500, -0.2500])
     """
     accept("frac_cpu", "f", input)
-    return input - np.trunc(input)
+    return spread(_fraction, input)
+
+
+def _fraction(x: Array, out: Array | None = None) -> Array:
+    whole = np.trunc(x, out)
+    return np.subtract(x, whole, own_copy(whole))
 
 
 @method("special", inplace=True, out=True)

@@ -19,7 +19,10 @@ from mini_dl.ops.operands import accept, both_floating, conjugate, promote_float
 from mini_dl.ops.powers import _tanh_backward
 from mini_dl.tensor import Tensor
 
-_tan, _sinh, _asinh, _acosh, _atanh = map(fastest, ("tan", "sinh", "arcsinh", "arccosh", "arctanh"))
+_tan, _atan, _sinh, _cosh, _asinh, _acosh, _atanh = map(
+    fastest, ("tan", "arctan", "sinh", "cosh", "arcsinh", "arccosh", "arctanh")
+)
+_atan2, _hypot = fastest("arctan2"), fastest("hypot")
 
 # ------------------------------------------------------------------------------------------------ trigonometry
 
@@ -85,7 +88,7 @@ def acos(input: Array) -> Array:
 
 
 @method(inplace=True, out=True)
-@written_by(np.arctan)
+@written_by(_atan)
 @unary(input=lambda grad, input: grad / conjugate(1 + input * input))
 def atan(input: Array) -> Array:
     """The angle in ``[-pi / 2, pi / 2]`` with ``tan(out) = input``
@@ -93,7 +96,7 @@ def atan(input: Array) -> Array:
     >>> torch.atan(torch.tensor([0.0, 1.0, torch.inf]))
     tensor([0.0000, 0.7854, 1.5708])
     """
-    return np.arctan(floating(input))
+    return _atan(floating(input))
 
 
 @method(inplace=True, out=True)
@@ -109,7 +112,7 @@ def sinh(input: Array) -> Array:
 
 
 @method(inplace=True, out=True)
-@written_by(np.cosh)
+@written_by(_cosh)
 @unary(input=lambda grad, input: grad * conjugate(input.sinh()))
 def cosh(input: Array) -> Array:
     """The hyperbolic cosine: ``out = (exp(input) + exp(-input)) / 2``
@@ -117,7 +120,7 @@ def cosh(input: Array) -> Array:
     >>> torch.cosh(torch.tensor([-1.0, 0.0, 1.0]))
     tensor([1.5431, 1.0000, 1.5431])
     """
-    return np.cosh(floating(input))
+    return _cosh(floating(input))
 
 
 @method("nn.functional", inplace=True, out=True)
@@ -213,7 +216,7 @@ def atan2(input: Array, other: Array) -> Array:
     """
     accept("atan2", "biuf", input, other)
     input, other = both_floating(input, other)
-    return spread(np.arctan2, input, other)
+    return spread(_atan2, input, other)
 
 
 def _atan2_slope(grad: Tensor, input: Any, other: Any) -> Tensor:
@@ -234,7 +237,7 @@ def hypot(input: Array, other: Array) -> Array:
     tensor([5.0000e+00, 5.0000e+30])
     """
     accept("hypot_cpu", "f", input, other)
-    return spread(np.hypot, input, other)
+    return spread(_hypot, input, other)
 
 
 @method(inplace=True, out=True)
