@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mini_dl._dtypes import Array, Index, NumpyType, Shape
-from mini_dl.kernels import bands as by_bands, lines as by_lines, winograd
+from mini_dl.kernels import bands as by_bands, lines as by_lines, strips as by_strips, winograd
 from mini_dl.kernels.blocks import LINE, Scratch, in_single, in_slices, number_of_pieces, slices, split, spread, total_of
 from mini_dl.kernels.copying import copy, turn
 from mini_dl.kernels.geometry import Geometry as Geometry, fitted_window as fitted_window, inner, overlap
@@ -81,6 +81,8 @@ def _conv_in_other_ways(input: Array, weight: Array, bias: Array | None, g: Geom
             winograd.conv(input, weight, bias, g, out)
         elif by_bands.suits(input.shape, weight.shape, g):
             by_bands.conv(input, weight, bias, g, out)
+        elif by_strips.suits(len(input), weight.shape, g):
+            by_strips.conv(input, weight, bias, g, out)
         elif by_lines.suits(len(input), weight.shape, g):
             by_lines.conv(input, weight, bias, g, out)
         else:
@@ -136,6 +138,8 @@ def conv_input(output: Array, weight: Array, shape: Shape, g: Geometry) -> Array
             return winograd.conv_input(output, weight, shape, g)
         if by_bands.suits(shape, weight.shape, g):
             return by_bands.conv_input(output, weight, shape, g)
+        if fills(shape, g, o) and by_strips.suits_input(shape, weight.shape, g):
+            return by_strips.conv_input(output, weight, shape, g)
         if fills(shape, g, o) and by_lines.suits(len(output), weight.shape, g):
             return by_lines.conv_input(output, weight, shape, g)
     many = are_many(len(output), g, len(weight))
@@ -232,6 +236,8 @@ def conv_weight(input: Array, output: Array, shape: Shape, g: Geometry) -> Array
             return winograd.conv_weight(input, output, shape, g)
         if by_bands.suits(input.shape, shape, g):
             return by_bands.conv_weight(input, output, shape, g)
+        if by_strips.suits_weight(len(input), shape, g):
+            return by_strips.conv_weight(input, output, shape, g)
         if by_lines.suits(len(input), shape, g, summed=True):
             return by_lines.conv_weight(input, output, shape, g)
     columns = columns_of(input.shape, kernel, g, shape[0])

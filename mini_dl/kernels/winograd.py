@@ -16,7 +16,8 @@ import math
 import numpy as np
 
 from mini_dl._dtypes import FLOATING, Array, NumpyType, Shape
-from mini_dl.kernels.blocks import LINE, Scratch, check_finite, in_slices, number_of_pieces, split, total_of
+from mini_dl.kernels import strips
+from mini_dl.kernels.blocks import LINE, SLOW, Scratch, check_finite, in_slices, number_of_pieces, split, total_of
 from mini_dl.kernels.copying import turn
 from mini_dl.kernels.geometry import Geometry
 from mini_dl.kernels.parallel import share
@@ -38,8 +39,8 @@ FEW_TILES = 32
 
 def suits(images: int, weight: Shape, dtype: NumpyType, g: Geometry, back: bool = False) -> bool:
     """Whether the kernel is of this kind and dense, over enough channels and positions to repay the transforms; with 32 channels
-    on both sides, lines take 0.8 of the time, and for 3 x 3 with a stride of 2, too few products are saved. Back to the input,
-    the kernel is transformed as it lies."""
+    on both sides, lines take 0.8 of the time, as strips do up to 64, and for 3 x 3 with a stride of 2, too few products are
+    saved. Back to the input, the kernel is transformed as it lies."""
     stride, k = g.stride[0], weight[-1]
     times = 1 if back and stride == 1 else 4
     return (
@@ -48,7 +49,7 @@ def suits(images: int, weight: Shape, dtype: NumpyType, g: Geometry, back: bool 
         and (stride, k) in ((1, 2), (1, 3), (2, 4), (2, 5), (2, 6))
         and g.groups == max(g.dilation) == 1
         and min(weight[:2]) >= 32
-        and (stride > 1 or max(weight[:2]) > 32)
+        and (stride > 1 or max(weight[:2]) > (64 if min(weight[:2]) < 48 and strips.has_long_lines(images, weight, g) else 32))
         and min(g.padding) >= 0
         and images * math.prod(g.out) >= max(256, times * max(weight[:2]))
         and dtype.kind in FLOATING
@@ -151,7 +152,7 @@ class Form:
             turn(turned, taps.transpose(1, 2, 0))
             np.matmul(self.of_kernel, turned, found[:, inputs].swapaxes(0, 1))
 
-        in_slices(transform, c, found[:, 0].size)
+        in_slices(transform, c, found[:, 0].size, SLOW)
         return found.reshape(self.size, self.phases, c, o)
 
     def pieces(self, images: int, space: Shape, channels: int) -> tuple[list[tuple[Piece, Pair]], int]:
