@@ -74,7 +74,7 @@ def test_strips_agree_with_columns(size: int, only_columns: pytest.MonkeyPatch) 
     only_columns.setattr(parallel, "ENOUGH", 1)
     numbers = np.random.default_rng(0)
     found = [case for case in cases(1200) if len(case[2].out) > 1 and case[2].dilation[0] == 1]
-    assert len([g for _, _, g in found if max(g.stride) == 1]) > 20
+    assert len([g for _, _, g in found if max(g.stride) == 1]) > 10
     for input, weight, g in found:
         strips.strips_of.cache_clear()
         check(strips, input, weight, g, numbers)

@@ -16,7 +16,7 @@ import math
 import numpy as np
 
 from mini_dl._dtypes import FLOATING, Array, NumpyType, Shape
-from mini_dl.kernels import strips
+from mini_dl.kernels import blas, strips
 from mini_dl.kernels.blocks import LINE, SLOW, Scratch, check_finite, in_slices, number_of_pieces, split, total_of
 from mini_dl.kernels.copying import turn
 from mini_dl.kernels.geometry import Geometry
@@ -28,6 +28,8 @@ POINTS = {2: (2 / 5, -2 / 5, 5 / 4, -5 / 4), 3: (0, 2 / 3, -2 / 3, 3 / 2, -3 / 2
 those of a plain product; with 0, 1, -1, 2 and -2 they are 6 times."""
 TILE = 4
 """Outputs of a tile in each dimension."""
+MANY = 1 << 12
+"""Positions from which it pays to turn the kernel for them, even if BLAS copies what it reads."""
 Piece = tuple[slice, slice]
 """Images, and lines of tiles."""
 Pair = tuple[int, int]
@@ -59,7 +61,8 @@ def suits(images: int, weight: Shape, dtype: NumpyType, g: Geometry, back: bool 
 def conv(input: Array, weight: Array, bias: Array | None, g: Geometry, out: Array) -> None:
     """(N, C, H, W), (O, C, k, k), (O) -> `out`, (N, O, H', W')"""
     form = form_of(weight.shape[2], g.stride[0], (0, 0), input.dtype)
-    kernel = form.kernel(weight, by_input=True).reshape(form.size, 1, -1, len(weight))
+    few = len(input) * math.prod(g.out) < MANY and form.phases == 1 and not blas.reads_in_place()
+    kernel = form.lying_kernel(weight) if few else form.kernel(weight)
 
     def convolve(piece: Piece, tiles: Pair) -> None:
         planes = form.planes(input, piece, tiles, g.padding)
@@ -72,7 +75,7 @@ def conv(input: Array, weight: Array, bias: Array | None, g: Geometry, out: Arra
 def conv_input(output: Array, weight: Array, shape: Shape, g: Geometry) -> Array:
     """(N, O, H', W') -> `shape`, (N, C, H, W): the transpose of `conv` in its input. Each phase of it is a convolution."""
     form = form_of(weight.shape[2], g.stride[0], g.padding, output.dtype)
-    kernel = form.kernel(weight, by_input=False)
+    kernel = form.mirrored_kernel(weight)
     found = np.empty(shape, output.dtype)
 
     def add_back(piece: Piece, tiles: Pair) -> None:
@@ -139,21 +142,29 @@ class Form:
             sides.append(side)
         return np.einsum("pak,qbl->pqabkl", *sides).reshape(self.size * self.phases, k * k)
 
-    def kernel(self, weight: Array, by_input: bool) -> Array:
-        """(O, C, k, k) -> (P, phases, C, O), or for the transpose (P, phases, O, C)"""
+    def kernel(self, weight: Array) -> Array:
+        """(O, C, k, k) -> (P, 1, phases * C, O)"""
         o, c = weight.shape[:2]
-        if not by_input:
-            return matmul(self.of_mirrored, weight.reshape(o * c, -1).T).reshape(self.size, self.phases, o, c)
         found = np.empty((len(self.of_kernel), c, o), weight.dtype)
 
         def transform(inputs: slice) -> None:
             taps = weight[:, inputs].reshape(o, -1, self.of_kernel.shape[1])
-            turned = FIRST.of((*taps.shape[1:], o), weight.dtype)
-            turn(turned, taps.transpose(1, 2, 0))
-            np.matmul(self.of_kernel, turned, found[:, inputs].swapaxes(0, 1))
+            turned = FIRST.of(taps.shape[::-1], weight.dtype)
+            turn(turned, taps.T)
+            np.matmul(self.of_kernel, turned.reshape(len(turned), -1), found[:, inputs].reshape(len(found), -1))
 
         in_slices(transform, c, found[:, 0].size, SLOW)
-        return found.reshape(self.size, self.phases, c, o)
+        return found.reshape(self.size, 1, -1, o)
+
+    def lying_kernel(self, weight: Array) -> Array:
+        """The same as a view of transposed matrices, without phases."""
+        o, c = weight.shape[:2]
+        return matmul(self.of_kernel, weight.reshape(o * c, -1).T).reshape(self.size, 1, o, c).swapaxes(2, 3)
+
+    def mirrored_kernel(self, weight: Array) -> Array:
+        """(O, C, k, k) -> (P, phases, O, C)"""
+        o, c = weight.shape[:2]
+        return matmul(self.of_mirrored, weight.reshape(o * c, -1).T).reshape(self.size, self.phases, o, c)
 
     def pieces(self, images: int, space: Shape, channels: int) -> tuple[list[tuple[Piece, Pair]], int]:
         """Pieces of a few images or, of large images, a few lines of tiles, with the number of tiles in each dimension;
