@@ -158,13 +158,18 @@ class Form:
 
     def lying_kernel(self, weight: Array) -> Array:
         """The same as a view of transposed matrices, without phases."""
-        o, c = weight.shape[:2]
-        return matmul(self.of_kernel, weight.reshape(o * c, -1).T).reshape(self.size, 1, o, c).swapaxes(2, 3)
+        return self._transformed(self.of_kernel, weight).swapaxes(2, 3)
 
     def mirrored_kernel(self, weight: Array) -> Array:
         """(O, C, k, k) -> (P, phases, O, C)"""
+        return self._transformed(self.of_mirrored, weight)
+
+    def _transformed(self, transform: Array, weight: Array) -> Array:
         o, c = weight.shape[:2]
-        return matmul(self.of_mirrored, weight.reshape(o * c, -1).T).reshape(self.size, self.phases, o, c)
+        found = np.empty((len(transform), o * c), weight.dtype)
+        rows = weight.reshape(o * c, -1)
+        in_slices(lambda part: np.matmul(transform, rows[part].T, found[:, part]), o * c, len(transform), SLOW)
+        return found.reshape(self.size, self.phases, o, c)
 
     def pieces(self, images: int, space: Shape, channels: int) -> tuple[list[tuple[Piece, Pair]], int]:
         """Pieces of a few images or, of large images, a few lines of tiles, with the number of tiles in each dimension;
