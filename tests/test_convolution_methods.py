@@ -93,6 +93,28 @@ def test_bands_agree_with_columns(size: int, small: int, width: int, only_column
         check(bands, (n, c, *space), (c, 1, *kernel), g._replace(groups=c), numbers)
 
 
+def test_outputs_that_are_apart_send_to_the_places_of_their_own(only_columns: pytest.MonkeyPatch) -> None:
+    only_columns.setattr(convolution, "COLUMNS_IN_CACHE", 64)
+    only_columns.setattr(parallel, "ENOUGH", 1)
+    numbers, are_apart = np.random.default_rng(0), convolution.are_apart
+    found = []
+    for input, weight, g in cases(300):
+        spans = [d * (k - 1) for k, d in zip(weight[2:], g.dilation)]
+        stride = tuple([max(s, span + 1) for s, span in zip(g.stride, spans)])
+        out = tuple([(i - span - 1) // s + 1 for i, span, s in zip(input[2:], spans, stride)])
+        g = g._replace(stride=stride, padding=(0,) * len(out), out=out)
+        if min(out) > 0 and max(out) > 1 and max(weight[2:]) > 1 and are_apart(input, weight[2:], g):
+            found.append((input, weight, g))
+    assert len(found) > 50 and max([len(g.out) for _, _, g in found]) == 3
+    for input, weight, g in found:
+        cotangent, w = numbers.standard_normal((input[0], weight[0], *g.out)), numbers.standard_normal(weight)
+        only_columns.setattr(convolution, "are_apart", are_apart)
+        apart = convolution.conv_input(cotangent, w, input, g)
+        only_columns.setattr(convolution, "are_apart", lambda *args: False)
+        expected = convolution.conv_input(cotangent, w, input, g)
+        np.testing.assert_allclose(apart, expected, rtol=0, atol=1e-11, err_msg=f"{input} {weight} {g}")
+
+
 def test_dimensions_with_one_output_position() -> None:
     numbers = np.random.default_rng(0)
     found = [case for case in cases(400) if 1 in case[2].out]

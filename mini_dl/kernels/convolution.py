@@ -205,15 +205,15 @@ def _sent_apart(output: Array, weight: Array, shape: Shape, g: Geometry) -> Arra
         part, inside = found[images], (lines.stop - lines.start, *g.out[1:])
         sent = PRODUCT.of((len(part), g.groups, rows.shape[1], math.prod(inside)), output.dtype)
         np.matmul(rows, source[images, :, :, positions(lines, g)], sent)
-        taps = sent.reshape(len(part), c, *kernel, *inside)
-        for tap in np.ndindex(*kernel):
+        taps = sent.reshape(len(part), c, -1, *inside)
+        for number, tap in enumerate(np.ndindex(*kernel)):
             starts = [t * d for t, d in zip(tap, g.dilation)]
             starts[0] += lines.start * g.stride[0]
             at = [slice(first, first + (n - 1) * s + 1, s) for first, n, s in zip(starts, inside, g.stride)]
-            part[inner(at)] = taps[(slice(None), slice(None), *tap)]
+            part[inner(at)] = taps[:, :, number]
 
-    number = number_of_pieces(size, size, COLUMNS_IN_CACHE, 4 * COLUMNS_IN_CACHE)
-    share(send, list(itertools.product(split(len(output), number), split(g.out[0], number // len(output)))), size)
+    count = number_of_pieces(size, size, COLUMNS_IN_CACHE, 4 * COLUMNS_IN_CACHE)
+    share(send, list(itertools.product(split(len(output), count), split(g.out[0], count // len(output)))), size)
     return found
 
 
