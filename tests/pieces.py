@@ -17,6 +17,7 @@ from mini_dl.kernels import (
     products,
     recurrent,
     softmax,
+    strips,
     sums,
     winograd,
 )  # fmt: skip
@@ -44,6 +45,9 @@ def cut_into_pieces(monkeypatch: pytest.MonkeyPatch, elements: int) -> None:
     monkeypatch.setattr(lines, "SEEN_IN_CACHE", 1)
     monkeypatch.setattr(lines, "COLUMNS", 1)
     monkeypatch.setattr(lines, "ENOUGH", 1)
+    monkeypatch.setattr(strips, "COPIED", 64)
+    monkeypatch.setattr(strips, "WIDE", 4)
+    monkeypatch.setattr(strips, "LARGE", 16)
     monkeypatch.setattr(bands, "IN_CACHE", 1)
-    for cached, name in ((convolution, "_columns_of"), (lines, "lines_of"), (bands, "bands_of")):
+    for cached, name in ((convolution, "_columns_of"), (lines, "lines_of"), (strips, "strips_of"), (bands, "bands_of")):
         monkeypatch.setattr(cached, name, functools.lru_cache(getattr(cached, name).__wrapped__))

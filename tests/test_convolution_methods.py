@@ -10,17 +10,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mini_dl.kernels import bands, convolution, lines, parallel
+from mini_dl.kernels import bands, convolution, lines, parallel, strips
 from mini_dl.kernels.copying import CONFLICT, turn
 from mini_dl.kernels.geometry import Geometry
 
 
 @pytest.fixture
 def only_columns(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
-    for method in (convolution.by_bands, convolution.by_lines, convolution.winograd):
+    for method in (convolution.by_bands, convolution.by_lines, convolution.by_strips, convolution.winograd):
         monkeypatch.setattr(method, "suits", lambda *args, **options: False)
+    monkeypatch.setattr(strips, "suits_weight", lambda *args: False)
     yield monkeypatch
     lines.lines_of.cache_clear()
+    strips.strips_of.cache_clear()
     bands.bands_of.cache_clear()
 
 
@@ -30,11 +32,12 @@ def check(method: Any, input: tuple[int, ...], weight: tuple[int, ...], g: Geome
     out = convolution.conv(x, w, bias, g)
     found, cotangent = np.empty_like(out), numbers.standard_normal(out.shape)
     method.conv(x, w, bias, g, found)
-    pairs = [
-        (found, out),
-        (method.conv_input(cotangent, w, input, g), convolution.conv_input(cotangent, w, input, g)),
-        (method.conv_weight(x, cotangent, weight, g), convolution.conv_weight(x, cotangent, weight, g)),
-    ]
+    pairs = [(found, out)]
+    if method is not strips or max(g.stride) == 1:
+        pairs += [
+            (method.conv_input(cotangent, w, input, g), convolution.conv_input(cotangent, w, input, g)),
+            (method.conv_weight(x, cotangent, weight, g), convolution.conv_weight(x, cotangent, weight, g)),
+        ]
     for one, other in pairs:
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-11, err_msg=f"{input} {weight} {g}")
 
@@ -65,6 +68,18 @@ def test_lines_agree_with_columns(size: int, only_columns: pytest.MonkeyPatch) -
         check(lines, input, weight, g, numbers)
 
 
+@pytest.mark.parametrize("size", [1, 500, strips.COPIED])
+def test_strips_agree_with_columns(size: int, only_columns: pytest.MonkeyPatch) -> None:
+    only_columns.setattr(strips, "COPIED", size)
+    only_columns.setattr(parallel, "ENOUGH", 1)
+    numbers = np.random.default_rng(0)
+    found = [case for case in cases(1200) if len(case[2].out) > 1 and case[2].dilation[0] == 1]
+    assert len([g for _, _, g in found if max(g.stride) == 1]) > 10
+    for input, weight, g in found:
+        strips.strips_of.cache_clear()
+        check(strips, input, weight, g, numbers)
+
+
 @pytest.mark.parametrize("size", [1, bands.IN_CACHE])
 @pytest.mark.parametrize("small", [0, bands.SMALL])
 @pytest.mark.parametrize("width", [1, bands.WIDTH])
@@ -76,6 +91,28 @@ def test_bands_agree_with_columns(size: int, small: int, width: int, only_column
     numbers = np.random.default_rng(0)
     for (n, c, *space), (_, _, *kernel), g in cases(40):
         check(bands, (n, c, *space), (c, 1, *kernel), g._replace(groups=c), numbers)
+
+
+def test_outputs_that_are_apart_send_to_the_places_of_their_own(only_columns: pytest.MonkeyPatch) -> None:
+    only_columns.setattr(convolution, "COLUMNS_IN_CACHE", 64)
+    only_columns.setattr(parallel, "ENOUGH", 1)
+    numbers, are_apart = np.random.default_rng(0), convolution.are_apart
+    found = []
+    for input, weight, g in cases(300):
+        spans = [d * (k - 1) for k, d in zip(weight[2:], g.dilation)]
+        stride = tuple([max(s, span + 1) for s, span in zip(g.stride, spans)])
+        out = tuple([(i - span - 1) // s + 1 for i, span, s in zip(input[2:], spans, stride)])
+        g = g._replace(stride=stride, padding=(0,) * len(out), out=out)
+        if min(out) > 0 and max(out) > 1 and max(weight[2:]) > 1 and are_apart(input, weight[2:], g):
+            found.append((input, weight, g))
+    assert len(found) > 50 and max([len(g.out) for _, _, g in found]) == 3
+    for input, weight, g in found:
+        cotangent, w = numbers.standard_normal((input[0], weight[0], *g.out)), numbers.standard_normal(weight)
+        only_columns.setattr(convolution, "are_apart", are_apart)
+        apart = convolution.conv_input(cotangent, w, input, g)
+        only_columns.setattr(convolution, "are_apart", lambda *args: False)
+        expected = convolution.conv_input(cotangent, w, input, g)
+        np.testing.assert_allclose(apart, expected, rtol=0, atol=1e-11, err_msg=f"{input} {weight} {g}")
 
 
 def test_dimensions_with_one_output_position() -> None:

@@ -19,6 +19,8 @@ CASES: dict[str, tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = {
     "groups": ((2, 6, 12, 13), (6, 2, 3, 3), {"padding": 1, "groups": 3}),
     "wide groups": ((2, 8, 12, 13), (8, 4, 3, 3), {"padding": 1, "groups": 2}),
     "dilated groups": ((2, 8, 12, 13), (8, 4, 3, 3), {"padding": 2, "dilation": 2, "groups": 2}),
+    "strips": ((2, 8, 12, 50), (8, 8, 3, 3), {"padding": 1}),
+    "strips of groups": ((2, 12, 12, 30), (12, 6, 3, 3), {"padding": (0, 2), "groups": 2}),
     "winograd": ((2, 32, 12, 13), (40, 32, 3, 3), {"padding": 1}),
     "winograd strided": ((2, 32, 24, 26), (32, 32, 5, 5), {"padding": 1, "stride": 2}),
 }
@@ -43,7 +45,8 @@ def test_infinities_do_not_spread(name: str, bad: float, place: tuple[int, ...],
 
     monkeypatch.setattr(convolution.by_lines, "ENOUGH", 1)
     found = gradients()
-    for method in (convolution.by_bands, convolution.by_lines, convolution.winograd):
+    for method in (convolution.by_bands, convolution.by_lines, convolution.by_strips, convolution.winograd):
         monkeypatch.setattr(method, "suits", lambda *args, **options: False)
+    monkeypatch.setattr(convolution.by_strips, "suits_weight", lambda *args: False)
     for one, other in zip(found, gradients()):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)

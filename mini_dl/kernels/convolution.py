@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mini_dl._dtypes import Array, Index, NumpyType, Shape
-from mini_dl.kernels import bands as by_bands, lines as by_lines, winograd
+from mini_dl.kernels import bands as by_bands, lines as by_lines, strips as by_strips, winograd
 from mini_dl.kernels.blocks import LINE, Scratch, in_single, in_slices, number_of_pieces, slices, split, spread, total_of
 from mini_dl.kernels.copying import copy, turn
 from mini_dl.kernels.geometry import Geometry as Geometry, fitted_window as fitted_window, inner, overlap
@@ -81,6 +81,8 @@ def _conv_in_other_ways(input: Array, weight: Array, bias: Array | None, g: Geom
             winograd.conv(input, weight, bias, g, out)
         elif by_bands.suits(input.shape, weight.shape, g):
             by_bands.conv(input, weight, bias, g, out)
+        elif by_strips.suits(len(input), weight.shape, g):
+            by_strips.conv(input, weight, bias, g, out)
         elif by_lines.suits(len(input), weight.shape, g):
             by_lines.conv(input, weight, bias, g, out)
         else:
@@ -99,7 +101,7 @@ def _conv_by_columns(input: Array, weight: Array, bias: Array | None, g: Geometr
     def multiply(piece: Piece) -> None:
         images, lines = piece
         matrix = columns.of(input, piece)
-        at = target[images, :, :, columns.positions(lines)]  # (n, G, O/G, L)
+        at = target[images, :, :, positions(lines, g)]  # (n, G, O/G, L)
         if upright is not None:  # the rows of the transposed matrix are contiguous
             found = PRODUCT.of((matrix.shape[2], o + LINE // input.itemsize), input.dtype)[:, :o]
             at[:, 0] = np.matmul(matrix[0].T, upright, found).reshape(len(at), at.shape[-1], o).swapaxes(1, 2)
@@ -136,8 +138,12 @@ def conv_input(output: Array, weight: Array, shape: Shape, g: Geometry) -> Array
             return winograd.conv_input(output, weight, shape, g)
         if by_bands.suits(shape, weight.shape, g):
             return by_bands.conv_input(output, weight, shape, g)
+        if fills(shape, g, o) and by_strips.suits_input(shape, weight.shape, g):
+            return by_strips.conv_input(output, weight, shape, g)
         if fills(shape, g, o) and by_lines.suits(len(output), weight.shape, g):
             return by_lines.conv_input(output, weight, shape, g)
+    if are_apart(shape, kernel, g):
+        return _sent_apart(output, weight, shape, g)
     many = are_many(len(output), g, len(weight))
     full = many and max(g.stride) == 1 and fills(shape, g, o)
     if full and 2 * c >= o:  # the flipped kernel, over the padded output
@@ -156,7 +162,7 @@ def conv_input(output: Array, weight: Array, shape: Shape, g: Geometry) -> Array
         images = pieces[0][0]
         space = columns.space(len(source[images]), output.dtype)
         for images, lines in pieces:
-            columns.add(space, lines, source[images, :, :, columns.positions(lines)], rows)
+            columns.add(space, lines, source[images, :, :, positions(lines, g)], rows)
         found[images] = columns.unpadded(space)
 
     share(add_back, columns.by_images, columns.size)
@@ -184,6 +190,30 @@ def _sent_by_one(output: Array, weight: Array, shape: Shape, g: Geometry) -> Arr
         starts = [f * d - p for f, d, p in zip(first, g.dilation, g.padding)]
         at = [slice(start, start + d * (n - 1) + 1, d) for start, d, n in zip(starts, g.dilation, count)]
         found[inner(at)] = taps[inner([slice(f, f + n) for f, n in zip(first, count)])]
+    return found
+
+
+def _sent_apart(output: Array, weight: Array, shape: Shape, g: Geometry) -> Array:
+    """`conv_input` where output positions `are_apart`: nothing is added up."""
+    kernel, c = weight.shape[2:], shape[1]
+    rows, source = by_group(weight, g).swapaxes(1, 2), grouped(output, g)
+    found = (np.empty if shape[2:] == tuple([o * k for o, k in zip(g.out, kernel)]) else np.zeros)(shape, output.dtype)
+    size = len(output) * c * math.prod(kernel) * math.prod(g.out)
+
+    def send(piece: Piece) -> None:
+        images, lines = piece
+        part, inside = found[images], (lines.stop - lines.start, *g.out[1:])
+        sent = PRODUCT.of((len(part), g.groups, rows.shape[1], math.prod(inside)), output.dtype)
+        np.matmul(rows, source[images, :, :, positions(lines, g)], sent)
+        taps = sent.reshape(len(part), c, -1, *inside)
+        for number, tap in enumerate(np.ndindex(*kernel)):
+            starts = [t * d for t, d in zip(tap, g.dilation)]
+            starts[0] += lines.start * g.stride[0]
+            at = [slice(first, first + (n - 1) * s + 1, s) for first, n, s in zip(starts, inside, g.stride)]
+            part[inner(at)] = taps[:, :, number]
+
+    count = number_of_pieces(size, size, COLUMNS_IN_CACHE, 4 * COLUMNS_IN_CACHE)
+    share(send, list(itertools.product(split(len(output), count), split(g.out[0], count // len(output)))), size)
     return found
 
 
@@ -232,6 +262,8 @@ def conv_weight(input: Array, output: Array, shape: Shape, g: Geometry) -> Array
             return winograd.conv_weight(input, output, shape, g)
         if by_bands.suits(input.shape, shape, g):
             return by_bands.conv_weight(input, output, shape, g)
+        if by_strips.suits_weight(len(input), shape, g):
+            return by_strips.conv_weight(input, output, shape, g)
         if by_lines.suits(len(input), shape, g, summed=True):
             return by_lines.conv_weight(input, output, shape, g)
     columns = columns_of(input.shape, kernel, g, shape[0])
@@ -240,7 +272,7 @@ def conv_weight(input: Array, output: Array, shape: Shape, g: Geometry) -> Array
     def term(piece: Piece) -> Array:
         images, lines = piece
         matrix = columns.of(input, piece)
-        at = source[images, :, :, columns.positions(lines)]  # (n, G, O/G, L)
+        at = source[images, :, :, positions(lines, g)]  # (n, G, O/G, L)
         few = at.shape[2] <= FEW_ROWS
         small = at.shape[3] >= 128 and shape[0] * columns.height <= SMALL_WEIGHT
         if small and not columns.inner:  # one long product with so few rows takes longer
@@ -282,6 +314,20 @@ def by_group(weight: Array, g: Geometry) -> Array:
 def grouped(array: Array, g: Geometry) -> Array:
     """(N, C, *) -> (N, G, C/G, L)"""
     return array.reshape(len(array), g.groups, array.shape[1] // g.groups, math.prod(array.shape[2:]))
+
+
+def positions(lines: slice, g: Geometry) -> slice:
+    """`lines` of the output's first spatial dimension, as positions in the flattened ones."""
+    each = math.prod(g.out[1:])
+    return slice(lines.start * each, lines.stop * each)
+
+
+def are_apart(shape: Shape, kernel: Shape, g: Geometry) -> bool:
+    """Whether no two output positions see the same, nor one of them padding, and what a tap sends is a long run."""
+    spans = [d * (k - 1) for k, d in zip(kernel, g.dilation)]
+    inside = all([(o - 1) * s + span < i for o, s, span, i in zip(g.out, g.stride, spans, shape[2:])])
+    apart = all([span < s for span, s in zip(spans, g.stride)])
+    return apart and inside and not any(g.padding) and kernel[-1] <= g.out[-1]
 
 
 def are_many(images: int, g: Geometry, outputs: int) -> bool:
@@ -334,11 +380,6 @@ class Columns:
         space = range(2, len(shape))
         self.axes = (0, *space, 1) if self.last else (1, *space, 0) if self.inner else (0, 1, *space)
         self.back = [self.axes.index(axis) for axis in range(len(shape))]
-
-    def positions(self, lines: slice) -> slice:
-        """`lines` of the first spatial dimension, as positions in the flattened ones."""
-        inner = math.prod(self.g.out[1:])
-        return slice(lines.start * inner, lines.stop * inner)
 
     def sides(self, output: Array) -> Array:
         """(n, G, O/G, L) -> (G, O/G, n, L) or (G, O/G, L, n): the order of the columns"""

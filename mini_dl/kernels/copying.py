@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
@@ -60,9 +61,8 @@ def turn(target: Array, source: Array) -> None:
     if not last or last % CONFLICT or source.shape[-1] < 16 or min(map(abs, source.strides)) == last:
         np.copyto(target, source)
         return
-    order = np.argsort([-abs(stride) for stride in source.strides], kind="stable").tolist()
-    at = order.index(source.ndim - 1)
-    back, line = np.argsort(order).tolist(), LINE // source.itemsize
+    order, back = _orders(source.strides)
+    at, line = back[-1], LINE // source.itemsize
     for start in range(0, source.shape[-1], _ROWS):
         part = source[..., start : start + _ROWS].transpose(order)
         size = math.prod(part.shape[at + 1 :])
@@ -70,3 +70,11 @@ def turn(target: Array, source: Array) -> None:
         apart = _APART.of((*part.shape[: at + 1], pitch), source.dtype)[..., :size].reshape(part.shape)
         np.copyto(apart, part)
         np.copyto(target[..., start : start + _ROWS], apart.transpose(back))
+
+
+@functools.lru_cache(256)
+def _orders(strides: tuple[int, ...]) -> tuple[list[int], list[int]]:
+    """The axes in the order of memory, and the places of the axes in it."""
+    axes = range(len(strides))
+    order = sorted(axes, key=lambda axis: -abs(strides[axis]))
+    return order, sorted(axes, key=order.__getitem__)

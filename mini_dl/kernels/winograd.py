@@ -16,7 +16,8 @@ import math
 import numpy as np
 
 from mini_dl._dtypes import FLOATING, Array, NumpyType, Shape
-from mini_dl.kernels.blocks import LINE, Scratch, check_finite, in_slices, number_of_pieces, split, total_of
+from mini_dl.kernels import blas, strips
+from mini_dl.kernels.blocks import LINE, SLOW, Scratch, check_finite, in_slices, number_of_pieces, split, total_of
 from mini_dl.kernels.copying import turn
 from mini_dl.kernels.geometry import Geometry
 from mini_dl.kernels.parallel import share
@@ -27,6 +28,8 @@ POINTS = {2: (2 / 5, -2 / 5, 5 / 4, -5 / 4), 3: (0, 2 / 3, -2 / 3, 3 / 2, -3 / 2
 those of a plain product; with 0, 1, -1, 2 and -2 they are 6 times."""
 TILE = 4
 """Outputs of a tile in each dimension."""
+MANY = 1 << 12
+"""Positions from which it pays to turn the kernel for them, even if BLAS copies what it reads."""
 Piece = tuple[slice, slice]
 """Images, and lines of tiles."""
 Pair = tuple[int, int]
@@ -38,8 +41,8 @@ FEW_TILES = 32
 
 def suits(images: int, weight: Shape, dtype: NumpyType, g: Geometry, back: bool = False) -> bool:
     """Whether the kernel is of this kind and dense, over enough channels and positions to repay the transforms; with 32 channels
-    on both sides, lines take 0.8 of the time, and for 3 x 3 with a stride of 2, too few products are saved. Back to the input,
-    the kernel is transformed as it lies."""
+    on both sides, lines take 0.8 of the time, as strips do up to 64, and for 3 x 3 with a stride of 2, too few products are
+    saved. Back to the input, the kernel is transformed as it lies."""
     stride, k = g.stride[0], weight[-1]
     times = 1 if back and stride == 1 else 4
     return (
@@ -48,7 +51,7 @@ def suits(images: int, weight: Shape, dtype: NumpyType, g: Geometry, back: bool 
         and (stride, k) in ((1, 2), (1, 3), (2, 4), (2, 5), (2, 6))
         and g.groups == max(g.dilation) == 1
         and min(weight[:2]) >= 32
-        and (stride > 1 or max(weight[:2]) > 32)
+        and (stride > 1 or max(weight[:2]) > (64 if min(weight[:2]) < 48 and strips.has_long_lines(images, weight, g) else 32))
         and min(g.padding) >= 0
         and images * math.prod(g.out) >= max(256, times * max(weight[:2]))
         and dtype.kind in FLOATING
@@ -58,7 +61,8 @@ def suits(images: int, weight: Shape, dtype: NumpyType, g: Geometry, back: bool 
 def conv(input: Array, weight: Array, bias: Array | None, g: Geometry, out: Array) -> None:
     """(N, C, H, W), (O, C, k, k), (O) -> `out`, (N, O, H', W')"""
     form = form_of(weight.shape[2], g.stride[0], (0, 0), input.dtype)
-    kernel = form.kernel(weight, by_input=True).reshape(form.size, 1, -1, len(weight))
+    few = len(input) * math.prod(g.out) < MANY and form.phases == 1 and not blas.reads_in_place()
+    kernel = form.lying_kernel(weight) if few else form.kernel(weight)
 
     def convolve(piece: Piece, tiles: Pair) -> None:
         planes = form.planes(input, piece, tiles, g.padding)
@@ -71,7 +75,7 @@ def conv(input: Array, weight: Array, bias: Array | None, g: Geometry, out: Arra
 def conv_input(output: Array, weight: Array, shape: Shape, g: Geometry) -> Array:
     """(N, O, H', W') -> `shape`, (N, C, H, W): the transpose of `conv` in its input. Each phase of it is a convolution."""
     form = form_of(weight.shape[2], g.stride[0], g.padding, output.dtype)
-    kernel = form.kernel(weight, by_input=False)
+    kernel = form.mirrored_kernel(weight)
     found = np.empty(shape, output.dtype)
 
     def add_back(piece: Piece, tiles: Pair) -> None:
@@ -138,21 +142,34 @@ class Form:
             sides.append(side)
         return np.einsum("pak,qbl->pqabkl", *sides).reshape(self.size * self.phases, k * k)
 
-    def kernel(self, weight: Array, by_input: bool) -> Array:
-        """(O, C, k, k) -> (P, phases, C, O), or for the transpose (P, phases, O, C)"""
+    def kernel(self, weight: Array) -> Array:
+        """(O, C, k, k) -> (P, 1, phases * C, O)"""
         o, c = weight.shape[:2]
-        if not by_input:
-            return matmul(self.of_mirrored, weight.reshape(o * c, -1).T).reshape(self.size, self.phases, o, c)
         found = np.empty((len(self.of_kernel), c, o), weight.dtype)
 
         def transform(inputs: slice) -> None:
             taps = weight[:, inputs].reshape(o, -1, self.of_kernel.shape[1])
-            turned = FIRST.of((*taps.shape[1:], o), weight.dtype)
-            turn(turned, taps.transpose(1, 2, 0))
-            np.matmul(self.of_kernel, turned, found[:, inputs].swapaxes(0, 1))
+            turned = FIRST.of(taps.shape[::-1], weight.dtype)
+            turn(turned, taps.T)
+            np.matmul(self.of_kernel, turned.reshape(len(turned), -1), found[:, inputs].reshape(len(found), -1))
 
-        in_slices(transform, c, found[:, 0].size)
-        return found.reshape(self.size, self.phases, c, o)
+        in_slices(transform, c, found[:, 0].size, SLOW)
+        return found.reshape(self.size, 1, -1, o)
+
+    def lying_kernel(self, weight: Array) -> Array:
+        """The same as a view of transposed matrices, without phases."""
+        return self._transformed(self.of_kernel, weight).swapaxes(2, 3)
+
+    def mirrored_kernel(self, weight: Array) -> Array:
+        """(O, C, k, k) -> (P, phases, O, C)"""
+        return self._transformed(self.of_mirrored, weight)
+
+    def _transformed(self, transform: Array, weight: Array) -> Array:
+        o, c = weight.shape[:2]
+        found = np.empty((len(transform), o * c), weight.dtype)
+        rows = weight.reshape(o * c, -1)
+        in_slices(lambda part: np.matmul(transform, rows[part].T, found[:, part]), o * c, len(transform), SLOW)
+        return found.reshape(self.size, self.phases, o, c)
 
     def pieces(self, images: int, space: Shape, channels: int) -> tuple[list[tuple[Piece, Pair]], int]:
         """Pieces of a few images or, of large images, a few lines of tiles, with the number of tiles in each dimension;
