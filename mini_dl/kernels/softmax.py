@@ -180,7 +180,7 @@ def over_rows(work: Callable[[Piece], object], rows: Array, cost: int = 1) -> No
     """``work(piece)`` for parts of rows (R, n) or (outer, inner, n), shared if there are many; fewer suffice if the work costs
     more."""
     if rows.ndim == 2:
-        in_slices(work, *rows.shape, cost)
+        in_slices(work, len(rows), rows.shape[1], cost)
         return
     outer, inner, _ = rows.shape
     number = 1 if is_one_block(rows.size) else number_of_pieces(rows.size, rows.size * cost, BLOCK, LONGEST)
