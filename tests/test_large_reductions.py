@@ -46,6 +46,21 @@ def test_the_sum_of_equal_numbers_is_their_number_times_one(n: int, rows: int, t
     assert np.abs(found / (n * np.float64(x[0, 0])) - 1).max() < (3e-7 if rows == 1 else 2e-6)
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 2, 1, 0), (1, 0, 2, 3)])
+@pytest.mark.parametrize("shape", [(3, 8, 16, 16), (4, 6, 1, 256), (2, 4, 64, 3), (2, 2, 33, 65), (2, 2, 2, 2048)])
+def test_parts_of_an_array_are_summed_as_numbers_of_double_precision(
+    shape: tuple[int, ...], order: tuple[int, ...], threads: int
+) -> None:
+    whole = normal(*[2 * n for n in shape])
+    for cut in itertools.product([False, True], repeat=4):
+        part = whole[tuple([slice(n, None) if cut_here else slice(None) for cut_here, n in zip(cut, shape)])].transpose(order)
+        x, wide = torch.from_numpy(part), part.astype(np.float64)
+        for count in range(1, 5):
+            for dims in itertools.combinations(range(4), count):
+                bound = 1e-6 * np.abs(wide).sum(dims)
+                assert (np.abs(x.sum(dims).numpy() - wide.sum(dims)) <= bound).all()
+
+
 @pytest.mark.parametrize("shape", [(5, 64), (3, 1001), (4, 37, 130), (20000,)])
 @pytest.mark.parametrize("dim", [0, -1])
 def test_running_sums_of_float32_are_those_of_float64(shape: tuple[int, ...], dim: int, threads: int) -> None:

@@ -76,6 +76,8 @@ def test_maxima_their_places_and_gradients_are_those_of_a_plain_search(geometry:
         np.add.at(image, at, given)
     F.max_pool2d(x, kernel, stride, padding, dilation, up).backward(torch.from_numpy(grad.reshape(y.shape)))
     np.testing.assert_array_equal(x.grad.numpy().reshape(6, -1), expected)
+    _, back = torch.func.vjp(lambda x: F.max_pool2d(x, kernel, stride, padding, dilation, up), x.detach())  # keeps no taps
+    np.testing.assert_array_equal(back(torch.from_numpy(grad.reshape(y.shape)))[0].numpy().reshape(6, -1), expected)
 
 
 @pytest.mark.parametrize("geometry", [one for one in GEOMETRIES if max(one[3]) == 1 and not one[4]])

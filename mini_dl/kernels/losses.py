@@ -6,7 +6,7 @@ import numpy as np
 
 from mini_dl._dtypes import Array
 from mini_dl.kernels.blocks import computed_in, keep, real_floating
-from mini_dl.kernels.softmax import Piece, by_row, exponentials, first_places, from_rows, in_memory, over_rows, rows_along
+from mini_dl.kernels.softmax import COST, Piece, by_row, exponentials, first_places, from_rows, in_memory, over_rows, rows_along
 
 # ------------------------------------------------------------------------------------------------ classes by index
 
@@ -29,7 +29,7 @@ def cross_entropy_rows(
         if maximum is not None:
             chosen.reshape(sums.shape)[piece] -= maximum
 
-    over_rows(sum_up, x)
+    over_rows(sum_up, x, COST)
     losses = np.log(sums.reshape(-1).astype(np.float64))
     losses -= chosen
     losses *= factors

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from mini_dl._dtypes import FLOATING, Array, Index, Number, NumpyType, Shape
-from mini_dl.kernels.blocks import as_single, computed_in, slices
+from mini_dl.kernels.blocks import LONGEST, as_single, computed_in, number_of_pieces, slices, split
 from mini_dl.kernels.parallel import share
 
 
@@ -66,22 +67,44 @@ def maxima(input: Array, windows: Windows) -> Array:
         images, found = arrays
         found[...] = _reduced(images, plan_of(windows, images.shape[1:]), False)[0]
 
-    share(reduce, _by_images(len(windows.out), input, out), input.size)
+    _share_images(reduce, len(windows.out), input, out)
     return out
 
 
-def to_maxima(output: Array, input: Array, windows: Windows) -> Array:
+def maxima_and_taps(input: Array, windows: Windows) -> tuple[Array, Array | None]:
+    """`maxima`, and the numbers of the taps that see them first, (*, *out), unless something is left open by comparing."""
+    if input.dtype.kind not in FLOATING:
+        return maxima(input, windows), None
+    n = len(windows.out)
+    plan = plan_of(windows, input.shape[-n:])
+    out = np.empty((*input.shape[:-n], *windows.out), input.dtype)
+    taps, open_ones = np.empty(out.shape, plan.number), list[bool]()
+
+    def reduce(arrays: tuple[Array, ...]) -> None:
+        images, found, numbers = arrays
+        found[...], numbers[...] = _reduced(images, plan, True)
+        open_ones.append(_is_ambiguous(found))
+
+    _share_images(reduce, n, input, out, taps)
+    return out, None if any(open_ones) else taps
+
+
+def to_maxima(output: Array, input: Array, windows: Windows, taps: Array | None = None) -> Array:
     """(*, *out) -> (*, *in): each value is added to the position of its window's maximum.
 
-    The maxima are recomputed, which is cheap, so that the result of the forward may be written in place.
+    Without the `taps` that see them, the maxima are found again, not kept: the result of the forward may be written in place.
     """
     out, n = np.empty(input.shape, output.dtype), len(windows.out)
 
     def spread(arrays: tuple[Array, ...]) -> None:
-        images, values, found = arrays
-        found[...] = added_at(as_single(values), _places(images, windows), found.shape, n)
+        images, values, found, *numbers = arrays
+        places = _places_of(numbers[0], plan_of(windows, images.shape[1:])) if numbers else _places(images, windows)
+        if found.dtype == computed_in(found.dtype):
+            _add_at(found, values, places)
+        else:
+            found[...] = added_at(as_single(values), places, found.shape, n)
 
-    share(spread, _by_images(n, input, output, out), input.size)
+    _share_images(spread, n, input, output, out, *([] if taps is None else [taps]))
     return out
 
 
@@ -93,7 +116,7 @@ def at_maxima(values: Array, input: Array, windows: Windows) -> Array:
         images, given, found = arrays
         found[...] = taken_at(given, _places(images, windows), n)
 
-    share(pick, _by_images(n, input, values, out), input.size)
+    _share_images(pick, n, input, values, out)
     return out
 
 
@@ -105,15 +128,26 @@ def places_of_maxima(input: Array, windows: Windows) -> Array:
         images, found = arrays
         found[...] = _places(images, windows)
 
-    share(place, _by_images(len(windows.out), input, out), input.size)
+    _share_images(place, len(windows.out), input, out)
     return out
 
 
-def _by_images(n: int, *arrays: Array) -> list[tuple[Array, ...]]:
-    """The arrays, flattened but for their last `n` dimensions, a few images at a time."""
+_SHARED = 2
+"""How many times larger than usual an array is whose maxima threads find together: their calls are many and short."""
+
+
+def _share_images(work: Callable[[tuple[Array, ...]], object], n: int, *arrays: Array) -> None:
+    """``work`` for `_by_images`, in long pieces, of large arrays by all threads."""
+    size = max([a.size for a in arrays])
+    share(work, _by_images(n, *arrays, number=number_of_pieces(size, size // _SHARED, LONGEST, LONGEST)), size // _SHARED)
+
+
+def _by_images(n: int, *arrays: Array, number: int | None = None) -> list[tuple[Array, ...]]:
+    """The arrays, flattened but for their last `n` dimensions, a few images at a time, in at most `number` pieces."""
     flat = [a.reshape(math.prod(a.shape[: a.ndim - n]), *a.shape[a.ndim - n :]) for a in arrays]
-    each = max([math.prod(a.shape[-n:]) for a in arrays])
-    return [tuple([a[images] for a in flat]) for images in slices(len(flat[0]), each)]
+    count, each = len(flat[0]), max([math.prod(a.shape[-n:]) for a in arrays])
+    pieces = slices(count, each) if number is None else split(count, number)
+    return [tuple([a[images] for a in flat]) for images in pieces]
 
 
 def _places(images: Array, windows: Windows) -> Array:
@@ -122,9 +156,14 @@ def _places(images: Array, windows: Windows) -> Array:
         plan = plan_of(windows, images.shape[1:])
         values, numbers = _reduced(images, plan, True)
         if not _is_ambiguous(values):
-            found = plan.taps.take(numbers)
-            return np.add(found, plan.starts, found)
+            return _places_of(numbers, plan)
     return _argmax(images, windows)
+
+
+def _places_of(taps: Array, plan: Plan) -> Array:
+    """The positions that taps of these numbers, (N, *out), see in the flattened spatial dimensions."""
+    found = plan.taps.take(taps)
+    return np.add(found, plan.starts, found)
 
 
 def _is_ambiguous(maxima: Array) -> bool:
@@ -245,11 +284,18 @@ def taken_at(values: Array, places: Array, n: int) -> Array:
 
 def added_at(values: Array, places: Array, shape: Shape, n: int) -> Array:
     """Zeros of `shape` with each value added at its position in the flattened last `n` dimensions."""
-    lead, size = math.prod(shape[: len(shape) - n]), math.prod(shape[len(shape) - n :])
-    flat = places.reshape(lead, math.prod(places.shape[places.ndim - n :])) + np.arange(0, lead * size, size or 1)[:, None]
-    out = np.zeros(lead * size, values.dtype)
-    np.add.at(out, flat.reshape(-1), values.reshape(-1))  # one flat index: NumPy's fast case
+    lead = math.prod(shape[: len(shape) - n])
+    out = np.empty((lead, math.prod(shape[len(shape) - n :])), values.dtype)
+    _add_at(out, values, places.reshape(lead, math.prod(places.shape[places.ndim - n :])))
     return out.reshape(shape)
+
+
+def _add_at(out: Array, values: Array, places: Array) -> None:
+    """Zero `out`, (N, *in), contiguous, and add each value at its position in the flattened spatial dimensions."""
+    out.fill(0)
+    starts = np.arange(len(out)) * math.prod(out.shape[1:])
+    flat = places + starts.reshape(-1, *(1,) * (places.ndim - 1))
+    np.add.at(out.reshape(-1), flat.reshape(-1), values.reshape(-1))  # one flat index: NumPy's fast case
 
 
 # ------------------------------------------------------------------------------------------------ means

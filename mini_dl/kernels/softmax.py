@@ -63,6 +63,8 @@ def _row_maxima(x: Array) -> Array:
     return row_extremes(True, x) if x.ndim == 2 else np.maximum.reduce(x, -1)
 
 
+COST = 2
+"""How many passes exponentials count for, beside the short calls of a kernel of rows."""
 _LIMITS = {"f": (1e37, 1e-30), "d": (1e300, 1e-250)}
 """Sums of exponentials between these have neither overflowed nor lost precision: no maximum needs to be subtracted."""
 
@@ -107,7 +109,7 @@ def log_sum_exp(input: Array, dim: int) -> Array:
         if largest is not None:
             out[piece] += largest
 
-    over_rows(reduce, x)
+    over_rows(reduce, x, COST)
     return out.reshape(input.shape[:dim] + input.shape[dim + 1 :])
 
 
@@ -186,35 +188,36 @@ def first_places(rows: Array) -> Array:
 Piece = slice | tuple[slice, slice]
 
 
-def over_rows(work: Callable[[Piece], object], rows: Array) -> None:
-    """``work(piece)`` for parts of rows (R, n) or (outer, inner, n), shared if there are many."""
+def over_rows(work: Callable[[Piece], object], rows: Array, cost: int = 1) -> None:
+    """``work(piece)`` for parts of rows (R, n) or (outer, inner, n), shared if there are many; fewer suffice if the work costs
+    more."""
     if rows.ndim == 2:
-        in_slices(work, *rows.shape)
+        in_slices(work, len(rows), rows.shape[1], cost)
         return
     outer, inner, _ = rows.shape
-    number = 1 if is_one_block(rows.size) else number_of_pieces(rows.size, rows.size, BLOCK, LONGEST)
+    number = 1 if is_one_block(rows.size) else number_of_pieces(rows.size, rows.size * cost, BLOCK, LONGEST)
     if outer >= number:
         pieces = [(part, slice(None)) for part in split(outer, number)]
     else:
         pieces = [(slice(i, i + 1), part) for i in range(outer) for part in split(inner, -(-number // outer))]
-    share(work, pieces, rows.size)
+    share(work, pieces, rows.size * cost)
 
 
-def along(kernel: Callable[..., None], dim: int, *arrays: Array, beside: Sequence[Array] = ()) -> Array:
-    """Run ``kernel(out, *arrays, *beside)`` over rows along `dim`; the result is contiguous. `beside` are rows, or a number for
-    each, as `exponentials_of` lays them out. float16 is computed in float32."""
+def along(kernel: Callable[..., None], dim: int, *arrays: Array, beside: Sequence[Array] = (), cost: int = 1) -> Array:
+    """Run ``kernel(out, *arrays, *beside)``, of this `cost`, over rows along `dim`; the result is contiguous. `beside` are rows,
+    or a number for each, as `exponentials_of` lays them out. float16 is computed in float32."""
     first = arrays[0]
     if not first.size:
         return np.empty(first.shape, first.dtype)
     if first.dtype.char in HALVES:
-        return cast(along(kernel, dim, *[as_single(a) for a in arrays], beside=beside), first.dtype)
+        return cast(along(kernel, dim, *[as_single(a) for a in arrays], beside=beside, cost=cost), first.dtype)
     if first.ndim == 2 and dim == 1 and is_one_block(first.size):
         out = np.empty(first.shape, first.dtype)
         kernel(out, *arrays, *beside)
         return out
     rows = [rows_along(a, dim) for a in arrays] + [*beside]
     out = np.empty(rows[0].shape, first.dtype) if rows[0].ndim == 2 else rows_along(np.empty(first.shape, first.dtype), dim)
-    over_rows(lambda piece: kernel(out[piece], *[a[piece] for a in rows]), out)
+    over_rows(lambda piece: kernel(out[piece], *[a[piece] for a in rows]), out, cost)
     return from_rows(out, first.shape, dim)
 
 

@@ -86,7 +86,7 @@ def add_up(x: Array, dims: Dims, keepdim: bool = False) -> Array:
         pairs = np.ascontiguousarray(x).view("f4" if code == "F" else "f8").reshape(*x.shape, 2)
         return add_up(pairs, dims).view(x.dtype).reshape(shape)
     order = sorted(range(x.ndim), key=lambda i: -abs(x.strides[i]))
-    x = np.ascontiguousarray(x.transpose(order))
+    x = np.ascontiguousarray(_with_shorter_ends(x.transpose(order), [i in dims for i in order]))
     runs: list[list[int]] = []  # neighbors in memory that are summed, or kept, together: [size, summed]
     for i, n in zip(order, x.shape):
         if runs and runs[-1][1] == (i in dims):
@@ -104,6 +104,21 @@ def add_up(x: Array, dims: Dims, keepdim: bool = False) -> Array:
         out = x.reshape([sizes[i] for i in kept])
         x = np.ascontiguousarray(out.transpose([kept.index(i) for i in sorted(kept)]))
     return x.reshape(shape)
+
+
+def _with_shorter_ends(x: Array, summed: list[bool]) -> Array:
+    """`x`, or if it is not contiguous, but dimensions at its end are, and are `summed`: sums of runs along them. That spares a
+    copy, as of the gradient of one of the tensors that were joined."""
+    last, n = x.ndim, 1
+    while last and summed[last - 1] and x.strides[last - 1] == n * x.itemsize:
+        last -= 1
+        n *= x.shape[last]
+    run = run_of(n, 1024)
+    if run < 64 or x.flags.c_contiguous:
+        return x
+    outer = x.shape[:last]
+    sums = np.matmul(x.reshape(*outer, *([n // run] if n > run else []), run), _ONES[x.dtype.char][:run])
+    return sums.reshape(*outer, *(1,) * (x.ndim - last - 1), n // run)
 
 
 _ONES = {char: np.ones(8192, char) for char in "fd"}

@@ -374,7 +374,7 @@ TABLE: dict[str, Translation] = {
     # ------------------------------------------------------------------------------------------------ layers
     "conv": layers.convolution,
     "conv_input": layers.transposed_convolution,
-    "_maxima": lambda g, x, windows: layers.max_pool(g, x, windows)[0],
+    "_maxima": lambda g, x, windows, memo: layers.max_pool(g, x, windows)[0],
     "places_of_maxima": lambda g, x, windows: layers.max_pool(g, x, windows, places=True)[1],
     "_means": layers.mean_pool,
     "_unpool": layers.unpooled,

@@ -473,9 +473,8 @@ def softmax_backward(upstream: Array, result_: Array, dim: int) -> Array:
 @op(input=lambda grad, result, dim: softmax_backward(grad, result, dim))
 def _softmax(input: Array, dim: int) -> Array:
     last = dim == max(input.ndim - 1, 0)
-    return softmax_kernel.along(
-        softmax_kernel.softmax_rows, dim, real_floating(input, "softmax_lastdim_kernel_impl" if last else "softmax_kernel_impl")
-    )
+    real_floating(input, "softmax_lastdim_kernel_impl" if last else "softmax_kernel_impl")
+    return softmax_kernel.along(softmax_kernel.softmax_rows, dim, input, cost=softmax_kernel.COST)
 
 
 @linear_in("upstream")

@@ -20,32 +20,47 @@ from mini_dl._dtypes import Array, Ints, NumpyType, Shape, among, scalar_name
 from mini_dl._spaces import INDICES
 from mini_dl._surface import named, public
 from mini_dl.autograd.formal import piecewise
-from mini_dl.autograd.inplace import is_recorded
+from mini_dl.autograd.inplace import Memo, is_recorded, keep_in, memo_of, recalled
 from mini_dl.autograd.primitive import forwards_by, linear_in, op
 from mini_dl.kernels import pooling as kernels
-from mini_dl.kernels.pooling import Regions, Windows, at_maxima, maxima, means, places_of_maxima, spread_means, to_maxima
+from mini_dl.kernels.pooling import (
+    Regions,
+    Windows,
+    at_maxima,
+    maxima,
+    maxima_and_taps,
+    means,
+    places_of_maxima,
+    spread_means,
+    to_maxima,
+)
 from mini_dl.tensor import Tensor
 
 # ------------------------------------------------------------------------------------------------ maxima
 
 
 @piecewise("input")
-@forwards_by(lambda tangent, result, input, windows: _at_maxima(tangent, input, windows))
-@op(input=lambda grad, input, windows: _to_maxima(grad, input, windows))
-def _maxima(input: Array, windows: Windows) -> Array:
-    """(*, *in) -> (*, *out)"""
-    return maxima(input, windows)
+@forwards_by(lambda tangent, result, input, windows, memo: _at_maxima(tangent, input, windows))
+@op(input=lambda grad, input, windows, memo: _to_maxima(grad, input, windows, *(recalled(memo) or [None])))
+def _maxima(input: Array, windows: Windows, memo: Memo) -> Array:
+    """(*, *in) -> (*, *out); for the gradient, the numbers of the taps that see the maxima"""
+    if memo is None:
+        return maxima(input, windows)
+    found, taps = maxima_and_taps(input, windows)
+    if taps is not None:
+        keep_in(memo, taps)
+    return found
 
 
 @linear_in("output")
 @op(output=lambda grad, input, windows: _at_maxima(grad, input, windows))
-def _to_maxima(output: Array, input: Array, windows: Windows) -> Array:
+def _to_maxima(output: Array, input: Array, windows: Windows, taps: Array | None) -> Array:
     """(*, *out) -> (*, *in): each value is added to the position of its window's maximum."""
-    return to_maxima(output, input, windows)
+    return to_maxima(output, input, windows, taps)
 
 
 @linear_in("values")
-@op(values=lambda grad, input, windows: _to_maxima(grad, input, windows))
+@op(values=lambda grad, input, windows: _to_maxima(grad, input, windows, None))
 def _at_maxima(values: Array, input: Array, windows: Windows) -> Array:
     """(*, *in) -> (*, *out): the value at the position of each window's maximum."""
     return at_maxima(values, input, windows)
@@ -187,7 +202,7 @@ def _max_pool(
     windows = _geometry(name, n, input, kernel_size, stride, padding, dilation, ceil_mode)
     plain = n == 1 and not indices and not is_recorded(input)
     require_type(input._array.dtype, "f" if plain else "fiu", "max_pool1d_impl" if plain else f"max_pool{max(n, 2)}d")
-    values = _maxima(input, windows)
+    values = _maxima(input, windows, memo_of(input))
     return values, _places(input, windows) if indices else None
 
 

@@ -14,6 +14,7 @@ from mini_dl._dtypes import Array, Ints, Shape, int64, scalar_name
 from mini_dl._spaces import INDICES
 from mini_dl._surface import named, public
 from mini_dl.autograd.formal import kinked
+from mini_dl.autograd.inplace import memo_of
 from mini_dl.autograd.primitive import linear_in, op
 from mini_dl.kernels import pooling as kernels
 from mini_dl.kernels.pooling import Windows
@@ -127,7 +128,7 @@ def _adaptive_max_pool(n: int, input: Tensor, output_size: Ints, indices: bool) 
     if 0 not in out and all([size % o == 0 for size, o in zip(space, out)]):
         kernel = tuple([size // o for size, o in zip(space, out)])
         windows = Windows(kernel, kernel, (0,) * n, (1,) * n, out)
-        values = _maxima(input, windows)
+        values = _maxima(input, windows, memo_of(input))
         return values, _places(input, windows) if indices else None
     axes = []
     for size, o in zip(space, out):
