@@ -15,6 +15,7 @@ from mini_dl.kernels.blocks import (
     LONGEST,
     LONGEST_RUN,
     Scratch,
+    as_single,
     computed_in,
     in_slices,
     number_of_pieces,
@@ -418,8 +419,8 @@ def evaluated(
     input: Array, weight: Array | None, bias: Array | None, running_mean: Array, running_var: Array, eps: float
 ) -> Array:
     """Batch norm of (N, C, *) with known statistics, (C): ``input * scale + shift``"""
-    scale = running_var + running_var.dtype.type(eps)
-    np.divide(1, np.sqrt(scale, scale), scale)
+    root = as_single(running_var + running_var.dtype.type(eps))
+    scale = cast(np.divide(1, np.sqrt(root, root), root), running_var.dtype)
     if weight is not None:
         scale *= weight
     shift = running_mean * scale
