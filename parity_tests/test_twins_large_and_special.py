@@ -63,6 +63,7 @@ F = {
     "clamp by tensors": lambda t, x: x.clamp(x.flip(0) - 1, x.flip(1)),
     "lerp by weights": lambda t, x: t.lerp(x, x.flip(0), x.flip(1).detach()),
     "clamp": lambda t, x: x.clamp(-0.5, 0.7),
+    "softplus from a low threshold": lambda t, x: t.nn.functional.softplus(x.repeat(2, 1), beta=2, threshold=-1),
     "where": lambda t, x: t.where(x > 0, x, x.flip(0)),
     "lerp": lambda t, x: t.lerp(x, x.flip(0), 0.3),
     "addcmul": lambda t, x: t.addcmul(x, x.flip(0), x.flip(1), value=0.5),
@@ -111,6 +112,22 @@ F = {
     "relu_": lambda t, x: t.nn.functional.relu_(x.detach().clone()),
     "hardtanh_": lambda t, x: t.nn.functional.hardtanh_(x.detach().clone()),
 }
+
+
+HALVES = {
+    **{name: lambda t, x, name=name: getattr(t, name)(x) for name in "frac trunc sign sqrt exp abs".split()},
+    **{name: lambda t, x, name=name: getattr(t, name)(x, x.flip(0)) for name in "maximum minimum fmax copysign fmod pow".split()},
+    "clamp": lambda t, x: x.clamp(x.flip(0) - 1, x.flip(1)),
+    "logit": lambda t, x: x.logit(1e-3),
+    "nextafter": lambda t, x: t.nextafter(x, x.flip(0)) == x,
+}
+
+
+@twin
+@pytest.mark.parametrize("name", HALVES)
+@pytest.mark.filterwarnings("error")
+def test_values_in_float16(torch, rng, name):
+    return HALVES[name](torch, numbers(rng, ()).detach().half())
 
 
 @twin

@@ -158,6 +158,43 @@ SLOW_FUNCTIONS: dict[str, Callable[..., Any]] = {
 }
 
 
+@pytest.mark.parametrize("sizes", [(1, 1, 128), (1, 128), (1, 64, 1), (64, 1), (1, 1, 1), (32, 1, 1)], ids=str)
+def test_an_operand_that_is_broadcast_is_shared_with_the_same_bits(sizes: tuple[int, ...]) -> None:
+    x, row = torch.rand(32, 64, 128), torch.rand(sizes)
+    assert x.numel() >= parallel.ENOUGH
+    torch.set_num_threads(1)
+    alone = [(x * row).numpy(), torch.atan2(x, row).numpy(), x.clone().sub_(row).numpy()]
+    torch.set_num_threads(2)
+    shared = [(x * row).numpy(), torch.atan2(x, row).numpy(), x.clone().sub_(row).numpy()]
+    for one, other in zip(alone, shared):
+        np.testing.assert_array_equal(one, other)
+
+
+PARTS: dict[str, Callable[[Any], Any]] = {
+    "repeated number": lambda x: x[9:10, :1, :1].expand(x.shape),
+    "column": lambda x: x[9, :, :1],
+    "columns": lambda x: x[:, :, 5:6],
+    "line": lambda x: x[9:10, ::2, 1:2].repeat_interleave(2, 1),
+}
+
+
+@pytest.mark.parametrize("name", PARTS)
+@pytest.mark.parametrize("function", ["mul_", "sub_", "atan2_", "hypot_"])
+def test_an_operand_within_the_target_is_read_before_pieces_are_written(function: str, name: str) -> None:
+    x = torch.rand(32, 64, 200) + 0.5
+    expected = getattr(x.clone(), function)(PARTS[name](x).clone())
+    torch.set_num_threads(2)
+    np.testing.assert_array_equal(getattr(x, function)(PARTS[name](x)).numpy(), expected.numpy())
+
+
+@pytest.mark.filterwarnings("error")
+def test_extremes_are_shared_without_a_warning() -> None:
+    x, y = torch.randn(parallel.ENOUGH), torch.randn(parallel.ENOUGH)
+    torch.set_num_threads(2)
+    np.testing.assert_array_equal(torch.maximum(x, y).numpy(), np.maximum(x.numpy(), y.numpy()))
+    np.testing.assert_array_equal(x.clamp(y, y + 1).numpy(), np.clip(x.numpy(), y.numpy(), y.numpy() + 1))
+
+
 @pytest.mark.parametrize("name", SLOW_FUNCTIONS)
 def test_slow_functions_of_fewer_numbers_are_shared_with_the_same_bits(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = 800 if name in "atan2 fmod remainder floor_divide logaddexp".split() else 300  # composed: less work in more calls

@@ -189,10 +189,10 @@ def _in_blocks(kernel: Callable[..., Array], cost: int) -> Callable[..., Array]:
 
         def run_block(block: slice) -> None:
             given = [a[block] if isinstance(a, np.ndarray) else a for a in flat]
-            if writes:
-                kernel(*given, out=flat_out[block])
-            else:
-                flat_out[block] = kernel(*given)
+            room = flat_out[block]
+            found = kernel(*given, out=room) if writes else kernel(*given)
+            if found is not room:
+                room[...] = found
 
         in_slices(run_block, first.size, 1, cost)
         return out
@@ -222,6 +222,18 @@ LARGE, LEAST_LARGE = ENOUGH, ENOUGH // max(COSTS.values())
 """The same for those that cost one pass, and for those that cost most."""
 
 
+def _maximum(a: Array, b: Array, out: Array) -> None:
+    np.maximum(a, b, out=out)
+
+
+def _minimum(a: Array, b: Array, out: Array) -> None:
+    np.minimum(a, b, out=out)
+
+
+_WITH_ROOM: dict[Function, Function] = {np.maximum: _maximum, np.minimum: _minimum}
+"""What NumPy warns of if it is told by position where to write."""
+
+
 def in_pieces(ufunc: Function, *operands: Any, out: Array | None = None) -> Array | None:
     """``ufunc(*operands)``, in pieces that threads share; None, with nothing done, if that does not pay.
 
@@ -237,6 +249,8 @@ def in_pieces(ufunc: Function, *operands: Any, out: Array | None = None) -> Arra
         return None
     if out is not None and (out.dtype is not kind or out.shape != shape or not out.flags.c_contiguous):
         return None
+    if out is not None:  # pieces are written while others wait to be read
+        operands = tuple([_beside(out, operand) if type(operand) is np.ndarray else operand for operand in operands])
     apart: list[Array] = []
     for other in operands:
         if type(other) is np.ndarray:
@@ -256,8 +270,17 @@ def in_pieces(ufunc: Function, *operands: Any, out: Array | None = None) -> Arra
     rows, ndim = len(views[-1]), views[-1].ndim
     divided = [type(view) is np.ndarray and view.ndim == ndim and len(view) == rows for view in views]
     pieces = parts(rows, number_of_pieces(first.size, work, BLOCK, LONGEST))
-    share_calls(ufunc, [tuple([view[piece] if part else view for view, part in zip(views, divided)]) for piece in pieces])
+    calls = [tuple([view[piece] if part else view for view, part in zip(views, divided)]) for piece in pieces]
+    share_calls(_WITH_ROOM.get(ufunc, ufunc), calls)
     return result
+
+
+def _beside(out: Array, operand: Array) -> Array:
+    """`operand`, or a copy if it is a part of `out`, or the same numbers in other places."""
+    if operand is out or not np.may_share_memory(operand, out):
+        return operand
+    is_same = operand.shape == out.shape and operand.strides == out.strides and operand.ctypes.data == out.ctypes.data
+    return operand if is_same else operand.copy()
 
 
 def _in_single(ufunc: Function, operands: Sequence[Array]) -> Array | None:
@@ -269,16 +292,16 @@ def _in_single(ufunc: Function, operands: Sequence[Array]) -> Array | None:
         if operand.ndim and not (operand.shape == first.shape and operand.flags.c_contiguous):
             return None
         vectors.append(operand.reshape(-1) if operand.ndim else operand.view(np.ndarray).astype(_SINGLE))
-    out = np.empty(first.shape, first.dtype)
+    out, compute_single = np.empty(first.shape, first.dtype), _WITH_ROOM.get(ufunc, ufunc)
     flat = out.reshape(-1)
 
     def compute(block: slice) -> None:
-        room = np.empty((len(vectors), flat[block].size), _SINGLE)
+        *room, result = np.empty((len(vectors) + 1, flat[block].size), _SINGLE)  # some read operands after they write
         for vector, wide in zip(vectors, room):
             if vector.ndim:
                 widen(vector[block], wide)
-        ufunc(*[wide if vector.ndim else vector for vector, wide in zip(vectors, room)], room[0])
-        narrow(room[0], flat[block])
+        compute_single(*[wide if vector.ndim else vector for vector, wide in zip(vectors, room)], result)
+        narrow(result, flat[block])
 
     in_slices(compute, first.size)
     return out
@@ -306,7 +329,7 @@ def _long_row(row: Array, shape: tuple[int, ...]) -> Array | None:
     if math.prod(shape[last:] if last < len(shape) else shape[first:]) > SHORT or 8 * length > whole:
         return None
     times = run_of(whole // length, max(1, LONG // length))
-    return np.broadcast_to(row, (times, *shape[first:])).reshape(-1)
+    return np.broadcast_to(row.reshape(sizes[first:]), (times, *shape[first:])).reshape(-1)
 
 
 @functools.lru_cache(1024)

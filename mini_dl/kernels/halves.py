@@ -91,6 +91,10 @@ _CONVERSIONS: dict[tuple[NumpyType, NumpyType], Callable[[Array, Array], None]] 
 }
 
 
+_OF_BITS = (np.negative, np.absolute, np.nextafter)
+"""Two change one bit, and what is next is not the same in float32."""
+
+
 def pays(ufunc: object, array: Array) -> bool:
     """Whether a ufunc of a compact float16 array is computed in float32, by blocks."""
-    return _PAYS and array.size >= MANY and ufunc not in (np.negative, np.absolute)  # these change a bit
+    return _PAYS and array.size >= MANY and ufunc not in _OF_BITS

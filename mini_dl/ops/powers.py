@@ -450,16 +450,19 @@ def logit(input: Tensor, eps: float | None = None) -> Tensor:
 @op(input=lambda grad, input, eps: _logit_gradient(grad, input, eps))
 def _logit(input: Array, eps: float | None) -> Array:
     accept("logit_cpu", "biuf", input)
-    return _log_odds(floating(input), eps)
+    x = floating(input)
+    return _log_odds(x, eps) if x.dtype.char == "e" else _log_odds_in_blocks(x, eps)  # torch rounds each step
 
 
-@slow_elementwise
 def _log_odds(x: Array, eps: float | None, out: Array | None = None) -> Array:
     if eps is not None:
         x = limited(x, x.dtype.type(eps), x.dtype.type(1 - eps))
     rest = np.subtract(1, x, out)
     odds = np.divide(x, rest, own_copy(rest))
     return np.log(odds, own_copy(odds))
+
+
+_log_odds_in_blocks = slow_elementwise(_log_odds)
 
 
 def _logit_gradient(grad: Tensor, input: Tensor, eps: float | None) -> Tensor:
