@@ -425,8 +425,8 @@ WITHOUT = frozenset(
     "_rows_summed.index _scatter.index _scatter_add.index _scatter_reduce.index _silu_backward.divisor _slope_of_gamma.output "
     "_lu_square.LU _take.index log_softmax_backward.kept "
     "_unique2.at _unique_consecutive.at _unique_dim.at "
-    "_to_maxima.input _to_maxima.taps _unpick.index _unpool.places _values_at.places _where.condition compared.result masked.mask tied.result "
-    "tied_to_empty.result".split()
+    "_to_maxima.input _to_maxima.taps _unpick.index _unpool.places _values_at.places _where.condition compared.result "
+    "masked.mask tied.result tied_to_empty.result".split()
 )
 """The primitives without a gradient, because their result is not differentiable, or torch's is not; and single arguments without
 one: positions, masks, results of another formula."""
