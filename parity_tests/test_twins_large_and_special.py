@@ -147,3 +147,11 @@ def test_gradients(torch, rng, name, special):
     if found.requires_grad:
         found.backward(torch.ones_like(found))
     return x.grad
+
+
+@pytest.mark.parametrize("name", ["rsqrt", "sigmoid", "erf", "logit"])
+@twin
+def test_results_of_large_tensors_keep_a_layout_without_gaps(torch, rng, name):
+    flat, image = rng(600, 500).t(), rng(2, 90, 40, 30).permute(0, 2, 3, 1)
+    results = [getattr(torch, name)(x.abs().clamp(0.1, 0.9)) for x in (flat, image, image[:, ::2])]
+    return [(result.stride(), result) for result in results]

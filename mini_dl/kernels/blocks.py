@@ -183,9 +183,10 @@ def _in_blocks(kernel: Callable[..., Array], cost: int) -> Callable[..., Array]:
         whole = first.size <= 2 * BLOCK and not worth_sharing(first.size * cost)
         if whole or any([isinstance(a, np.ndarray) and a.shape != first.shape for a in args]):
             return kernel(*args)
-        flat = [np.ascontiguousarray(a).reshape(-1) if isinstance(a, np.ndarray) else a for a in args]
-        out = np.empty(first.shape, first.dtype)
-        flat_out = out.reshape(-1)
+        out = np.empty_like(first) if all([_is_laid_like(a, first) for a in args]) else np.empty(first.shape, first.dtype)
+        axes = sorted(range(out.ndim), key=lambda axis: -out.strides[axis])  # in the order of memory
+        flat = [a.transpose(axes).reshape(-1) if isinstance(a, np.ndarray) else a for a in args]
+        flat_out = out.transpose(axes).reshape(-1)
 
         def run_block(block: slice) -> None:
             given = [a[block] if isinstance(a, np.ndarray) else a for a in flat]
@@ -198,6 +199,11 @@ def _in_blocks(kernel: Callable[..., Array], cost: int) -> Callable[..., Array]:
         return out
 
     return run
+
+
+def _is_laid_like(operand: object, first: Array) -> bool:
+    """Whether an operand of the same shape is a number, or has the same layout in memory."""
+    return not isinstance(operand, np.ndarray) or operand.strides == first.strides
 
 
 COSTS = {
