@@ -61,7 +61,7 @@ def _readable(array: Array) -> Array:
 
 def matmul(a: Array, b: Array, out: Array | None = None, added: Array | None = None) -> Array:
     """``np.matmul`` of stacks of matrices. A large product is divided, by its shape and the number of threads, and shared."""
-    if a.size * b.shape[-1] < (LARGE if a.ndim == 2 else LARGE // 2):  # stacks are divided between matrices
+    if (1 if a.ndim == 2 else 2) * a.size * b.shape[-1] < LARGE:  # stacks are divided between matrices
         return _product(a, b, out, added)
     if out is None:
         lead = a.shape[:-2] if b.ndim == 2 else np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
