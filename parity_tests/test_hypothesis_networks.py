@@ -188,7 +188,8 @@ def other(draw: Any, n: int, shape: tuple[int, ...]) -> Spec:
     pads = draw(st.one_of(st.integers(0, 2), st.tuples(*[st.integers(-1, 2)] * (2 * n))))
     mode = draw(st.sampled_from(["nearest", "nearest-exact", ["linear", "bilinear", "trilinear"][n - 1], "bicubic"]))
     corners = draw(st.sampled_from([None, True, False])) if "linear" in mode or mode == "bicubic" else None
-    padding = draw(st.sampled_from(["ZeroPad", "ReflectionPad", "ReplicationPad", "CircularPad"]))
+    # not CircularPad, which other tests compare: after some of these stacks torch's backward gives other values, or aborts
+    padding = draw(st.sampled_from(["ZeroPad", "ReflectionPad", "ReplicationPad"]))
     choices: list[Spec] = [
         ("Linear", (shape[-1], draw(small)), {"bias": draw(flags)}),
         (f"{padding}{n}d", (pads,), {}),
