@@ -188,11 +188,12 @@ def other(draw: Any, n: int, shape: tuple[int, ...]) -> Spec:
     pads = draw(st.one_of(st.integers(0, 2), st.tuples(*[st.integers(-1, 2)] * (2 * n))))
     mode = draw(st.sampled_from(["nearest", "nearest-exact", ["linear", "bilinear", "trilinear"][n - 1], "bicubic"]))
     corners = draw(st.sampled_from([None, True, False])) if "linear" in mode or mode == "bicubic" else None
-    # not CircularPad, which other tests compare: after some of these stacks torch's backward gives other values, or aborts
-    padding = draw(st.sampled_from(["ZeroPad", "ReflectionPad", "ReplicationPad"]))
+    padding = draw(st.sampled_from(["ZeroPad", "ReflectionPad", "ReplicationPad", "CircularPad"]))
+    crops = padding == "CircularPad" and isinstance(pads, tuple)  # torch's is wrong there: docs/faults_in_torch.md
+    around = tuple([max(0, pad) for pad in pads]) if crops else pads
     choices: list[Spec] = [
         ("Linear", (shape[-1], draw(small)), {"bias": draw(flags)}),
-        (f"{padding}{n}d", (pads,), {}),
+        (f"{padding}{n}d", (around,), {}),
         (f"ConstantPad{n}d", (pads, 0.5), {}),
         ("Upsample", (), {"scale_factor": draw(st.sampled_from([2, 1.5, 0.7])), "mode": mode, "align_corners": corners}),
         (f"Dropout{n}d", (0.4,), {}),
@@ -209,7 +210,7 @@ def other(draw: Any, n: int, shape: tuple[int, ...]) -> Spec:
 @st.composite
 def stacks(draw: Any) -> tuple[list[Spec], torch.Tensor]:
     """Layers that fit together, and an input. Layers that torch rejects for the given shape must be rejected here too, and are
-    dropped.
+    dropped, as are pools with windows of nothing but padding: there torch writes beyond its memory (docs/faults_in_torch.md).
     """
     n = draw(st.integers(1, 3))
     spatial = draw(st.tuples(*[st.integers(3, [9, 7, 5][n - 1])] * n))
@@ -236,7 +237,7 @@ def stacks(draw: Any) -> tuple[list[Spec], torch.Tensor]:
         if isinstance(theirs, Exception):
             ours = quiet(functools.partial(on_zeros, mini_dl, spec, shape))
             assert same_exception(ours, type(theirs)), f"{ours!r}\ninstead of\n{theirs!r}\n{spec} of {shape}"
-        elif 0 < theirs.numel() < 3000:
+        elif 0 < theirs.numel() < 3000 and theirs.isfinite().all():
             layers.append(spec)
             shape = tuple(theirs.shape)
     return layers, start.requires_grad_()
@@ -255,7 +256,7 @@ def a_stack_of_layers(stack: Any) -> None:
 
 
 def test_a_stack_of_layers() -> None:
-    """In a fresh process: in one that has run many other tests, torch's backward of some of these stacks aborted."""
+    """In a fresh process: the faults of torch that its backward has met here abort it."""
     program = "from parity_tests import test_hypothesis_networks as tests; tests.a_stack_of_layers()"
     root = Path(__file__).resolve().parent.parent
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=root, check=False)
