@@ -141,16 +141,20 @@ _LOG1P = _singles(0.28011987, 0.28001806, 0.40021527, 0.6666642)
 
 
 def _log1p_of_fraction(x: Array, out: Array) -> None:
-    """``2 artanh(s) = x - s (x - s^2 p)`` with ``s = x / (2 + x)``, for x from 0 to 1"""
+    """For x from 0 to 1"""
     s, square, y = _SCRATCH.of((3, *x.shape), x.dtype)
+    np.subtract(x, _series(x, _LOG1P, s, square, y), out)
+
+
+def _series(x: Array, coefficients: list[Array], s: Array, square: Array, y: Array) -> Array:
+    """``x - log(1 + x) = s (x - s^2 p)`` with ``s = x / (2 + x)``, as ``log(1 + x) = 2 artanh(s)``; in `y`."""
     np.add(x, _TWO, s)
     np.divide(x, s, s)
     np.multiply(s, s, square)
-    _horner(square, _LOG1P, y)
+    _horner(square, coefficients, y)
     np.multiply(y, square, y)
     np.subtract(x, y, y)
-    np.multiply(y, s, y)
-    np.subtract(x, y, out)
+    return np.multiply(y, s, y)
 
 
 _LOG, _HALF_ROOT = _singles(0.2987228, 0.39977527, 0.66666776), np.array(0.5**0.5, np.float32).view(_BITS)
@@ -160,7 +164,7 @@ _NORMAL, _EXPONENT = np.array(2.0**-126, np.float32), np.array(23, _BITS)
 
 
 def _log10(x: Array, out: Array) -> None:
-    """``n log10(2) + log10(1 + f)`` with ``x = 2^n (1 + f)``, f around 0, and the logarithm as in `_log1p_of_fraction`"""
+    """``n log10(2) + log10(1 + f)`` with ``x = 2^n (1 + f)``, f around 0"""
     n, f, s, y = _SCRATCH.of((4, *x.shape), x.dtype)
     normal = x.min() >= _NORMAL and x.max() < _INFINITY
     odd = None if normal else _exceptions(np.log10, ~((x >= _NORMAL) & (x < _INFINITY)), x)
@@ -171,14 +175,7 @@ def _log10(x: Array, out: Array) -> None:
     np.subtract(x.view(_BITS), bits, bits)
     np.copyto(n, exponents, casting="unsafe")
     np.subtract(f, _ONE, f)
-    np.add(f, _TWO, s)
-    np.divide(f, s, s)
-    np.multiply(s, s, out)
-    _horner(out, _LOG, y)
-    np.multiply(y, out, y)
-    np.subtract(f, y, y)
-    np.multiply(y, s, y)
-    np.subtract(f, y, y)
+    np.subtract(f, _series(f, _LOG, s, out, y), y)
     np.multiply(y, _PER_E, y)
     np.multiply(n, _REST_PER_DOUBLING, s)
     np.add(y, s, y)
