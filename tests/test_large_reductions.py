@@ -46,6 +46,14 @@ def test_the_sum_of_equal_numbers_is_their_number_times_one(n: int, rows: int, t
     assert np.abs(found / (n * np.float64(x[0, 0])) - 1).max() < (3e-7 if rows == 1 else 2e-6)
 
 
+@pytest.mark.parametrize("shape", [(1, 8193), (3, 9001), (200, 67), (1, 100003), (5, 2, 4999)])
+def test_products_of_long_rows_have_all_their_numbers(shape: tuple[int, ...], threads: int) -> None:
+    x = (1 + 0.01 * normal(*shape)).astype(np.float32)
+    for dim in (None, len(shape) - 1):
+        found = torch.from_numpy(x).prod() if dim is None else torch.from_numpy(x).prod(dim)
+        np.testing.assert_allclose(found.numpy(), x.prod(dim, np.float64), rtol=1e-4)
+
+
 @pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 2, 1, 0), (1, 0, 2, 3)])
 @pytest.mark.parametrize("shape", [(3, 8, 16, 16), (4, 6, 1, 256), (2, 4, 64, 3), (2, 2, 33, 65), (2, 2, 2, 2048)])
 def test_parts_of_an_array_are_summed_as_numbers_of_double_precision(
