@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import configparser
+import functools
 import itertools
 import os
 import re
@@ -78,7 +79,14 @@ def imported(path: Path, seen: set[Path]) -> set[str]:
     if path in seen:
         return set()
     seen.add(path)
-    found: set[str] = set()
+    files, modules = imports_of(path)
+    return modules.union(*(imported(inside, seen) for inside in files))
+
+
+@functools.cache
+def imports_of(path: Path) -> tuple[list[Path], set[str]]:
+    """The files of this project and the third-party modules that a file itself imports when run."""
+    inside, outside = [], set()
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         parts = []
@@ -86,12 +94,12 @@ def imported(path: Path, seen: set[Path]) -> set[str]:
             names = [node.module]
             parts = [f"{node.module}.{alias.name}" for alias in node.names]
         for name in [*names, *parts]:
-            inside = file_of(name, path.parent)
-            if inside is not None:
-                found |= imported(inside, seen)
+            file = file_of(name, path.parent)
+            if file is not None:
+                inside.append(file)
             elif name in names and name.partition(".")[0] not in OWN | STANDARD:
-                found.add(name.partition(".")[0])
-    return found
+                outside.add(name.partition(".")[0])
+    return inside, outside
 
 
 def file_of(module: str, folder: Path) -> Path | None:
