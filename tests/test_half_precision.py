@@ -29,7 +29,9 @@ def patterns(rng: np.random.Generator) -> list[Array]:
     sizes = rng.standard_normal(halves.MANY) * np.exp(rng.uniform(-22, 14, halves.MANY))
     ties = (sizes.astype(np.float32).view(np.int32) & -0x1000).view(np.float32)
     zeros = np.resize(np.array([0, -0.0, np.inf, -np.inf, np.nan, 65519, -65520, 6e-8, 3e-8, -2e-8], np.float32), halves.MANY)
-    return [any_bits.view(np.float32), sizes.astype(np.float32), ties, zeros, np.ones(halves.MANY, np.float32)]
+    ones = np.ones(halves.MANY, np.float32)
+    endless = [np.append(ones[1:], np.float32(x)) for x in (np.inf, -np.inf, np.nan)]
+    return [any_bits.view(np.float32), sizes.astype(np.float32), ties, zeros, ones, *endless]
 
 
 def assert_same_bits(found: Array, expected: Array) -> None:
@@ -42,7 +44,8 @@ def assert_same_bits(found: Array, expected: Array) -> None:
 
 def test_conversions_by_bits_are_those_of_numpy() -> None:
     half = np.arange(65536, dtype=np.uint16).view(np.float16)
-    for x in (half, half[:31744]):  # with infinities and NaN, and without
+    first_infinity = half[:31745]
+    for x in (half, half[:31744], first_infinity, -first_infinity):  # with infinities and NaN, without, and with one alone
         out = np.empty(x.shape, np.float32)
         run(halves.widen, x, out)
         assert_same_bits(out, x.astype(np.float32))
