@@ -100,10 +100,14 @@ def keep(values: Array, mask: Array) -> Array:
     return out
 
 
+SOME = 4096
+"""Elements from which `choose` takes less time than ``np.where``."""
+
+
 def choose(mask: Array, yes: Array, no: Array) -> Array:
     """`yes` where `mask`, else `no`: arrays of one type. All three broadcast."""
     bits = BITS.get(yes.itemsize)
-    if bits is None or mask.size < 4096:
+    if bits is None or mask.size < SOME:
         return np.where(mask, yes, no)
     if mask.size > LONGEST_RUN and all([a.shape == mask.shape and a.flags.c_contiguous for a in (mask, yes, no) if a.ndim]):
         return _chosen(mask, yes, no)
