@@ -72,9 +72,6 @@ def lstm_steps(gates: Array, hidden: Array, cell: Array, weight: Array, reverse:
     ``sigmoid(z) = (tanh(z / 2) + 1) / 2``.
     """
     steps, n, size = len(gates), *hidden.shape
-    half = np.full(4 * size, 0.5, gates.dtype)
-    half[2 * size : 3 * size] = 1
-    rest = 1 - half
     hiddens, cells, activated = (
         np.empty((steps, n, size), gates.dtype),
         np.empty((steps, n, size), gates.dtype),
@@ -85,6 +82,9 @@ def lstm_steps(gates: Array, hidden: Array, cell: Array, weight: Array, reverse:
     def run(part: slice) -> None:
         h, c = hidden[part], cell[part]
         blocks = _in_blocks(weight.T, len(h))
+        half = np.full((len(h), 4 * size), 0.5, gates.dtype)  # for each sample: broadcasting takes longer
+        half[:, 2 * size : 3 * size] = 1
+        rest = 1 - half
         xs, zs, hs, cs = (array[back, part] for array in (gates, activated, hiddens, cells))
         for x, z, out, (i, f, g, o), h_t, c_t in zip(xs, zs, _columns(zs, blocks.shape[2]), _columns(zs, size), hs, cs):
             np.matmul(h, blocks, out)
