@@ -221,7 +221,7 @@ def gru_steps_backward(
                 h += sent
             to_each[at, :2] = slopes[at, :2]
 
-    _for_samples(run, n, n * weight.size)
+    _for_samples(run, n, 2 * n * weight.size)
     flat = to_own.reshape(-1, 3 * size)
     return to_gates, to_hidden, _to_weight(to_own, hidden, hiddens, reverse), np.ones(len(flat), flat.dtype) @ flat
 
