@@ -38,6 +38,7 @@ def cut_into_pieces(monkeypatch: pytest.MonkeyPatch, elements: int) -> None:
     monkeypatch.setattr(sums, "FEW", 1)
     monkeypatch.setattr(products, "LARGE", 1)
     monkeypatch.setattr(recurrent, "ENOUGH", 1)
+    monkeypatch.setattr(recurrent, "TOGETHER", elements)
     monkeypatch.setattr(normalization, "_FEW", 16)
     monkeypatch.setattr(convolution, "COLUMNS_IN_CACHE", 64)
     monkeypatch.setattr(winograd, "TRANSFORMED_IN_CACHE", 1)

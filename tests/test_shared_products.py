@@ -61,6 +61,26 @@ def test_the_samples_of_a_recurrent_layer_are_shared(kind: str, samples: int) ->
         np.testing.assert_allclose(several, one, rtol=1e-12, atol=1e-13)
 
 
+@pytest.mark.parametrize("kind", ["LSTM", "GRU"])
+@pytest.mark.parametrize("in_place", [True, False])
+def test_a_backward_gives_the_same_bits_however_many_steps_it_prepares(
+    kind: str, in_place: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blas, "reads_in_place", lambda: in_place)
+    monkeypatch.setattr(recurrent, "FAST", 1 << 12)
+
+    def program() -> list[Any]:
+        layer, x = getattr(torch.nn, kind)(5, 96, bidirectional=True), torch.randn(11, 4, 5, requires_grad=True)
+        layer(x)[0].sin().sum().backward()
+        return [x.grad, *[p.grad for p in layer.parameters()]]
+
+    whole = with_threads(2, program)
+    for together in (1, 3 * 4 * 2 * 96):
+        monkeypatch.setattr(recurrent, "TOGETHER", together)
+        for one, other in zip(whole, with_threads(2, program), strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
 @pytest.mark.parametrize("rows", [1, 3, 16, 40])
 @pytest.mark.parametrize("in_place", [True, False])
 def test_a_matrix_in_blocks_gives_the_product(rows: int, in_place: bool, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,7 +89,9 @@ def test_a_matrix_in_blocks_gives_the_product(rows: int, in_place: bool, monkeyp
     left, right = generator.standard_normal((rows, 200)), generator.standard_normal((200, 800))
     blocks = recurrent._in_blocks(right, rows)
     assert len(blocks) == 1 if not in_place else rows < 16 or len(blocks) > 1
-    np.testing.assert_allclose(recurrent._multiply(left, blocks, np.empty((rows, 800))), left @ right)
+    out = np.empty((rows, 800))
+    np.matmul(left, blocks, recurrent._columns(out, blocks.shape[2]))
+    np.testing.assert_allclose(out, left @ right)
 
 
 @pytest.mark.parametrize("length, source", [(127, 127), (128, 128), (200, 200), (150, 70), (150, 300)])

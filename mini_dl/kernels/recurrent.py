@@ -5,6 +5,7 @@ The samples of a batch are independent: each thread processes some of them throu
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -41,11 +42,24 @@ def _in_blocks(matrix: Array, rows: int) -> Array:
     return np.ascontiguousarray(matrix.reshape(k, count, m // count).transpose(1, 0, 2))
 
 
-def _multiply(rows: Array, blocks: Array, out: Array) -> Array:
-    """``out = rows @ matrix`` for the blocks of a matrix."""
-    count, _, width = blocks.shape
-    np.matmul(rows, blocks, out.reshape(len(rows), count, width).transpose(1, 0, 2))
-    return out
+def _columns(array: Array, width: int) -> Array:
+    """`array` (..., N, C * width) as (..., C, N, width): the gates of each step, or where products with blocks write."""
+    return array.reshape(*array.shape[:-1], array.shape[-1] // width, width).swapaxes(-2, -3)
+
+
+TOGETHER = 1 << 18
+"""Gates of the steps of a backward whose slopes are computed together: they do not need the gradient of the hidden state."""
+
+
+def _together(gates: Array) -> list[slice]:
+    """The steps of gates (L, ...), several together."""
+    steps = len(gates)
+    return split(steps, -(-steps // max(1, TOGETHER * steps // max(1, gates.size))))
+
+
+def _before(states: Array, first: Array, at: slice) -> Array:
+    """The states before those of `at`, where each is followed by the one before it."""
+    return np.concatenate([states[at.start + 1 : at.stop + 1], first[None]])[: at.stop - at.start]
 
 
 # ------------------------------------------------------------------------------------------------ all steps, fused
@@ -58,35 +72,35 @@ def lstm_steps(gates: Array, hidden: Array, cell: Array, weight: Array, reverse:
     ``sigmoid(z) = (tanh(z / 2) + 1) / 2``.
     """
     steps, n, size = len(gates), *hidden.shape
-    half = np.full(4 * size, 0.5, gates.dtype)
-    half[2 * size : 3 * size] = 1
-    rest = 1 - half
     hiddens, cells, activated = (
         np.empty((steps, n, size), gates.dtype),
         np.empty((steps, n, size), gates.dtype),
         np.empty_like(gates),
     )
-    order = range(steps)[:: -1 if reverse else 1]
+    back = slice(None, None, -1 if reverse else 1)
 
     def run(part: slice) -> None:
         h, c = hidden[part], cell[part]
         blocks = _in_blocks(weight.T, len(h))
-        for t in order:
-            z = _multiply(h, blocks, activated[t, part])
-            z += gates[t, part]
+        half = np.full((len(h), 4 * size), 0.5, gates.dtype)  # for each sample: broadcasting takes longer
+        half[:, 2 * size : 3 * size] = 1
+        rest = 1 - half
+        xs, zs, hs, cs = (array[back, part] for array in (gates, activated, hiddens, cells))
+        for x, z, out, (i, f, g, o), h_t, c_t in zip(xs, zs, _columns(zs, blocks.shape[2]), _columns(zs, size), hs, cs):
+            np.matmul(h, blocks, out)
+            z += x
             z *= half
             np.tanh(z, z)
             z *= half
             z += rest
-            i, f, g, o = (z[:, k * size : (k + 1) * size] for k in range(4))
-            c = np.multiply(f, c, cells[t, part])
-            h = np.multiply(i, g, hiddens[t, part])
+            c = np.multiply(f, c, c_t)
+            h = np.multiply(i, g, h_t)
             c += h
             np.tanh(c, h)
             h *= o
 
     _for_samples(run, n, n * weight.size)
-    return hiddens, cells[order[-1]].copy(), cells, activated
+    return hiddens, cells[back][-1].copy(), cells, activated
 
 
 def lstm_steps_backward(
@@ -94,44 +108,44 @@ def lstm_steps_backward(
     hiddens: Array, cells: Array, activated: Array, reverse: bool,
 ) -> tuple[Array, Array, Array, Array]:  # fmt: skip
     """The gradients of gates, hidden, cell and weight."""
-    steps, n, size = hiddens.shape
+    _, n, size = hiddens.shape
     to_gates = np.empty(activated.shape, activated.dtype)
     to_hidden, to_cell = np.zeros_like(hidden), np.zeros_like(cell)
     if grad_cell is not None:
         to_cell += grad_cell
     back = slice(None, None, 1 if reverse else -1)
-    slopes, all_cells = to_gates.reshape(steps, n, 4, size)[back], cells[back]
-    gates = activated.reshape(slopes.shape)[back]
-    grads = None if grad is None else grad[back]
 
     def run(part: slice) -> None:
         h, c = to_hidden[part], to_cell[part]
         blocks = _in_blocks(weight, len(h))
-        for at in split(steps, -(-steps // 8)):  # several steps together, if they do not need the previous one
-            before = np.concatenate([all_cells[at.start + 1 : at.stop + 1, part], cell[None, part]])[: at.stop - at.start]
-            ends = _slopes(slopes[at, part], gates[at, part], all_cells[at, part], before)
-            for t, end in zip(range(at.start, at.stop), ends):
-                if grads is not None:
-                    h += grads[t, part]
+        out = _columns(h, blocks.shape[2])
+        z, kept, after = (array[back, part] for array in (to_gates, activated, cells))
+        slopes, gates = (_columns(array, size) for array in (z, kept))
+        grads = itertools.repeat(None) if grad is None else iter(grad[back, part])
+        for at in _together(gates):
+            ends = _slopes(slopes[at], gates[at], after[at], _before(after, cell[part], at))
+            for end, z_t, to_c, to_h, f in zip(ends, z[at], slopes[at, :3], slopes[at, 3], gates[at, 1]):
+                g = next(grads)
+                if g is not None:
+                    h += g
                 end *= h
                 c += end
-                z = slopes[t, part]
-                z[:, :3] *= c[:, None]
-                z[:, 3] *= h
-                c *= gates[t, part, 1]
-                _multiply(z.reshape(len(h), -1), blocks, h)
+                to_c *= c
+                to_h *= h
+                c *= f
+                np.matmul(z_t, blocks, out)
 
     _for_samples(run, n, 2 * n * weight.size)  # there are fewer calls than in the forward
     return to_gates, to_hidden, to_cell, _to_weight(to_gates, hidden, hiddens, reverse)
 
 
 def _slopes(out: Array, gates: Array, cells: Array, before: Array) -> Array:
-    """The factors of gradients: `out` (..., 4, H) leads from the cell, for o from the hidden state, to the gates.
+    """The factors of gradients: `out` (L, 4, N, H) leads from the cell, for o from the hidden state, to the gates.
 
     Returns the factor from the hidden state to the cell.
     """
-    i, f, g, o = (gates[..., k, :] for k in range(4))
-    slope_i, slope_f, slope_g, slope_o = (out[..., k, :] for k in range(4))
+    i, f, g, o = (gates[:, k] for k in range(4))
+    slope_i, slope_f, slope_g, slope_o = (out[:, k] for k in range(4))
     np.multiply(gates, gates, out)
     np.subtract(1, slope_g, slope_g)
     slope_g *= i
@@ -150,30 +164,31 @@ def _slopes(out: Array, gates: Array, cells: Array, before: Array) -> Array:
 def gru_steps(gates: Array, hidden: Array, weight: Array, bias: Array | None, reverse: bool) -> tuple[Array, Array]:
     """Gates of the inputs (L, N, 3 H), state (N, H), weight (3 H, H), bias (3 H) -> hidden states (L, N, H).
 
-    Also returns the values for the backward (L, N, 4 H): the gates r, z, n, and the hidden state's part of n before r.
+    Also returns the values for the backward (L, N, 4 H): the gates n, r, z, and the hidden state's part of n before r.
     """
     steps, n, size = len(gates), *hidden.shape
     hiddens, kept = np.empty((steps, n, size), gates.dtype), np.empty((steps, n, 4 * size), gates.dtype)
+    back = slice(None, None, -1 if reverse else 1)
 
     def run(part: slice) -> None:
-        h = hidden[part]
-        blocks, z = _in_blocks(weight.T, len(h)), np.empty((len(h), 3 * size), gates.dtype)
-        for t in range(steps)[:: -1 if reverse else 1]:
-            _multiply(h, blocks, z)
+        h, blocks = hidden[part], _in_blocks(weight.T, len(hidden[part]))
+        x, k, hs = (array[back, part] for array in (gates, kept, hiddens))
+        from_hidden, xs = k[..., size:], (x[..., : 2 * size], x[..., 2 * size :])
+        outs, boths = _columns(from_hidden, blocks.shape[2]), k[..., size : 3 * size]
+        for own, out, both, (new, r, z, own_n), x_both, x_n, h_t in zip(from_hidden, outs, boths, _columns(k, size), *xs, hs):
+            np.matmul(h, blocks, out)
             if bias is not None:
-                z += bias
-            both, new, own = (kept[t, part, i:j] for i, j in ((0, 2 * size), (2 * size, 3 * size), (3 * size, 4 * size)))
-            own[...] = z[:, 2 * size :]
-            np.add(z[:, : 2 * size], gates[t, part, : 2 * size], both)
+                own += bias
+            both += x_both
             both *= 0.5
             np.tanh(both, both)
             both *= 0.5
             both += 0.5
-            np.multiply(both[:, :size], own, new)
-            new += gates[t, part, 2 * size :]
+            np.multiply(r, own_n, new)
+            new += x_n
             np.tanh(new, new)
-            h = np.subtract(h, new, hiddens[t, part])
-            h *= both[:, size:]
+            h = np.subtract(h, new, h_t)
+            h *= z
             h += new
 
     _for_samples(run, n, n * weight.size)
@@ -187,35 +202,43 @@ def gru_steps_backward(
     steps, n, size = hiddens.shape
     to_gates, to_own = np.empty((steps, n, 3 * size), kept.dtype), np.empty((steps, n, 3 * size), kept.dtype)
     to_hidden = np.zeros_like(hidden)
-    order = range(steps)[:: 1 if reverse else -1]
+    back = slice(None, None, 1 if reverse else -1)
 
     def run(part: slice) -> None:
-        h = to_hidden[part]
-        blocks, sent = _in_blocks(weight, len(h)), np.empty_like(h)
-        for t, before in zip(order, [*(hiddens[t] for t in order[1:]), hidden]):
-            both = kept[t, part, : 2 * size]
-            r, z, new, own = (kept[t, part, k * size : (k + 1) * size] for k in range(4))
-            h += grad[t, part]
-            to_both, to_new = to_gates[t, part, : 2 * size], to_gates[t, part, 2 * size :]
-            np.multiply(new, new, to_new)
-            np.subtract(1, to_new, to_new)
-            to_new *= h
-            to_new *= 1 - z
-            np.multiply(both, both, to_both)
-            np.subtract(both, to_both, to_both)  # the slopes of r and z
-            to_r, to_z = to_both[:, :size], to_both[:, size:]
-            to_r *= to_new
-            to_r *= own
-            to_z *= h
-            to_z *= before[part] - new
-            to_own[t, part, : 2 * size] = to_both
-            np.multiply(to_new, r, to_own[t, part, 2 * size :])
-            h *= z
-            h += _multiply(to_own[t, part], blocks, sent)
+        h, sent = to_hidden[part], np.empty_like(to_hidden[part])
+        blocks = _in_blocks(weight, len(h))
+        out = _columns(sent, blocks.shape[2])
+        own, grads, after = (array[back, part] for array in (to_own, grad, hiddens))
+        slopes, to_each, gates = (_columns(array[back, part], size) for array in (to_own, to_gates, kept))
+        for at in _together(gates):
+            _gru_slopes(slopes[at], to_each[at, 2], gates[at], _before(after, hidden[part], at))
+            for to_all, to_new, to_own_t, g, z in zip(slopes[at], to_each[at, 2], own[at], grads[at], gates[at, 2]):
+                h += g
+                to_all *= h
+                to_new *= h
+                h *= z
+                np.matmul(to_own_t, blocks, out)
+                h += sent
+            to_each[at, :2] = slopes[at, :2]
 
-    _for_samples(run, n, n * weight.size)
+    _for_samples(run, n, 2 * n * weight.size)
     flat = to_own.reshape(-1, 3 * size)
     return to_gates, to_hidden, _to_weight(to_own, hidden, hiddens, reverse), np.ones(len(flat), flat.dtype) @ flat
+
+
+def _gru_slopes(out: Array, to_new: Array, gates: Array, before: Array) -> None:
+    """The factors of gradients from the hidden state: `out` (L, 3, N, H) to what it gave to r, z and n, `to_new` to n."""
+    new, r, z, own = (gates[:, k] for k in range(4))
+    to_r, to_z, to_own = (out[:, k] for k in range(3))
+    np.multiply(new, new, to_new)
+    np.subtract(1, to_new, to_new)
+    to_new *= np.subtract(1, z, to_z)
+    np.multiply(to_new, r, to_own)
+    np.subtract(1, r, to_r)
+    to_r *= to_own
+    to_r *= own
+    to_z *= z
+    to_z *= before - new
 
 
 def _to_weight(to_gates: Array, hidden: Array, hiddens: Array, reverse: bool) -> Array:
