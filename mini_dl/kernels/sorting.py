@@ -2,11 +2,106 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from mini_dl._dtypes import FLOATING, Array
+from mini_dl.kernels.blocks import BLOCK, as_single, number_of_pieces, split
+from mini_dl.kernels.parallel import get_num_threads, share, share_calls, worth_sharing
+
+# ------------------------------------------------------------------------------------------------ sorting
+
+_SLOW = 32
+"""Into how many passes over memory sorting translates, for each number."""
+_PACKED, _LONG_ROW, _LONGEST_ROW = 4096, 32, 4096
+"""Numbers in all and in a row from which packing pays; and in a row up to which it does where only some are sought."""
+
+
+def order(input: Array, dim: int, descending: bool = False) -> Array:
+    """The indices that sort along `dim`, with equal elements in their original order; NaN counts as largest."""
+    if not input.ndim:
+        return np.zeros((), np.int64)
+    if (found := _packed(input, input.shape[dim], dim, descending, _sorted)) is not None:
+        return found
+    if not descending:
+        return np.argsort(input, dim, kind="stable")
+    return input.shape[dim] - 1 - np.flip(np.argsort(np.flip(input, dim), dim, kind="stable"), dim)
+
+
+def one_in_order(input: Array, k: int, dim: int) -> Array:
+    """The index of the `k`-th smallest along `dim`, which gets size 1."""
+
+    def choose(rows: Array) -> Array:
+        rows.partition(k, -1)
+        return rows[:, k : k + 1]
+
+    found = _packed(input, 1, dim, False, choose)
+    return np.take(np.argpartition(input, k, dim), [k], dim) if found is None else found
+
+
+def _packed(input: Array, k: int, dim: int, descending: bool, choose: Callable[[Array], Array]) -> Array | None:
+    """The `k` indices along `dim` that `choose` finds, by values only, in rows in any order; None where that does not pay.
+
+    NumPy sorts and partitions 64-bit integers with vector instructions, but finds indices slowly. So each element becomes an
+    integer: its rank in the high bits, its index in the low ones. All are different, and in order, equal elements are, too.
+    """
+    n = input.shape[dim]
+    if input.size < _PACKED or n < _LONG_ROW or not k or (k < n and not (n <= _LONGEST_ROW and n < input.size)):
+        return None
+    x = np.moveaxis(input, dim, -1)
+    low, bits = 0, n.bit_length()
+    if x.dtype.itemsize > 4 or x.dtype == np.uint32:
+        if x.dtype.kind not in "iu":
+            return None
+        low, high = int(x.min()), int(x.max())
+        if (high - low).bit_length() + bits > 63:
+            return None
+    rows = x.reshape(-1, n)
+    found, places, mask = np.empty((len(rows), k), np.int64), np.arange(n), (1 << bits) - 1
+
+    def work(part: slice) -> None:
+        wide = _ranks(rows[part], low)
+        if descending:
+            np.invert(wide, wide)
+        wide <<= bits
+        wide |= places
+        np.bitwise_and(choose(wide), mask, found[part])
+
+    share(work, split(len(rows), number_of_pieces(x.size, x.size * _SLOW, BLOCK, 2 * BLOCK)), x.size * _SLOW)
+    return np.ascontiguousarray(np.moveaxis(found.reshape(*x.shape[:-1], k), -1, dim))
+
+
+def _ranks(x: Array, low: int) -> Array:
+    """Integers of up to 33 bits, or the differences from `low`, in the order of the elements."""
+    if x.dtype.kind not in FLOATING:
+        wide = x.astype(np.int64)
+        wide -= low
+        return wide
+    bits = np.add(as_single(x), np.float32(0)).view(np.int32)  # both zeros become the same
+    below = bits >> 31
+    below &= 0x7FFFFFFF
+    bits ^= below
+    missing = x != x
+    if missing.any():
+        bits[missing] = 0x7FFFFFFF
+    return bits.astype(np.int64)
+
+
+def _sorted(rows: Array) -> Array:
+    """Sort, and if there is one long row, its parts on all threads."""
+    threads, n = get_num_threads(), rows.shape[1]
+    if len(rows) > 1 or not worth_sharing(n * _SLOW):
+        rows.sort(-1)
+        return rows
+    parts = split(n, threads)
+    rows.partition([part.start for part in parts[1:]], -1)
+    share_calls(np.ndarray.sort, [(rows[0, part],) for part in parts])
+    return rows
+
+
+# ------------------------------------------------------------------------------------------------ the first in order
 
 _FEW, _LONG, _MANY = 8, 64, 4096
 """How many elements are found one by one, in rows of how many, of how many in all: a search takes a thirtieth of the time of a
@@ -21,6 +116,14 @@ def top(input: Array, k: int, dim: int, largest: bool) -> Array:
     n = x.shape[-1]
     if 0 < k <= _FEW and n >= _LONG and x.size >= _MANY and (found := _one_by_one(x, k, largest)) is not None:
         return np.ascontiguousarray(np.moveaxis(found, -1, dim))
+
+    def choose(rows: Array) -> Array:
+        if k < n:
+            rows.partition(k - 1, -1)
+        return _sorted(rows[:, :k])
+
+    if (first := _packed(input, k, dim, largest, choose)) is not None:
+        return first
     if largest:
         x = x[..., ::-1]
     if 0 < k * 8 < n:
@@ -66,10 +169,10 @@ def middle(input: Array, dim: int, skip_nan: bool) -> Array:
     k = (n - 1) // 2
     missing = np.count_nonzero(input != input, dim, keepdims=True)
     if not missing.any():
-        return np.take(np.argpartition(input, k, dim), [k], dim)
+        return one_in_order(input, k, dim)
     numbers = n - missing
     at = np.maximum(numbers - 1, 0) // 2 if skip_nan else np.where(missing > 0, numbers, k)
-    return np.take_along_axis(np.argsort(input, dim, kind="stable"), at, dim)
+    return np.take_along_axis(order(input, dim), at, dim)
 
 
 def median_of_all(input: Array, skip_nan: bool) -> Array:
@@ -89,7 +192,7 @@ def most_frequent(input: Array, dim: int) -> Array:
     if not input.ndim or not input.size:
         return np.zeros([1 if i == dim else n for i, n in enumerate(input.shape)], np.int64)
     x = np.moveaxis(input, dim, -1)
-    by_value = np.argsort(x, -1, kind="stable")
+    by_value = order(x, x.ndim - 1)
     x = np.take_along_axis(x, by_value, -1)
     places = np.arange(x.shape[-1])
     starts = np.zeros(x.shape, np.int64)

@@ -25,11 +25,7 @@ from mini_dl.tensor import Tensor, wrap
 @op()
 def order(input: Array, dim: int, descending: bool) -> Array:
     """The indices that sort along `dim`, with equal elements in their original order; NaN counts as largest."""
-    if not input.ndim:
-        return np.zeros((), np.int64)
-    if not descending:
-        return np.argsort(input, dim, kind="stable")
-    return input.shape[dim] - 1 - np.flip(np.argsort(np.flip(input, dim), dim, kind="stable"), dim)
+    return kernels.order(input, dim, descending)
 
 
 def _sortable(name: str, input: Any, dim: Ints) -> int:
@@ -128,7 +124,7 @@ def _kth(input: Array, k: int, dim: int) -> Array:
     """The index of the `k`-th smallest along `dim` (counted from 0), where the result has size 1."""
     if not input.ndim or not input.size:
         return np.zeros([1 if i == dim else n for i, n in enumerate(input.shape)], np.int64)
-    return np.take(np.argpartition(input, k, dim), [k], dim)
+    return kernels.one_in_order(input, k, dim)
 
 
 def _along(name: str, input: Tensor, dim: int, keepdim: bool, no_bool: bool = True) -> int:
@@ -396,7 +392,7 @@ def unique(
         alike = x.dtype.kind not in INEXACT  # equal elements are interchangeable, unlike zeros and NaNs
         if alike and not (return_inverse or return_counts):
             return wrap(kernels.distinct(rows))
-        by_value = np.argsort(rows, kind=None if alike else "stable")
+        by_value = kernels.order(rows, 0)
         first, number, counts = kernels.runs(rows[by_value])
         inverse = np.empty(x.size, np.int64)
         inverse[by_value] = number
