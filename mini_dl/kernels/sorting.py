@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._dtypes import FLOATING, Array
-from mini_dl.kernels.blocks import BLOCK, as_single, number_of_pieces, split
+from mini_dl.kernels.blocks import BLOCK, as_single, in_slices, number_of_pieces, split
 from mini_dl.kernels.parallel import get_num_threads, share, share_calls, worth_sharing
 
 # ------------------------------------------------------------------------------------------------ sorting
@@ -23,7 +23,7 @@ def order(input: Array, dim: int, descending: bool = False) -> Array:
     """The indices that sort along `dim`, with equal elements in their original order; NaN counts as largest."""
     if not input.ndim:
         return np.zeros((), np.int64)
-    if (found := _packed(input, input.shape[dim], dim, descending, _sorted)) is not None:
+    if (found := _packed(input, input.shape[dim], dim, descending, sort_rows)) is not None:
         return found
     if not descending:
         return np.argsort(input, dim, kind="stable")
@@ -89,8 +89,8 @@ def _ranks(x: Array, low: int) -> Array:
     return bits.astype(np.int64)
 
 
-def _sorted(rows: Array) -> Array:
-    """Sort, and if there is one long row, its parts on all threads."""
+def sort_rows(rows: Array) -> Array:
+    """Sort integers, and if there is one long row, its parts on all threads."""
     threads, n = get_num_threads(), rows.shape[1]
     if len(rows) > 1 or not worth_sharing(n * _SLOW):
         rows.sort(-1)
@@ -120,7 +120,7 @@ def top(input: Array, k: int, dim: int, largest: bool) -> Array:
     def choose(rows: Array) -> Array:
         if k < n:
             rows.partition(k - 1, -1)
-        return _sorted(rows[:, :k])
+        return sort_rows(rows[:, :k])
 
     if (first := _packed(input, k, dim, largest, choose)) is not None:
         return first
@@ -217,6 +217,20 @@ def places_of_extremes(input: Array, dim: int, largest: bool) -> Array:
     n, last = input.shape[dim], dim == input.ndim - 1
     if not last and input.size >= SIDE_BY_SIDE * n:
         return _step_by_step(input, dim, np.greater_equal if largest else np.less_equal)
+    if not last:
+        return _accumulated(input, dim, largest)
+    rows, out = input.reshape(-1, n), np.empty(input.shape, np.int64)
+    found = out.reshape(-1, n)
+
+    def along_rows(part: slice) -> None:
+        found[part] = _accumulated(rows[part], 1, largest)
+
+    in_slices(along_rows, len(rows), n, _SLOW // 2)
+    return out
+
+
+def _accumulated(input: Array, dim: int, largest: bool) -> Array:
+    n, last = input.shape[dim], dim == input.ndim - 1
     reached = input == (np.maximum if largest else np.minimum).accumulate(input, dim)
     if input.dtype.kind in FLOATING:
         reached |= input != input
@@ -248,14 +262,20 @@ def _step_by_step(input: Array, dim: int, reaches: np.ufunc) -> Array:
 # ------------------------------------------------------------------------------------------------ distinct values
 
 
-def runs(rows: Array) -> tuple[Array, Array, Array]:
-    """The runs of equal neighbors in `rows`: (first row of each run, number of the run of each row, length of each run)."""
-    differ = rows[1:] != rows[:-1]
-    if differ.ndim > 1:
-        differ = differ.any(-1)
-    first = np.concatenate([np.zeros(min(len(rows), 1), np.int64), np.flatnonzero(differ) + 1])
-    number = np.cumsum(np.concatenate([np.zeros(min(len(rows), 1), np.int64), differ]), dtype=np.int64)
-    return first, number, np.diff(np.append(first, len(rows)))
+def runs(rows: Array) -> tuple[Array, Array]:
+    """The runs of equal neighbors in `rows`: (first row of each run, length of each run)."""
+    differ = np.ones(len(rows), bool)
+    if rows.ndim == 1:
+        np.not_equal(rows[1:], rows[:-1], differ[1:])
+    else:
+        np.any(rows[1:] != rows[:-1], tuple(range(1, rows.ndim)), differ[1:])
+    first = np.flatnonzero(differ)
+    return first, np.diff(first, append=len(rows))
+
+
+def run_of_each(counts: Array) -> Array:
+    """The number of the run of each row, of runs of these lengths."""
+    return np.repeat(np.arange(len(counts)), counts)
 
 
 def distinct(values: Array) -> Array:
@@ -272,10 +292,15 @@ def distinct(values: Array) -> Array:
 def search(boundaries: Array, values: Array, right: bool, out_int32: bool) -> Array:
     """Where `values` would be inserted into the sorted rows of `boundaries`."""
     side: Any = "right" if right else "left"
-    kind = np.int32 if out_int32 else np.int64
+    found = np.empty(values.shape, np.int32 if out_int32 else np.int64)
     if boundaries.ndim == 1:
-        return np.asarray(np.searchsorted(boundaries, values, side), kind)
-    found = np.empty(values.shape, kind)
+        flat, flat_found = values.reshape(-1), found.reshape(-1)
+
+        def search_part(part: slice) -> None:
+            flat_found[part] = np.searchsorted(boundaries, flat[part], side)
+
+        in_slices(search_part, flat.size, 1, _SLOW)
+        return found
     for at in np.ndindex(values.shape[:-1]):
         found[at] = np.searchsorted(boundaries[at], values[at], side)
     return found

@@ -74,7 +74,7 @@ def add_up(x: Array, dims: Dims, keepdim: bool = False) -> Array:
     if not dims or x.size <= 256:
         return reduce(np.add, x, dims, keepdim)
     sizes, shape = x.shape, reduced(x.shape, dims, keepdim)
-    if x.size <= 16384 and (along or count(sizes, dims) <= 256):
+    if x.size <= 16384 and (along or x.ndim == 1 or count(sizes, dims) <= 256):
         return reduce(np.add, x, dims, keepdim)
     if code in "fd" and x.flags.c_contiguous and builtins.max(dims) < len(dims):
         return _columns(x.reshape(1, count(sizes, dims), -1)).reshape(shape)

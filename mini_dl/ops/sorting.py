@@ -365,9 +365,20 @@ def _chosen(input: Array, at: Array, dim: int | None) -> Array:
     return input.reshape(-1)[at] if dim is None else np.moveaxis(np.take(np.moveaxis(input, dim, 0), at, 0), 0, dim)
 
 
-def _answer(values: Tensor, inverse: Array, counts: Array, return_inverse: bool, return_counts: bool) -> Any:
-    out = (values, *([wrap(inverse)] if return_inverse else []), *([wrap(counts)] if return_counts else []))
-    return out if len(out) > 1 else out[0]
+def _answer(
+    values: Tensor, counts: Array, by_value: Array | None, shape: tuple[int, ...], return_inverse: bool, return_counts: bool
+) -> Any:
+    """The results, of runs of these lengths of the elements in the order `by_value`, or as they are (None)."""
+    out = [values]
+    if return_inverse:
+        inverse = kernels.run_of_each(counts)
+        if by_value is not None:
+            number, inverse = inverse, np.empty(len(inverse), np.int64)
+            inverse[by_value] = number
+        out.append(wrap(inverse.reshape(shape)))
+    if return_counts:
+        out.append(wrap(counts))
+    return tuple(out) if len(out) > 1 else values
 
 
 @method()
@@ -393,16 +404,14 @@ def unique(
         if alike and not (return_inverse or return_counts):
             return wrap(kernels.distinct(rows))
         by_value = kernels.order(rows, 0)
-        first, number, counts = kernels.runs(rows[by_value])
-        inverse = np.empty(x.size, np.int64)
-        inverse[by_value] = number
-        return _answer(_unique2(input, wrap(by_value[first])), inverse.reshape(x.shape), counts, return_inverse, return_counts)
+        first, counts = kernels.runs(rows[by_value])
+        values = _unique2(input, wrap(by_value[first]))
+        return _answer(values, counts, by_value, x.shape, return_inverse, return_counts)
     dim, rows = _slices("unique", x, dim)
     by_value = np.lexsort(rows.T[::-1]) if rows.size else np.arange(len(rows))
-    first, number, counts = kernels.runs(rows[by_value])
-    inverse = np.empty(len(rows), np.int64)
-    inverse[by_value] = number
-    return _answer(_unique_dim(input, wrap(by_value[first]), dim), inverse, counts, return_inverse, return_counts)
+    first, counts = kernels.runs(rows[by_value])
+    values = _unique_dim(input, wrap(by_value[first]), dim)
+    return _answer(values, counts, by_value, (len(rows),), return_inverse, return_counts)
 
 
 @method()
@@ -421,13 +430,11 @@ def unique_consecutive(input: Tensor, return_inverse: bool = False, return_count
     x = _distinct("unique_consecutive", input)
     if dim is None:
         rows = x.reshape(-1)
-        first, number, counts = kernels.runs(rows)
-        return _answer(
-            _unique_consecutive(input, wrap(first), None), number.reshape(x.shape), counts, return_inverse, return_counts
-        )
+        first, counts = kernels.runs(rows)
+        return _answer(_unique_consecutive(input, wrap(first), None), counts, None, x.shape, return_inverse, return_counts)
     dim, rows = _slices("unique_consecutive", x, dim)
-    first, number, counts = kernels.runs(rows)
-    return _answer(_unique_consecutive(input, wrap(first), dim), number, counts, return_inverse, return_counts)
+    first, counts = kernels.runs(rows)
+    return _answer(_unique_consecutive(input, wrap(first), dim), counts, None, (len(rows),), return_inverse, return_counts)
 
 
 # ------------------------------------------------------------------------------------------------ searching
