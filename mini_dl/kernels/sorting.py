@@ -10,6 +10,7 @@ import numpy as np
 from mini_dl._dtypes import FLOATING, Array
 from mini_dl.kernels.blocks import BLOCK, as_single, in_slices, number_of_pieces, split
 from mini_dl.kernels.parallel import get_num_threads, share, share_calls, worth_sharing
+from mini_dl.kernels.sums import running
 
 # ------------------------------------------------------------------------------------------------ sorting
 
@@ -230,8 +231,11 @@ def places_of_extremes(input: Array, dim: int, largest: bool) -> Array:
 
 
 def _accumulated(input: Array, dim: int, largest: bool) -> Array:
-    n, last = input.shape[dim], dim == input.ndim - 1
-    reached = input == (np.maximum if largest else np.minimum).accumulate(input, dim)
+    n, last, ufunc = input.shape[dim], dim == input.ndim - 1, np.maximum if largest else np.minimum
+    extremes = np.empty_like(input)
+    if not last or not running(ufunc, input, extremes, input.dtype):
+        ufunc.accumulate(input, dim, None, extremes)
+    reached = input == extremes
     if input.dtype.kind in FLOATING:
         reached |= input != input
     if not last or RARE * np.count_nonzero(reached) > input.size:

@@ -22,7 +22,6 @@ from mini_dl.kernels.indexing import add_rows
 from mini_dl.ops.sparse import sparse_tensors
 from mini_dl.tensor import Tensor, wrap, written
 
-
 FEW = 96
 """Up to how many different indices rows are added by a matrix product."""
 
