@@ -376,8 +376,9 @@ def _sums_of_short_channels(x: Array, y: Array | None) -> Array:
 
 def _shared_sum(x: Array, y: Array | None, each: bool) -> Array:
     """`_sums` over all that share statistics: (1, C), or (N, 1)"""
-    sums = _sums(x, y, each)
-    return np.add.reduce(sums, 1, keepdims=True) if each else sums
+    if not each:
+        return _sums(x, y, False)
+    return _sums(x.reshape(len(x), 1, -1), None if y is None else y.reshape(len(y), 1, -1), True)
 
 
 def _moved(x: Array, mean: Array, count: float, each: bool) -> tuple[Array, Array]:
