@@ -318,9 +318,9 @@ def accumulate(ufunc: np.ufunc, x: Array, dim: int, reverse: bool) -> Array:
     elif dim == source.ndim - 1:
 
         def along_rows(rows: slice) -> None:
-            if x.size and ufunc is np.multiply and kind.char == "d":
-                if running(ufunc, source[rows].reshape(-1, n), target[rows].reshape(-1, n), kind):
-                    return
+            by_runs = x.size and ufunc is np.multiply and kind.char == "d"
+            if by_runs and running(ufunc, source[rows].reshape(-1, n), target[rows].reshape(-1, n), kind):
+                return
             totals = running_sums(source[rows]) if ufunc is np.add and kind.char == "d" else None
             if totals is None:
                 totals = source[rows].astype(kind)
@@ -350,8 +350,8 @@ _WITHIN = 1e250
 def running(ufunc: np.ufunc, x: Array, out: Array, kind: NumpyType) -> bool:
     """``ufunc.accumulate(x, 1)``, computed in type `kind`, for rows (R, n); False, with nothing done, if that does not pay.
 
-    NumPy takes one number at a time, waits for it, and keeps the interpreter. Here the runs of 8 lie side by side: what precedes a
-    run is combined with its first number, then all first numbers with all second ones, and so on.
+    NumPy takes one number at a time, waits for it, and keeps the interpreter. Here runs of 8 lie side by side: what precedes a run
+    is combined with its first number, then all first numbers with all second ones, and so on.
     """
     rows, n = x.shape
     if n < 64 or x.size < 4096:
@@ -369,9 +369,9 @@ def running(ufunc: np.ufunc, x: Array, out: Array, kind: NumpyType) -> bool:
         if not (sizes.max() < _WITHIN and sizes.min() > 1 / _WITHIN):
             return False
     ufunc.accumulate(totals, 1, None, totals)
-    ufunc(totals[:, :-1], wide[0, :, 1:], wide[0, :, 1:])
+    ufunc(totals[:, :-1], wide[0, :, 1:], out=wide[0, :, 1:])
     for before, now in itertools.pairwise(wide.reshape(_SIDE, -1)):
-        ufunc(before, now, now)
+        ufunc(before, now, out=now)
     np.copyto(out[:, :end].reshape(rows, whole, _SIDE), wide[:, :, :whole].transpose(1, 2, 0), "same_kind")
     if end < n:
         out[:, end:] = wide[: n - end, :, whole].T

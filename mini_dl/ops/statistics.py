@@ -174,8 +174,7 @@ def _count(x: Array, edges: list[Array], weight: Array | None, density: bool) ->
     inside = np.ones(len(x), bool)
     at = np.zeros(len(x), np.int64)
     for column, e in zip(x.T, edges):
-        i = search(e, column, True, False)
-        i -= 1
+        i = search(e, column, True, False) - 1
         i[column == e[-1]] = len(e) - 2
         inside &= (column >= e[0]) & (column <= e[-1])
         at = at * (len(e) - 1) + i
