@@ -350,8 +350,8 @@ _WITHIN = 1e250
 def running(ufunc: np.ufunc, x: Array, out: Array, kind: NumpyType) -> bool:
     """``ufunc.accumulate(x, 1)``, computed in type `kind`, for rows (R, n); False, with nothing done, if that does not pay.
 
-    NumPy takes one number at a time, waits for it, and keeps the interpreter. Here runs of 8 lie side by side: what precedes a run
-    is combined with its first number, then all first numbers with all second ones, and so on.
+    NumPy takes one number at a time, waits for it, and keeps the interpreter. Here runs of 8 lie side by side: what precedes a
+    run is combined with its first number, then all first numbers with all second ones, and so on.
     """
     rows, n = x.shape
     if n < 64 or x.size < 4096:

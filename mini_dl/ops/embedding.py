@@ -24,6 +24,8 @@ from mini_dl.tensor import Tensor, wrap, written
 
 FEW = 96
 """Up to how many different indices rows are added by a matrix product."""
+LONG_BAG = 256
+"""How many rows are added one after the other at most."""
 
 
 @linear_in("table")
@@ -41,7 +43,7 @@ def _rows_summed(rows: Array, index: Array, count: int) -> Array:
     for more takes longer than additions do."""
     width = rows.shape[-1]
     flat, places = rows.reshape(index.size, width), index.reshape(-1)
-    if index.size and index.size % count == 0 and places[-1] == count - 1:
+    if count and 0 < index.size <= LONG_BAG * count and index.size % count == 0 and places[-1] == count - 1:
         bags = places.reshape(count, -1)
         if (bags == np.arange(count)[:, None]).all():  # as many for each, in order
             return np.add.reduce(flat.reshape(*bags.shape, width), 1)
