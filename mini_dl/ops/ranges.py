@@ -19,7 +19,7 @@ from mini_dl._surface import method, named
 from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.inplace import fresh, spares_copy
 from mini_dl.autograd.primitive import op
-from mini_dl.kernels.blocks import computed_in, cost_of, in_slices
+from mini_dl.kernels.blocks import BLOCK, computed_in, cost_of, in_slices
 from mini_dl.ops.factories import default_type, factory
 from mini_dl.ops.parts import _diagonal
 from mini_dl.ops.views import place
@@ -68,16 +68,31 @@ def _progression(start: float, step: float, length: int, dtype: NumpyType | None
         return np.arange(int(start), int(start) + length * int(step), int(step)).astype(kind, copy=False)
     out = np.empty(length, kind)
 
-    def fill(part: slice) -> None:
-        numbers = np.arange(part.start, part.stop).astype(np.float64)
+    def place(numbers: Array, room: Array) -> None:
         if step != 1:
             numbers *= float(step)
         if start or step != 1:
             numbers += float(start)
-        out[part] = numbers
+        room[...] = numbers
 
-    in_slices(fill, length)
+    _count_into(out, np.dtype(np.float64), place)
     return out
+
+
+@functools.cache
+def _first_integers(kind: NumpyType) -> Array:
+    return np.arange(BLOCK).astype(kind)
+
+
+def _count_into(out: Array, kind: NumpyType, place: Callable[[Array, Array], object]) -> None:
+    """``place(i, out[i])`` for the integers i below the size of `out`, in type `kind`: blocks of them, which may be overwritten."""
+
+    def fill(part: slice) -> None:
+        for begin in builtins.range(part.start, part.stop, BLOCK):
+            room = out[begin : builtins.min(begin + BLOCK, part.stop)]
+            place(np.add(_first_integers(kind)[: room.size], begin), room)
+
+    in_slices(fill, out.size)
 
 
 @factory()
@@ -177,18 +192,16 @@ def _between(name: str, start: float, end: float, steps: int, dtype: NumpyType |
         step = step.astype(kind).astype(exact)  # as torch rounds it
     out, half = np.empty(steps, exact), steps // 2
 
-    def fill(part: slice) -> None:
-        i = np.arange(part.start, part.stop).astype(exact)
+    def place(i: Array, room: Array) -> None:
         i *= step
-        np.add(low, i, out[part])
+        np.add(low, i, room)
 
-    def fill_from_end(part: slice) -> None:
-        i = np.subtract(steps - 1, np.arange(half + part.start, half + part.stop).astype(exact))
+    def place_from_end(i: Array, room: Array) -> None:
         i *= step
-        np.subtract(high, i, out[half + part.start : half + part.stop])
+        np.subtract(high, i, room)
 
-    in_slices(fill, half)
-    in_slices(fill_from_end, steps - half)
+    _count_into(out[:half], exact, place)
+    _count_into(out[half:][::-1], exact, place_from_end)
     if steps == 1:
         out[0] = start
     return out
