@@ -85,7 +85,7 @@ def _first_integers(kind: NumpyType) -> Array:
 
 
 def _count_into(out: Array, kind: NumpyType, place: Callable[[Array, Array], object]) -> None:
-    """``place(i, out[i])`` for the integers i below the size of `out`, in type `kind`: blocks of them, which may be overwritten."""
+    """``place(i, out[i])`` for the integers i below the size of `out`, in type `kind`, in blocks that may be overwritten."""
 
     def fill(part: slice) -> None:
         for begin in builtins.range(part.start, part.stop, BLOCK):
