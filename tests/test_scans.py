@@ -56,3 +56,49 @@ def test_distinct_integers(size: int, dtype: type) -> None:
     assert values.numpy().dtype == again.numpy().dtype == dtype
     np.testing.assert_array_equal(values.numpy()[inverse.numpy()], x)
     assert counts.tolist() == [x.tolist().count(value) for value in values.tolist()]
+
+
+@pytest.mark.parametrize("shape", [(3, 3001), (130, 64), (2, 40, 67)])
+@pytest.mark.parametrize("size", [1e-38, 1.0, 1e37])
+def test_running_products_beyond_all_bounds_are_those_of_one_number_after_the_other(size: float, shape: tuple[int, ...]) -> None:
+    with np.errstate(all="ignore"):
+        x = (np.random.default_rng(6).standard_normal(shape) * size).astype(np.float32)
+        x[0, ..., 5] = 0
+        expected = np.multiply.accumulate(x.astype(np.float64), -1).astype(np.float32)
+    np.testing.assert_allclose(torch.from_numpy(x).cumprod(-1).numpy(), expected, 1e-6)
+
+
+def numbers_of_any_kind(dtype: str, shape: tuple[int, ...]) -> Any:
+    """With many equal ones; floating point numbers with both zeros, NaNs of both signs and infinities."""
+    rng = np.random.default_rng(7)
+    x = rng.integers(-40, 40, shape).astype(dtype)
+    if x.dtype.kind == "f":
+        for value in (0.0, -0.0, np.nan, -np.nan, np.inf, -np.inf):
+            x[rng.random(shape) < 0.05] = value
+    return x
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "int64", "int32", "uint8", "bool"])
+@pytest.mark.parametrize("shape", [(5000,), (130, 64), (2, 3, 1100), (33, 9, 33)])
+def test_sorting_is_stable(shape: tuple[int, ...], dtype: str) -> None:
+    x = numbers_of_any_kind(dtype, shape)
+    for dim, n in enumerate(shape):
+        rising = np.argsort(x, dim, kind="stable")
+        falling = n - 1 - np.flip(np.argsort(np.flip(x, dim), dim, kind="stable"), dim)
+        for descending, expected in ((False, rising), (True, falling)):
+            values, indices = torch.from_numpy(x).sort(dim, descending)
+            np.testing.assert_array_equal(indices.numpy(), expected)
+            np.testing.assert_array_equal(values.numpy(), np.take_along_axis(x, expected, dim))
+        if dtype != "bool":
+            for largest, expected in ((False, rising), (True, falling)):
+                values, _ = torch.from_numpy(x).topk(min(n, 9), dim, largest)
+                ordered = np.take_along_axis(x, expected, dim)
+                np.testing.assert_array_equal(values.numpy(), np.take(ordered, range(min(n, 9)), dim))
+            third = torch.from_numpy(x).kthvalue(min(n, 3), dim).values
+            np.testing.assert_array_equal(third.numpy(), np.take(np.take_along_axis(x, rising, dim), min(n, 3) - 1, dim))
+
+
+def test_integers_too_far_apart_for_an_index_beside_them_are_sorted() -> None:
+    x = np.random.default_rng(8).integers(-(2**63), 2**63 - 1, (70, 100))
+    np.testing.assert_array_equal(torch.from_numpy(x).argsort(1).numpy(), np.argsort(x, 1, kind="stable"))
+    assert torch.from_numpy(x // 2**13).argsort(0).tolist() == np.argsort(x // 2**13, 0, kind="stable").tolist()

@@ -24,3 +24,13 @@ def test_triangles_are_what_the_formula_says(shape: tuple[int, ...]) -> None:
                 np.testing.assert_array_equal(tensor.numpy(), x)
                 assert getattr(tensor, name + "_")(diagonal) is tensor
                 np.testing.assert_array_equal(tensor.numpy(), expected)
+
+
+@pytest.mark.parametrize("offset", [-6, -4, -1, 0, 1, 3, 7])
+@pytest.mark.parametrize(("rows", "columns"), [(0, 3), (3, 0), (1, 1), (4, 4), (3, 6), (6, 3)])
+def test_indices_of_triangles_are_those_that_a_mask_keeps(rows: int, columns: int, offset: int) -> None:
+    for name, cut in (("tril_indices", np.tril), ("triu_indices", np.triu)):
+        kept = np.stack(cut(np.ones((rows, columns), bool), offset).nonzero())
+        found = getattr(torch, name)(rows, columns, offset)
+        assert found.dtype is torch.int64
+        np.testing.assert_array_equal(found.numpy(), kept)

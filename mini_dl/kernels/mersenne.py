@@ -21,6 +21,7 @@ import numpy as np
 
 from mini_dl._device import CPU, DeviceLike, device
 from mini_dl._dtypes import HALVES, Array, Function, NumpyType, float64
+from mini_dl.kernels.sorting import sort_rows
 
 WORDS = 624  # of the engine's state
 
@@ -365,14 +366,20 @@ def permutation(generator: Generator, n: int) -> Array:
     draws = generator.doubles(n - 1) if wide else generator.words(n - 1)
     target[:-1] += (draws % np.arange(n, 1, -1, dtype=draws.dtype)).astype(np.int64)
     bits = int(n).bit_length()
-    by_target = (target << bits) | steps
-    by_target.sort()
+    by_target = target << bits
+    by_target |= steps
+    sort_rows(by_target[None])
     place, step = by_target >> bits, by_target & ((1 << bits) - 1)
     brought = steps.copy()  # the last step that put something at a position before its turn; the position itself if none did
-    earlier = step < place
+    earlier = np.flatnonzero(step < place)
     brought[place[earlier]] = step[earlier]  # the last of several counts
-    while not np.array_equal(origin := brought[brought], brought):
-        brought = origin
-    again = place[1:] == place[:-1]
-    target[step[1:][again]] = brought[step[:-1][again]]
+    open_ = np.flatnonzero(brought != steps)
+    while len(open_):
+        before = brought[open_]
+        origin = brought[before]
+        moved = np.flatnonzero(origin != before)
+        open_ = open_[moved]
+        brought[open_] = origin[moved]
+    again = np.flatnonzero(place[1:] == place[:-1])
+    target[step[again + 1]] = brought[step[again]]
     return target

@@ -348,8 +348,10 @@ def _sums(x: Array, y: Array | None, each: bool) -> Array:
     whole, longest = (length, equal) if equal >= 32 else (length - length % _RUN, _RUN)
     for start, stop, run in ((0, whole, longest), (whole, length, length - whole)):
         if stop > start:
-            a, b = (None if v is None else v[:, :, start:stop].reshape(n, -1, run) for v in (x, y))
+            a, b = (None if v is None else v[:, :, start:stop].reshape(-1, run) for v in (x, y))
             assert a is not None
+            if b is not None and run < 32:
+                a, b = a * b, None
             found = (a @ ones(run, x.dtype) if b is None else np.vecdot(a, b)).reshape(n, c, -1)
             total += np.add.reduce(found, 2 if each else (0, 2), np.float64)
     return total
@@ -374,8 +376,9 @@ def _sums_of_short_channels(x: Array, y: Array | None) -> Array:
 
 def _shared_sum(x: Array, y: Array | None, each: bool) -> Array:
     """`_sums` over all that share statistics: (1, C), or (N, 1)"""
-    sums = _sums(x, y, each)
-    return np.add.reduce(sums, 1, keepdims=True) if each else sums
+    if not each:
+        return _sums(x, y, False)
+    return _sums(x.reshape(len(x), 1, -1), None if y is None else y.reshape(len(y), 1, -1), True)
 
 
 def _moved(x: Array, mean: Array, count: float, each: bool) -> tuple[Array, Array]:

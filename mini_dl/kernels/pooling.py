@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mini_dl._dtypes import FLOATING, Array, Index, Number, NumpyType, Shape
-from mini_dl.kernels.blocks import LONGEST, as_single, computed_in, number_of_pieces, slices, split
+from mini_dl.kernels.blocks import LONGEST, as_single, computed_in, in_slices, number_of_pieces, slices, split
 from mini_dl.kernels.parallel import share
 
 
@@ -276,7 +276,17 @@ def _all_taps(padded: Array, windows: Windows) -> Array:
 
 
 def taken_at(values: Array, places: Array, n: int) -> Array:
-    """The values at positions in the flattened last `n` dimensions."""
+    """The values at positions in the flattened last `n` dimensions, (N, C, *out); in range if they are the same for all C."""
+    if places.ndim == n + 2 and places.strides[1] == 0 and places.size:
+        out, channels = np.empty(places.shape, values.dtype), values.shape[1]
+
+        def take(images: slice) -> None:
+            for image, place, found in zip(values[images], places[images, 0], out[images]):
+                flat = found.reshape(channels, -1)
+                np.take(image.reshape(channels, -1), place.reshape(-1), 1, flat, mode="clip")  # "raise" would take a buffer
+
+        in_slices(take, len(out), out[0].size)
+        return out
     lead = math.prod(values.shape[: values.ndim - n])
     flat = values.reshape(lead, math.prod(values.shape[values.ndim - n :]))
     return np.take_along_axis(flat, places.reshape(lead, math.prod(places.shape[places.ndim - n :])), 1).reshape(places.shape)
@@ -301,6 +311,10 @@ def _add_at(out: Array, values: Array, places: Array) -> None:
 # ------------------------------------------------------------------------------------------------ means
 
 
+MATRIX = 1 << 13
+"""Elements of a matrix up to which a product with it takes less time than adding elements by index."""
+
+
 class Regions(NamedTuple):
     """The summed regions of one dimension. Tap t: the outputs whose regions have a t-th element, and its position."""
 
@@ -311,6 +325,7 @@ class Regions(NamedTuple):
     repeated: bool  # whether one tap may see an element for several outputs
     apart: bool  # whether no element is in two regions
     paired: bool  # whether the first two taps see an element for every output
+    matrix: Array | None  # (size, out): 1 for the elements of a region; None if taps are slices
 
 
 def _regions(starts: Array, ends: Array, size: int) -> Regions:
@@ -323,7 +338,11 @@ def _regions(starts: Array, ends: Array, size: int) -> Regions:
     counts = np.minimum(ends, size) - np.maximum(starts, 0)
     repeated, apart = bool((np.diff(starts) == 0).any()), bool((starts[1:] >= ends[:-1]).all())
     paired = len(starts) > 0 and int(starts.min()) >= 0 and int(counts.min()) >= 2
-    return Regions(size, len(starts), tuple(taps), counts, repeated, apart, paired)
+    matrix = None
+    if size * len(starts) <= MATRIX and any([type(index) is not slice for tap in taps for index in tap]):
+        place = np.arange(size)[:, None]
+        matrix = ((place >= starts) & (place < ends)).astype(np.float32)
+    return Regions(size, len(starts), tuple(taps), counts, repeated, apart, paired, matrix)
 
 
 def _as_slice(index: Array) -> Any:
@@ -390,6 +409,15 @@ def _as(divisor: Array | Number, dtype: NumpyType) -> Array | Number:
 
 def _sum_of_taps(x: Array, region: Regions, after: tuple[slice, ...]) -> Array:
     """Along the dimension before `after`."""
+    if region.matrix is not None and x.dtype.char in "fd":
+        matrix = region.matrix.astype(x.dtype)
+        if after:
+            found = np.matmul(matrix.T, x.reshape(*x.shape[: x.ndim - len(after)], -1))
+            found = found.reshape(*found.shape[:-1], *x.shape[x.ndim - len(after) :])
+        else:
+            found = np.matmul(x.reshape(-1, region.size), matrix).reshape(*x.shape[:-1], region.out)
+        if np.isfinite(found).all():  # else something infinite may have met a 0
+            return found
     places = [((Ellipsis, which, *after), (Ellipsis, place, *after)) for which, place in region.taps]
     seen = [(to, x[of]) for to, of in places]
     if region.paired:
@@ -436,8 +464,12 @@ def largest(input: Array, axes: list[Array]) -> Array:
         shape[dim], shape[n + dim] = axis.shape[-2:]
         place = place * space[dim] + axis.reshape(*axis.shape[:-2], *shape)  # (\\*lead, \\*out, \\*K)
     taps = math.prod(place.shape[place.ndim - n :])
-    place = np.broadcast_to(place.reshape(*place.shape[: place.ndim - n], taps), (*lead, *out, taps))
     flat = input.reshape(math.prod(lead), math.prod(space))
+    if place.ndim == 2 * n:  # the same for all
+        seen = flat.take(place.reshape(-1), 1)
+        place = np.broadcast_to(place.reshape(*out, taps), (*lead, *out, taps))
+        return _place_of_maximum(seen.reshape(place.shape), place)
+    place = np.broadcast_to(place.reshape(*place.shape[: place.ndim - n], taps), (*lead, *out, taps))
     seen = np.take_along_axis(flat, place.reshape(len(flat), math.prod(place.shape[len(lead) :])), 1)
     return _place_of_maximum(seen.reshape(place.shape), place)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import HALVES, INEXACT, Array, Function
+from mini_dl._dtypes import HALVES, INEXACT, Array, Function, NumpyType
 from mini_dl.kernels.blocks import BLOCK, Scratch, as_single, in_single, number_of_pieces, ones, run_of, split, spread
 from mini_dl.kernels.parallel import ENOUGH, get_num_threads, share, share_calls, worth_sharing
 
@@ -74,7 +74,7 @@ def add_up(x: Array, dims: Dims, keepdim: bool = False) -> Array:
     if not dims or x.size <= 256:
         return reduce(np.add, x, dims, keepdim)
     sizes, shape = x.shape, reduced(x.shape, dims, keepdim)
-    if x.size <= 16384 and (along or count(sizes, dims) <= 256):
+    if x.size <= 16384 and (along or x.ndim == 1 or count(sizes, dims) <= 256):
         return reduce(np.add, x, dims, keepdim)
     if code in "fd" and x.flags.c_contiguous and builtins.max(dims) < len(dims):
         return _columns(x.reshape(1, count(sizes, dims), -1)).reshape(shape)
@@ -318,6 +318,9 @@ def accumulate(ufunc: np.ufunc, x: Array, dim: int, reverse: bool) -> Array:
     elif dim == source.ndim - 1:
 
         def along_rows(rows: slice) -> None:
+            by_runs = x.size and ufunc is np.multiply and kind.char == "d"
+            if by_runs and running(ufunc, source[rows].reshape(-1, n), target[rows].reshape(-1, n), kind):
+                return
             totals = running_sums(source[rows]) if ufunc is np.add and kind.char == "d" else None
             if totals is None:
                 totals = source[rows].astype(kind)
@@ -336,6 +339,43 @@ def accumulate(ufunc: np.ufunc, x: Array, dim: int, reverse: bool) -> Array:
             if kind != x.dtype:
                 target[:, part] = totals
     return out
+
+
+_SIDE = 8
+"""Numbers in a run of `running`."""
+_WITHIN = 1e250
+"""Products of runs up to here, and down to the inverse, can be multiplied in any order."""
+
+
+def running(ufunc: np.ufunc, x: Array, out: Array, kind: NumpyType) -> bool:
+    """``ufunc.accumulate(x, 1)``, computed in type `kind`, for rows (R, n); False, with nothing done, if that does not pay.
+
+    NumPy takes one number at a time, waits for it, and keeps the interpreter. Here runs of 8 lie side by side: what precedes a
+    run is combined with its first number, then all first numbers with all second ones, and so on.
+    """
+    rows, n = x.shape
+    if n < 64 or x.size < 4096:
+        return False
+    whole = n // _SIDE
+    end = whole * _SIDE
+    wide = _WIDE.of((_SIDE, rows, -(-n // _SIDE)), kind)
+    np.copyto(wide[:, :, :whole], x[:, :end].reshape(rows, whole, _SIDE).transpose(2, 0, 1))
+    if end < n:
+        wide[:, :, whole] = 1
+        wide[: n - end, :, whole] = x[:, end:].T
+    totals = ufunc.reduce(wide, 0)
+    if ufunc is np.multiply and kind.kind == "f":
+        sizes = np.absolute(totals)
+        if not (sizes.max() < _WITHIN and sizes.min() > 1 / _WITHIN):
+            return False
+    ufunc.accumulate(totals, 1, None, totals)
+    ufunc(totals[:, :-1], wide[0, :, 1:], out=wide[0, :, 1:])
+    for before, now in itertools.pairwise(wide.reshape(_SIDE, -1)):
+        ufunc(before, now, out=now)
+    np.copyto(out[:, :end].reshape(rows, whole, _SIDE), wide[:, :, :whole].transpose(1, 2, 0), "same_kind")
+    if end < n:
+        out[:, end:] = wide[: n - end, :, whole].T
+    return True
 
 
 _RUN = 16

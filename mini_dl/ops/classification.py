@@ -178,8 +178,12 @@ def _composed_nll(
 
 
 def _nll(input: Tensor, classes: _Classes, reduction: str) -> Tensor:
-    rows = _rows(kinked(input))
-    losses = -_pick(rows, classes.index) * wrap(mode.run(classes.factors, reduction).astype(input._array.dtype, copy=False))
+    x, (samples, *rest) = kinked(input), classes.shape or (1,)
+    if rest:
+        picked = x.gather(1, wrap(classes.index.reshape(samples, 1, *rest))).reshape(-1)
+    else:
+        picked = _pick(_rows(x), classes.index)
+    losses = -picked * wrap(mode.run(classes.factors, reduction).astype(input._array.dtype, copy=False))
     if classes.kept is not None:
         losses = masked(losses, wrap(classes.kept))
     if reduction == "none":

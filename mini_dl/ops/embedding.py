@@ -22,6 +22,11 @@ from mini_dl.kernels.indexing import add_rows
 from mini_dl.ops.sparse import sparse_tensors
 from mini_dl.tensor import Tensor, wrap, written
 
+FEW = 96
+"""Up to how many different indices rows are added by a matrix product."""
+LONG_BAG = 256
+"""How many rows are added one after the other at most."""
+
 
 @linear_in("table")
 @op(table=lambda grad, index, table_shape: _rows_summed(grad, index, table_shape[0]))
@@ -34,10 +39,15 @@ def _rows_at(table: Array, index: Array) -> Array:
 @op(rows=lambda grad, index: _rows_at(grad, index))
 @in_single
 def _rows_summed(rows: Array, index: Array, count: int) -> Array:
-    """(*, D), (*) -> (count, D): the sum of the rows of each index. For few indices, a product with their one-hot matrix."""
+    """(*, D), (*) -> (count, D): the sum of the rows of each index. For few indices, a product with their one-hot matrix, which
+    for more takes longer than additions do."""
     width = rows.shape[-1]
     flat, places = rows.reshape(index.size, width), index.reshape(-1)
-    if count <= 256 and rows.dtype.kind in FLOATING and index.size >= 4 * count:
+    if count and 0 < index.size <= LONG_BAG * count and index.size % count == 0 and places[-1] == count - 1:
+        bags = places.reshape(count, -1)
+        if (bags == np.arange(count)[:, None]).all():  # as many for each, in order
+            return np.add.reduce(flat.reshape(*bags.shape, width), 1)
+    if count <= FEW and rows.dtype.kind in FLOATING and index.size >= 4 * count:
         one_hot = np.zeros((count, index.size), rows.dtype)
         one_hot[places, np.arange(index.size)] = 1
         return one_hot @ flat

@@ -19,7 +19,7 @@ from mini_dl._surface import method, named
 from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.inplace import fresh, spares_copy
 from mini_dl.autograd.primitive import op
-from mini_dl.kernels.blocks import computed_in
+from mini_dl.kernels.blocks import BLOCK, computed_in, cost_of, in_slices
 from mini_dl.ops.factories import default_type, factory
 from mini_dl.ops.parts import _diagonal
 from mini_dl.ops.views import place
@@ -66,7 +66,33 @@ def _progression(start: float, step: float, length: int, dtype: NumpyType | None
         if int(step) == 0:
             return np.full(length, int(start), np.int64).astype(kind)
         return np.arange(int(start), int(start) + length * int(step), int(step)).astype(kind, copy=False)
-    return (np.arange(length) * float(step) + float(start)).astype(kind)
+    out = np.empty(length, kind)
+
+    def place(numbers: Array, room: Array) -> None:
+        if step != 1:
+            numbers *= float(step)
+        if start or step != 1:
+            numbers += float(start)
+        room[...] = numbers
+
+    _count_into(out, np.dtype(np.float64), place)
+    return out
+
+
+@functools.cache
+def _first_integers(kind: NumpyType) -> Array:
+    return np.arange(BLOCK).astype(kind)
+
+
+def _count_into(out: Array, kind: NumpyType, place: Callable[[Array, Array], object]) -> None:
+    """``place(i, out[i])`` for the integers i below the size of `out`, in type `kind`, in blocks that may be overwritten."""
+
+    def fill(part: slice) -> None:
+        for begin in builtins.range(part.start, part.stop, BLOCK):
+            room = out[begin : builtins.min(begin + BLOCK, part.stop)]
+            place(np.add(_first_integers(kind)[: room.size], begin), room)
+
+    in_slices(fill, out.size)
 
 
 @factory()
@@ -161,13 +187,21 @@ def _between(name: str, start: float, end: float, steps: int, dtype: NumpyType |
     rounded = kind if real_exponents else exact
     low, high = [np.asarray(bound, rounded).astype(exact) for bound in (start, end)]
     span = (high - low).astype(rounded).astype(exact)
-    i = np.arange(steps).astype(exact)
     step = span / np.asarray(builtins.max(steps - 1, 1), exact)
     if kind.char in HALVES and not real_exponents:
         step = step.astype(kind).astype(exact)  # as torch rounds it
-    out = low + step * i
-    half = steps // 2
-    out[half:] = high - step * (steps - 1 - i[half:])
+    out, half = np.empty(steps, exact), steps // 2
+
+    def place(i: Array, room: Array) -> None:
+        i *= step
+        np.add(low, i, room)
+
+    def place_from_end(i: Array, room: Array) -> None:
+        i *= step
+        np.subtract(high, i, room)
+
+    _count_into(out[:half], exact, place)
+    _count_into(out[half:][::-1], exact, place_from_end)
     if steps == 1:
         out[0] = start
     return out
@@ -191,7 +225,7 @@ def linspace(start: Any, end: Any, steps: int, *, dtype: NumpyType | None) -> Ar
     tensor([0.0000, 0.2500, 0.5000, 0.7500, 1.0000])
     """
     kind = _bounds_dtype(dtype, start, end)
-    return _between("linspace", start, end, steps, kind).astype(kind)
+    return _between("linspace", start, end, steps, kind).astype(kind, copy=False)
 
 
 @factory()
@@ -208,7 +242,13 @@ def logspace(start: Any, end: Any, steps: int, base: float = 10.0, *, dtype: Num
         raise TypeError(f"logspace() received an invalid combination of arguments: base must be float, not {type_name(base)}")
     kind = _bounds_dtype(dtype, start, end, base)
     powers = _between("logspace", start, end, steps, kind)
-    return np.power(np.asarray(base, powers.dtype), powers).astype(kind)
+    number, out = np.asarray(base, powers.dtype), np.empty(powers.shape, kind)
+
+    def raise_part(part: slice) -> None:
+        out[part] = np.power(number, powers[part])
+
+    in_slices(raise_part, powers.size, 1, cost_of(np.power))
+    return out
 
 
 @factory()
@@ -230,7 +270,7 @@ def eye(n: int, m: int = NO_END, *, dtype: NumpyType | None) -> Array:
     return np.eye(n, m, dtype=default_type(dtype))
 
 
-def _triangle_indices(name: str, mask: Callable[..., Any]) -> None:
+def _triangle_indices(name: str) -> None:
     def make(row: int, col: int, offset: int = 0, *, dtype: NumpyType | None) -> Array:
         for axis, size in (("row", row), ("col", col)):
             if size < 0:
@@ -239,7 +279,13 @@ def _triangle_indices(name: str, mask: Callable[..., Any]) -> None:
         if kind not in _dtypes.INDEX_TYPES:
             raise NotImplementedError(f"\"{name}\" not implemented for '{_dtypes.scalar_name(kind)}'")
         offset = index_of(offset, f"{name}(): argument 'offset' (position 3) must be int")
-        return np.stack(mask(np.ones((row, col), np.bool_), offset).nonzero()).astype(kind)
+        bounds = np.clip(np.arange(row) + (offset + lower), 0, col)  # where the triangle ends, or begins, in each row
+        counts = bounds if lower else col - bounds
+        ends = np.cumsum(counts)
+        out = np.empty((2, int(ends[-1]) if row else 0), kind)
+        out[0] = np.repeat(np.arange(row), counts)
+        np.subtract(np.arange(out.shape[1]), np.repeat(ends - (bounds if lower else col), counts), out[1], casting="same_kind")
+        return out
 
     lower = name == "tril_indices"
     below, shown = "<=" if lower else ">=", "[[0, 1, 1],\n        [0, 0, 1]]" if lower else "[[0, 0, 1],\n        [0, 1, 1]]"
@@ -255,8 +301,8 @@ tensor({shown})"""
     factory(out=False)(make)
 
 
-_triangle_indices("tril_indices", np.tril)
-_triangle_indices("triu_indices", np.triu)
+_triangle_indices("tril_indices")
+_triangle_indices("triu_indices")
 
 # ------------------------------------------------------------------------------------------------ diagonals and triangles
 

@@ -25,11 +25,7 @@ from mini_dl.tensor import Tensor, wrap
 @op()
 def order(input: Array, dim: int, descending: bool) -> Array:
     """The indices that sort along `dim`, with equal elements in their original order; NaN counts as largest."""
-    if not input.ndim:
-        return np.zeros((), np.int64)
-    if not descending:
-        return np.argsort(input, dim, kind="stable")
-    return input.shape[dim] - 1 - np.flip(np.argsort(np.flip(input, dim), dim, kind="stable"), dim)
+    return kernels.order(input, dim, descending)
 
 
 def _sortable(name: str, input: Any, dim: Ints) -> int:
@@ -128,7 +124,7 @@ def _kth(input: Array, k: int, dim: int) -> Array:
     """The index of the `k`-th smallest along `dim` (counted from 0), where the result has size 1."""
     if not input.ndim or not input.size:
         return np.zeros([1 if i == dim else n for i, n in enumerate(input.shape)], np.int64)
-    return np.take(np.argpartition(input, k, dim), [k], dim)
+    return kernels.one_in_order(input, k, dim)
 
 
 def _along(name: str, input: Tensor, dim: int, keepdim: bool, no_bool: bool = True) -> int:
@@ -369,9 +365,20 @@ def _chosen(input: Array, at: Array, dim: int | None) -> Array:
     return input.reshape(-1)[at] if dim is None else np.moveaxis(np.take(np.moveaxis(input, dim, 0), at, 0), 0, dim)
 
 
-def _answer(values: Tensor, inverse: Array, counts: Array, return_inverse: bool, return_counts: bool) -> Any:
-    out = (values, *([wrap(inverse)] if return_inverse else []), *([wrap(counts)] if return_counts else []))
-    return out if len(out) > 1 else out[0]
+def _answer(
+    values: Tensor, counts: Array, by_value: Array | None, shape: tuple[int, ...], return_inverse: bool, return_counts: bool
+) -> Any:
+    """The results, of runs of these lengths of the elements in the order `by_value`, or as they are (None)."""
+    out = [values]
+    if return_inverse:
+        inverse = kernels.run_of_each(counts)
+        if by_value is not None:
+            number, inverse = inverse, np.empty(len(inverse), np.int64)
+            inverse[by_value] = number
+        out.append(wrap(inverse.reshape(shape)))
+    if return_counts:
+        out.append(wrap(counts))
+    return tuple(out) if len(out) > 1 else values
 
 
 @method()
@@ -396,17 +403,15 @@ def unique(
         alike = x.dtype.kind not in INEXACT  # equal elements are interchangeable, unlike zeros and NaNs
         if alike and not (return_inverse or return_counts):
             return wrap(kernels.distinct(rows))
-        by_value = np.argsort(rows, kind=None if alike else "stable")
-        first, number, counts = kernels.runs(rows[by_value])
-        inverse = np.empty(x.size, np.int64)
-        inverse[by_value] = number
-        return _answer(_unique2(input, wrap(by_value[first])), inverse.reshape(x.shape), counts, return_inverse, return_counts)
+        by_value = kernels.order(rows, 0)
+        first, counts = kernels.runs(rows[by_value])
+        values = _unique2(input, wrap(by_value[first]))
+        return _answer(values, counts, by_value, x.shape, return_inverse, return_counts)
     dim, rows = _slices("unique", x, dim)
     by_value = np.lexsort(rows.T[::-1]) if rows.size else np.arange(len(rows))
-    first, number, counts = kernels.runs(rows[by_value])
-    inverse = np.empty(len(rows), np.int64)
-    inverse[by_value] = number
-    return _answer(_unique_dim(input, wrap(by_value[first]), dim), inverse, counts, return_inverse, return_counts)
+    first, counts = kernels.runs(rows[by_value])
+    values = _unique_dim(input, wrap(by_value[first]), dim)
+    return _answer(values, counts, by_value, (len(rows),), return_inverse, return_counts)
 
 
 @method()
@@ -425,13 +430,11 @@ def unique_consecutive(input: Tensor, return_inverse: bool = False, return_count
     x = _distinct("unique_consecutive", input)
     if dim is None:
         rows = x.reshape(-1)
-        first, number, counts = kernels.runs(rows)
-        return _answer(
-            _unique_consecutive(input, wrap(first), None), number.reshape(x.shape), counts, return_inverse, return_counts
-        )
+        first, counts = kernels.runs(rows)
+        return _answer(_unique_consecutive(input, wrap(first), None), counts, None, x.shape, return_inverse, return_counts)
     dim, rows = _slices("unique_consecutive", x, dim)
-    first, number, counts = kernels.runs(rows)
-    return _answer(_unique_consecutive(input, wrap(first), dim), number, counts, return_inverse, return_counts)
+    first, counts = kernels.runs(rows)
+    return _answer(_unique_consecutive(input, wrap(first), dim), counts, None, (len(rows),), return_inverse, return_counts)
 
 
 # ------------------------------------------------------------------------------------------------ searching

@@ -16,6 +16,7 @@ from mini_dl._meta import refuse_meta
 from mini_dl._surface import NamedTensors, function, method, return_type
 from mini_dl.autograd.elements import by_element
 from mini_dl.autograd.mode import mode
+from mini_dl.kernels.sorting import search
 from mini_dl.ops import complex_numbers
 from mini_dl.ops.ranges import linspace
 from mini_dl.ops.reduction import checked
@@ -173,10 +174,10 @@ def _count(x: Array, edges: list[Array], weight: Array | None, density: bool) ->
     inside = np.ones(len(x), bool)
     at = np.zeros(len(x), np.int64)
     for column, e in zip(x.T, edges):
-        i = np.searchsorted(e, column, "right") - 1
-        i[column == e[-1]] = len(e) - 2
+        box = search(e, column, True, False) - 1
+        box[column == e[-1]] = len(e) - 2
         inside &= (column >= e[0]) & (column <= e[-1])
-        at = at * (len(e) - 1) + i
+        at = at * (len(e) - 1) + box
     n = math.prod(shape)
     hist = np.bincount(at[inside], None if weight is None else weight.reshape(-1)[inside], n)[:n].reshape(shape).astype(x.dtype)
     if density:
