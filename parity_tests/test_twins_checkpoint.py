@@ -166,3 +166,28 @@ def test_a_hook_unpacks_a_tensor_once_for_a_node(torch, rng):
     z.grad_fn._raw_saved_other.register_hooks(lambda t: t.detach(), lambda t: unpacked.append(2) or t)
     z.sum().backward()
     return unpacked, a.grad, b.grad
+
+
+@twin
+def test_an_input_of_a_checkpoint_must_not_be_modified_before_backward(torch, rng):
+    checkpoint, found = part(torch).checkpoint, []
+
+    def multiplied(a, b, scale=1.0):
+        return (a * b).sin() * scale
+
+    def nested(a, b):
+        return checkpoint(multiplied, a, b, use_reentrant=False)
+
+    for reentrant in (False, True):
+        for function in (multiplied, nested):
+            for modified in (0, 1):
+                a, b = rng(3), rng(3, grad=True) * 1
+                out = checkpoint(function, a, b, use_reentrant=reentrant)
+                with torch.no_grad():
+                    (a, b)[modified].add_(1)
+                found.append(message(lambda out=out: out.sum().backward()))
+    a, b, scale = rng(3), rng(3, grad=True), rng(3)
+    out = checkpoint(multiplied, a, b, scale=scale, use_reentrant=False)  # a tensor given by name is not looked after
+    scale.add_(1)
+    out.sum().backward()
+    return found, b.grad

@@ -532,18 +532,18 @@ def pack_saved(node: Node) -> None:
         node.saved_ = Packed({key: packed(item, node, *pair) for key, item in node.saved_.items()})
 
 
-class Packed(dict[str, Any]):
+class Packed(dict[str, object]):
     """The saved items of a node, some of them packed by a user's hooks."""
 
-    def unpacked_once(self, node: Node) -> dict[str, Any]:
+    def unpacked_once(self, node: Node) -> dict[str, object]:
         """The items with what the hooks unpack: each tensor is unpacked once, however many formulas ask for it."""
         return {key: _unpacked_item(item, node) for key, item in self.items()}
 
 
-def _unpacked_item(item: Any, node: Node) -> Any:
-    if type(item) is list:
+def _unpacked_item(item: object, node: Node) -> object:
+    if isinstance(item, list):
         return [_unpacked_item(one, node) for one in item]
-    return (unpacked(item, node),) if len(item) == 6 else item
+    return (unpacked(item, node),) if isinstance(item, tuple) and len(item) == 6 else item
 
 
 def packed(item: Any, node: Node, pack: Callable[[Tensor], object], unpack: Callable[[Any], Tensor], plain: bool = False) -> Any:
