@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from parity_tests.twin import raised, twin
+from parity_tests.twin import message, raised, twin
 
 CALLS = {
     "nothing": lambda torch, to: to(),
@@ -56,3 +56,37 @@ def test_a_module_has_no_copy(torch, rng):
     tensors, *others = calls(torch, rng)
     asked = [lambda to: to(copy=True), lambda to: to("cpu", copy=False), lambda to: to(torch.float64, False, False)]
     return [[raised(lambda ask=ask, to=to: ask(to)) for to in others] + [ask(tensors)] for ask in asked]
+
+
+@twin
+def test_a_module_takes_a_memory_format(torch, rng):
+    module = torch.nn.Sequential(torch.nn.Conv2d(2, 3, 2), torch.nn.Linear(2, 2))
+    module.register_buffer("whole", torch.zeros(2, 3, 2, 2, dtype=torch.int64))
+    weight = module[0].weight
+    with torch.no_grad():
+        weight.copy_(rng(3, 2, 2, 2))
+    found = [module.to(memory_format=torch.channels_last) is module, module[0].weight is weight, weight.stride()]
+    found += [module.whole.stride(), module[1].weight.stride()]
+    optimizer = torch.optim.Adam(module[0].parameters())
+    module[0](rng(1, 2, 4, 4)).pow(2).sum().backward()
+    optimizer.step()
+    found += [weight.grad.stride(), weight.stride(), optimizer.state[weight]["exp_avg"].stride()]
+    found += [module.to(torch.float64, memory_format=torch.contiguous_format)[0].weight.stride(), module.whole.dtype]
+    module.register_buffer("larger", torch.zeros(1, 2, 2, 2, 2))
+    return found, message(lambda: module.to(memory_format=torch.channels_last))
+
+
+@twin
+def test_a_tensor_like_another_takes_a_memory_format(torch, rng):
+    image, volume = rng(2, 3, 4, 4), rng(2, 3, 2, 2, 2)
+    makers = [torch.empty_like, torch.zeros_like, torch.ones_like, torch.rand_like, torch.randn_like]
+    makers += [lambda x, **kind: torch.full_like(x, 2.0, **kind), lambda x, **kind: torch.randint_like(x, 5, **kind)]
+    torch.manual_seed(0)
+    drawn = [
+        torch.randn_like(image, memory_format=torch.channels_last),
+        torch.rand_like(image, memory_format=torch.channels_last),
+    ]
+    strides = [make(image, memory_format=torch.channels_last).stride() for make in makers]
+    strides += [make(volume, memory_format=torch.channels_last_3d).stride() for make in makers]
+    strides += [make(drawn[0], memory_format=torch.contiguous_format).stride() for make in makers]
+    return drawn, strides, [message(lambda make=make: make(volume, memory_format=torch.channels_last)) for make in makers]

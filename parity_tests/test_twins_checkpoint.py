@@ -133,3 +133,61 @@ def test_contexts_around_both_runs(torch, rng):
     contexts = lambda: (note("first"), note("second"))
     part(torch).checkpoint(lambda z: z.sin().sin(), x, use_reentrant=False, context_fn=contexts).sum().backward()
     return seen, x.grad
+
+
+@twin
+def test_a_part_runs_once_more_however_many_formulas_ask_for_what_it_saved(torch, rng):
+    runs = []
+    F = torch.nn.functional
+    for function in (
+        lambda a, b: a / b, torch.atan2, torch.hypot, torch.logaddexp, torch.maximum, torch.linalg.solve, F.cosine_similarity,
+        lambda a, b: torch.where(a > 0, a, b).sin(), lambda a, b: torch.lerp(a, b, b), lambda a, b: torch.addcdiv(a, a, b),
+        lambda a, b: F.prelu(a, b[0]), lambda a, b: a / a.norm() + b,
+    ):  # fmt: skip
+        a, b, count = rng(3, 3, grad=True), rng(3, 3, grad=True), []
+
+        def counted(a, b, function=function, count=count):
+            count.append(1)
+            return function(a, b)
+
+        part(torch).checkpoint(counted, a, b, use_reentrant=False).pow(2).sum().backward()
+        runs += [len(count), a.grad, b.grad]
+    return runs
+
+
+@twin
+def test_a_hook_unpacks_a_tensor_once_for_a_node(torch, rng):
+    unpacked = []
+    a, b = rng(3, grad=True), rng(3, grad=True)
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: t.detach(), lambda t: unpacked.append(1) or t):
+        y = torch.atan2(a, b)
+    y.sum().backward()
+    z = torch.atan2(a, b)
+    z.grad_fn._raw_saved_other.register_hooks(lambda t: t.detach(), lambda t: unpacked.append(2) or t)
+    z.sum().backward()
+    return unpacked, a.grad, b.grad
+
+
+@twin
+def test_an_input_of_a_checkpoint_must_not_be_modified_before_backward(torch, rng):
+    checkpoint, found = part(torch).checkpoint, []
+
+    def multiplied(a, b, scale=1.0):
+        return (a * b).sin() * scale
+
+    def nested(a, b):
+        return checkpoint(multiplied, a, b, use_reentrant=False)
+
+    for reentrant in (False, True):
+        for function in (multiplied, nested):
+            for modified in (0, 1):
+                a, b = rng(3), rng(3, grad=True) * 1
+                out = checkpoint(function, a, b, use_reentrant=reentrant)
+                with torch.no_grad():
+                    (a, b)[modified].add_(1)
+                found.append(message(lambda out=out: out.sum().backward()))
+    a, b, scale = rng(3), rng(3, grad=True), rng(3)
+    out = checkpoint(multiplied, a, b, scale=scale, use_reentrant=False)  # a tensor given by name is not looked after
+    scale.add_(1)
+    out.sum().backward()
+    return found, b.grad

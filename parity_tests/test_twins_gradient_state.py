@@ -413,3 +413,22 @@ def test_a_gradient_in_the_new_shape_of_a_result_does_not_reach_its_node(torch, 
         return raised(lambda: y.backward(torch.ones(y.shape, dtype=torch.float64))), x.grad, y.shape
     z = {"product": y * 2, "view": y[0], "sum": y.sum(0)}[use]
     return raised(lambda: z.sum().backward()), x.grad, y.shape
+
+
+@twin
+def test_the_first_gradient_is_laid_out_as_its_leaf(torch, rng):
+    w, found = rng(3, 4), []
+    for leaf in (rng(4, 3).t(), rng(2, 3, 4).permute(1, 0, 2)[:, 0], rng(6, 4)[::2]):
+        p = leaf.detach().requires_grad_()
+        for loss in (
+            lambda p: (p * w).sum(),
+            lambda p: (p @ w.t()).sum(),
+            lambda p: torch.nn.functional.linear(w, p).pow(2).sum(),
+        ):
+            p.grad = None
+            loss(p).backward()
+            found.append((p.grad.stride(), p.grad))
+        p.grad = None
+        p.backward(w)
+        found.append((p.grad.stride(), p.grad))
+    return found

@@ -261,3 +261,29 @@ def test_functions_of_complex_numbers_at_zero_at_infinity_and_near_one(torch, rn
     parts = [(x, y) for x, y in itertools.product(COMPLEX_PARTS, COMPLEX_PARTS) if name != "log1p" or np.isfinite(x + y)]
     z = torch.tensor([complex(x, y) for x, y in parts], dtype=getattr(torch, dtype))
     return getattr(torch, name)(z)
+
+
+@twin
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("rows", [4, 300])
+def test_where_a_probability_is_one_the_slope_is_zero(torch, rng, dtype, rows):
+    F, found = torch.nn.functional, []
+    alone = rng(rows, 1).to(getattr(torch, dtype)) * 3
+    certain = torch.cat([alone + 60, rng(rows, 2).to(alone.dtype)], 1)
+    for x in (alone, certain, alone[..., None].expand(rows, 1, 40), certain[..., None].expand(rows, 3, 40).contiguous()):
+        labels = torch.zeros(x.shape[:1] + x.shape[2:], dtype=torch.long)
+        weight = (
+            torch.cat([rng(rows, 1), torch.zeros(rows, x.shape[1] - 1)], 1)
+            .to(x.dtype)
+            .reshape(*x.shape[:2], *(1,) * (x.ndim - 2))
+        )
+        for loss in (
+            lambda x, labels=labels: F.cross_entropy(x, labels, reduction="none").mul(1.7).sum(),
+            lambda x, labels=labels: F.nll_loss(x.log_softmax(1), labels),
+            lambda x, weight=weight: (x.log_softmax(1) * weight).sum(),
+            lambda x, weight=weight: (x.softmax(1) * weight).sum(),
+        ):
+            leaf = x.detach().clone().requires_grad_()
+            loss(leaf).backward()
+            found.append(int((leaf.grad[:, 0] != 0).sum()))
+    return found

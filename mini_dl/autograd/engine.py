@@ -406,12 +406,25 @@ def add_to_grad(leaf: Tensor, box: list[Tensor], create_graph: bool) -> None:
         leaf._grad = _counted(box.pop().clone(), is_dense(leaf._array)) if held is None else held.add_(box.pop())
     elif held is not None:
         held.add_(box.pop())
-    elif box[0]._edge is None and holders(box) == _ALONE and owns_memory(box[0]._array) and box[0]._array.flags.writeable:
+    elif (
+        box[0]._edge is None and holders(box) == _ALONE and owns_memory(box[0]._array) and box[0]._array.flags.writeable
+        and (leaf._array.flags.c_contiguous or has_same_order(box[0]._array, leaf._array))
+    ):  # fmt: skip
         leaf._grad = box.pop()
     else:
         alone, grad, dense = sys.getrefcount(box[0]) == _ALONE[0], box.pop(), is_dense(leaf._array)
         alike = has_same_order(grad._array, leaf._array) if dense else grad._array.flags.c_contiguous
-        leaf._grad = _counted(wrap(compact(grad._array)), version_of(grad)[0] if alone and alike else dense)
+        array = _in_order_of(leaf._array, grad._array) if dense else compact(grad._array)
+        leaf._grad = _counted(wrap(array), version_of(grad)[0] if alone and alike else dense)
+
+
+def _in_order_of(array: Array, grad: Array) -> Array:
+    """A copy of `grad` with the layout of `array`."""
+    if array.flags.c_contiguous or grad.__class__ is not np.ndarray:
+        return compact(grad)
+    out = np.empty_like(array, grad.dtype)
+    np.copyto(out, grad)
+    return out
 
 
 def fit_to_former(leaf: Tensor, box: list[Tensor]) -> None:

@@ -529,7 +529,21 @@ def pack_saved(node: Node) -> None:
     """Pass the values saved by `node` to the active hooks of this thread."""
     pair = innermost_hooks()
     if pair is not None and node.saved_:
-        node.saved_ = {key: packed(item, node, *pair) for key, item in node.saved_.items()}
+        node.saved_ = Packed({key: packed(item, node, *pair) for key, item in node.saved_.items()})
+
+
+class Packed(dict[str, object]):
+    """The saved items of a node, some of them packed by a user's hooks."""
+
+    def unpacked_once(self, node: Node) -> dict[str, object]:
+        """The items with what the hooks unpack: each tensor is unpacked once, however many formulas ask for it."""
+        return {key: _unpacked_item(item, node) for key, item in self.items()}
+
+
+def _unpacked_item(item: object, node: Node) -> object:
+    if isinstance(item, list):
+        return [_unpacked_item(one, node) for one in item]
+    return (unpacked(item, node),) if isinstance(item, tuple) and len(item) == 6 else item
 
 
 def packed(item: Any, node: Node, pack: Callable[[Tensor], object], unpack: Callable[[Any], Tensor], plain: bool = False) -> Any:
@@ -604,6 +618,7 @@ class SavedTensor:
                 "allowed at a time."
             )
         place[at] = packed(item, node, pack_hook, unpack_hook, plain=True)
+        node.saved_ = Packed(node.saved_)
 
 
 class Results(Sequence[Any]):

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from types import FunctionType
 from typing import Any, Protocol
@@ -31,7 +32,7 @@ from mini_dl._dtypes import INEXACT, Array, Function, exactly, is_number, number
 from mini_dl._importing import innermost
 from mini_dl.autograd.formal import formal, primitive_of
 from mini_dl.autograd.forwards import computes
-from mini_dl.autograd.graph import FREED, Node, SeveralNode, edge_of, needs_grad, restore, save, save_result, show_saved
+from mini_dl.autograd.graph import FREED, Node, Packed, SeveralNode, edge_of, needs_grad, restore, save, save_result, show_saved
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.node_names import ORDER, REFLECTED, name_of_primitive
 from mini_dl.autograd.recording import (
@@ -236,15 +237,20 @@ def backward_of(primitive: Op) -> Callable[[Node, Tensor | Grads], Gradients]:
         def backward(node, grad):
             saved, edges = node.saved_, node.edges_
             if saved is None: raise RuntimeError(FREED)
+            if saved.__class__ is Packed: saved = saved.unpacked_once(node)  # only where two formulas ask for one tensor
             return (
                 None if edges[0] is None else formula0(grad, restore(saved['other'], node)),
                 None if edges[1] is None else formula1(grad, saved['other_shape'][0]),
             )
     """
     lines = ["def backward(node, grad):", "  saved, edges = node.saved_, node.edges_"]
-    lines += ["  if saved is None: raise RuntimeError(FREED)", "  return ("]
-    names: dict[str, Any] = {"FREED": FREED, "formal": formal, "restore": restore}
+    names: dict[str, Any] = {"FREED": FREED, "Packed": Packed, "formal": formal, "restore": restore}
     kept_as_tensors = {"result", *primitive.index}  # perhaps; the others are shapes
+    lines.append("  if saved is None: raise RuntimeError(FREED)")
+    asked = Counter([name for _, _, asks in primitive.formulas for name in asks if name in kept_as_tensors])
+    if not primitive.together and max(asked.values(), default=0) > 1:
+        lines.append("  if saved.__class__ is Packed: saved = saved.unpacked_once(node)")
+    lines.append("  return (")
     for i, (_, formula, asks) in enumerate(primitive.formulas):
         names[f"formula{i}"] = formula
         arguments = ", ".join(

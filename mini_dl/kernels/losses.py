@@ -45,7 +45,11 @@ def cross_entropy_slope(
     scale, out = factors * grad, np.empty_like(exponentials)
     factor = (scale if sums.ndim == 1 else scale.reshape(sums.shape)) / sums
     over_rows(lambda piece: by_row(np.multiply, exponentials[piece], factor[piece], out[piece]), out)
-    in_memory(out)[places] -= scale  # in half the time that two indices take
+    slopes = in_memory(exponentials).take(places)  # in half the time that two indices take
+    slopes /= sums.reshape(-1)
+    slopes -= 1  # before the factor: where the probability is 1, the slope is exactly 0
+    slopes *= scale
+    in_memory(out)[places] = slopes
     return out if out.shape == shape else from_rows(out, shape, 1)
 
 

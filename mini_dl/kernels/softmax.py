@@ -147,7 +147,8 @@ def log_softmax_backward_rows(
     if powers is None or sums is None:
         by_row(np.multiply, np.exp(result, out), factor, out)
     else:
-        by_row(np.multiply, powers, factor / sums, out)
+        by_row(np.divide, powers, sums, out)  # first, so that a probability of 1 is exactly 1
+        by_row(np.multiply, out, factor, out)
     np.subtract(grad, out, out)
 
 

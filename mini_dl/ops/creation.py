@@ -26,13 +26,21 @@ from mini_dl._device import (
 )
 from mini_dl._dtypes import Array, NumpyType, TypeLike, buffer_of, dtype as DType, is_number, number_as, number_cast
 from mini_dl._families import with_family, with_preface
-from mini_dl._layout import empty_in_order
 from mini_dl._meta import meta_array
 from mini_dl._surface import named, namespace, tensor_method
 from mini_dl.autograd.draws import in_batches
 from mini_dl.autograd.primitive import number_of
 from mini_dl.ops.attributes import UntypedStorage
-from mini_dl.ops.factories import check_options, default_type, factory, finished, numpy_of, valued_like
+from mini_dl.ops.factories import (
+    check_options,
+    default_type,
+    empty_of_format,
+    empty_with_channels_last,
+    factory,
+    finished,
+    numpy_of,
+    valued_like,
+)
 from mini_dl.ops.from_data import from_data, tensor
 from mini_dl.tensor import Operand, Size, Tensor, in_class, wrap
 
@@ -94,10 +102,7 @@ def empty(size: tuple[int, ...], *, dtype: NumpyType | None, memory_format: Memo
     check_memory_format("empty", memory_format)
     if memory_format is not channels_last and memory_format is not channels_last_3d:
         raise RuntimeError(f"unsupported memory format {memory_format}")
-    rank = 4 if memory_format is channels_last else 5
-    if len(size) != rank:
-        raise RuntimeError(f"required rank {rank} tensor to use {memory_format.name} format")
-    return np.moveaxis(np.empty((size[0], *size[2:], size[1]), default_type(dtype)), -1, 1)
+    return empty_with_channels_last(tuple(size), default_type(dtype), memory_format)
 
 
 @factory()
@@ -194,7 +199,7 @@ def _filled_like(
         )
     kind = numpy_of(dtype, input._array.dtype)
     base = meta_array(input._array.shape, kind) if is_meta(device) else valued_like(input._array, device)
-    array = np.empty_like(base, kind, order="C") if memory_format is contiguous_format else empty_in_order(base, kind)
+    array = empty_of_format(base, kind, memory_format)
     if fill_value is not None:
         array[...] = (number_cast if array.size == 1 else number_as)(fill_value, np.dtype(kind))
     return finished(array, requires_grad)

@@ -12,11 +12,21 @@ import numpy as np
 from mini_dl import _dtypes
 from mini_dl._abstract import is_abstract
 from mini_dl._checks import check_bool, nonnegative, sizes, too_large, type_name
-from mini_dl._device import DeviceLike, Layout, is_meta, strided
+from mini_dl._device import (
+    DeviceLike,
+    Layout,
+    channels_last,
+    channels_last_3d,
+    contiguous_format,
+    is_meta,
+    memory_format,
+    strided,
+)
 from mini_dl._dtypes import INEXACT, Array, NumpyType, TypeLike, dtype as DType
 from mini_dl._families import with_family
 from mini_dl._guidance import mistyped
 from mini_dl._importing import wraps
+from mini_dl._layout import empty_in_order
 from mini_dl._meta import is_meta_array, meta_array
 from mini_dl._signatures import LateSignature
 from mini_dl._surface import namespace, store
@@ -176,3 +186,20 @@ def valued_like(array: Array, device: DeviceLike) -> Array:
 
 def default_type(dtype: NumpyType | None) -> NumpyType:
     return _dtypes.default_numpy() if dtype is None else dtype
+
+
+def empty_of_format(array: Array, dtype: NumpyType, order: object) -> Array:
+    """An uninitialized array of the shape of `array`, in the order that a memory format names, or else in that of `array`."""
+    if order is contiguous_format:
+        return np.empty_like(array, dtype, order="C")
+    if array.__class__ is np.ndarray and (order is channels_last or order is channels_last_3d):
+        return empty_with_channels_last(array.shape, dtype, order)
+    return empty_in_order(array, dtype)
+
+
+def empty_with_channels_last(shape: tuple[int, ...], dtype: NumpyType, order: memory_format) -> Array:
+    """An uninitialized array with its second dimension last in memory. RuntimeError unless `shape` has the rank of `order`."""
+    rank = 4 if order is channels_last else 5
+    if len(shape) != rank:
+        raise RuntimeError(f"required rank {rank} tensor to use {order.name} format")
+    return np.moveaxis(np.empty((shape[0], *shape[2:], shape[1]), dtype), -1, 1)

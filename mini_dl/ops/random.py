@@ -15,7 +15,7 @@ from mini_dl._abstract import is_abstract
 from mini_dl._checks import index_of, nonnegative, sizes, type_name
 from mini_dl._device import DeviceLike, Layout, MemoryFormat, check_memory_format, is_meta
 from mini_dl._dtypes import FLOATING, Array, NumpyType, TypeLike
-from mini_dl._layout import empty_in_order, memory_order
+from mini_dl._layout import memory_order
 from mini_dl._leaving import Block
 from mini_dl._meta import is_meta_array, meta_array
 from mini_dl._surface import function, named, namespace, public, tensor_method
@@ -26,7 +26,7 @@ from mini_dl.autograd.primitive import op
 from mini_dl.kernels import distributions, mersenne
 from mini_dl.kernels.distributions import Draw, not_implemented
 from mini_dl.kernels.mersenne import Generator, default_generator, here
-from mini_dl.ops.factories import factory, finished, numpy_of, valued_like
+from mini_dl.ops.factories import empty_of_format, factory, finished, numpy_of, valued_like
 from mini_dl.tensor import Tensor, wrap
 
 # ------------------------------------------------------------------------------------------------ the generator
@@ -521,7 +521,6 @@ def _physically_like(
 ) -> Tensor:  # fmt: skip
     if is_meta(device) or (is_meta_array(input._array) and device is None):
         return finished(meta_array(input._array.shape, numpy_of(dtype, input._array.dtype)), requires_grad)
-    contiguous = memory_format is not None and "contiguous" in str(memory_format)
     base, kind = valued_like(input._array, device), numpy_of(dtype, input._array.dtype)
-    like = np.empty(base.shape, kind) if contiguous else empty_in_order(base, kind)
+    like = empty_of_format(base, kind, memory_format)
     return finished(mode.run(drawn, like, source(generator), distribution(like)), requires_grad)

@@ -24,7 +24,7 @@ from mini_dl.autograd.function import Function
 from mini_dl.autograd.mode import enable_grad, is_grad_enabled, mode, no_grad
 from mini_dl.nn.modules.container import Sequential
 from mini_dl.ops.random import fork_rng, get_rng_state, set_rng_state
-from mini_dl.tensor import Tensor
+from mini_dl.tensor import Tensor, version_of
 
 __all__ = [
     "CheckpointError",
@@ -295,9 +295,18 @@ class _Frame:
 
 
 def _kept(value: object) -> Callable[[], Any]:
-    """A function that returns an input of a checkpoint."""
-    if not setting.hooks or not isinstance(value, Tensor):
+    """A function that returns an input of a checkpoint. RuntimeError if its memory was modified since."""
+    if not isinstance(value, Tensor):
         return lambda: value
+    if not setting.hooks:
+        expected = version_of(value)[0]
+
+        def unmodified() -> Tensor:
+            if (now := version_of(value)[0]) != expected:
+                graph.raise_stale(value, now, expected)
+            return value
+
+        return unmodified
     pack, unpack = setting.hooks[-1]
     packed, requires_grad = pack(value), value.requires_grad
     return lambda: unpack(packed).detach().requires_grad_(requires_grad)

@@ -14,7 +14,7 @@ from mini_dl._guidance import missing, tell_constructor
 from mini_dl.autograd.graph import Handle
 from mini_dl.autograd.mode import no_grad
 from mini_dl.nn._types import Args, Device, Function, Hook, Kwargs, P, R, StateDict, WithForward
-from mini_dl.nn.modules.conversion import moved, uninitialized_like
+from mini_dl.nn.modules.conversion import conversion, uninitialized_like
 from mini_dl.nn.modules.global_hooks import (
     ONE_KIND_OF_BACKWARD_HOOK,
     _global_backward_hooks,
@@ -383,24 +383,12 @@ class Module:
 
     def to(self: Self, *args: object, **kwargs: object) -> Self:
         """``to(dtype)``, ``to(device, dtype)`` or ``to(tensor)``: convert floating point and complex tensors.
+        ``to(memory_format=...)``: reorder the memory of tensors of four and five dimensions.
 
         TypeError for any other type.
         """
-        where, dtype, *_ = arguments_of_module_to(*args, **kwargs)
-        if where is not None:
-            meta = is_meta(where)
-            self._apply(lambda t: moved(t, meta))
-        if dtype is None:
-            return self
-        if not (dtype.is_floating_point or dtype.is_complex):
-            raise TypeError(f"nn.Module.to only accepts floating point or complex dtypes, but got desired dtype={dtype}")
-        if dtype.is_complex:
-            warnings.warn(
-                "Complex modules are a new feature under active development whose design may change, and some modules might not "
-                "work as expected when using complex tensors as parameters or buffers.",
-                stacklevel=2,
-            )
-        return self._apply(lambda t: t.to(dtype) if t.dtype.is_floating_point or t.dtype.is_complex else t)
+        where, dtype, _, order = arguments_of_module_to(*args, **kwargs)
+        return self._apply(conversion(where, dtype, order))
 
     def type(self: Self, dst_type: Any) -> Self:
         """Cast all parameters and buffers."""
