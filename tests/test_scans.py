@@ -68,6 +68,13 @@ def test_running_products_beyond_all_bounds_are_those_of_one_number_after_the_ot
     np.testing.assert_allclose(torch.from_numpy(x).cumprod(-1).numpy(), expected, 1e-6)
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.complex128])
+def test_products_after_a_zero_are_zero_however_large_the_factors(dtype: torch.dtype) -> None:
+    x = torch.full((50, 100), 1e200, dtype=dtype)
+    x[:, 0] = 0
+    assert torch.cumprod(x, 1).eq(0).all()
+
+
 def numbers_of_any_kind(dtype: str, shape: tuple[int, ...]) -> Any:
     """With many equal ones; floating point numbers with both zeros, NaNs of both signs and infinities."""
     rng = np.random.default_rng(7)
@@ -102,3 +109,11 @@ def test_integers_too_far_apart_for_an_index_beside_them_are_sorted() -> None:
     x = np.random.default_rng(8).integers(-(2**63), 2**63 - 1, (70, 100))
     np.testing.assert_array_equal(torch.from_numpy(x).argsort(1).numpy(), np.argsort(x, 1, kind="stable"))
     assert torch.from_numpy(x // 2**13).argsort(0).tolist() == np.argsort(x // 2**13, 0, kind="stable").tolist()
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint64, np.int32, np.uint32, np.uint8])
+@pytest.mark.parametrize("end", ["min", "max"])
+def test_integers_near_the_end_of_their_type_are_sorted(end: str, dtype: type[np.integer[Any]]) -> None:
+    near = np.random.default_rng(9).integers(0, 9, (70, 100)).astype(dtype)
+    x = near + np.iinfo(dtype).min if end == "min" else np.iinfo(dtype).max - near
+    np.testing.assert_array_equal(torch.from_numpy(x).argsort(1).numpy(), np.argsort(x, 1, kind="stable"))

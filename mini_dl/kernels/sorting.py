@@ -77,9 +77,7 @@ def _packed(input: Array, k: int, dim: int, descending: bool, choose: Callable[[
 def _ranks(x: Array, low: int) -> Array:
     """Integers of up to 33 bits, or the differences from `low`, in the order of the elements."""
     if x.dtype.kind not in FLOATING:
-        wide = x.astype(np.int64)
-        wide -= low
-        return wide
+        return (x - x.dtype.type(low) if low else x).astype(np.int64)
     bits = np.add(as_single(x), np.float32(0)).view(np.int32)  # both zeros become the same
     below = bits >> 31
     below &= 0x7FFFFFFF
