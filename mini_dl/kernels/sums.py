@@ -364,7 +364,7 @@ def running(ufunc: np.ufunc, x: Array, out: Array, kind: NumpyType) -> bool:
         wide[:, :, whole] = 1
         wide[: n - end, :, whole] = x[:, end:].T
     totals = ufunc.reduce(wide, 0)
-    if ufunc is np.multiply and kind.kind in INEXACT:
+    if ufunc is np.multiply:
         sizes = np.absolute(totals)
         if not (sizes.max() < _WITHIN and sizes.min() > 1 / _WITHIN):
             return False
