@@ -272,13 +272,17 @@ def eye(n: int, m: int = NO_END, *, dtype: NumpyType | None) -> Array:
 
 def _triangle_indices(name: str) -> None:
     def make(row: int, col: int, offset: int = 0, *, dtype: NumpyType | None) -> Array:
+        given = (("row", row), ("col", col), ("offset", offset))
+        row, col, offset = [
+            index_of(value, f"{name}(): argument '{argument}' (position {i}) must be int")
+            for i, (argument, value) in enumerate(given, 1)
+        ]
         for axis, size in (("row", row), ("col", col)):
             if size < 0:
                 raise RuntimeError(f"{axis} must be non-negative, got{size}")
         kind = np.dtype("int64") if dtype is None else np.dtype(dtype)
         if kind not in _dtypes.INDEX_TYPES:
             raise NotImplementedError(f"\"{name}\" not implemented for '{_dtypes.scalar_name(kind)}'")
-        offset = index_of(offset, f"{name}(): argument 'offset' (position 3) must be int")
         bounds = np.clip(np.arange(row) + (offset + lower), 0, col)  # where the triangle ends, or begins, in each row
         counts = bounds if lower else col - bounds
         ends = np.cumsum(counts)

@@ -42,7 +42,7 @@ def conversion(where: DeviceLike, dtype: dtype | None, order: MemoryFormat) -> C
         if where is not None:
             tensor = moved(tensor, is_meta(where))
         wanted = dtype if tensor.dtype.is_floating_point or tensor.dtype.is_complex else None
-        return tensor.to(dtype=wanted, memory_format=order if tensor.ndim in (4, 5) else None)
+        return tensor.to(dtype=wanted, memory_format=order if order is not None and tensor.ndim in (4, 5) else None)
 
     return convert
 
