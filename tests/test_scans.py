@@ -75,6 +75,12 @@ def test_products_after_a_zero_are_zero_however_large_the_factors(dtype: torch.d
     assert torch.cumprod(x, 1).eq(0).all()
 
 
+def test_products_of_factors_that_together_are_too_small_for_their_type_are_taken_in_turn() -> None:
+    x = np.ones((50, 100))
+    x[:, 0], x[:, 8:16] = 1e200, 1e-45
+    np.testing.assert_allclose(torch.from_numpy(x).cumprod(1).numpy(), np.multiply.accumulate(x, 1))
+
+
 def numbers_of_any_kind(dtype: str, shape: tuple[int, ...]) -> Any:
     """With many equal ones; floating point numbers with both zeros, NaNs of both signs and infinities."""
     rng = np.random.default_rng(7)
