@@ -96,3 +96,14 @@ def test_means_and_their_gradients_are_plain_sums(geometry: Geometry) -> None:
         expected[:, window] += grad[:, number : number + 1] / 4
     y.backward(torch.from_numpy(grad.reshape(y.shape)))
     np.testing.assert_array_equal(x.grad.numpy().reshape(6, -1), expected)
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize(("size", "out"), [(7, 3), (11, 4), (5, 4)])
+def test_means_of_uneven_regions_know_only_their_own_numbers(size: int, out: int, value: float) -> None:
+    x = np.arange(2 * size * size, dtype=np.float32).reshape(1, 2, size, size)
+    x[0, 0, 0, 0] = x[0, 1, size - 1, 2] = value
+    bounds = [(i * size // out, -(-(i + 1) * size // out)) for i in range(out)]
+    expected = np.array([[[x[0, c, a:b, d:e].mean() for d, e in bounds] for a, b in bounds] for c in range(2)])
+    found = F.adaptive_avg_pool2d(torch.from_numpy(x), out)[0]
+    np.testing.assert_allclose(found.numpy(), expected, 1e-6)
