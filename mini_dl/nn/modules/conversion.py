@@ -38,9 +38,11 @@ def conversion(where: DeviceLike, dtype: dtype | None, order: MemoryFormat) -> C
             stacklevel=3,
         )
 
+    meta = is_meta(where)
+
     def convert(tensor: Tensor) -> Tensor:
         if where is not None:
-            tensor = moved(tensor, is_meta(where))
+            tensor = moved(tensor, meta)
         wanted = dtype if tensor.dtype.is_floating_point or tensor.dtype.is_complex else None
         return tensor.to(dtype=wanted, memory_format=order if order is not None and tensor.ndim in (4, 5) else None)
 
