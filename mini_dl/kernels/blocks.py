@@ -343,6 +343,7 @@ def _long_row(row: Array, shape: tuple[int, ...]) -> Array | None:
 
 
 @functools.lru_cache(1024)
+@functools.lru_cache(1024)
 def run_of(n: int, longest: int) -> int:
     """The largest divisor of `n` up to `longest`."""
     return next(run for run in range(min(n, longest), 0, -1) if n % run == 0)
@@ -444,7 +445,7 @@ def total_of(term: Callable[[Piece], Array], pieces: Sequence[Piece], size: int)
             totals[number] = new if totals[number] is None else np.add(totals[number], new, out=new)
 
     share(add_up, range(len(totals)), size)
-    return functools.reduce(np.add, totals)
+    return functools.reduce(lambda total, other: spread(np.add, total, other, out=total), totals)
 
 
 def check_finite(array: Array) -> None:

@@ -421,7 +421,8 @@ class Columns:
         if not whole:
             out[...] = 0
         to = out.transpose(self.back)[inner(target)]
-        turn(np.moveaxis(to, 1, -1), np.moveaxis(seen, 1, -1)) if self.last else np.copyto(to, seen)
+        axis = 1 if self.last else 0  # the last one in `out`, unless images are copied as they lie
+        turn(np.moveaxis(to, axis, -1), np.moveaxis(seen, axis, -1)) if self.last or self.inner else np.copyto(to, seen)
         return out
 
     def rows_of(self, weight: Array) -> Array:

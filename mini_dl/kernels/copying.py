@@ -18,6 +18,8 @@ _ROWS = 64
 _APART = Scratch()
 _LARGE = 1 << 22
 """Bytes from which threads share a copy in the same order."""
+_RUN_STARTS = 48
+"""The number of elements that take as long to copy as a run of memory takes to begin."""
 
 
 def copy(target: Array, source: Array) -> None:
@@ -25,12 +27,22 @@ def copy(target: Array, source: Array) -> None:
     if target.flags.f_contiguous:
         target, source = target.T, source.T
     if target.ndim < 2 or source.strides[-1] == target.strides[-1]:
-        if target.nbytes < _LARGE or len(target) < 2:
+        if len(target) < 2 or target.nbytes * (1 + _RUN_STARTS) < _LARGE or target.nbytes * _runs_cost(target, source) < _LARGE:
             np.copyto(target, source)
         else:
             share_calls(np.copyto, [(target[part], source[part]) for part in split(len(target), get_num_threads())])
     else:
         in_slices(lambda part: turn(target[part], source[part]), len(target), target.size // max(1, len(target)))
+
+
+def _runs_cost(target: Array, source: Array) -> int:
+    """How many times as long as one run of memory a copy takes."""
+    run, size = 1, target.itemsize
+    for count, step, other in zip(target.shape[::-1], target.strides[::-1], source.strides[::-1]):
+        if not step == other == size * run:
+            break
+        run *= count
+    return 1 + _RUN_STARTS // run
 
 
 def compact(array: Array) -> Array:

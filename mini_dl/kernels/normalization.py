@@ -24,6 +24,7 @@ from mini_dl.kernels.blocks import (
     run_of,
     slices,
     split,
+    total_of,
 )
 from mini_dl.kernels.halves import cast
 from mini_dl.kernels.parallel import share
@@ -33,16 +34,22 @@ _FAR = 2.0
 The rounding error, many deviations if the mean is large, is then measured and subtracted as well."""
 _FAR_CHANNEL = 8.0
 """The same for channels: after a ReLU, one in 25 has a mean beyond 2, and moving it takes as long as normalizing all others."""
+_MANY = 256
+"""Numbers of a channel from which the sum of their squares needs no mean: of fewer, many more have a mean far from zero."""
 _RUN = 1024
 """How many numbers are added in one run; the sums of the runs are added one by one. Errors grow with the length of a run."""
 
-_SHARED = 4
+_SHARED = 2
 """How many times larger than usual an array is that threads share: the calls of a part are many and short."""
 _SHORT_ROW = 256
 """Row length below which NumPy takes three times as long for an operand that it broadcasts to rows. Such operands are written
 out by a matrix product with an inner dimension of 1 or 2, as fast as a copy."""
 _FEW = 4096
 """Numbers up to which that does not repay the calls."""
+_SHORT_CHANNEL = 512
+"""Row length below which a number for each channel is written out for the images to share."""
+_SHORTEST = 32
+"""Row length below which sums go over the samples first."""
 _PRODUCTS = Scratch()
 
 
@@ -224,44 +231,46 @@ def channel_norm(
     whole = _working(input, input)
     assert whole is not None
     x, each = _apart(whole, groups), groups > 0
-    w, b = (_numbers(values, x, groups) for values in (weight, bias))
-    out, (mean, rstd, variance) = np.empty_like(x), np.empty((3, *((len(x), 1) if each else (1, x.shape[1]))))
+    w, b = _numbers(weight, x, groups), _numbers(bias, x, groups)
+    shape = (len(x), 1) if each else (1, x.shape[1])
+    out, mean, variance, rstd = np.empty_like(x), np.empty(shape, x.dtype), np.empty(shape, x.dtype), np.empty(shape, x.dtype)
     count = x.size / max(1, mean.size)
 
     def norm(divided: Part) -> None:
         part: Index = divided
         seen = x[part]
-        if seen.size > BLOCK // 4:
-            average, squares = (_shared_sum(seen, y, each) / count for y in (None, seen))
-            mean[part], variance[part] = average, squares - average * average
-            far = ~(average * average <= _FAR_CHANNEL * variance[part])
-            finish(part, seen, average, out[part])
-            if not far.any():
+        if count >= _MANY:
+            average, spread = moments = _shared_sums(seen, seen, each) / count
+            square = average * average
+            np.subtract(spread, square, spread)
+            near = square <= spread * _FAR_CHANNEL
+            mean[part], variance[part] = moments
+            finish(part, seen, mean[part], out[part])
+            if near.all():
                 return
-            part = _among(divided, far)
+            part = _among(divided, ~near)
             seen = np.ascontiguousarray(x[part])
-        average = _shared_sum(seen, None, each) / count
-        moved, rest = _moved(seen, average, count, each)
-        mean[part] = average.astype(x.dtype) + rest
-        variance[part] = np.maximum(_shared_sum(moved, moved, each) / count - rest * rest, 0)
-        finish(part, moved, rest, moved)
+        average = (_shared_sums(seen, None, each)[0] / count).astype(x.dtype)
+        moved = seen - average[:, :, None]
+        rest, squares = _shared_sums(moved, moved, each) / count
+        mean[part], variance[part] = average + rest, np.maximum(squares - rest * rest, 0)
+        finish(part, moved, rest.astype(x.dtype), moved)
         out[part] = moved
 
     def finish(part: Index, seen: Array, center: Array, y: Array) -> None:
         """``y = (seen - center) * rstd * w + b``"""
-        rstd[part] = scale = 1 / np.sqrt(variance[part] + eps)
+        root = variance[part] + small
+        rstd[part] = scale = np.reciprocal(np.sqrt(root, root), root)
         if w is not None:
             scale = scale * w[part]
-        shift = -center * scale
-        if b is not None:
-            shift = shift + b[part]
-        (seen, y), (scale, shift) = _in_rows((seen, y), (scale, shift))
-        np.multiply(seen, scale, y)
-        y += shift
+        shift = center * scale
+        shift = np.negative(shift, shift) if b is None else b[part] - shift
+        _by_rows(_scale_and_shift, (seen, y), (scale, shift))
 
+    small = x.dtype.type(eps)
     _in_parts(norm, x, each)
-    statistics = [a.reshape(-1, groups or x.shape[1]).astype(x.dtype) for a in (mean, rstd, variance)]
-    return cast(out.reshape(input.shape), input.dtype), statistics[0], statistics[1], statistics[2]
+    rest = (-1, groups or x.shape[1])
+    return cast(out.reshape(input.shape), input.dtype), mean.reshape(rest), rstd.reshape(rest), variance.reshape(rest)
 
 
 def channel_norm_backward(
@@ -273,15 +282,19 @@ def channel_norm_backward(
     x, g, each = _apart(whole, groups), _apart(grads, groups), groups > 0
     w = _numbers(weight, x, groups)
     count = x.size / max(1, mean.size)
-    average, scale = (a.astype(np.float64).reshape((-1, 1) if each else mean.shape) for a in (mean, rstd))
+    average, scale = (mean.reshape(-1, 1), rstd.reshape(-1, 1)) if each else (mean, rstd)
     out, (to_weight, to_bias) = np.empty_like(x), np.empty((2, len(x) if each else 1, x.shape[1]))
 
     def back(part: Part) -> None:
         seen, given, center, factor = x[part], g[part], average[part], scale[part]
-        if not (center * center * factor * factor <= _FAR_CHANNEL).all():
-            seen, center = _moved(seen, center, count, each)
-        to_bias[part] = sums = _sums(given, None, each)
-        to_weight[part] = units = (_sums(given, seen, each) - center * sums) * factor  # sums of grad * unit
+        away = center * factor
+        if not (away * away <= _FAR_CHANNEL).all():
+            seen = seen - center[:, :, None]
+            center = _shared_sums(seen, None, each)[0] / count
+        sums, products = _sums(given, seen, each)
+        to_bias[part] = sums
+        np.subtract(products, center * sums, products)
+        to_weight[part] = units = np.multiply(products, factor, products)  # sums of grad * unit
         if w is not None and each:
             sums, units = (np.add.reduce(a * w[part], 1, keepdims=True) for a in (sums, units))
             given = given * w[part].astype(x.dtype)[:, :, None]
@@ -291,15 +304,24 @@ def channel_norm_backward(
         shift = -slope * center - sums / count
         if w is not None and not each:
             factor = factor * w[part]
-        (y, seen, given), (slope, shift, factor) = _in_rows((out[part], seen, given), (slope, shift, factor))
-        np.multiply(seen, slope, y)
-        y += shift
-        y += given
-        y *= factor
+        _by_rows(_combine, (seen, given, out[part]), (slope, shift, factor))
 
     _in_parts(back, x, each)
     found = [a.reshape(-1, input.shape[1]).sum(0).astype(x.dtype) for a in (to_weight, to_bias)]
     return cast(out.reshape(input.shape), input.dtype), found[0], found[1]
+
+
+def _scale_and_shift(seen: Array, y: Array, scale: Array, shift: Array) -> None:
+    np.multiply(seen, scale, y)
+    np.add(y, shift, y)
+
+
+def _combine(seen: Array, given: Array, y: Array, slope: Array, shift: Array, factor: Array) -> None:
+    """``y = (seen * slope + shift + given) * factor``"""
+    np.multiply(seen, slope, y)
+    np.add(y, shift, y)
+    np.add(y, given, y)
+    np.multiply(y, factor, y)
 
 
 Part = tuple[slice, ...]
@@ -322,10 +344,11 @@ def _numbers(values: Array | None, x: Array, groups: int) -> Array | None:
 
 def _in_parts(work: Callable[[Part], object], x: Array, each: bool) -> None:
     """``work(index)`` for parts of the channels, or of the samples if `each` has its own statistics, as long as what a thread has
-    in pieces: a part takes some forty short calls. Threads share only a large array."""
+    in pieces: a part takes some forty short calls. Threads share only a large array. The shortest channels are one part, as rows of some of
+    them would be short, too: its sums and its result are shared."""
     if not x.size:
         return
-    if x.size <= LONGEST:
+    if x.size <= LONGEST or (not each and x.shape[2] < _SHORTEST):
         work((slice(0, len(x)),) if each else (slice(None), slice(0, x.shape[1])))
         return
     number = number_of_pieces(x.size, x.size // _SHARED, LONGEST, LONGEST)
@@ -339,61 +362,61 @@ def _among(part: Part, chosen: Array) -> Index:
 
 
 def _sums(x: Array, y: Array | None, each: bool) -> Array:
-    """(N, C, L) -> sums of x, or of x * y, in float64: (1, C), or (N, C) if `each` sample has its own."""
+    """(N, C, L) -> the sums of x and, unless `y` is None, of x * y, in float64: (2, 1, C), or (2, N, C) if `each` sample has its
+    own. Of some channels, runs are views."""
     n, c, length = x.shape
-    if not each and length < 32:
-        return _sums_of_short_channels(x, y)
-    total = np.zeros((n if each else 1, c))
-    equal = run_of(length, _RUN)  # runs that are views
-    whole, longest = (length, equal) if equal >= 32 else (length - length % _RUN, _RUN)
-    for start, stop, run in ((0, whole, longest), (whole, length, length - whole)):
-        if stop > start:
-            a, b = (None if v is None else v[:, :, start:stop].reshape(-1, run) for v in (x, y))
-            assert a is not None
-            if b is not None and run < 32:
-                a, b = a * b, None
-            found = (a @ ones(run, x.dtype) if b is None else np.vecdot(a, b)).reshape(n, c, -1)
-            total += np.add.reduce(found, 2 if each else (0, 2), np.float64)
-    return total
+    if not each and length < _SHORTEST:
+        return np.array([_sums_of_shortest_channels(x, other) for other in ((None,) if y is None else (None, y))])
+    run = length if length <= _RUN else run_of(length, _RUN)
+    if run < 32 and length > _RUN:
+        ends = slice(0, length - length % _RUN), slice(length - length % _RUN, length)
+        return np.add(*[_sums(x[:, :, part], None if y is None else y[:, :, part], each) for part in ends])
+    runs = x.reshape(n, -1, run)
+    found = np.empty((1 if y is None else 2, *runs.shape[:2]), x.dtype)
+    np.matmul(runs, ones(run, x.dtype), found[0])
+    if y is not None:
+        np.vecdot(runs, y.reshape(runs.shape), found[1])
+    total: Array = np.add.reduce(found.reshape(len(found), n, c, -1), 3 if each else (1, 3), np.float64)
+    return total if each else total[:, None]
 
 
-def _sums_of_short_channels(x: Array, y: Array | None) -> Array:
-    """The same over the batch."""
+def _sums_of_shortest_channels(x: Array, y: Array | None) -> Array:
+    """The sums of x, or of x * y, over the batch: (1, C)"""
     n, c, length = x.shape
     rows, others = x.reshape(n, c * length), None if y is None else y.reshape(n, c * length)
-    total = np.zeros(c * length)
-    step = max(1, BLOCK // max(1, c * length))
-    for i in range(0, n, step):
-        part = rows[i : i + step]
-        part = part if others is None else part * others[i : i + step]
+
+    def term(images: slice) -> Array:
+        part = rows[images] if others is None else rows[images] * others[images]
         whole = len(part) - len(part) % 64  # BLAS sums a column in one accumulator: few rows at a time
-        if whole > 64:
-            total += np.matmul(ones(64, x.dtype), part[:whole].reshape(-1, 64, c * length)).sum(0, np.float64)
-            part = part[whole:]
-        total += ones(len(part), x.dtype) @ part
-    return total.reshape(1, c, length) @ ones(length, total.dtype)
+        runs = np.matmul(ones(64, x.dtype), part[:whole].reshape(-1, 64, c * length))
+        total: Array = np.add.reduce(runs, 0, np.float64)
+        return total + ones(len(part) - whole, x.dtype) @ part[whole:] if whole < len(part) else total
+
+    return total_of(term, slices(n, c * length), x.size).reshape(1, c, length) @ ones(length, np.dtype(np.float64))
 
 
-def _shared_sum(x: Array, y: Array | None, each: bool) -> Array:
-    """`_sums` over all that share statistics: (1, C), or (N, 1)"""
-    if not each:
-        return _sums(x, y, False)
-    return _sums(x.reshape(len(x), 1, -1), None if y is None else y.reshape(len(y), 1, -1), True)
+def _shared_sums(x: Array, y: Array | None, each: bool) -> Array:
+    """`_sums` over all that share statistics: (2, 1, C), or (2, N, 1)"""
+    if each:
+        x, y = x.reshape(len(x), 1, -1), None if y is None else y.reshape(len(x), 1, -1)
+    return _sums(x, y, each)
 
 
-def _moved(x: Array, mean: Array, count: float, each: bool) -> tuple[Array, Array]:
-    """`x` minus its rounded mean, and the rest of the mean, in float64."""
-    moved = x - mean.astype(x.dtype)[:, :, None]
-    return moved, _shared_sum(moved, None, each) / count
-
-
-def _in_rows(arrays: Sequence[Array], numbers: Sequence[Array]) -> tuple[list[Array], list[Array]]:
-    """Arrays (N, C, L) and numbers (1 or N, 1 or C) such that these broadcast to those, along rows that are not short."""
+def _by_rows(work: Callable[..., None], arrays: Sequence[Array], numbers: Sequence[Array]) -> None:
+    """``work(*arrays, *numbers)`` with arrays (N, C, L) and numbers (1 or N, 1 or C) in shapes such that these broadcast to
+    those, along rows that are not short."""
     n, c, length = arrays[0].shape
-    numbers = [a.astype(arrays[0].dtype, copy=False) for a in numbers]
-    if length >= 256 or len(numbers[0]) > 1 or arrays[0].size <= BLOCK // 4:
-        return [*arrays], [a[:, :, None] for a in numbers]
-    return [a.reshape(n, c * length) for a in arrays], [a[0].repeat(c * length // a.shape[1]) for a in numbers]
+    if length >= _SHORT_CHANNEL or len(numbers[0]) > 1 or arrays[0].size <= BLOCK // 4:
+        work(*arrays, *[a.astype(arrays[0].dtype, copy=False)[:, :, None] for a in numbers])
+        return
+    written = np.empty((len(numbers), c, length), arrays[0].dtype)
+    for row, number in zip(written, numbers):
+        row[...] = number.T
+    samples, rows = [a.reshape(n, c * length) for a in arrays], written.reshape(len(numbers), c * length)
+    if length < _SHORTEST:
+        in_slices(lambda some: work(*[a[some] for a in samples], *rows), n, c * length)
+    else:
+        work(*samples, *rows)
 
 
 def scaled(x: Array, scale: Array, shift: Array) -> Array:
