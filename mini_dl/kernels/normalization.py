@@ -344,8 +344,8 @@ def _numbers(values: Array | None, x: Array, groups: int) -> Array | None:
 
 def _in_parts(work: Callable[[Part], object], x: Array, each: bool) -> None:
     """``work(index)`` for parts of the channels, or of the samples if `each` has its own statistics, as long as what a thread has
-    in pieces: a part takes some forty short calls. Threads share only a large array. The shortest channels are one part, as rows of some of
-    them would be short, too: its sums and its result are shared."""
+    in pieces: a part takes some thirty short calls. Threads share only large arrays. Of the shortest channels, rows of some would
+    be short, too: they are one part, and its sums and result are shared."""
     if not x.size:
         return
     if x.size <= LONGEST or (not each and x.shape[2] < _SHORTEST):
