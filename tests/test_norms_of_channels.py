@@ -82,6 +82,40 @@ def test_a_far_channel_is_as_exact_as_others() -> None:
     np.testing.assert_allclose(out.numpy(), expected(x, ones, zeros, x, 0, 1e-5)[0], rtol=0, atol=1e-5)
 
 
+NORMS: dict[str, Any] = {
+    "batch": lambda x, w: F.batch_norm(x, None, None, w, None, True),
+    "group": lambda x, w: F.group_norm(x, 2, w),
+    "instance": lambda x, w: F.instance_norm(x, weight=w),
+    "layer": lambda x, w: F.layer_norm(x.mT, (8,), w),
+    "rms": lambda x, w: F.rms_norm(x.mT, (8,), w),
+}
+
+
+@pytest.mark.parametrize("name", NORMS)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_gradients_of_half_precision_with_a_graph_are_those_without(name: str, dtype: Any) -> None:
+    torch.manual_seed(0)
+    x = (torch.randn(4, 8, 5) * 1000).to(dtype).requires_grad_()  # whose squares are beyond float16
+    w = torch.randn(8, dtype=dtype, requires_grad=True)
+    out = NORMS[name](x, w)
+    g = torch.randn(out.shape).to(dtype)
+    for composed, plain in zip(
+        torch.autograd.grad(out, (x, w), g, create_graph=True), torch.autograd.grad(NORMS[name](x, w), (x, w), g)
+    ):
+        assert composed.dtype is dtype
+        atol = float(plain.abs().max()) * torch.finfo(dtype).eps
+        torch.testing.assert_close(composed.detach().double(), plain.double(), rtol=0, atol=atol)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_running_statistics_are_the_mean_over_many_images(dtype: Any) -> None:
+    mean, variance = torch.zeros(2, dtype=dtype), torch.zeros(2, dtype=dtype)
+    x = torch.tensor([2.7, 4.7]).repeat(5000, 2, 1).to(dtype)
+    F.instance_norm(x, mean, variance, momentum=1.0)
+    torch.testing.assert_close(mean, x[0].mean(1), rtol=1e-6, atol=0)
+    torch.testing.assert_close(variance, x[0].float().var(1).to(dtype), rtol=1e-6, atol=0)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16])
 @pytest.mark.parametrize("shape", [(3, 5), (3, 5, 7), (4, 6, 20, 30), (2, 16, 128, 128), (2, 512, 9, 9)])
 def test_evaluation_is_the_same_whether_it_is_recorded_or_not(shape: tuple[int, ...], dtype: Any) -> None:

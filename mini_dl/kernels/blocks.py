@@ -343,7 +343,6 @@ def _long_row(row: Array, shape: tuple[int, ...]) -> Array | None:
 
 
 @functools.lru_cache(1024)
-@functools.lru_cache(1024)
 def run_of(n: int, longest: int) -> int:
     """The largest divisor of `n` up to `longest`."""
     return next(run for run in range(min(n, longest), 0, -1) if n % run == 0)

@@ -47,6 +47,11 @@ def _standardized_slope(grad: Tensor, unit: Tensor, rstd: Tensor, dims: tuple[in
     return rstd * (slope - grad.mean(dims, keepdim=True) if center else slope)
 
 
+def _single(x: Tensor) -> Tensor:
+    """`x` in the type to compute in: the squares of half precision overflow."""
+    return x.float() if x._array.dtype.char in HALVES else x
+
+
 def _of_one_type(input: Tensor, *parameters: Tensor | None) -> None:
     """RuntimeError unless weights, biases and running statistics have the type of `input`, or float32 with float16."""
     own = input._array.dtype
@@ -77,6 +82,7 @@ def _row_gradients(
 ) -> Gradients:
     if memo and not differentiates():
         return _row_norm_backward(grad, input, weight, *memo, center)
+    input, grad, weight = _single(input), _single(grad), weight if weight is None else _single(weight)
     unit, rstd = _standardized(input, (1,), eps, center)
     slope = grad if weight is None else grad * weight
     return (
@@ -238,7 +244,8 @@ def _channel_gradients(
         return None, None, None
     if not differentiates():
         return _channel_norm_backward(grad, input, weight, result[1], result[2], groups)
-    given, grad, input = input._array.shape, _three(grad), _three(input)
+    given, grad, input = input._array.shape, _single(_three(grad)), _single(_three(input))
+    weight = weight if weight is None else _single(weight)
     whole = input._array.shape
     shape, dims = kernels.shared(whole, groups)
     unit, rstd = _standardized(input.reshape(shape), dims, eps)
@@ -317,7 +324,8 @@ NOT_BATCHED = (
 def _renew(running: Tensor, found: Tensor, momentum: float, count: float | None = None) -> None:
     """`_update` with the average of statistics (*, C); unbiased for a variance of that many elements."""
     if not is_abstract(found) and not is_abstract(running):
-        value = found._array[0] if len(found._array) == 1 else found._array.mean(0)
+        array = found._array
+        value = array[0] if len(array) == 1 else array.mean(0, np.float64).astype(array.dtype)
         mode.run(_update, running, value if count is None else mode.run(kernels.unbiased, value, count), momentum)
         return
     if not is_abstract(running):
