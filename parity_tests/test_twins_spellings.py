@@ -149,6 +149,8 @@ def test_storages(torch, rng):
         list(s),
         s.is_cuda,
         s.data_ptr() == x.data_ptr() == part.data_ptr(),
+        [isinstance(a._cdata, int) for a in (x, s, s.untyped())],
+        (x._cdata == x._cdata, x._cdata == x[:]._cdata, s._cdata == part._cdata, s._cdata == x.clone().storage()._cdata),
         x[1:].storage_offset(),
         type(s).__name__,
         repr(s),

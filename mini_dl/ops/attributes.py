@@ -133,6 +133,7 @@ def _is_cpu(self: Tensor) -> bool:
 
 setattr(Tensor, "is_meta", property(_is_meta))  # noqa: B010
 setattr(Tensor, "is_cpu", property(_is_cpu))  # noqa: B010
+setattr(Tensor, "_cdata", property(id))  # noqa: B010  # what programs compare to know whether tensors are one
 
 
 def _volatile(self: Tensor) -> bool:
@@ -245,6 +246,8 @@ class UntypedStorage:
     def data_ptr(self) -> int:
         """The address of the first byte."""
         return self._bytes.__array_interface__["data"][0] if self._bytes.size else 0
+
+    _cdata = property(data_ptr)
 
     def nbytes(self) -> int:
         """The number of bytes."""
