@@ -745,3 +745,43 @@ def test_annotations_and_attributes_of_a_derived_class_stay_its_own(torch, rng):
     scaled, loss = Scaled(3.0, inplace=False), Weighted(reduction="sum")
     x = rng(3)
     return scaled(x), Scaled.name, repr(scaled), loss(x, x + 1), loss.weight, Weighted.weight
+
+
+class Watching:
+    """A mixin that sees each attribute that is found by `__getattr__`."""
+
+    def __getattr__(self, name):
+        self.__dict__.setdefault("seen", []).append(name)
+        found = super().__getattr__(name)
+        return found * 2 if name == "weight" else found
+
+
+LAYERS = {
+    "Linear": (lambda nn: nn.Linear(4, 4), (2, 4)),
+    "Conv1d": (lambda nn: nn.Conv1d(4, 4, 1), (2, 4, 3)),
+    "BatchNorm1d": (lambda nn: nn.BatchNorm1d(4), (2, 4)),
+    "LayerNorm": (lambda nn: nn.LayerNorm(4), (2, 4)),
+    "Embedding": (lambda nn: nn.Embedding(4, 4), None),
+    "PReLU": (lambda nn: nn.PReLU(4), (2, 4)),
+    "GroupNorm": (lambda nn: nn.GroupNorm(2, 4), (2, 4)),
+}
+
+
+@twin
+@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("how", ["a mixin", "a property", "an attribute"])
+def test_weights_that_are_found_in_another_way_than_usual(torch, rng, name, how):
+    make, shape = LAYERS[name]
+    layer, x = make(torch.nn), torch.tensor([1, 3]) if shape is None else rng(*shape)
+    with torch.no_grad():
+        layer.weight.copy_(torch.arange(1.0, layer.weight.numel() + 1).reshape(layer.weight.shape) / 7)
+    kind = type(layer)
+    if how == "a mixin":
+        layer.__class__ = type("Watched", (Watching, kind), {})
+    elif how == "a property":
+        layer.__class__ = type("Scaled", (kind,), {"weight": property(lambda self: self._parameters["weight"] * 3)})
+    else:
+        layer.__dict__["weight"] = layer.weight.detach() * 4
+    before = len(layer.__dict__.get("seen", ()))
+    out = layer(x)
+    return out, [n for n in layer.__dict__.get("seen", ())[before:] if n in ("weight", "bias")]

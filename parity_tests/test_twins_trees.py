@@ -59,3 +59,11 @@ def test_changing_leaves_in_place(torch, rng):
     t, seen = pytree_of(torch), []
     tree = {"a": [1, "x"], "b": 2}
     return t.tree_map_only_(int, seen.append, tree) is tree, seen, t.tree_map_(seen.append, tree) is tree, seen
+
+
+@twin
+def test_shapes_are_nodes(torch, rng):
+    t = pytree_of(torch)
+    leaves, spec = t.tree_flatten([rng(2, 3).shape, 4])
+    found = t.tree_map(lambda size: size + 1, rng(2, 3).shape)
+    return leaves, spec.num_leaves, t.tree_unflatten(leaves, spec), type(found).__name__, t.tree_flatten_with_path(found)[0]

@@ -1,6 +1,6 @@
 """Trees of containers: flatten them into leaves, map over the leaves, and rebuild them.
 
-Lists, tuples, named tuples, dictionaries, `OrderedDict`, `defaultdict` and `deque` are nodes, and so are registered
+Lists, tuples, named tuples, shapes, dictionaries, `OrderedDict`, `defaultdict` and `deque` are nodes, and so are registered
 classes; everything else is a leaf. Dictionary keys keep their order.
 """
 
@@ -11,6 +11,8 @@ import enum
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
+
+from mini_dl.tensor import Size
 
 PyTree = Any
 Context = Any
@@ -205,6 +207,7 @@ _dict_flatten_with_keys = _mapping_keys
 _list_flatten_with_keys = _tuple_flatten_with_keys = _sequence_keys(_list)
 
 _register_pytree_node(tuple, _list, _tuple_unflatten, flatten_with_keys_fn=_sequence_keys(_list))
+_register_pytree_node(Size, _list, _tuple_unflatten, flatten_with_keys_fn=_sequence_keys(_list))
 _register_pytree_node(list, _list, _list_unflatten, flatten_with_keys_fn=_sequence_keys(_list))
 _register_pytree_node(dict, _dict, _dict_unflatten, flatten_with_keys_fn=_mapping_keys)
 _register_pytree_node(OrderedDict, _dict, lambda values, keys: OrderedDict(zip(keys, values)), flatten_with_keys_fn=_mapping_keys)

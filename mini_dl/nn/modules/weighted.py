@@ -15,6 +15,14 @@ from mini_dl.tensor import Tensor
 class Weighted(Module):
     """A weight (out, in, *) and a bias, both drawn from U(-k, k), k = 1 / sqrt(inputs of each output)."""
 
+    _finds_as_usual = True
+    """Whether no class defines `weight` or `bias`, or another way to find attributes."""
+
+    def __init_subclass__(cls, **kwargs: object) -> None:
+        super().__init_subclass__(**kwargs)
+        usual = cls.__getattr__ is Module.__getattr__ and cls.__getattribute__ is object.__getattribute__
+        cls._finds_as_usual = usual and not hasattr(cls, "weight") and not hasattr(cls, "bias")
+
     def _make(self, weight: Sequence[int] | None, bias: Sequence[int] | None, device: Device, dtype: DType) -> None:
         """Create both with the given shapes, None for an absent one, and draw their values."""
         for name, shape in (("weight", weight), ("bias", bias)):
@@ -25,8 +33,8 @@ class Weighted(Module):
     def _own(self) -> tuple[Tensor, Tensor | None]:
         """The weight and the bias, from where they are registered: as attributes, each is found only after a search that fails,
         in the time of a small product."""
-        registered = self._parameters
-        if "weight" in registered and "bias" in registered:
+        own, registered = self.__dict__, self._parameters
+        if "weight" in registered and "bias" in registered and self._finds_as_usual and not ("weight" in own or "bias" in own):
             return registered["weight"], registered["bias"]  # type: ignore[return-value]  # a weight may be None in some
         return self.weight, self.bias  # computed from other parameters, for example
 
