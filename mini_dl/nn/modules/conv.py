@@ -9,6 +9,7 @@ from mini_dl.nn import functional as F
 from mini_dl.nn._types import Device, DType, Ints, Shape
 from mini_dl.nn.modules.configured import deviations
 from mini_dl.nn.modules.lazy import LazyLayer
+from mini_dl.nn.modules.utils import _pair as _pair, _single as _single, _triple as _triple  # programs look here for them
 from mini_dl.nn.modules.weighted import Weighted
 from mini_dl.nn.parameter import Parameter
 from mini_dl.tensor import Tensor

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable, Mapping, MutableMapping, MutableSequence, Sequence
 from typing import Any
 
@@ -13,7 +14,9 @@ from mini_dl.ops.from_data import tensor
 from mini_dl.ops.joining import stack
 from mini_dl.tensor import Tensor, wrap
 
-NOT_COLLATED = "default_collate: batch must contain tensors, numpy arrays, numbers, dicts or lists; found {}"
+default_collate_err_msg_format = "default_collate: batch must contain tensors, numpy arrays, numbers, dicts or lists; found {}"
+np_str_obj_array_pattern = re.compile("[SaUO]")
+"""Finds the types of arrays of strings and objects by their ``dtype.str``."""
 
 CollateMap = dict[Any, Callable[..., Any]]
 
@@ -67,7 +70,7 @@ def collate(batch: Any, *, collate_fn_map: CollateMap | None = None) -> Any:
         return [collate(row, collate_fn_map=collate_fn_map) for row in rows]
 
     def missing() -> Any:
-        raise TypeError(NOT_COLLATED.format(type(element)))
+        raise TypeError(default_collate_err_msg_format.format(type(element)))
 
     return _inside(element, columns, missing, strings=True)
 
@@ -124,7 +127,7 @@ def collate_tensor_fn(batch: object, *, collate_fn_map: CollateMap | None = None
 
 def collate_numpy_array_fn(batch: Any, *, collate_fn_map: CollateMap | None = None) -> Any:
     if batch[0].dtype.kind in "SUO":
-        raise TypeError(NOT_COLLATED.format(batch[0].dtype))
+        raise TypeError(default_collate_err_msg_format.format(batch[0].dtype))
     return collate([_as_tensor(array) for array in batch], collate_fn_map=collate_fn_map)
 
 
