@@ -126,7 +126,7 @@ class Sequential(_Indexed):
         return type(self)(OrderedDict(list(self._modules.items())[idx]))
 
     def forward(self, input: object) -> Any:
-        for module in self._modules.values():
+        for module in self:
             input = module(input)
         return input
 

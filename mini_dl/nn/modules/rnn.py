@@ -20,7 +20,7 @@ from mini_dl.ops.recurrent import gru, gru_cell, lstm, lstm_cell, rnn_relu, rnn_
 from mini_dl.tensor import Tensor
 
 _NETWORKS = {"LSTM": lstm, "GRU": gru, "RNN_TANH": rnn_tanh, "RNN_RELU": rnn_relu}
-_COMPUTED = ("_flat_weights", "_flat_weights_names")
+_COMPUTED = ("_flat_weights", "_flat_weights_names", "_given_weights")
 _GATES = {"LSTM": 4, "GRU": 3, "RNN_TANH": 1, "RNN_RELU": 1}
 
 
@@ -50,6 +50,11 @@ def _check_options(input_size: int, hidden_size: int, num_layers: int, bias: boo
         raise ValueError("proj_size should be a positive integer or zero to disable projections")
     if proj_size >= hidden_size:
         raise ValueError("proj_size has to be smaller than hidden_size")
+
+
+def _each(f: Callable[[Tensor], Tensor], state: Any) -> Any:
+    """`f` of a state, or of the parts of one."""
+    return tuple([f(part) for part in state]) if isinstance(state, tuple) else f(state)
 
 
 class RNNBase(Module):
@@ -109,7 +114,23 @@ class RNNBase(Module):
 
     @property
     def _flat_weights(self) -> list[Any]:
-        return [getattr(self, name) for name in self._flat_weights_names]
+        given: list[Any] | None = self.__dict__.get("_given_weights")
+        return [getattr(self, name) for name in self._flat_weights_names] if given is None else given
+
+    @_flat_weights.setter
+    def _flat_weights(self, weights: list[Any]) -> None:
+        """What the next calls compute with, until a weight is set by its name, or the module moves."""
+        self.__dict__["_given_weights"] = weights
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if "_given_weights" in self.__dict__ and name in self._flat_weights_names:
+            self._flat_weights[self._flat_weights_names.index(name)] = value
+        super().__setattr__(name, value)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> RNNBase:
+        super()._apply(fn, recurse)
+        self.__dict__.pop("_given_weights", None)
+        return self
 
     def __setstate__(self, state: dict[str, object]) -> None:
         """Attributes that torch stores next to the parameters are computed from them here."""
@@ -131,17 +152,20 @@ class RNNBase(Module):
 
     # -------------------------------------------------------------------------------------------- the call
 
-    def _sizes(self) -> tuple[int, ...]:
-        """The number of features of each part of the state."""
-        return (self.hidden_size,)
+    def _state(self, hx: Any) -> Any:
+        """`hx`, or a tuple of its parts."""
+        return hx
 
-    def _state(self, hx: Any) -> tuple[Tensor, ...]:
-        return (hx,)
+    def _zeros(self, input: Tensor, batch_sizes: Tensor | None) -> Any:
+        """The state before the first step, if none is given."""
+        return input.new_zeros(self.get_expected_hidden_size(input, batch_sizes))
 
     def forward(self, input: Any, hx: Any = None) -> Any:
         """(output of the last layer at each step, state after the last step)"""
         packed = isinstance(input, PackedSequence)
-        data = input.data if packed else input
+        data, batch_sizes = (input.data, input.batch_sizes) if packed else (input, None)
+        if not isinstance(data, Tensor):
+            raise TypeError(f"{type(self).__name__}: 'input' must be Tensor, not {type_name(data)}")
         if not packed and data.ndim not in (2, 3):
             raise ValueError(f"{type(self).__name__}: Expected input to be 2D or 3D, got {data.ndim}D instead")
         batched, at = packed or data.ndim == 3, 0 if self.batch_first else 1
@@ -150,34 +174,48 @@ class RNNBase(Module):
             self._check_ranks(state, batched)
             if not batched:
                 data = data.unsqueeze(at)
-                state = state and tuple([s.unsqueeze(1) for s in state])
-        self._check_input(data, 2 if packed else 3)
-        samples = int(input.batch_sizes[0]) if packed else data.shape[at]
-        shapes = [(self.num_layers * self._directions, samples, size) for size in self._sizes()]
+                state = state if state is None else _each(lambda s: s.unsqueeze(1), state)
         if state is None:
-            state = tuple([data.new_zeros(shape) for shape in shapes])
-        elif packed and input.sorted_indices is not None:
-            state = tuple([s.index_select(1, input.sorted_indices) for s in state])
-        for i, (s, shape) in enumerate(zip(state, shapes)):
-            if s.shape != shape:
-                which = f"hidden[{i}]" if len(shapes) > 1 else "hidden"
-                raise RuntimeError(f"Expected {which} size {shape}, got {list(s.shape)}")
+            state = self._zeros(data, batch_sizes)
+        elif packed:
+            state = self.permute_hidden(state, input.sorted_indices)
+        self.check_forward_args(data, state, batch_sizes)
         network: Callable[..., Any] = _NETWORKS[self.mode]
-        hidden = state if len(state) > 1 else state[0]
         options = (self.bias, self.num_layers, self.dropout, self.training, self.bidirectional)
         if packed:
-            output, *final = network(data, input.batch_sizes, hidden, self._flat_weights, *options)
-            output = PackedSequence(output, *input[1:])
-            if input.unsorted_indices is not None:
-                final = [s.index_select(1, input.unsorted_indices) for s in final]
-        else:
-            output, *final = network(data, hidden, self._flat_weights, *options, self.batch_first)
-            if not batched:
-                output, final = output.squeeze(at), [s.squeeze(1) for s in final]
-        return output, tuple(final) if len(final) > 1 else final[0]
+            output, *parts = network(data, batch_sizes, state, self._flat_weights, *options)
+            final = self.permute_hidden(tuple(parts) if len(parts) > 1 else parts[0], input.unsorted_indices)
+            return PackedSequence(output, *input[1:]), final
+        output, *parts = network(data, state, self._flat_weights, *options, self.batch_first)
+        final = tuple(parts) if len(parts) > 1 else parts[0]
+        return (output, final) if batched else (output.squeeze(at), _each(lambda s: s.squeeze(1), final))
+
+    def permute_hidden(self, hx: Any, permutation: Tensor | None) -> Any:
+        """The state in another order of the samples."""
+        return hx if permutation is None else _each(lambda s: s.index_select(1, permutation), hx)
+
+    def get_expected_hidden_size(self, input: Tensor, batch_sizes: Tensor | None) -> tuple[int, int, int]:
+        """The shape of the hidden state."""
+        return self._state_size(input, batch_sizes, self.proj_size or self.hidden_size)
+
+    def _state_size(self, input: Tensor, batch_sizes: Tensor | None, features: int) -> tuple[int, int, int]:
+        samples = input.shape[0 if self.batch_first else 1] if batch_sizes is None else int(batch_sizes[0])
+        return self.num_layers * self._directions, samples, features
+
+    def check_forward_args(self, input: Tensor, hidden: Any, batch_sizes: Tensor | None) -> None:
+        """RuntimeError unless input and state have the sizes of this network."""
+        self.check_input(input, batch_sizes)
+        self.check_hidden_size(hidden, self.get_expected_hidden_size(input, batch_sizes))
+
+    def check_hidden_size(
+        self, hx: Tensor, expected_hidden_size: tuple[int, int, int], msg: str = "Expected hidden size {}, got {}"
+    ) -> None:
+        """RuntimeError unless a part of the state has this shape."""
+        if hx.shape != expected_hidden_size:
+            raise RuntimeError(msg.format(expected_hidden_size, list(hx.shape)))
 
     def _check_ranks(self, state: Any, batched: bool) -> None:
-        ranks = [s.ndim for s in state or ()]
+        ranks = [] if state is None else [s.ndim for s in (state if isinstance(state, tuple) else (state,))]
         if any([rank != (3 if batched else 2) for rank in ranks]):
             kind, n = ("batched 3-D", 3) if batched else ("unbatched 2-D", 2)
             if len(ranks) > 1:
@@ -186,10 +224,9 @@ class RNNBase(Module):
                 )
             raise RuntimeError(f"For {kind} input, hx should also be {n}-D but got {ranks[0]}-D tensor")
 
-    def _check_input(self, input: Tensor, rank: int) -> None:
-        weight = self._flat_weights[0]
-        if not isinstance(input, Tensor):
-            raise TypeError(f"{type(self).__name__}: 'input' must be Tensor, not {type_name(input)}")
+    def check_input(self, input: Tensor, batch_sizes: Tensor | None) -> None:
+        """RuntimeError unless the input has the sizes of this network; ValueError for another type than its weights have."""
+        weight, rank = self._flat_weights[0], 3 if batch_sizes is None else 2
         if input.dtype != weight.dtype and not mode.casting:
             raise ValueError(
                 f"RNN input dtype ({input.dtype}) does not match weight dtype ({weight.dtype}). Convert input: "
@@ -293,13 +330,23 @@ class LSTM(RNNBase):
         def __init__(self, *args: object, **kwargs: object) -> None:
             super().__init__("LSTM", *args, **kwargs)
 
-    def _sizes(self) -> tuple[int, ...]:
-        return (self.proj_size or self.hidden_size, self.hidden_size)
-
     def _state(self, hx: Any) -> tuple[Tensor, ...]:
         if len(hx) != 2 and all([isinstance(part, Tensor) for part in hx]):
             raise IndexError(f"LSTM: expected the states (hidden, cell), but got {len(hx)}")
         return tuple(hx)
+
+    def _zeros(self, input: Tensor, batch_sizes: Tensor | None) -> Any:
+        return super()._zeros(input, batch_sizes), input.new_zeros(self.get_expected_cell_size(input, batch_sizes))
+
+    def get_expected_cell_size(self, input: Tensor, batch_sizes: Tensor | None) -> tuple[int, int, int]:
+        """The shape of the cells' state."""
+        return self._state_size(input, batch_sizes, self.hidden_size)
+
+    def check_forward_args(self, input: Tensor, hidden: Any, batch_sizes: Tensor | None) -> None:
+        self.check_input(input, batch_sizes)
+        shapes = self.get_expected_hidden_size(input, batch_sizes), self.get_expected_cell_size(input, batch_sizes)
+        for i, (part, shape) in enumerate(zip(hidden, shapes)):
+            self.check_hidden_size(part, shape, f"Expected hidden[{i}] size {{}}, got {{}}")
 
 
 class GRU(_WithOneState):

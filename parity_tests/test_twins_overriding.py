@@ -1,0 +1,99 @@
+"""Subclasses and programs that put something of their own in place of a part of a module, an optimizer or a schedule."""
+
+import copy
+
+import pytest
+
+from parity_tests.twin import outcome, twin
+
+
+@twin
+def test_a_sequence_of_modules_in_an_order_of_its_own(torch, rng):
+    class Backward(torch.nn.Sequential):
+        def __iter__(self):
+            return reversed(list(self._modules.values()))
+
+    return Backward(torch.nn.Threshold(0.1, 5.0), torch.nn.Linear(4, 4))(rng(3, 4))
+
+
+@twin
+def test_a_reduction_of_the_learning_rate_of_its_own(torch, rng):
+    seen = []
+
+    class Plateau(torch.optim.lr_scheduler.ReduceLROnPlateau):
+        def _reduce_lr(self, epoch):
+            seen.append(epoch)
+            super()._reduce_lr(epoch)
+
+    optimizer = torch.optim.SGD([torch.nn.Parameter(rng(1))], lr=0.5)
+    schedule = Plateau(optimizer, patience=0)
+    for metric in (1.0, 2.0, 0.5, 0.7):
+        schedule.step(metric)
+    return seen, optimizer.param_groups[0]["lr"], schedule.get_last_lr()
+
+
+NETWORKS = {
+    "LSTM": lambda nn, **more: nn.LSTM(4, 3, **more),
+    "GRU": lambda nn, **more: nn.GRU(4, 3, **more),
+    "RNN": lambda nn, **more: nn.RNN(4, 3, **more),
+}
+
+
+@twin
+@pytest.mark.parametrize("name", NETWORKS)
+def test_weights_given_to_a_recurrent_network_as_a_list(torch, rng, name):
+    net, x = NETWORKS[name](torch.nn), rng(5, 2, 4)
+    for p in net.parameters():
+        p.data = rng(*p.shape)
+    found = [net(x)[0]]
+    masked = net.weight_hh_l0 * (rng(*net.weight_hh_l0.shape) > 0)
+    net._flat_weights = [masked if n == "weight_hh_l0" else getattr(net, n) for n in net._flat_weights_names]
+    found.append(net(x)[0])
+    found.append(torch.autograd.grad(found[-1].sum(), net.weight_hh_l0)[0])
+    net._flat_weights[1] = torch.zeros_like(masked)
+    found.append(net(x)[0])
+    found.append(copy.deepcopy(net.eval().requires_grad_(False))(x)[0])
+    net.weight_hh_l0 = torch.nn.Parameter(masked.detach() * 2)
+    found.append(net(x)[0])
+    return found, net.double()(x.double())[0], [n for n, _ in net.named_parameters()]
+
+
+@twin
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("first", [False, True])
+def test_checks_of_a_recurrent_network(torch, rng, name, first):
+    net, seen = NETWORKS[name](torch.nn, batch_first=first, num_layers=2, bidirectional=True), []
+    pair = name == "LSTM"
+
+    class Watching(type(net)):
+        def check_forward_args(self, input, hidden, batch_sizes):
+            seen.append(("args", tuple(input.shape), batch_sizes))
+            super().check_forward_args(input, hidden, batch_sizes)
+
+        def check_hidden_size(self, hx, expected_hidden_size, *msg):
+            seen.append(("size", tuple(hx.shape), expected_hidden_size))
+            super().check_hidden_size(hx, expected_hidden_size, *msg)
+
+        def permute_hidden(self, hx, permutation):
+            seen.append(("order", permutation)) if permutation is not None else None
+            return super().permute_hidden(hx, permutation)
+
+    net.__class__ = Watching
+    x = rng(3, 2, 4) if first else rng(2, 3, 4)
+    packed = torch.nn.utils.rnn.pack_sequence([rng(2, 4), rng(3, 4)], enforce_sorted=False)
+    found = [net(packed)[0].data]
+    if pair:
+        seen.clear()  # torch leaves the checks of a packed input to the kernel
+    output, state = net(x)
+    found += [output, state, net(x, state)[0], net(x[0] if first else x[:, 0])[0].shape]
+    wrong = rng(4, 1, 3)
+    calls = (
+        lambda: net(x, (wrong, wrong) if pair else wrong),
+        lambda: net(x[..., :3]),
+        lambda: net(x.double()),
+        lambda: net.check_input(x, torch.tensor([2, 1])),
+        lambda: net.check_hidden_size(wrong, (4, 2, 3), "wants {}, has {}"),
+        lambda: net.get_expected_cell_size(x, None),
+    )
+    sizes = net.get_expected_hidden_size(x, None), net.get_expected_hidden_size(x[0], torch.tensor([2, 1]))
+    return found, [outcome(call) for call in calls], sizes, [repr(entry) for entry in seen]
