@@ -97,3 +97,20 @@ def test_checks_of_a_recurrent_network(torch, rng, name, first):
     )
     sizes = net.get_expected_hidden_size(x, None), net.get_expected_hidden_size(x[0], torch.tensor([2, 1]))
     return found, [outcome(call) for call in calls], sizes, [repr(entry) for entry in seen]
+
+
+@twin
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("persistent", [False, True])
+def test_readers_of_its_own(torch, rng, workers, persistent):
+    made = []
+
+    class Counting(torch.utils.data.DataLoader):
+        def _get_iterator(self):
+            made.append(self.num_workers)
+            return super()._get_iterator()
+
+    loader = Counting(
+        torch.utils.data.TensorDataset(torch.arange(3)), 2, num_workers=workers, persistent_workers=persistent and workers > 0
+    )
+    return [[batch[0] for batch in loader] for _ in range(2)], made

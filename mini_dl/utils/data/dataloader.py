@@ -125,16 +125,18 @@ class DataLoader(Generic[T]):
             raise ValueError(f"{attr} attribute should not be set after {type(self).__name__} is initialized")
         super().__setattr__(attr, val)
 
-    def __iter__(self) -> Iterator[Any]:
+    def _get_iterator(self) -> Any:
         if self.num_workers == 0:
             return Reader(self)
-        kind = WorkersReader
         if self.multiprocessing_context is not None:  # imported lazily: it needs the standard multiprocessing
-            kind = importlib.import_module("mini_dl.utils.data.processes").ProcessesReader
+            return importlib.import_module("mini_dl.utils.data.processes").ProcessesReader(self)
+        return WorkersReader(self)
+
+    def __iter__(self) -> Iterator[Any]:
         if not self.persistent_workers:
-            return kind(self)
+            return self._get_iterator()
         if self._iterator is None:
-            self._iterator = kind(self)
+            self._iterator = self._get_iterator()
         else:
             self._iterator.restart(self)
         return self._iterator
