@@ -114,3 +114,54 @@ def test_readers_of_its_own(torch, rng, workers, persistent):
         torch.utils.data.TensorDataset(torch.arange(3)), 2, num_workers=workers, persistent_workers=persistent and workers > 0
     )
     return [[batch[0] for batch in loader] for _ in range(2)], made
+
+
+NAMES = """
+    n dims parts call shown configured tensors operation keyword_only momentum_of_step _member _forget _check_name _assign_buffer
+    _run_registration_hooks _has_own _hooks_of_kind _persistent _register_backward _to_floating _call_with_hooks _own _make _build
+    _pads _limits _directions _state _zeros _insert _residual _amounts _spread _normalize
+""".split()
+DERIVED = {
+    "Module": lambda nn: (nn.Identity(), (2, 3)),
+    "Linear": lambda nn: (nn.Linear(3, 2), (2, 3)),
+    "Conv2d": lambda nn: (nn.Conv2d(2, 2, 3, padding=1, padding_mode="circular"), (1, 2, 4, 4)),
+    "ConvTranspose1d": lambda nn: (nn.ConvTranspose1d(2, 2, 3), (1, 2, 4)),
+    "BatchNorm1d": lambda nn: (nn.BatchNorm1d(3), (2, 3)),
+    "InstanceNorm1d": lambda nn: (nn.InstanceNorm1d(2), (1, 2, 4)),
+    "MaxPool2d": lambda nn: (nn.MaxPool2d(2), (1, 2, 4, 4)),
+    "AvgPool1d": lambda nn: (nn.AvgPool1d(2), (2, 4)),
+    "AdaptiveAvgPool1d": lambda nn: (nn.AdaptiveAvgPool1d(2), (2, 4)),
+    "ReflectionPad1d": lambda nn: (nn.ReflectionPad1d(1), (2, 4)),
+    "LSTM": lambda nn: (nn.LSTM(3, 2), (2, 3)),
+    "GRUCell": lambda nn: (nn.GRUCell(3, 2), (2, 3)),
+    "LeakyReLU": lambda nn: (nn.LeakyReLU(), (2, 3)),
+    "Sequential": lambda nn: (nn.Sequential(nn.Linear(3, 3)), (2, 3)),
+    "TransformerEncoderLayer": lambda nn: (nn.TransformerEncoderLayer(2, 1, 2, 0.0), (3, 2)),
+}
+
+
+@twin
+@pytest.mark.parametrize("name", DERIVED)
+def test_attributes_of_a_derived_class_may_have_any_name(torch, rng, name):
+    found = []
+    for own in NAMES:
+        layer, shape = DERIVED[name](torch.nn)
+        for p in layer.parameters():
+            p.data = rng(*p.shape)
+        child, x = torch.nn.Linear(1, 1), rng(*shape)
+        kind = type("Derived", (type(layer),), {own: lambda self: "a method"})
+        layer.__class__ = kind
+        found.append(getattr(layer, own)())
+        layer.__class__ = kind.__base__
+        setattr(layer, own, child if name != "Sequential" else 5)  # a child would be run
+        found.append(getattr(layer, own) is child)
+        layer.more = torch.nn.Parameter(rng(1))
+        layer.register_buffer("number", rng(1))
+        out = layer(x)
+        found += [out, repr(layer), [key for key, _ in layer.named_parameters()]]
+        layer.double().load_state_dict(layer.state_dict())
+        layer.register_full_backward_hook(lambda *given: None)
+        out = layer.float()(x)
+        del layer.more
+        found += [layer.get_buffer("number"), copy.deepcopy(layer).training]
+    return found

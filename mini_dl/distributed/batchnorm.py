@@ -31,7 +31,7 @@ def sync_batch_norm(module: Any, input: Tensor) -> Tensor | None:
     mean = all_reduce(single.sum(dims), group=group) / n
     centered = single - mean.view(shape)
     variance = all_reduce((centered * centered).sum(dims), group=group) / n
-    momentum = module.momentum_of_step()
+    momentum = module._momentum_of_step()
     with no_grad():
         if module.running_mean is not None:
             module.running_mean.lerp_(mean.to(module.running_mean.dtype), momentum)

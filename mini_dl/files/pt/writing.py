@@ -243,13 +243,16 @@ class _Writer(_PythonPickler):  # type: ignore[misc]
         if not isinstance(reduced, tuple) or len(reduced) < 3 or not isinstance(reduced[2], dict):
             return reduced
         state = dict(reduced[2])
-        for name in module._HOOKS:
+        for name in module._NAMES_OF_HOOKS:
             if type(state.get(name)) is dict:
                 state[name] = self._ordered(state[name])
         if isinstance(module, RNNBase):
             state["_flat_weights_names"], state["_flat_weights"] = module._flat_weights_names, module._flat_weights
         elif isinstance(module, _ConvNd):
-            state["transposed"], state["_reversed_padding_repeated_twice"] = module.transposed, module._pads()
+            state["transposed"], state["_reversed_padding_repeated_twice"] = (
+                module.transposed,
+                module._reversed_padding_repeated_twice,
+            )
         return *reduced[:2], state, *reduced[3:]
 
     def _ordered(self, hooks: object) -> Any:

@@ -84,9 +84,9 @@ class Hardtanh(Configured):
     inplace: bool = False
     min_value: float | None = None
     max_value: float | None = None
-    shown: ClassVar[tuple[str, ...] | None] = ("min_val", "max_val", "inplace")
+    _shown: ClassVar[tuple[str, ...] | None] = ("min_val", "max_val", "inplace")
 
-    def configured(self) -> None:
+    def _check_fields(self) -> None:
         for old, new in (("min_value", "min_val"), ("max_value", "max_val")):
             value = self.__dict__.pop(old, None)
             if value is not None:
@@ -108,7 +108,7 @@ class ReLU6(Hardtanh):
     tensor([0., 3., 6.])
     """
 
-    shown = ("inplace",)
+    _shown = ("inplace",)
 
     def __init__(self, inplace: bool = False) -> None:
         super().__init__(0.0, 6.0, inplace)
@@ -151,7 +151,7 @@ class Hardsigmoid(_InPlace):
     tensor([0.3333, 0.5000, 0.8333])
     """
 
-    shown = ()
+    _shown = ()
 
     def forward(self, input: Tensor) -> Tensor:
         return F.hardsigmoid(input, self.inplace)
@@ -166,7 +166,7 @@ class Hardswish(_InPlace):
     tensor([-0.0000, -0.3333,  1.6667,  4.0000])
     """
 
-    shown = ()
+    _shown = ()
 
     def forward(self, input: Tensor) -> Tensor:
         return F.hardswish(input, self.inplace)

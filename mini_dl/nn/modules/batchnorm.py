@@ -19,7 +19,7 @@ class _NormBase(Scaled):
     """Scale and shift of each feature, and running means of its mean and variance."""
 
     _version = 2
-    dims: ClassVar[tuple[int, ...]]
+    _ranks: ClassVar[tuple[int, ...]]
     """The allowed numbers of input dimensions."""
 
     def __init__(
@@ -33,7 +33,7 @@ class _NormBase(Scaled):
             self.register_buffer(name, empty(num_features, device=device, dtype=dtype) if track_running_stats else None)
         self.register_buffer("num_batches_tracked", empty(device=device, dtype=_dtypes.int64) if track_running_stats else None)
         weight = (num_features,) if affine else None
-        self._make(weight, weight if bias else None, device, dtype)
+        self._make_weight_and_bias(weight, weight if bias else None, device, dtype)
 
     def reset_running_stats(self) -> None:
         """Mean 0, variance 1, no batches."""
@@ -49,8 +49,8 @@ class _NormBase(Scaled):
             super().reset_parameters()
 
     def _check_input_dim(self, input: Tensor) -> None:
-        if input.ndim not in self.dims:
-            expected = " or ".join([f"{n}D" for n in self.dims])
+        if input.ndim not in self._ranks:
+            expected = " or ".join([f"{n}D" for n in self._ranks])
             raise ValueError(f"expected {expected} input (got {input.ndim}D input)")
 
     def extra_repr(self) -> str:
@@ -68,7 +68,7 @@ class _NormBase(Scaled):
 
 
 class _BatchNorm(_NormBase):
-    def momentum_of_step(self) -> float:
+    def _momentum_of_step(self) -> float:
         """The weight of the next batch in the running statistics; increments the batch count."""
         factor = 0.0 if self.momentum is None else self.momentum
         if self.training and self.track_running_stats and self.num_batches_tracked is not None:
@@ -79,11 +79,11 @@ class _BatchNorm(_NormBase):
 
     def forward(self, input: Tensor) -> Tensor:
         self._check_input_dim(input)
-        factor = self.momentum_of_step()
+        factor = self._momentum_of_step()
         keep = not self.training or self.track_running_stats
         mean, var = (self.running_mean, self.running_var) if keep else (None, None)
         by_batch = self.training or (self.running_mean is None and self.running_var is None)
-        return F.batch_norm(input, mean, var, *self._own(), by_batch, factor, self.eps)
+        return F.batch_norm(input, mean, var, *self._weight_and_bias(), by_batch, factor, self.eps)
 
 
 class BatchNorm1d(_BatchNorm):
@@ -99,7 +99,7 @@ class BatchNorm1d(_BatchNorm):
             [ 1.0000,  1.0000]])
     """
 
-    dims = (2, 3)
+    _ranks = (2, 3)
 
 
 class BatchNorm2d(_BatchNorm):
@@ -117,7 +117,7 @@ class BatchNorm2d(_BatchNorm):
     tensor([0.1000, 0.1000, 0.1000])
     """
 
-    dims = (4,)
+    _ranks = (4,)
 
 
 class BatchNorm3d(_BatchNorm):
@@ -132,7 +132,7 @@ class BatchNorm3d(_BatchNorm):
     torch.Size([2, 3, 4, 4, 4])
     """
 
-    dims = (5,)
+    _ranks = (5,)
 
 
 over_processes: Callable[[Any, Tensor], Tensor | None] | None = None
@@ -231,7 +231,7 @@ class LazyBatchNorm1d(_LazyNormBase, _BatchNorm):
     (torch.Size([2, 5, 4]), 5)
     """
 
-    dims, cls_to_become = BatchNorm1d.dims, BatchNorm1d
+    _ranks, cls_to_become = BatchNorm1d._ranks, BatchNorm1d
 
 
 class LazyBatchNorm2d(_LazyNormBase, _BatchNorm):
@@ -244,7 +244,7 @@ class LazyBatchNorm2d(_LazyNormBase, _BatchNorm):
     (torch.Size([2, 5, 4, 4]), 5)
     """
 
-    dims, cls_to_become = BatchNorm2d.dims, BatchNorm2d
+    _ranks, cls_to_become = BatchNorm2d._ranks, BatchNorm2d
 
 
 class LazyBatchNorm3d(_LazyNormBase, _BatchNorm):
@@ -257,4 +257,4 @@ class LazyBatchNorm3d(_LazyNormBase, _BatchNorm):
     (torch.Size([2, 5, 4, 4, 4]), 5)
     """
 
-    dims, cls_to_become = BatchNorm3d.dims, BatchNorm3d
+    _ranks, cls_to_become = BatchNorm3d._ranks, BatchNorm3d

@@ -11,7 +11,9 @@ from mini_dl.nn.modules.module import Module
 
 PACKAGE = __name__.partition(".")[0] + "."
 _EMPTY = inspect.Parameter.empty
-DECLARATIONS = frozenset("call configured dims keyword_only n operation shown tensors transposed".split())
+DECLARATIONS = frozenset(
+    "_buffers_among_fields _check_fields _keyword_only _operation _pool _ranks _shown _space_dims transposed".split()
+)
 """Attributes of the classes derived from `Configured` that say how they compute and print."""
 
 
@@ -29,13 +31,13 @@ class Configured(Module):
     """A module whose class annotations are the arguments of its constructor, in order: ``alpha: float = 1.0``.
 
     In classes that users derive from those of this package, annotations mean nothing, as in torch.
-    Fields of a base come first; annotating one again moves it to the end. `shown` names the fields in the repr (None: all),
-    `tensors` those that are buffers, and `keyword_only` means that none is positional.
+    Fields of a base come first; annotating one again moves it to the end. `_shown` names the fields in the repr (None: all),
+    `_buffers_among_fields` those that are buffers, and `_keyword_only` means that none is positional.
     """
 
-    shown: ClassVar[tuple[str, ...] | None] = None
-    tensors: ClassVar[tuple[str, ...]] = ()
-    keyword_only: ClassVar[bool] = False
+    _shown: ClassVar[tuple[str, ...] | None] = None
+    _buffers_among_fields: ClassVar[tuple[str, ...]] = ()
+    _keyword_only: ClassVar[bool] = False
     _fields: ClassVar[dict[str, Any]] = {}
     _of_package: ClassVar[bool] = False
     """Whether it is a class of this package, or derives from one."""
@@ -66,7 +68,7 @@ class Configured(Module):
                 if name in cls.__dict__:
                     delattr(cls, name)  # a class attribute would hide a buffer of that name
         cls._fields = fields
-        kind = inspect.Parameter.KEYWORD_ONLY if cls.keyword_only else inspect.Parameter.POSITIONAL_OR_KEYWORD
+        kind = inspect.Parameter.KEYWORD_ONLY if cls._keyword_only else inspect.Parameter.POSITIONAL_OR_KEYWORD
         parameters = [
             inspect.Parameter(n, kind, default=default, annotation=public_text(a, Configured))
             for n, (a, default) in fields.items()
@@ -83,22 +85,22 @@ class Configured(Module):
             raise refused from None
         bound.apply_defaults()
         for name, value in bound.arguments.items():
-            if name in self.tensors:
+            if name in self._buffers_among_fields:
                 self.register_buffer(name, value)
             else:
                 setattr(self, name, value)
-        self.configured()
+        self._check_fields()
 
     def __dir__(self) -> list[str]:
         """Without attributes internal to this package."""
         return [name for name in super().__dir__() if name not in DECLARATIONS or name in self._fields]
 
-    def configured(self) -> None:
+    def _check_fields(self) -> None:
         """Check the fields; for subclasses."""
 
     def extra_repr(self) -> str:
         """``name=value`` of the fields, `inplace` only if set."""
-        names = self._fields if self.shown is None else self.shown
+        names = self._fields if self._shown is None else self._shown
         return ", ".join([f"{name}={shown(getattr(self, name))}" for name in names if name != "inplace" or self.inplace])
 
 

@@ -85,7 +85,7 @@ class _Indexed(Module):
         self.add_module(str(len(self)), module)
         return self
 
-    def _insert(self, index: int, module: Module) -> None:
+    def _insert_module(self, index: int, module: Module) -> None:
         for i in range(len(self._modules), index, -1):
             self._modules[str(i)] = self._modules[str(i - 1)]
         self._modules[str(index)] = module
@@ -137,7 +137,7 @@ class Sequential(_Indexed):
             raise AssertionError(f"module should be of type: {Module}")
         if not -n <= index <= n:
             raise IndexError(f"Index out of range: {index}")
-        self._insert(index + n if index < 0 else index, module)
+        self._insert_module(index + n if index < 0 else index, module)
         return self
 
     def extend(self, sequential: Iterable[Module]) -> Sequential:
@@ -194,7 +194,7 @@ class ModuleList(_Indexed):
 
     def insert(self, index: int, module: Module) -> None:
         """Put a module before position `index`."""
-        self._insert(index, module)
+        self._insert_module(index, module)
 
     def extend(self, modules: Iterable[Module]) -> ModuleList:
         """Add modules at the end."""

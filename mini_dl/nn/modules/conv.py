@@ -25,12 +25,12 @@ def ntuple(value: Number | Sequence[Number], n: int) -> tuple[Number, ...]:
 class _ConvNd(Weighted):
     """Weight, bias and geometry of a convolution over the last `n` dimensions."""
 
-    n: ClassVar[int]
+    _space_dims: ClassVar[int]
     transposed: bool = False
     weight: Parameter
     bias: Parameter | None
 
-    def _build(
+    def _set_up_convolution(
         self, in_channels: int, out_channels: int, kernel_size: Ints, stride: Ints, padding: str | Ints, dilation: Ints,
         output_padding: Ints, groups: int, bias: bool, padding_mode: str, device: Device, dtype: DType,
     ) -> None:  # fmt: skip
@@ -41,9 +41,9 @@ class _ConvNd(Weighted):
         if out_channels % groups != 0:
             raise ValueError("out_channels must be divisible by groups")
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
-        self.kernel_size, self.stride = ntuple(kernel_size, self.n), ntuple(stride, self.n)
-        self.padding = padding if isinstance(padding, str) else ntuple(padding, self.n)
-        self.dilation, self.output_padding = ntuple(dilation, self.n), ntuple(output_padding, self.n)
+        self.kernel_size, self.stride = ntuple(kernel_size, self._space_dims), ntuple(stride, self._space_dims)
+        self.padding = padding if isinstance(padding, str) else ntuple(padding, self._space_dims)
+        self.dilation, self.output_padding = ntuple(dilation, self._space_dims), ntuple(output_padding, self._space_dims)
         if isinstance(padding, str):
             if padding not in ("same", "valid"):
                 raise ValueError(f"Invalid padding string {padding!r}, should be one of {{'valid', 'same'}}")
@@ -53,26 +53,27 @@ class _ConvNd(Weighted):
         if padding_mode not in modes:
             raise ValueError(f"padding_mode must be one of {set(modes)}, but got padding_mode='{padding_mode}'")
         self.padding_mode = padding_mode
-        self._make(self._weight_shape(), (out_channels,) if bias else None, device, dtype)
+        self._make_weight_and_bias(self._shape_of_weight(), (out_channels,) if bias else None, device, dtype)
 
-    def _weight_shape(self) -> Shape:
+    def _shape_of_weight(self) -> Shape:
         outer, inner = (self.in_channels, self.out_channels) if self.transposed else (self.out_channels, self.in_channels)
         return (outer, inner // self.groups, *self.kernel_size)
 
-    def _pads(self) -> list[int]:
-        """The padding before and after each dimension, last dimension first, as ``pad`` expects it."""
+    @property
+    def _reversed_padding_repeated_twice(self) -> Sequence[int]:
+        """The padding before and after each dimension, last dimension first, as ``pad`` expects it; also for derived classes."""
         pads: list[int] = []
-        for i in reversed(range(self.n)):
+        for i in reversed(range(self._space_dims)):
             if isinstance(self.padding, str):
                 total = self.dilation[i] * (self.kernel_size[i] - 1) if self.padding == "same" else 0
                 pads += [total // 2, total - total // 2]
             else:
                 pads += [self.padding[i]] * 2
-        return pads
+        return pads if isinstance(self.padding, str) else tuple(pads)
 
     def extra_repr(self) -> str:
         text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
-        zeros, ones = (0,) * self.n, (1,) * self.n
+        zeros, ones = (0,) * self._space_dims, (1,) * self._space_dims
         text += deviations(self, padding=zeros, dilation=ones, output_padding=zeros, groups=1)
         text += ", bias=False" if self.bias is None else ""
         return text + deviations(self, padding_mode="zeros")
@@ -86,16 +87,16 @@ class _Conv(_ConvNd):
     ) -> None:  # fmt: skip
         super().__init__()
         geometry = (kernel_size, stride, padding, dilation, 0)
-        self._build(in_channels, out_channels, *geometry, groups, bias, padding_mode, device, dtype)
+        self._set_up_convolution(in_channels, out_channels, *geometry, groups, bias, padding_mode, device, dtype)
 
     def forward(self, input: Tensor) -> Tensor:
-        return self._conv_forward(input, *self._own())
+        return self._conv_forward(input, *self._weight_and_bias())
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         padding = self.padding
         if self.padding_mode != "zeros":
-            input, padding = F.pad(input, self._pads(), mode=self.padding_mode), (0,) * self.n
-        conv = getattr(F, f"conv{self.n}d")
+            input, padding = F.pad(input, self._reversed_padding_repeated_twice, mode=self.padding_mode), (0,) * self._space_dims
+        conv = getattr(F, f"conv{self._space_dims}d")
         return conv(input, weight, bias, self.stride, padding, self.dilation, self.groups)
 
 
@@ -111,7 +112,7 @@ class Conv1d(_Conv):
     torch.Size([2, 8, 16])
     """
 
-    n = 1
+    _space_dims = 1
 
 
 class Conv2d(_Conv):
@@ -126,7 +127,7 @@ class Conv2d(_Conv):
     Conv2d(3, 8, kernel_size=(3, 3), stride=(1, 1), padding=(1, 1), bias=False)
     """
 
-    n = 2
+    _space_dims = 2
 
 
 class Conv3d(_Conv):
@@ -142,7 +143,7 @@ class Conv3d(_Conv):
     torch.Size([2, 4, 4, 4, 4])
     """
 
-    n = 3
+    _space_dims = 3
 
 
 class _ConvTranspose(_ConvNd):
@@ -158,26 +159,27 @@ class _ConvTranspose(_ConvNd):
         if padding_mode != "zeros":
             raise ValueError(f'Only "zeros" padding mode is supported for {type(self).__name__}')
         geometry = (kernel_size, stride, padding, dilation, output_padding)
-        self._build(in_channels, out_channels, *geometry, groups, bias, padding_mode, device, dtype)
+        self._set_up_convolution(in_channels, out_channels, *geometry, groups, bias, padding_mode, device, dtype)
 
     def forward(self, input: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
         if self.padding_mode != "zeros":
             raise ValueError(f"Only `zeros` padding mode is supported for {type(self).__name__}")
         output_padding = self.output_padding if output_size is None else self._output_padding(input, output_size)
-        conv_transpose = getattr(F, f"conv_transpose{self.n}d")
+        conv_transpose = getattr(F, f"conv_transpose{self._space_dims}d")
         return conv_transpose(
             input, self.weight, self.bias, self.stride, self.padding, output_padding, self.groups, self.dilation
         )
 
     def _output_padding(self, input: Tensor, output_size: Sequence[int]) -> tuple[int, ...]:
         """The padding at the end of each dimension needed to reach `output_size`. ValueError if that is impossible."""
-        before = input.ndim - self.n  # dimensions before the spatial ones
+        n = self._space_dims
+        before = input.ndim - n  # dimensions before the spatial ones
         sizes = list(output_size)
-        if len(sizes) == before + self.n:
+        if len(sizes) == before + n:
             sizes = sizes[before:]
-        if len(sizes) != self.n:
+        if len(sizes) != n:
             raise ValueError(
-                f"ConvTranspose{self.n}D: for {input.ndim}D input, output_size must have {self.n} or {before + self.n} elements "
+                f"ConvTranspose{n}D: for {input.ndim}D input, output_size must have {n} or {before + n} elements "
                 f"(got {len(sizes)})"
             )
         geometry = zip(input.shape[before:], self.kernel_size, self.stride, self.padding, self.dilation)
@@ -203,7 +205,7 @@ class ConvTranspose1d(_ConvTranspose):
     torch.Size([2, 3, 20])
     """
 
-    n = 1
+    _space_dims = 1
 
 
 class ConvTranspose2d(_ConvTranspose):
@@ -221,7 +223,7 @@ class ConvTranspose2d(_ConvTranspose):
     torch.Size([2, 3, 10, 10])
     """
 
-    n = 2
+    _space_dims = 2
 
 
 class ConvTranspose3d(_ConvTranspose):
@@ -236,7 +238,7 @@ class ConvTranspose3d(_ConvTranspose):
     torch.Size([2, 1, 4, 4, 4])
     """
 
-    n = 3
+    _space_dims = 3
 
 
 # ------------------------------------------------------------------------------------------------ lazy
@@ -250,15 +252,16 @@ class _LazyConvNd(LazyLayer, _ConvNd):
     def initialize_parameters(self, input: Tensor, *args: object, **kwargs: object) -> None:
         if not self.has_uninitialized_params():
             return
-        if input.ndim not in (self.n + 1, self.n + 2):
+        n = self._space_dims
+        if input.ndim not in (n + 1, n + 2):
             raise RuntimeError(
-                f"Expected {self.n + 1}D (unbatched) or {self.n + 2}D (batched) input to {type(self).__name__}, but got input of "
+                f"Expected {n + 1}D (unbatched) or {n + 2}D (batched) input to {type(self).__name__}, but got input of "
                 f"size: {input.shape}"
             )
-        self.in_channels = input.shape[-self.n - 1]
+        self.in_channels = input.shape[-n - 1]
         if self.in_channels % self.groups != 0:
             raise ValueError("in_channels must be divisible by groups")
-        self.weight.materialize(self._weight_shape())  # type: ignore[attr-defined]
+        self.weight.materialize(self._shape_of_weight())  # type: ignore[attr-defined]
         if self.bias is not None:
             self.bias.materialize((self.out_channels,))  # type: ignore[attr-defined]
         self.reset_parameters()

@@ -19,9 +19,9 @@ class PairwiseDistance(Configured):
     p: float = 2.0
     eps: float = 1e-6
     keepdim: bool = False
-    shown = ()
+    _shown = ()
 
-    def configured(self) -> None:
+    def _check_fields(self) -> None:
         self.norm = self.p
 
     def forward(self, x1: Tensor, x2: Tensor) -> Tensor:
@@ -39,7 +39,7 @@ class CosineSimilarity(Configured):
 
     dim: int = 1
     eps: float = 1e-8
-    shown = ()
+    _shown = ()
 
     def forward(self, x1: Tensor, x2: Tensor) -> Tensor:
         return F.cosine_similarity(x1, x2, self.dim, self.eps)

@@ -11,7 +11,7 @@ class _Dropout(Configured):
     p: float = 0.5
     inplace: bool = False
 
-    def configured(self) -> None:
+    def _check_fields(self) -> None:
         if self.p < 0 or self.p > 1:
             raise ValueError(f"dropout probability has to be between 0 and 1, but got {self.p}")
 

@@ -38,7 +38,7 @@ class Unflatten(Configured):
     dim: int
     unflattened_size: Sequence[int]
 
-    def configured(self) -> None:
+    def _check_fields(self) -> None:
         if not isinstance(self.unflattened_size, (tuple, list)):
             kind = type(self.unflattened_size).__name__
             raise TypeError(f"unflattened_size must be a tuple of ints, but found type {kind}")

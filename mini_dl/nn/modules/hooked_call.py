@@ -31,7 +31,7 @@ class HookedCall:
 
     def run(self) -> Any:
         module = self.module
-        full, regular = module._hooks_of_kind(True), module._hooks_of_kind(False)
+        full, regular = module._backward_hooks_of_kind(True), module._backward_hooks_of_kind(False)
         before_backward = [*_global_backward_pre_hooks.values(), *module._backward_pre_hooks.values()]
         self.run_before()
         backward = None

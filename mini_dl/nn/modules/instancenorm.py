@@ -20,7 +20,7 @@ class _InstanceNorm(_NormBase):
 
     def forward(self, input: Tensor) -> Tensor:
         self._check_input_dim(input)
-        unbatched = self.dims[0]
+        unbatched = self._ranks[0]
         at = input.ndim - unbatched
         if input.shape[at] != self.num_features:
             if self.affine:
@@ -33,10 +33,10 @@ class _InstanceNorm(_NormBase):
                 stacklevel=2,
             )
         if input.ndim == unbatched:
-            return self._normalize(input.unsqueeze(0)).squeeze(0)
-        return self._normalize(input)
+            return self._normalize_instances(input.unsqueeze(0)).squeeze(0)
+        return self._normalize_instances(input)
 
-    def _normalize(self, input: Tensor) -> Tensor:
+    def _normalize_instances(self, input: Tensor) -> Tensor:
         by_input = self.training or not self.track_running_stats
         factor = 0.0 if self.momentum is None else self.momentum
         statistics = (self.running_mean, self.running_var)
@@ -72,7 +72,7 @@ class InstanceNorm1d(_InstanceNorm):
              [-1.0000,  1.0000]]])
     """
 
-    dims = (2, 3)
+    _ranks = (2, 3)
 
 
 class InstanceNorm2d(_InstanceNorm):
@@ -87,7 +87,7 @@ class InstanceNorm2d(_InstanceNorm):
     torch.Size([2, 3, 4, 4])
     """
 
-    dims = (3, 4)
+    _ranks = (3, 4)
 
 
 class InstanceNorm3d(_InstanceNorm):
@@ -102,7 +102,7 @@ class InstanceNorm3d(_InstanceNorm):
     InstanceNorm3d(3, eps=1e-05, momentum=0.1, affine=False, bias=False, track_running_stats=False)
     """
 
-    dims = (4, 5)
+    _ranks = (4, 5)
 
 
 class LazyInstanceNorm1d(_LazyNormBase, _InstanceNorm):
@@ -115,7 +115,7 @@ class LazyInstanceNorm1d(_LazyNormBase, _InstanceNorm):
     (torch.Size([2, 5, 4]), 5)
     """
 
-    dims, cls_to_become = InstanceNorm1d.dims, InstanceNorm1d
+    _ranks, cls_to_become = InstanceNorm1d._ranks, InstanceNorm1d
 
 
 class LazyInstanceNorm2d(_LazyNormBase, _InstanceNorm):
@@ -128,7 +128,7 @@ class LazyInstanceNorm2d(_LazyNormBase, _InstanceNorm):
     (torch.Size([2, 5, 4, 4]), 5)
     """
 
-    dims, cls_to_become = InstanceNorm2d.dims, InstanceNorm2d
+    _ranks, cls_to_become = InstanceNorm2d._ranks, InstanceNorm2d
 
 
 class LazyInstanceNorm3d(_LazyNormBase, _InstanceNorm):
@@ -141,4 +141,4 @@ class LazyInstanceNorm3d(_LazyNormBase, _InstanceNorm):
     (torch.Size([2, 5, 4, 4, 4]), 5)
     """
 
-    dims, cls_to_become = InstanceNorm3d.dims, InstanceNorm3d
+    _ranks, cls_to_become = InstanceNorm3d._ranks, InstanceNorm3d

@@ -54,10 +54,10 @@ class Linear(Weighted):
     ) -> None:
         super().__init__()
         self.in_features, self.out_features = in_features, out_features
-        self._make((out_features, in_features), (out_features,) if bias else None, device, dtype)
+        self._make_weight_and_bias((out_features, in_features), (out_features,) if bias else None, device, dtype)
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.linear(input, *self._own())
+        return F.linear(input, *self._weight_and_bias())
 
     def extra_repr(self) -> str:
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
@@ -82,7 +82,7 @@ class Bilinear(Weighted):
     ) -> None:  # fmt: skip
         super().__init__()
         self.in1_features, self.in2_features, self.out_features = in1_features, in2_features, out_features
-        self._make((out_features, in1_features, in2_features), (out_features,) if bias else None, device, dtype)
+        self._make_weight_and_bias((out_features, in1_features, in2_features), (out_features,) if bias else None, device, dtype)
 
     def reset_parameters(self) -> None:
         """Redraw weight and bias."""

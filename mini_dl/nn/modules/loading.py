@@ -90,7 +90,7 @@ def load_own(
     for hook in module._load_state_dict_pre_hooks.values():
         hook(state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)
     assign = local_metadata.get("assign_to_params_buffers", False)
-    local_state = dict(module._persistent())
+    local_state = dict(module._persistent_tensors())
     for name, target in local_state.items():
         key = prefix + name
         if key in state_dict:
@@ -98,7 +98,7 @@ def load_own(
         elif strict:
             missing_keys.append(key)
     extra = prefix + EXTRA_STATE
-    if module._has_own("set_extra_state"):
+    if module._overrides("set_extra_state"):
         if extra in state_dict:
             module.set_extra_state(state_dict[extra])
         elif strict:

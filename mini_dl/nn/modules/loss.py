@@ -30,10 +30,10 @@ def reduction_of(size_average: bool | None, reduce: bool | None) -> str:
 
 
 class _Reduced(Configured):
-    shown = ()
-    tensors = ("weight", "pos_weight")
+    _shown = ()
+    _buffers_among_fields = ("weight", "pos_weight")
 
-    def configured(self) -> None:
+    def _check_fields(self) -> None:
         size_average, reduce = self.__dict__.pop("size_average", None), self.__dict__.pop("reduce", None)
         if size_average is not None or reduce is not None:
             self.__dict__["reduction"] = reduction_of(size_average, reduce)
@@ -121,9 +121,9 @@ class HuberLoss(Configured):
 
     reduction: str = "mean"
     delta: float = 1.0
-    shown = ()
+    _shown = ()
 
-    def configured(self) -> None:
+    def _check_fields(self) -> None:
         if not isinstance(self.delta, (float, int)):
             raise TypeError(f"delta must be a float or int, got: {type(self.delta)}")
 
@@ -270,8 +270,8 @@ class GaussianNLLLoss(Configured):
     full: bool = False
     eps: float = 1e-6
     reduction: str = "mean"
-    shown = ()
-    keyword_only = True
+    _shown = ()
+    _keyword_only = True
 
     def forward(self, input: Tensor, target: Tensor, var: Tensor | float) -> Tensor:
         return F.gaussian_nll_loss(input, target, var, full=self.full, eps=self.eps, reduction=self.reduction)
@@ -446,8 +446,8 @@ class MultiMarginLoss(_OwnOrder):
     reduce: bool | None = None
     reduction: str = "mean"
 
-    def configured(self) -> None:
-        super().configured()
+    def _check_fields(self) -> None:
+        super()._check_fields()
         if self.p not in (1, 2):
             raise ValueError("only p == 1 and p == 2 supported")
         if self.weight is not None and self.weight.ndim != 1:
@@ -477,8 +477,8 @@ class TripletMarginLoss(_OwnOrder):
     reduce: bool | None = None
     reduction: str = "mean"
 
-    def configured(self) -> None:
-        super().configured()
+    def _check_fields(self) -> None:
+        super()._check_fields()
         if self.margin <= 0:
             raise ValueError(f"TripletMarginLoss: expected margin to be greater than 0, got {self.margin} instead")
 
@@ -504,10 +504,10 @@ class TripletMarginWithDistanceLoss(Configured):
     margin: float = 1.0
     swap: bool = False
     reduction: str = "mean"
-    shown = ()
-    keyword_only = True
+    _shown = ()
+    _keyword_only = True
 
-    def configured(self) -> None:
+    def _check_fields(self) -> None:
         if self.margin <= 0:
             raise ValueError(f"TripletMarginWithDistanceLoss: expected margin to be greater than 0, got {self.margin} instead")
         if self.distance_function is None:
@@ -535,7 +535,7 @@ class CTCLoss(Configured):
     blank: int = 0
     reduction: str = "mean"
     zero_infinity: bool = False
-    shown = ()
+    _shown = ()
 
     def forward(self, log_probs: Tensor, targets: Tensor, input_lengths: Lengths, target_lengths: Lengths) -> Tensor:
         return F.ctc_loss(log_probs, targets, input_lengths, target_lengths, self.blank, self.reduction, self.zero_infinity)
@@ -555,11 +555,11 @@ class NLLLoss2d(NLLLoss):
     True
     """
 
-    def configured(self) -> None:
+    def _check_fields(self) -> None:
         warnings.warn(
             "`NLLLoss2d` has been deprecated. Please use `NLLLoss` instead as a drop-in replacement and see "
             "https://pytorch.org/docs/main/nn.html#torch.nn.NLLLoss for more details.",
             FutureWarning,
             stacklevel=3,
         )
-        super().configured()
+        super()._check_fields()

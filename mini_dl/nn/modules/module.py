@@ -83,7 +83,7 @@ class Module:
     _non_persistent_buffers_set: set[str]
     _is_full_backward_hook: bool | None
     forward: Function = _forward_unimplemented
-    _HOOKS = (
+    _NAMES_OF_HOOKS = (
         "_backward_pre_hooks _backward_hooks _forward_hooks _forward_hooks_with_kwargs _forward_hooks_always_called "
         "_forward_pre_hooks _forward_pre_hooks_with_kwargs _state_dict_hooks _state_dict_pre_hooks "
         "_load_state_dict_pre_hooks _load_state_dict_post_hooks"
@@ -99,7 +99,7 @@ class Module:
         own["_parameters"], own["_buffers"], own["_modules"] = {}, {}, {}
         own["_non_persistent_buffers_set"] = set()
         own["_is_full_backward_hook"] = None
-        for name in self._HOOKS:
+        for name in self._NAMES_OF_HOOKS:
             own[name] = {}
         if self.call_super_init:
             super().__init__(*args, **kwargs)
@@ -114,7 +114,7 @@ class Module:
         """Make `param` the parameter `name`. KeyError for a bad or taken name, TypeError if it is not a Parameter."""
         if "_parameters" not in self.__dict__:
             raise AttributeError("cannot assign parameter before Module.__init__() call")
-        self._check_name("parameter", name, self._parameters)
+        self.__check_name("parameter", name, self._parameters)
         if param is not None:
             if not isinstance(param, Parameter):
                 raise TypeError(
@@ -125,17 +125,17 @@ class Module:
                     f"Cannot assign non-leaf Tensor to parameter '{name}'. Model parameters must be created explicitly. "
                     f"To express '{name}' as a function of another Tensor, compute the value in the forward() method."
                 )
-            param = self._run_registration_hooks(_global_parameter_registration_hooks, name, param)
+            param = self.__run_registration_hooks(_global_parameter_registration_hooks, name, param)
         self._parameters[name] = param
 
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
         """Make `tensor` the buffer `name`, saved in ``state_dict`` if `persistent`."""
         if "_buffers" not in self.__dict__:
             raise AttributeError("cannot assign buffer before Module.__init__() call")
-        self._check_name("buffer", name, self._buffers)
+        self.__check_name("buffer", name, self._buffers)
         if tensor is not None and not isinstance(tensor, Tensor):
             raise TypeError(f"cannot assign '{typename(tensor)}' object to buffer '{name}' (torch Tensor or None required)")
-        self._buffers[name] = self._run_registration_hooks(_global_buffer_registration_hooks, name, tensor)
+        self._buffers[name] = self.__run_registration_hooks(_global_buffer_registration_hooks, name, tensor)
         if persistent:
             self._non_persistent_buffers_set.discard(name)
         else:
@@ -145,14 +145,14 @@ class Module:
         """Make `module` the child `name`."""
         if not isinstance(module, Module) and module is not None:
             raise TypeError(f"{typename(module)} is not a Module subclass")
-        self._check_name("module", name, self._modules)
-        self._modules[name] = self._run_registration_hooks(_global_module_registration_hooks, name, module)
+        self.__check_name("module", name, self._modules)
+        self._modules[name] = self.__run_registration_hooks(_global_module_registration_hooks, name, module)
 
     def register_module(self, name: str, module: Module | None) -> None:
         """Another name of `add_module`."""
         self.add_module(name, module)
 
-    def _check_name(self, kind: str, name: str, members: Mapping[str, object]) -> None:
+    def __check_name(self, kind: str, name: str, members: Mapping[str, object]) -> None:
         if not isinstance(name, str):
             raise TypeError(f"{kind} name should be a string. Got {typename(name)}")
         if "." in name:
@@ -162,7 +162,7 @@ class Module:
         if name not in members and hasattr(self, name):
             raise KeyError(f"attribute '{name}' already exists")
 
-    def _run_registration_hooks(self, hooks: dict[int, Hook], name: str, value: T) -> T:
+    def __run_registration_hooks(self, hooks: dict[int, Hook], name: str, value: T) -> T:
         for hook in hooks.values():
             replacement = hook(self, name, value)
             if replacement is not None:
@@ -182,7 +182,7 @@ class Module:
         if isinstance(value, Parameter):
             if parameters is None:
                 raise AttributeError("cannot assign parameters before Module.__init__() call")
-            self._forget(name, own, self._buffers, self._modules)
+            self.__forget(name, own, self._buffers, self._modules)
             self.register_parameter(name, value)
         elif parameters is not None and name in parameters:
             if value is not None:
@@ -191,22 +191,22 @@ class Module:
         elif isinstance(value, Module):
             if modules is None:
                 raise AttributeError("cannot assign module before Module.__init__() call")
-            self._forget(name, own, self._parameters, self._buffers)
-            modules[name] = self._run_registration_hooks(_global_module_registration_hooks, name, value)
+            self.__forget(name, own, self._parameters, self._buffers)
+            modules[name] = self.__run_registration_hooks(_global_module_registration_hooks, name, value)
         elif modules is not None and name in modules:
             if value is not None:
                 raise TypeError(f"cannot assign '{typename(value)}' as child module '{name}' (torch.nn.Module or None expected)")
-            modules[name] = self._run_registration_hooks(_global_module_registration_hooks, name, value)
+            modules[name] = self.__run_registration_hooks(_global_module_registration_hooks, name, value)
         elif isinstance(value, Buffer) or (buffers is not None and name in buffers):
             if value is not None and not isinstance(value, Tensor):
                 raise TypeError(
                     f"cannot assign '{typename(value)}' as buffer '{name}' (torch.nn.Buffer, torch.Tensor or None expected)"
                 )
-            self._assign_buffer(name, value)
+            self.__assign_buffer(name, value)
         else:
             object.__setattr__(self, name, value)
 
-    def _assign_buffer(self, name: str, value: Tensor | None) -> None:
+    def __assign_buffer(self, name: str, value: Tensor | None) -> None:
         persistent = value.persistent if isinstance(value, Buffer) else name not in self._non_persistent_buffers_set
         if "persistent" in inspect.signature(self.register_buffer).parameters:
             self.register_buffer(name, value, persistent)
@@ -218,7 +218,7 @@ class Module:
                 "persistent argument is not allowed."
             )
 
-    def _forget(self, name: str, *members: StateDict) -> None:
+    def __forget(self, name: str, *members: StateDict) -> None:
         for member in members:
             member.pop(name, None)
         self._non_persistent_buffers_set.discard(name)
@@ -244,7 +244,7 @@ class Module:
         """The module at a dotted path; AttributeError if there is none."""
         module = self
         for name in target.split(".") if target else ():
-            module = module._member(name)
+            module = module.__member(name)
             if not isinstance(module, Module):
                 raise AttributeError(f"`{name}` is not an nn.Module")
         return module
@@ -257,14 +257,14 @@ class Module:
             raise ValueError(f"`module` is not an nn.Module, found {type(module)}")
         path, _, name = target.rpartition(".")
         parent = self.get_submodule(path)
-        if (strict or hasattr(parent, name)) and not isinstance(parent._member(name), Module):
+        if (strict or hasattr(parent, name)) and not isinstance(parent.__member(name), Module):
             raise AttributeError(f"`{name}` is not an nn.Module")
         setattr(parent, name, module)
 
     def get_parameter(self, target: str) -> Parameter:
         """The parameter at a dotted path."""
         path, _, name = target.rpartition(".")
-        param = self.get_submodule(path)._member(name)
+        param = self.get_submodule(path).__member(name)
         if not isinstance(param, Parameter):
             raise AttributeError(f"`{name}` is not an nn.Parameter")
         return param
@@ -273,12 +273,12 @@ class Module:
         """The buffer at a dotted path."""
         path, _, name = target.rpartition(".")
         module = self.get_submodule(path)
-        buffer = module._member(name)
+        buffer = module.__member(name)
         if name not in module._buffers:
             raise AttributeError(f"`{name}` is not a buffer")
         return buffer
 
-    def _member(self, name: str) -> Any:
+    def __member(self, name: str) -> Any:
         if not hasattr(self, name):
             raise AttributeError(f"{self._get_name()} has no attribute `{name}`")
         return getattr(self, name)
@@ -394,24 +394,24 @@ class Module:
         """Cast all parameters and buffers."""
         return self._apply(lambda t: t.type(dst_type))
 
-    def _to_floating(self: Self, dtype: _dtypes.dtype) -> Self:
+    def __to_floating(self: Self, dtype: _dtypes.dtype) -> Self:
         return self._apply(lambda t: t.to(dtype) if t.dtype.is_floating_point else t)
 
     def float(self: Self) -> Self:
         """Cast floating point tensors to float32."""
-        return self._to_floating(_dtypes.float32)
+        return self.__to_floating(_dtypes.float32)
 
     def double(self: Self) -> Self:
         """Cast floating point tensors to float64."""
-        return self._to_floating(_dtypes.float64)
+        return self.__to_floating(_dtypes.float64)
 
     def half(self: Self) -> Self:
         """Cast floating point tensors to float16."""
-        return self._to_floating(_dtypes.float16)
+        return self.__to_floating(_dtypes.float16)
 
     def bfloat16(self: Self) -> Self:
         """Cast floating point tensors to bfloat16."""
-        return self._to_floating(_dtypes.bfloat16)
+        return self.__to_floating(_dtypes.bfloat16)
 
     def cpu(self: Self) -> Self:
         """Does nothing: everything is on the CPU already."""
@@ -488,19 +488,19 @@ class Module:
     def register_full_backward_hook(self, hook: Hook, prepend: bool = False) -> Handle:
         """Call ``hook(module, grad_input, grad_output)`` when the gradients of the inputs are known; its result replaces
         those of the inputs."""
-        return self._register_backward(hook, prepend, full=True)
+        return self.__register_backward(hook, prepend, full=True)
 
     def register_backward_hook(self, hook: Hook) -> Handle:
         """The deprecated kind, which sees only the last node of the module: use `register_full_backward_hook`."""
-        return self._register_backward(hook, False, full=False)
+        return self.__register_backward(hook, False, full=False)
 
-    def _register_backward(self, hook: Hook, prepend: bool, full: bool) -> Handle:
+    def __register_backward(self, hook: Hook, prepend: bool, full: bool) -> Handle:
         if self._is_full_backward_hook is (not full):
             raise RuntimeError(ONE_KIND_OF_BACKWARD_HOOK.format("on a single Module"))
         self._is_full_backward_hook = full
         return Handle(self._backward_hooks, hook, prepend)
 
-    def _hooks_of_kind(self, full: bool) -> list[Hook]:
+    def _backward_hooks_of_kind(self, full: bool) -> list[Hook]:
         hooks = global_backward_hooks(full)
         return [*hooks, *self._backward_hooks.values()] if self._is_full_backward_hook is full else hooks
 
@@ -516,7 +516,7 @@ class Module:
                 or _global_backward_hooks
                 or _global_backward_pre_hooks
             ):
-                return self._call_with_hooks(args, kwargs)
+                return self.__call_with_hooks(args, kwargs)
             return self.forward(*args, **kwargs)
         except Exception as error:
             locate(error, self, args)
@@ -530,7 +530,7 @@ class Module:
     else:
         __call__ = _call_impl
 
-    def _call_with_hooks(self, args: Args, kwargs: Kwargs) -> Any:
+    def __call_with_hooks(self, args: Args, kwargs: Kwargs) -> Any:
         call = HookedCall(self, args, kwargs)
         try:
             return call.run()
@@ -578,7 +578,7 @@ class Module:
         """Call ``hook(module, incompatible_keys)`` after this module loaded its part; the hook may change the lists in place."""
         return Handle(self._load_state_dict_post_hooks, hook)
 
-    def _persistent(self) -> Iterator[tuple[str, Tensor]]:
+    def _persistent_tensors(self) -> Iterator[tuple[str, Tensor]]:
         """(name, tensor) of the parameters and persistent buffers of this module alone."""
         for name, param in self._parameters.items():
             if param is not None:
@@ -587,13 +587,13 @@ class Module:
             if buffer is not None and name not in self._non_persistent_buffers_set:
                 yield name, buffer
 
-    def _has_own(self, method: str) -> bool:
+    def _overrides(self, method: str) -> bool:
         return getattr(type(self), method) is not getattr(Module, method)
 
     def _save_to_state_dict(self, destination: StateDict, prefix: str, keep_vars: bool) -> None:
-        for name, tensor in self._persistent():
+        for name, tensor in self._persistent_tensors():
             destination[prefix + name] = tensor if keep_vars or is_lazy(tensor) else tensor.detach()
-        if self._has_own("get_extra_state"):
+        if self._overrides("get_extra_state"):
             destination[prefix + EXTRA_STATE] = self.get_extra_state()
 
     def state_dict(self, *args: Any, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> dict[str, Any]:

@@ -75,10 +75,10 @@ class LayerNorm(Scaled):
         super().__init__()
         self.normalized_shape, self.eps, self.elementwise_affine = _shape(normalized_shape), eps, elementwise_affine
         weight = self.normalized_shape if elementwise_affine else None
-        self._make(weight, weight if bias else None, device, dtype)
+        self._make_weight_and_bias(weight, weight if bias else None, device, dtype)
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.layer_norm(input, self.normalized_shape, *self._own(), self.eps)
+        return F.layer_norm(input, self.normalized_shape, *self._weight_and_bias(), self.eps)
 
     def extra_repr(self) -> str:
         return (
@@ -106,7 +106,7 @@ class GroupNorm(Scaled):
             raise ValueError(f"num_channels ({num_channels}) must be divisible by num_groups ({num_groups})")
         self.num_groups, self.num_channels, self.eps, self.affine = num_groups, num_channels, eps, affine
         weight = (num_channels,) if affine else None
-        self._make(weight, weight if bias else None, device, dtype)
+        self._make_weight_and_bias(weight, weight if bias else None, device, dtype)
 
     def forward(self, input: Tensor) -> Tensor:
         return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)

@@ -14,20 +14,20 @@ from mini_dl.tensor import Tensor
 class _Pad(Configured):
     """`padding` is one number or (before, after) per dimension, last dimension first."""
 
-    n: ClassVar[int]
+    _space_dims: ClassVar[int]
     mode: ClassVar[str]
     padding: Ints
 
-    def configured(self) -> None:
-        self.padding = ntuple(self.padding, 2 * self.n)
+    def _check_fields(self) -> None:
+        self.padding = ntuple(self.padding, 2 * self._space_dims)
 
-    def _amounts(self) -> tuple[int, ...]:
+    def _padding_amounts(self) -> tuple[int, ...]:
         """`padding` as given, or as assigned since."""
         padding: Any = self.padding
         return padding
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.pad(input, self._amounts(), self.mode)
+        return F.pad(input, self._padding_amounts(), self.mode)
 
     def extra_repr(self) -> str:
         return f"{self.padding}"
@@ -37,8 +37,8 @@ class _CircularPad(_Pad):
     mode = "circular"
 
     def forward(self, input: Tensor) -> Tensor:
-        if input.ndim not in (self.n + 1, self.n + 2):
-            raise ValueError(f"expected {self.n + 1}D or {self.n + 2}D input (got {input.ndim}D input)")
+        if input.ndim not in (self._space_dims + 1, self._space_dims + 2):
+            raise ValueError(f"expected {self._space_dims + 1}D or {self._space_dims + 2}D input (got {input.ndim}D input)")
         return super().forward(input)
 
 
@@ -52,7 +52,7 @@ class CircularPad1d(_CircularPad):
     tensor([[3., 1., 2., 3., 1.]])
     """
 
-    n = 1
+    _space_dims = 1
 
 
 class CircularPad2d(_CircularPad):
@@ -66,7 +66,7 @@ class CircularPad2d(_CircularPad):
              [4., 3., 4., 3.]]])
     """
 
-    n = 2
+    _space_dims = 2
 
 
 class CircularPad3d(_CircularPad):
@@ -79,7 +79,7 @@ class CircularPad3d(_CircularPad):
     tensor([[[[1., 0., 1.]]]])
     """
 
-    n = 3
+    _space_dims = 3
 
 
 class _ReflectionPad(_Pad):
@@ -95,7 +95,7 @@ class ReflectionPad1d(_ReflectionPad):
     tensor([[1., 2., 3., 4., 3., 2., 1.]])
     """
 
-    n = 1
+    _space_dims = 1
 
 
 class ReflectionPad2d(_ReflectionPad):
@@ -110,7 +110,7 @@ class ReflectionPad2d(_ReflectionPad):
              [4., 3., 4.]]])
     """
 
-    n = 2
+    _space_dims = 2
 
 
 class ReflectionPad3d(_ReflectionPad):
@@ -123,7 +123,7 @@ class ReflectionPad3d(_ReflectionPad):
     tensor([[[[1., 0., 1., 2., 1.]]]])
     """
 
-    n = 3
+    _space_dims = 3
 
 
 class _ReplicationPad(_Pad):
@@ -139,7 +139,7 @@ class ReplicationPad1d(_ReplicationPad):
     [[1.0, 1.0, 2.0, 3.0, 3.0]]
     """
 
-    n = 1
+    _space_dims = 1
 
 
 class ReplicationPad2d(_ReplicationPad):
@@ -153,7 +153,7 @@ class ReplicationPad2d(_ReplicationPad):
              [3., 3., 3., 4.]]])
     """
 
-    n = 2
+    _space_dims = 2
 
 
 class ReplicationPad3d(_ReplicationPad):
@@ -165,14 +165,14 @@ class ReplicationPad3d(_ReplicationPad):
     torch.Size([1, 3, 2, 2])
     """
 
-    n = 3
+    _space_dims = 3
 
 
 class _ConstantPad(_Pad):
     value: float
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.pad(input, self._amounts(), "constant", self.value)
+        return F.pad(input, self._padding_amounts(), "constant", self.value)
 
     def extra_repr(self) -> str:
         return f"padding={self.padding}, value={self.value}"
@@ -189,7 +189,7 @@ class ConstantPad1d(_ConstantPad):
     tensor([[9., 1., 2., 3., 9.]])
     """
 
-    n = 1
+    _space_dims = 1
 
 
 class ConstantPad2d(_ConstantPad):
@@ -204,7 +204,7 @@ class ConstantPad2d(_ConstantPad):
              [9., 3., 4.]]])
     """
 
-    n = 2
+    _space_dims = 2
 
 
 class ConstantPad3d(_ConstantPad):
@@ -218,7 +218,7 @@ class ConstantPad3d(_ConstantPad):
     ConstantPad3d(padding=(1, 1, 1, 1, 1, 1), value=0.5)
     """
 
-    n = 3
+    _space_dims = 3
 
 
 class _ZeroPad(_ConstantPad):
@@ -243,7 +243,7 @@ class ZeroPad1d(_ZeroPad, ConstantPad1d):
     tensor([[0., 1., 2., 3., 0.]])
     """
 
-    n = 1
+    _space_dims = 1
 
 
 class ZeroPad2d(_ZeroPad, ConstantPad2d):
@@ -258,7 +258,7 @@ class ZeroPad2d(_ZeroPad, ConstantPad2d):
              [0., 0., 3., 4.]]])
     """
 
-    n = 2
+    _space_dims = 2
 
 
 class ZeroPad3d(_ZeroPad, ConstantPad3d):
@@ -272,7 +272,7 @@ class ZeroPad3d(_ZeroPad, ConstantPad3d):
     tensor(8.)
     """
 
-    n = 3
+    _space_dims = 3
 
 
 # what torch calls the family

@@ -18,11 +18,11 @@ Pooled: TypeAlias = Any
 class _Pool(Configured):
     """`operation` is the name of the function without its number of dimensions."""
 
-    n: ClassVar[int]
-    operation: ClassVar[str]
+    _space_dims: ClassVar[int]
+    _operation: ClassVar[str]
 
-    def call(self, *args: object, **kwargs: object) -> Any:
-        return getattr(F, f"{self.operation}{self.n}d")(*args, **kwargs)
+    def _pool(self, *args: object, **kwargs: object) -> Any:
+        return getattr(F, f"{self._operation}{self._space_dims}d")(*args, **kwargs)
 
 
 class _Windows(_Pool):
@@ -32,29 +32,29 @@ class _Windows(_Pool):
     stride: Ints | None = None
     padding: Ints = 0
 
-    def configured(self) -> None:
+    def _check_fields(self) -> None:
         if self.__dict__["stride"] is None:
             self.__dict__["stride"] = self.kernel_size
 
-    def _spread(self) -> None:
+    def _sizes_to_spread(self) -> None:
         """Set the window's size, stride and padding for each dimension."""
         for name in ("kernel_size", "stride", "padding"):
-            setattr(self, name, ntuple(getattr(self, name), self.n))
+            setattr(self, name, ntuple(getattr(self, name), self._space_dims))
 
 
 # ------------------------------------------------------------------------------------------------ maximum
 
 
 class _MaxPool(_Windows):
-    operation = "max_pool"
+    _operation = "max_pool"
     dilation: Ints = 1
     return_indices: bool = False
     ceil_mode: bool = False
-    shown = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
+    _shown = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
 
     def forward(self, input: Tensor) -> Pooled:
         window = (self.kernel_size, self.stride, self.padding, self.dilation)
-        return self.call(input, *window, ceil_mode=self.ceil_mode, return_indices=self.return_indices)
+        return self._pool(input, *window, ceil_mode=self.ceil_mode, return_indices=self.return_indices)
 
 
 class MaxPool1d(_MaxPool):
@@ -69,7 +69,7 @@ class MaxPool1d(_MaxPool):
     tensor([[3., 4.]])
     """
 
-    n = 1
+    _space_dims = 1
 
 
 class MaxPool2d(_MaxPool):
@@ -84,7 +84,7 @@ class MaxPool2d(_MaxPool):
     MaxPool2d(kernel_size=2, stride=2, padding=0, dilation=1, ceil_mode=False)
     """
 
-    n = 2
+    _space_dims = 2
 
 
 class MaxPool3d(_MaxPool):
@@ -99,18 +99,18 @@ class MaxPool3d(_MaxPool):
     torch.Size([1, 2, 2, 2])
     """
 
-    n = 3
+    _space_dims = 3
 
 
 class _MaxUnpool(_Windows):
-    operation = "max_unpool"
+    _operation = "max_unpool"
 
-    def configured(self) -> None:
-        super().configured()
-        self._spread()
+    def _check_fields(self) -> None:
+        super()._check_fields()
+        self._sizes_to_spread()
 
     def forward(self, input: Tensor, indices: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
-        return self.call(input, indices, self.kernel_size, self.stride, self.padding, output_size)
+        return self._pool(input, indices, self.kernel_size, self.stride, self.padding, output_size)
 
 
 class MaxUnpool1d(_MaxUnpool):
@@ -123,7 +123,7 @@ class MaxUnpool1d(_MaxUnpool):
     tensor([[0., 3., 0., 4.]])
     """
 
-    n = 1
+    _space_dims = 1
 
 
 class MaxUnpool2d(_MaxUnpool):
@@ -137,7 +137,7 @@ class MaxUnpool2d(_MaxUnpool):
              [0., 5.]]])
     """
 
-    n = 2
+    _space_dims = 2
 
 
 class MaxUnpool3d(_MaxUnpool):
@@ -150,17 +150,17 @@ class MaxUnpool3d(_MaxUnpool):
     torch.Size([1, 1, 4, 2, 2])
     """
 
-    n = 3
+    _space_dims = 3
 
 
 # ------------------------------------------------------------------------------------------------ mean and norms
 
 
 class _AvgPool(_Windows):
-    operation = "avg_pool"
+    _operation = "avg_pool"
     ceil_mode: bool = False
     count_include_pad: bool = True
-    shown = ("kernel_size", "stride", "padding")
+    _shown = ("kernel_size", "stride", "padding")
 
 
 class AvgPool1d(_AvgPool):
@@ -174,14 +174,14 @@ class AvgPool1d(_AvgPool):
     tensor([[2., 3.]])
     """
 
-    n = 1
+    _space_dims = 1
 
-    def configured(self) -> None:
-        super().configured()
-        self._spread()
+    def _check_fields(self) -> None:
+        super()._check_fields()
+        self._sizes_to_spread()
 
     def forward(self, input: Tensor) -> Tensor:
-        return self.call(input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad)
+        return self._pool(input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad)
 
 
 class _AvgPoolWithDivisor(_AvgPool):
@@ -189,7 +189,7 @@ class _AvgPoolWithDivisor(_AvgPool):
 
     def forward(self, input: Tensor) -> Tensor:
         counted = (self.ceil_mode, self.count_include_pad, self.divisor_override)
-        return self.call(input, self.kernel_size, self.stride, self.padding, *counted)
+        return self._pool(input, self.kernel_size, self.stride, self.padding, *counted)
 
 
 class AvgPool2d(_AvgPoolWithDivisor):
@@ -204,7 +204,7 @@ class AvgPool2d(_AvgPoolWithDivisor):
     tensor([[[2., 3.]]])
     """
 
-    n = 2
+    _space_dims = 2
 
 
 class AvgPool3d(_AvgPoolWithDivisor):
@@ -219,18 +219,18 @@ class AvgPool3d(_AvgPoolWithDivisor):
     torch.Size([1, 2, 2, 3])
     """
 
-    n = 3
+    _space_dims = 3
 
 
 class _LPPool(_Pool):  # the function itself takes the kernel's size for a `stride` of None
-    operation = "lp_pool"
+    _operation = "lp_pool"
     norm_type: float
     kernel_size: Ints
     stride: Ints | None = None
     ceil_mode: bool = False
 
     def forward(self, input: Tensor) -> Tensor:
-        return self.call(input, float(self.norm_type), self.kernel_size, self.stride, self.ceil_mode)
+        return self._pool(input, float(self.norm_type), self.kernel_size, self.stride, self.ceil_mode)
 
 
 class LPPool1d(_LPPool):
@@ -244,7 +244,7 @@ class LPPool1d(_LPPool):
     tensor([[5., 1.]])
     """
 
-    n = 1
+    _space_dims = 1
 
 
 class LPPool2d(_LPPool):
@@ -258,7 +258,7 @@ class LPPool2d(_LPPool):
     tensor([[[4.]]])
     """
 
-    n = 2
+    _space_dims = 2
 
 
 class LPPool3d(_LPPool):
@@ -272,24 +272,24 @@ class LPPool3d(_LPPool):
     torch.Size([1, 1, 2, 2, 2])
     """
 
-    n = 3
+    _space_dims = 3
 
 
 # ------------------------------------------------------------------------------------------------ to a given size
 
 
 class _ToSize(Configured):
-    n: ClassVar[int]
-    operation: ClassVar[str]
+    _space_dims: ClassVar[int]
+    _operation: ClassVar[str]
     output_size: int | Sequence[int | None] | None
-    shown = ("output_size",)
+    _shown = ("output_size",)
 
     def forward(self, input: Tensor) -> Pooled:
-        return getattr(F, f"{self.operation}{self.n}d")(input, self.output_size)
+        return getattr(F, f"{self._operation}{self._space_dims}d")(input, self.output_size)
 
 
 class _AdaptiveAvgPool(_ToSize):
-    operation = "adaptive_avg_pool"
+    _operation = "adaptive_avg_pool"
 
 
 class AdaptiveAvgPool1d(_AdaptiveAvgPool):
@@ -303,7 +303,7 @@ class AdaptiveAvgPool1d(_AdaptiveAvgPool):
     tensor([[2., 4.]])
     """
 
-    n = 1
+    _space_dims = 1
 
 
 class AdaptiveAvgPool2d(_AdaptiveAvgPool):
@@ -317,7 +317,7 @@ class AdaptiveAvgPool2d(_AdaptiveAvgPool):
     torch.Size([8, 1, 7])
     """
 
-    n = 2
+    _space_dims = 2
 
 
 class AdaptiveAvgPool3d(_AdaptiveAvgPool):
@@ -331,15 +331,15 @@ class AdaptiveAvgPool3d(_AdaptiveAvgPool):
     3.5
     """
 
-    n = 3
+    _space_dims = 3
 
 
 class _AdaptiveMaxPool(_ToSize):
-    operation = "adaptive_max_pool"
+    _operation = "adaptive_max_pool"
     return_indices: bool = False
 
     def forward(self, input: Tensor) -> Pooled:
-        return getattr(F, f"{self.operation}{self.n}d")(input, self.output_size, self.return_indices)
+        return getattr(F, f"{self._operation}{self._space_dims}d")(input, self.output_size, self.return_indices)
 
 
 class AdaptiveMaxPool1d(_AdaptiveMaxPool):
@@ -353,7 +353,7 @@ class AdaptiveMaxPool1d(_AdaptiveMaxPool):
     tensor([9., 5.])
     """
 
-    n = 1
+    _space_dims = 1
 
 
 class AdaptiveMaxPool2d(_AdaptiveMaxPool):
@@ -369,7 +369,7 @@ class AdaptiveMaxPool2d(_AdaptiveMaxPool):
     (tensor([[[7.]]]), tensor([[[2]]]))
     """
 
-    n = 2
+    _space_dims = 2
 
 
 class AdaptiveMaxPool3d(_AdaptiveMaxPool):
@@ -384,37 +384,37 @@ class AdaptiveMaxPool3d(_AdaptiveMaxPool):
     torch.Size([8, 1, 2, 3])
     """
 
-    n = 3
+    _space_dims = 3
 
 
 class _FractionalMaxPool(Configured):
-    n: ClassVar[int]
+    _space_dims: ClassVar[int]
     kernel_size: Ints
     output_size: Ints | None = None
     output_ratio: Floats | None = None
     return_indices: bool = False
     _random_samples: Tensor | None = None
-    shown = ()
-    tensors = ("_random_samples",)
+    _shown = ()
+    _buffers_among_fields = ("_random_samples",)
 
-    def configured(self) -> None:
+    def _check_fields(self) -> None:
         counts = isinstance(self.kernel_size, (int, tuple, list))
-        self.kernel_size, name = ntuple(self.kernel_size, self.n), type(self).__name__
-        if self.n == 3 and counts and not all([size > 0 for size in self.kernel_size]):
+        self.kernel_size, name = ntuple(self.kernel_size, self._space_dims), type(self).__name__
+        if self._space_dims == 3 and counts and not all([size > 0 for size in self.kernel_size]):
             raise ValueError(f"kernel_size must be greater than 0, but got {self.kernel_size}")
         if self.output_size is None and self.output_ratio is None:
             raise ValueError(f"{name} requires specifying either an output size, or a pooling ratio")
         if self.output_size is not None and self.output_ratio is not None:
             raise ValueError("only one of output_size and output_ratio may be specified")
-        self.output_size = None if self.output_size is None else ntuple(self.output_size, self.n)
+        self.output_size = None if self.output_size is None else ntuple(self.output_size, self._space_dims)
         if isinstance(self.output_ratio, Tensor) and self.output_ratio.ndim:
             raise ValueError(f"output_ratio must be between 0 and 1 (got {self.output_ratio})")
-        self.output_ratio = None if self.output_ratio is None else ntuple(self.output_ratio, self.n)
+        self.output_ratio = None if self.output_ratio is None else ntuple(self.output_ratio, self._space_dims)
         if self.output_ratio is not None and not all([0 < ratio < 1 for ratio in self.output_ratio]):
             raise ValueError(f"output_ratio must be between 0 and 1 (got {self.output_ratio})")
 
     def forward(self, input: Tensor) -> Pooled:
-        pool, size = getattr(F, f"fractional_max_pool{self.n}d"), (self.output_size, self.output_ratio)
+        pool, size = getattr(F, f"fractional_max_pool{self._space_dims}d"), (self.output_size, self.output_ratio)
         return pool(input, self.kernel_size, *size, self.return_indices, _random_samples=self._random_samples)
 
 
@@ -428,7 +428,7 @@ class FractionalMaxPool2d(_FractionalMaxPool):
     torch.Size([1, 4, 5])
     """
 
-    n = 2
+    _space_dims = 2
 
 
 class FractionalMaxPool3d(_FractionalMaxPool):
@@ -441,7 +441,7 @@ class FractionalMaxPool3d(_FractionalMaxPool):
     torch.Size([1, 1, 3, 3, 3])
     """
 
-    n = 3
+    _space_dims = 3
 
 
 # what torch calls the family

@@ -92,20 +92,20 @@ class RNNBase(Module):
         gates, out = _GATES[self.mode] * self.hidden_size, self.proj_size or self.hidden_size
         self._all_weights: list[list[str]] = []
         for layer in range(self.num_layers):
-            inputs = self.input_size if layer == 0 else out * self._directions
+            inputs = self.input_size if layer == 0 else out * self._number_of_directions
             shapes: dict[str, tuple[int, ...]] = {"weight_ih": (gates, inputs), "weight_hh": (gates, out)}
             if self.bias:
                 shapes.update(bias_ih=(gates,), bias_hh=(gates,))
             if self.proj_size:
                 shapes["weight_hr"] = (self.proj_size, self.hidden_size)
-            for suffix in ("", "_reverse")[: self._directions]:
+            for suffix in ("", "_reverse")[: self._number_of_directions]:
                 names = {f"{name}_l{layer}{suffix}": shape for name, shape in shapes.items()}
                 for name, shape in names.items():
                     setattr(self, name, Parameter(empty(*shape, device=device, dtype=dtype)))
                 self._all_weights.append(list(names))
 
     @property
-    def _directions(self) -> int:
+    def _number_of_directions(self) -> int:
         return 2 if self.bidirectional else 1
 
     @property
@@ -152,11 +152,11 @@ class RNNBase(Module):
 
     # -------------------------------------------------------------------------------------------- the call
 
-    def _state(self, hx: Any) -> Any:
+    def _as_state(self, hx: Any) -> Any:
         """`hx`, or a tuple of its parts."""
         return hx
 
-    def _zeros(self, input: Tensor, batch_sizes: Tensor | None) -> Any:
+    def _zero_state(self, input: Tensor, batch_sizes: Tensor | None) -> Any:
         """The state before the first step, if none is given."""
         return input.new_zeros(self.get_expected_hidden_size(input, batch_sizes))
 
@@ -169,14 +169,14 @@ class RNNBase(Module):
         if not packed and data.ndim not in (2, 3):
             raise ValueError(f"{type(self).__name__}: Expected input to be 2D or 3D, got {data.ndim}D instead")
         batched, at = packed or data.ndim == 3, 0 if self.batch_first else 1
-        state = None if hx is None else self._state(hx)
+        state = None if hx is None else self._as_state(hx)
         if not packed:
-            self._check_ranks(state, batched)
+            self._check_ranks_of_state(state, batched)
             if not batched:
                 data = data.unsqueeze(at)
                 state = state if state is None else _each(lambda s: s.unsqueeze(1), state)
         if state is None:
-            state = self._zeros(data, batch_sizes)
+            state = self._zero_state(data, batch_sizes)
         elif packed:
             state = self.permute_hidden(state, input.sorted_indices)
         self.check_forward_args(data, state, batch_sizes)
@@ -196,11 +196,11 @@ class RNNBase(Module):
 
     def get_expected_hidden_size(self, input: Tensor, batch_sizes: Tensor | None) -> tuple[int, int, int]:
         """The shape of the hidden state."""
-        return self._state_size(input, batch_sizes, self.proj_size or self.hidden_size)
+        return self._size_of_state(input, batch_sizes, self.proj_size or self.hidden_size)
 
-    def _state_size(self, input: Tensor, batch_sizes: Tensor | None, features: int) -> tuple[int, int, int]:
+    def _size_of_state(self, input: Tensor, batch_sizes: Tensor | None, features: int) -> tuple[int, int, int]:
         samples = input.shape[0 if self.batch_first else 1] if batch_sizes is None else int(batch_sizes[0])
-        return self.num_layers * self._directions, samples, features
+        return self.num_layers * self._number_of_directions, samples, features
 
     def check_forward_args(self, input: Tensor, hidden: Any, batch_sizes: Tensor | None) -> None:
         """RuntimeError unless input and state have the sizes of this network."""
@@ -214,7 +214,7 @@ class RNNBase(Module):
         if hx.shape != expected_hidden_size:
             raise RuntimeError(msg.format(expected_hidden_size, list(hx.shape)))
 
-    def _check_ranks(self, state: Any, batched: bool) -> None:
+    def _check_ranks_of_state(self, state: Any, batched: bool) -> None:
         ranks = [] if state is None else [s.ndim for s in (state if isinstance(state, tuple) else (state,))]
         if any([rank != (3 if batched else 2) for rank in ranks]):
             kind, n = ("batched 3-D", 3) if batched else ("unbatched 2-D", 2)
@@ -330,17 +330,17 @@ class LSTM(RNNBase):
         def __init__(self, *args: object, **kwargs: object) -> None:
             super().__init__("LSTM", *args, **kwargs)
 
-    def _state(self, hx: Any) -> tuple[Tensor, ...]:
+    def _as_state(self, hx: Any) -> tuple[Tensor, ...]:
         if len(hx) != 2 and all([isinstance(part, Tensor) for part in hx]):
             raise IndexError(f"LSTM: expected the states (hidden, cell), but got {len(hx)}")
         return tuple(hx)
 
-    def _zeros(self, input: Tensor, batch_sizes: Tensor | None) -> Any:
-        return super()._zeros(input, batch_sizes), input.new_zeros(self.get_expected_cell_size(input, batch_sizes))
+    def _zero_state(self, input: Tensor, batch_sizes: Tensor | None) -> Any:
+        return super()._zero_state(input, batch_sizes), input.new_zeros(self.get_expected_cell_size(input, batch_sizes))
 
     def get_expected_cell_size(self, input: Tensor, batch_sizes: Tensor | None) -> tuple[int, int, int]:
         """The shape of the cells' state."""
-        return self._state_size(input, batch_sizes, self.hidden_size)
+        return self._size_of_state(input, batch_sizes, self.hidden_size)
 
     def check_forward_args(self, input: Tensor, hidden: Any, batch_sizes: Tensor | None) -> None:
         self.check_input(input, batch_sizes)
@@ -390,7 +390,7 @@ class RNNCellBase(Module):
     ['weight_ih', 'weight_hh']
     """
 
-    parts: ClassVar[int] = 1
+    _parts_of_state: ClassVar[int] = 1
     """The number of tensors in the state."""
 
     def __init__(
@@ -415,10 +415,10 @@ class RNNCellBase(Module):
         name = type(self).__name__
         if input.ndim not in (1, 2):
             raise ValueError(f"{name}: Expected input to be 1D or 2D, got {input.ndim}D instead")
-        state = None if hx is None else tuple(hx) if self.parts > 1 else (hx,)
+        state = None if hx is None else tuple(hx) if self._parts_of_state > 1 else (hx,)
         for i, part in enumerate(state or ()):
             if part.ndim not in (1, 2):
-                which = f"hx[{i}]" if self.parts > 1 else "hidden"
+                which = f"hx[{i}]" if self._parts_of_state > 1 else "hidden"
                 raise ValueError(f"{name}: Expected {which} to be 1D or 2D, got {part.ndim}D instead")
         batched = input.ndim == 2
         rows = input if batched else input.unsqueeze(0)
@@ -426,15 +426,15 @@ class RNNCellBase(Module):
             if part.ndim != input.ndim:
                 raise RuntimeError(f"{name}: input and hidden{i} must both be batched or not, got {input.ndim}D and {part.ndim}D")
         if state is None:
-            state = (rows.new_zeros((len(rows), self.hidden_size)),) * self.parts
+            state = (rows.new_zeros((len(rows), self.hidden_size)),) * self._parts_of_state
         elif not batched:
             state = tuple([part.unsqueeze(0) for part in state])
-        hidden = state if self.parts > 1 else state[0]
+        hidden = state if self._parts_of_state > 1 else state[0]
         weights = (self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
         result = step(rows, hidden, *weights)
         if batched:
             return result
-        return tuple([part.squeeze(0) for part in result]) if self.parts > 1 else result.squeeze(0)
+        return tuple([part.squeeze(0) for part in result]) if self._parts_of_state > 1 else result.squeeze(0)
 
     def extra_repr(self) -> str:
         text = f"{self.input_size}, {self.hidden_size}"
@@ -481,7 +481,7 @@ class LSTMCell(RNNCellBase):
     (torch.Size([4, 5]), torch.Size([4, 5]))
     """
 
-    parts = 2
+    _parts_of_state = 2
 
     def __init__(self, input_size: int, hidden_size: int, bias: bool = True, device: Device = None, dtype: DType = None) -> None:
         super().__init__(input_size, hidden_size, bias, 4, device, dtype)

@@ -16,7 +16,7 @@ class _Table(Module):
     norm_type: float
     scale_grad_by_freq: bool
 
-    def _make(
+    def _make_weight_and_bias(
         self, num_embeddings: int, embedding_dim: int, padding_idx: int | None, given: Tensor | None, freeze: bool,
         device: Device, dtype: DType,
     ) -> None:  # fmt: skip
@@ -40,7 +40,7 @@ class _Table(Module):
         if self.padding_idx is not None:
             init.zeros_(self.weight.detach()[self.padding_idx])
 
-    def _limits(self) -> str:
+    def _text_of_limits(self) -> str:
         """The non-default options for norms and gradients, for the repr."""
         text = "" if self.max_norm is None else f", max_norm={self.max_norm}"
         if self.norm_type != 2:
@@ -84,7 +84,7 @@ class Embedding(_Table):
         super().__init__()
         self.max_norm, self.norm_type = max_norm, norm_type
         self.scale_grad_by_freq, self.sparse = scale_grad_by_freq, sparse
-        self._make(num_embeddings, embedding_dim, padding_idx, _weight, _freeze, device, dtype)
+        self._make_weight_and_bias(num_embeddings, embedding_dim, padding_idx, _weight, _freeze, device, dtype)
 
     def forward(self, input: Tensor) -> Tensor:
         return F.embedding(
@@ -95,7 +95,7 @@ class Embedding(_Table):
         text = f"{self.num_embeddings}, {self.embedding_dim}"
         if self.padding_idx is not None:
             text += f", padding_idx={self.padding_idx}"
-        text += self._limits()
+        text += self._text_of_limits()
         if self.sparse is not False:
             text += ", sparse=True"
         return text
@@ -132,14 +132,14 @@ class EmbeddingBag(_Table):
         super().__init__()
         self.max_norm, self.norm_type, self.scale_grad_by_freq = max_norm, norm_type, scale_grad_by_freq
         self.mode, self.sparse, self.include_last_offset = mode, sparse, include_last_offset
-        self._make(num_embeddings, embedding_dim, padding_idx, _weight, False, device, dtype)
+        self._make_weight_and_bias(num_embeddings, embedding_dim, padding_idx, _weight, False, device, dtype)
 
     def forward(self, input: Tensor, offsets: Tensor | None = None, per_sample_weights: Tensor | None = None) -> Tensor:
         limits, ending = (self.max_norm, self.norm_type, self.scale_grad_by_freq), (self.include_last_offset, self.padding_idx)
         return F.embedding_bag(input, self.weight, offsets, *limits, self.mode, self.sparse, per_sample_weights, *ending)
 
     def extra_repr(self) -> str:
-        text = f"{self.num_embeddings}, {self.embedding_dim}{self._limits()}, mode={self.mode!r}"
+        text = f"{self.num_embeddings}, {self.embedding_dim}{self._text_of_limits()}, mode={self.mode!r}"
         return text if self.padding_idx is None else f"{text}, padding_idx={self.padding_idx}"
 
     @classmethod

@@ -91,7 +91,7 @@ class _Layer(Module):
         if not self._decodes:
             self.activation_relu_or_gelu = _relu_or_gelu(self.activation)
 
-    def _residual(self, x: Tensor, norm: Module, block: Callable[[Tensor], Tensor]) -> Tensor:
+    def _residual_block(self, x: Tensor, norm: Module, block: Callable[[Tensor], Tensor]) -> Tensor:
         return x + block(norm(x)) if self.norm_first else norm(x + block(x))
 
     def _sa_block(self, x: Tensor, attn_mask: Mask, key_padding_mask: Mask, is_causal: bool = False) -> Tensor:
@@ -121,8 +121,8 @@ class TransformerEncoderLayer(_Layer):
 
     def forward(self, src: Tensor, src_mask: Mask = None, src_key_padding_mask: Mask = None, is_causal: bool = False) -> Tensor:
         _tensor_or_none(src_mask)
-        x = self._residual(src, self.norm1, lambda x: self._sa_block(x, src_mask, src_key_padding_mask, is_causal))
-        return self._residual(x, self.norm2, self._ff_block)
+        x = self._residual_block(src, self.norm1, lambda x: self._sa_block(x, src_mask, src_key_padding_mask, is_causal))
+        return self._residual_block(x, self.norm2, self._ff_block)
 
 
 class TransformerDecoderLayer(_Layer):
@@ -146,10 +146,10 @@ class TransformerDecoderLayer(_Layer):
         self, tgt: Tensor, memory: Tensor, tgt_mask: Mask = None, memory_mask: Mask = None, tgt_key_padding_mask: Mask = None,
         memory_key_padding_mask: Mask = None, tgt_is_causal: bool = False, memory_is_causal: bool = False,
     ) -> Tensor:  # fmt: skip
-        x = self._residual(tgt, self.norm1, lambda x: self._sa_block(x, tgt_mask, tgt_key_padding_mask, tgt_is_causal))
+        x = self._residual_block(tgt, self.norm1, lambda x: self._sa_block(x, tgt_mask, tgt_key_padding_mask, tgt_is_causal))
         to_memory = (memory, memory_mask, memory_key_padding_mask, memory_is_causal)
-        x = self._residual(x, self.norm2, lambda x: self._mha_block(x, *to_memory))
-        return self._residual(x, self.norm3, self._ff_block)
+        x = self._residual_block(x, self.norm2, lambda x: self._mha_block(x, *to_memory))
+        return self._residual_block(x, self.norm3, self._ff_block)
 
     def _mha_block(self, x: Tensor, memory: Tensor, attn_mask: Mask, key_padding_mask: Mask, is_causal: bool = False) -> Tensor:
         masks = {"attn_mask": attn_mask, "key_padding_mask": key_padding_mask, "is_causal": is_causal}

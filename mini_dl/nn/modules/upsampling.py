@@ -27,7 +27,7 @@ class Upsample(Configured):
     align_corners: bool | None = None
     recompute_scale_factor: bool | None = None
 
-    def configured(self) -> None:
+    def _check_fields(self) -> None:
         self.name = type(self).__name__
         factors: Any = self.scale_factor
         if isinstance(factors, tuple):

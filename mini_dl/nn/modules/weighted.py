@@ -23,14 +23,16 @@ class Weighted(Module):
         usual = cls.__getattr__ is Module.__getattr__ and cls.__getattribute__ is object.__getattribute__
         cls._finds_as_usual = usual and not hasattr(cls, "weight") and not hasattr(cls, "bias")
 
-    def _make(self, weight: Sequence[int] | None, bias: Sequence[int] | None, device: Device, dtype: DType) -> None:
+    def _make_weight_and_bias(
+        self, weight: Sequence[int] | None, bias: Sequence[int] | None, device: Device, dtype: DType
+    ) -> None:
         """Create both with the given shapes, None for an absent one, and draw their values."""
         for name, shape in (("weight", weight), ("bias", bias)):
             param = None if shape is None else Parameter(empty(*shape, device=device, dtype=dtype))
             self.register_parameter(name, param)
         self.reset_parameters()
 
-    def _own(self) -> tuple[Tensor, Tensor | None]:
+    def _weight_and_bias(self) -> tuple[Tensor, Tensor | None]:
         """The weight and the bias, from where they are registered: as attributes, each is found only after a search that fails,
         in the time of a small product."""
         own, registered = self.__dict__, self._parameters
