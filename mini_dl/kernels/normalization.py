@@ -39,8 +39,6 @@ _MANY = 256
 _RUN = 1024
 """How many numbers are added in one run; the sums of the runs are added one by one. Errors grow with the length of a run."""
 
-_SHARED = 2
-"""How many times larger than usual an array is that threads share: the calls of a part are many and short."""
 _SHORT_ROW = 256
 """Row length below which NumPy takes three times as long for an operand that it broadcasts to rows. Such operands are written
 out by a matrix product with an inner dimension of 1 or 2, as fast as a copy."""
@@ -351,9 +349,9 @@ def _in_parts(work: Callable[[Part], object], x: Array, each: bool) -> None:
     if x.size <= LONGEST or (not each and x.shape[2] < _SHORTEST):
         work((slice(0, len(x)),) if each else (slice(None), slice(0, x.shape[1])))
         return
-    number = number_of_pieces(x.size, x.size // _SHARED, LONGEST, LONGEST)
+    number = number_of_pieces(x.size, x.size, LONGEST, LONGEST)
     pieces = split(len(x) if each else x.shape[1], number)
-    share(work, [(piece,) if each else (slice(None), piece) for piece in pieces], x.size // _SHARED)
+    share(work, [(piece,) if each else (slice(None), piece) for piece in pieces], x.size)
 
 
 def _among(part: Part, chosen: Array) -> Index:
