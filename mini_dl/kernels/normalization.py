@@ -18,6 +18,7 @@ from mini_dl.kernels.blocks import (
     as_single,
     computed_in,
     in_slices,
+    is_one_block,
     number_of_pieces,
     ones,
     real_floating,
@@ -34,7 +35,7 @@ _FAR = 2.0
 The rounding error, many deviations if the mean is large, is then measured and subtracted as well."""
 _FAR_CHANNEL = 8.0
 """The same for channels: after a ReLU, one in 25 has a mean beyond 2, and moving it takes as long as normalizing all others."""
-_MANY = 256
+_MANY = 64
 """Numbers of a channel from which the sum of their squares needs no mean: of fewer, many more have a mean far from zero."""
 _RUN = 1024
 """How many numbers are added in one run; the sums of the runs are added one by one. Errors grow with the length of a run."""
@@ -364,7 +365,7 @@ def _sums(x: Array, y: Array | None, each: bool) -> Array:
     own. Of some channels, runs are views."""
     n, c, length = x.shape
     if not each and length < _SHORTEST:
-        return np.array([_sums_of_shortest_channels(x, other) for other in ((None,) if y is None else (None, y))])
+        return _sums_of_shortest_channels(x, y)
     run = length if length <= _RUN else run_of(length, _RUN)
     if run < 32 and length > _RUN:
         ends = slice(0, length - length % _RUN), slice(length - length % _RUN, length)
@@ -379,18 +380,28 @@ def _sums(x: Array, y: Array | None, each: bool) -> Array:
 
 
 def _sums_of_shortest_channels(x: Array, y: Array | None) -> Array:
-    """The sums of x, or of x * y, over the batch: (1, C)"""
+    """The same over the batch: (1 or 2, 1, C)"""
     n, c, length = x.shape
     rows, others = x.reshape(n, c * length), None if y is None else y.reshape(n, c * length)
 
     def term(images: slice) -> Array:
-        part = rows[images] if others is None else rows[images] * others[images]
-        whole = len(part) - len(part) % 64  # BLAS sums a column in one accumulator: few rows at a time
-        runs = np.matmul(ones(64, x.dtype), part[:whole].reshape(-1, 64, c * length))
-        total: Array = np.add.reduce(runs, 0, np.float64)
-        return total + ones(len(part) - whole, x.dtype) @ part[whole:] if whole < len(part) else total
+        part = rows[images]
+        return np.array([_column_sums(part)] if others is None else [_column_sums(part), _column_sums(part * others[images])])
 
-    return total_of(term, slices(n, c * length), x.size).reshape(1, c, length) @ ones(length, np.dtype(np.float64))
+    total = term(slice(0, n)) if is_one_block(x.size) else total_of(term, slices(n, c * length), x.size)
+    if length > 1:
+        total = total.reshape(len(total), c, length) @ ones(length, total.dtype)
+    return total[:, None]
+
+
+def _column_sums(x: Array) -> Array:
+    """(n, m) -> (m), in float64. BLAS sums a column in one accumulator: few rows at a time."""
+    n, m = x.shape
+    if n <= 64:
+        return (ones(n, x.dtype) @ x).astype(np.float64)
+    whole = n - n % 64
+    total: Array = np.add.reduce(np.matmul(ones(64, x.dtype), x[:whole].reshape(-1, 64, m)), 0, np.float64)
+    return total + ones(n - whole, x.dtype) @ x[whole:] if whole < n else total
 
 
 def _shared_sums(x: Array, y: Array | None, each: bool) -> Array:
