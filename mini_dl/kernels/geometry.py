@@ -37,6 +37,21 @@ def overlap(padding: Shape, needed: Shape, space: Shape) -> tuple[list[slice], l
     return target, source
 
 
+def meeting(first: int, stride: int, size: int, count: int) -> tuple[slice, slice]:
+    """Of `count` positions, the first one at `first`, the next ones a stride apart, those that lie in an input of this size; and
+    where."""
+    start = min(count, max(0, -(first // stride)))
+    stop = max(start, min(count, (size - 1 - first) // stride + 1))
+    inside = slice(start * stride + first, (stop - 1) * stride + first + 1, stride) if stop > start else slice(0)
+    return slice(start, stop), inside
+
+
+def reverse(kernel: Shape, space: Shape, g: Geometry) -> Geometry:
+    """The geometry, without a stride, of the convolution of an output with the mirrored kernel, to the shape `space`."""
+    padding = tuple([d * (k - 1) - p for d, k, p in zip(g.dilation, kernel, g.padding)])
+    return Geometry(g.stride, padding, g.dilation, g.groups, space)
+
+
 def inner(index: Any) -> Index:
     """The index that applies `index` to the last dimensions."""
     return (Ellipsis, *index)

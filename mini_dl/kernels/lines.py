@@ -18,7 +18,7 @@ import numpy as np
 
 from mini_dl._dtypes import Array, Index, Shape
 from mini_dl.kernels.blocks import Scratch, check_finite, split
-from mini_dl.kernels.geometry import Geometry, fitted_window, inner
+from mini_dl.kernels.geometry import Geometry, fitted_window, inner, meeting
 from mini_dl.kernels.parallel import get_num_threads, share, worth_sharing
 from mini_dl.kernels.products import UNCOPIED
 
@@ -223,13 +223,8 @@ class Lines:
 
     def _inside(self, phase: tuple[int, ...]) -> tuple[Index, Index, bool]:
         """The part of a phase inside the image, where it comes from, and whether it is all."""
-        to, of = list[slice](), list[slice]()
-        for first, s, p, size, count in zip(phase, self.g.stride[1:], self.g.padding[1:], self.shape[3:], self.space):
-            offset = first - p
-            start = min(count, max(0, -(offset // s)))
-            stop = max(start, min(count, (size - 1 - offset) // s + 1))
-            to.append(slice(start, stop))
-            of.append(slice(start * s + offset, (stop - 1) * s + offset + 1, s) if stop > start else slice(0))
+        sizes = zip(phase, self.g.stride[1:], self.g.padding[1:], self.shape[3:], self.space)
+        to, of = zip(*[meeting(first - p, s, size, count) for first, s, p, size, count in sizes])
         return inner(to), inner(of), all([part.stop - part.start == count for part, count in zip(to, self.space)])
 
     def grouped(self, output: Array) -> Array:
