@@ -62,6 +62,12 @@ def _working(array: Array | None, like: Array) -> Array | None:
 # ------------------------------------------------------------------------------------------------ rows
 
 
+def _rows(x: Array) -> Array:
+    """(*, n) -> (M, n), contiguous, in the type to compute in."""
+    rows = x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+    return np.ascontiguousarray(rows, computed_in(x.dtype))
+
+
 _all: Function = np.logical_and.reduce  # of short arrays, faster than their method
 
 
@@ -92,11 +98,10 @@ def _written_out(x: Array) -> bool:
 
 
 def row_norm(input: Array, weight: Array | None, bias: Array | None, eps: float, center: bool) -> tuple[Array, Array]:
-    """(M, n), (n), (n) -> (M, n), and ``1 / sqrt(var + eps)`` and the mean of rows (2, M); without `center`, of the mean square
-    and 0"""
+    """(*, n), (n), (n) -> (*, n), and ``1 / sqrt(var + eps)`` and the mean of the M rows (2, M); without `center`, of the mean
+    square and 0"""
     real_floating(input, "LayerNormKernelImpl" if center else "rms_norm")
-    x, w, b = _working(input, input), _working(weight, input), _working(bias, input)
-    assert x is not None
+    x, w, b = _rows(input), _working(weight, input), _working(bias, input)
     m, n = x.shape
     out, all_numbers = np.empty_like(x), np.empty((4, m), x.dtype)
     count, small = np.array(n, x.dtype), np.array(eps, x.dtype)
@@ -147,19 +152,18 @@ def row_norm(input: Array, weight: Array | None, bias: Array | None, eps: float,
             y += b
 
     in_slices(norm, m, n)
-    return cast(out, input.dtype), all_numbers[:2]
+    return cast(out.reshape(input.shape), input.dtype), all_numbers[:2]
 
 
 def row_norm_backward(
     grad: Array, input: Array, weight: Array | None, statistics: Array, center: bool
 ) -> tuple[Array, Array, Array]:
-    """The gradients of input (M, n), weight (n) and bias (n).
+    """The gradients of input (*, n), weight (n) and bias (n).
 
     With ``unit = x * rstd - mean * rstd`` and h = grad * rstd * weight, that of input is
     ``h - mean(h) - x * rstd * mean(h * unit)``, up to a shift of x, also a number for each row.
     """
-    g, x, w = _working(grad, input), _working(input, input), _working(weight, input)
-    assert g is not None and x is not None
+    g, x, w = _rows(grad), _rows(input), _working(weight, input)
     m, n = x.shape
     count, factor, out = np.array(n, x.dtype), ones(n, x.dtype) if w is None else w, np.empty_like(x)
     pieces = slices(m, n)
@@ -206,7 +210,7 @@ def row_norm_backward(
             h -= rest[:, None]
 
     share(norm_backward, range(len(pieces)), x.size)
-    return cast(out, input.dtype), _total(to_weight, factor), _total(to_bias, factor)
+    return cast(out.reshape(input.shape), input.dtype), _total(to_weight, factor), _total(to_bias, factor)
 
 
 def _total(parts: list[Array], like: Array) -> Array:
