@@ -15,7 +15,7 @@ import numpy as np
 
 from mini_dl._dtypes import Array, Index, Shape
 from mini_dl.kernels.blocks import Scratch, number_of_pieces, split
-from mini_dl.kernels.geometry import Geometry, inner, meeting, reverse
+from mini_dl.kernels.geometry import Geometry, in_phases, inner, meeting, reverse
 from mini_dl.kernels.parallel import get_num_threads, share
 
 SEEN, TOTAL, ROOM = Scratch(), Scratch(), Scratch()
@@ -83,21 +83,16 @@ def planes_of(shape: Shape, kernel: Shape, g: Geometry, threads: int) -> Planes:
 class Planes:
     """Where the taps see the planes of an input of `shape`, and the channels that are computed at a time.
 
-    `space` is the shape of a padded plane, in which an output position and a tap meet at the sum of two offsets.
+    `space` is the shape of a padded plane, `run` the number of positions from the first output to the last.
     """
 
     def __init__(self, shape: Shape, kernel: Shape, g: Geometry) -> None:
-        self.space = tuple([n + d * (k - 1) // s for n, d, k, s in zip(g.out, g.dilation, kernel, g.stride)])
-        steps = [math.prod(self.space[i + 1 :]) for i in range(len(self.space))]
-        self.run = sum([(n - 1) * step for n, step in zip(g.out, steps)]) + 1
-        at = [[divmod(t * d, s) for t, d, s in zip(tap, g.dilation, g.stride)] for tap in np.ndindex(*kernel)]
-        phases = [tuple([phase for _, phase in tap]) for tap in at]
-        used = list(dict.fromkeys(phases))
-        offsets = [sum([offset * step for (offset, _), step in zip(tap, steps)]) for tap in at]
-        self.taps = [(used.index(phase), offset) for phase, offset in zip(phases, offsets)]
+        self.space, used, self.taps = in_phases(kernel, g.stride, g.dilation, g.out)
+        self.run = sum([(n - 1) * math.prod(self.space[i + 1 :]) for i, n in enumerate(g.out)]) + 1
         self.phases = [self._inside(phase, shape[2:], g) for phase in used]
-        self.size = shape[0] * shape[1] * math.prod(g.out) * len(at)
-        self.pieces = split(shape[1], number_of_pieces(self.size // len(at), self.size, COMPUTED, COMPUTED))
+        outputs = shape[0] * shape[1] * math.prod(g.out)
+        self.size = outputs * len(self.taps)
+        self.pieces = split(shape[1], number_of_pieces(outputs, self.size, COMPUTED, COMPUTED))
 
     def _inside(self, phase: tuple[int, ...], space: Shape, g: Geometry) -> tuple[Index, Index]:
         """The part of a plane inside the image, and where it comes from."""
