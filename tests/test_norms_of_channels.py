@@ -108,6 +108,20 @@ def test_gradients_of_half_precision_with_a_graph_are_those_without(name: str, d
         torch.testing.assert_close(composed.detach().double(), plain.double(), rtol=0, atol=atol)
 
 
+@pytest.mark.parametrize("name", [name for name in NORMS if name != "rms"])
+def test_gradients_with_a_graph_are_exact_far_from_zero(name: str) -> None:
+    torch.manual_seed(0)
+    x, w = torch.randn(16, 8, 5) + 1e5, torch.randn(8)
+    g = torch.randn(NORMS[name](x, w).shape)
+
+    def gradients(dtype: Any, graph: bool) -> Any:
+        leaves = [t.to(dtype).requires_grad_() for t in (x, w)]
+        return torch.autograd.grad(NORMS[name](*leaves), leaves, g.to(dtype), create_graph=graph)
+
+    for found, right in zip(gradients(torch.float32, True), gradients(torch.float64, False)):
+        torch.testing.assert_close(found.detach().double(), right, rtol=0, atol=1e-5 * float(right.abs().max()))
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
 def test_running_statistics_are_the_mean_over_many_images(dtype: Any) -> None:
     mean, variance = torch.zeros(2, dtype=dtype), torch.zeros(2, dtype=dtype)

@@ -37,6 +37,8 @@ Gradients = tuple[Tensor | None, Tensor | None, Tensor | None]
 def _standardized(x: Tensor, dims: tuple[int, ...], eps: float, center: bool = True) -> tuple[Tensor, Tensor]:
     """``(x - mean) / sqrt(var + eps)`` and ``1 / sqrt(var + eps)``, composed."""
     centered = x - x.mean(dims, keepdim=True) if center else x
+    if center:  # the rounding error of the mean is subtracted as well: it is many deviations if the mean is large
+        centered = centered - centered.mean(dims, keepdim=True)
     rstd = ((centered * centered).mean(dims, keepdim=True) + eps).rsqrt()
     return centered * rstd, rstd
 
