@@ -9,7 +9,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from mini_dl._checks import deprecated, wrap_dim
-from mini_dl._surface import function
+from mini_dl._dtypes import dtype as DType, scalar_name
+from mini_dl._surface import function, public
+from mini_dl.ops.joining import cat, stack
 from mini_dl.ops.matmul import _rows, mm
 from mini_dl.tensor import Tensor
 
@@ -128,3 +130,66 @@ def tensordot(a: Tensor, b: Tensor, dims: object = 2) -> Tensor:
     left = a.permute(kept_a + dims_a).reshape(math.prod([a.shape[d] for d in kept_a]), k)
     right = b.permute(dims_b + kept_b).reshape(k, math.prod([b.shape[d] for d in kept_b]))
     return (mm(left, right) if math.prod(shape) != 1 else _rows(left, right, False)).reshape(shape)
+
+
+@public("nn.functional")
+def grouped_mm(
+    mat_a: Tensor, mat_b: Tensor, *, offs: Tensor | None = None, bias: Tensor | None = None, out_dtype: DType | None = None
+) -> Tensor:
+    """``out[g] = mat_a[g] @ mat_b[g]`` for groups of different lengths, which lie side by side in an operand with two dimensions;
+    `offs` holds the end of each. What lies beyond the last one is 0.
+
+    Shapes: (M, K), (G, K, N) -> (M, N); (M, K), (K, N) -> (G, M, N); (G, M, K), (K, N) -> (M, N); (G, M, K), (G, K, N) ->
+    (G, M, N).
+    Raises: RuntimeError for other sizes or types, for a `bias`, and unless `offs` are given for two dimensions only.
+
+    >>> rows, experts = torch.ones(3, 2), torch.stack([torch.eye(2), 2 * torch.eye(2)])
+    >>> F.grouped_mm(rows, experts, offs=torch.tensor([1, 3], dtype=torch.int32))
+    tensor([[1., 1.],
+            [2., 2.],
+            [2., 2.]])
+    """
+    _check_groups(mat_a, mat_b, offs, bias, out_dtype)
+    if offs is None:
+        return mat_a @ mat_b
+    ends = offs.tolist()
+    groups = [slice(start, end) for start, end in zip([0, *ends], ends)]
+    if mat_b.ndim == 3:
+        return _padded([mat_a[rows] @ b for rows, b in zip(groups, mat_b)], len(mat_a), 0)
+    if mat_a.ndim == 3:
+        return _padded([a @ mat_b[:, columns] for a, columns in zip(mat_a, groups)], mat_b.shape[1], 1)
+    return stack([mat_a[:, inner] @ mat_b[inner] for inner in groups])
+
+
+def _padded(parts: list[Tensor], size: int, dim: int) -> Tensor:
+    """The parts side by side, and zeros up to this size."""
+    out = cat(parts, dim)
+    rest = list(out.shape)
+    rest[dim] = size - rest[dim]
+    return cat([out, out.new_zeros(rest)], dim) if rest[dim] else out
+
+
+def _check_groups(a: Tensor, b: Tensor, offs: Tensor | None, bias: Tensor | None, out_dtype: DType | None) -> None:
+    for name, one in (("mat_a", a), ("mat_b", b)):
+        if one.ndim not in (2, 3):
+            raise RuntimeError(f"{name} has to be 2 or 3d")
+    if a.shape[-1] != b.shape[-2]:
+        raise RuntimeError("contraction dimension of mat_a and mat_b must match")
+    if a.ndim == b.ndim == 3 and len(a) != len(b):
+        raise RuntimeError("batched dimension has to match")
+    for name, one in (("mat_a", a), ("mat_b", b)):
+        if one._array.dtype.char not in "feE":
+            raise RuntimeError(f"Expected {name} to be Float32, BFloat16 or Float16 matrix, got {scalar_name(one._array.dtype)}")
+    if (offs is None) != (a.ndim == b.ndim == 3):
+        raise RuntimeError("Have to provide offsets if there is a 2d matrix, or no offset if both matrices are 3d")
+    if offs is not None:
+        if offs.ndim != 1:
+            raise RuntimeError("offs has to be 1D")
+        if offs._array.dtype.char != "i":
+            raise RuntimeError("Offsets have to be int32")
+        if any([one.ndim == 3 and len(one) != len(offs) for one in (a, b)]):
+            raise RuntimeError("matrix batch sizes have to match")
+    if out_dtype is not None and out_dtype is not a.dtype:
+        raise RuntimeError("Grouped gemm output dtype must match `mat_a` dtype")
+    if bias is not None:
+        raise RuntimeError("Bias not supported yet")
