@@ -8,7 +8,7 @@ import numpy as np
 
 from mini_dl._dtypes import Array
 from mini_dl.kernels.blocks import computed_in, in_slices
-from mini_dl.kernels.softmax import exponentials
+from mini_dl.kernels.softmax import by_row, exponentials
 
 # ------------------------------------------------------------------------------------------------ one product, fused
 
@@ -16,6 +16,8 @@ from mini_dl.kernels.softmax import exponentials
 IN_DOUBLE = 4096
 """Up to this many scores are computed in double, at no cost: a score of 100 loses 5 digits of its exponential."""
 
+COST = 8
+"""How many passes two products and an exponential count for."""
 BAND = 64
 """Queries that are treated together where a causal mask hides keys from them: the products are still long enough."""
 Bands = Sequence[tuple[int, int, int]]
@@ -61,9 +63,10 @@ def attention(
             if e is not band:
                 band[...] = e
             np.matmul(e, v[heads, :keys], out[heads, rows])
-        out[heads] /= sums[heads][:, :, None]
+        part = out[heads].reshape(-1, v.shape[2])
+        by_row(np.divide, part, sums[heads].reshape(-1), part)
 
-    in_slices(attend, batch, weights.shape[1])
+    in_slices(attend, batch, weights.shape[1], COST)
     return out.astype(query.dtype, copy=False), weights, sums
 
 
@@ -103,7 +106,7 @@ def attention_backward(
                     target[heads, keys:] = 0
             first = False
 
-    in_slices(attend_backward, len(q), weights.shape[1])
+    in_slices(attend_backward, len(q), weights.shape[1], COST)
     to_query *= working.type(scale)
     to_query, to_key, to_value = (a.astype(query.dtype, copy=False) for a in (to_query, to_key, to_value))
     return to_query, to_key, to_value
