@@ -113,7 +113,7 @@ def expected(module: Module, input: Tensor) -> str | None:
 
 def counts(module: Module, attribute: str, size: int, counted: str, shape: tuple[int, ...]) -> str | None:
     """The message for an input whose `shape` does not have `size` features or channels."""
-    spatial = getattr(module, "n", None)
+    spatial = getattr(module, "_space_dims", None)
     if counted == "features":
         at = -1
     elif attribute == "in_channels" and isinstance(spatial, int):

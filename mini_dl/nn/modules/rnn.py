@@ -52,7 +52,11 @@ def _check_options(input_size: int, hidden_size: int, num_layers: int, bias: boo
         raise ValueError("proj_size has to be smaller than hidden_size")
 
 
-def _each(f: Callable[[Tensor], Tensor], state: Any) -> Any:
+State = Tensor | tuple[Tensor, ...]
+"""Of a network with one part of it, or several."""
+
+
+def _each(f: Callable[[Tensor], Tensor], state: State) -> State:
     """`f` of a state, or of the parts of one."""
     return tuple([f(part) for part in state]) if isinstance(state, tuple) else f(state)
 
@@ -113,18 +117,18 @@ class RNNBase(Module):
         return [name for names in self._all_weights for name in names]
 
     @property
-    def _flat_weights(self) -> list[Any]:
-        given: list[Any] | None = self.__dict__.get("_given_weights")
+    def _flat_weights(self) -> list[Tensor]:
+        given: list[Tensor] | None = self.__dict__.get("_given_weights")
         return [getattr(self, name) for name in self._flat_weights_names] if given is None else given
 
     @_flat_weights.setter
-    def _flat_weights(self, weights: list[Any]) -> None:
+    def _flat_weights(self, weights: list[Tensor]) -> None:
         """What the next calls compute with, until a weight is set by its name, or the module moves."""
         self.__dict__["_given_weights"] = weights
 
     def __setattr__(self, name: str, value: object) -> None:
         if "_given_weights" in self.__dict__ and name in self._flat_weights_names:
-            self._flat_weights[self._flat_weights_names.index(name)] = value
+            self._flat_weights[self._flat_weights_names.index(name)] = value  # type: ignore[call-overload]
         super().__setattr__(name, value)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> RNNBase:
@@ -152,11 +156,11 @@ class RNNBase(Module):
 
     # -------------------------------------------------------------------------------------------- the call
 
-    def _as_state(self, hx: Any) -> Any:
+    def _as_state(self, hx: State) -> State:
         """`hx`, or a tuple of its parts."""
         return hx
 
-    def _zero_state(self, input: Tensor, batch_sizes: Tensor | None) -> Any:
+    def _zero_state(self, input: Tensor, batch_sizes: Tensor | None) -> State:
         """The state before the first step, if none is given."""
         return input.new_zeros(self.get_expected_hidden_size(input, batch_sizes))
 
@@ -190,7 +194,7 @@ class RNNBase(Module):
         final = tuple(parts) if len(parts) > 1 else parts[0]
         return (output, final) if batched else (output.squeeze(at), _each(lambda s: s.squeeze(1), final))
 
-    def permute_hidden(self, hx: Any, permutation: Tensor | None) -> Any:
+    def permute_hidden(self, hx: State, permutation: Tensor | None) -> State:
         """The state in another order of the samples."""
         return hx if permutation is None else _each(lambda s: s.index_select(1, permutation), hx)
 
@@ -202,10 +206,11 @@ class RNNBase(Module):
         samples = input.shape[0 if self.batch_first else 1] if batch_sizes is None else int(batch_sizes[0])
         return self.num_layers * self._number_of_directions, samples, features
 
-    def check_forward_args(self, input: Tensor, hidden: Any, batch_sizes: Tensor | None) -> None:
+    def check_forward_args(self, input: Tensor, hidden: State, batch_sizes: Tensor | None) -> None:
         """RuntimeError unless input and state have the sizes of this network."""
         self.check_input(input, batch_sizes)
-        self.check_hidden_size(hidden, self.get_expected_hidden_size(input, batch_sizes))
+        size = self.get_expected_hidden_size(input, batch_sizes)
+        self.check_hidden_size(hidden, size)  # type: ignore[arg-type]  # one part here
 
     def check_hidden_size(
         self, hx: Tensor, expected_hidden_size: tuple[int, int, int], msg: str = "Expected hidden size {}, got {}"
@@ -214,7 +219,7 @@ class RNNBase(Module):
         if hx.shape != expected_hidden_size:
             raise RuntimeError(msg.format(expected_hidden_size, list(hx.shape)))
 
-    def _check_ranks_of_state(self, state: Any, batched: bool) -> None:
+    def _check_ranks_of_state(self, state: State | None, batched: bool) -> None:
         ranks = [] if state is None else [s.ndim for s in (state if isinstance(state, tuple) else (state,))]
         if any([rank != (3 if batched else 2) for rank in ranks]):
             kind, n = ("batched 3-D", 3) if batched else ("unbatched 2-D", 2)
@@ -330,19 +335,20 @@ class LSTM(RNNBase):
         def __init__(self, *args: object, **kwargs: object) -> None:
             super().__init__("LSTM", *args, **kwargs)
 
-    def _as_state(self, hx: Any) -> tuple[Tensor, ...]:
+    def _as_state(self, hx: State) -> State:
         if len(hx) != 2 and all([isinstance(part, Tensor) for part in hx]):
             raise IndexError(f"LSTM: expected the states (hidden, cell), but got {len(hx)}")
         return tuple(hx)
 
-    def _zero_state(self, input: Tensor, batch_sizes: Tensor | None) -> Any:
-        return super()._zero_state(input, batch_sizes), input.new_zeros(self.get_expected_cell_size(input, batch_sizes))
+    def _zero_state(self, input: Tensor, batch_sizes: Tensor | None) -> State:
+        sizes = self.get_expected_hidden_size(input, batch_sizes), self.get_expected_cell_size(input, batch_sizes)
+        return tuple([input.new_zeros(size) for size in sizes])
 
     def get_expected_cell_size(self, input: Tensor, batch_sizes: Tensor | None) -> tuple[int, int, int]:
         """The shape of the cells' state."""
         return self._size_of_state(input, batch_sizes, self.hidden_size)
 
-    def check_forward_args(self, input: Tensor, hidden: Any, batch_sizes: Tensor | None) -> None:
+    def check_forward_args(self, input: Tensor, hidden: State, batch_sizes: Tensor | None) -> None:
         self.check_input(input, batch_sizes)
         shapes = self.get_expected_hidden_size(input, batch_sizes), self.get_expected_cell_size(input, batch_sizes)
         for i, (part, shape) in enumerate(zip(hidden, shapes)):

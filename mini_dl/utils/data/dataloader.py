@@ -125,7 +125,7 @@ class DataLoader(Generic[T]):
             raise ValueError(f"{attr} attribute should not be set after {type(self).__name__} is initialized")
         super().__setattr__(attr, val)
 
-    def _get_iterator(self) -> Any:
+    def _get_iterator(self) -> Reader | WorkersReader:
         if self.num_workers == 0:
             return Reader(self)
         if self.multiprocessing_context is not None:  # imported lazily: it needs the standard multiprocessing
