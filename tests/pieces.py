@@ -16,6 +16,7 @@ from mini_dl.kernels import (
     parallel,
     products,
     recurrent,
+    resampling,
     softmax,
     strips,
     sums,
@@ -40,6 +41,8 @@ def cut_into_pieces(monkeypatch: pytest.MonkeyPatch, elements: int) -> None:
     monkeypatch.setattr(recurrent, "ENOUGH", 1)
     monkeypatch.setattr(recurrent, "TOGETHER", elements)
     monkeypatch.setattr(normalization, "_FEW", 16)
+    monkeypatch.setattr(resampling, "ENOUGH", 1)
+    monkeypatch.setattr(resampling, "RUN", 2)
     monkeypatch.setattr(convolution, "COLUMNS_IN_CACHE", 64)
     monkeypatch.setattr(winograd, "TRANSFORMED_IN_CACHE", 1)
     monkeypatch.setattr(winograd, "FEW_TILES", 1)
