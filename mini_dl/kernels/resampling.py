@@ -80,7 +80,7 @@ class _Step:
             return []
         if few and self.back and self.n_in <= 256:
             return axis.bands(dtype, True, self.n)
-        if few or (rows < RUN if after == 1 else after < RUN) or not self.back and self.n > LONG:
+        if few or (rows < RUN if after == 1 else after < RUN) or (self.n > LONG and not self.back):
             return []
         bands = axis.bands(dtype, self.back, 2 * RUN if after == 1 else RUN)
         return bands if self.back or bands[0][2].shape[1] <= 2 * RUN * axis.places.shape[1] else []

@@ -324,7 +324,7 @@ FAMILIES: list[tuple[Rule, dict[ModuleType, str]]] = [
     (
         all_alike,
         {
-            piecewise_linear: "_leaky_slope _hardswish_backward",
+            piecewise_linear: "_leaky_slope _hardswish_backward _within _beyond",
             activation: "_elu_backward _softplus_backward _logsigmoid_backward _silu_backward _mish_backward _gelu_tanh_backward "
             "_gelu_backward",
             pooling: "_to_maxima _at_maxima _values_at _places",
