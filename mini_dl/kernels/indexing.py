@@ -11,7 +11,7 @@ import numpy as np
 from mini_dl._checks import fits
 from mini_dl._dtypes import FLOATING, INDEX_TYPES, INEXACT, Array, NumpyType, scalar_name
 from mini_dl.kernels.blocks import BITS, BLOCK, in_slices, slices
-from mini_dl.kernels.copying import compact, copy
+from mini_dl.kernels.copying import compact, copy, reshaped
 
 Indices = list[Any]
 """One entry per dimension: None for all of it, or the integers (a Tensor; in forward bodies an array) that select from it."""
@@ -76,6 +76,11 @@ def chosen_along(input: Array, indices: Indices) -> Array | None:
 
 def add_along(out: Array, dim: int, index: Array, values: Array) -> None:
     """``out[index[i]] += values[i]`` along `dim`"""
+    if dim and values.size >= _MANY and out.flags.c_contiguous:
+        n, after = out.shape[dim], math.prod(out.shape[dim + 1 :])
+        images = out.reshape(-1, n, after)
+        if _add_in_rounds(images, index, reshaped(values, (len(images), len(index), after))):
+            return
     rows, added = np.moveaxis(out, dim, 0), np.moveaxis(values, dim, 0)
     if dim and dim == out.ndim - 1 and values.size >= _MANY:  # slices whose numbers are apart in memory
         turned = compact(rows)
@@ -83,6 +88,32 @@ def add_along(out: Array, dim: int, index: Array, values: Array) -> None:
         copy(rows, turned)
     else:
         add_rows(rows, index, added)
+
+
+def _add_in_rounds(images: Array, index: Array, values: Array) -> bool:
+    """``images[:, index[i]] += values[:, i]``, for (B, n, m), in rounds without repeats, if few suffice and each reaches many.
+
+    What a round adds is taken in the order of the images' rows, with -0 where it adds nothing."""
+    counts = np.bincount(index, minlength=images.shape[1])
+    most = int(counts.max())
+    if most > ROUNDS or 2 * most * len(counts) > 5 * len(index):
+        return False
+    order = np.argsort(index, kind="stable")
+    ends = np.cumsum(counts)
+    sources = [np.where(counts > i, order.take(ends - counts + i, mode="clip"), len(index)) for i in range(most)]
+    whole = counts.min() == most
+
+    def add(part: slice) -> None:
+        target, added = images[part], values[part]
+        if not whole:
+            padded = np.empty((len(added), len(index) + 1, added.shape[2]), added.dtype)
+            padded[:, :-1], padded[:, -1] = added, -0.0
+            added = padded
+        for source in sources:
+            np.add(target, added.take(source, 1), out=target)
+
+    in_slices(add, len(images), max(images[0].size, values[0].size))
+    return True
 
 
 def add_at(out: Array, indices: Indices, values: Array) -> None:
