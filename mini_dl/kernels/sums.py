@@ -89,6 +89,8 @@ def add_up(x: Array, dims: Dims, keepdim: bool = False) -> Array:
     x = np.ascontiguousarray(_with_shorter_ends(x.transpose(order), [i in dims for i in order]))
     runs: list[list[int]] = []  # neighbors in memory that are summed, or kept, together: [size, summed]
     for i, n in zip(order, x.shape):
+        if n == 1:
+            continue
         if runs and runs[-1][1] == (i in dims):
             runs[-1][0] *= n
         else:
