@@ -23,7 +23,7 @@ NAMES = """
     nn.functional.adaptive_avg_pool2d nn.functional.layer_norm nn.functional.rms_norm nn.functional.group_norm
     nn.functional.instance_norm nn.functional.batch_norm softmax log_softmax nn.functional.cross_entropy
     nn.functional.gelu nn.functional.silu nn.functional.relu nn.functional.scaled_dot_product_attention matmul bmm addmm
-    nn.functional.linear amax amin logsumexp sigmoid nn.functional.pad:constant nn.functional.pad:reflect
+    nn.functional.linear amax amin argmax argmin max:reduction_with_dim min:reduction_with_dim logsumexp sigmoid nn.functional.pad:constant nn.functional.pad:reflect
     nn.functional.pad:replicate nn.functional.pad:circular nn.functional.interpolate:nearest nn.functional.interpolate:linear
     nn.functional.interpolate:bilinear nn.functional.interpolate:bicubic nn.functional.interpolate:trilinear
 """.split()

@@ -36,7 +36,8 @@ def cut_into_pieces(monkeypatch: pytest.MonkeyPatch, elements: int) -> None:
     monkeypatch.setattr(softmax, "LONGEST", elements)
     for name in ("LARGE", "_LARGE"):
         monkeypatch.setattr(copying, name, 1)
-    monkeypatch.setattr(sums, "FEW", 1)
+    for name in ("FEW", "WIDE", "_LONG_RUN"):
+        monkeypatch.setattr(sums, name, 1)
     monkeypatch.setattr(products, "LARGE", 1)
     monkeypatch.setattr(recurrent, "ENOUGH", 1)
     monkeypatch.setattr(recurrent, "TOGETHER", elements)

@@ -216,6 +216,52 @@ def row_extremes(largest: bool, rows: Array) -> Array:
     return rows[np.arange(len(rows)), rows.argmax(1) if largest else rows.argmin(1)]
 
 
+WIDE, _LONG_RUN = 1 << 11, 16
+"""Rows side by side, and neighbors in memory among them, from which `places_of_extremes` looks at all rows together."""
+
+
+def places_of_extremes(largest: bool, x: Array, dim: int | None, keepdim: bool) -> Array:
+    """Where the first of the largest or smallest elements, or of those that are NaN, are along `dim`, or among all.
+
+    Along another dimension than the last, NumPy would turn the array first."""
+    search = np.argmax if largest else np.argmin
+    inner = 1 if dim is None else math.prod(x.shape[dim + 1 :])
+    together = dim is not None and inner >= _LONG_RUN and x.size >= WIDE * x.shape[dim]
+    if dim is None or not together or x.dtype.char in HALVES or not x.flags.c_contiguous:
+        return np.asarray(search(x, dim, keepdims=keepdim), np.int64)
+    rows = x.reshape(-1, x.shape[dim], inner)
+    out = np.empty((len(rows), inner), np.int64)
+
+    def find(piece: tuple[slice, slice]) -> None:
+        part = rows[piece[0], :, piece[1]]
+        best = (np.maximum if largest else np.minimum).reduce(part, 1)
+        if x.dtype.kind == "f" and np.isnan(best).any():
+            out[piece] = search(part, 1)
+        else:
+            out[piece] = _first_equal(part, best)
+
+    number = get_num_threads() if worth_sharing(x.size) else 1  # few parts: there are three calls for each row
+    by_inner = len(rows) < number
+    pieces = [(slice(None), part) if by_inner else (part, slice(None)) for part in split(inner if by_inner else len(rows), number)]
+    share(find, pieces, x.size)
+    return out.reshape(reduced(x.shape, (dim,), keepdim))
+
+
+def _first_equal(rows: Array, numbers: Array) -> Array:
+    """How many of ``rows[:, i]``, (B, n, m), come before the first that is equal to its number (B, m)."""
+    waiting, differs = np.ones(numbers.shape, np.bool_), np.empty(numbers.shape, np.bool_)
+    places, count = np.zeros(numbers.shape, np.int64), np.zeros(numbers.shape, np.uint8)
+    for i in range(rows.shape[1] - 1):
+        np.not_equal(rows[:, i], numbers, differs)
+        np.logical_and(waiting, differs, waiting)
+        np.add(count, waiting.view(np.uint8), count)
+        if i % 255 == 254:
+            places += count
+            count.fill(0)
+    places += count
+    return places
+
+
 HALVED = 1 << 13
 """Elements from which a product combines halves of rows: NumPy multiplies the numbers of a row one by one."""
 
