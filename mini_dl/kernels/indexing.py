@@ -275,17 +275,37 @@ def gathered(input: Array, dim: int, index: Array) -> Array:
     """The elements that `index` chooses along `dim`. RuntimeError if it does not match."""
     if index.size <= 2 * BLOCK:
         return input.reshape(-1).take(positions("gather", input, dim, index))
+    out = np.empty(index.shape, input.dtype)
+    if (found := whole_rows("gather", input, dim, index)) is not None:
+        rows, width = found
+        source, target = input.reshape(-1, width), out.reshape(-1, width)
+        in_slices(lambda piece: source.take(rows[piece], 0, target[piece], "clip"), len(rows), width)
+        return out
     check_positions("gather", input, dim, index)
-    flat, step, out = input.reshape(-1), math.prod(input.shape[dim + 1 :]), np.empty(index.shape, input.dtype)
+    flat, step = input.reshape(-1), math.prod(input.shape[dim + 1 :])
     offsets = np.broadcast_to(_offsets(input.shape, dim, index.shape), index.shape)
 
     def take(piece: slice) -> None:
-        places = index[piece] * step
-        places += offsets[piece]
-        np.take(flat, places, out=out[piece], mode="clip")  # all are in range; "raise" would take a buffer
+        places = offsets[piece] + (index[piece] if step == 1 else index[piece] * step)
+        flat.take(places, out=out[piece], mode="clip")  # all are in range; "raise" would take a buffer
 
     in_slices(take, len(index), index.size // len(index))
     return out
+
+
+def whole_rows(name: str, input: Array, dim: int, index: Array, src: Array | None = None) -> tuple[Array, int] | None:
+    """If a large `index` is expanded along the dimensions after `dim`, so that it chooses all elements there together: which rows
+    of them it chooses, and their length. RuntimeError if it does not match."""
+    if index.size < _MANY or index.ndim != input.ndim or (src is not None and src.shape != index.shape):
+        return None
+    width = math.prod(index.shape[dim + 1 :])
+    if width == 1 or index.shape[dim + 1 :] != input.shape[dim + 1 :]:
+        return None
+    if any([step and n > 1 for step, n in zip(index.strides[dim + 1 :], index.shape[dim + 1 :])]):
+        return None
+    check_positions(name, input, dim, index, src)
+    rows = index[(..., *(0,) * (index.ndim - dim - 1))]
+    return linear(input.shape[: dim + 1], dim, rows).reshape(-1), width
 
 
 def check_positions(name: str, input: Array, dim: int, index: Array, src: Array | None = None) -> None:
@@ -312,6 +332,7 @@ def check_positions(name: str, input: Array, dim: int, index: Array, src: Array 
         raise RuntimeError(
             f"Expected index {list(sizes)} to be no larger than self {list(shape)} apart from dimension {dim}{tail}"
         )
+    index = index[tuple([slice(None) if step else slice(1) for step in index.strides])]  # not what is only repeated
     unsigned = index.astype(np.int64, copy=False).reshape(-1).view(np.uint64)  # negative ones are large; `argmax` is quick
     if unsigned[unsigned.argmax()] >= shape[dim]:
         low, high = index.min(), index.max()
