@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from mini_dl._dtypes import Array
-from mini_dl.kernels.blocks import computed_in, keep, real_floating
+from mini_dl.kernels.blocks import computed_in, in_slices, keep, limited, real_floating
 from mini_dl.kernels.softmax import COST, Piece, by_row, exponentials, first_places, from_rows, in_memory, over_rows, rows_along
+from mini_dl.kernels.sums import add_up
 
 # ------------------------------------------------------------------------------------------------ classes by index
 
@@ -51,6 +52,30 @@ def cross_entropy_slope(
     slopes *= scale
     in_memory(out)[places] = slopes
     return out if out.shape == shape else from_rows(out, shape, 1)
+
+
+# ------------------------------------------------------------------------------------------------ regression
+
+
+_ROW = 1024
+
+
+def sum_of_squares_then_lines(x: Array, delta: float) -> Array:
+    """The sum of ``m * (x - m / 2)`` with ``m = max(-delta, min(x, delta))`` over a vector, row by row."""
+    whole = x.size - x.size % _ROW
+    limit, half = x.dtype.type(delta), x.dtype.type(0.5)
+    rows, sums = x[:whole].reshape(-1, _ROW), np.empty(whole // _ROW + 1, x.dtype)
+
+    def add(part: slice) -> None:
+        near = limited(rows[part], -limit, limit)
+        np.vecdot(near, rows[part], sums[:-1][part])
+        sums[:-1][part] -= np.vecdot(near, near) * half
+
+    in_slices(add, len(rows), _ROW)
+    rest = x[whole:]
+    near = limited(rest, -limit, limit)
+    sums[-1] = np.dot(near, rest) - np.dot(near, near) * half
+    return add_up(sums, (0,))
 
 
 # ------------------------------------------------------------------------------------------------ sequences

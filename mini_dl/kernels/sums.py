@@ -185,8 +185,8 @@ def add_up_squares(x: Array, dims: Dims, keepdim: bool) -> Array:
         out = _each(lambda part, out: np.vecdot(part, part, out), rows)
     else:
         whole = n - n % 4096
-        blocks = rows[:, :whole].reshape(len(rows), -1, 4096)
-        out = add_up(np.vecdot(blocks, blocks), (1,)) + np.vecdot(rows[:, whole:], rows[:, whole:])
+        blocks = _each(lambda part, out: np.vecdot(part, part, out), rows[:, :whole].reshape(-1, 4096))
+        out = add_up(blocks.reshape(len(rows), -1), (1,)) + np.vecdot(rows[:, whole:], rows[:, whole:])
     return out.reshape(reduced(x.shape, dims, keepdim))
 
 
@@ -242,7 +242,9 @@ def places_of_extremes(largest: bool, x: Array, dim: int | None, keepdim: bool) 
 
     number = get_num_threads() if worth_sharing(x.size) else 1  # few parts: there are three calls for each row
     by_inner = len(rows) < number
-    pieces = [(slice(None), part) if by_inner else (part, slice(None)) for part in split(inner if by_inner else len(rows), number)]
+    pieces = [
+        (slice(None), part) if by_inner else (part, slice(None)) for part in split(inner if by_inner else len(rows), number)
+    ]
     share(find, pieces, x.size)
     return out.reshape(reduced(x.shape, (dim,), keepdim))
 

@@ -22,18 +22,8 @@ from mini_dl.autograd.primitive import linear_in, op, recorded_as
 from mini_dl.kernels.blocks import in_single
 from mini_dl.kernels.softmax import log_sum_exp
 from mini_dl.kernels.sums import (
-    Dims,
-    add_up,
-    count,
-    extremes,
-    near_mean,
-    places_of_extremes,
-    reduce,
-    reduced,
-    squares,
-    std_array,
-    trailing,
-)
+    Dims, add_up, count, extremes, near_mean, places_of_extremes, reduce, reduced, squares, std_array, trailing,
+)  # fmt: skip
 from mini_dl.tensor import Tensor
 
 # ------------------------------------------------------------------------------------------------ arguments
