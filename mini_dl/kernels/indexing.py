@@ -304,7 +304,7 @@ def whole_rows(name: str, input: Array, dim: int, index: Array, src: Array | Non
     if any([step and n > 1 for step, n in zip(index.strides[dim + 1 :], index.shape[dim + 1 :])]):
         return None
     check_positions(name, input, dim, index, src)
-    rows = index[(..., *(0,) * (index.ndim - dim - 1))]
+    rows = index.reshape(*index.shape[: dim + 1], -1)[..., 0]
     return linear(input.shape[: dim + 1], dim, rows).reshape(-1), width
 
 

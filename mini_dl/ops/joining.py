@@ -48,7 +48,7 @@ def _cat(tensors: list[Array], dim: int) -> Array:
     if not many:  # NumPy would give the result the layout of the parts
         return np.concatenate(kept, dim, out, casting="unsafe")
     ends = [*itertools.accumulate([t.shape[dim] for t in kept])]
-    _copy_all([out[(*(slice(None),) * dim, slice(end - t.shape[dim], end))] for t, end in zip(kept, ends)], kept)
+    _copy_all(np.split(out, ends[:-1], dim), kept)
     return out
 
 

@@ -440,10 +440,10 @@ def unfold_place(input: Array, dim: int, size: int, step: int, shape: tuple[int,
     out = np.zeros(shape, input.dtype)
     if not shape:
         return input.sum(-1).reshape(()) if size else out
-    before = (slice(None),) * dim
     for start in range(0, size, step):  # parts of the windows that do not meet each other
         part = input[..., start : start + step]
-        target = _windows(out[(*before, slice(start, None))], dim, part.shape[-1], step)[(*before, slice(input.shape[dim]))]
+        rest = np.moveaxis(np.moveaxis(out, dim, 0)[start:], 0, dim)
+        target = np.moveaxis(np.moveaxis(_windows(rest, dim, part.shape[-1], step), dim, 0)[: input.shape[dim]], 0, dim)
         np.add(target, part, out=target) if start else copy(target, part)
     return out
 
