@@ -268,7 +268,13 @@ def in_pieces(ufunc: Function, *operands: Any, out: Array | None = None) -> Arra
     if kind.char == "e":
         return _in_single(ufunc, operands) if out is None and pays(ufunc, first) and first.flags.c_contiguous else None
     work = first.size * cost_of(ufunc)
-    if not worth_sharing(work) or kind.char not in "fd" or not first.flags.c_contiguous:
+    if not worth_sharing(work) or kind.char not in "fd":
+        return None
+    if not any(first.strides):  # one number, expanded
+        operands = (first[(0,) * len(shape)], *operands[1:])
+        first = next((a for a in operands if type(a) is np.ndarray and a.shape == shape), first)
+    whole = first.flags.c_contiguous
+    if not (whole or _in_order(first)):
         return None
     if out is not None and (out.dtype is not kind or out.shape != shape or not out.flags.c_contiguous):
         return None
@@ -279,11 +285,13 @@ def in_pieces(ufunc: Function, *operands: Any, out: Array | None = None) -> Arra
         if type(other) is np.ndarray:
             if other.dtype is not kind or not (other.shape == shape or fits(other.shape, shape)):
                 return None
+            if not whole and other.shape == shape and not _in_order(other):  # the result might have its order
+                return None
             if other.ndim and not (other.shape == shape and other.flags.c_contiguous):
                 apart.append(other)
         elif type(other) not in (float, int, kind.type):
             return None
-    row = _long_row(apart[0], shape) if len(apart) == 1 else None
+    row = _long_row(apart[0], shape) if whole and len(apart) == 1 else None
     result = np.empty(shape, kind) if out is None else out
     views = [*operands, result]
     if row is not None:
@@ -296,6 +304,12 @@ def in_pieces(ufunc: Function, *operands: Any, out: Array | None = None) -> Arra
     calls = [tuple([view[piece] if part else view for view, part in zip(views, divided)]) for piece in pieces]
     share_calls(_WITH_ROOM.get(ufunc, ufunc), calls)
     return result
+
+
+def _in_order(array: Array) -> bool:
+    """Whether an array may have gaps, but lies in memory in the order of its dimensions."""
+    strides = [step for step, n in zip(array.strides, array.shape) if n > 1]
+    return all([step >= after > 0 for step, after in zip(strides, [*strides[1:], array.itemsize])])
 
 
 def _beside(out: Array, operand: Array) -> Array:
