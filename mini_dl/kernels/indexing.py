@@ -10,7 +10,7 @@ import numpy as np
 
 from mini_dl._checks import fits
 from mini_dl._dtypes import FLOATING, INDEX_TYPES, INEXACT, Array, NumpyType, scalar_name
-from mini_dl.kernels.blocks import BITS, BLOCK, in_slices, slices
+from mini_dl.kernels.blocks import BITS, BLOCK, LARGE, in_slices, slices
 from mini_dl.kernels.copying import compact, copy, reshaped
 
 Indices = list[Any]
@@ -69,14 +69,32 @@ def chosen_along(input: Array, indices: Indices) -> Array | None:
     if len(others) > 1 or not dim or not others[0].ndim or not input.flags.c_contiguous:
         return None
     try:
-        return input.take(others[0], dim)
+        return taken(input, others[0], dim)
     except IndexError:  # which names another dimension
         return None
 
 
+def taken(input: Array, index: Array, dim: int) -> Array:
+    """``input.take(index, dim)``, which threads share if it is large."""
+    n, before, after = input.shape[dim], math.prod(input.shape[:dim]), math.prod(input.shape[dim + 1 :])
+    if before * index.size * after < LARGE or not input.flags.c_contiguous:
+        return input.take(index, dim)
+    flat = index.reshape(-1)
+    unsigned = flat.astype(np.int64).view(np.uint64)  # negative ones are large
+    if unsigned[unsigned.argmax()] >= n:  # for NumPy to judge
+        return input.take(index, dim)
+    out = np.empty((*input.shape[:dim], *index.shape, *input.shape[dim + 1 :]), input.dtype)
+    source, target = input.reshape(before, n, after), out.reshape(before, len(flat), after)
+    if before == 1:
+        in_slices(lambda part: source[0].take(flat[part], 0, target[0, part], "clip"), len(flat), after)
+    else:
+        in_slices(lambda part: source[part].take(flat, 1, target[part], "clip"), before, len(flat) * after)
+    return out
+
+
 def add_along(out: Array, dim: int, index: Array, values: Array) -> None:
     """``out[index[i]] += values[i]`` along `dim`"""
-    if dim and values.size >= _MANY and out.flags.c_contiguous:
+    if values.size >= _MANY and out.flags.c_contiguous:
         n, after = out.shape[dim], math.prod(out.shape[dim + 1 :])
         images = out.reshape(-1, n, after)
         if _add_in_rounds(images, index, reshaped(values, (len(images), len(index), after))):
@@ -102,6 +120,8 @@ def _add_in_rounds(images: Array, index: Array, values: Array) -> bool:
     ends = np.cumsum(counts)
     sources = [np.where(counts > i, order.take(ends - counts + i, mode="clip"), len(index)) for i in range(most)]
     whole = counts.min() == most
+    if len(images) == 1:
+        return whole and _add_all_rows(images[0], sources, values[0])
 
     def add(part: slice) -> None:
         target, added = images[part], values[part]
@@ -113,6 +133,15 @@ def _add_in_rounds(images: Array, index: Array, values: Array) -> bool:
             np.add(target, added.take(source, 1), out=target)
 
     in_slices(add, len(images), max(images[0].size, values[0].size))
+    return True
+
+
+def _add_all_rows(out: Array, sources: list[Array], values: Array) -> bool:
+    def add(part: slice) -> None:
+        for source in sources:
+            np.add(out[part], values.take(source[part], 0), out=out[part])
+
+    in_slices(add, len(out), out.shape[1])
     return True
 
 

@@ -26,6 +26,7 @@ from mini_dl.kernels.indexing import (
     positions,
     reduce_at,
     rows_of,
+    taken,
     whole_rows,
 )
 from mini_dl.ops.parts import _slice
@@ -406,7 +407,7 @@ def check_in_range(name: str, input: Tensor, dim: int, positions: Array) -> None
 def _index_select(input: Array, dim: int, index: Array) -> Array:
     if not input.ndim:
         return input.copy()
-    return input.take(index.reshape(-1), dim)
+    return taken(input, index.reshape(-1), dim)
 
 
 @method(out=True)
