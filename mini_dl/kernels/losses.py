@@ -23,16 +23,16 @@ def cross_entropy_rows(
     out, sums = np.empty(x.shape, x.dtype) if flat else np.empty_like(x), np.empty(x.shape[:-1], x.dtype)
     places = np.arange(len(x)) * x.shape[1] if flat else first_places(x)
     places += index if flat else index * x.shape[1]
-    chosen = (x if flat else in_memory(x)).take(places)
+    memory, of_row, chosen = in_memory(x), places.reshape(sums.shape), np.empty(sums.shape, x.dtype)
 
     def sum_up(piece: Piece) -> None:
         _, maximum = exponentials(out[piece], x[piece], sums[piece])
-        if maximum is not None:
-            chosen.reshape(sums.shape)[piece] -= maximum
+        found = memory.take(of_row[piece])  # now, while they are in the cache
+        chosen[piece] = found if maximum is None else np.subtract(found, maximum, found)
 
     over_rows(sum_up, x, COST)
     losses = np.log(sums.reshape(-1).astype(np.float64))
-    losses -= chosen
+    losses -= chosen.reshape(-1)
     losses *= factors
     if kept is not None:
         losses = keep(losses, kept)
@@ -43,14 +43,20 @@ def cross_entropy_slope(
     grad: Array, exponentials: Array, sums: Array, places: Array, factors: Array, shape: tuple[int, ...]
 ) -> Array:
     """``(softmax - one_hot) * grad * factor`` row by row, for scores of this `shape`"""
-    scale, out = factors * grad, np.empty_like(exponentials)
-    factor = (scale if sums.ndim == 1 else scale.reshape(sums.shape)) / sums
-    over_rows(lambda piece: by_row(np.multiply, exponentials[piece], factor[piece], out[piece]), out)
-    slopes = in_memory(exponentials).take(places)  # in half the time that two indices take
-    slopes /= sums.reshape(-1)
-    slopes -= 1  # before the factor: where the probability is 1, the slope is exactly 0
-    slopes *= scale
-    in_memory(out)[places] = slopes
+    scale, out = (factors * grad).reshape(sums.shape), np.empty_like(exponentials)
+    factor, of_row = scale / sums, places.reshape(sums.shape)
+    powers, target = in_memory(exponentials), in_memory(out)
+
+    def spread(piece: Piece) -> None:
+        by_row(np.multiply, exponentials[piece], factor[piece], out[piece])
+        at = of_row[piece]
+        slopes = powers.take(at)  # in half the time that two indices take
+        slopes /= sums[piece]
+        slopes -= 1  # before the factor: where the probability is 1, the slope is exactly 0
+        slopes *= scale[piece]
+        target[at] = slopes
+
+    over_rows(spread, out)
     return out if out.shape == shape else from_rows(out, shape, 1)
 
 
