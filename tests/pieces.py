@@ -11,6 +11,7 @@ from mini_dl.kernels import (
     blocks,
     convolution,
     copying,
+    indexing,
     lines,
     normalization,
     parallel,
@@ -22,6 +23,7 @@ from mini_dl.kernels import (
     sums,
     winograd,
 )  # fmt: skip
+from mini_dl.ops import joining
 
 
 def cut_into_pieces(monkeypatch: pytest.MonkeyPatch, elements: int) -> None:
@@ -31,7 +33,7 @@ def cut_into_pieces(monkeypatch: pytest.MonkeyPatch, elements: int) -> None:
     for module in (blocks, normalization):
         for name in ("BLOCK", "LONGEST", "LONGEST_RUN"):
             monkeypatch.setattr(module, name, elements)
-    for module in (sums, softmax, copying):
+    for module in (sums, softmax, copying, indexing):
         monkeypatch.setattr(module, "BLOCK", elements)
     monkeypatch.setattr(softmax, "LONGEST", elements)
     for name in ("LARGE", "_LARGE"):
@@ -42,6 +44,8 @@ def cut_into_pieces(monkeypatch: pytest.MonkeyPatch, elements: int) -> None:
     monkeypatch.setattr(recurrent, "ENOUGH", 1)
     monkeypatch.setattr(recurrent, "TOGETHER", elements)
     monkeypatch.setattr(normalization, "_FEW", 16)
+    for module, name in ((indexing, "_MANY"), (indexing, "LARGE"), (joining, "LARGE")):
+        monkeypatch.setattr(module, name, 1)
     monkeypatch.setattr(resampling, "ENOUGH", 1)
     monkeypatch.setattr(resampling, "RUN", 2)
     monkeypatch.setattr(convolution, "COLUMNS_IN_CACHE", 64)
