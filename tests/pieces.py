@@ -15,6 +15,7 @@ from mini_dl.kernels import (
     lines,
     normalization,
     parallel,
+    planes,
     products,
     recurrent,
     resampling,
@@ -58,5 +59,8 @@ def cut_into_pieces(monkeypatch: pytest.MonkeyPatch, elements: int) -> None:
     monkeypatch.setattr(strips, "WIDE", 4)
     monkeypatch.setattr(strips, "LARGE", 16)
     monkeypatch.setattr(bands, "IN_CACHE", 1)
-    for cached, name in ((convolution, "_columns_of"), (lines, "lines_of"), (strips, "strips_of"), (bands, "bands_of")):
+    for name in ("COMPUTED", "LARGE"):
+        monkeypatch.setattr(planes, name, 16)
+    prepared = ((lines, "lines_of"), (strips, "strips_of"), (bands, "bands_of"), (planes, "planes_of"))
+    for cached, name in ((convolution, "_columns_of"), *prepared):
         monkeypatch.setattr(cached, name, functools.lru_cache(getattr(cached, name).__wrapped__))

@@ -10,20 +10,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mini_dl.kernels import bands, convolution, lines, parallel, strips
+from mini_dl.kernels import bands, convolution, lines, parallel, planes, strips
 from mini_dl.kernels.copying import CONFLICT, turn
 from mini_dl.kernels.geometry import Geometry
 
 
 @pytest.fixture
 def only_columns(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
-    for method in (convolution.by_bands, convolution.by_lines, convolution.by_strips, convolution.winograd):
+    for method in (bands, lines, planes, strips, convolution.winograd):
         monkeypatch.setattr(method, "suits", lambda *args, **options: False)
     monkeypatch.setattr(strips, "suits_weight", lambda *args: False)
     yield monkeypatch
-    lines.lines_of.cache_clear()
-    strips.strips_of.cache_clear()
-    bands.bands_of.cache_clear()
+    for prepared in (lines.lines_of, strips.strips_of, bands.bands_of, planes.planes_of):
+        prepared.cache_clear()
 
 
 def check(method: Any, input: tuple[int, ...], weight: tuple[int, ...], g: Geometry, numbers: np.random.Generator) -> None:
@@ -33,11 +32,10 @@ def check(method: Any, input: tuple[int, ...], weight: tuple[int, ...], g: Geome
     found, cotangent = np.empty_like(out), numbers.standard_normal(out.shape)
     method.conv(x, w, bias, g, found)
     pairs = [(found, out)]
-    if method is not strips or max(g.stride) == 1:
-        pairs += [
-            (method.conv_input(cotangent, w, input, g), convolution.conv_input(cotangent, w, input, g)),
-            (method.conv_weight(x, cotangent, weight, g), convolution.conv_weight(x, cotangent, weight, g)),
-        ]
+    if method not in (strips, planes) or max(g.stride) == 1:
+        pairs.append((method.conv_input(cotangent, w, input, g), convolution.conv_input(cotangent, w, input, g)))
+        if method is not planes:
+            pairs.append((method.conv_weight(x, cotangent, weight, g), convolution.conv_weight(x, cotangent, weight, g)))
     for one, other in pairs:
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-11, err_msg=f"{input} {weight} {g}")
 
@@ -91,6 +89,18 @@ def test_bands_agree_with_columns(size: int, small: int, width: int, only_column
     numbers = np.random.default_rng(0)
     for (n, c, *space), (_, _, *kernel), g in cases(40):
         check(bands, (n, c, *space), (c, 1, *kernel), g._replace(groups=c), numbers)
+
+
+@pytest.mark.parametrize("size", [1, 100, planes.COMPUTED])
+def test_planes_agree_with_columns(size: int, only_columns: pytest.MonkeyPatch) -> None:
+    only_columns.setattr(parallel, "ENOUGH", 1)
+    only_columns.setattr(planes, "COMPUTED", size)
+    planes.planes_of.cache_clear()
+    numbers = np.random.default_rng(0)
+    found = [case for case in cases(200) if len(case[2].out) > 1]
+    assert len([g for _, _, g in found if max(g.stride) == 1]) > 3
+    for (n, c, *space), (_, _, *kernel), g in found:
+        check(planes, (n, c, *space), (c, 1, *kernel), g._replace(groups=c), numbers)
 
 
 def test_outputs_that_are_apart_send_to_the_places_of_their_own(only_columns: pytest.MonkeyPatch) -> None:

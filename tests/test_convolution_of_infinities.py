@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 import mini_dl as torch
-from mini_dl.kernels import convolution
+from mini_dl.kernels import bands, lines, planes, strips, winograd
 
 CASES: dict[str, tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = {
-    "depthwise": ((2, 6, 9, 60), (6, 1, 3, 3), {"padding": 1, "groups": 6}),
+    "depthwise": ((2, 6, 9, 70), (6, 1, 3, 3), {"padding": 1, "groups": 6}),
+    "depthwise planes": ((2, 6, 9, 60), (6, 1, 3, 3), {"padding": 1, "groups": 6}),
     "depthwise small": ((2, 6, 9, 10), (6, 1, 3, 3), {"padding": 1, "groups": 6}),
     "depthwise tiny": ((2, 6, 5, 6), (6, 1, 3, 3), {"padding": 1, "groups": 6}),
     "depthwise strided": ((2, 6, 9, 40), (12, 1, 3, 3), {"padding": 1, "stride": 2, "groups": 6}),
@@ -43,10 +44,10 @@ def test_infinities_do_not_spread(name: str, bad: float, place: tuple[int, ...],
         out.backward(torch.from_numpy(cotangent))
         return [out.detach().numpy(), *[tensor.grad.numpy() for tensor in tensors]]
 
-    monkeypatch.setattr(convolution.by_lines, "ENOUGH", 1)
+    monkeypatch.setattr(lines, "ENOUGH", 1)
     found = gradients()
-    for method in (convolution.by_bands, convolution.by_lines, convolution.by_strips, convolution.winograd):
+    for method in (bands, lines, planes, strips, winograd):
         monkeypatch.setattr(method, "suits", lambda *args, **options: False)
-    monkeypatch.setattr(convolution.by_strips, "suits_weight", lambda *args: False)
+    monkeypatch.setattr(strips, "suits_weight", lambda *args: False)
     for one, other in zip(found, gradients()):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -154,3 +155,18 @@ def test_the_parts_are_several() -> None:
     parts: list[Any] = []
     normalization._in_parts(parts.append, np.zeros((2, 8, 128 * 128), np.float32), False)
     assert len(parts) > 1
+
+
+@pytest.mark.parametrize("length", [40, 900, 3000])
+def test_sums_of_some_channels_copy_nothing(length: int) -> None:
+    """Channels of several images are not contiguous: as rows of a matrix they would be copied."""
+    x = np.ones((8, 40, length), np.float32)[:, 3:33]
+    normalization._sums(x, x, False)
+    tracemalloc.start()
+    try:
+        sums, products = normalization._sums(x, x, False)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (sums == 8 * length).all() and (products == 8 * length).all()
+    assert peak < x.nbytes / 4

@@ -147,3 +147,23 @@ def test_a_kernel_of_elements_runs_in_pieces(decorate: Callable[..., Any], threa
             turned = numbers(rng, shape[::-1], "f").T
             assert_same(scaled(turned, turned, 0.5), turned * turned + np.float32(0.5))
     assert min(seen) < 8
+
+
+@pytest.mark.parametrize("shape", [(24, 6), (23, 6), (2, 3, 8), (1, 7), (5, 40), (0, 3)])
+@pytest.mark.parametrize("ordered", [True, False])
+def test_a_row_is_added_to_each_row(shape: tuple[int, ...], ordered: bool, threads: int) -> None:
+    rng = np.random.default_rng(4)
+    x, row = rng.standard_normal(shape).astype("f"), rng.standard_normal(shape[-1]).astype("f")
+    out = x.copy() if ordered else x.swapaxes(0, -1).copy().swapaxes(0, -1)
+    assert blocks.add_row(out, row) is out
+    np.testing.assert_array_equal(out, x + row)
+
+
+@pytest.mark.parametrize("other", [(48,), (24, 48), (1, 48), (40, 1, 48)])
+def test_short_rows_that_broadcast_are_those_of_numpy(other: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(5)
+    x, row = (rng.standard_normal(shape).astype("f") for shape in ((40, 24, 48), other))
+    a, b = torch.from_numpy(x), torch.from_numpy(row)
+    np.testing.assert_array_equal((a * b).numpy(), x * row)
+    np.testing.assert_array_equal((a - b).numpy(), x - row)
+    np.testing.assert_array_equal((b / a).numpy(), row / x)

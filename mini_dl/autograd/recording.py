@@ -18,7 +18,7 @@ from mini_dl._importing import wraps
 from mini_dl._meta import is_meta_array
 from mini_dl.autograd.graph import INFERENCE, NO_GRAD, Node, edge_of, save, save_result
 from mini_dl.autograd.mode import at_work, mode
-from mini_dl.kernels.blocks import large_for
+from mini_dl.kernels.blocks import VERY_SHORT, large_for
 from mini_dl.kernels.context import is_refusal, run_nested
 from mini_dl.kernels.halves import MANY
 from mini_dl.overrides import ask_operator, overrides
@@ -324,14 +324,17 @@ def text_of_any(primitive: Primitive) -> str:
     return text.done(parameters_of(primitive))
 
 
-def _many(array: str, ufunc: Function | None) -> str:
-    """The condition that an array has enough elements for threads to share a ufunc, or for float16 to be computed in float32."""
+def _many(array: str, ufunc: Function | None, other: str = "") -> str:
+    """The condition that an array has enough elements for threads to share a ufunc, for float16 to be computed in float32, or
+    for an `other` of short rows, which are broadcast, to be written out along a longer one."""
     if ufunc is None:
         return ""
     enough = large_for(ufunc)
     if enough <= MANY:
         return f"{array}.size >= {enough}"
-    return f"{array}.size >= {MANY} and ({array}.size >= {enough} or {array}.dtype.char == 'e')"
+    short = f"{other}.__class__ is ndarray and {other}.ndim and 1 < {other}.shape[-1] <= {VERY_SHORT}"
+    broadcasts = f" or ({short} and {other}.shape != {array}.shape)" if other else ""
+    return f"{array}.size >= {MANY} and ({array}.size >= {enough} or {array}.dtype.char == 'e'{broadcasts})"
 
 
 def text_of_unary(primitive: Primitive) -> str:
@@ -398,7 +401,7 @@ def text_of_binary(primitive: Primitive, refuse: str, number_first: bool, number
         text.write("elif is_number(other): a, b = primitive.promote(a, other)")
     text.write(f"else: return {refuse}(primitive, 'other', 2, other, input, other)")
     refused = "\nexcept ValueError:\n    broadcast_shapes(shape(a), shape(b))\n    raise"
-    large = _many("a", primitive.ufunc)
+    large = _many("a", primitive.ufunc, "b")
     if large and number_first:
         large = f"a.__class__ is ndarray and {large}"
     text.run_kernel("a, b", refused, large)

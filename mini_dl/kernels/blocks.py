@@ -258,7 +258,7 @@ _WITH_ROOM: dict[Function, Function] = {np.maximum: _maximum, np.minimum: _minim
 
 
 def in_pieces(ufunc: Function, *operands: Any, out: Array | None = None) -> Array | None:
-    """``ufunc(*operands)``, in pieces that threads share; None, with nothing done, if that does not pay.
+    """``ufunc(*operands)``, in pieces that threads share, or along a long row; None, with nothing done, if neither pays.
 
     The first operand is a large array of floating point numbers and has the shape and the type of the result. Any function of
     elements that writes to its last argument counts as a ufunc.
@@ -268,13 +268,14 @@ def in_pieces(ufunc: Function, *operands: Any, out: Array | None = None) -> Arra
     if kind.char == "e":
         return _in_single(ufunc, operands) if out is None and pays(ufunc, first) and first.flags.c_contiguous else None
     work = first.size * cost_of(ufunc)
-    if not worth_sharing(work) or kind.char not in "fd":
+    shared = worth_sharing(work)
+    if not (shared or getattr(operands[-1], "shape", shape) != shape) or kind.char not in "fd":
         return None
     if not any(first.strides):  # one number, expanded
         operands = (first[(0,) * len(shape)], *operands[1:])
         first = next((a for a in operands if type(a) is np.ndarray and a.shape == shape), first)
     whole = first.flags.c_contiguous
-    if not (whole or _in_order(first)):
+    if not (whole or (shared and _in_order(first))):
         return None
     if out is not None and (out.dtype is not kind or out.shape != shape or not out.flags.c_contiguous):
         return None
@@ -292,12 +293,17 @@ def in_pieces(ufunc: Function, *operands: Any, out: Array | None = None) -> Arra
         elif type(other) not in (float, int, kind.type):
             return None
     row = _long_row(apart[0], shape) if whole and len(apart) == 1 else None
+    if row is None and not shared:
+        return None
     result = np.empty(shape, kind) if out is None else out
     views = [*operands, result]
     if row is not None:
         views = [row if view is apart[0] else _in_rows(view, row.size) for view in views]
     elif not apart and len(shape) > 1:  # one vector of all numbers
         views = [_in_rows(view, 0) for view in views]
+    if not shared:
+        _WITH_ROOM.get(ufunc, ufunc)(*views)
+        return result
     rows, ndim = len(views[-1]), views[-1].ndim
     divided = [type(view) is np.ndarray and view.ndim == ndim and len(view) == rows for view in views]
     pieces = parts(rows, number_of_pieces(first.size, work, BLOCK, LONGEST))
@@ -351,8 +357,9 @@ def _in_rows(operand: object, length: int) -> object:
     return operand.reshape(-1, length) if length else operand.reshape(-1)
 
 
-SHORT, LONG = 256, 4096
-"""The length of rows up to which NumPy takes 0.3 to 0.6 ns for each number, for one along a long row 0.16; and that length."""
+SHORT, LONG, VERY_SHORT = 256, 4096, 160
+"""The length of rows up to which NumPy takes 0.3 to 0.6 ns for each number, for one along a long row 0.16; that length; and the
+length of rows that take longer still."""
 
 
 def _long_row(row: Array, shape: tuple[int, ...]) -> Array | None:
@@ -369,7 +376,18 @@ def _long_row(row: Array, shape: tuple[int, ...]) -> Array | None:
     return np.broadcast_to(row.reshape(sizes[first:]), (times, *shape[first:])).reshape(-1)
 
 
-@functools.lru_cache(1024)
+def add_row(out: Array, row: Array) -> Array:
+    """``out += row`` of (..., n) and (n): several rows at a time, if they are so short that it pays between two threads, too."""
+    length = len(row)
+    if out.size < 2 * SOME or length > VERY_SHORT or not out.flags.c_contiguous:
+        return np.add(out, row, out)
+    rows = np.empty((run_of(out.size // length, max(1, LONG // length)), length), out.dtype)
+    rows[...] = row
+    long = out.reshape(-1, rows.size)
+    np.add(long, rows.reshape(-1), long)
+    return out
+
+
 @functools.lru_cache(1024)
 def run_of(n: int, longest: int) -> int:
     """The largest divisor of `n` up to `longest`."""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mini_dl._dtypes import Array, Index, NumpyType, Shape
-from mini_dl.kernels import bands as by_bands, lines as by_lines, strips as by_strips, winograd
+from mini_dl.kernels import bands as by_bands, lines as by_lines, planes as by_planes, strips as by_strips, winograd
 from mini_dl.kernels.blocks import LINE, Scratch, in_single, in_slices, number_of_pieces, slices, split, spread, total_of
 from mini_dl.kernels.copying import copy, turn
 from mini_dl.kernels.geometry import Geometry as Geometry, fitted_window as fitted_window, inner, overlap
@@ -79,6 +79,8 @@ def _conv_in_other_ways(input: Array, weight: Array, bias: Array | None, g: Geom
     try:
         if winograd.suits(len(input), weight.shape, input.dtype, g):
             winograd.conv(input, weight, bias, g, out)
+        elif by_planes.suits(len(input), weight.shape, g):
+            by_planes.conv(input, weight, bias, g, out)
         elif by_bands.suits(input.shape, weight.shape, g):
             by_bands.conv(input, weight, bias, g, out)
         elif by_strips.suits(len(input), weight.shape, g):
@@ -136,6 +138,8 @@ def conv_input(output: Array, weight: Array, shape: Shape, g: Geometry) -> Array
     with contextlib.suppress(FloatingPointError):
         if winograd.suits(len(output), weight.shape, output.dtype, g, back=True):
             return winograd.conv_input(output, weight, shape, g)
+        if by_planes.suits_input(shape, weight.shape, g):
+            return by_planes.conv_input(output, weight, shape, g)
         if by_bands.suits(shape, weight.shape, g):
             return by_bands.conv_input(output, weight, shape, g)
         if fills(shape, g, o) and by_strips.suits_input(shape, weight.shape, g):

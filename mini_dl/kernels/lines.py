@@ -18,7 +18,7 @@ import numpy as np
 
 from mini_dl._dtypes import Array, Index, Shape
 from mini_dl.kernels.blocks import Scratch, check_finite, split
-from mini_dl.kernels.geometry import Geometry, fitted_window, inner
+from mini_dl.kernels.geometry import Geometry, fitted_window, in_phases, inner, meeting
 from mini_dl.kernels.parallel import get_num_threads, share, worth_sharing
 from mini_dl.kernels.products import UNCOPIED
 
@@ -189,15 +189,8 @@ class Lines:
         self.seen = (self.height - 1) * self.step + self.span
         self.sees_more = self.height > 1 or g.dilation[0] > 1  # than an output depends on
         self.rest = range(4, 3 + len(g.out))  # the other dimensions of the output, where it has groups and channels
-        strides, dilations = g.stride[1:], g.dilation[1:]
-        self.space = tuple([n + d * (k - 1) // s for n, d, k, s in zip(g.out[1:], dilations, self.kernel[1:], strides)])
-        steps = [math.prod(self.space[i + 1 :]) for i in range(len(self.space))]
-        meeting = [[divmod(t * d, s) for t, d, s in zip(tap, dilations, strides)] for tap in np.ndindex(*self.kernel[1:])]
-        phases = [tuple([phase for _, phase in at]) for at in meeting]
-        used = list(dict.fromkeys(phases))
+        self.space, used, self.taps = in_phases(self.kernel[1:], g.stride[1:], g.dilation[1:], g.out[1:])
         self.phases = [(number, *self._inside(phase)) for number, phase in enumerate(used)]
-        offsets = [sum([offset * step for (offset, _), step in zip(at, steps)]) for at in meeting]
-        self.taps = [(used.index(phase), offset) for phase, offset in zip(phases, offsets)]
         at_once = self.height == 1  # one product for all taps of a phase; with several lines, sorting them takes longer
         numbers, each = range(len(self.taps)), len(used) if at_once else len(self.taps)
         self.products = [[k for k in numbers if (self.taps[k][0] if at_once else k) == n] for n in range(each)]
@@ -223,13 +216,8 @@ class Lines:
 
     def _inside(self, phase: tuple[int, ...]) -> tuple[Index, Index, bool]:
         """The part of a phase inside the image, where it comes from, and whether it is all."""
-        to, of = list[slice](), list[slice]()
-        for first, s, p, size, count in zip(phase, self.g.stride[1:], self.g.padding[1:], self.shape[3:], self.space):
-            offset = first - p
-            start = min(count, max(0, -(offset // s)))
-            stop = max(start, min(count, (size - 1 - offset) // s + 1))
-            to.append(slice(start, stop))
-            of.append(slice(start * s + offset, (stop - 1) * s + offset + 1, s) if stop > start else slice(0))
+        sizes = zip(phase, self.g.stride[1:], self.g.padding[1:], self.shape[3:], self.space)
+        to, of = zip(*[meeting(first - p, s, size, count) for first, s, p, size, count in sizes])
         return inner(to), inner(of), all([part.stop - part.start == count for part, count in zip(to, self.space)])
 
     def grouped(self, output: Array) -> Array:

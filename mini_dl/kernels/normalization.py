@@ -18,6 +18,7 @@ from mini_dl.kernels.blocks import (
     as_single,
     computed_in,
     in_slices,
+    is_one_block,
     number_of_pieces,
     ones,
     real_floating,
@@ -34,13 +35,11 @@ _FAR = 2.0
 The rounding error, many deviations if the mean is large, is then measured and subtracted as well."""
 _FAR_CHANNEL = 8.0
 """The same for channels: after a ReLU, one in 25 has a mean beyond 2, and moving it takes as long as normalizing all others."""
-_MANY = 256
+_MANY = 64
 """Numbers of a channel from which the sum of their squares needs no mean: of fewer, many more have a mean far from zero."""
 _RUN = 1024
 """How many numbers are added in one run; the sums of the runs are added one by one. Errors grow with the length of a run."""
 
-_SHARED = 2
-"""How many times larger than usual an array is that threads share: the calls of a part are many and short."""
 _SHORT_ROW = 256
 """Row length below which NumPy takes three times as long for an operand that it broadcasts to rows. Such operands are written
 out by a matrix product with an inner dimension of 1 or 2, as fast as a copy."""
@@ -61,6 +60,12 @@ def _working(array: Array | None, like: Array) -> Array | None:
 
 
 # ------------------------------------------------------------------------------------------------ rows
+
+
+def _rows(x: Array) -> Array:
+    """(*, n) -> (M, n), contiguous, in the type to compute in."""
+    rows = x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+    return np.ascontiguousarray(rows, computed_in(x.dtype))
 
 
 _all: Function = np.logical_and.reduce  # of short arrays, faster than their method
@@ -93,11 +98,10 @@ def _written_out(x: Array) -> bool:
 
 
 def row_norm(input: Array, weight: Array | None, bias: Array | None, eps: float, center: bool) -> tuple[Array, Array]:
-    """(M, n), (n), (n) -> (M, n), and ``1 / sqrt(var + eps)`` and the mean of rows (2, M); without `center`, of the mean square
-    and 0"""
+    """(*, n), (n), (n) -> (*, n), and ``1 / sqrt(var + eps)`` and the mean of the M rows (2, M); without `center`, of the mean
+    square and 0"""
     real_floating(input, "LayerNormKernelImpl" if center else "rms_norm")
-    x, w, b = _working(input, input), _working(weight, input), _working(bias, input)
-    assert x is not None
+    x, w, b = _rows(input), _working(weight, input), _working(bias, input)
     m, n = x.shape
     out, all_numbers = np.empty_like(x), np.empty((4, m), x.dtype)
     count, small = np.array(n, x.dtype), np.array(eps, x.dtype)
@@ -148,19 +152,18 @@ def row_norm(input: Array, weight: Array | None, bias: Array | None, eps: float,
             y += b
 
     in_slices(norm, m, n)
-    return cast(out, input.dtype), all_numbers[:2]
+    return cast(out.reshape(input.shape), input.dtype), all_numbers[:2]
 
 
 def row_norm_backward(
     grad: Array, input: Array, weight: Array | None, statistics: Array, center: bool
 ) -> tuple[Array, Array, Array]:
-    """The gradients of input (M, n), weight (n) and bias (n).
+    """The gradients of input (*, n), weight (n) and bias (n).
 
     With ``unit = x * rstd - mean * rstd`` and h = grad * rstd * weight, that of input is
     ``h - mean(h) - x * rstd * mean(h * unit)``, up to a shift of x, also a number for each row.
     """
-    g, x, w = _working(grad, input), _working(input, input), _working(weight, input)
-    assert g is not None and x is not None
+    g, x, w = _rows(grad), _rows(input), _working(weight, input)
     m, n = x.shape
     count, factor, out = np.array(n, x.dtype), ones(n, x.dtype) if w is None else w, np.empty_like(x)
     pieces = slices(m, n)
@@ -207,7 +210,7 @@ def row_norm_backward(
             h -= rest[:, None]
 
     share(norm_backward, range(len(pieces)), x.size)
-    return cast(out, input.dtype), _total(to_weight, factor), _total(to_bias, factor)
+    return cast(out.reshape(input.shape), input.dtype), _total(to_weight, factor), _total(to_bias, factor)
 
 
 def _total(parts: list[Array], like: Array) -> Array:
@@ -344,16 +347,16 @@ def _numbers(values: Array | None, x: Array, groups: int) -> Array | None:
 
 def _in_parts(work: Callable[[Part], object], x: Array, each: bool) -> None:
     """``work(index)`` for parts of the channels, or of the samples if `each` has its own statistics, as long as what a thread has
-    in pieces: a part takes some forty short calls. Threads share only a large array. The shortest channels are one part, as rows of some of
-    them would be short, too: its sums and its result are shared."""
+    in pieces: a part takes some thirty short calls. Threads share only large arrays. Of the shortest channels, rows of some would
+    be short, too: they are one part, and its sums and result are shared."""
     if not x.size:
         return
     if x.size <= LONGEST or (not each and x.shape[2] < _SHORTEST):
         work((slice(0, len(x)),) if each else (slice(None), slice(0, x.shape[1])))
         return
-    number = number_of_pieces(x.size, x.size // _SHARED, LONGEST, LONGEST)
+    number = number_of_pieces(x.size, x.size, LONGEST, LONGEST)
     pieces = split(len(x) if each else x.shape[1], number)
-    share(work, [(piece,) if each else (slice(None), piece) for piece in pieces], x.size // _SHARED)
+    share(work, [(piece,) if each else (slice(None), piece) for piece in pieces], x.size)
 
 
 def _among(part: Part, chosen: Array) -> Index:
@@ -366,7 +369,7 @@ def _sums(x: Array, y: Array | None, each: bool) -> Array:
     own. Of some channels, runs are views."""
     n, c, length = x.shape
     if not each and length < _SHORTEST:
-        return np.array([_sums_of_shortest_channels(x, other) for other in ((None,) if y is None else (None, y))])
+        return _sums_of_shortest_channels(x, y)
     run = length if length <= _RUN else run_of(length, _RUN)
     if run < 32 and length > _RUN:
         ends = slice(0, length - length % _RUN), slice(length - length % _RUN, length)
@@ -381,18 +384,28 @@ def _sums(x: Array, y: Array | None, each: bool) -> Array:
 
 
 def _sums_of_shortest_channels(x: Array, y: Array | None) -> Array:
-    """The sums of x, or of x * y, over the batch: (1, C)"""
+    """The same over the batch: (1 or 2, 1, C)"""
     n, c, length = x.shape
     rows, others = x.reshape(n, c * length), None if y is None else y.reshape(n, c * length)
 
     def term(images: slice) -> Array:
-        part = rows[images] if others is None else rows[images] * others[images]
-        whole = len(part) - len(part) % 64  # BLAS sums a column in one accumulator: few rows at a time
-        runs = np.matmul(ones(64, x.dtype), part[:whole].reshape(-1, 64, c * length))
-        total: Array = np.add.reduce(runs, 0, np.float64)
-        return total + ones(len(part) - whole, x.dtype) @ part[whole:] if whole < len(part) else total
+        part = rows[images]
+        return np.array([_column_sums(part)] if others is None else [_column_sums(part), _column_sums(part * others[images])])
 
-    return total_of(term, slices(n, c * length), x.size).reshape(1, c, length) @ ones(length, np.dtype(np.float64))
+    total = term(slice(0, n)) if is_one_block(x.size) else total_of(term, slices(n, c * length), x.size)
+    if length > 1:
+        total = total.reshape(len(total), c, length) @ ones(length, total.dtype)
+    return total[:, None]
+
+
+def _column_sums(x: Array) -> Array:
+    """(n, m) -> (m), in float64. BLAS sums a column in one accumulator: few rows at a time."""
+    n, m = x.shape
+    if n <= 64:
+        return (ones(n, x.dtype) @ x).astype(np.float64)
+    whole = n - n % 64
+    total: Array = np.add.reduce(np.matmul(ones(64, x.dtype), x[:whole].reshape(-1, 64, m)), 0, np.float64)
+    return total + ones(n - whole, x.dtype) @ x[whole:] if whole < n else total
 
 
 def _shared_sums(x: Array, y: Array | None, each: bool) -> Array:

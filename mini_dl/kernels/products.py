@@ -6,7 +6,7 @@ import numpy as np
 
 from mini_dl._dtypes import HALVES, Array, Function, Index
 from mini_dl.kernels import blas
-from mini_dl.kernels.blocks import parts
+from mini_dl.kernels.blocks import SOME, add_row, parts
 from mini_dl.kernels.halves import SINGLE, cast
 from mini_dl.kernels.parallel import get_num_threads, share_product
 
@@ -39,12 +39,14 @@ def gemm(input: Array, other: Array, added: Array | None = None) -> Array:
     dtype = input.dtype
     if dtype.char in HALVES:
         out = cast(matmul(cast(input, SINGLE), cast(other, SINGLE)), dtype)
-        return out if added is None else np.add(out, added, out)
+        return out if added is None else add_row(out, added)
     if input.ndim == other.ndim == 2 and (size := input.size * other.shape[1]) < LARGE:
         stepped = None if size < _RESULT * _LONG else _in_steps(input, other)
         # dot copies operands that BLAS cannot read, at half the cost of matmul for small products
         out = input.dot(other) if stepped is None else stepped
-        return out if added is None else np.add(out, added, out)
+        if added is None:
+            return out
+        return np.add(out, added, out) if out.size < SOME else add_row(out, added)
     return matmul(_readable(input), _readable(other), None, added)
 
 
@@ -89,13 +91,13 @@ def matmul(a: Array, b: Array, out: Array | None = None, added: Array | None = N
 
 def _sum(a: Array, b: Array, out: Array, added: Array) -> None:
     np.matmul(a, b, out)
-    np.add(out, added, out)
+    add_row(out, added)
 
 
 def _product(a: Array, b: Array, out: Array | None, added: Array | None = None) -> Array:
     stepped = _in_steps(a, b, out)
     out = product(a, b, out) if stepped is None else stepped
-    return out if added is None else np.add(out, added, out)
+    return out if added is None else add_row(out, added)
 
 
 def is_whole(a: Array, b: Array) -> bool:

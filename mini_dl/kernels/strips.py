@@ -17,7 +17,7 @@ import numpy as np
 
 from mini_dl._dtypes import Array, Index, Shape
 from mini_dl.kernels.blocks import Scratch, number_of_pieces, split, total_of
-from mini_dl.kernels.geometry import Geometry, inner
+from mini_dl.kernels.geometry import Geometry, inner, meeting, reverse
 from mini_dl.kernels.parallel import get_num_threads, share
 
 SEEN = Scratch()
@@ -118,12 +118,6 @@ def conv_weight(input: Array, output: Array, shape: Shape, g: Geometry) -> Array
     return np.ascontiguousarray(np.moveaxis(found, (-1, -2), (1, 2))).reshape(shape)
 
 
-def reverse(kernel: Shape, space: Shape, g: Geometry) -> Geometry:
-    """The geometry, without a stride, of the convolution of an output with the mirrored kernel, to the shape `space`."""
-    padding = tuple([d * (k - 1) - p for d, k, p in zip(g.dilation, kernel, g.padding)])
-    return Geometry(g.stride, padding, g.dilation, g.groups, space)
-
-
 @functools.lru_cache(1024)
 def strips_of(shape: Shape, weight: Shape, g: Geometry, threads: int) -> Strips:
     return Strips(shape, weight, g)
@@ -149,11 +143,11 @@ class Strips:
         to, of, margins = list[slice](), list[slice](), list[Index]()
         rest = len(tap)
         for axis, (t, s, p, d) in enumerate(zip(tap, self.g.stride[1:], self.g.padding[1:], self.g.dilation[1:])):
-            size, count, first = self.shape[3 + axis], self.g.out[1 + axis], t * d - p
-            start = min(count, max(0, -(first // s)))
-            stop = max(start, min(count, (size - 1 - first) // s + 1))
-            to.append(slice(start, stop))
-            of.append(slice(start * s + first, (stop - 1) * s + first + 1, s) if stop > start else slice(0))
+            count = self.g.out[1 + axis]
+            inside, source = meeting(t * d - p, s, self.shape[3 + axis], count)
+            to.append(inside)
+            of.append(source)
+            start, stop = inside.start, inside.stop
             others = [slice(None)] * (rest - axis - 1)
             margins += [inner([part, *others]) for part in (slice(start), slice(stop, count)) if part.stop > (part.start or 0)]
         return inner(to), inner(of), margins

@@ -421,17 +421,6 @@ def _split(x: Tensor, heads: int, width: int, fixed: Tensor | None = None, name:
     return fixed
 
 
-def _attended(
-    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, heads: tuple[int, int], dropout_p: float, is_causal: bool
-) -> Tensor:
-    """With `heads` (N, heads): (N * heads, L, width), (N * heads, S, width), (N * heads, S, width) -> (L, N, heads, width)"""
-    source = k._array.shape[1]
-    if mask is not None:
-        mask = mask.unsqueeze(0) if mask._array.shape[0] == 1 else mask.reshape(*heads, -1, source)
-    q, k, v = (x.reshape(*heads, *x._array.shape[1:]) for x in (q, k, v))
-    return scaled_dot_product_attention(q, k, v, mask, dropout_p, is_causal).permute(2, 0, 1, 3)
-
-
 def _attended_with_weights(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout_p: float) -> tuple[Tensor, Tensor]:
     """(N * heads, L, width), (N * heads, S, width), (N * heads, S, width) -> (L, N * heads, width), (N * heads, L, S)"""
     target, wide = q.dtype, _wide(q, math.prod(q._array.shape[:2]) * k._array.shape[1])
@@ -493,7 +482,7 @@ def multi_head_attention_forward(
     mask = _with_padding(attn_mask, key_padding_mask, batch, num_heads, k._array.shape[1])
     dropout_p = dropout_p if training else 0.0
     if not need_weights:
-        mixed, shown = _attended(q, k, v, mask, (batch, num_heads), dropout_p, is_causal), None
+        mixed, shown = scaled_dot_product_attention(q, k, v, mask, dropout_p, is_causal).transpose(0, 1), None
     else:
         mixed, shown = _attended_with_weights(q, k, v, mask, dropout_p)
         shown = shown.reshape(batch, num_heads, *shown._array.shape[1:])

@@ -22,15 +22,15 @@ from mini_dl.tensor import Tensor
 
 @rule_for(_row_norm)
 def _row_norm_on_batch(call: Call) -> Any:
-    """(B, M, n): more rows; per-element weights or biases are applied after."""
+    """(B, *, n): more rows; per-element weights or biases are applied after."""
     _, weight, bias, eps, center, _ = call.args
-    rows = merged(call.front(0), 0)
+    rows = call.front(0)
     if not call.batched[1] and not call.batched[2]:
-        return unfolded(call, _row_norm(rows, weight, bias, eps, center, None))
-    out = unfolded(call, _row_norm(rows, None, None, eps, center, None))
+        return _row_norm(rows, weight, bias, eps, center, None)
+    out = _row_norm(rows, None, None, eps, center, None)
     if weight is not None:
-        out = out * ranked(weight, call.batched[1], 2)
-    return out if bias is None else out + ranked(bias, call.batched[2], 2)
+        out = out * ranked(weight, call.batched[1], rows.ndim - 1)
+    return out if bias is None else out + ranked(bias, call.batched[2], rows.ndim - 1)
 
 
 # ------------------------------------------------------------------------------------------------ channels

@@ -1,6 +1,6 @@
 """Normalization over batches, groups, layers and channels.
 
-Two primitives. `_row_norm` works on rows (M, n) with a scale and shift per column: layer and RMS norm. `_channel_norm` works on
+Two primitives. `_row_norm` works on rows (*, n) with a scale and shift per column: layer and RMS norm. `_channel_norm` works on
 (N, C, L) with a scale and shift per channel: batch, instance and group norm, which differ only in which elements share
 statistics.
 
@@ -77,24 +77,29 @@ def _row_gradients(
 ) -> Gradients:
     if memo and not differentiates():
         return _row_norm_backward(grad, input, weight, *memo, center)
-    unit, rstd = _standardized(input, (1,), eps, center)
+    unit, rstd = _standardized(input, (-1,), eps, center)
     slope = grad if weight is None else grad * weight
     return (
-        _standardized_slope(slope, unit, rstd, (1,), center) if wanted[0] else None,
-        (grad * unit).sum(0) if wanted[1] else None,
-        grad.sum(0) if wanted[2] else None,
+        _standardized_slope(slope, unit, rstd, (-1,), center) if wanted[0] else None,
+        _sum_of_rows(grad * unit) if wanted[1] else None,
+        _sum_of_rows(grad) if wanted[2] else None,
     )
+
+
+def _sum_of_rows(x: Tensor) -> Tensor:
+    """(*, n) -> (n)"""
+    return x.sum(tuple(range(x.ndim - 1))) if x.ndim > 1 else x
 
 
 @op_together(_row_gradients, "input", "weight", "bias")
 def _row_norm(input: Array, weight: Array | None, bias: Array | None, eps: float, center: bool, memo: Memo) -> Array:
-    """(M, n), (n), (n) -> (M, n); for the gradient, ``1 / sqrt(var + eps)`` and the mean of rows (2, M)"""
+    """(*, n), (n), (n) -> (*, n); for the gradient, ``1 / sqrt(var + eps)`` and the mean of the M rows (2, M)"""
     out, statistics = row_norm(input, weight, bias, eps, center)
     keep_in(memo, statistics)
     return out
 
 
-_row_norm_backward = op()(row_norm_backward)  # the gradients of input (M, n), weight (n) and bias (n)
+_row_norm_backward = op()(row_norm_backward)  # the gradients of input (*, n), weight (n) and bias (n)
 
 
 def _row_checks(
@@ -128,15 +133,13 @@ def _over_trailing(
 ) -> Tensor:
     if center:
         _of_one_type(input, weight, bias)
-    n = math.prod(shape)
-    whole = input._array.shape
-    rows = input if len(whole) == 2 and len(shape) == 1 else input.reshape(math.prod(whole[: len(whole) - len(shape)]), n)
-    if len(shape) != 1:
-        weight, bias = (None if p is None else p.reshape(n) for p in (weight, bias))
-    out = _row_norm(rows, weight, bias, eps, center, memo_of(rows, weight, bias))
-    if rows is not input:
-        out = without_base(out.reshape(whole))
-        rename(out, "NativeLayerNormBackward0")
+    if len(shape) == 1:
+        return _row_norm(input, weight, bias, eps, center, memo_of(input, weight, bias))
+    n, whole = math.prod(shape), input._array.shape
+    rows = input.reshape(math.prod(whole[: len(whole) - len(shape)]), n)
+    weight, bias = (None if p is None else p.reshape(n) for p in (weight, bias))
+    out = without_base(_row_norm(rows, weight, bias, eps, center, memo_of(rows, weight, bias)).reshape(whole))
+    rename(out, "NativeLayerNormBackward0")
     return out
 
 
