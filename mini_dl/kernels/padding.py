@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import math
-from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -34,42 +35,34 @@ def pad_constant(input: Array, pads: Pads, value: Number) -> Array:
 def pad_by_position(input: Array, pads: Pads, mode: str) -> Array:
     """Like `pad_constant`, with the border filled from the input itself."""
     source, out, target = _images(input, pads)
-    in_slices(lambda part: _fill(target[part], source[part], pads, mode), len(target), math.prod(target.shape[1:]))
+    plan = _plan(source.shape[1:], pads, mode)
+
+    def pad(part: slice) -> None:
+        to, of = target[part], source[part]
+        for at, seen, _ in plan:
+            np.copyto(to[at], of[seen])
+
+    in_slices(pad, len(target), math.prod(target.shape[1:]))
     return out
-
-
-def _fill(target: Array, source: Array, pads: Pads, mode: str) -> None:
-    if not pads:
-        np.copyto(target, source)
-        return
-    for to, of in _parts(source.shape[-len(pads)], pads[0], mode, len(pads) - 1):
-        _fill(target[to], source[of], pads[1:], mode)
 
 
 def unpad_by_position(output: Array, shape: tuple[int, ...], pads: Pads, mode: str) -> Array:
     """The transpose of `pad_by_position`: each value is added to the position it was copied from."""
     source, out, target = _images(output, tuple([(-a, -b) for a, b in pads]))
+    plan = _plan(target.shape[1:], pads, mode)
     if any([n < 0 for pair in pads for n in pair]):
         target.fill(0)
-    in_slices(lambda part: _add(target[part], source[part], pads, mode, np.copyto), len(target), math.prod(source.shape[1:]))
+
+    def add(part: slice) -> None:
+        to, of = target[part], source[part]
+        (middle, seen, _), *border = plan
+        np.copyto(to[seen], of[middle])
+        for at, seen, summed in border:
+            goal, values = to[seen], of[at]
+            np.add(goal, values.sum(summed, keepdims=True) if summed else values, out=goal)
+
+    in_slices(add, len(target), math.prod(source.shape[1:]))
     return out
-
-
-def _add(target: Array, source: Array, pads: Pads, mode: str, combine: Callable[[Array, Array], object]) -> None:
-    """`combine` is what to do with the values from the middle, which come first: copy, or add."""
-    if not pads:
-        combine(target, source)
-        return
-    for at, of in _parts(target.shape[-len(pads)], pads[0], mode, len(pads) - 1):
-        part, to = source[at], target[of]
-        if part.shape[-len(pads)] != to.shape[-len(pads)]:
-            part = part.sum(-len(pads), keepdims=True)
-        _add(to, part, pads[1:], mode, combine)
-        combine = _add_to
-
-
-def _add_to(target: Array, source: Array) -> None:
-    np.add(target, source, out=target)
 
 
 def _images(input: Array, pads: Pads) -> tuple[Array, Array, Array]:
@@ -82,19 +75,28 @@ def _images(input: Array, pads: Pads) -> tuple[Array, Array, Array]:
     return reshaped(input, (images, *space)), out, out.reshape(images, *wide)
 
 
-def _parts(size: int, pad: tuple[int, int], mode: str, after: int) -> Iterator[tuple[Index, Index]]:
-    """The parts of a padded dimension, which is followed by `after` dimensions: their positions and their sources; the middle
-    comes first."""
+@functools.lru_cache(256)
+def _plan(space: tuple[int, ...], pads: Pads, mode: str) -> list[tuple[Index, Index, tuple[int, ...]]]:
+    """The parts of padded images, the middle first: their positions, their sources, and along which axes many have one source."""
+    plan = []
+    for parts in itertools.product(*[_parts(size, pad, mode) for size, pad in zip(space, pads)]):
+        at, of = ((Ellipsis, *slices) for slices in zip(*[part[:2] for part in parts]))
+        plan.append((at, of, tuple([axis for axis, part in enumerate(parts, -len(pads)) if part[2]])))
+    return plan
+
+
+def _parts(size: int, pad: tuple[int, int], mode: str) -> list[tuple[slice, slice, bool]]:
+    """The parts of a padded dimension, the middle first: their positions, their sources, and whether that is one for many."""
     before, behind = pad
-    rest = (slice(None),) * after
     low, high = max(before, 0), max(behind, 0)
     first, last = max(-before, 0), size - max(-behind, 0)
     end = low + last - first
-    yield (Ellipsis, slice(low, end), *rest), (Ellipsis, slice(first, last), *rest)
+    parts = [(slice(low, end), slice(first, last), False)]
     if low:
         of = {"reflect": slice(low, 0, -1), "replicate": slice(0, 1), "circular": slice(last - low, last)}[mode]
-        yield (Ellipsis, slice(0, low), *rest), (Ellipsis, of, *rest)
+        parts.append((slice(0, low), of, len(range(size)[of]) != low))
     if high:
         mirror = slice(size - 2, size - 2 - high if size - 2 - high >= 0 else None, -1)
         of = {"reflect": mirror, "replicate": slice(size - 1, size), "circular": slice(first, first + high)}[mode]
-        yield (Ellipsis, slice(end, end + high), *rest), (Ellipsis, of, *rest)
+        parts.append((slice(end, end + high), of, len(range(size)[of]) != high))
+    return parts

@@ -25,6 +25,8 @@ class Axis:
 
     def __init__(self, size: int, places: Array, weights: Array | None) -> None:
         self.size, self.places, self.weights = size, places, weights  # weights None: all 1
+        self.columns = [*np.ascontiguousarray(places.T)]
+        self._bands: dict[tuple[NumpyType, bool, int], list[Band]] = {}
 
     def weights_as(self, dtype: NumpyType | type) -> Array:
         return np.ones(self.places.shape, dtype) if self.weights is None else self.weights.astype(dtype)
@@ -35,8 +37,25 @@ class Axis:
         np.add.at(found, (np.arange(len(self.places))[:, None], self.places), self.weights_as(dtype))
         return found
 
+    @functools.cached_property
+    def runs(self) -> list[tuple[Array, tuple[int, int] | None]]:
+        """For each column of the places, where the runs of equal ones begin, and if they are the same for all, the distance
+        between the places of neighboring runs and the length of the runs."""
+        found = []
+        for place in self.columns:
+            starts = np.flatnonzero(np.diff(place, prepend=-1))
+            step, length = (evenly_spaced(steps) for steps in (place[starts], np.append(starts, len(place))))
+            found.append((starts, (step, length) if step and length else None))
+        return found
+
     def bands(self, dtype: NumpyType, back: bool, run: int) -> list[Band]:
         """The matrix, or if `back` its transpose, as one matrix for each `run` of its rows, with the columns that are not 0."""
+        key = (dtype, back, run)
+        if key not in self._bands:
+            self._bands[key] = self._find_bands(dtype, back, run)
+        return self._bands[key]
+
+    def _find_bands(self, dtype: NumpyType, back: bool, run: int) -> list[Band]:
         outputs = np.repeat(np.arange(len(self.places)), self.places.shape[1])
         inputs, weights = self.places.reshape(-1), self.weights_as(dtype).reshape(-1)
         rows, columns = (inputs, outputs) if back else (outputs, inputs)
@@ -76,7 +95,7 @@ class _Step:
         """Bands, or none where a pass for each term takes less time."""
         axis, after = self.axis, self.after
         few = rows * self.n * after < ENOUGH
-        if axis.weights is None and (few or not self.back or evenly_spaced_runs(axis.places[:, 0])):
+        if axis.weights is None and (few or not self.back or axis.runs[0][1]):
             return []
         if few and self.back and self.n_in <= 256:
             return axis.bands(dtype, True, self.n)
@@ -110,11 +129,13 @@ class _Step:
                 np.matmul(matrix, x[:, columns], out[:, rows])
 
     def add_terms(self, x: Array, out: Array) -> None:
-        term = out
-        for k, place in enumerate(self.axis.places.T):
+        term, axis = out, self.axis
+        for k, place in enumerate(axis.columns):
             x.take(place, 1, term, "clip")  # this mode writes to `term` at once
-            if self.axis.weights is not None:
-                weights = np.tile(np.repeat(self.axis.weights[:, k].astype(x.dtype), self.after), self.before)
+            if axis.weights is not None and out.size < ENOUGH:
+                term *= axis.weights[:, k, None].astype(x.dtype)
+            elif axis.weights is not None:  # along whole images: NumPy takes longer for short rows
+                weights = np.tile(np.repeat(axis.weights[:, k].astype(x.dtype), self.after), self.before)
                 images = term.reshape(-1, len(weights))
                 np.multiply(images, weights, images)
             if k:
@@ -124,29 +145,16 @@ class _Step:
 
     def spread_terms(self, x: Array, out: Array) -> None:
         out.fill(0)
-        for k, place in enumerate(self.axis.places.T):
-            weights = self.axis.weights
+        weights = self.axis.weights
+        for k, (place, (starts, runs)) in enumerate(zip(self.axis.columns, self.axis.runs)):
             terms = x if weights is None else x * weights[:, k, None].astype(x.dtype)
-            starts = _starts(place)
-            if runs := evenly_spaced_runs(place):
+            if runs is not None:
                 step, length = runs
                 seen = out[:, place[0] :: step][:, : len(starts)]
                 for i in range(length):
                     seen += terms[:, i::length]
             else:
                 out[:, place[starts]] += np.add.reduceat(terms, starts, 1)
-
-
-def _starts(place: Array) -> Array:
-    """Where the runs of equal numbers begin."""
-    return np.flatnonzero(np.diff(place, prepend=-1))
-
-
-def evenly_spaced_runs(place: Array) -> tuple[int, int] | None:
-    """The distance between the numbers of neighboring runs and the length of the runs, if they are the same for all."""
-    starts = _starts(place)
-    step, length = (evenly_spaced(steps) for steps in (place[starts], np.append(starts, len(place))))
-    return (step, length) if step and length else None
 
 
 def evenly_spaced(positions: Array) -> int:
