@@ -76,10 +76,10 @@ def chosen_along(input: Array, indices: Indices) -> Array | None:
 
 def taken(input: Array, index: Array, dim: int) -> Array:
     """``input.take(index, dim)``, which threads share if it is large."""
-    n, before, after = input.shape[dim], math.prod(input.shape[:dim]), math.prod(input.shape[dim + 1 :])
-    if before * index.size * after < LARGE or not input.flags.c_contiguous:
+    n = input.shape[dim]
+    if index.size * input.size <= LARGE * n or not input.flags.c_contiguous:
         return input.take(index, dim)
-    flat = index.reshape(-1)
+    flat, before, after = index.reshape(-1), math.prod(input.shape[:dim]), math.prod(input.shape[dim + 1 :])
     unsigned = flat.astype(np.int64).view(np.uint64)  # negative ones are large
     if unsigned[unsigned.argmax()] >= n:  # for NumPy to judge
         return input.take(index, dim)
@@ -361,7 +361,8 @@ def check_positions(name: str, input: Array, dim: int, index: Array, src: Array 
         raise RuntimeError(
             f"Expected index {list(sizes)} to be no larger than self {list(shape)} apart from dimension {dim}{tail}"
         )
-    index = index[tuple([slice(None) if step else slice(1) for step in index.strides])]  # not what is only repeated
+    if 0 in index.strides:  # what is only repeated
+        index = index[tuple([slice(None) if step else slice(1) for step in index.strides])]
     unsigned = index.astype(np.int64, copy=False).reshape(-1).view(np.uint64)  # negative ones are large; `argmax` is quick
     if unsigned[unsigned.argmax()] >= shape[dim]:
         low, high = index.min(), index.max()

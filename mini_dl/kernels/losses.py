@@ -27,8 +27,9 @@ def cross_entropy_rows(
 
     def sum_up(piece: Piece) -> None:
         _, maximum = exponentials(out[piece], x[piece], sums[piece])
-        found = memory.take(of_row[piece])  # now, while they are in the cache
-        chosen[piece] = found if maximum is None else np.subtract(found, maximum, found)
+        memory.take(of_row[piece], 0, chosen[piece], "clip")  # now, while they are in the cache
+        if maximum is not None:
+            chosen[piece] -= maximum
 
     over_rows(sum_up, x, COST)
     losses = np.log(sums.reshape(-1).astype(np.float64))

@@ -18,17 +18,15 @@ Pads = tuple[tuple[int, int], ...]  # for each of the last dimensions, first to 
 def pad_constant(input: Array, pads: Pads, value: Number) -> Array:
     """(*, *in) -> (*, *(before + in + after))"""
     source, out, target = _images(input, pads)
-    fill = number_as(value, input.dtype) if any([n > 0 for pair in pads for n in pair]) else None
-    space, wide = source.shape[1:], target.shape[1:]
-    to: Index = (slice(None), *[slice(max(a, 0), n - max(b, 0)) for n, (a, b) in zip(wide, pads)])
-    of: Index = (slice(None), *[slice(max(-a, 0), n - max(-b, 0)) for n, (a, b) in zip(space, pads)])
+    (at, seen, _), *border = _plan(source.shape[1:], pads, "replicate")
+    fill = number_as(value, input.dtype) if border else None
 
     def pad(part: slice) -> None:
         if fill is not None:
             target[part] = fill
-        np.copyto(target[part][to], source[part][of])
+        np.copyto(target[part][at], source[part][seen])
 
-    in_slices(pad, len(target), math.prod(wide))
+    in_slices(pad, len(target), math.prod(target.shape[1:]))
     return out
 
 
@@ -80,7 +78,8 @@ def _plan(space: tuple[int, ...], pads: Pads, mode: str) -> list[tuple[Index, In
     """The parts of padded images, the middle first: their positions, their sources, and along which axes many have one source."""
     plan = []
     for parts in itertools.product(*[_parts(size, pad, mode) for size, pad in zip(space, pads)]):
-        at, of = ((Ellipsis, *slices) for slices in zip(*[part[:2] for part in parts]))
+        at: Index = (Ellipsis, *[part[0] for part in parts])
+        of: Index = (Ellipsis, *[part[1] for part in parts])
         plan.append((at, of, tuple([axis for axis, part in enumerate(parts, -len(pads)) if part[2]])))
     return plan
 

@@ -225,9 +225,10 @@ def places_of_extremes(largest: bool, x: Array, dim: int | None, keepdim: bool) 
 
     Along another dimension than the last, NumPy would turn the array first."""
     search = np.argmax if largest else np.argmin
-    inner = 1 if dim is None else math.prod(x.shape[dim + 1 :])
-    together = dim is not None and inner >= _LONG_RUN and x.size >= WIDE * x.shape[dim]
-    if dim is None or not together or x.dtype.char in HALVES or not x.flags.c_contiguous:
+    if dim is None or x.size < WIDE * x.shape[dim] or x.dtype.char in HALVES or not x.flags.c_contiguous:
+        return np.asarray(search(x, dim, keepdims=keepdim), np.int64)
+    inner = math.prod(x.shape[dim + 1 :])
+    if inner < _LONG_RUN:
         return np.asarray(search(x, dim, keepdims=keepdim), np.int64)
     rows = x.reshape(-1, x.shape[dim], inner)
     out = np.empty((len(rows), inner), np.int64)
