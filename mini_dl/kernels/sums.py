@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import HALVES, INEXACT, Array, Function, NumpyType
+from mini_dl._dtypes import FLOATING, HALVES, INEXACT, Array, Function, NumpyType
 from mini_dl.kernels.blocks import BLOCK, Scratch, as_single, in_single, number_of_pieces, ones, run_of, split, spread
 from mini_dl.kernels.parallel import ENOUGH, get_num_threads, share, share_calls, worth_sharing
 
@@ -236,7 +236,7 @@ def places_of_extremes(largest: bool, x: Array, dim: int | None, keepdim: bool) 
     def find(piece: tuple[slice, slice]) -> None:
         part = rows[piece[0], :, piece[1]]
         best = (np.maximum if largest else np.minimum).reduce(part, 1)
-        if x.dtype.kind == "f" and np.isnan(best).any():
+        if x.dtype.kind in FLOATING and np.isnan(best).any():
             out[piece] = search(part, 1)
         else:
             out[piece] = _first_equal(part, best)
