@@ -16,6 +16,7 @@ from mini_dl.autograd.primitive import linear_in, number_of, op, recorded_as, sy
 from mini_dl.autograd.single import as_it_is
 from mini_dl.kernels.blocks import (
     CLIPPED,
+    as_single,
     choose,
     computed_in,
     elementwise,
@@ -109,6 +110,11 @@ def _kept_within(
     if divisor != 1:
         upstream = out = np.asarray(np.divide(upstream, divisor, out))
     return keep(upstream, np.logical_not(beyond, beyond), out)
+
+
+def _rounded(number: float, input: Tensor) -> float:
+    """A number as it is in the type of `input`."""
+    return float(as_single(number_as(number, input._array.dtype)))
 
 
 @linear_in("upstream")
@@ -316,7 +322,7 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
 @public("nn.functional", "torch", "Tensor", out=True)
 @piecewise("input")
 @symmetric_in("input")
-@op(input=lambda grad, input, lambd: _beyond(grad, input, lambd))
+@op(input=lambda grad, input, lambd: _beyond(grad, input, _rounded(lambd, input)))
 @as_it_is
 def hardshrink(input: Array, lambd: float = 0.5) -> Array:
     """``out = input if abs(input) > lambd else 0``
@@ -333,7 +339,7 @@ def hardshrink(input: Array, lambd: float = 0.5) -> Array:
 
 @piecewise("input")
 @symmetric_in("input")
-@op(input=lambda grad, input, lambd: _beyond(grad, input, lambd))
+@op(input=lambda grad, input, lambd: _beyond(grad, input, _rounded(lambd, input)))
 def _softshrink(input: Array, lambd: float) -> Array:
     return _moved_to_zero(real_floating(input, "softshrink_check"), lambd)
 
