@@ -94,22 +94,26 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
 
 
 @linear_in("upstream")
-@op(upstream=lambda grad, input, low, high, divisor: _within(grad, input, low, high, divisor))
-def _within(upstream: Array, input: Array, low: float, high: float | None, divisor: float) -> Array:
-    """``upstream / divisor`` where the input is not at a limit or beyond it, else 0"""
-    return _kept_within(upstream, input, low, high, divisor)
+@op(upstream=lambda grad, input, low, high, divisor, nan: _within(grad, input, low, high, divisor, nan))
+def _within(upstream: Array, input: Array, low: float, high: float | None, divisor: float, nan: bool) -> Array:
+    """``upstream / divisor`` where the input is between the limits, also where it is NaN if `nan`, else 0"""
+    return _kept_within(upstream, input, low, high, divisor, nan)
 
 
 @elementwise
 def _kept_within(
-    upstream: Array, input: Array, low: float, high: float | None, divisor: float, out: Array | None = None
+    upstream: Array, input: Array, low: float, high: float | None, divisor: float, nan: bool, out: Array | None = None
 ) -> Array:
-    beyond = np.asarray(input <= low)
-    if high is not None:
-        beyond |= input >= high
+    inside = np.asarray(input <= low if nan else input > low)
+    if high is not None and nan:
+        inside |= input >= high
+    elif high is not None:
+        inside &= input < high
+    if nan:
+        np.logical_not(inside, inside)
     if divisor != 1:
         upstream = out = np.asarray(np.divide(upstream, divisor, out))
-    return keep(upstream, np.logical_not(beyond, beyond), out)
+    return keep(upstream, inside, out)
 
 
 def _rounded(number: float, input: Tensor) -> float:
@@ -132,7 +136,7 @@ def _kept_beyond(upstream: Array, input: Array, limit: float, out: Array | None 
 
 @piecewise("input")
 @symmetric_in("input")
-@op(input=lambda grad, input, threshold: _within(grad, input, threshold, None, 1))
+@op(input=lambda grad, input, threshold: _within(grad, input, threshold, None, 1, True))
 def _threshold(input: Array, threshold: float, value: float) -> Array:
     if input.dtype.kind in "bc":
         raise NotImplementedError(f"\"threshold_cpu\" not implemented for '{scalar_name(input.dtype)}'")
@@ -164,7 +168,7 @@ def threshold(input: Tensor, threshold: Number, value: Number, inplace: bool = F
 @spares_copy
 @piecewise("input")
 @symmetric_in("input")
-@op(input=lambda grad, input, min_val, max_val: _within(grad, input, min_val, max_val, 1))
+@op(input=lambda grad, input, min_val, max_val: _within(grad, input, min_val, max_val, 1, True))
 def _hardtanh(input: Array, min_val: int | float, max_val: int | float) -> Array:
     if input.dtype.kind == "b":
         raise RuntimeError("Bool inputs not supported for hardtanh")
@@ -373,7 +377,7 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
 
 @piecewise("input")
 @symmetric_in("input")
-@op(input=lambda grad, input: _within(grad, input, -3, 3, 6))
+@op(input=lambda grad, input: _within(grad, input, -3, 3, 6, False))
 def _hardsigmoid(input: Array) -> Array:
     return _ramp(real_floating(input, "hardsigmoid_cpu"), False)
 
@@ -404,7 +408,7 @@ def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
 @linear_in("upstream")
 @op(
     upstream=lambda grad, input: _hardswish_backward(grad, input),
-    input=lambda grad, upstream, input: _within(grad * upstream, input, -3, 3, 3),
+    input=lambda grad, upstream, input: _within(grad * upstream, input, -3, 3, 3, False),
 )
 def _hardswish_backward(upstream: Array, input: Array) -> Array:
     return _times_hardswish_slope(upstream, input)
