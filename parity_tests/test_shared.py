@@ -18,12 +18,18 @@ from parity_tests.settling import settle
 from tests.pieces import cut_into_pieces
 
 NAMES = """
-    nn.functional.conv1d nn.functional.conv2d nn.functional.conv3d nn.functional.conv_transpose1d nn.functional.conv_transpose2d
-    nn.functional.max_pool1d nn.functional.max_pool2d nn.functional.max_pool3d nn.functional.avg_pool1d nn.functional.avg_pool2d
-    nn.functional.adaptive_avg_pool2d nn.functional.layer_norm nn.functional.rms_norm nn.functional.group_norm
-    nn.functional.instance_norm nn.functional.batch_norm softmax log_softmax nn.functional.cross_entropy
-    nn.functional.gelu nn.functional.silu nn.functional.relu nn.functional.scaled_dot_product_attention matmul bmm addmm
-    nn.functional.linear amax amin logsumexp sigmoid
+    nn.functional.conv1d nn.functional.conv2d nn.functional.conv3d nn.functional.conv_transpose1d
+    nn.functional.conv_transpose2d nn.functional.max_pool1d nn.functional.max_pool2d nn.functional.max_pool3d
+    nn.functional.avg_pool1d nn.functional.avg_pool2d nn.functional.adaptive_avg_pool2d nn.functional.layer_norm
+    nn.functional.rms_norm nn.functional.group_norm nn.functional.instance_norm nn.functional.batch_norm softmax log_softmax
+    nn.functional.cross_entropy nn.functional.gelu nn.functional.silu nn.functional.relu
+    nn.functional.scaled_dot_product_attention matmul bmm addmm nn.functional.linear amax amin argmax argmin
+    max:reduction_with_dim min:reduction_with_dim logsumexp sigmoid nn.functional.pad:constant nn.functional.pad:reflect
+    nn.functional.pad:replicate nn.functional.pad:circular nn.functional.interpolate:nearest nn.functional.interpolate:linear
+    nn.functional.interpolate:bilinear nn.functional.interpolate:bicubic nn.functional.interpolate:trilinear
+    nn.functional.huber_loss nn.functional.smooth_l1_loss nn.functional.binary_cross_entropy_with_logits
+    nn.functional.hardswish nn.functional.hardtanh nn.functional.hardsigmoid nn.functional.hardshrink nn.functional.softshrink
+    nn.functional.threshold nn.functional.prelu cat stack gather index_add index_select repeat_interleave
 """.split()
 
 

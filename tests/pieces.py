@@ -11,17 +11,20 @@ from mini_dl.kernels import (
     blocks,
     convolution,
     copying,
+    indexing,
     lines,
     normalization,
     parallel,
     planes,
     products,
     recurrent,
+    resampling,
     softmax,
     strips,
     sums,
     winograd,
 )  # fmt: skip
+from mini_dl.ops import joining
 
 
 def cut_into_pieces(monkeypatch: pytest.MonkeyPatch, elements: int) -> None:
@@ -31,16 +34,21 @@ def cut_into_pieces(monkeypatch: pytest.MonkeyPatch, elements: int) -> None:
     for module in (blocks, normalization):
         for name in ("BLOCK", "LONGEST", "LONGEST_RUN"):
             monkeypatch.setattr(module, name, elements)
-    for module in (sums, softmax, copying):
+    for module in (sums, softmax, copying, indexing):
         monkeypatch.setattr(module, "BLOCK", elements)
     monkeypatch.setattr(softmax, "LONGEST", elements)
     for name in ("LARGE", "_LARGE"):
         monkeypatch.setattr(copying, name, 1)
-    monkeypatch.setattr(sums, "FEW", 1)
+    for name in ("FEW", "WIDE", "_LONG_RUN"):
+        monkeypatch.setattr(sums, name, 1)
     monkeypatch.setattr(products, "LARGE", 1)
     monkeypatch.setattr(recurrent, "ENOUGH", 1)
     monkeypatch.setattr(recurrent, "TOGETHER", elements)
     monkeypatch.setattr(normalization, "_FEW", 16)
+    for module, name in ((indexing, "_MANY"), (indexing, "LARGE"), (joining, "LARGE")):
+        monkeypatch.setattr(module, name, 1)
+    monkeypatch.setattr(resampling, "ENOUGH", 1)
+    monkeypatch.setattr(resampling, "RUN", 2)
     monkeypatch.setattr(convolution, "COLUMNS_IN_CACHE", 64)
     monkeypatch.setattr(winograd, "TRANSFORMED_IN_CACHE", 1)
     monkeypatch.setattr(winograd, "FEW_TILES", 1)

@@ -71,6 +71,23 @@ def test_a_ufunc_in_pieces_is_the_ufunc(ufunc: np.ufunc, kind: str, threads: int
                     assert_same(x, expected, signed)
 
 
+@pytest.mark.parametrize("kind", ["f", "d"])
+@pytest.mark.parametrize("ufunc", [np.add, np.multiply, np.copysign], ids=lambda ufunc: ufunc.__name__)
+def test_a_ufunc_of_views_in_pieces_has_the_layout_of_the_ufunc(ufunc: np.ufunc, kind: str, threads: int) -> None:
+    rng = np.random.default_rng(0)
+    with np.errstate(all="ignore"):
+        for shape in SHAPES:
+            wide = numbers(rng, (*shape[:-1], 2 * shape[-1] + 3), kind)
+            views = [wide[..., 1 : shape[-1] + 1], wide[..., 1:-2:2], wide[..., shape[-1] :: -1][..., : shape[-1]]]
+            views += [np.broadcast_to(numbers(rng, (), kind), shape), numbers(rng, shape[::-1], kind).T]
+            for x in views:
+                for other in [*views, *operands(rng, shape, kind)]:
+                    expected, found = ufunc(x, other), blocks.spread(ufunc, x, other)
+                    if expected.dtype == x.dtype:
+                        assert_same(found, expected)
+                        assert found.strides == expected.strides
+
+
 @pytest.mark.parametrize("kind", ["f", "d", "e"])
 def test_a_ufunc_of_one_operand_and_limits_in_pieces(kind: str, threads: int) -> None:
     rng = np.random.default_rng(1)

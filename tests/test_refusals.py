@@ -416,7 +416,7 @@ WITHOUT = frozenset(
     "largest lcm le logical_and logical_not logical_or logical_xor lt modified_bessel_i0 modified_bessel_i1 modified_bessel_k0 "
     "modified_bessel_k1 ne order places_of_maxima row_norm_backward scaled_modified_bessel_k0 scaled_modified_bessel_k1 shares "
     "cross_entropy_slope signbit spherical_bessel_j0 zero_of "
-    "_at_maxima.input _attention.mask _attention.alive _blocked.array _cross_entropy.index _cross_entropy.factors "
+    "_at_maxima.input _beyond.input _attention.mask _attention.alive _blocked.array _cross_entropy.index _cross_entropy.factors "
     "_cross_entropy.kept _ctc.extended _ctc.input_lengths _ctc.target_lengths _ctc_backward.losses _ctc_backward.alpha "
     "_ctc_backward.extended _ctc_backward.input_lengths _ctc_backward.target_lengths _embedding.indices "
     "_embedding_sparse.indices _gather.index _gelu_backward.slope _index_add.index _index_copy.index _index_fill.index "
@@ -425,8 +425,8 @@ WITHOUT = frozenset(
     "_rows_summed.index _scatter.index _scatter_add.index _scatter_reduce.index _silu_backward.divisor _slope_of_gamma.output "
     "_lu_square.LU _take.index log_softmax_backward.kept "
     "_unique2.at _unique_consecutive.at _unique_dim.at "
-    "_to_maxima.input _to_maxima.taps _unpick.index _unpool.places _values_at.places _where.condition compared.result "
-    "masked.mask tied.result tied_to_empty.result".split()
+    "_to_maxima.input _to_maxima.taps _unpick.index _unpool.places _values_at.places _where.condition _within.input "
+    "compared.result masked.mask tied.result tied_to_empty.result".split()
 )
 """The primitives without a gradient, because their result is not differentiable, or torch's is not; and single arguments without
 one: positions, masks, results of another formula."""

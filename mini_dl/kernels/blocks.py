@@ -77,26 +77,26 @@ parts = functools.lru_cache(1024)(split)
 BITS: dict[int, NumpyType] = {1: np.dtype(np.int8), 2: np.dtype(np.int16), 4: np.dtype(np.int32), 8: np.dtype(np.int64)}
 
 
-def keep(values: Array, mask: Array) -> Array:
-    """`values` where `mask` is not 0, else +0, even if the value is infinite or NaN. Same shapes."""
+def keep(values: Array, mask: Array, out: Array | None = None) -> Array:
+    """`values` where `mask` is not 0, else +0, even if the value is infinite or NaN. Same shapes. The result is a new array, or
+    `out`, which may be `values`."""
     if values.dtype.kind == "c":
         return np.where(mask != 0, values, values.dtype.type(0))
     bits = BITS[values.itemsize]
-    if values.size <= 2 * BLOCK or not (values.flags.c_contiguous and mask.flags.c_contiguous):
-        out = np.empty_like(mask, values.dtype)
+    if values.size <= LONGEST_RUN or not (values.flags.c_contiguous and mask.flags.c_contiguous):
+        flags = mask if mask.dtype.kind == "b" else mask != 0
+        if out is values:
+            kept = out.view(bits)
+            kept *= flags.astype(bits)
+            return out
+        out = np.empty_like(mask, values.dtype) if out is None else out
         kept = out.view(bits)
-        np.copyto(kept, mask if mask.dtype.kind == "b" else mask != 0)
+        np.copyto(kept, flags)
         kept *= values.view(bits)
         return out
-    out = np.empty(values.shape, values.dtype)
-    flat, source, flat_mask = out.reshape(-1).view(bits), values.reshape(-1).view(bits), mask.reshape(-1)
-
-    def choose_block(block: slice) -> None:
-        part, target = flat_mask[block], flat[block]
-        np.copyto(target, part if part.dtype.kind == "b" else part != 0)
-        np.multiply(source[block], target, target)
-
-    in_slices(choose_block, flat.size)
+    out = np.empty(values.shape, values.dtype) if out is None else out
+    flat, source, flat_mask = out.reshape(-1), values.reshape(-1), mask.reshape(-1)
+    in_slices(lambda block: keep(source[block], flat_mask[block], flat[block]), flat.size)
     return out
 
 
@@ -104,15 +104,28 @@ SOME = 4096
 """Elements from which `choose` takes less time than ``np.where``."""
 
 
-def choose(mask: Array, yes: Array, no: Array) -> Array:
-    """`yes` where `mask`, else `no`: arrays of one type. All three broadcast."""
+def choose(mask: Array, yes: Array, no: Array, out: Array | None = None) -> Array:
+    """`yes` where `mask`, else `no`: arrays of one type. All three broadcast. A new array, or `out`, which may be `yes`."""
     bits = BITS.get(yes.itemsize)
     if bits is None or mask.size < SOME:
-        return np.where(mask, yes, no)
-    if mask.size > LONGEST_RUN and all([a.shape == mask.shape and a.flags.c_contiguous for a in (mask, yes, no) if a.ndim]):
+        found = np.where(mask, yes, no)
+        if out is None:
+            return found
+        np.copyto(out, found)
+        return out
+    if (
+        out is None
+        and mask.size > LONGEST_RUN
+        and all([a.shape == mask.shape and a.flags.c_contiguous for a in (mask, yes, no) if a.ndim])
+    ):
         return _chosen(mask, yes, no)
     a, b = yes.view(bits), no.view(bits)
-    mixed, wide = np.bitwise_xor(a, b), mask.astype(bits)  # NumPy would convert it through its buffer, which takes longer
+    wide = mask.astype(bits)  # NumPy would convert it through its buffer, which takes longer
+    if out is not None:
+        mixed = np.bitwise_xor(a, b, out=out.view(bits))
+        np.bitwise_xor(np.multiply(mixed, wide, mixed), b, mixed)
+        return out
+    mixed = np.bitwise_xor(a, b)
     mixed = np.multiply(mixed, wide, out=mixed if mixed.shape == wide.shape else None if mixed.ndim else wide)
     return np.bitwise_xor(mixed, b, out=mixed).view(yes.dtype)
 
@@ -185,15 +198,15 @@ def _in_blocks(kernel: Callable[..., Array], cost: int) -> Callable[..., Array]:
         if first.dtype.char in HALVES:
             return cast(run(*[cast(a, _SINGLE) if isinstance(a, np.ndarray) else a for a in args]), first.dtype)
         whole = first.size <= 2 * BLOCK and not worth_sharing(first.size * cost)
-        if whole or any([isinstance(a, np.ndarray) and a.shape != first.shape for a in args]):
+        if whole or any([isinstance(a, np.ndarray) and a.ndim and a.shape != first.shape for a in args]):
             return kernel(*args)
         out = np.empty_like(first) if all([_is_laid_like(a, first) for a in args]) else np.empty(first.shape, first.dtype)
         axes = sorted(range(out.ndim), key=lambda axis: -out.strides[axis])  # in the order of memory
-        flat = [a.transpose(axes).reshape(-1) if isinstance(a, np.ndarray) else a for a in args]
+        flat = [a.transpose(axes).reshape(-1) if isinstance(a, np.ndarray) and a.ndim else a for a in args]
         flat_out = out.transpose(axes).reshape(-1)
 
         def run_block(block: slice) -> None:
-            given = [a[block] if isinstance(a, np.ndarray) else a for a in flat]
+            given = [a[block] if isinstance(a, np.ndarray) and a.ndim else a for a in flat]
             room = flat_out[block]
             found = kernel(*given, out=room) if writes else kernel(*given)
             if found is not room:
@@ -207,7 +220,7 @@ def _in_blocks(kernel: Callable[..., Array], cost: int) -> Callable[..., Array]:
 
 def _is_laid_like(operand: object, first: Array) -> bool:
     """Whether an operand of the same shape is a number, or has the same layout in memory."""
-    return not isinstance(operand, np.ndarray) or operand.strides == first.strides
+    return not isinstance(operand, np.ndarray) or not operand.ndim or operand.strides == first.strides
 
 
 COSTS = {
@@ -256,7 +269,13 @@ def in_pieces(ufunc: Function, *operands: Any, out: Array | None = None) -> Arra
         return _in_single(ufunc, operands) if out is None and pays(ufunc, first) and first.flags.c_contiguous else None
     work = first.size * cost_of(ufunc)
     shared = worth_sharing(work)
-    if not (shared or getattr(operands[-1], "shape", shape) != shape) or kind.char not in "fd" or not first.flags.c_contiguous:
+    if not (shared or getattr(operands[-1], "shape", shape) != shape) or kind.char not in "fd":
+        return None
+    if not any(first.strides):  # one number, expanded
+        operands = (first[(0,) * len(shape)], *operands[1:])
+        first = next((a for a in operands if type(a) is np.ndarray and a.shape == shape), first)
+    whole = first.flags.c_contiguous
+    if not (whole or (shared and _in_order(first))):
         return None
     if out is not None and (out.dtype is not kind or out.shape != shape or not out.flags.c_contiguous):
         return None
@@ -267,11 +286,13 @@ def in_pieces(ufunc: Function, *operands: Any, out: Array | None = None) -> Arra
         if type(other) is np.ndarray:
             if other.dtype is not kind or not (other.shape == shape or fits(other.shape, shape)):
                 return None
+            if not whole and other.shape == shape and not _in_order(other):  # the result might have its order
+                return None
             if other.ndim and not (other.shape == shape and other.flags.c_contiguous):
                 apart.append(other)
         elif type(other) not in (float, int, kind.type):
             return None
-    row = _long_row(apart[0], shape) if len(apart) == 1 else None
+    row = _long_row(apart[0], shape) if whole and len(apart) == 1 else None
     if row is None and not shared:
         return None
     result = np.empty(shape, kind) if out is None else out
@@ -289,6 +310,12 @@ def in_pieces(ufunc: Function, *operands: Any, out: Array | None = None) -> Arra
     calls = [tuple([view[piece] if part else view for view, part in zip(views, divided)]) for piece in pieces]
     share_calls(_WITH_ROOM.get(ufunc, ufunc), calls)
     return result
+
+
+def _in_order(array: Array) -> bool:
+    """Whether an array may have gaps, but lies in memory in the order of its dimensions."""
+    strides = [step for step, n in zip(array.strides, array.shape) if n > 1]
+    return all([step >= after > 0 for step, after in zip(strides, [*strides[1:], array.itemsize])])
 
 
 def _beside(out: Array, operand: Array) -> Array:

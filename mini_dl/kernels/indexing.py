@@ -10,8 +10,8 @@ import numpy as np
 
 from mini_dl._checks import fits
 from mini_dl._dtypes import FLOATING, INDEX_TYPES, INEXACT, Array, NumpyType, scalar_name
-from mini_dl.kernels.blocks import BITS, BLOCK, in_slices, slices
-from mini_dl.kernels.copying import compact, copy
+from mini_dl.kernels.blocks import BITS, BLOCK, LARGE, in_slices, slices
+from mini_dl.kernels.copying import compact, copy, reshaped
 
 Indices = list[Any]
 """One entry per dimension: None for all of it, or the integers (a Tensor; in forward bodies an array) that select from it."""
@@ -69,13 +69,36 @@ def chosen_along(input: Array, indices: Indices) -> Array | None:
     if len(others) > 1 or not dim or not others[0].ndim or not input.flags.c_contiguous:
         return None
     try:
-        return input.take(others[0], dim)
+        return taken(input, others[0], dim)
     except IndexError:  # which names another dimension
         return None
 
 
+def taken(input: Array, index: Array, dim: int) -> Array:
+    """``input.take(index, dim)``, which threads share if it is large."""
+    n = input.shape[dim]
+    if index.size * input.size <= LARGE * n or not input.flags.c_contiguous:
+        return input.take(index, dim)
+    flat, before, after = index.reshape(-1), math.prod(input.shape[:dim]), math.prod(input.shape[dim + 1 :])
+    unsigned = flat.astype(np.int64).view(np.uint64)  # negative ones are large
+    if unsigned[unsigned.argmax()] >= n:  # for NumPy to judge
+        return input.take(index, dim)
+    out = np.empty((*input.shape[:dim], *index.shape, *input.shape[dim + 1 :]), input.dtype)
+    source, target = input.reshape(before, n, after), out.reshape(before, len(flat), after)
+    if before == 1:
+        in_slices(lambda part: source[0].take(flat[part], 0, target[0, part], "clip"), len(flat), after)
+    else:
+        in_slices(lambda part: source[part].take(flat, 1, target[part], "clip"), before, len(flat) * after)
+    return out
+
+
 def add_along(out: Array, dim: int, index: Array, values: Array) -> None:
     """``out[index[i]] += values[i]`` along `dim`"""
+    if values.size >= _MANY and out.flags.c_contiguous:
+        n, after = out.shape[dim], math.prod(out.shape[dim + 1 :])
+        images = out.reshape(-1, n, after)
+        if _add_in_rounds(images, index, reshaped(values, (len(images), len(index), after))):
+            return
     rows, added = np.moveaxis(out, dim, 0), np.moveaxis(values, dim, 0)
     if dim and dim == out.ndim - 1 and values.size >= _MANY:  # slices whose numbers are apart in memory
         turned = compact(rows)
@@ -83,6 +106,43 @@ def add_along(out: Array, dim: int, index: Array, values: Array) -> None:
         copy(rows, turned)
     else:
         add_rows(rows, index, added)
+
+
+def _add_in_rounds(images: Array, index: Array, values: Array) -> bool:
+    """``images[:, index[i]] += values[:, i]``, for (B, n, m), in rounds without repeats, if few suffice and each reaches many.
+
+    What a round adds is taken in the order of the images' rows, with -0 where it adds nothing."""
+    counts = np.bincount(index, minlength=images.shape[1])
+    most = int(counts.max())
+    if most > ROUNDS or 2 * most * len(counts) > 5 * len(index):
+        return False
+    order = np.argsort(index, kind="stable")
+    ends = np.cumsum(counts)
+    sources = [np.where(counts > i, order.take(ends - counts + i, mode="clip"), len(index)) for i in range(most)]
+    whole = counts.min() == most
+    if len(images) == 1:
+        return whole and _add_all_rows(images[0], sources, values[0])
+
+    def add(part: slice) -> None:
+        target, added = images[part], values[part]
+        if not whole:
+            padded = np.empty((len(added), len(index) + 1, added.shape[2]), added.dtype)
+            padded[:, :-1], padded[:, -1] = added, -0.0
+            added = padded
+        for source in sources:
+            np.add(target, added.take(source, 1), out=target)
+
+    in_slices(add, len(images), max(images[0].size, values[0].size))
+    return True
+
+
+def _add_all_rows(out: Array, sources: list[Array], values: Array) -> bool:
+    def add(part: slice) -> None:
+        for source in sources:
+            np.add(out[part], values.take(source[part], 0), out=out[part])
+
+    in_slices(add, len(out), out.shape[1])
+    return True
 
 
 def add_at(out: Array, indices: Indices, values: Array) -> None:
@@ -244,17 +304,37 @@ def gathered(input: Array, dim: int, index: Array) -> Array:
     """The elements that `index` chooses along `dim`. RuntimeError if it does not match."""
     if index.size <= 2 * BLOCK:
         return input.reshape(-1).take(positions("gather", input, dim, index))
+    out = np.empty(index.shape, input.dtype)
+    if (found := whole_rows("gather", input, dim, index)) is not None:
+        rows, width = found
+        source, target = input.reshape(-1, width), out.reshape(-1, width)
+        in_slices(lambda piece: source.take(rows[piece], 0, target[piece], "clip"), len(rows), width)
+        return out
     check_positions("gather", input, dim, index)
-    flat, step, out = input.reshape(-1), math.prod(input.shape[dim + 1 :]), np.empty(index.shape, input.dtype)
+    flat, step = input.reshape(-1), math.prod(input.shape[dim + 1 :])
     offsets = np.broadcast_to(_offsets(input.shape, dim, index.shape), index.shape)
 
     def take(piece: slice) -> None:
-        places = index[piece] * step
-        places += offsets[piece]
-        np.take(flat, places, out=out[piece], mode="clip")  # all are in range; "raise" would take a buffer
+        places = offsets[piece] + (index[piece] if step == 1 else index[piece] * step)
+        flat.take(places, out=out[piece], mode="clip")  # all are in range; "raise" would take a buffer
 
     in_slices(take, len(index), index.size // len(index))
     return out
+
+
+def whole_rows(name: str, input: Array, dim: int, index: Array, src: Array | None = None) -> tuple[Array, int] | None:
+    """If a large `index` is expanded along the dimensions after `dim`, so that it chooses all elements there together: which rows
+    of them it chooses, and their length. RuntimeError if it does not match."""
+    if index.size < _MANY or index.ndim != input.ndim or (src is not None and src.shape != index.shape):
+        return None
+    width = math.prod(index.shape[dim + 1 :])
+    if width == 1 or index.shape[dim + 1 :] != input.shape[dim + 1 :]:
+        return None
+    if any([step and n > 1 for step, n in zip(index.strides[dim + 1 :], index.shape[dim + 1 :])]):
+        return None
+    check_positions(name, input, dim, index, src)
+    rows = index.reshape(*index.shape[: dim + 1], -1)[..., 0]
+    return linear(input.shape[: dim + 1], dim, rows).reshape(-1), width
 
 
 def check_positions(name: str, input: Array, dim: int, index: Array, src: Array | None = None) -> None:
@@ -281,6 +361,8 @@ def check_positions(name: str, input: Array, dim: int, index: Array, src: Array 
         raise RuntimeError(
             f"Expected index {list(sizes)} to be no larger than self {list(shape)} apart from dimension {dim}{tail}"
         )
+    if 0 in index.strides:  # what is only repeated
+        index = index[tuple([slice(None) if step else slice(1) for step in index.strides])]
     unsigned = index.astype(np.int64, copy=False).reshape(-1).view(np.uint64)  # negative ones are large; `argmax` is quick
     if unsigned[unsigned.argmax()] >= shape[dim]:
         low, high = index.min(), index.max()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from mini_dl._dtypes import Array
-from mini_dl.kernels.blocks import computed_in, keep, real_floating
+from mini_dl.kernels.blocks import computed_in, in_slices, keep, limited, real_floating
 from mini_dl.kernels.softmax import COST, Piece, by_row, exponentials, first_places, from_rows, in_memory, over_rows, rows_along
+from mini_dl.kernels.sums import add_up
 
 # ------------------------------------------------------------------------------------------------ classes by index
 
@@ -22,16 +23,17 @@ def cross_entropy_rows(
     out, sums = np.empty(x.shape, x.dtype) if flat else np.empty_like(x), np.empty(x.shape[:-1], x.dtype)
     places = np.arange(len(x)) * x.shape[1] if flat else first_places(x)
     places += index if flat else index * x.shape[1]
-    chosen = (x if flat else in_memory(x)).take(places)
+    memory, of_row, chosen = in_memory(x), places.reshape(sums.shape), np.empty(sums.shape, x.dtype)
 
     def sum_up(piece: Piece) -> None:
         _, maximum = exponentials(out[piece], x[piece], sums[piece])
+        memory.take(of_row[piece], 0, chosen[piece], "clip")  # now, while they are in the cache
         if maximum is not None:
-            chosen.reshape(sums.shape)[piece] -= maximum
+            chosen[piece] -= maximum
 
     over_rows(sum_up, x, COST)
     losses = np.log(sums.reshape(-1).astype(np.float64))
-    losses -= chosen
+    losses -= chosen.reshape(-1)
     losses *= factors
     if kept is not None:
         losses = keep(losses, kept)
@@ -42,15 +44,45 @@ def cross_entropy_slope(
     grad: Array, exponentials: Array, sums: Array, places: Array, factors: Array, shape: tuple[int, ...]
 ) -> Array:
     """``(softmax - one_hot) * grad * factor`` row by row, for scores of this `shape`"""
-    scale, out = factors * grad, np.empty_like(exponentials)
-    factor = (scale if sums.ndim == 1 else scale.reshape(sums.shape)) / sums
-    over_rows(lambda piece: by_row(np.multiply, exponentials[piece], factor[piece], out[piece]), out)
-    slopes = in_memory(exponentials).take(places)  # in half the time that two indices take
-    slopes /= sums.reshape(-1)
-    slopes -= 1  # before the factor: where the probability is 1, the slope is exactly 0
-    slopes *= scale
-    in_memory(out)[places] = slopes
+    scale, out = (factors * grad).reshape(sums.shape), np.empty_like(exponentials)
+    factor, of_row = scale / sums, places.reshape(sums.shape)
+    powers, target = in_memory(exponentials), in_memory(out)
+
+    def spread(piece: Piece) -> None:
+        by_row(np.multiply, exponentials[piece], factor[piece], out[piece])
+        at = of_row[piece]
+        slopes = powers.take(at)  # in half the time that two indices take
+        slopes /= sums[piece]
+        slopes -= 1  # before the factor: where the probability is 1, the slope is exactly 0
+        slopes *= scale[piece]
+        target[at] = slopes
+
+    over_rows(spread, out)
     return out if out.shape == shape else from_rows(out, shape, 1)
+
+
+# ------------------------------------------------------------------------------------------------ regression
+
+
+_ROW = 1024
+
+
+def sum_of_squares_then_lines(x: Array, delta: float) -> Array:
+    """The sum of ``m * (x - m / 2)`` with ``m = max(-delta, min(x, delta))`` over a vector, row by row."""
+    whole = x.size - x.size % _ROW
+    limit, half = x.dtype.type(delta), x.dtype.type(0.5)
+    rows, sums = x[:whole].reshape(-1, _ROW), np.empty(whole // _ROW + 1, x.dtype)
+
+    def add(part: slice) -> None:
+        near = limited(rows[part], -limit, limit)
+        np.vecdot(near, rows[part], sums[:-1][part])
+        sums[:-1][part] -= np.vecdot(near, near) * half
+
+    in_slices(add, len(rows), _ROW)
+    rest = x[whole:]
+    near = limited(rest, -limit, limit)
+    sums[-1] = np.dot(near, rest) - np.dot(near, near) * half
+    return add_up(sums, (0,))
 
 
 # ------------------------------------------------------------------------------------------------ sequences

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from mini_dl._dtypes import Array, NumpyType
-from mini_dl.kernels.blocks import as_single
+from mini_dl.kernels.blocks import as_single, check_finite, computed_in, in_slices
+from mini_dl.kernels.copying import reshaped
 
 # ------------------------------------------------------------------------------------------------ resizing
 
@@ -19,42 +20,184 @@ Real = type[np.floating[Any]]
 
 
 class Axis:
-    """How one dimension is resampled: output i is the sum over k of ``weights[i, k] * input[places[i, k]]``."""
+    """How one dimension is resampled: output i is the sum over k of ``weights[i, k] * input[places[i, k]]``; in each column, the
+    places never decrease."""
 
     def __init__(self, size: int, places: Array, weights: Array | None) -> None:
         self.size, self.places, self.weights = size, places, weights  # weights None: all 1
+        self.columns = [*np.ascontiguousarray(places.T)]
+        self._bands: dict[tuple[NumpyType, bool, int], list[Band]] = {}
 
-    def terms(self, ndim_after: int, dtype: NumpyType) -> list[tuple[Array, Array | None]]:
-        """For each k, the positions and the weights, shaped to multiply."""
-        shape = (len(self.places), *[1] * ndim_after)
-        return [
-            (self.places[:, k], None if self.weights is None else self.weights[:, k].astype(dtype).reshape(shape))
-            for k in range(self.places.shape[1])
-        ]
+    def weights_as(self, dtype: NumpyType | type) -> Array:
+        return np.ones(self.places.shape, dtype) if self.weights is None else self.weights.astype(dtype)
 
     def matrix(self, dtype: NumpyType | type) -> Array:
         """(out, in): the same as a matrix."""
         found = np.zeros((len(self.places), self.size), dtype)
-        weights = 1 if self.weights is None else self.weights.astype(dtype)
-        np.add.at(found, (np.arange(len(self.places))[:, None], self.places), weights)
+        np.add.at(found, (np.arange(len(self.places))[:, None], self.places), self.weights_as(dtype))
         return found
+
+    @functools.cached_property
+    def runs(self) -> list[tuple[Array, tuple[int, int] | None]]:
+        """For each column of the places, where the runs of equal ones begin, and if they are the same for all, the distance
+        between the places of neighboring runs and the length of the runs."""
+        found = []
+        for place in self.columns:
+            starts = np.flatnonzero(np.diff(place, prepend=-1))
+            step, length = (evenly_spaced(steps) for steps in (place[starts], np.append(starts, len(place))))
+            found.append((starts, (step, length) if step and length else None))
+        return found
+
+    def bands(self, dtype: NumpyType, back: bool, run: int) -> list[Band]:
+        """The matrix, or if `back` its transpose, as one matrix for each `run` of its rows, with the columns that are not 0."""
+        key = (dtype, back, run)
+        if key not in self._bands:
+            self._bands[key] = self._find_bands(dtype, back, run)
+        return self._bands[key]
+
+    def _find_bands(self, dtype: NumpyType, back: bool, run: int) -> list[Band]:
+        outputs = np.repeat(np.arange(len(self.places)), self.places.shape[1])
+        inputs, weights = self.places.reshape(-1), self.weights_as(dtype).reshape(-1)
+        rows, columns = (inputs, outputs) if back else (outputs, inputs)
+        n, wide = (self.size, len(self.places)) if back else (len(self.places), self.size)
+        number, of_run = -(-n // run), rows // run
+        starts, ends = np.full(number, wide), np.zeros(number, np.int64)
+        np.minimum.at(starts, of_run, columns)
+        np.maximum.at(ends, of_run, columns + 1)
+        span = max(1, int((ends - starts).max()))
+        starts = np.minimum(starts, wide - span)
+        values = np.zeros((n, span), dtype)
+        np.add.at(values.reshape(-1), rows * span + columns - starts[of_run], weights)
+        return [
+            (slice(start, min(start + run, n)), slice(at, at + span), values[start : start + run])
+            for start, at in zip(range(0, n, run), starts.tolist())
+        ]
+
+
+Band = tuple[slice, slice, Array]
+"""Rows of a matrix, its columns that are not 0 there, and what it has in both."""
+RUN = 16
+"""Rows of a band: longer ones have more zeros, shorter ones make more calls. Twice as many along the last dimension."""
+ENOUGH, LONG = 1 << 14, 1 << 11
+"""Numbers from which bands take less time than a copy for each term, and up to how many in a dimension: a band of few images is
+little work."""
+
+
+class _Step:
+    """One dimension of (images, *before, n, *after) resampled, or if `back` the transpose of that."""
+
+    def __init__(self, axis: Axis, back: bool, images: int, before: int, after: int, dtype: NumpyType) -> None:
+        self.axis, self.back, self.before, self.after = axis, back, before, after
+        self.n_in, self.n = (len(axis.places), axis.size) if back else (axis.size, len(axis.places))
+        self.bands = self.chosen_bands(images * before, dtype)
+
+    def chosen_bands(self, rows: int, dtype: NumpyType) -> list[Band]:
+        """Bands, or none where a pass for each term takes less time."""
+        axis, after = self.axis, self.after
+        few = rows * self.n * after < ENOUGH
+        if axis.weights is None and (few or not self.back or axis.runs[0][1]):
+            return []
+        if few and self.back and self.n_in <= 256:
+            return axis.bands(dtype, True, self.n)
+        if few or (rows < RUN if after == 1 else after < RUN) or (self.n > LONG and not self.back):
+            return []
+        bands = axis.bands(dtype, self.back, 2 * RUN if after == 1 else RUN)
+        return bands if self.back or bands[0][2].shape[1] <= 2 * RUN * axis.places.shape[1] else []
+
+    def run(self, x: Array, out: Array | None) -> Array:
+        """The result as (rows, n, after), which is written to `out`."""
+        x = x.reshape(-1, self.n_in, self.after)
+        found = np.empty((len(x), self.n, self.after), x.dtype) if out is None else out.reshape(len(x), self.n, self.after)
+        if self.bands:
+            self.multiply(x, found)
+            try:
+                check_finite(found)
+                return found
+            except FloatingPointError:  # what is not finite spreads over a band
+                pass
+        if self.back:
+            self.spread_terms(x, found)
+        else:
+            self.add_terms(x, found)
+        return found
+
+    def multiply(self, x: Array, out: Array) -> None:
+        for rows, columns, matrix in self.bands:
+            if self.after == 1:
+                np.matmul(x[:, columns, 0], matrix.T, out[:, rows, 0])
+            else:
+                np.matmul(matrix, x[:, columns], out[:, rows])
+
+    def add_terms(self, x: Array, out: Array) -> None:
+        term, axis = out, self.axis
+        for k, place in enumerate(axis.columns):
+            x.take(place, 1, term, "clip")  # this mode writes to `term` at once
+            if axis.weights is not None and out.size < ENOUGH:
+                term *= axis.weights[:, k, None].astype(x.dtype)
+            elif axis.weights is not None:  # along whole images: NumPy takes longer for short rows
+                weights = np.tile(np.repeat(axis.weights[:, k].astype(x.dtype), self.after), self.before)
+                images = term.reshape(-1, len(weights))
+                np.multiply(images, weights, images)
+            if k:
+                np.add(out, term, out)
+            else:
+                term = np.empty_like(out)
+
+    def spread_terms(self, x: Array, out: Array) -> None:
+        out.fill(0)
+        weights = self.axis.weights
+        for k, (place, (starts, runs)) in enumerate(zip(self.axis.columns, self.axis.runs)):
+            terms = x if weights is None else x * weights[:, k, None].astype(x.dtype)
+            if runs is not None:
+                step, length = runs
+                seen = out[:, place[0] :: step][:, : len(starts)]
+                for i in range(length):
+                    seen += terms[:, i::length]
+            else:
+                out[:, place[starts]] += np.add.reduceat(terms, starts, 1)
+
+
+def evenly_spaced(positions: Array) -> int:
+    """The distance between neighbors, which is the same for all; 0 if it is not."""
+    steps = np.diff(positions)
+    return int(steps[0]) if len(steps) and (steps == steps[0]).all() else 0
 
 
 def resample(input: Array, axes: tuple[Axis, ...]) -> Array:
     """(*, *in) -> (*, *out)"""
     if input.dtype.char == "B" and axes[0].weights is not None:
         return _resample_bytes(input, axes)
-    out = as_single(input)
-    for dim in reversed(range(len(axes))):
-        at = out.ndim - len(axes) + dim
-        total: Any = None
-        for place, weight in axes[dim].terms(len(axes) - dim - 1, out.dtype):
-            seen = out.take(place, at)
-            if weight is not None:
-                seen *= weight
-            total = seen if total is None else np.add(total, seen, out=total)
-        out = total
-    return out.astype(input.dtype, copy=False)
+    return _in_turn(input, axes, False)
+
+
+def resample_back(output: Array, axes: tuple[Axis, ...]) -> Array:
+    """The transpose of `resample`."""
+    return _in_turn(output, axes, True)
+
+
+def _in_turn(input: Array, axes: tuple[Axis, ...], back: bool) -> Array:
+    first, dtype = input.ndim - len(axes), computed_in(input.dtype)
+    outer, sizes = input.shape[:first], list(input.shape[first:])
+    images, each, steps = math.prod(outer), math.prod(sizes), list[_Step]()
+    source = reshaped(input, (images, each))
+    for dim in range(len(axes)) if back else reversed(range(len(axes))):
+        step = _Step(axes[dim], back, images, math.prod(sizes[:dim]), math.prod(sizes[dim + 1 :]), dtype)
+        steps.append(step)
+        sizes[dim] = step.n
+    out = np.empty((*outer, *sizes), input.dtype)
+    target = out.reshape(images, math.prod(sizes))
+
+    def resample_images(part: slice) -> None:
+        x = as_single(source[part])
+        for step in steps[:-1]:
+            x = step.run(x, None)
+        found = steps[-1].run(x, target[part] if dtype == out.dtype else None)
+        if dtype != out.dtype:
+            target[part] = found.reshape(len(target[part]), -1)
+
+    if images:
+        in_slices(resample_images, images, max(each, math.prod(sizes)))
+    return out
 
 
 def _resample_bytes(input: Array, axes: tuple[Axis, ...]) -> Array:
@@ -73,41 +216,6 @@ def _resample_bytes(input: Array, axes: tuple[Axis, ...]) -> Array:
         rounded = np.clip(np.floor((total + 2.0 ** (bits - 1)) / 2.0**bits), 0, 255)
         out = np.moveaxis(rounded, -1, at).astype(np.uint8)
     return np.ascontiguousarray(out)
-
-
-def resample_back(output: Array, axes: tuple[Axis, ...]) -> Array:
-    """The transpose of `_resample`."""
-    grad = as_single(output)
-    for dim, axis in enumerate(axes):
-        at = grad.ndim - len(axes) + dim
-        if axis.weights is not None and len(axis.places) <= 256 and np.isfinite(grad).all():
-            rest = math.prod(grad.shape[at + 1 :])
-            flat = grad.reshape(math.prod(grad.shape[:at]), len(axis.places), rest)
-            matrix = axis.matrix(grad.dtype)
-            product = np.matmul(flat[..., 0], matrix) if rest == 1 else np.matmul(matrix.T, flat)
-            grad = product.reshape(*grad.shape[:at], axis.size, *grad.shape[at + 1 :])
-            continue
-        found = np.zeros((*grad.shape[:at], axis.size, *grad.shape[at + 1 :]), grad.dtype)
-        after = len(axes) - dim - 1
-        for place, weight in axis.terms(after, grad.dtype):  # positions never decrease: sums of runs
-            starts = np.flatnonzero(np.diff(place, prepend=-1))
-            terms = grad if weight is None else grad * weight
-            step, length = evenly_spaced(place[starts]), evenly_spaced(np.append(starts, len(place)))
-            if step and length:
-                seen = np.moveaxis(found, at, 0)[place[0] :: step][: len(starts)]
-                for k in range(length):
-                    seen += np.moveaxis(terms, at, 0)[k::length]
-            else:
-                index: Any = (Ellipsis, place[starts], *[slice(None)] * after)
-                found[index] += np.add.reduceat(terms, starts, at)
-        grad = found
-    return grad.astype(output.dtype, copy=False)
-
-
-def evenly_spaced(positions: Array) -> int:
-    """The distance between neighbors, which is the same for all; 0 if it is not."""
-    steps = np.diff(positions)
-    return int(steps[0]) if len(steps) and (steps == steps[0]).all() else 0
 
 
 def _step(size: int, out: int, align_corners: bool, factor: float | None, real: Real) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import HALVES, INEXACT, Array, Function, NumpyType
+from mini_dl._dtypes import FLOATING, HALVES, INEXACT, Array, Function, NumpyType
 from mini_dl.kernels.blocks import BLOCK, Scratch, as_single, in_single, number_of_pieces, ones, run_of, split, spread
 from mini_dl.kernels.parallel import ENOUGH, get_num_threads, share, share_calls, worth_sharing
 
@@ -89,6 +89,8 @@ def add_up(x: Array, dims: Dims, keepdim: bool = False) -> Array:
     x = np.ascontiguousarray(_with_shorter_ends(x.transpose(order), [i in dims for i in order]))
     runs: list[list[int]] = []  # neighbors in memory that are summed, or kept, together: [size, summed]
     for i, n in zip(order, x.shape):
+        if n == 1:
+            continue
         if runs and runs[-1][1] == (i in dims):
             runs[-1][0] *= n
         else:
@@ -183,8 +185,8 @@ def add_up_squares(x: Array, dims: Dims, keepdim: bool) -> Array:
         out = _each(lambda part, out: np.vecdot(part, part, out), rows)
     else:
         whole = n - n % 4096
-        blocks = rows[:, :whole].reshape(len(rows), -1, 4096)
-        out = add_up(np.vecdot(blocks, blocks), (1,)) + np.vecdot(rows[:, whole:], rows[:, whole:])
+        blocks = _each(lambda part, out: np.vecdot(part, part, out), rows[:, :whole].reshape(-1, 4096))
+        out = add_up(blocks.reshape(len(rows), -1), (1,)) + np.vecdot(rows[:, whole:], rows[:, whole:])
     return out.reshape(reduced(x.shape, dims, keepdim))
 
 
@@ -212,6 +214,55 @@ def extremes(largest: bool, x: Array, dims: Dims, keepdim: bool) -> Array:
 def row_extremes(largest: bool, rows: Array) -> Array:
     """(R, n) -> (R,)"""
     return rows[np.arange(len(rows)), rows.argmax(1) if largest else rows.argmin(1)]
+
+
+WIDE, _LONG_RUN = 1 << 11, 16
+"""Rows side by side, and neighbors in memory among them, from which `places_of_extremes` looks at all rows together."""
+
+
+def places_of_extremes(largest: bool, x: Array, dim: int | None, keepdim: bool) -> Array:
+    """Where the first of the largest or smallest elements, or of those that are NaN, are along `dim`, or among all.
+
+    Along another dimension than the last, NumPy would turn the array first."""
+    search = np.argmax if largest else np.argmin
+    if dim is None or x.size < WIDE * x.shape[dim] or x.dtype.char in HALVES or not x.flags.c_contiguous:
+        return np.asarray(search(x, dim, keepdims=keepdim), np.int64)
+    inner = math.prod(x.shape[dim + 1 :])
+    if inner < _LONG_RUN:
+        return np.asarray(search(x, dim, keepdims=keepdim), np.int64)
+    rows = x.reshape(-1, x.shape[dim], inner)
+    out = np.empty((len(rows), inner), np.int64)
+
+    def find(piece: tuple[slice, slice]) -> None:
+        part = rows[piece[0], :, piece[1]]
+        best = (np.maximum if largest else np.minimum).reduce(part, 1)
+        if x.dtype.kind in FLOATING and np.isnan(best).any():
+            out[piece] = search(part, 1)
+        else:
+            out[piece] = _first_equal(part, best)
+
+    number = get_num_threads() if worth_sharing(x.size) else 1  # few parts: there are three calls for each row
+    by_inner = len(rows) < number
+    pieces = [
+        (slice(None), part) if by_inner else (part, slice(None)) for part in split(inner if by_inner else len(rows), number)
+    ]
+    share(find, pieces, x.size)
+    return out.reshape(reduced(x.shape, (dim,), keepdim))
+
+
+def _first_equal(rows: Array, numbers: Array) -> Array:
+    """How many of ``rows[:, i]``, (B, n, m), come before the first that is equal to its number (B, m)."""
+    waiting, differs = np.ones(numbers.shape, np.bool_), np.empty(numbers.shape, np.bool_)
+    places, count = np.zeros(numbers.shape, np.int64), np.zeros(numbers.shape, np.uint8)
+    for i in range(rows.shape[1] - 1):
+        np.not_equal(rows[:, i], numbers, differs)
+        np.logical_and(waiting, differs, waiting)
+        np.add(count, waiting.view(np.uint8), count)
+        if i % 255 == 254:
+            places += count
+            count.fill(0)
+    places += count
+    return places
 
 
 HALVED = 1 << 13

@@ -171,6 +171,10 @@ def binary_cross_entropy(g: Builder, x: Term, target: Term) -> Term:
     return g.Neg(g.Add(g.Mul(target, yes), g.Mul(g.Sub(one, target), no)))
 
 
+def total(g: Builder, x: Term, dims: object, keepdim: bool, mean: bool) -> Term:
+    return f.reduced(g, "ReduceMean" if mean else "ReduceSum", x, dims, keepdim)
+
+
 def over_rows(operator: str) -> Translation:
     """An operator along a dimension, which a scalar does not have."""
 
@@ -307,7 +311,10 @@ TABLE: dict[str, Translation] = {
     "_softmax": over_rows("Softmax"),
     "_log_softmax": over_rows("LogSoftmax"),
     "_huber": lambda g, x, delta: huber(g, g.cast(x, g.dtype), delta),
+    "_reduced_squares": lambda g, x, dims, keepdim, mean: total(g, g.Mul(x, x), dims, keepdim, mean),
+    "_reduced_huber": lambda g, x, dims, keepdim, mean, delta: total(g, huber(g, g.cast(x, g.dtype), delta), dims, keepdim, mean),
     "_bce": formula(binary_cross_entropy),
+    "_bce_of_logits": formula(lambda g, x, t: g.Add(g.Mul(g.Sub(g.cast(1, x.dtype), t), x), g.Softplus(g.Neg(x)))),
     # ------------------------------------------------------------------------------------------------ reductions
     "_sum": reduced("ReduceSum"),
     "_nansum": lambda g, x, *how: reduced("ReduceSum")(g, g.Where(g.IsNaN(x), g.cast(0, x.dtype), x), *how),

@@ -217,10 +217,12 @@ def logsigmoid(input: Array) -> Array:
     return _log_of_sigmoid(real_floating(input, "log_sigmoid_cpu"))
 
 
-@slow_elementwise
-def _log_of_sigmoid(x: Array, out: Array | None = None) -> Array:
+def log_of_sigmoid(x: Array, out: Array | None = None) -> Array:
     y = _log_one_and_exp_of_negative_size(x, out)
     return np.subtract(limited(x, -math.inf, 0), y, own_copy(y))
+
+
+_log_of_sigmoid = slow_elementwise(log_of_sigmoid)
 
 
 @public("nn.functional")

@@ -324,7 +324,8 @@ FAMILIES: list[tuple[Rule, dict[ModuleType, str]]] = [
     (
         all_alike,
         {
-            piecewise_linear: "_leaky_slope _hardswish_backward",
+            loss: "_bce_of_logits_slope _bce_of_logits",
+            piecewise_linear: "_leaky_slope _hardswish_backward _within _beyond",
             activation: "_elu_backward _softplus_backward _logsigmoid_backward _silu_backward _mish_backward _gelu_tanh_backward "
             "_gelu_backward",
             pooling: "_to_maxima _at_maxima _values_at _places",
@@ -345,6 +346,7 @@ FAMILIES: list[tuple[Rule, dict[ModuleType, str]]] = [
             reduction: "_sum _nansum _mean _near_mean _var _std _var_mean _std_mean shares _amax _amin _amin_and_amax _all _any "
             "_count_nonzero _logsumexp _hash",
             vector_norms: "_vector_norm",
+            loss: "_reduced_squares _reduced_huber",
             scans: "_cumsum shift recurrence _cumprod _prod _running _logcumsumexp",
             sorting: "order _top _kth _middle _most_frequent",
         },

@@ -18,7 +18,7 @@ from mini_dl.autograd.elements import by_element, one_by_one
 from mini_dl.autograd.mode import mode as current  # an argument is called mode
 from mini_dl.autograd.primitive import linear_in, op
 from mini_dl.kernels.blocks import as_single, in_single
-from mini_dl.kernels.indexing import add_rows
+from mini_dl.kernels.indexing import add_rows, taken
 from mini_dl.ops.sparse import sparse_tensors
 from mini_dl.tensor import Tensor, wrap, written
 
@@ -32,7 +32,7 @@ LONG_BAG = 256
 @op(table=lambda grad, index, table_shape: _rows_summed(grad, index, table_shape[0]))
 def _rows_at(table: Array, index: Array) -> Array:
     """(K, D), (*) -> (*, D)"""
-    return table.take(index, 0)
+    return taken(table, index, 0)
 
 
 @linear_in("rows")
@@ -63,12 +63,12 @@ def _rows_summed(rows: Array, index: Array, count: int) -> Array:
     )
 )
 def _embedding(weight: Array, indices: Array, padding_idx: int, by_frequency: bool) -> Array:
-    return weight.take(indices, 0)
+    return taken(weight, indices, 0)
 
 
 @op(weight=lambda grad, indices, padding_idx, weight_shape: _sparse_backward(grad, indices, padding_idx, weight_shape))
 def _embedding_sparse(weight: Array, indices: Array, padding_idx: int) -> Array:
-    return weight.take(indices, 0)
+    return taken(weight, indices, 0)
 
 
 def _sparse_backward(grad: Tensor, indices: Tensor, padding_idx: int, size: tuple[int, ...]) -> Tensor:

@@ -17,7 +17,18 @@ from mini_dl.autograd.elements import by_element
 from mini_dl.autograd.inplace import any_needs_grad, fresh, spares_copy
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import linear_in, op
-from mini_dl.kernels.indexing import add_along, corner, flat_index, gathered, positions, reduce_at, rows_of
+from mini_dl.kernels.indexing import (
+    add_along,
+    add_rows,
+    corner,
+    flat_index,
+    gathered,
+    positions,
+    reduce_at,
+    rows_of,
+    taken,
+    whole_rows,
+)
 from mini_dl.ops.parts import _slice
 from mini_dl.ops.views import place
 from mini_dl.tensor import Operand, Tensor, wrap
@@ -85,6 +96,11 @@ def same_type(name: str, input: Tensor, src: Tensor, what: str = "src") -> None:
 @linear_in("input src")
 @op(input=lambda grad: grad, src=lambda grad, dim, index: _gather(grad, dim, index))
 def _scatter_add(input: Array, dim: int, index: Array, src: Array) -> Array:
+    if (found := whole_rows("scatter_add", input, dim, index, src)) is not None:
+        rows, width = found
+        out, flat = compact(input)
+        add_rows(flat.reshape(-1, width), rows, src.reshape(-1, width))
+        return out
     where = positions("scatter_add", input, dim, index, src)
     out, flat = compact(input)
     np.add.at(flat, where.reshape(-1), corner(src, index))
@@ -115,6 +131,11 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     src=lambda grad, dim, index: _gather(grad, dim, index),
 )
 def _scatter(input: Array, dim: int, index: Array, src: Array) -> Array:
+    if (found := whole_rows("scatter", input, dim, index, src)) is not None:
+        rows, width = found
+        out, flat = compact(input)
+        flat.reshape(-1, width)[rows] = src.reshape(-1, width)
+        return out
     where = positions("scatter", input, dim, index, src)
     out, flat = compact(input)
     flat[where.reshape(-1)] = corner(src, index)
@@ -386,7 +407,7 @@ def check_in_range(name: str, input: Tensor, dim: int, positions: Array) -> None
 def _index_select(input: Array, dim: int, index: Array) -> Array:
     if not input.ndim:
         return input.copy()
-    return input.take(index.reshape(-1), dim)
+    return taken(input, index.reshape(-1), dim)
 
 
 @method(out=True)

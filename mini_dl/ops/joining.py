@@ -17,6 +17,8 @@ from mini_dl._layout import copied
 from mini_dl._surface import function, method, named, public, tensor_method
 from mini_dl.autograd.elements import one_by_one
 from mini_dl.autograd.primitive import linear_in, not_a_tensor, op
+from mini_dl.kernels.blocks import LARGE
+from mini_dl.kernels.copying import copy
 from mini_dl.ops.parts import part, select
 from mini_dl.tensor import Tensor, without_base, wrap
 
@@ -39,10 +41,21 @@ def _cat_gradients(grad: Tensor, tensors_shape: list[tuple[int, ...]], dim: int)
 def _cat(tensors: list[Array], dim: int) -> Array:
     # empty vectors may be mixed with tensors of any shape
     kept = [t for t in tensors if t.shape != (0,)] or tensors
-    out = None if all([t.flags.c_contiguous for t in kept]) else _joined(kept, dim, _common_type(tensors))
-    if out is not None:  # NumPy would give the result the layout of the parts
+    many = sum([t.size for t in kept]) >= LARGE
+    out = None if not many and all([t.flags.c_contiguous for t in kept]) else _joined(kept, dim, _common_type(tensors))
+    if out is None:
+        return np.concatenate(kept, dim, dtype=_common_type(tensors))
+    if not many:  # NumPy would give the result the layout of the parts
         return np.concatenate(kept, dim, out, casting="unsafe")
-    return np.concatenate(kept, dim, dtype=_common_type(tensors))
+    ends = [*itertools.accumulate([t.shape[dim] for t in kept])]
+    _copy_all(np.split(out, ends[:-1], dim), kept)
+    return out
+
+
+def _copy_all(targets: Sequence[Array], arrays: Sequence[Array]) -> None:
+    """Copy arrays, each shared among threads, to parts of one that is large."""
+    for target, array in zip(targets, arrays):
+        copy(target, array.astype(target.dtype, copy=False))
 
 
 def _joined(arrays: list[Array], dim: int, dtype: Any) -> Array | None:
@@ -114,7 +127,10 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
 def _stack(tensors: list[Array], dim: int) -> Array:
     first, dtype = tensors[0], _common_type(tensors)
     out = np.empty((*first.shape[:dim], len(tensors), *first.shape[dim:]), dtype)
-    return np.stack(tensors, dim, out, casting="unsafe")
+    if out.size < LARGE:
+        return np.stack(tensors, dim, out, casting="unsafe")
+    _copy_all(np.moveaxis(out, dim, 0), tensors)  # type: ignore[arg-type]
+    return out
 
 
 @function(out=True)

@@ -15,16 +15,18 @@ import numpy as np
 
 from mini_dl._abstract import is_abstract
 from mini_dl._checks import broadcast_shapes, level_of_user, type_name
-from mini_dl._dtypes import INEXACT, NARROW, Array, is_number, of_numpy, result_numpy, scalar_name
+from mini_dl._dtypes import FLOATING, INEXACT, NARROW, Array, is_number, of_numpy, result_numpy, scalar_name
 from mini_dl._importing import wraps
 from mini_dl._signatures import LateSignature
 from mini_dl._surface import namespace, public
 from mini_dl.autograd.inplace import check_cast
 from mini_dl.autograd.mode import mode, no_grad
 from mini_dl.autograd.primitive import linear_in, op, symmetric_in
-from mini_dl.kernels.blocks import elementwise, limited, real_floating, slow_elementwise
+from mini_dl.kernels.blocks import elementwise, in_single, limited, real_floating, slow_elementwise
 from mini_dl.kernels.elementary import fastest
-from mini_dl.ops.activation import logsigmoid
+from mini_dl.kernels.losses import sum_of_squares_then_lines
+from mini_dl.kernels.sums import Dims, add_up, add_up_squares, count, reduced
+from mini_dl.ops.activation import _sigmoid_slope, log_of_sigmoid, logsigmoid
 from mini_dl.ops.ctc import ctc_loss
 from mini_dl.ops.embedding_losses import cosine_embedding_loss, hinge_embedding_loss, margin_ranking_loss, triplet_margin_loss
 from mini_dl.ops.loss_reduction import _warn_of_broadcasting, _weighted, checked_reduction, reduced_loss, without_gradient
@@ -45,6 +47,25 @@ def _difference(name: str, input: Tensor, target: Tensor) -> Tensor:
     return difference
 
 
+@op(input=lambda grad, input, dims, keepdim, mean: input * (_for_each(grad, input, dims, keepdim, mean) * 2))
+@in_single
+def _reduced_squares(input: Array, dims: Dims, keepdim: bool, mean: bool) -> Array:
+    """The sum of the squares of real numbers over `dims`, or their mean"""
+    return add_up_squares(input, dims, keepdim) / input.dtype.type(count(input.shape, dims) if mean else 1)
+
+
+def _for_each(grad: Tensor, input: Tensor, dims: Dims, keepdim: bool, mean: bool) -> Tensor:
+    """What one unit of the gradient of a sum or a mean is for each element."""
+    shape = input._array.shape
+    grad = grad / count(shape, dims) if mean else grad
+    return grad if keepdim or len(dims) == len(shape) else grad.reshape(reduced(shape, dims, True))
+
+
+def _reduced(primitive: Callable[..., Tensor], difference: Tensor, reduction: str, *args: object) -> Tensor:
+    """A loss of `difference`, by a primitive that reduces it."""
+    return primitive(difference, tuple(range(difference.ndim)), False, reduction == "mean", *args)
+
+
 @public("nn.functional")
 def mse_loss(
     input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
@@ -61,8 +82,11 @@ def mse_loss(
     """
     _warn_of_broadcasting(input, target)
     reduction = checked_reduction(reduction, size_average, reduce)
-    loss = _difference("mse_cpu", input, target).square()
-    return reduced_loss(loss, reduction) if weight is None else _weighted(loss, weight, input, reduction, True)
+    difference = _difference("mse_cpu", input, target)
+    if reduction != "none" and weight is None:
+        return _reduced(_reduced_squares, difference, reduction)
+    loss = difference.square()
+    return loss if weight is None else _weighted(loss, weight, input, reduction, True)
 
 
 @public("nn.functional")
@@ -100,18 +124,29 @@ def _within(difference: Array, delta: float, out: Array | None = None) -> Array:
 @symmetric_in("difference")
 @op(difference=lambda grad, difference, delta: grad * _limited(difference, delta))
 def _huber(difference: Array, delta: float) -> Array:
-    """``difference ** 2 / 2`` up to `delta`, then linear: with ``m = min(|difference|, delta)`` it is
-    ``m * (|difference| - m / 2)``"""
+    """``difference ** 2 / 2`` up to `delta`, then linear: with ``m = max(-delta, min(difference, delta))`` it is
+    ``m * (difference - m / 2)``"""
     return _square_then_linear(difference, delta)
 
 
 @elementwise
 def _square_then_linear(difference: Array, delta: float, out: Array | None = None) -> Array:
-    size = np.absolute(difference)
-    near = limited(size, -math.inf, size.dtype.type(delta))
-    y = np.multiply(near, size.dtype.type(0.5), out)
-    y = np.subtract(size, y, y if y.ndim else None)
-    return np.multiply(y, near, y if y.ndim else None)
+    limit = difference.dtype.type(delta)
+    near = limited(difference, -limit, limit)
+    y = np.asarray(np.multiply(near, near.dtype.type(0.5), out))
+    np.subtract(difference, y, y)
+    return np.multiply(y, near, y)
+
+
+@op(input=lambda grad, input, dims, keepdim, mean, delta: _limited(input, delta) * _for_each(grad, input, dims, keepdim, mean))
+@in_single
+def _reduced_huber(input: Array, dims: Dims, keepdim: bool, mean: bool, delta: float) -> Array:
+    """The sum of `_huber` over `dims`, or its mean"""
+    if len(dims) < input.ndim:  # of each in a batch
+        total = add_up(_square_then_linear(input, delta), dims, keepdim)
+    else:
+        total = sum_of_squares_then_lines(input.reshape(-1), delta).reshape(reduced(input.shape, dims, keepdim))
+    return total / input.dtype.type(count(input.shape, dims) if mean else 1)
 
 
 @public("nn.functional")
@@ -135,8 +170,11 @@ def smooth_l1_loss(
     if beta < 0:
         raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
     difference = _difference("smooth_l1_cpu", input, target)
-    loss = _huber(difference, beta)
-    return reduced_loss(loss if beta == 1 else loss / beta, reduction)
+    if reduction == "none":
+        loss = _huber(difference, beta)
+    else:
+        loss = _reduced(_reduced_huber, difference, reduction, beta)
+    return loss if beta == 1 else loss / beta
 
 
 @public("nn.functional")
@@ -159,6 +197,8 @@ def huber_loss(
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
     difference = _difference("huber_cpu", input, target)
     check_cast(difference._array.dtype, input._array.dtype)
+    if reduction != "none" and weight is None and difference._array.dtype == input._array.dtype:
+        return _reduced(_reduced_huber, difference, reduction, delta)
     loss = _huber(difference, delta)
     if loss._array.dtype != input._array.dtype:
         loss = loss.to(input.dtype)
@@ -329,6 +369,45 @@ def binary_cross_entropy(
     return reduced_loss(loss if weight is None else loss * weight, reduction)
 
 
+@linear_in("upstream")
+@op(
+    upstream=lambda grad, input, target: _bce_of_logits_slope(grad, input, target),
+    input=lambda grad, upstream, input: grad * upstream * _sigmoid_slope(input.sigmoid()),
+    target=lambda grad, upstream: -grad * upstream,
+)
+def _bce_of_logits_slope(upstream: Array, input: Array, target: Array) -> Array:
+    """``upstream * ((1 - target) - sigmoid(-input))``"""
+    return _times_logits_slope(upstream, input, target)
+
+
+@slow_elementwise
+def _times_logits_slope(upstream: Array, input: Array, target: Array, out: Array | None = None) -> Array:
+    s = np.asarray(np.exp(input, out))
+    s += s.dtype.type(1)
+    np.reciprocal(s, s)
+    np.subtract(1 - target, s, s)
+    s *= upstream
+    return s
+
+
+@symmetric_in("input", "target")
+@op(
+    input=lambda grad, input, target: _bce_of_logits_slope(grad, input, target),
+    target=lambda grad, input: -grad * input,
+)
+def _bce_of_logits(input: Array, target: Array) -> Array:
+    """``(1 - target) * input - log(sigmoid(input))``"""
+    return _logits_loss(input, target)
+
+
+@slow_elementwise
+def _logits_loss(input: Array, target: Array, out: Array | None = None) -> Array:
+    logarithm = np.asarray(log_of_sigmoid(input, out))
+    loss = np.asarray(1 - target)
+    loss *= input
+    return np.subtract(loss, logarithm, logarithm)
+
+
 @public("nn.functional")
 def binary_cross_entropy_with_logits(
     input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: bool | None = None, reduce: bool | None = None,
@@ -358,10 +437,13 @@ def binary_cross_entropy_with_logits(
     without_gradient("binary_cross_entropy_with_logits", weight=weight, pos_weight=pos_weight)
     if input._array.dtype.char in NARROW and target._array.dtype.char in NARROW:
         return in_float32(binary_cross_entropy_with_logits, input, target, weight, None, None, reduction, pos_weight)
-    log_sigmoid = logsigmoid(input)
-    if pos_weight is not None:
-        log_sigmoid = log_sigmoid * ((pos_weight - 1) * target + 1)
-    loss = (1 - target) * input - log_sigmoid
+    if pos_weight is None and input._array.dtype == target._array.dtype and input._array.dtype.kind in FLOATING:
+        loss = _bce_of_logits(input, target)
+    else:
+        log_sigmoid = logsigmoid(input)
+        if pos_weight is not None:
+            log_sigmoid = log_sigmoid * ((pos_weight - 1) * target + 1)
+        loss = (1 - target) * input - log_sigmoid
     loss = loss if weight is None else loss * weight
     return reduced_loss(loss if loss._array.dtype == target._array.dtype else loss.to(target.dtype), reduction)
 

@@ -16,6 +16,7 @@ from mini_dl._surface import function, method, named, public, tensor_method
 from mini_dl.autograd.graph import INFERENCE, NO_GRAD, SEVERAL
 from mini_dl.autograd.primitive import linear_in, look_into, op, view
 from mini_dl.autograd.single import as_it_is
+from mini_dl.kernels.copying import copy
 from mini_dl.kernels.indexing import WHOLE
 from mini_dl.ops.views import _alias, place
 from mini_dl.tensor import Tensor, inference
@@ -439,11 +440,11 @@ def unfold_place(input: Array, dim: int, size: int, step: int, shape: tuple[int,
     out = np.zeros(shape, input.dtype)
     if not shape:
         return input.sum(-1).reshape(()) if size else out
-    windows = input.shape[dim]
-    by_window = np.moveaxis(out, dim, 0)
-    values = np.moveaxis(input, dim, 0)
-    for i in range(size):
-        by_window[i : i + (windows - 1) * step + 1 : step] += values[..., i]
+    for start in range(0, size, step):  # parts of the windows that do not meet each other
+        part = input[..., start : start + step]
+        rest = np.moveaxis(np.moveaxis(out, dim, 0)[start:], 0, dim)
+        target = np.moveaxis(np.moveaxis(_windows(rest, dim, part.shape[-1], step), dim, 0)[: input.shape[dim]], 0, dim)
+        np.add(target, part, out=target) if start else copy(target, part)
     return out
 
 
@@ -451,6 +452,11 @@ def unfold_place(input: Array, dim: int, size: int, step: int, shape: tuple[int,
 def _unfold(input: Array, dim: int, size: int, step: int) -> Array:
     if not input.ndim:
         return np.lib.stride_tricks.as_strided(input, (size,), (input.itemsize,))
+    return _windows(input, dim, size, step)
+
+
+def _windows(input: Array, dim: int, size: int, step: int) -> Array:
+    """A view of the windows along `dim`, whose elements are in the last dimension."""
     windows = (input.shape[dim] - size) // step + 1
     shape = (*input.shape[:dim], windows, *input.shape[dim + 1 :], size)
     strides = list(input.strides)

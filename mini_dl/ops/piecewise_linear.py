@@ -16,6 +16,7 @@ from mini_dl.autograd.primitive import linear_in, number_of, op, recorded_as, sy
 from mini_dl.autograd.single import as_it_is
 from mini_dl.kernels.blocks import (
     CLIPPED,
+    as_single,
     choose,
     computed_in,
     elementwise,
@@ -28,11 +29,6 @@ from mini_dl.ops.operands import masked, own_copy
 from mini_dl.tensor import Tensor
 
 made_in_place = functools.cache(in_place)
-
-
-def _compared(input: Tensor) -> Tensor:
-    """`input` as it is compared with a number: half precision in single, so that the number is not rounded to it."""
-    return input.float() if input._array.dtype.char in HALVES else input
 
 
 def in_range(input: Array | Tensor, *numbers: object, opmath: bool = True) -> None:
@@ -97,14 +93,61 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
     return made_in_place(_relu)(input) if inplace else _relu(input)
 
 
+@linear_in("upstream")
+@op(upstream=lambda grad, input, low, high, divisor, nan: _within(grad, input, low, high, divisor, nan))
+def _within(upstream: Array, input: Array, low: float, high: float | None, divisor: float, nan: bool) -> Array:
+    """``upstream / divisor`` where the input is between the limits, also where it is NaN if `nan`, else 0"""
+    return _kept_within(upstream, input, low, high, divisor, nan)
+
+
+@elementwise
+def _kept_within(
+    upstream: Array, input: Array, low: float, high: float | None, divisor: float, nan: bool, out: Array | None = None
+) -> Array:
+    inside = np.asarray(input <= low if nan else input > low)
+    if high is not None and nan:
+        inside |= input >= high
+    elif high is not None:
+        inside &= input < high
+    if nan:
+        np.logical_not(inside, inside)
+    if divisor != 1:
+        upstream = out = np.asarray(np.divide(upstream, divisor, out))
+    return keep(upstream, inside, out)
+
+
+def _rounded(number: float, input: Tensor) -> float:
+    """A number as it is in the type of `input`."""
+    return float(as_single(number_as(number, input._array.dtype)))
+
+
+@linear_in("upstream")
+@op(upstream=lambda grad, input, limit: _beyond(grad, input, limit))
+def _beyond(upstream: Array, input: Array, limit: float) -> Array:
+    """`upstream` where the size of the input is not at the limit or below it, else 0"""
+    return _kept_beyond(upstream, input, limit)
+
+
+@elementwise
+def _kept_beyond(upstream: Array, input: Array, limit: float, out: Array | None = None) -> Array:
+    near = np.asarray(np.absolute(input, out) <= limit)
+    return keep(upstream, np.logical_not(near, near), out)
+
+
 @piecewise("input")
 @symmetric_in("input")
-@op(input=lambda grad, input, threshold: masked(grad, ~(_compared(input) <= threshold)))
+@op(input=lambda grad, input, threshold: _within(grad, input, threshold, None, 1, True))
 def _threshold(input: Array, threshold: float, value: float) -> Array:
     if input.dtype.kind in "bc":
         raise NotImplementedError(f"\"threshold_cpu\" not implemented for '{scalar_name(input.dtype)}'")
     limit = number_as(threshold, computed_in(input.dtype))
-    return choose(np.asarray(input <= limit), number_as(value, input.dtype), input)
+    return _replaced(input, limit, number_as(value, input.dtype))
+
+
+@elementwise
+def _replaced(x: Array, limit: np.generic, value: np.generic, out: Array | None = None) -> Array:
+    """`value` up to the limit, then the input"""
+    return choose(np.asarray(x <= limit), x.dtype.type(value), x, out)
 
 
 @public("nn.functional", "torch")
@@ -125,7 +168,7 @@ def threshold(input: Tensor, threshold: Number, value: Number, inplace: bool = F
 @spares_copy
 @piecewise("input")
 @symmetric_in("input")
-@op(input=lambda grad, input, min_val, max_val: masked(grad, ~((_compared(input) <= min_val) | (_compared(input) >= max_val))))
+@op(input=lambda grad, input, min_val, max_val: _within(grad, input, min_val, max_val, 1, True))
 def _hardtanh(input: Array, min_val: int | float, max_val: int | float) -> Array:
     if input.dtype.kind == "b":
         raise RuntimeError("Bool inputs not supported for hardtanh")
@@ -183,8 +226,8 @@ def _scaled_below(upstream: Array, input: Array, slope: float, out: Array | None
     if 0 <= slope <= 1:
         factor = mask.astype(upstream.dtype)
         return np.multiply(upstream, limited(factor, scale, math.inf, factor), out)
-    out[...] = choose(mask, upstream, upstream * scale)
-    return out
+    scaled = np.multiply(upstream, scale, out)
+    return choose(np.logical_not(mask, mask), scaled, upstream, scaled)
 
 
 @piecewise("input")
@@ -201,7 +244,7 @@ def _leaky_relu(input: Array, negative_slope: float) -> Array:
     return choose(np.asarray(input > 0), input, scaled)
 
 
-def _larger_or_scaled(input: Array, slope: float, out: Array | None = None) -> Array:
+def _larger_or_scaled(input: Array, slope: float | Array, out: Array | None = None) -> Array:
     scaled = np.multiply(input, slope, out)
     return np.maximum(input, scaled, out=own_copy(scaled))
 
@@ -226,7 +269,13 @@ def leaky_relu(input: Tensor, negative_slope: Number = 0.01, inplace: bool = Fal
     weight=lambda grad, upstream, input: masked(grad * upstream, ~(input > 0)),
 )
 def _prelu_slope(upstream: Array, input: Array, weight: Array) -> Array:
-    return choose(np.asarray(input > 0), upstream, upstream * weight)
+    return spread(_scaled_where_not_positive, upstream, input, weight)
+
+
+def _scaled_where_not_positive(x: Array, input: Array, weight: Array, out: Array | None = None) -> Array:
+    scaled, above = np.multiply(x, weight, out), np.asarray(input > 0)
+    is_own = out is not None or (scaled.ndim and scaled.shape == above.shape)
+    return choose(np.logical_not(above, above), np.asarray(scaled), x, scaled if is_own else None)
 
 
 @recorded_as("PreluKernelBackward0")
@@ -237,9 +286,8 @@ def _prelu_slope(upstream: Array, input: Array, weight: Array) -> Array:
 )
 def _prelu(input: Array, weight: Array) -> Array:
     if weight.size and np.min(weight) > 0 and np.max(weight) <= 1:  # also for infinite numbers
-        scaled = np.multiply(real_floating(input, "prelu_cpu"), weight)
-        return np.maximum(input, scaled, out=scaled if scaled.ndim else None)
-    return choose(np.asarray(real_floating(input, "prelu_cpu") > 0), input, input * weight)
+        return spread(_larger_or_scaled, real_floating(input, "prelu_cpu"), weight)
+    return spread(_scaled_where_not_positive, real_floating(input, "prelu_cpu"), input, weight)
 
 
 @public("nn.functional", "torch", "Tensor")
@@ -278,7 +326,7 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
 @public("nn.functional", "torch", "Tensor", out=True)
 @piecewise("input")
 @symmetric_in("input")
-@op(input=lambda grad, input, lambd: masked(grad, ~(input.abs() <= lambd)))
+@op(input=lambda grad, input, lambd: _beyond(grad, input, _rounded(lambd, input)))
 @as_it_is
 def hardshrink(input: Array, lambd: float = 0.5) -> Array:
     """``out = input if abs(input) > lambd else 0``
@@ -290,12 +338,12 @@ def hardshrink(input: Array, lambd: float = 0.5) -> Array:
     >>> F.hardshrink(torch.tensor([-1.0, 0.3, 2.0]))
     tensor([-1.,  0.,  2.])
     """
-    return keep(input, np.asarray(~(np.abs(real_floating(input, "hardshrink_cpu")) <= number_as(lambd, input.dtype))))
+    return _kept_beyond(real_floating(input, "hardshrink_cpu"), input, number_as(lambd, input.dtype))
 
 
 @piecewise("input")
 @symmetric_in("input")
-@op(input=lambda grad, input, lambd: masked(grad, ~(input.abs() <= lambd)))
+@op(input=lambda grad, input, lambd: _beyond(grad, input, _rounded(lambd, input)))
 def _softshrink(input: Array, lambd: float) -> Array:
     return _moved_to_zero(real_floating(input, "softshrink_check"), lambd)
 
@@ -329,7 +377,7 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
 
 @piecewise("input")
 @symmetric_in("input")
-@op(input=lambda grad, input: masked(grad / 6, (input > -3) & (input < 3)))
+@op(input=lambda grad, input: _within(grad, input, -3, 3, 6, False))
 def _hardsigmoid(input: Array) -> Array:
     return _ramp(real_floating(input, "hardsigmoid_cpu"), False)
 
@@ -360,12 +408,20 @@ def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
 @linear_in("upstream")
 @op(
     upstream=lambda grad, input: _hardswish_backward(grad, input),
-    input=lambda grad, upstream, input: masked(grad * upstream / 3, (input > -3) & (input < 3)),
+    input=lambda grad, upstream, input: _within(grad * upstream, input, -3, 3, 3, False),
 )
-@elementwise
 def _hardswish_backward(upstream: Array, input: Array) -> Array:
-    inner = keep(upstream * (input / 3 + input.dtype.type(0.5)), np.asarray(input > -3))
-    return choose(np.asarray(input < 3), inner, upstream)
+    return _times_hardswish_slope(upstream, input)
+
+
+@elementwise
+def _times_hardswish_slope(upstream: Array, input: Array, out: Array | None = None) -> Array:
+    slope = np.asarray(np.divide(input, 3, out))
+    slope += slope.dtype.type(0.5)
+    slope *= upstream
+    low = np.asarray(input > -3)
+    inner = keep(slope, low, slope)
+    return choose(np.less(input, 3, low), inner, upstream, inner)
 
 
 @symmetric_in("input")

@@ -19,6 +19,7 @@ from mini_dl._surface import NamedTensors, check_types, function, method, public
 from mini_dl.autograd.node_names import rename
 from mini_dl.autograd.overlaps import check_operands
 from mini_dl.autograd.primitive import linear_in, op, recorded_as
+from mini_dl.kernels import sums
 from mini_dl.kernels.blocks import in_single
 from mini_dl.kernels.softmax import log_sum_exp
 from mini_dl.kernels.sums import Dims, add_up, count, extremes, near_mean, reduce, reduced, squares, std_array, trailing
@@ -451,12 +452,12 @@ def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> 
 
 @op()
 def _argmax(input: Array, dim: int | None, keepdim: bool) -> Array:
-    return np.asarray(np.argmax(input, dim, keepdims=keepdim), np.int64)
+    return sums.places_of_extremes(True, input, dim, keepdim)
 
 
 @op()
 def _argmin(input: Array, dim: int | None, keepdim: bool) -> Array:
-    return np.asarray(np.argmin(input, dim, keepdims=keepdim), np.int64)
+    return sums.places_of_extremes(False, input, dim, keepdim)
 
 
 def _arg_extreme(name: str, search: Any, input: Tensor, dim: int | None, keepdim: bool) -> Tensor:

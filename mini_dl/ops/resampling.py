@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
 from collections.abc import Sequence
@@ -162,11 +163,15 @@ def _resized(input: Tensor, mode: str, out: Shape, factors: list[float] | None, 
     axes = []
     scales: list[float | None] = [*factors] if factors else [None] * len(out)
     for size, o, factor in zip(space, out, scales):
-        if antialias:
-            axes.append(kernels.smooth_axis(size, o, align_corners, factor, real, *SMOOTH[mode]))
-        else:
-            axes.append(MODES[mode][1](size, o, align_corners, factor, real))
+        axes.append(_axis(mode, antialias, size, o, align_corners, factor, real))
     return _resample(input, tuple(axes))
+
+
+@functools.lru_cache(64)
+def _axis(mode: str, antialias: bool, size: int, out: int, align_corners: bool, factor: float | None, real: kernels.Real) -> Axis:
+    if antialias:
+        return kernels.smooth_axis(size, out, align_corners, factor, real, *SMOOTH[mode])
+    return MODES[mode][1](size, out, align_corners, factor, real)
 
 
 @public("nn.functional")
