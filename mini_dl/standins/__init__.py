@@ -27,6 +27,8 @@ ROOT = __name__.partition(".")[0]
 
 _made: dict[str, Any] = {}
 """The objects created from rows so far, by dotted name."""
+_made_ids: set[int] = set()
+"""A module may have the stand-ins of another one, depending on which was imported first."""
 
 
 def place_of(module: str) -> str:
@@ -59,6 +61,7 @@ def _made_of(row: Row, place: str) -> Any:
     key = f"{place}.{row.name}"
     if key not in _made:
         _made[key] = made(row, place, ROOT)
+        _made_ids.add(id(_made[key]))
     return _made[key]
 
 
@@ -176,11 +179,10 @@ def kind_of(place: str, name: str) -> str:
     """ "here", "passes through", or "not here": the status of a name of torch. AttributeError if it has none."""
     module = importlib.import_module(ROOT if place == "torch" else f"{ROOT}.{place}")
     value = getattr(module, name)
-    key = f"{place}.{name}"
     found = section(place)
-    if found is not None and name in found.rows and key in _made and _made[key] is value:
+    if found is not None and name in found.rows and id(value) in _made_ids:
         return found.rows[name].answer
-    below = section(name if place == "torch" else key)
+    below = section(name if place == "torch" else f"{place}.{name}")
     if isinstance(value, types.ModuleType) and below is not None and getattr(value.__spec__, "loader", None) is Finder:
         answers = {row.answer for row in below.rows.values()}
         return PASSES if answers - {NOT_HERE} else NOT_HERE
