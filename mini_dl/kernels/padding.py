@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 from mini_dl._dtypes import Array, Index, Number, number_as
-from mini_dl.kernels.blocks import in_slices
+from mini_dl.kernels.blocks import in_single, in_slices
 from mini_dl.kernels.copying import reshaped
 
 Pads = tuple[tuple[int, int], ...]  # for each of the last dimensions, first to last: the sizes before and after
@@ -44,6 +44,7 @@ def pad_by_position(input: Array, pads: Pads, mode: str) -> Array:
     return out
 
 
+@in_single
 def unpad_by_position(output: Array, shape: tuple[int, ...], pads: Pads, mode: str) -> Array:
     """The transpose of `pad_by_position`: each value is added to the position it was copied from."""
     source, out, target = _images(output, tuple([(-a, -b) for a, b in pads]))

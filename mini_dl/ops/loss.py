@@ -124,17 +124,17 @@ def _within(difference: Array, delta: float, out: Array | None = None) -> Array:
 @symmetric_in("difference")
 @op(difference=lambda grad, difference, delta: grad * _limited(difference, delta))
 def _huber(difference: Array, delta: float) -> Array:
-    """``difference ** 2 / 2`` up to `delta`, then linear: with ``m = max(-delta, min(difference, delta))`` it is
-    ``m * (difference - m / 2)``"""
+    """``difference ** 2 / 2`` up to `delta`, then linear: with ``m = min(|difference|, delta)`` it is
+    ``m * (|difference| - m / 2)``"""
     return _square_then_linear(difference, delta)
 
 
 @elementwise
 def _square_then_linear(difference: Array, delta: float, out: Array | None = None) -> Array:
-    limit = difference.dtype.type(delta)
-    near = limited(difference, -limit, limit)
+    size = np.absolute(difference)
+    near = limited(size, -math.inf, size.dtype.type(delta))
     y = np.asarray(np.multiply(near, near.dtype.type(0.5), out))
-    np.subtract(difference, y, y)
+    np.subtract(size, y, y)
     return np.multiply(y, near, y)
 
 
