@@ -215,3 +215,14 @@ def test_few_elements_of_long_rows_come_in_the_order_of_a_stable_sort(kind: str,
         np.testing.assert_array_equal(np.take_along_axis(x, indices.numpy(), dim), values.numpy())
         if not extremes:
             np.testing.assert_array_equal(indices.numpy(), order)
+
+
+@pytest.mark.parametrize("largest", [True, False])
+@pytest.mark.parametrize("missing", [True, False])
+def test_places_of_extremes_among_more_rows_than_a_byte_counts(largest: bool, missing: bool) -> None:
+    x = np.random.default_rng(8).standard_normal((700, 2100)).astype(np.float32)
+    x[:, 5] = 1
+    if missing:
+        x[600:, 6] = np.nan
+    found = (torch.argmax if largest else torch.argmin)(torch.from_numpy(x), 0)
+    np.testing.assert_array_equal(found.numpy(), (np.argmax if largest else np.argmin)(x, 0))

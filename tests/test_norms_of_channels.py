@@ -218,3 +218,10 @@ def test_sums_of_some_channels_copy_nothing(length: int) -> None:
         tracemalloc.stop()
     assert (sums == 8 * length).all() and (products == 8 * length).all()
     assert peak < x.nbytes / 4
+
+
+def test_sums_of_many_runs_are_in_double() -> None:
+    x = np.full((50_000, 2, 40), 0.1, np.float32)
+    sums, products = normalization._sums(x, x, False)
+    np.testing.assert_allclose(sums, 2_000_000 * float(np.float32(0.1)), rtol=1e-6)
+    np.testing.assert_allclose(products, 2_000_000 * float(np.float32(0.1)) ** 2, rtol=1e-6)
