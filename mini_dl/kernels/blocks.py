@@ -121,13 +121,10 @@ def choose(mask: Array, yes: Array, no: Array, out: Array | None = None) -> Arra
         return _chosen(mask, yes, no)
     a, b = yes.view(bits), no.view(bits)
     wide = mask.astype(bits)  # NumPy would convert it through its buffer, which takes longer
-    if out is not None:
-        mixed = np.bitwise_xor(a, b, out=out.view(bits))
-        np.bitwise_xor(np.multiply(mixed, wide, mixed), b, mixed)
-        return out
-    mixed = np.bitwise_xor(a, b)
+    mixed = np.bitwise_xor(a, b, out=None if out is None else out.view(bits))
     mixed = np.multiply(mixed, wide, out=mixed if mixed.shape == wide.shape else None if mixed.ndim else wide)
-    return np.bitwise_xor(mixed, b, out=mixed).view(yes.dtype)
+    np.bitwise_xor(mixed, b, out=mixed)
+    return mixed.view(yes.dtype) if out is None else out
 
 
 def _chosen(mask: Array, yes: Array, no: Array) -> Array:
@@ -376,10 +373,14 @@ def _long_row(row: Array, shape: tuple[int, ...]) -> Array | None:
     return np.broadcast_to(row.reshape(sizes[first:]), (times, *shape[first:])).reshape(-1)
 
 
+SEVERAL = 8192
+"""Elements from which adding several rows at a time repays its calls."""
+
+
 def add_row(out: Array, row: Array) -> Array:
     """``out += row`` of (..., n) and (n): several rows at a time, if they are so short that it pays between two threads, too."""
     length = len(row)
-    if out.size < 2 * SOME or length > VERY_SHORT or not out.flags.c_contiguous:
+    if out.size < SEVERAL or length > VERY_SHORT or not out.flags.c_contiguous:
         return np.add(out, row, out)
     rows = np.empty((run_of(out.size // length, max(1, LONG // length)), length), out.dtype)
     rows[...] = row

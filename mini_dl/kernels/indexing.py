@@ -119,9 +119,11 @@ def _add_in_rounds(images: Array, index: Array, values: Array) -> bool:
     order = np.argsort(index, kind="stable")
     ends = np.cumsum(counts)
     sources = [np.where(counts > i, order.take(ends - counts + i, mode="clip"), len(index)) for i in range(most)]
-    whole = counts.min() == most
+    whole = bool(counts.min() == most)
     if len(images) == 1:
-        return whole and _add_all_rows(images[0], sources, values[0])
+        if whole:
+            _add_all_rows(images[0], sources, values[0])
+        return whole
 
     def add(part: slice) -> None:
         target, added = images[part], values[part]
@@ -136,13 +138,12 @@ def _add_in_rounds(images: Array, index: Array, values: Array) -> bool:
     return True
 
 
-def _add_all_rows(out: Array, sources: list[Array], values: Array) -> bool:
+def _add_all_rows(out: Array, sources: list[Array], values: Array) -> None:
     def add(part: slice) -> None:
         for source in sources:
             np.add(out[part], values.take(source[part], 0), out=out[part])
 
     in_slices(add, len(out), out.shape[1])
-    return True
 
 
 def add_at(out: Array, indices: Indices, values: Array) -> None:

@@ -65,6 +65,7 @@ def cross_entropy_slope(
 
 
 _ROW = 1024
+"""How many numbers are added in one run."""
 
 
 def sum_of_squares_then_lines(x: Array, delta: float) -> Array:
@@ -73,15 +74,12 @@ def sum_of_squares_then_lines(x: Array, delta: float) -> Array:
     limit, half = x.dtype.type(delta), x.dtype.type(0.5)
     rows, sums = x[:whole].reshape(-1, _ROW), np.empty(whole // _ROW + 1, x.dtype)
 
-    def add(part: slice) -> None:
-        near = limited(rows[part], -limit, limit)
-        np.vecdot(near, rows[part], sums[:-1][part])
-        sums[:-1][part] -= np.vecdot(near, near) * half
+    def add(part: Array, out: Array) -> None:
+        near = limited(part, -limit, limit)
+        np.subtract(np.vecdot(near, part), np.vecdot(near, near) * half, out)
 
-    in_slices(add, len(rows), _ROW)
-    rest = x[whole:]
-    near = limited(rest, -limit, limit)
-    sums[-1] = np.dot(near, rest) - np.dot(near, near) * half
+    in_slices(lambda part: add(rows[part], sums[:-1][part]), len(rows), _ROW)
+    add(x[whole:], sums[-1, ...])
     return add_up(sums, (0,))
 
 

@@ -237,7 +237,7 @@ def channel_norm(
     w, b = _numbers(weight, x, groups), _numbers(bias, x, groups)
     shape = (len(x), 1) if each else (1, x.shape[1])
     out, mean, variance, rstd = np.empty_like(x), np.empty(shape, x.dtype), np.empty(shape, x.dtype), np.empty(shape, x.dtype)
-    count = x.size / max(1, mean.size)
+    count, small = x.size / max(1, mean.size), x.dtype.type(eps)
 
     def norm(divided: Part) -> None:
         part: Index = divided
@@ -270,7 +270,6 @@ def channel_norm(
         shift = np.negative(shift, shift) if b is None else b[part] - shift
         _by_rows(_scale_and_shift, (seen, y), (scale, shift))
 
-    small = x.dtype.type(eps)
     _in_parts(norm, x, each)
     rest = (-1, groups or x.shape[1])
     return cast(out.reshape(input.shape), input.dtype), mean.reshape(rest), rstd.reshape(rest), variance.reshape(rest)
@@ -365,8 +364,8 @@ def _among(part: Part, chosen: Array) -> Index:
 
 
 def _sums(x: Array, y: Array | None, each: bool) -> Array:
-    """(N, C, L) -> the sums of x and, unless `y` is None, of x * y, in float64: (2, 1, C), or (2, N, C) if `each` sample has its
-    own. Of some channels, runs are views."""
+    """(N, C, L) -> the sums of x and, unless `y` is None, of x * y, in float64: (1 or 2, 1, C), or (1 or 2, N, C) if `each`
+    sample has its own. Of some channels, runs are views."""
     n, c, length = x.shape
     if not each and length < _SHORTEST:
         return _sums_of_shortest_channels(x, y)
@@ -409,7 +408,7 @@ def _column_sums(x: Array) -> Array:
 
 
 def _shared_sums(x: Array, y: Array | None, each: bool) -> Array:
-    """`_sums` over all that share statistics: (2, 1, C), or (2, N, 1)"""
+    """`_sums` over all that share statistics: (1 or 2, 1, C), or (1 or 2, N, 1)"""
     if each:
         x, y = x.reshape(len(x), 1, -1), None if y is None else y.reshape(len(x), 1, -1)
     return _sums(x, y, each)

@@ -6,7 +6,7 @@ import numpy as np
 
 from mini_dl._dtypes import HALVES, Array, Function, Index
 from mini_dl.kernels import blas
-from mini_dl.kernels.blocks import SOME, add_row, parts
+from mini_dl.kernels.blocks import SEVERAL, add_row, parts
 from mini_dl.kernels.halves import SINGLE, cast
 from mini_dl.kernels.parallel import get_num_threads, share_product
 
@@ -46,7 +46,7 @@ def gemm(input: Array, other: Array, added: Array | None = None) -> Array:
         out = input.dot(other) if stepped is None else stepped
         if added is None:
             return out
-        return np.add(out, added, out) if out.size < SOME else add_row(out, added)
+        return np.add(out, added, out) if out.size < SEVERAL else add_row(out, added)
     return matmul(_readable(input), _readable(other), None, added)
 
 

@@ -89,13 +89,13 @@ def _row_gradients(
     slope = grad if weight is None else grad * weight
     return (
         _standardized_slope(slope, unit, rstd, (-1,), center) if wanted[0] else None,
-        _sum_of_rows(grad * unit) if wanted[1] else None,
-        _sum_of_rows(grad) if wanted[2] else None,
+        _total_of_rows(grad * unit) if wanted[1] else None,
+        _total_of_rows(grad) if wanted[2] else None,
     )
 
 
-def _sum_of_rows(x: Tensor) -> Tensor:
-    """(*, n) -> (n)"""
+def _total_of_rows(x: Tensor) -> Tensor:
+    """(*, n) -> (n), in runs, unlike the product with ones for the bias of a linear layer."""
     return x.sum(tuple(range(x.ndim - 1))) if x.ndim > 1 else x
 
 

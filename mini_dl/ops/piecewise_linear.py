@@ -104,13 +104,15 @@ def _within(upstream: Array, input: Array, low: float, high: float | None, divis
 def _kept_within(
     upstream: Array, input: Array, low: float, high: float | None, divisor: float, nan: bool, out: Array | None = None
 ) -> Array:
-    inside = np.asarray(input <= low if nan else input > low)
-    if high is not None and nan:
-        inside |= input >= high
-    elif high is not None:
-        inside &= input < high
     if nan:
-        np.logical_not(inside, inside)
+        beyond = np.asarray(input <= low)
+        if high is not None:
+            beyond |= input >= high
+        inside = np.logical_not(beyond, beyond)
+    else:
+        inside = np.asarray(input > low)
+        if high is not None:
+            inside &= input < high
     if divisor != 1:
         upstream = out = np.asarray(np.divide(upstream, divisor, out))
     return keep(upstream, inside, out)
